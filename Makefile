@@ -1,0 +1,52 @@
+# The two commands that a newcomer needs are `make demo` and `make test`; each sets up all that it needs.
+PYTHON ?= python3
+VENV := .venv
+SANDBOX := .venv-sandbox
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+
+.PHONY: demo test check bench e2e lock docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
+	@$(BIN)/python -m examples.demo
+
+test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests; no Docker, no AWS account
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(VENV)/.ready  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready $(SANDBOX)/.ready  ## one promotion, counted and timed
+	$(BIN)/python -m benchmarks.promotion
+
+e2e: $(VENV)/.ready $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+docs: $(VENV)/.ready  ## write the README's tables anew from action.yml
+	$(BIN)/python -m tools.document
+
+lock:  ## renew the lock files (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --upgrade --override requirements/overrides.in pyproject.toml -o requirements/runtime.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --upgrade --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) $(SANDBOX) .demo
+
+$(VENV)/.ready: requirements/dev.lock pyproject.toml
+	@echo "setting up $(VENV): the action and its tools (once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.13 ...")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/dev.lock
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --editable .
+	@touch $@
+
+$(SANDBOX)/.ready: sandbox/requirements.lock
+	@echo "setting up $(SANDBOX): the embedded AWS (once)"
+	@$(PYTHON) -m venv --clear $(SANDBOX)
+	@$(SANDBOX)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r sandbox/requirements.lock
+	@touch $@

@@ -1,0 +1,138 @@
+"""The action's main step: environ in, exit code out; the one error boundary."""
+
+import secrets
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+from promote.aws import Clients, explain
+from promote.clock import Clock, SystemClock
+from promote.commands import COMMANDS
+from promote.context import Context
+from promote.errors import Interrupted, PromoteError
+from promote.inputs import Inputs
+from promote.job import Job
+from promote.model import Result, Run
+from promote.report import Report
+from promote.report.summary import render
+from promote.workflow import Workflow
+
+if TYPE_CHECKING:
+    import requests
+
+
+def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
+    """Run the action as the runner starts it; give the exit code, 0 or 1."""
+    clock = clock or SystemClock()
+    context = Context.from_environ(environ)
+    workflow = Workflow(environ, stream, _secrets(environ, None))
+    job: Job | None = None
+    report: Report
+    with _signals(), tempfile.TemporaryDirectory(prefix="promote-", dir=_folder(context)) as temporary:
+        try:
+            inputs = Inputs.from_environ(environ)
+            workflow = Workflow(environ, stream, _secrets(environ, inputs))
+            run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
+            clients = Clients(inputs.region, environ)
+            job = Job(inputs, context, run, workflow, clock, clients, _session(), Path(temporary))
+            job.say(inputs.command.value, f"{inputs.function_name} → {inputs.environment}")
+            report = COMMANDS[inputs.command](job)
+        except PromoteError as error:
+            report = _failed(error)
+        except (KeyboardInterrupt, SystemExit):
+            report = _failed(_INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
+            report = _failed(_understood(error, workflow, environ))
+    return _tell(report, workflow, context, job)
+
+
+def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:
+    """Put the report where people and later steps find it."""
+    try:
+        for name, value in report.outputs().items():
+            workflow.output(name, value)
+        workflow.summary(render(report, context, job))
+    except OSError as error:
+        workflow.warn(f"The runner's files could not be written: {error}", title="Summary and outputs")
+    for note in report.notes:
+        workflow.warn(note, title="promote-on-success")
+    if report.result.is_success:
+        workflow.say(f"{report.result.value:<9} {report.headline}")
+        return 0
+    workflow.error(f"{report.headline}\n{report.hint}", title=report.title)
+    return 1
+
+
+_INTERRUPTED = Interrupted(
+    "the run was cancelled; the environment was left as it was, or as the log above says",
+    hint="Run the job again when it is wanted; it takes up what this run has left.",
+)
+
+
+def _failed(error: PromoteError) -> Report:
+    message = str(error)
+    return Report(Result.FAILED, message[:1].upper() + message[1:] + ("" if message.endswith((".", "!")) else "."), hint=error.hint, title=error.title)
+
+
+def _understood(error: Exception, workflow: Workflow, environ: Mapping[str, str]) -> PromoteError:
+    """Turn what nobody has caught into an error that says what to do."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - on this path only
+
+    if isinstance(error, BotoCoreError | ClientError):
+        return explain(error)
+    if environ.get("RUNNER_DEBUG") == "1":
+        for line in traceback.format_exc().splitlines():
+            workflow.say(line)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return PromoteError(
+        f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
+        hint="This is a mistake of the action's. Run the job again with debug logging, and report what it says.",
+    )
+
+
+def _secrets(environ: Mapping[str, str], inputs: Inputs | None) -> list[str]:
+    """Name the values that must not leave this process."""
+    names = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
+    variables = inputs.configuration.environment_variables if inputs else None
+    return [*(environ.get(name, "") for name in names), *(variables or {}).values()]
+
+
+def _folder(context: Context) -> Path | None:
+    return context.temporary if context.temporary.is_dir() else None
+
+
+def _session() -> "Callable[[], requests.Session]":
+    @cache
+    def session() -> "requests.Session":
+        import requests  # noqa: PLC0415 - takes a while, which wrong inputs need not pay
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+        made = requests.Session()
+        for scheme in ("http://", "https://"):
+            made.mount(scheme, HTTPAdapter(pool_maxsize=32))
+        return made
+
+    return session
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM end the run like SIGINT: as process 1 of a container, Python would ignore it."""
+
+    def stop(_number: int, _frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    try:
+        previous = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there minds the signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,296 @@
+"""The code to deploy: a directory, a .zip, an S3 object, a container image, or what $LATEST already holds."""
+
+import base64
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+
+from promote.aws import code_of
+from promote.errors import InputError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+DIRECT_LIMIT = 50 * 1024 * 1024
+UNPACKED_LIMIT = 250 * 1024 * 1024
+"""Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, deployment package."""
+
+_LEFT_OUT = (".git", "__pycache__", "*.pyc", ".DS_Store")
+"""Never part of a function, and different at each build: they would change the digest of the same code."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can hold: every entry has it, so that the same tree gives the same bytes."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A .zip on disk, or one in S3 of which ``file`` is a copy."""
+
+    file: Path
+    code_sha256: str
+    """Base64, as Lambda gives it."""
+    size: int
+    """Bytes."""
+    names: frozenset[str]
+    bucket: str = ""
+    key: str = ""
+    object_version: str = ""
+    package_type: Literal["Zip"] = "Zip"
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
+        if not self.bucket:
+            return {"ZipFile": self.file.read_bytes()}
+        where = {"S3Bucket": self.bucket, "S3Key": self.key}
+        return {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+
+    def is_in(self, code_sha256: str) -> bool:
+        """Whether a function with this CodeSha256 has this code."""
+        return code_sha256 == self.code_sha256
+
+    def describe(self) -> str:
+        """Say in a few words what it is."""
+        origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
+        return f"{_size(self.size)} with {len(self.names)} files{origin}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image in ECR. A tag is resolved to a digest by Lambda, at the moment of the update."""
+
+    uri: str
+    package_type: Literal["Image"] = "Image"
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
+        return {"ImageUri": self.uri}
+
+    def is_in(self, code_sha256: str) -> bool:
+        """Whether a function with this CodeSha256 has this image; never known of a tag."""
+        return self.uri.endswith(f"@sha256:{code_sha256}")
+
+    def describe(self) -> str:
+        """Say in a few words what it is."""
+        return f"image {self.uri}"
+
+
+Code: TypeAlias = Archive | Image
+
+
+def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"]) -> Code | None:
+    """Read what the input ``artifact`` names; None when it is empty and $LATEST is to be adopted.
+
+    A packed directory or a copy from S3 lies in ``temporary`` afterwards.
+
+    Raises:
+        InputError: it cannot be deployed.
+
+    """
+    if not artifact:
+        return None
+    if artifact.startswith("s3://"):
+        return _from_s3(artifact, temporary, storage())
+    if re.match(r"\d{12}\.dkr\.ecr\.", artifact):
+        return _image(artifact)
+    if "://" in artifact:
+        raise InputError(
+            "artifact", f"{artifact!r} has a scheme that is not known", hint="Give a path, s3://bucket/key or an image URI."
+        )
+    path = inside(workspace, artifact, "artifact")
+    if path.is_dir():
+        packed = temporary / "promote-on-success.zip"
+        pack(path, packed, workspace)
+        archive = _inspect(packed, artifact)
+    elif path.exists():
+        archive = _inspect(path, artifact)
+    else:
+        raise InputError(
+            "artifact",
+            f"{artifact!r} does not exist in the workspace",
+            hint="Is it built, or downloaded, in a step before this one? Paths start at the repository's root.",
+        )
+    if archive.size > DIRECT_LIMIT:
+        raise InputError(
+            "artifact",
+            f"the archive of {artifact!r} is {_size(archive.size)}, and Lambda takes {_size(DIRECT_LIMIT)} directly",
+            hint="Upload it to S3 in a step before this one and give its s3://bucket/key.",
+        )
+    return archive
+
+
+def inside(workspace: Path, path: str, name: str) -> Path:
+    """Resolve ``path``, which the input ``name`` gives, within the workspace.
+
+    Raises:
+        InputError: it leads out of the workspace.
+
+    """
+    resolved = (workspace / path).resolve()
+    if not resolved.is_relative_to(workspace.resolve()):
+        raise InputError(
+            name,
+            f"{path!r} lies outside the workspace",
+            hint="Give a path within the checked-out repository, relative to its root.",
+        )
+    return resolved
+
+
+def pack(directory: Path, archive: Path, workspace: Path) -> None:
+    """Write ``directory`` as a .zip whose bytes depend on nothing but names, contents and the executable bit.
+
+    Raises:
+        InputError: the directory is empty, or a link in it leads nowhere or out of the workspace.
+
+    """
+    files = sorted(_files(directory, workspace), key=lambda file: file[0])
+    if not files:
+        raise InputError(
+            "artifact", "the directory holds no file", hint="Is it built, or downloaded, in a step before this one?"
+        )
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target:
+        for name, file in files:
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            executable = file.stat().st_mode & stat.S_IXUSR
+            entry.create_system = 3  # Unix, on every machine
+            entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, target.open(entry, "w") as sink:
+                _copy(source, sink)
+
+
+def _files(directory: Path, workspace: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each file; links are followed, as ``zip -r`` does."""
+    visited: set[Path] = set()
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        here = Path(folder).resolve()
+        if here in visited:
+            folders.clear()
+            continue
+        visited.add(here)
+        folders[:] = [name for name in folders if not _is_left_out(name)]
+        for name in names:
+            file = Path(folder, name)
+            if _is_left_out(name):
+                continue
+            shown = file.relative_to(directory).as_posix()
+            if not file.resolve().is_relative_to(workspace.resolve()):
+                raise InputError(
+                    "artifact", f"the link {shown!r} leads out of the workspace", hint="Copy the file in its place."
+                )
+            if not file.is_file():
+                raise InputError(
+                    "artifact", f"{shown!r} is a broken link or no regular file", hint="Take it out of the directory."
+                )
+            yield shown, file
+
+
+def _is_left_out(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _LEFT_OUT)
+
+
+def _inspect(file: Path, shown: str) -> Archive:
+    """Check that ``file`` is a .zip that Lambda can take."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb") as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise InputError(
+            "artifact",
+            f"{shown!r} is no .zip archive: {error}",
+            hint="Give a directory, and the action packs it; or build the archive with zip -r.",
+        ) from error
+    if not entries:
+        raise InputError("artifact", f"{shown!r} holds no file", hint="See that the build puts the code into it.")
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > UNPACKED_LIMIT:
+        raise InputError(
+            "artifact",
+            f"{shown!r} is {_size(unpacked)} when unpacked, and Lambda takes {_size(UNPACKED_LIMIT)}",
+            hint="Leave out what the function does not need, or deploy it as a container image.",
+        )
+    return Archive(
+        file=file,
+        code_sha256=base64.b64encode(digest.digest()).decode(),
+        size=size,
+        names=frozenset(entry.filename for entry in entries),
+    )
+
+
+def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
+    """Copy the object, to know its digest and to look into it; Lambda later takes it from S3 itself."""
+    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", artifact)
+    if not match:
+        raise InputError("artifact", f"{artifact!r} names no S3 object", hint="Write s3://bucket/key.")
+    bucket, key = match[1], match[2]
+    target = temporary / "promote-on-success.zip"
+    try:
+        answer = storage.get_object(Bucket=bucket, Key=key)
+    except storage.exceptions.ClientError as error:
+        if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
+            raise
+        raise InputError(
+            "artifact",
+            f"{artifact} does not exist",
+            hint="Is it uploaded in a step before this one, to a bucket of the function's region?",
+        ) from error
+    with target.open("wb") as sink:
+        for block in answer["Body"].iter_chunks(1 << 20):
+            sink.write(block)
+    version = answer.get("VersionId", "")
+    return replace(
+        _inspect(target, artifact), bucket=bucket, key=key, object_version="" if version == "null" else version
+    )
+
+
+def _image(artifact: str) -> Image:
+    if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[a-z0-9.-]+/[a-z0-9._/-]+(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})", artifact):
+        raise InputError(
+            "artifact",
+            f"{artifact!r} is no image URI with a tag or a digest",
+            hint="Write it like 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:...",
+        )
+    return Image(artifact)
+
+
+def missing_handler(names: Iterable[str], runtime: str, handler: str) -> str:
+    """Name the file that ``handler`` needs and the archive lacks; empty when it is there, or cannot be judged."""
+    module = handler.rpartition(".")[0]
+    candidates: Mapping[str, tuple[str, ...]] = {
+        "python": (f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"),
+        "nodejs": tuple(f"{module}{ending}" for ending in (".js", ".mjs", ".cjs")),
+        "ruby": (f"{module}.rb",),
+        "provided": ("bootstrap",),
+    }
+    family = re.match(r"[a-z]*", runtime)
+    wanted = candidates.get(family[0] if family else "", ())
+    if handler.startswith("/") or set(wanted) & set(names):
+        return ""
+    return wanted[0] if wanted else ""
+
+
+def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
+    while block := source.read(1 << 20):
+        sink.write(block)
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KB", "MB"):
+        if size < 1024:  # noqa: PLR2004 - the next unit begins here
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"

@@ -1,0 +1,190 @@
+"""AWS's clients, and what AWS's errors mean to a user."""
+
+import difflib
+import re
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from promote.errors import AccessError, InputError, PromoteError, ServiceError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+_TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
+    # An upload of 50 MB over a slow line takes a while; the table's calls are small and must fail fast.
+    "lambda": {"connect_timeout": 5, "read_timeout": 60},
+    "dynamodb": {"connect_timeout": 3, "read_timeout": 5},
+    "apigatewayv2": {"connect_timeout": 5, "read_timeout": 30},
+    "s3": {"connect_timeout": 5, "read_timeout": 60},
+}
+
+
+class Clients:
+    """The clients of one region, each made once and when first asked for; safe to use from several threads.
+
+    They retry (botocore's standard mode). A retried write can therefore meet its own first effect: each write of
+    this project is conditional, and its caller tells that case from a lost race.
+    """
+
+    def __init__(self, region: str, environ: Mapping[str, str]) -> None:
+        # boto3 itself reads AWS_DEFAULT_REGION only; the other SDKs, and configure-aws-credentials, AWS_REGION as well.
+        self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
+        self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+        self._lock = threading.RLock()
+
+    @cached_property
+    def _session(self) -> "boto3.session.Session":
+        import boto3.session  # noqa: PLC0415 - takes a tenth of a second, which wrong inputs need not pay
+
+        session = boto3.session.Session(region_name=self.region or None)
+        if not session.region_name:
+            raise InputError(
+                "aws-region",
+                "it is empty, and the environment names no region",
+                hint="Set aws-region, or run aws-actions/configure-aws-credentials before this step.",
+            )
+        known = {
+            region
+            for partition in session.get_available_partitions()
+            for region in session.get_available_regions("lambda", partition)
+        }
+        if session.region_name not in known:
+            near = difflib.get_close_matches(session.region_name, sorted(known), n=1)
+            raise InputError(
+                "aws-region",
+                f"{session.region_name!r} is no region that has Lambda",
+                hint=f"Did you mean {near[0]}?" if near else "Write it like eu-west-1.",
+            )
+        if session.get_credentials() is None:
+            raise AccessError(
+                "there are no AWS credentials",
+                hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
+            )
+        return session
+
+    def _client(self, service: str, **different: Any) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - as above
+
+        options: dict[str, Any] = {
+            "retries": {"mode": "standard", "total_max_attempts": 5},
+            "user_agent_appid": "promote-on-success",
+            **_TIME_LIMITS[service],
+            **different,
+        }
+        config = Config(**options)
+        with self._lock:
+            return self._session.client(service, config=config)  # type: ignore[call-overload] # a name, not a literal
+
+    def resolve_region(self) -> str:
+        """Give the region in use, and prove that there are a region and credentials.
+
+        Raises:
+            InputError: no region, or one that AWS does not have.
+            AccessError: no credentials.
+
+        """
+        with self._lock:
+            return str(self._session.region_name)
+
+    @cached_property
+    def function(self) -> "LambdaClient":
+        """AWS Lambda."""
+        return self._client("lambda")  # type: ignore[no-any-return]
+
+    @cached_property
+    def invoker(self) -> "LambdaClient":
+        """AWS Lambda for invocations: as long as a function may run, and never repeated."""
+        return self._client("lambda", read_timeout=900, retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+
+    @cached_property
+    def table(self) -> "DynamoDBClient":
+        """Amazon DynamoDB."""
+        return self._client("dynamodb")  # type: ignore[no-any-return]
+
+    @cached_property
+    def gateway(self) -> "ApiGatewayV2Client":
+        """Amazon API Gateway, HTTP APIs."""
+        return self._client("apigatewayv2")  # type: ignore[no-any-return]
+
+    @cached_property
+    def storage(self) -> "S3Client":
+        """Amazon S3."""
+        return self._client("s3")  # type: ignore[no-any-return]
+
+
+def code_of(error: "ClientError") -> str:
+    """Give the error's code, such as ``ResourceNotFoundException``."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def message_of(error: "ClientError") -> str:
+    """Give the error's text."""
+    answer: Mapping[str, Any] = error.response
+    return str(answer.get("Error", {}).get("Message") or answer.get("message") or answer.get("Message") or error)
+
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_UNKNOWN = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
+
+
+def explain(error: "ClientError | BotoCoreError") -> PromoteError:
+    """Turn an error of botocore's into one that says what to do."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded long before it can occur
+
+    if not isinstance(error, ClientError):
+        return _without_answer(error)
+    code, message, operation = code_of(error), message_of(error), error.operation_name
+    if code in _EXPIRED:
+        return AccessError(
+            f"the AWS credentials have expired ({operation}: {message})",
+            hint="Ask configure-aws-credentials for a longer role-duration-seconds, or run it right before this step.",
+        )
+    if code in _UNKNOWN:
+        return AccessError(
+            f"AWS does not know the credentials ({operation}: {message})",
+            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs none.",
+        )
+    if code in _DENIED:
+        return _denied(operation, message)
+    return ServiceError(
+        f"{operation} failed: {code}: {message}",
+        hint="Run the job again; nothing is lost. If it stays, AWS's text above says what it objects to.",
+    )
+
+
+def _denied(operation: str, message: str) -> AccessError:
+    found = re.search(r"perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>\S+))?", message)
+    action = found["action"] if found else operation
+    resource = f" on {found['resource']}" if found and found["resource"] else ""
+    return AccessError(
+        f"AWS denies {action}{resource}: {message}",
+        hint=f"Allow {action}{resource} in the policy of the role that this job assumes; "
+        "docs/iam-policy.json has all that the action needs.",
+    )
+
+
+def _without_answer(error: "BotoCoreError") -> PromoteError:
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before it can occur
+        CredentialRetrievalError,
+        NoCredentialsError,
+        PartialCredentialsError,
+        ProfileNotFound,
+    )
+
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError | ProfileNotFound):
+        return AccessError(
+            f"there are no usable AWS credentials: {error}",
+            hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
+        )
+    return ServiceError(
+        f"AWS could not be reached: {error}",
+        hint="Check aws-region and the runner's network, and run the job again; nothing is lost.",
+    )

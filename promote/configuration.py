@@ -1,0 +1,97 @@
+"""What the configuration inputs change of a function: merged into what it has, nothing wiped."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promote.errors import FunctionError, InputError
+from promote.inputs import Configuration
+
+_NAMES = {
+    "Handler": "handler",
+    "Runtime": "runtime",
+    "Role": "role",
+    "MemorySize": "memory-size",
+    "Timeout": "timeout",
+}
+
+
+def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of UpdateFunctionConfiguration that make ``current`` as wanted; empty: nothing to do.
+
+    Raises:
+        InputError: an image has no handler and no runtime.
+        FunctionError: the variables that are to be merged cannot be read.
+
+    """
+    if current.get("PackageType") == "Image" and (wanted.handler or wanted.runtime):
+        raise InputError(
+            "handler" if wanted.handler else "runtime",
+            "the function is a container image, which brings its own",
+            hint="Leave handler and runtime empty.",
+        )
+    found = {name: value for name, value in _given(wanted).items() if current.get(name) != value}
+    if wanted.environment_variables is not None:
+        environment = current.get("Environment") or {}
+        if environment.get("Error"):
+            raise FunctionError(
+                f"the function's environment variables cannot be read, so none can be merged: "
+                f"{environment['Error'].get('Message', 'no reason given')}",
+                hint="Allow kms:Decrypt on the function's key, or leave environment-variables empty.",
+            )
+        existing = environment.get("Variables") or {}
+        merged = {**existing, **wanted.environment_variables}
+        if merged != existing:
+            found["Environment"] = {"Variables": merged}
+    return found
+
+
+def creation(wanted: Configuration, name: str, package_type: str) -> dict[str, Any]:
+    """Give the configuration of CreateFunction.
+
+    Raises:
+        FunctionError: something that a new function needs is not given.
+
+    """
+    needed = {"role": wanted.role}
+    if package_type == "Zip":
+        needed |= {"runtime": wanted.runtime, "handler": wanted.handler}
+    missing = [key for key, value in needed.items() if not value]
+    if missing:
+        raise FunctionError(
+            f"the function {name} does not exist in this region, and {_list(missing)} would be needed to create it",
+            hint=f"Correct function-name or aws-region; or add {_list(missing)}, and the action creates the function.",
+        )
+    given = _given(wanted)
+    if wanted.environment_variables:
+        given["Environment"] = {"Variables": dict(wanted.environment_variables)}
+    return given
+
+
+def describe(arguments: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Say what ``arguments`` change, without any variable's value."""
+    said = []
+    for name, value in arguments.items():
+        if name == "Environment":
+            existing = (current.get("Environment") or {}).get("Variables") or {}
+            names = sorted(key for key, item in value["Variables"].items() if existing.get(key) != item)
+            said.append(f"environment-variables: {', '.join(names)}")
+        elif current.get(name):
+            said.append(f"{_NAMES[name]}: {current[name]} → {value}")
+        else:
+            said.append(f"{_NAMES[name]}: {value}")
+    return said
+
+
+def _given(wanted: Configuration) -> dict[str, Any]:
+    values = {
+        "Handler": wanted.handler,
+        "Runtime": wanted.runtime,
+        "Role": wanted.role,
+        "MemorySize": wanted.memory_size,
+        "Timeout": wanted.timeout,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

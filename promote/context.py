@@ -1,0 +1,57 @@
+"""What the runner says about the job: read once, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Context:
+    """The GitHub Actions environment; every part may be missing where the action runs elsewhere."""
+
+    workspace: Path
+    """The checked-out repository."""
+    commit: str
+    repository: str
+    """``owner/name``."""
+    server_url: str
+    api_url: str
+    run_id: int
+    """0 outside GitHub."""
+    attempt: int
+    ref: str
+    temporary: Path
+    """Emptied by the runner after the job."""
+    token: str = field(repr=False, default="")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the variables that GitHub documents as the default environment variables of a job."""
+        return cls(
+            workspace=Path(environ.get("GITHUB_WORKSPACE") or ".").resolve(),
+            commit=environ.get("GITHUB_SHA", "").strip().lower(),
+            repository=environ.get("GITHUB_REPOSITORY", ""),
+            server_url=(environ.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/"),
+            api_url=(environ.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
+            run_id=_number(environ.get("GITHUB_RUN_ID"), 0),
+            attempt=_number(environ.get("GITHUB_RUN_ATTEMPT"), 1),
+            ref=environ.get("GITHUB_REF_NAME", ""),
+            temporary=Path(environ.get("RUNNER_TEMP") or "/tmp"),  # noqa: S108 - the system's own fallback
+            token=environ.get("INPUT_GITHUB-TOKEN", "").strip(),
+        )
+
+    @property
+    def run_url(self) -> str:
+        """The page of this attempt, or empty."""
+        if not (self.repository and self.run_id):
+            return ""
+        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
+
+    def commit_url(self, commit: str) -> str:
+        """The page of ``commit``, or empty."""
+        return f"{self.server_url}/{self.repository}/commit/{commit}" if self.repository and commit else ""
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default

@@ -1,0 +1,85 @@
+"""The errors that end a run, one tree.
+
+    PromoteError
+    ├── InputError       an input, or a file that it names, is wrong; nothing was changed
+    ├── AccessError      credentials are missing, expired, or lack a permission
+    ├── ServiceError     AWS could not be reached or answered with something that we cannot act on
+    ├── FunctionError    the function does not exist, or an update of it failed
+    ├── ConflictError    somebody else changed the function or the alias under this run
+    ├── EndpointError    an API Gateway endpoint cannot be made or reached
+    ├── TableError       the table is not one of ours
+    ├── LockError        the lock was not free in time
+    └── Interrupted      the runner asked us to stop
+
+Each says what happened and why (``str(error)``) and what to do about it (``error.hint``).
+"""
+
+
+class PromoteError(Exception):
+    """A run cannot go on.
+
+    ``message`` says what happened and why; ``hint`` says what to do. Both are one sentence or a few, for a person.
+    """
+
+    title = "promote-on-success"
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(PromoteError):
+    """The input ``name`` is wrong."""
+
+    def __init__(self, name: str, message: str, *, hint: str) -> None:
+        super().__init__(f"{name}: {message}", hint=hint)
+        self.name = name
+        self.title = f"Input {name}"
+
+
+class AccessError(PromoteError):
+    """Credentials are missing, expired, or lack a permission."""
+
+    title = "AWS access"
+
+
+class ServiceError(PromoteError):
+    """AWS could not be reached, or answered with something that no run can act on."""
+
+    title = "AWS"
+
+
+class FunctionError(PromoteError):
+    """The function does not exist, or an update of it failed."""
+
+    title = "Lambda function"
+
+
+class ConflictError(PromoteError):
+    """Somebody else changed the function or the alias under this run."""
+
+    title = "Changed by somebody else"
+
+
+class EndpointError(PromoteError):
+    """An API Gateway endpoint cannot be made or reached."""
+
+    title = "Endpoint"
+
+
+class TableError(PromoteError):
+    """The DynamoDB table is not one that this action can use."""
+
+    title = "Table"
+
+
+class LockError(PromoteError):
+    """The lock was not free in time."""
+
+    title = "Lock"
+
+
+class Interrupted(PromoteError):  # noqa: N818 - it is no error of ours: somebody pressed cancel
+    """The runner asked the run to stop."""
+
+    title = "Cancelled"

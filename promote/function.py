@@ -1,0 +1,374 @@
+"""One Lambda function: its code, configuration, versions and aliases.
+
+Every write carries Lambda's own precondition, and every lost answer is told from a lost race by reading back.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from promote.artifact import Code
+from promote.aws import code_of, message_of
+from promote.clock import Clock
+from promote.errors import ConflictError, FunctionError, ServiceError
+from promote.model import LATEST, Alias, Promotion, Snapshot
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_lambda import LambdaClient
+
+CONFIGURABLE = (
+    "AcceleratorConfig",
+    "Architectures",
+    "CapacityProviderConfig",
+    "DeadLetterConfig",
+    "DurableConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "Handler",
+    "ImageConfig",
+    "KMSKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "Role",
+    "Runtime",
+    "RuntimeConfig",
+    "SnapStart",
+    "TenancyConfig",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+)
+"""What CreateFunction and UpdateFunctionConfiguration can set and a version freezes; the text Description is left out."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.3, 2.0, 600.0
+_PROPAGATION = 30.0
+"""Seconds: between looks at an update in progress, until we give up on it, and for a new role to become known."""
+
+_STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException")
+"""A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
+
+
+def fingerprint(configuration: Mapping[str, Any]) -> str:
+    """Digest everything that can be configured, of $LATEST or of a version alike, as lower-case hexadecimal SHA-256."""
+    parts: dict[str, Any] = {name: configuration.get(name) for name in CONFIGURABLE}
+    parts["Environment"] = (configuration.get("Environment") or {}).get("Variables")
+    parts["ImageConfig"] = (configuration.get("ImageConfigResponse") or {}).get("ImageConfig")
+    parts["Layers"] = [layer["Arn"] for layer in configuration.get("Layers") or []]
+    # OptimizationStatus is On for a version and Off for $LATEST.
+    parts["SnapStart"] = (configuration.get("SnapStart") or {}).get("ApplyOn")
+    filled = {name: part for name, part in parts.items() if part}
+    return hashlib.sha256(json.dumps(filled, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def snapshot(answer: Mapping[str, Any]) -> Snapshot:
+    """Read a FunctionConfiguration."""
+    arn, version = answer["FunctionArn"], answer["Version"]
+    return Snapshot(
+        arn=":".join(arn.split(":")[:7]),
+        version=version,
+        revision_id=answer["RevisionId"],
+        code_sha256=answer["CodeSha256"],
+        fingerprint=fingerprint(answer),
+        configuration=answer,
+    )
+
+
+class Function:
+    """The function ``name`` in the client's region, or the one that has ``arn``."""
+
+    def __init__(self, client: Callable[[], "LambdaClient"], name: str, arn: str, clock: Clock) -> None:
+        self.name = name
+        self._id = arn or name
+        self._lazy_client = client
+        self._clock = clock
+
+    @property
+    def _client(self) -> "LambdaClient":
+        return self._lazy_client()
+
+    def find(self) -> Snapshot | None:
+        """Read $LATEST as it is now, or give None where the function does not exist."""
+        try:
+            return snapshot(self._client.get_function_configuration(FunctionName=self._id))
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+
+    def read(self, version: str = LATEST) -> Snapshot:
+        """Read $LATEST or a version as it is now.
+
+        Raises:
+            FunctionError: it does not exist.
+
+        """
+        return snapshot(self._answer(version))
+
+    def _answer(self, version: str) -> Mapping[str, Any]:
+        qualifier: Any = {} if version == LATEST else {"Qualifier": version}
+        try:
+            return self._client.get_function_configuration(FunctionName=self._id, **qualifier)
+        except self._client.exceptions.ResourceNotFoundException as error:
+            raise FunctionError(
+                f"{self.name}:{version} does not exist (any more)",
+                hint="Somebody has deleted it while this run was at work; run the job again.",
+            ) from error
+
+    def idle(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+        """Wait until no update is in progress, whatever came of it, and read.
+
+        ``known`` is a snapshot just taken, which spares the first read. The RevisionId that an update returns goes
+        stale when the update completes, so the one given here is read afterwards.
+
+        Raises:
+            FunctionError: the update did not end in ten minutes.
+
+        """
+        deadline = self._clock.monotonic() + _PATIENCE
+        pause = _FIRST_PAUSE
+        answer = known.configuration if known else self._answer(version)
+        while _is_pending(answer):
+            if self._clock.monotonic() > deadline:
+                raise FunctionError(
+                    f"the update of {self.name}:{version} has been in progress for {_PATIENCE:.0f} seconds",
+                    hint="Look at the function in the AWS console; run the job again when its state is Active.",
+                )
+            self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            answer = self._answer(version)
+        return snapshot(answer)
+
+    def settled(self, version: str = LATEST) -> Snapshot:
+        """Wait until the last update has succeeded, or a version can serve, and read.
+
+        Raises:
+            FunctionError: the update failed, or did not end in ten minutes.
+
+        """
+        return self._require_success(self.idle(version))
+
+    def _require_success(self, settled: Snapshot) -> Snapshot:
+        answer = settled.configuration
+        if "Failed" in (answer.get("State"), answer.get("LastUpdateStatus")):
+            reason = answer.get("LastUpdateStatusReason") or answer.get("StateReason") or "Lambda gives no reason"
+            raise FunctionError(
+                f"Lambda could not bring {self.name}:{settled.version} up: {reason}",
+                hint="Correct what the reason says (image, role, VPC, layers, handler) and run the job again.",
+            )
+        return settled
+
+    def create(self, code: Code, configuration: Mapping[str, Any]) -> None:
+        """Create the function and wait until it can be used; a role too new to be assumed is waited for.
+
+        Raises:
+            FunctionError: Lambda refuses.
+
+        """
+        deadline = self._clock.monotonic() + _PROPAGATION
+        while True:
+            try:
+                self._client.create_function(
+                    FunctionName=self._id, Code=code.arguments(), PackageType=code.package_type, **configuration
+                )
+            except self._client.exceptions.ResourceConflictException:
+                # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
+                # follows compares code and configuration in either case.
+                break
+            except self._client.exceptions.InvalidParameterValueException as error:
+                if "cannot be assumed" in message_of(error) and self._clock.monotonic() < deadline:
+                    self._clock.sleep(2)
+                    continue
+                raise self._failure(error) from error
+            else:
+                break
+        self.settled()
+
+    def configure(self, latest: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
+        """Change the configuration that ``latest`` shows and wait for it.
+
+        Raises:
+            ConflictError: $LATEST is no longer what ``latest`` shows.
+            FunctionError: Lambda refuses.
+
+        """
+        try:
+            self._client.update_function_configuration(
+                FunctionName=self._id, RevisionId=latest.revision_id, **changes
+            )
+        except self._client.exceptions.ClientError as error:
+            raise self._failure(error) from error
+        return self.settled()
+
+    def upload(self, latest: Snapshot, code: Code) -> str:
+        """Update the code that ``latest`` shows and publish it in the same operation; give the version.
+
+        Raises:
+            ConflictError: $LATEST is no longer what ``latest`` shows.
+            FunctionError: Lambda refuses.
+
+        """
+        try:
+            answer = self._client.update_function_code(
+                FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **code.arguments()
+            )
+        except self._client.exceptions.ClientError as error:
+            raise self._failure(error) from error
+        return answer["Version"]
+
+    def publish(self, latest: Snapshot) -> str:
+        """Publish exactly what ``latest`` shows; unchanged since the last version, Lambda gives that one.
+
+        Raises:
+            ConflictError: $LATEST is no longer what ``latest`` shows.
+            FunctionError: the last update of $LATEST failed.
+
+        """
+        self._require_success(latest)
+        try:
+            answer = self._client.publish_version(
+                FunctionName=self._id, CodeSha256=latest.code_sha256, RevisionId=latest.revision_id
+            )
+        except self._client.exceptions.InvalidParameterValueException as error:
+            # Of the parameters, only CodeSha256 can be wrong here.
+            raise _changed(self.name) from error
+        except self._client.exceptions.ClientError as error:
+            raise self._failure(error) from error
+        return answer["Version"]
+
+    def _failure(self, error: "ClientError") -> Exception:
+        """Say what a refused write means.
+
+        A retry that meets its own first effect looks the same as a stranger's change. Both are a ConflictError, upon
+        which the caller reads again: in the first case it finds nothing left to do.
+        """
+        code = code_of(error)
+        if code in _STALE:
+            return _changed(self.name)
+        if code in ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException"):
+            return FunctionError(
+                f"Lambda refuses the deployment to {self.name}: {message_of(error)}",
+                hint="Correct what Lambda's text says and run the job again; the environment was not touched.",
+            )
+        return error
+
+    def alias(self, name: str) -> Alias | None:
+        """Read an alias, or give None where it does not exist."""
+        try:
+            answer = self._client.get_alias(FunctionName=self._id, Name=name)
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        return Alias(
+            name=name,
+            version=answer["FunctionVersion"],
+            revision_id=answer["RevisionId"],
+            description=answer.get("Description", ""),
+            weights=answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}),
+        )
+
+    def point(self, alias: Alias | None, promotion: Promotion) -> bool:
+        """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
+
+        True: it took effect, also when only a later reading told so. False: somebody else was first, and the
+        decision is to be made again. The empty weights are sent because Lambda keeps the old ones otherwise.
+        """
+        try:
+            if alias is None:
+                self._client.create_alias(
+                    FunctionName=self._id,
+                    Name=promotion.environment,
+                    FunctionVersion=promotion.version,
+                    Description=promotion.description,
+                )
+            else:
+                self._client.update_alias(
+                    FunctionName=self._id,
+                    Name=promotion.environment,
+                    FunctionVersion=promotion.version,
+                    Description=promotion.description,
+                    RoutingConfig={"AdditionalVersionWeights": {}},
+                    RevisionId=alias.revision_id,
+                )
+        except self._client.exceptions.ClientError as error:
+            if code_of(error) in _STALE:
+                found = self.alias(promotion.environment)
+                return found is not None and found.promotion == promotion
+            if not _is_server_side(error):
+                raise
+            return self._settle_unknown(promotion, error)
+        except _unanswered() as error:
+            return self._settle_unknown(promotion, error)
+        return True
+
+    def _settle_unknown(self, promotion: Promotion, error: Exception) -> bool:
+        """Read what became of a move whose answer stayed away for all attempts."""
+        found = self.alias(promotion.environment)
+        if found is not None and found.promotion == promotion:
+            return True
+        raise ServiceError(
+            f"Lambda did not confirm the move of {promotion.environment} to version {promotion.version}, "
+            f"and the alias does not show it: {error}",
+            hint="Run the job again; it finds out what became of the move, and finishes the record.",
+        ) from error
+
+    def statements(self, qualifier: str) -> set[str]:
+        """Name the statements of the policy of ``qualifier`` (an alias; empty: $LATEST)."""
+        keywords: Any = {"Qualifier": qualifier} if qualifier else {}
+        try:
+            answer = self._client.get_policy(FunctionName=self._id, **keywords)
+        except self._client.exceptions.ResourceNotFoundException:
+            return set()
+        return {statement["Sid"] for statement in json.loads(answer["Policy"])["Statement"]}
+
+    def allow(self, qualifier: str, statement: str, source_arn: str) -> None:
+        """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well."""
+        keywords: Any = {"Qualifier": qualifier} if qualifier else {}
+        try:
+            self._client.add_permission(
+                FunctionName=self._id,
+                StatementId=statement,
+                Action="lambda:InvokeFunction",
+                Principal="apigateway.amazonaws.com",
+                SourceArn=source_arn,
+                **keywords,
+            )
+        except self._client.exceptions.ResourceConflictException:
+            return
+
+    def forbid(self, qualifier: str, statement: str) -> None:
+        """Take a permission back. That it is gone already is well."""
+        keywords: Any = {"Qualifier": qualifier} if qualifier else {}
+        try:
+            self._client.remove_permission(FunctionName=self._id, StatementId=statement, **keywords)
+        except self._client.exceptions.ResourceNotFoundException:
+            return
+
+    def invoke(self, version: str, event: bytes) -> tuple[bytes, str, str]:
+        """Invoke a version; give the payload, the function's error (empty: none) and the version that ran."""
+        answer = self._client.invoke(FunctionName=self._id, Qualifier=version, Payload=event)
+        return answer["Payload"].read(), answer.get("FunctionError", ""), answer.get("ExecutedVersion", "")
+
+
+def _is_pending(answer: Mapping[str, Any]) -> bool:
+    """Whether an update, or the making of a version, is in progress. State Inactive comes with idleness and is well."""
+    return answer.get("State") == "Pending" or answer.get("LastUpdateStatus") == "InProgress"
+
+
+def _is_server_side(error: Any) -> bool:
+    """Whether the service failed, so that the effect is unknown."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500  # noqa: PLR2004
+
+
+def _unanswered() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - loaded long before it can occur
+
+    return (HTTPClientError,)
+
+
+def _changed(name: str) -> ConflictError:
+    return ConflictError(
+        f"$LATEST of {name} was changed by somebody else while this run deployed to it",
+        hint="See who else deploys to this function (another workflow, a console); then run the job again.",
+    )

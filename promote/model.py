@@ -1,0 +1,257 @@
+"""The words of the project as frozen values, without effects."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+LATEST = "$LATEST"
+
+
+class Result(StrEnum):
+    """How a run ended; the output ``result``."""
+
+    PROMOTED = "promoted"
+    UNCHANGED = "unchanged"
+    SUPERSEDED = "superseded"
+    BLOCKED = "blocked"
+    PLANNED = "planned"
+    FAILED = "failed"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the step ends green."""
+        return self not in (Result.BLOCKED, Result.FAILED)
+
+
+class Outcome(StrEnum):
+    """What a check, or verification as a whole, found."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check's result. ``detail`` comes from outside and is untrusted."""
+
+    name: str
+    kind: str
+    outcome: Outcome
+    seconds: float
+    detail: str = ""
+    gateway_symptom: bool = False
+    """Whether the answer looks like API Gateway's own, so that the endpoint itself may be at fault."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found of one candidate; only ``passed`` promotes."""
+
+    outcome: Outcome
+    checks: tuple[CheckResult, ...] = ()
+    reason: str = ""
+    """Why the outcome is not ``passed``, in a sentence; empty when it is."""
+
+    @classmethod
+    def of(cls, checks: tuple[CheckResult, ...]) -> Self:
+        """Sum up ``checks``: one failure fails; no check, or one without an answer, is not ``passed``."""
+        outcomes = [check.outcome for check in checks]
+        if Outcome.FAILED in outcomes:
+            failed = outcomes.count(Outcome.FAILED)
+            return cls(Outcome.FAILED, checks, f"{failed} of {len(checks)} {'check' if len(checks) == 1 else 'checks'} failed")
+        if Outcome.INCONCLUSIVE in outcomes:
+            first = next(check for check in checks if check.outcome is Outcome.INCONCLUSIVE)
+            return cls(Outcome.INCONCLUSIVE, checks, f"{first.name}: {first.detail}")
+        if not checks:
+            return cls(Outcome.INCONCLUSIVE, checks, "there was no check to run")
+        return cls(Outcome.PASSED, checks)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the candidate may be promoted."""
+        return self.outcome is Outcome.PASSED
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A function's code and configuration as Lambda tells them, of $LATEST or of one version."""
+
+    arn: str
+    """Unqualified."""
+    version: str
+    revision_id: str
+    code_sha256: str
+    fingerprint: str
+    """SHA-256 over everything that can be configured; see ``promote.function.fingerprint``."""
+    configuration: Mapping[str, Any] = field(repr=False, compare=False)
+    """Lambda's answer, which holds environment variables: never to be shown."""
+
+    def same_content(self, other: "Snapshot | Candidate | Served") -> bool:
+        """Whether code and configuration are the same; CodeSha256 alone says nothing of configuration."""
+        return (self.code_sha256, self.fingerprint) == (other.code_sha256, other.fingerprint)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who acts: one attempt of one workflow run, for one commit."""
+
+    commit: str
+    """Full SHA, or empty when the run knows none."""
+    run_id: int
+    """Grows with time across GitHub and is kept over re-run attempts; 0 outside GitHub."""
+    attempt: int
+    url: str
+    """The run's page, or empty."""
+    operation: str
+    """Random, unique to this process: tells our own writes from anybody else's."""
+
+    @property
+    def owner(self) -> str:
+        """The name under which this run holds the lock."""
+        return f"{self.run_id}/{self.attempt}/{self.operation}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The version that one run has built."""
+
+    version: str
+    code_sha256: str
+    fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
+        return f"{self.version}@{self.code_sha256}"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """An HTTP API that the action has made, as the ledger remembers it."""
+
+    api_id: str
+    api_url: str
+    """What API Gateway says its address is."""
+    mapping: str = ""
+    """``domain/key`` of its custom domain, or empty."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A URL that shows $LATEST or follows an alias."""
+
+    qualifier: str
+    """``latest`` or the environment's name."""
+    url: str
+    """For people and outputs; no slash at its end."""
+    address: str
+    """Where requests are sent: ``url``, except on an emulator that serves a custom domain by Host header."""
+    host: str = ""
+    """The Host header to send, when it is not that of ``address``."""
+    gateway: Gateway | None = None
+    """None when the gateway is the user's own."""
+    is_new: bool = False
+    """Made or mended by this run, so that it may need a moment to answer."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One move of an environment's alias."""
+
+    environment: str
+    version: str
+    commit: str
+    run_id: int
+    attempt: int
+    sequence: int
+    """Grows by one with each move of this alias."""
+    operation: str
+    """The ``Run.operation`` that made the move."""
+
+    @property
+    def identity(self) -> str:
+        """Time-ordered and unique: the key of its record."""
+        return f"{self.sequence:010d}-{self.operation}"
+
+    @property
+    def description(self) -> str:
+        """The alias's Description: written in the same call as the move, so that neither is ever without the other."""
+        return (
+            f"promote-on-success: version {self.version} commit {self.commit or 'unknown'} "
+            f"run {self.run_id}/{self.attempt} promotion {self.identity}"
+        )
+
+    _DESCRIPTION = re.compile(
+        r"promote-on-success: version (?P<version>\d+) commit (?P<commit>[0-9a-f]+|unknown) "
+        r"run (?P<run_id>\d+)/(?P<attempt>\d+) promotion (?P<sequence>\d+)-(?P<operation>[0-9a-f]+)"
+    )
+
+    @classmethod
+    def described(cls, environment: str, description: str) -> Self | None:
+        """The promotion that an alias's Description tells of, or None where it is not ours."""
+        match = cls._DESCRIPTION.fullmatch(description)
+        if not match:
+            return None
+        return cls(
+            environment=environment,
+            version=match["version"],
+            commit="" if match["commit"] == "unknown" else match["commit"],
+            run_id=int(match["run_id"]),
+            attempt=int(match["attempt"]),
+            sequence=int(match["sequence"]),
+            operation=match["operation"],
+        )
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias as Lambda tells it."""
+
+    name: str
+    version: str
+    revision_id: str
+    description: str
+    weights: Mapping[str, float]
+    """Other versions that get a share of the traffic: weights from 0 to 1 by version."""
+
+    @property
+    def promotion(self) -> Promotion | None:
+        """The last promotion that moved this alias, or None when it was never ours."""
+        return Promotion.described(self.name, self.description)
+
+    @property
+    def is_moved_by_others(self) -> bool:
+        """Whether somebody else has pointed it elsewhere, or split its traffic, since our last promotion."""
+        promotion = self.promotion
+        return promotion is None or promotion.version != self.version or bool(self.weights)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
+
+    version: str = ""
+    code_sha256: str = ""
+    fingerprint: str = ""
+    plan: str = ""
+    """Digest of the verification that it passed."""
+    commit: str = ""
+    run_id: int = 0
+    sequence: int = 0
+    since: str = ""
+    previous: str = ""
+    gateway: Gateway | None = None
+    intent: Promotion | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the run, for the summary's chart."""
+
+    name: str
+    started: datetime
+    seconds: float

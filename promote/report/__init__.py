@@ -1,0 +1,45 @@
+"""What a run has to say: one value, rendered as outputs and as the job summary."""
+
+from dataclasses import dataclass
+
+from promote.model import Candidate, Endpoint, Result, Verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended and why."""
+
+    result: Result
+    headline: str
+    """One sentence; the output ``summary``."""
+    hint: str = ""
+    """What to do, where there is something to do."""
+    title: str = "Not promoted"
+    """Of the error annotation, where the run ends with one."""
+    candidate: Candidate | None = None
+    previous: str = ""
+    """The version that the environment served before; empty: none."""
+    changes: tuple[str, ...] = ()
+    """What was deployed or, in a dry run, would be."""
+    verdict: Verdict | None = None
+    latest: Endpoint | None = None
+    environment: Endpoint | None = None
+    notes: tuple[str, ...] = ()
+    """Things that a reader should know though they did not stop the run."""
+    lock_wait: float | None = None
+    """Seconds; None: the lock was not asked for."""
+
+    def outputs(self) -> dict[str, str]:
+        """Give the step's outputs by name."""
+        return {
+            "result": self.result.value,
+            "promoted": "true" if self.result is Result.PROMOTED else "false",
+            "version": self.candidate.version if self.candidate else "",
+            "previous-version": self.previous,
+            "code-sha256": self.candidate.code_sha256 if self.candidate else "",
+            "candidate": self.candidate.identity if self.candidate else "",
+            "latest-url": self.latest.url if self.latest else "",
+            "environment-url": self.environment.url if self.environment else "",
+            "lock-wait-seconds": "" if self.lock_wait is None else f"{self.lock_wait:.1f}",
+            "summary": self.headline,
+        }

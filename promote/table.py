@@ -1,0 +1,237 @@
+"""The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from promote.aws import code_of, message_of
+from promote.clock import Clock
+from promote.errors import TableError
+
+if TYPE_CHECKING:
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+    from botocore.exceptions import ClientError
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item: TypeAlias = Mapping[str, Any]
+
+_ATTEMPTS, _PAUSE = 8, 0.1
+_PATIENCE = 120.0
+"""Seconds to wait for a table that is being made."""
+
+
+class Refused(Exception):  # noqa: N818 - an answer to a question, not a failure
+    """A condition was not met; ``item`` is what stands there instead, empty when nothing does."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("condition not met")
+        self.item = item
+
+
+class Cancelled(Exception):  # noqa: N818 - the same
+    """A transaction was not carried out; ``refused`` has, for each of its parts, whether that was the cause."""
+
+    def __init__(self, refused: Sequence[bool]) -> None:
+        super().__init__("transaction cancelled")
+        self.refused = refused
+
+
+class Missing(Exception):  # noqa: N818 - the same
+    """The table does not exist."""
+
+
+class Table:
+    """The table ``name`` with the keys ``pk`` and ``sk``."""
+
+    def __init__(self, client: Callable[[], "DynamoDBClient"], name: str, clock: Clock) -> None:
+        self.name = name
+        self._client = client
+        self._clock = clock
+
+    def query(self, pk: str, first: str, last: str) -> list[Item]:
+        """Read the items of ``pk`` from ``first`` to ``last``, strongly consistent.
+
+        Raises:
+            Missing: there is no table.
+            TableError: the table has other keys.
+
+        """
+        items: list[Item] = []
+        start: dict[str, Any] = {}
+        while True:
+            answer = self._call(
+                "query",
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
+                ConsistentRead=True,
+                **start,
+            )
+            items += [self._decode(item) for item in answer["Items"]]
+            if not answer.get("LastEvaluatedKey"):
+                return items
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def put(self, item: Item, condition: str) -> None:
+        """Write ``item`` if ``condition`` holds.
+
+        Raises:
+            Refused: it does not hold.
+
+        """
+        self._call(
+            "put_item",
+            Item=self.encode(item),
+            ConditionExpression=condition,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+
+    def update(self, change: Mapping[str, Any]) -> Item:
+        """Carry out an update (see ``change``) and give the item as it then is.
+
+        Raises:
+            Refused: its condition does not hold.
+            Missing: there is no table.
+
+        """
+        answer = self._call(
+            "update_item", **change, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
+        )
+        return self._decode(answer["Attributes"])
+
+    def transact(self, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Carry out all ``parts`` (``("Update", change)`` or ``("Put", ...)``) or none.
+
+        botocore sends a token along, by which DynamoDB knows a repeated call and does not act twice.
+
+        Raises:
+            Cancelled: a condition does not hold.
+
+        """
+        self._call(
+            "transact_write_items",
+            TransactItems=[{kind: {"TableName": self.name, **arguments}} for kind, arguments in parts],
+        )
+
+    def change(  # noqa: PLR0913 - an update's parts, by name
+        self,
+        pk: str,
+        sk: str,
+        *,
+        assign: Mapping[str, Any] | None = None,
+        remove: Sequence[str] = (),
+        expressions: Mapping[str, str] | None = None,
+        condition: str = "",
+        values: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Build an update: ``assign`` values, ``remove`` attributes, set ``expressions``; all if ``condition`` holds.
+
+        ``condition`` and ``expressions`` name attributes as ``#name`` and ``values`` as ``:name``.
+        """
+        assign, expressions = assign or {}, expressions or {}
+        sets = [f"#{name} = :{name}" for name in assign] + [f"#{name} = {text}" for name, text in expressions.items()]
+        clauses = [f"SET {', '.join(sets)}"] if sets else []
+        clauses += [f"REMOVE {', '.join('#' + name for name in remove)}"] if remove else []
+        expression = " ".join(clauses)
+        used = f"{expression} {condition} {' '.join(expressions.values())}"
+        names = {word.strip("(),") for word in used.replace("(", " ").replace(",", " ").split() if word.startswith("#")}
+        bound = {f":{name}": value for name, value in {**assign, **(values or {})}.items()}
+        return {
+            "Key": self.encode({"pk": pk, "sk": sk}),
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": {name.strip("),"): name.strip("#),") for name in names},
+            **({"ExpressionAttributeValues": self.encode(bound)} if bound else {}),
+            **({"ConditionExpression": condition} if condition else {}),
+        }
+
+    def insertion(self, item: Item) -> dict[str, Any]:
+        """Build a Put of an item that must not exist yet, for a transaction."""
+        return {"Item": self.encode(item), "ConditionExpression": "attribute_not_exists(pk)"}
+
+    def ensure(self) -> None:
+        """Make the table if it is missing, and wait until it can be used.
+
+        Raises:
+            TableError: it cannot be used within two minutes.
+
+        """
+        client = self._client()
+        try:
+            client.create_table(
+                TableName=self.name,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                AttributeDefinitions=[
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": "S"},
+                ],
+            )
+        except client.exceptions.ResourceInUseException:
+            pass  # made meanwhile: by a concurrent run, or by our own call whose answer was lost
+        deadline = self._clock.monotonic() + _PATIENCE
+        while client.describe_table(TableName=self.name)["Table"].get("TableStatus") != "ACTIVE":
+            if self._clock.monotonic() > deadline:
+                raise TableError(
+                    f"the table {self.name} is not active {_PATIENCE:.0f} seconds after it was made",
+                    hint="Look at it in the AWS console, and run the job again when it is active.",
+                )
+            self._clock.sleep(0.5)
+
+    def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+        """Call the client; wait out a transaction in conflict, and say what an error means."""
+        client = self._client()
+        if method != "transact_write_items":
+            arguments["TableName"] = self.name
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                answer: Mapping[str, Any] = getattr(client, method)(**arguments)
+            except client.exceptions.ClientError as error:
+                failure = self._failure(error)
+                if failure is not None:
+                    raise failure from error
+                if attempt == _ATTEMPTS:
+                    raise
+                self._clock.sleep(_PAUSE * attempt)
+            else:
+                return answer
+        raise AssertionError("unreachable")
+
+    def _failure(self, error: "ClientError") -> Exception | None:
+        """Say what ``error`` means; None: somebody else is writing the same item, so try again."""
+        code, message = code_of(error), message_of(error)
+        response: Mapping[str, Any] = error.response
+        if code == "ConditionalCheckFailedException":
+            return Refused(self._decode(response.get("Item", {})))
+        if code == "TransactionCanceledException":
+            codes = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
+            if "ConditionalCheckFailed" in codes:
+                return Cancelled([code == "ConditionalCheckFailed" for code in codes])
+            return None if "TransactionConflict" in codes else error
+        if code in ("TransactionConflictException", "TransactionInProgressException"):
+            return None
+        if code == "ResourceNotFoundException":
+            return Missing(self.name)
+        if code == "ValidationException" and ("key element" in message or "key schema" in message or "the key" in message):
+            return TableError(
+                f"the table {self.name} has other keys than pk and sk, both strings ({message})",
+                hint="Name another table in the input table: the action makes it when it is missing.",
+            )
+        return error
+
+    @cached_property
+    def _serializer(self) -> "TypeSerializer":
+        from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415 - boto3 is loaded when it is first needed
+
+        return TypeSerializer()
+
+    @cached_property
+    def _deserializer(self) -> "TypeDeserializer":
+        from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - as above
+
+        return TypeDeserializer()
+
+    def encode(self, item: Item) -> dict[str, Any]:
+        """Write plain values as DynamoDB's; no float comes in here."""
+        return {name: self._serializer.serialize(value) for name, value in item.items()}
+
+    def _decode(self, item: Mapping[str, Any]) -> Item:
+        return {name: self._deserializer.deserialize(value) for name, value in item.items()}

@@ -1,0 +1,64 @@
+"""Direct invocations of the candidate, for functions without HTTP."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promote.artifact import inside
+from promote.aws import explain
+from promote.check import Invocation, excerpt
+from promote.clock import Clock
+from promote.errors import InputError
+from promote.model import CheckResult, Outcome
+
+if TYPE_CHECKING:
+    from promote.function import Function
+
+
+def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[Invocation, bytes]:
+    """Read the event files.
+
+    Raises:
+        InputError: one is missing, lies outside the workspace, or holds no JSON.
+
+    """
+    events = {}
+    for invocation in invocations:
+        path = inside(workspace, invocation.event, "invoke")
+        if not path.is_file():
+            raise InputError(
+                "invoke",
+                f"the event file {invocation.event!r} does not exist in the workspace",
+                hint="Paths start at the repository's root.",
+            )
+        events[invocation] = path.read_bytes()
+        try:
+            json.loads(events[invocation])
+        except ValueError as error:
+            raise InputError(
+                "invoke", f"the event file {invocation.event!r} holds no JSON: {error}", hint="Correct the file."
+            ) from error
+    return events
+
+
+def run_invocation(
+    invocation: Invocation, event: bytes, function: "Function", version: str, clock: Clock
+) -> CheckResult:
+    """Send ``event`` to ``version`` and judge the answer."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded long before
+
+    started = clock.monotonic()
+
+    def result(outcome: Outcome, detail: str = "") -> CheckResult:
+        return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail)
+
+    try:
+        payload, trouble, executed = function.invoke(version, event)
+    except (BotoCoreError, ClientError) as error:
+        return result(Outcome.INCONCLUSIVE, str(explain(error)))
+    if executed and executed != version:
+        return result(Outcome.INCONCLUSIVE, f"version {executed} ran instead of {version}")
+    if trouble:
+        return result(Outcome.FAILED, f"the function raised an error ({trouble}): {excerpt(payload)}")
+    complaint = invocation.expectation.complaint(payload)
+    return result(Outcome.FAILED if complaint else Outcome.PASSED, complaint)

@@ -1,0 +1,94 @@
+"""The runner: log, annotations, outputs and job summary. The only user of actions_toolkit.
+
+The runner reads commands (``::error::...``) from everything that is printed, so text from outside is made harmless
+before it is printed; and a secret that was handed to us is replaced in all that leaves us.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from actions_toolkit.command import Command
+from actions_toolkit.file_command import prepare_key_value_message
+
+ANNOTATION_LIMIT = 4096
+SUMMARY_LIMIT = 1024 * 1024
+"""What the runner takes: characters of an annotation, bytes of a summary (beyond which it drops it)."""
+
+
+def plain(text: str) -> str:
+    """Make ``text`` harmless in a log: one line, no control characters, nothing that the runner takes for a command."""
+    visible = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+    # "::" counts at a line's beginning, "##[" anywhere; a zero-width space leaves them readable.
+    return re.sub(r"^(\s*):(?=:)", "\\1:\u200b", visible).replace("##[", "##\u200b[")
+
+
+class Workflow:
+    """What the runner offers to a step. Outside a runner, files that it does not name are not written."""
+
+    def __init__(self, environ: Mapping[str, str], stream: TextIO, secrets: Iterable[str] = ()) -> None:
+        self._stream = stream
+        self._output = environ.get("GITHUB_OUTPUT", "")
+        self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
+        # Short values would blank out half the log, and protect nothing.
+        self._secrets = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)  # noqa: PLR2004
+
+    def say(self, text: str) -> None:
+        """Write one line into the log."""
+        self._print(plain(self._redact(text)))
+
+    def error(self, text: str, *, title: str) -> None:
+        """Annotate the run with an error."""
+        self._annotate("error", text, title)
+
+    def warn(self, text: str, *, title: str) -> None:
+        """Annotate the run with a warning."""
+        self._annotate("warning", text, title)
+
+    def open_group(self, title: str) -> None:
+        """Begin a part of the log that can be folded."""
+        self._print(str(Command("group", {}, plain(self._redact(title)))))
+
+    def close_group(self) -> None:
+        """End it."""
+        self._print(str(Command("endgroup", {}, "")))
+
+    def output(self, name: str, value: str) -> None:
+        """Set an output of the step."""
+        if self._output:
+            _append(self._output, prepare_key_value_message(name, self._redact(value)) + os.linesep)
+
+    def summary(self, markdown: str) -> None:
+        """Add to the job summary; ``markdown`` is finished, with everything from outside escaped."""
+        text = self._redact(markdown)
+        if len(text.encode()) > SUMMARY_LIMIT:
+            text = "The summary is larger than the runner takes; the log has everything.\n"
+        if self._summary:
+            _append(self._summary, text + "\n")
+
+    def _annotate(self, kind: str, text: str, title: str) -> None:
+        message = self._redact(text)
+        if len(message) > ANNOTATION_LIMIT:
+            message = message[: ANNOTATION_LIMIT - 1] + "…"
+        self._print(str(Command(kind, {"title": self._redact(title)}, message)))
+
+    def _redact(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _print(self, line: str) -> None:
+        # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+
+def _append(file: str, text: str) -> None:
+    with Path(file).open("a", encoding="utf-8", newline="") as sink:
+        sink.write(text)

@@ -1,0 +1,176 @@
+"""The sandbox as an ASGI application: MiniStack made strict, with every request recorded and faults injected."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import ministack.app
+
+from sandbox import faults, owners, strict
+from sandbox.exchange import (
+    Answer,
+    Application,
+    ConnectionCutError,
+    Message,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    answer_of,
+    cut_connection,
+    read,
+    send_answer,
+)
+from sandbox.operations import DEFAULT_ACCOUNT, UNKNOWN, Operation, name_signed
+
+if TYPE_CHECKING:
+    import random
+
+CONTROL = "/_sandbox/"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that has ended; `sandbox.client.Call` tells what each field means."""
+
+    account: str
+    service: str
+    operation: str
+    resource: str
+    started: float
+    seconds: float
+    status: int | None
+    bytes_in: int
+    bytes_out: int
+    faults: tuple[str, ...]
+
+
+def create(settle: float, chance: random.Random) -> Application:
+    """Return the application, with MiniStack made strict; updates take `settle` seconds."""
+    strict.install(settle, chance)
+    return Wrapper(ministack.app.app)
+
+
+class Wrapper:
+    """Records every request to an application, injects faults, and is told which under `/_sandbox/`."""
+
+    def __init__(self, inner: Application) -> None:
+        """Wrap an application."""
+        self._inner = inner
+        self._board = faults.Board()
+        self._calls: dict[str, list[Call]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of any kind."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] != "http":
+            await self._inner(scope, receive, send)
+        elif scope["path"].startswith(CONTROL):
+            request = await read(scope, receive)
+            await send_answer(self._control(request), send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start without MiniStack's own start, which opens ports, polls, and tidies up containers of this machine."""
+        message: Message = await receive()
+        while message["type"] != "lifespan.shutdown":
+            ministack.app._MAIN_LOOP = asyncio.get_running_loop()  # noqa: SLF001 - its own start sets it
+            await send({"type": "lifespan.startup.complete"})
+            message = await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request to AWS."""
+        try:
+            request = await read(scope, receive)
+        except ConnectionCutError:
+            return
+        operation = identify(request)
+        applying = self._board.applying(operation)
+        victim = faults.Victim(operation, receive)
+        started = time.monotonic()
+        answer: Answer | None = None
+        try:
+            answer = await faults.before(applying, victim)
+            if answer is None:
+                real = await answer_of(self._inner, scope, request, receive)
+                answer = await faults.after(applying, victim) or real
+        except ConnectionCutError:
+            answer = None
+        self._record(operation, request, answer, started, applying)
+        if answer is None:
+            cut_connection()
+        else:
+            await send_answer(answer, send)
+
+    def _record(
+        self, operation: Operation, request: Request, answer: Answer | None, started: float, applied: list[faults.Fault]
+    ) -> None:
+        self._calls.setdefault(operation.account, []).append(
+            Call(
+                account=operation.account,
+                service=operation.service,
+                operation=operation.name,
+                resource=operation.resource,
+                started=started,
+                seconds=time.monotonic() - started,
+                status=answer.status if answer else None,
+                bytes_in=len(request.body),
+                bytes_out=len(answer.body) if answer else 0,
+                faults=tuple(fault.kind for fault in applied),
+            )
+        )
+
+    def _control(self, request: Request) -> Answer:
+        """Answer a question or an order about an account's calls and faults."""
+        account, *rest = request.path.removeprefix(CONTROL).split("/")
+        match rest:
+            case ["calls"]:
+                return self._control_calls(request.method, account)
+            case ["faults"]:
+                return self._control_faults(request, account)
+            case ["faults", identifier, "release"]:
+                for fault in self._board.of(account):
+                    if fault.id == identifier:
+                        fault.released.set()
+                        return reply(200, fault.describe())
+        return reply(404, {"message": f"There is no {request.path}."})
+
+    def _control_calls(self, method: str, account: str) -> Answer:
+        """Return an account's calls, or forget them."""
+        if method == "DELETE":
+            self._calls.pop(account, None)
+        calls = sorted(self._calls.get(account, []), key=lambda call: call.started)
+        return reply(200, {"calls": [asdict(call) for call in calls]})
+
+    def _control_faults(self, request: Request, account: str) -> Answer:
+        """Return an account's faults, add one, or clear them."""
+        if request.method == "POST":
+            try:
+                return reply(201, self._board.inject(account, json.loads(request.body)).describe())
+            except (TypeError, ValueError) as error:
+                return reply(400, {"message": str(error)})
+        if request.method == "DELETE":
+            self._board.clear(account)
+        return reply(200, {"faults": [fault.describe() for fault in self._board.of(account)]})
+
+
+def identify(request: Request) -> Operation:
+    """Tell what a request asks for, and enter the account that a request to a deployed API belongs to."""
+    if (deployed := owners.name_deployed(request)) is not None:
+        owners.enter(deployed.account)
+        return deployed
+    return name_signed(request) or Operation(DEFAULT_ACCOUNT, UNKNOWN, UNKNOWN)
+
+
+def reply(status: int, data: dict[str, Any]) -> Answer:
+    """Return an answer of the control plane."""
+    body = json.dumps(data).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    return Answer(status, headers, body)

@@ -1,0 +1,235 @@
+"""The sandbox as its users see it: a server to start, accounts to work in, calls to read, faults to inject.
+
+Only the standard library is used, so that any interpreter can drive the sandbox, which runs in one of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import select
+import subprocess
+import time
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+INTERPRETER = REPOSITORY / ".venv-sandbox" / "bin" / "python"
+REGION = "us-east-1"
+START_TIMEOUT = 30.0
+"""Seconds that a server gets to say that it is ready."""
+STOP_TIMEOUT = 5.0
+"""Seconds that a server gets to end by itself."""
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a server gets to answer a question about calls or faults."""
+POLL_INTERVAL = 0.005
+"""Seconds between two looks at a fault."""
+
+
+class SandboxError(Exception):
+    """The sandbox could not be started, or did not do what it was asked."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that an account made, or that reached one of its APIs."""
+
+    account: str
+    service: str
+    """The name botocore uses, such as `lambda` or `apigatewayv2`; `execute-api` for a request to a deployed API."""
+    operation: str
+    """The name in botocore's model, such as `UpdateAlias`; `Invoke` for a request to a deployed API."""
+    resource: str
+    """The function, table, API, bucket, ... that the request names first; empty when it names none."""
+    started: float
+    """The sandbox's monotonic clock when the request had been read, in seconds."""
+    seconds: float
+    status: int | None
+    """The HTTP status that was answered; None when the connection was cut."""
+    bytes_in: int
+    bytes_out: int
+    faults: tuple[str, ...]
+    """The kinds of the faults that were applied, in the order of their injection."""
+
+    @property
+    def name(self) -> str:
+        """Service and operation, such as `lambda.UpdateAlias`: what a fault's pattern is matched against."""
+        return f"{self.service}.{self.operation}"
+
+
+class Sandbox:
+    """A running sandbox; it ends with `stop`, with the `with` block, or with the process that started it."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        """Take over a server that is ready; `start` is the way to get one."""
+        self._process = process
+        self.url = url
+
+    @classmethod
+    def start(cls, settle: float = 0.1, python: Path | None = None, seed: int = 0) -> Sandbox:
+        """Start a server on a free port and wait until it is ready.
+
+        `settle` is how long an asynchronous update of a function takes, in seconds. `python` is the interpreter that
+        has MiniStack, `.venv-sandbox` of this repository by default. `seed` determines how alias weights fall.
+        """
+        interpreter = python or INTERPRETER
+        if not interpreter.exists():
+            message = f"The sandbox's interpreter {interpreter} is missing: install sandbox/requirements.lock there."
+            raise SandboxError(message)
+        process = subprocess.Popen(  # noqa: S603 - the arguments are our own
+            [str(interpreter), "-m", "sandbox.server", "--settle", str(settle), "--seed", str(seed)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+        try:
+            return cls(process, _ready_url(process))
+        except BaseException:
+            _end(process)
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the sandbox itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the sandbox."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server; a second call does nothing."""
+        _end(self._process)
+
+    def account(self) -> Account:
+        """Return an account that nobody has used: its resources, calls and faults are its own."""
+        return Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", self.url)
+
+
+class Account:
+    """An AWS account of the sandbox, isolated from every other one."""
+
+    def __init__(self, account: str, url: str) -> None:
+        """Name the account by its 12 digits and the sandbox by its URL."""
+        self.id = account
+        self._url = url
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment variables that lead any AWS SDK into this account."""
+        return {
+            "AWS_ENDPOINT_URL": self._url,
+            "AWS_ACCESS_KEY_ID": self.id,
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def calls(self) -> list[Call]:
+        """Return the requests that have ended, in the order in which they arrived."""
+        answer = self._ask("GET", "calls")
+        return [Call(**{**call, "faults": tuple(call["faults"])}) for call in answer["calls"]]
+
+    def forget(self) -> None:
+        """Clear the calls."""
+        self._ask("DELETE", "calls")
+
+    def inject(
+        self, kind: str, operation: str = "*", *, nth: int = 1, times: int = 1, **parameters: float | str
+    ) -> Fault:
+        """Inject a fault into this account's requests; README.md lists the kinds and their parameters.
+
+        `operation` is a pattern such as `lambda.UpdateAlias`, `dynamodb.*` or `*`. The fault applies to the `nth`
+        matching request from now on and, all in all, to `times` consecutive ones; 0 means every one from there.
+        """
+        fault = {"kind": kind, "operation": operation, "nth": nth, "times": times, **parameters}
+        return Fault(self, self._ask("POST", "faults", fault)["id"])
+
+    def clear_faults(self) -> None:
+        """Remove every fault; requests that are held go on."""
+        self._ask("DELETE", "faults")
+
+    def fault(self, identifier: str) -> dict[str, Any]:
+        """Return what the sandbox knows about one fault."""
+        for fault in self._ask("GET", "faults")["faults"]:
+            if fault["id"] == identifier:
+                found: dict[str, Any] = fault
+                return found
+        message = f"There is no fault {identifier} in account {self.id}; it has been cleared."
+        raise SandboxError(message)
+
+    def release(self, identifier: str) -> None:
+        """Let the requests go on that a fault holds or would hold from now on."""
+        self._ask("POST", f"faults/{identifier}/release")
+
+    def _ask(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        connection = HTTPConnection(urlsplit(self._url).netloc, timeout=ANSWER_TIMEOUT)
+        try:
+            connection.request(method, f"/_sandbox/{self.id}/{what}", json.dumps(body) if body else None)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's own line between success and error
+            raise SandboxError(answer["message"])
+        return answer
+
+
+class Fault:
+    """One injected fault."""
+
+    def __init__(self, account: Account, identifier: str) -> None:
+        """Name the fault by its account and the identifier that the sandbox gave it."""
+        self._account = account
+        self.id = identifier
+
+    @property
+    def hit(self) -> bool:
+        """Whether the fault has been applied to a request; of a hold: whether a request has come to wait."""
+        return bool(self._account.fault(self.id)["hit"])
+
+    def wait_until_hit(self, timeout: float = 10.0) -> None:
+        """Wait until the fault has been applied, `timeout` seconds at most."""
+        deadline = time.monotonic() + timeout
+        while not self.hit:
+            if time.monotonic() > deadline:
+                message = f"No request has hit the fault within {timeout} seconds: {self._account.fault(self.id)}"
+                raise SandboxError(message)
+            time.sleep(POLL_INTERVAL)
+
+    def release(self) -> None:
+        """Let the held requests go on; a request that comes later is not held any more."""
+        self._account.release(self.id)
+
+
+def _ready_url(process: subprocess.Popen[str]) -> str:
+    output = process.stdout
+    if output is None or not select.select([output], [], [], START_TIMEOUT)[0]:
+        message = f"The sandbox did not start within {START_TIMEOUT} seconds."
+        raise SandboxError(message)
+    line = output.readline()
+    if not line:
+        message = f"The sandbox ended before it was ready (exit {process.wait()}); its last words are on stderr."
+        raise SandboxError(message)
+    url: str = json.loads(line)["url"]
+    return url
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

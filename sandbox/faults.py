@@ -1,0 +1,208 @@
+"""Faults: what can go wrong between a client and AWS, applied to chosen requests of one account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from sandbox import errors
+from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
+from sandbox.strict.updates import Failure, planned_failure
+
+if TYPE_CHECKING:
+    from sandbox.operations import Operation
+
+
+@dataclass
+class Fault:
+    """One injected fault and what has become of it."""
+
+    id: str
+    kind: str
+    operation: str
+    nth: int
+    times: int
+    parameters: dict[str, Any]
+    matched: int = 0
+    """How many requests have matched since the injection."""
+    hit: bool = False
+    """Whether it has been applied."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def applies(self, operation: Operation) -> bool:
+        """Count a request, and tell whether the fault applies to it."""
+        if not fnmatchcase(operation.full_name, self.operation):
+            return False
+        self.matched += 1
+        return self.nth <= self.matched and (self.times == 0 or self.matched < self.nth + self.times)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fault as the control plane shows it."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "operation": self.operation,
+            "nth": self.nth,
+            "times": self.times,
+            **self.parameters,
+            "matched": self.matched,
+            "hit": self.hit,
+            "released": self.released.is_set(),
+        }
+
+
+@dataclass(frozen=True)
+class Victim:
+    """The request that a fault is applied to."""
+
+    operation: Operation
+    receive: Receive
+    """Where the client's disconnection will show."""
+
+
+async def latency(fault: Fault, _: Victim) -> None:
+    """Let the request wait for `seconds` before it takes effect."""
+    await asyncio.sleep(float(fault.parameters["seconds"]))
+
+
+async def throttle(fault: Fault, victim: Victim) -> Answer:
+    """Refuse the request as its service refuses too many; `code` and `message` can replace the service's own."""
+    return _error(fault, victim, errors.throttling(victim.operation.service))
+
+
+async def fail(fault: Fault, victim: Victim) -> Answer:
+    """Answer with a failure of the service; `status`, `code` and `message` can replace its own."""
+    return _error(fault, victim, errors.failure(victim.operation.service))
+
+
+async def cut(_: Fault, __: Victim) -> None:
+    """Close the connection without an answer."""
+    raise ConnectionCutError
+
+
+async def hold(fault: Fault, victim: Victim) -> None:
+    """Let the request wait until the fault is released; end it when the client goes away before."""
+    releasing = asyncio.create_task(fault.released.wait())
+    leaving = asyncio.create_task(gone(victim.receive))
+    _, pending = await asyncio.wait({releasing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    if leaving in pending:
+        return
+    raise ConnectionCutError
+
+
+async def fail_update(fault: Fault, _: Victim) -> None:
+    """Let the update of a function be accepted, and fail when it would have completed."""
+    reason = str(fault.parameters.get("reason", "The update failed for an internal reason."))
+    planned_failure.set(Failure(reason, str(fault.parameters.get("code", "InternalError"))))
+
+
+Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
+"""What a fault does before or after the effect; an answer takes the place of the real one."""
+
+BEFORE: dict[str, Step] = {
+    "latency": latency,
+    "throttle": throttle,
+    "error-before": fail,
+    "cut-before": cut,
+    "hold-before": hold,
+    "update-fails": fail_update,
+}
+"""What each kind of fault does before the effect."""
+AFTER: dict[str, Step] = {"error-after": fail, "cut-after": cut, "hold-after": hold}
+"""What each kind of fault does after the effect."""
+PARAMETERS: dict[str, set[str]] = {
+    "latency": {"seconds"},
+    "throttle": {"status", "code", "message"},
+    "error-before": {"status", "code", "message"},
+    "error-after": {"status", "code", "message"},
+    "update-fails": {"reason", "code"},
+}
+"""The parameters that each kind understands, besides the ones they all have."""
+
+
+async def before(faults: list[Fault], victim: Victim) -> Answer | None:
+    """Apply what comes before the effect; an answer means that there is to be no effect."""
+    return await _apply(faults, victim, BEFORE)
+
+
+async def after(faults: list[Fault], victim: Victim) -> Answer | None:
+    """Apply what comes after the effect; an answer takes the place of the real one."""
+    return await _apply(faults, victim, AFTER)
+
+
+async def _apply(faults: list[Fault], victim: Victim, steps: dict[str, Step]) -> Answer | None:
+    for fault in faults:
+        if step := steps.get(fault.kind):
+            fault.hit = True
+            answer = await step(fault, victim)
+            if answer is not None:
+                return answer
+    return None
+
+
+def _error(fault: Fault, victim: Victim, usual: errors.Error) -> Answer:
+    parameters = fault.parameters
+    error = errors.Error(
+        int(parameters.get("status", usual.status)),
+        str(parameters.get("code", usual.code)),
+        str(parameters.get("message", usual.message)),
+    )
+    return errors.answer(victim.operation.service, error)
+
+
+class Board:
+    """The faults of every account."""
+
+    def __init__(self) -> None:
+        """Start without faults."""
+        self._faults: dict[str, list[Fault]] = {}
+        self._identifiers = count(1)
+
+    def inject(self, account: str, wish: dict[str, Any]) -> Fault:
+        """Add a fault; raise ValueError for a wish that makes no sense."""
+        parameters = dict(wish)
+        kind = parameters.pop("kind", None)
+        if kind not in BEFORE | AFTER:
+            message = f"There is no fault {kind!r}; there are {', '.join(sorted(BEFORE | AFTER))}."
+            raise ValueError(message)
+        fault = Fault(
+            id=str(next(self._identifiers)),
+            kind=kind,
+            operation=str(parameters.pop("operation", "*")),
+            nth=int(parameters.pop("nth", 1)),
+            times=int(parameters.pop("times", 1)),
+            parameters=parameters,
+        )
+        if fault.nth < 1 or fault.times < 0:
+            message = "A fault needs nth >= 1 and times >= 0."
+            raise ValueError(message)
+        if strange := parameters.keys() - PARAMETERS.get(kind, set()):
+            message = f"A fault of kind {kind} has no parameter {', '.join(sorted(strange))}."
+            raise ValueError(message)
+        if kind == "latency" and "seconds" not in parameters:
+            message = "A fault of kind latency needs seconds."
+            raise ValueError(message)
+        self._faults.setdefault(account, []).append(fault)
+        return fault
+
+    def of(self, account: str) -> list[Fault]:
+        """Return an account's faults in the order of their injection."""
+        return list(self._faults.get(account, []))
+
+    def applying(self, operation: Operation) -> list[Fault]:
+        """Count a request for every fault of its account, and return those that apply to it."""
+        return [fault for fault in self.of(operation.account) if fault.applies(operation)]
+
+    def clear(self, account: str) -> None:
+        """Remove an account's faults, and let the requests go on that they hold."""
+        for fault in self._faults.pop(account, []):
+            fault.released.set()

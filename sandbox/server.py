@@ -1,0 +1,126 @@
+"""The sandbox's process: `python -m sandbox.server` serves the strict emulator on one port until stdin ends.
+
+When it is ready it prints one line of JSON, `{"url": "http://127.0.0.1:<port>"}`. It ends on SIGTERM, on SIGINT and
+when its stdin reaches end of file, so that no server outlives the process that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+from typing import NoReturn
+
+import hypercorn.asyncio.run as hypercorn_run
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from sandbox.exchange import connection
+
+QUIET = {
+    "LOG_LEVEL": "WARNING",
+    "SFTP_ENABLED": "0",
+    "IOT_MTLS_ENABLED": "0",
+    "PERSIST_STATE": "0",
+    "LAMBDA_EXECUTOR": "local",
+    "LAMBDA_STRICT": "0",
+    "AUTH": "false",
+}
+"""MiniStack's own settings: no side service, no files, functions in local processes, no IAM enforcement."""
+
+
+def main() -> NoReturn:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
+    parser.add_argument("--settle", type=float, default=0.1, help="seconds that an update takes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weighted routing (default: %(default)s)")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    listener = listen(options.host, options.port)
+    port = listener.getsockname()[1]
+    os.environ.update(QUIET, GATEWAY_PORT=str(port))
+    asyncio.run(run(listener, f"http://{options.host}:{port}", options.settle, options.seed))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket, so that the port is known before MiniStack reads it at its import."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen()
+    return listener
+
+
+async def run(listener: socket.socket, url: str, settle: float, seed: int) -> NoReturn:
+    """Serve the sandbox on a bound socket, and end the process when told to.
+
+    There is nothing to save, and neither held requests nor running functions are to keep the process alive.
+    """
+    from sandbox import workers  # noqa: PLC0415 - MiniStack reads its settings at its import
+    from sandbox.app import create  # noqa: PLC0415 - as above
+
+    stopping = asyncio.Event()
+    stop_when_told(stopping)
+    expose_connections()
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+    config.keep_alive_timeout = 300
+    config.h11_pass_raw_headers = False
+    server = asyncio.create_task(serve(create(settle, random.Random(seed)), config, shutdown_trigger=forever))  # noqa: S311 - traffic, not secrets
+    print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the announcement that the parent waits for
+    told = asyncio.create_task(stopping.wait())
+    tidying = asyncio.create_task(workers.end_idle_forever())
+    await asyncio.wait({server, told, tidying}, return_when=asyncio.FIRST_COMPLETED)
+    workers.end_all()
+    for task in (server, tidying):
+        if task.done():
+            task.result()
+    os._exit(0)
+
+
+async def forever() -> None:
+    """Never return: the process ends with `os._exit`, without a wait for connections that clients keep open."""
+    await asyncio.Event().wait()
+
+
+def stop_when_told(stopping: asyncio.Event) -> None:
+    """Set the event on SIGTERM, SIGINT and the end of stdin."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    def wait_for_end_of_input() -> None:
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(stopping.set)
+
+    threading.Thread(target=wait_for_end_of_input, name="end-of-input", daemon=True).start()
+
+
+def expose_connections() -> None:
+    """Let a request's task know its connection (`sandbox.exchange.connection`), which ASGI hides.
+
+    Hypercorn makes one TCPServer for each connection, in a task of its own from which those of its requests derive.
+    """
+    make_server = hypercorn_run.TCPServer
+
+    def make_known_server(*arguments: object) -> object:
+        *_, writer = arguments
+        connection.set(writer.transport)  # type: ignore[attr-defined]
+        return make_server(*arguments)
+
+    hypercorn_run.TCPServer = make_known_server
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The rules of AWS that MiniStack leaves out.
+
+Each rule is one small function that cites its source: `botocore lambda:Operation` is that operation in botocore's
+model of the service, everything else is a page of AWS's documentation. README.md has them in one table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.strict import aliases, gateway, permissions, routing, updates, versions
+
+if TYPE_CHECKING:
+    import random
+
+
+def install(settle: float, chance: random.Random) -> None:
+    """Make the MiniStack of this process strict; updates take `settle` seconds, and `chance` routes by weight."""
+    published = versions.Versions(updates.Updates(settle))
+    published.install()
+    aliases.install()
+    permissions.install()
+    weighted = routing.Routing(chance)
+    weighted.install()
+    gateway.Gateway(weighted).install()

@@ -1,0 +1,91 @@
+"""HTTP APIs at run time: what API Gateway may invoke, and what it answers when that goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import apigateway, lambda_svc
+
+from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, replace
+from sandbox.strict.permissions import allows
+from sandbox.strict.routing import Routing, refuse_not_active
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+INTERNAL_ERROR = {"message": "Internal Server Error"}
+
+
+def source_arn(api: str, stage: str, route: str, method: str) -> str:
+    """Return the ARN of the route for which API Gateway invokes a function.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-control-access-using-iam-policies-to-invoke-api.html
+    (arn:aws:execute-api:region:account:api-id/stage/METHOD/path); a `$default` route has no method.
+    """
+    verb, _, path = route.partition(" ")
+    resource = f"{method if verb == 'ANY' else verb}{path}" if path else route
+    return f"arn:aws:execute-api:{get_region()}:{get_account_id()}:{api}/{stage}/{resource}"
+
+
+def is_deployed(stage: Record | None) -> bool:
+    """Tell whether a stage serves anything: it does when it deploys by itself or has been deployed to.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
+    """
+    return stage is not None and bool(stage.get("autoDeploy") or stage.get("deploymentId"))
+
+
+def hide_function_error(original: Callable[[Record], object]) -> Callable[[Record], object]:
+    """Answer 500 without any detail when a function fails.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
+    """
+
+    def shape(result: Record) -> object:
+        if not result.get("error"):
+            return original(result)
+        return {"statusCode": 500, "body": '{"message":"Internal Server Error"}'}, None
+
+    return shape
+
+
+class Gateway:
+    """The data plane of HTTP APIs."""
+
+    def __init__(self, routing: Routing) -> None:
+        """Say how aliases with weights are routed."""
+        self._routing = routing
+
+    def install(self) -> None:
+        """Take the place of MiniStack's functions."""
+        replace(apigateway, "_handle_execute_in_scope", _execute)
+        replace(apigateway, "_invoke_lambda_proxy", self._invoke)
+        replace(lambda_svc, "lambda_execute_result_to_api_proxy_response", hide_function_error)
+
+    def _invoke(self, original: Callable[..., Awaitable[Reply]]) -> Callable[..., Awaitable[Reply]]:
+        async def invoke(integration: Record, *arguments: Any, **rest: object) -> Reply:
+            api, stage, _path, method, _headers, _body, _query, route, *_ = arguments
+            uri = integration["integrationUri"].rpartition("/functions/")[2].removesuffix("/invocations")
+            name, _, qualifier = (uri.partition(":function:")[2] or uri).partition(":")
+            function = function_record(name)
+            source = source_arn(api, stage, route, method)
+            if function is None or not allows(function, function_arn(name, qualifier), source, get_account_id()):
+                return json_reply(INTERNAL_ERROR, 500)
+            chosen = self._routing.route(function, qualifier)
+            if refuse_not_active(function, chosen):
+                return json_reply(INTERNAL_ERROR, 500)
+            target = {**integration, "integrationUri": function_arn(name, chosen)}
+            return await original(target, *arguments, **rest)
+
+        return invoke
+
+
+def _execute(original: Callable[..., Awaitable[Reply]]) -> Callable[..., Awaitable[Reply]]:
+    async def execute(api: str, stage: str, *arguments: object) -> Reply:
+        stages = apigateway._stages.get(api, {})  # noqa: SLF001 - MiniStack has no other access
+        if not is_deployed(stages.get(stage)):
+            return json_reply({"message": "Not Found"}, 404)
+        return await original(api, stage, *arguments)
+
+    return execute

@@ -1,0 +1,119 @@
+"""Asynchronous updates of functions: what they are in the meantime, and what they become."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from sandbox.strict.emulator import Record, Reply, refusal
+
+REASONS = ("StateReason", "StateReasonCode", "LastUpdateStatusReason", "LastUpdateStatusReasonCode")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How an update is going to fail."""
+
+    reason: str
+    code: str
+    """One of botocore lambda:LastUpdateStatusReasonCode."""
+
+
+planned_failure: ContextVar[Failure | None] = ContextVar("planned_failure", default=None)
+"""The failure that a fault plans for the update which the current request begins."""
+
+
+def refuse_while_updating(function: Record) -> Reply | None:
+    """Refuse to change or publish $LATEST until it is Active and its last update has ended.
+
+    botocore lambda:UpdateFunctionCode, :UpdateFunctionConfiguration and :PublishVersion, ResourceConflictException
+    (409): "... another operation is in progress".
+    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+    """
+    config = function["config"]
+    if config.get("State") == "Pending":
+        message = "The function is currently in the following state: Pending"
+    elif config.get("LastUpdateStatus") == "InProgress":
+        message = f"An update is in progress for resource: {config['FunctionArn']}"
+    else:
+        return None
+    return refusal("ResourceConflictException", f"The operation cannot be performed at this time. {message}", 409)
+
+
+class Updates:
+    """Lets creations, updates and publications complete after a while."""
+
+    def __init__(self, settle: float) -> None:
+        """Say how long they take, in seconds."""
+        self._settle = settle
+
+    def begin_creation(self, function: Record) -> None:
+        """Leave a new function Pending until its creation completes.
+
+        botocore lambda:State; https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+        """
+        _mark(
+            function["config"],
+            State="Pending",
+            StateReason="The function is being created.",
+            StateReasonCode="Creating",
+        )
+        self._later(function, planned_failure.get(), created=True)
+
+    def begin_update(self, function: Record) -> None:
+        """Leave $LATEST Active, with LastUpdateStatus=InProgress, until its update completes.
+
+        botocore lambda:LastUpdateStatus; https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+        """
+        _mark(function["config"], State="Active", LastUpdateStatus="InProgress")
+        self._later(function, planned_failure.get(), created=False)
+
+    def begin_publication(self, version: Record) -> None:
+        """Leave a new version Pending until the update or publication that made it completes.
+
+        botocore lambda:waiter PublishedVersionActive (State of a version: Pending, Active, Failed)
+        """
+        _mark(
+            version["config"], State="Pending", StateReason="The function is being created.", StateReasonCode="Creating"
+        )
+        failure = planned_failure.get()
+        asyncio.get_running_loop().call_later(self._settle, lambda: _complete(version, failure, created=True))
+
+    def _later(self, function: Record, failure: Failure | None, *, created: bool) -> None:
+        def complete() -> None:
+            _complete(function, failure, created=created)
+            renew_revision(function)
+
+        asyncio.get_running_loop().call_later(self._settle, complete)
+
+
+def renew_revision(function: Record) -> None:
+    """Change the RevisionId of $LATEST once more when an asynchronous update completes.
+
+    https://github.com/aws/aws-sdk/issues/377; botocore lambda:FunctionConfiguration.RevisionId
+    """
+    function["config"]["RevisionId"] = str(uuid4())
+
+
+def _complete(record: Record, failure: Failure | None, *, created: bool) -> None:
+    if failure is None:
+        _mark(record["config"], State="Active", LastUpdateStatus="Successful")
+        return
+    state: dict[str, Any] = {
+        "LastUpdateStatus": "Failed",
+        "LastUpdateStatusReason": failure.reason,
+        "LastUpdateStatusReasonCode": failure.code,
+    }
+    if created:
+        state |= {"State": "Failed", "StateReason": failure.reason, "StateReasonCode": failure.code}
+    _mark(record["config"], **state)
+
+
+def _mark(config: Record, **state: str) -> None:
+    """Set a state; reasons that it does not give are gone, as AWS leaves them out."""
+    for name in REASONS:
+        config.pop(name, None)
+    config.update(state)

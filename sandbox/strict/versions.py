@@ -1,0 +1,261 @@
+"""Functions and their versions: creation, updates, publication, deletion."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ministack.services import lambda_svc
+
+from sandbox.strict.emulator import (
+    Record,
+    Reply,
+    first,
+    function_missing,
+    function_record,
+    json_reply,
+    refusal,
+    replace,
+    set_function_record,
+)
+from sandbox.strict.updates import Updates, refuse_while_updating
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UPLOAD_LIMIT = 52_428_800
+"""The bytes that an archive in a request may have (50 MB)."""
+REQUEST_LIMIT = 69_905_067
+"""The bytes that a request with such an archive has in base64, which is what AWS's message names."""
+NOT_CONTENT = frozenset(
+    {
+        "FunctionArn",
+        "Version",
+        "RevisionId",
+        "LastModified",
+        "State",
+        "StateReason",
+        "StateReasonCode",
+        "LastUpdateStatus",
+        "LastUpdateStatusReason",
+        "LastUpdateStatusReasonCode",
+    }
+)
+"""The members of a FunctionConfiguration that are neither code nor configuration."""
+
+
+def refuse_other_code(function: Record, data: Record) -> Reply | None:
+    """Refuse to publish $LATEST when its code is not the expected one.
+
+    botocore lambda:PublishVersionRequest.CodeSha256: "Only publish a version if the hash value matches the value
+    that's specified"; InvalidParameterValueException (400).
+    """
+    wanted, real = data.get("CodeSha256"), function["config"]["CodeSha256"]
+    if not wanted or wanted == real:
+        return None
+    message = (
+        f"CodeSHA256 ({wanted}) is different from current CodeSHA256 in $LATEST ({real}). "
+        "Please try again with the CodeSHA256 in $LATEST."
+    )
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+def refuse_stale_revision(function: Record, data: Record) -> Reply | None:
+    """Refuse to publish $LATEST when it has changed since the caller looked.
+
+    botocore lambda:PublishVersionRequest.RevisionId; PreconditionFailedException (412).
+    """
+    wanted = data.get("RevisionId")
+    if not wanted or wanted == function["config"]["RevisionId"]:
+        return None
+    message = (
+        "The RevisionId provided does not match the latest RevisionId for the Lambda function or alias. "
+        "Call the GetFunction or the GetAlias API to retrieve the latest RevisionId for your resource."
+    )
+    return refusal("PreconditionFailedException", message, 412)
+
+
+def refuse_large_upload(operation: str, archive: str | None) -> Reply | None:
+    """Refuse an archive in the request that is larger than 50 MB.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, "Deployment package (.zip file archive)
+    size"; RequestEntityTooLargeException (413), which botocore's model does not have.
+    """
+    if archive is None or len(archive) * 3 // 4 - archive[-2:].count("=") <= UPLOAD_LIMIT:
+        return None
+    message = f"Request must be smaller than {REQUEST_LIMIT} bytes for the {operation} operation"
+    return refusal("RequestEntityTooLargeException", message, 413)
+
+
+def refuse_deleting_latest(qualifier: str | None) -> Reply | None:
+    """Refuse to delete $LATEST as if it were a version.
+
+    botocore lambda:DeleteFunctionRequest.Qualifier: "Specify a version to delete";
+    InvalidParameterValueException (400).
+    """
+    if qualifier != "$LATEST":
+        return None
+    message = "$LATEST version cannot be deleted without deleting the function."
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+def resolve_image(config: Record) -> None:
+    """Give a function from a container image the digest of that image as CodeSha256.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: a tag is resolved to a digest when the code is
+    updated. There is no registry here: the digest of a tag is that of its text.
+    """
+    if uri := config.get("ImageUri"):
+        config["CodeSha256"] = uri.partition("@sha256:")[2] or hashlib.sha256(uri.encode()).hexdigest()
+
+
+def content(config: Record) -> Record:
+    """Return what makes two versions the same: code and configuration.
+
+    botocore lambda:PublishVersion: "Lambda doesn't publish a version if the function's configuration and code haven't
+    changed since the last version."
+    """
+    return copy.deepcopy({name: value for name, value in config.items() if name not in NOT_CONTENT})
+
+
+class Versions:
+    """The operations on functions and versions, under the rules above."""
+
+    def __init__(self, updates: Updates) -> None:
+        """Say how asynchronous updates complete."""
+        self._updates = updates
+
+    def install(self) -> None:
+        """Take the place of MiniStack's operations."""
+        replace(lambda_svc, "_schedule_state_transition", lambda _: lambda *_: None)
+        replace(lambda_svc, "_create_function", self._create)
+        replace(lambda_svc, "_update_code", self._update_code)
+        replace(lambda_svc, "_update_config", self._update_configuration)
+        replace(lambda_svc, "_publish_version", lambda _: self._publish_version)
+        replace(lambda_svc, "_delete_function", self._delete)
+
+    def publish(self, function: Record, description: str | None = None) -> Record:
+        """Publish $LATEST and return the version's configuration: the last version's when nothing has changed.
+
+        botocore lambda:PublishVersion; :UpdateFunctionCodeRequest.Publish and :CreateFunctionRequest.Publish: "Set to
+        true to publish a new version of the function after updating the code. This has the same effect as calling
+        PublishVersion separately."
+        """
+        config: Record = function["config"]
+        versions: dict[str, Record] = function["versions"]
+        last = versions[max(versions, key=int)] if versions else None
+        if last is not None and last["published_from"] == content(config):
+            unchanged: Record = last["config"]
+            return unchanged
+        number = str(function["next_version"])
+        function["next_version"] += 1
+        published: Record = copy.deepcopy(config)
+        published |= {
+            "Version": number,
+            "FunctionArn": f"{config['FunctionArn']}:{number}",
+            "RevisionId": str(uuid4()),
+            "Description": description or config["Description"],
+        }
+        version = {"config": published, "code_zip": function["code_zip"], "published_from": content(config)}
+        versions[number] = version
+        self._updates.begin_publication(version)
+        return published
+
+    def _publish_version(self, name: str, data: Record) -> Reply:
+        function = function_record(name)
+        if function is None:
+            return function_missing(name)
+        return (
+            refuse_while_updating(function)
+            or refuse_other_code(function, data)
+            or refuse_stale_revision(function, data)
+            or json_reply(self.publish(function, data.get("Description")), 201)
+        )
+
+    def _create(self, original: Callable[[Record], Reply]) -> Callable[[Record], Reply]:
+        def create(data: Record) -> Reply:
+            if refused := refuse_large_upload("CreateFunction", data.get("Code", {}).get("ZipFile")):
+                return refused
+            reply = original(_without(data, "Publish"))
+            function = function_record(data.get("FunctionName", ""))
+            if reply[0] != 201 or function is None:  # noqa: PLR2004 - botocore lambda:CreateFunction responseCode
+                return reply
+            resolve_image(function["config"])
+            self._updates.begin_creation(function)
+            return json_reply(self._outcome(function, data), 201)
+
+        return create
+
+    def _update_code(self, original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+        def update_code(name: str, data: Record) -> Reply:
+            function = function_record(name)
+            if function is None:
+                return function_missing(name)
+            refused = refuse_while_updating(function) or refuse_large_upload("UpdateFunctionCode", data.get("ZipFile"))
+            if refused:
+                return refused
+            if data.get("DryRun"):
+                return dry_run(name, data, original)
+            reply = original(name, _without(data, "Publish"))
+            if reply[0] != 200:  # noqa: PLR2004 - botocore lambda:UpdateFunctionCode
+                return reply
+            resolve_image(function["config"])
+            self._updates.begin_update(function)
+            return json_reply(self._outcome(function, data))
+
+        return update_code
+
+    def _update_configuration(self, original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+        def update_configuration(name: str, data: Record) -> Reply:
+            function = function_record(name)
+            if function is None:
+                return function_missing(name)
+            if refused := refuse_while_updating(function):
+                return refused
+            reply = original(name, data)
+            if reply[0] != 200:  # noqa: PLR2004 - botocore lambda:UpdateFunctionConfiguration
+                return reply
+            self._updates.begin_update(function)
+            return json_reply(function["config"])
+
+        return update_configuration
+
+    def _delete(self, original: Callable[..., Reply]) -> Callable[..., Reply]:
+        def delete(name: str, query: Record, path_qualifier: str | None = None) -> Reply:
+            qualifier = path_qualifier or first(query, "Qualifier")
+            return refuse_deleting_latest(qualifier) or original(name, query, path_qualifier)
+
+        return delete
+
+    def _outcome(self, function: Record, data: Record) -> Record:
+        """Return the configuration that a creation or an update of the code answers with."""
+        config: Record = self.publish(function) if data.get("Publish") else function["config"]
+        return config
+
+
+def dry_run(name: str, data: Record, original: Callable[[str, Record], Reply]) -> Reply:
+    """Validate an update of the code, and change nothing.
+
+    botocore lambda:UpdateFunctionCodeRequest.DryRun: "Set to true to validate the request parameters and access
+    permissions without modifying the function code."
+    """
+    function = function_record(name)
+    set_function_record(name, copy.deepcopy(function or {}))
+    try:
+        reply = original(name, _without(data, "Publish"))
+        trial = function_record(name) or {}
+    finally:
+        set_function_record(name, function or {})
+    if reply[0] != 200 or function is None:  # noqa: PLR2004 - botocore lambda:UpdateFunctionCode
+        return reply
+    resolve_image(trial["config"])
+    unchanged = {
+        member: function["config"][member] for member in ("RevisionId", "State", "LastUpdateStatus", "LastModified")
+    }
+    return json_reply({**trial["config"], **unchanged})
+
+
+def _without(data: Record, name: str) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != name}

@@ -1,0 +1,40 @@
+"""The local processes that functions run in: MiniStack keeps one for each version that ever ran, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ministack.core import lambda_runtime as runtime
+
+IDLE = 20.0
+"""Seconds after its last invocation at which a process is ended; the next invocation starts another one."""
+INTERVAL = 5.0
+"""Seconds between two rounds."""
+
+
+async def end_idle_forever() -> None:
+    """End idle processes again and again, so that many accounts do not fill the memory."""
+    while True:
+        await asyncio.sleep(INTERVAL)
+        await asyncio.to_thread(end_idle, IDLE)
+
+
+def end_idle(seconds: float) -> None:
+    """End the processes that have been idle for so many seconds."""
+    latest = time.time() - seconds
+    idle = []
+    with runtime._lock:  # noqa: SLF001 - MiniStack has no other access
+        for key, pool in list(runtime._workers.items()):  # noqa: SLF001 - as above
+            busy = [worker for worker in pool if worker.in_use or worker.last_used > latest]
+            idle += [worker for worker in pool if worker not in busy]
+            if busy:
+                runtime._workers[key] = busy  # noqa: SLF001 - as above
+            else:
+                del runtime._workers[key]  # noqa: SLF001 - as above
+    runtime.kill_workers(idle)
+
+
+def end_all() -> None:
+    """End every process."""
+    runtime.reset()

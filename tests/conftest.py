@@ -1,0 +1,43 @@
+"""What the tests share: one sandbox a session (a process each under xdist), and an account of its own for each test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import Account, Sandbox
+from tests.runner import REPOSITORY, Runner
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox.start(settle=0.1) as started:
+        yield started
+
+
+@pytest.fixture
+def account(sandbox: Sandbox) -> Account:
+    return sandbox.account()
+
+
+@pytest.fixture
+def runner(tmp_path: Path, account: Account) -> Runner:
+    """A runner whose workspace holds the example's function in ``function/``."""
+    made = Runner(tmp_path, account.environ)
+    shutil.copytree(REPOSITORY / "examples" / "function", made.workspace / "function", ignore=shutil.ignore_patterns("__pycache__"))
+    return made
+
+
+@pytest.fixture
+def inputs(account: Account) -> dict[str, str]:
+    """Inputs that promote the example, also when its function does not exist yet."""
+    return {
+        "function-name": "hello",
+        "environment": "preprod",
+        "artifact": "function",
+        "runtime": "python3.13",
+        "handler": "app.handler",
+        "role": f"arn:aws:iam::{account.id}:role/hello",
+        "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
+    }
