@@ -60,7 +60,9 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
     except OSError as error:
         workflow.warn(f"The runner's files could not be written: {error}", title="Summary and outputs")
     for note in report.notes:
-        workflow.warn(note, title="promote-on-success")
+        workflow.say(f"{'note':<9} {note}")
+    for warning in report.warnings:
+        workflow.warn(warning, title="promote-on-success")
     if report.result.is_success:
         workflow.say(f"{report.result.value:<9} {report.headline}")
         return 0
@@ -76,7 +78,12 @@ _INTERRUPTED = Interrupted(
 
 def _failed(error: PromoteError) -> Report:
     message = str(error)
-    return Report(Result.FAILED, message[:1].upper() + message[1:] + ("" if message.endswith((".", "!")) else "."), hint=error.hint, title=error.title)
+    return Report(
+        Result.FAILED,
+        message[:1].upper() + message[1:] + ("" if message.endswith((".", "!")) else "."),
+        hint=error.hint,
+        title=error.title,
+    )
 
 
 def _understood(error: Exception, workflow: Workflow, environ: Mapping[str, str]) -> PromoteError:

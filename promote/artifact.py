@@ -101,7 +101,9 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
         return _image(artifact)
     if "://" in artifact:
         raise InputError(
-            "artifact", f"{artifact!r} has a scheme that is not known", hint="Give a path, s3://bucket/key or an image URI."
+            "artifact",
+            f"{artifact!r} has a scheme that is not known",
+            hint="Give a path, s3://bucket/key or an image URI.",
         )
     path = inside(workspace, artifact, "artifact")
     if path.is_dir():

@@ -105,7 +105,11 @@ def _http_check(number: int, line: str) -> HttpCheck:
     method, _, rest = line.partition(" ")
     path, _, rest = rest.strip().partition(" ")
     if method not in METHODS:
-        known = f"did you mean {method.upper()}?" if method.upper() in METHODS else f"it must be one of {', '.join(METHODS)}"
+        known = (
+            f"did you mean {method.upper()}?"
+            if method.upper() in METHODS
+            else f"it must be one of {', '.join(METHODS)}"
+        )
         raise InputError("checks", f"line {number}: {method!r} is no HTTP method; {known}", hint=f"Write {GRAMMAR}.")
     if not re.fullmatch(r"/[!-~]*", path):
         what = f"the path {path!r} must begin with / and hold no space" if path else "the path is missing"

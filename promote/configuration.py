@@ -75,6 +75,8 @@ def describe(arguments: Mapping[str, Any], current: Mapping[str, Any]) -> list[s
             existing = (current.get("Environment") or {}).get("Variables") or {}
             names = sorted(key for key, item in value["Variables"].items() if existing.get(key) != item)
             said.append(f"environment-variables: {', '.join(names)}")
+        elif name not in _NAMES:
+            continue
         elif current.get(name):
             said.append(f"{_NAMES[name]}: {current[name]} → {value}")
         else:

@@ -49,7 +49,7 @@ class Context:
         return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
 
     def commit_url(self, commit: str) -> str:
-        """The page of ``commit``, or empty."""
+        """Give the page of ``commit``, or empty."""
         return f"{self.server_url}/{self.repository}/commit/{commit}" if self.repository and commit else ""
 
 

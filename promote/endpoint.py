@@ -1,243 +1,133 @@
-"""API Gateway endpoints: one HTTP API for $LATEST and one for each environment's alias, each made once.
+"""The endpoints: where $LATEST and the environment are reached, made when missing and mended when damaged.
 
-An API that exists is found again by its description, so that a run that died half-way leaves nothing behind that the
-next one does not take up. Whatever is missing of one is made; what is there is not touched.
+Those that the user owns are taken as they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from promote.errors import EndpointError, InputError
-from promote.function import Function
-from promote.ledger import LATEST_ENDPOINT, Ledger
+from promote.clock import Clock
+from promote.errors import EndpointError
+from promote.gateway import STAGE, Gateways
+from promote.http import ask
+from promote.ledger import Ledger
 from promote.model import Endpoint, Gateway
 
 if TYPE_CHECKING:
-    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    import requests
 
-STAGE = "$default"
-ROUTE = "$default"
+_PATIENCE = 30.0
+"""Seconds that a new endpoint has to become reachable."""
 
 
 class Endpoints:
-    """The endpoints of one function."""
+    """The endpoints of one function: ``latest`` and its environments."""
 
-    def __init__(  # noqa: PLR0913 - what an endpoint is made of
+    def __init__(  # noqa: PLR0913 - what an endpoint depends on
         self,
-        client: Callable[[], "ApiGatewayV2Client"],
-        function: Function,
-        arn: str,
+        gateways: Gateways,
+        ledger: Ledger,
         *,
+        is_kept: bool,
+        owned: Mapping[str, str],
         emulator: str,
-        domain_name: str,
-        base_path: str,
+        session: "Callable[[], requests.Session]",
+        clock: Clock,
+        say: Callable[[str], None],
     ) -> None:
-        self._lazy_client = client
-        self._function = function
-        self._arn = arn
-        self._emulator = emulator
-        self._domain_name = domain_name
-        self._base_path = base_path
+        """Bring together what endpoints depend on.
 
-    @property
-    def _client(self) -> "ApiGatewayV2Client":
-        return self._lazy_client()
-
-    def locate(self, qualifier: str, gateway: Gateway, *, is_new: bool = False) -> Endpoint:
-        """Say where a gateway is reached."""
-        if not self._emulator:
-            url = f"https://{gateway.mapping}" if gateway.mapping else gateway.api_url
-            return Endpoint(qualifier, url=url, address=url, gateway=gateway, is_new=is_new)
-        if gateway.mapping:
-            domain, _, key = gateway.mapping.partition("/")
-            return Endpoint(
-                qualifier,
-                url=f"https://{gateway.mapping}",
-                address=f"{self._emulator}/{key}",
-                host=domain,
-                gateway=gateway,
-                is_new=is_new,
-            )
-        # An emulator's *.execute-api.localhost does not resolve everywhere; its path form does.
-        url = f"{self._emulator}/_aws/execute-api/{gateway.api_id}/{STAGE}"
-        return Endpoint(qualifier, url=url, address=url, gateway=gateway, is_new=is_new)
-
-    def is_current(self, qualifier: str, remembered: Gateway | None) -> bool:
-        """Whether ``remembered`` is what the inputs ask for, so that no call is needed."""
-        return remembered is not None and remembered.mapping == self._mapping(qualifier)
-
-    def require_domain(self) -> None:
-        """Refuse a custom domain that does not exist.
-
-        Raises:
-            InputError: API Gateway does not know it.
-
+        ``is_kept`` False: the action makes none. ``owned`` has the URLs of gateways of the user's own. ``emulator`` is
+        the URL of an AWS that is none, or empty.
         """
-        if not self._domain_name:
-            return
-        try:
-            self._client.get_domain_name(DomainName=self._domain_name)
-        except self._client.exceptions.NotFoundException as error:
-            raise InputError(
-                "domain-name",
-                f"API Gateway has no custom domain {self._domain_name} in this region",
-                hint="Create it once, with its certificate and DNS record (aws apigatewayv2 create-domain-name); "
-                "the action then maps its endpoints to it.",
-            ) from error
+        self._gateways = gateways
+        self._ledger = ledger
+        self._is_kept = is_kept
+        self._owned = owned
+        self._emulator = emulator
+        self._session = session
+        self._clock = clock
+        self._say = say
 
-    def obtain(self, qualifier: str, remembered: Gateway | None, ledger: Ledger) -> Endpoint:
-        """Give the endpoint of ``qualifier``; make it, or complete it, where it is not as it should be.
+    def is_missing(self, qualifier: str, remembered: Gateway | None) -> bool:
+        """Whether the endpoint is to be made, or to be mapped differently."""
+        if not self._is_kept or self._owned.get(qualifier):
+            return False
+        return remembered is None or remembered.mapping != self._gateways.mapping(qualifier)
+
+    def known(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
+        """Give the endpoint as it is remembered or owned, without a call; None: there is none."""
+        owned = self._owned.get(qualifier)
+        if owned:
+            return Endpoint(qualifier, url=owned, address=owned)
+        if remembered is None or not self._is_kept:
+            return None
+        return self._locate(qualifier, remembered)
+
+    def obtain(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
+        """Give the endpoint; make it where it is missing. None: there is to be none.
 
         Raises:
             EndpointError: its path on the custom domain belongs to another API.
 
         """
-        gateway = self._find(qualifier, remembered)
-        is_ours = gateway is None
-        if gateway is None:
-            gateway = self._make(qualifier)
-        self._complete(qualifier, gateway)
-        gateway = replace(gateway, mapping=self._mapping(qualifier))
+        if not self.is_missing(qualifier, remembered):
+            return self.known(qualifier, remembered)
+        self._say(f"endpoint  making the endpoint of {qualifier}")
+        return self._make(qualifier, remembered)
+
+    def mend(self, endpoint: Endpoint) -> Endpoint | None:
+        """Make anew what is missing of an endpoint of ours; None: it is the user's, just made, or whole."""
+        if endpoint.gateway is None or endpoint.is_new or self._gateways.is_whole(endpoint.qualifier, endpoint.gateway):
+            return None
+        self._say(f"endpoint  that of {endpoint.qualifier} is gone or incomplete: making it anew")
+        return self._make(endpoint.qualifier, endpoint.gateway)
+
+    def confirm(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
+        """Ask ours for ``path``, and mend it where API Gateway itself answers; give it, and what is wrong with it.
+
+        Any answer of the function's own is a good one.
+        """
+        if endpoint is None or endpoint.gateway is None:
+            return endpoint, ()
+        deadline = self._clock.monotonic() + _PATIENCE
+        while (answer := ask(self._session(), endpoint, "GET", path, 10)).is_gateways_own:
+            mended = self.mend(endpoint)
+            is_in_vain = answer.status >= 500 or self._clock.monotonic() > deadline  # noqa: PLR2004 - a crash is 500 too
+            if mended is None and (not endpoint.is_new or is_in_vain):
+                what = answer.trouble or f"status {answer.status}"
+                return endpoint, (f"The endpoint {endpoint.url}{path} does not reach the function: {what}.",)
+            endpoint = mended or endpoint
+            self._clock.sleep(0.5)
+        return endpoint, ()
+
+    def _make(self, qualifier: str, remembered: Gateway | None) -> Endpoint:
+        found = self._gateways.find(qualifier, remembered)
+        gateway = found or self._gateways.make(qualifier)
+        self._gateways.complete(qualifier, gateway)
+        gateway = replace(gateway, mapping=self._gateways.mapping(qualifier))
         if remembered and remembered.api_id != gateway.api_id:
-            self._function.forbid(_alias(qualifier), self._statement(qualifier, remembered))
-        if remembered != gateway and not ledger.remember(qualifier, gateway, remembered):
-            winner = self._remembered(qualifier, ledger)
-            if is_ours and winner != gateway:
-                self._client.delete_api(ApiId=gateway.api_id)
+            self._gateways.forget(qualifier, remembered)
+        if remembered != gateway and not self._ledger.remember(qualifier, gateway, remembered):
+            winner = self._ledger.read().gateway(qualifier)
+            if winner is None:
+                raise EndpointError(
+                    f"another run changes the endpoint of {qualifier} at this moment", hint="Run the job again."
+                )
+            if found is None and winner.api_id != gateway.api_id:
+                self._gateways.delete(gateway)
             gateway = winner
-        return self.locate(qualifier, gateway, is_new=True)
+        return self._locate(qualifier, gateway, is_new=True)
 
-    def _remembered(self, qualifier: str, ledger: Ledger) -> Gateway:
-        state = ledger.read()
-        gateway = state.latest if qualifier == LATEST_ENDPOINT else state.served(qualifier).gateway
-        if gateway is None:
-            raise EndpointError(
-                f"another run makes the endpoint of {qualifier} at this moment", hint="Run the job again."
-            )
-        return gateway
-
-    def is_whole(self, qualifier: str, gateway: Gateway) -> bool:
-        """Whether everything that the endpoint is made of exists."""
-        return self._find(qualifier, gateway) == replace(gateway, mapping="") and not any(
-            True for _ in self._gaps(qualifier, gateway)
-        )
-
-    def _find(self, qualifier: str, remembered: Gateway | None) -> Gateway | None:
-        """Find the API: the remembered one if it exists, else one that a run made and did not live to record."""
-        if remembered:
-            try:
-                answer = self._client.get_api(ApiId=remembered.api_id)
-                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
-            except self._client.exceptions.NotFoundException:
-                pass
-        token: dict[str, str] = {}
-        while True:
-            page = self._client.get_apis(**token)
-            for api in page["Items"]:
-                if api.get("Description") == self._description(qualifier):
-                    return Gateway(api["ApiId"], api["ApiEndpoint"])
-            if not page.get("NextToken"):
-                return None
-            token = {"NextToken": page["NextToken"]}
-
-    def _make(self, qualifier: str) -> Gateway:
-        answer = self._client.create_api(
-            Name=f"{self._function.name}-{qualifier}"[:128],
-            Description=self._description(qualifier),
-            ProtocolType="HTTP",
-        )
-        return Gateway(answer["ApiId"], answer["ApiEndpoint"])
-
-    def _complete(self, qualifier: str, gateway: Gateway) -> None:
-        for make in self._gaps(qualifier, gateway):
-            make()
-
-    def _gaps(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
-        """Yield, one after the other, how to make each part that is missing; a later part may need an earlier one."""
-        api, client = gateway.api_id, self._client
-        target = self._arn + (f":{_alias(qualifier)}" if _alias(qualifier) else "")
-        routes = {route["RouteKey"]: route.get("Target") for route in client.get_routes(ApiId=api)["Items"]}
-        integrations = {
-            f"integrations/{integration['IntegrationId']}"
-            for integration in client.get_integrations(ApiId=api)["Items"]
-            if integration.get("IntegrationUri") == target
-        }
-        if routes.get(ROUTE) not in integrations:
-            yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
-        if STAGE not in {stage["StageName"] for stage in client.get_stages(ApiId=api)["Items"]}:
-            yield lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
-        statement = self._statement(qualifier, gateway)
-        if statement not in self._function.statements(_alias(qualifier)):
-            yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
-        domain, _, key = self._mapping(qualifier).partition("/")
-        if domain and self._mapped(domain, key) != api:
-            yield lambda: self._map(domain, key, api)
-
-    def _route(self, api: str, target: str, integrations: set[str], *, is_there: bool) -> None:
-        client = self._client
-        integration = next(iter(integrations), None)
-        if integration is None:
-            made = client.create_integration(
-                ApiId=api,
-                IntegrationType="AWS_PROXY",
-                IntegrationUri=target,
-                PayloadFormatVersion="2.0",
-                TimeoutInMillis=30_000,
-            )
-            integration = f"integrations/{made['IntegrationId']}"
-        if is_there:
-            route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
-            client.update_route(ApiId=api, RouteId=route["RouteId"], Target=integration)
-        else:
-            client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
-
-    def _mapped(self, domain: str, key: str) -> str:
-        """Give the id of the API that ``domain/key`` leads to, or empty."""
-        return next((item["ApiId"] for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), "")
-
-    def _map(self, domain: str, key: str, api: str) -> None:
-        taken = next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
-        if taken is None:
-            self._client.create_api_mapping(DomainName=domain, ApiMappingKey=key, ApiId=api, Stage=STAGE)
-            return
-        try:
-            other = self._client.get_api(ApiId=taken["ApiId"])
-        except self._client.exceptions.NotFoundException:
-            other = None
-        if other is not None and not other.get("Description", "").startswith("promote-on-success "):
-            raise EndpointError(
-                f"{domain}/{key} leads to another API already ({taken['ApiId']}, {other['Name']})",
-                hint="Choose another base-path, or remove that mapping.",
-            )
-        self._client.update_api_mapping(
-            DomainName=domain, ApiMappingId=taken["ApiMappingId"], ApiId=api, ApiMappingKey=key, Stage=STAGE
-        )
-
-    def _mappings(self, domain: str) -> Iterator[Any]:
-        token: dict[str, str] = {}
-        while True:
-            page = self._client.get_api_mappings(DomainName=domain, **token)
-            yield from page["Items"]
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
-
-    def _mapping(self, qualifier: str) -> str:
-        parts = [self._domain_name, self._base_path, qualifier]
-        return "/".join(part for part in parts if part) if self._domain_name else ""
-
-    def _description(self, qualifier: str) -> str:
-        return f"promote-on-success {self._arn} {qualifier}"
-
-    def _statement(self, qualifier: str, gateway: Gateway) -> str:
-        return f"promote-on-success-{gateway.api_id}-{qualifier}"[:100]
-
-    def _source(self, api: str) -> str:
-        _, partition, _, region, account, *_ = self._arn.split(":")
-        return f"arn:{partition}:execute-api:{region}:{account}:{api}/*"
-
-
-def _alias(qualifier: str) -> str:
-    """Give the Lambda qualifier: none for $LATEST, which AddPermission does not take as one."""
-    return "" if qualifier == LATEST_ENDPOINT else qualifier
+    def _locate(self, qualifier: str, gateway: Gateway, *, is_new: bool = False) -> Endpoint:
+        url = address = f"https://{gateway.mapping}" if gateway.mapping else gateway.api_url
+        host = ""
+        if self._emulator and gateway.mapping:
+            # The custom domain does not resolve; an emulator knows it by its Host header.
+            host, _, key = gateway.mapping.partition("/")
+            address = f"{self._emulator}/{key}"
+        elif self._emulator:
+            # An emulator's *.execute-api.localhost does not resolve everywhere; its path form does.
+            url = address = f"{self._emulator}/_aws/execute-api/{gateway.api_id}/{STAGE}"
+        return Endpoint(qualifier, url=url, address=address, host=host, gateway=gateway, is_new=is_new)

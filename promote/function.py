@@ -43,7 +43,7 @@ CONFIGURABLE = (
     "TracingConfig",
     "VpcConfig",
 )
-"""What CreateFunction and UpdateFunctionConfiguration can set and a version freezes; the text Description is left out."""
+"""What can be configured, but for the text Description, and a version freezes."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.3, 2.0, 600.0
 _PROPAGATION = 30.0
@@ -168,11 +168,10 @@ class Function:
 
         """
         deadline = self._clock.monotonic() + _PROPAGATION
+        source: Any = code.arguments()
         while True:
             try:
-                self._client.create_function(
-                    FunctionName=self._id, Code=code.arguments(), PackageType=code.package_type, **configuration
-                )
+                self._client.create_function(FunctionName=self._id, Code=source, **configuration)
             except self._client.exceptions.ResourceConflictException:
                 # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
                 # follows compares code and configuration in either case.
@@ -195,9 +194,7 @@ class Function:
 
         """
         try:
-            self._client.update_function_configuration(
-                FunctionName=self._id, RevisionId=latest.revision_id, **changes
-            )
+            self._client.update_function_configuration(FunctionName=self._id, RevisionId=latest.revision_id, **changes)
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
         return self.settled()

@@ -1,13 +1,15 @@
 """What GitHub and the local clone know of commits."""
 
-from enum import StrEnum
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
 
 
@@ -34,12 +36,13 @@ def relation(commit: str, to: str, context: Context, session: "Callable[[], requ
 def _local(commit: str, to: str, workspace: Path) -> Relation:
     from dulwich.errors import NotGitRepository  # noqa: PLC0415 - needed only once an environment serves something
     from dulwich.graph import can_fast_forward  # noqa: PLC0415
+    from dulwich.objects import ObjectID  # noqa: PLC0415
     from dulwich.repo import Repo  # noqa: PLC0415
 
     try:
         with Repo.discover(str(workspace)) as repository:
-            ours, theirs = commit.encode(), to.encode()
-            if ours not in repository.object_store or theirs not in repository.object_store:
+            ours, theirs = ObjectID(commit.encode()), ObjectID(to.encode())
+            if ours not in repository or theirs not in repository:
                 return Relation.UNKNOWN
             if can_fast_forward(repository, theirs, ours):
                 return Relation.NEWER
@@ -67,5 +70,10 @@ def _compared(commit: str, to: str, context: Context, session: "requests.Session
         status = response.json().get("status") if response.ok else ""
     except (requests.RequestException, ValueError, AttributeError):
         return Relation.UNKNOWN
-    known = {"ahead": Relation.NEWER, "behind": Relation.OLDER, "identical": Relation.SAME, "diverged": Relation.DIVERGED}
+    known = {
+        "ahead": Relation.NEWER,
+        "behind": Relation.OLDER,
+        "identical": Relation.SAME,
+        "diverged": Relation.DIVERGED,
+    }
     return known.get(status, Relation.UNKNOWN)

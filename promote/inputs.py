@@ -192,7 +192,9 @@ class _Reader:
             return default
         if not re.fullmatch(r"\d+(\.\d+)?", value) or not least <= float(value) <= most:
             raise InputError(
-                name, f"{value!r} is no number of {unit} from {least:g} to {most:g}", hint=f"The default is {default:g}."
+                name,
+                f"{value!r} is no number of {unit} from {least:g} to {most:g}",
+                hint=f"The default is {default:g}.",
             )
         return float(value)
 
@@ -218,7 +220,7 @@ class _Reader:
 
 
 _NAME = r"[a-zA-Z0-9-_]{1,64}"
-_ARN = rf"arn:(?P<partition>aws[a-z-]*):lambda:(?P<region>[a-z0-9-]+):\d{{12}}:function:(?P<name>{_NAME})(?P<qualifier>:.+)?"
+_ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):\d{{12}}:function:(?P<name>{_NAME})(?P<qualifier>:.+)?"
 
 
 def _target(read: _Reader) -> tuple[str, str, str]:
@@ -364,7 +366,9 @@ RESERVED_VARIABLES = frozenset(
 
 def _domain_name(read: _Reader) -> str:
     value = read.text("domain-name")
-    if value and not re.fullmatch(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}", value):
+    if value and not re.fullmatch(
+        r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}", value
+    ):
         raise InputError(
             "domain-name", f"{value!r} is no domain name", hint="Write it like api.example.com, without https://."
         )

@@ -8,10 +8,8 @@ from typing import Any
 from promote.clock import Clock
 from promote.errors import ConflictError
 from promote.lock import LOCK
-from promote.model import Candidate, Gateway, Promotion, Run, Served, Verdict
+from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Promotion, Run, Served, Verdict
 from promote.table import Cancelled, Item, Missing, Refused, Table
-
-LATEST_ENDPOINT = "latest"
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,12 @@ class State:
     """The lock's token: one less than that of the next acquisition, if nobody comes between."""
 
     def served(self, environment: str) -> Served:
-        """What ``environment`` serves; nothing at first."""
+        """Give what ``environment`` serves; nothing at first."""
         return self.environments.get(environment, Served())
+
+    def gateway(self, qualifier: str) -> Gateway | None:
+        """Give the remembered gateway of ``latest`` or of an environment."""
+        return self.latest if qualifier == LATEST_ENDPOINT else self.served(qualifier).gateway
 
 
 class Ledger:
@@ -77,7 +79,9 @@ class Ledger:
             ):
                 self._table.put(item, "attribute_exists(pk)")
 
-    def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None) -> None:
+    def record_verdict(
+        self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None
+    ) -> None:
         """Record what verification found and the promotion that is to follow: together, where there are both.
 
         Raises:
@@ -126,7 +130,7 @@ class Ledger:
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
         )
 
-    def record_promotion(  # noqa: PLR0913 - what is recorded, and what goes with it
+    def record_promotion(
         self,
         promotion: Promotion,
         candidate: Candidate,

@@ -99,7 +99,7 @@ class Lock:
             return self._try(lease, expired)
 
     def _is_ours(self, entry: Item) -> bool:
-        """Whether we hold it, also when the answer that said so was lost: the owner's name is unique to this process."""
+        """Whether we hold it, also when the answer that said so was lost: the owner's name is this process's alone."""
         return bool(entry.get("owner") == self._run.owner)
 
     def giving_back(self, lease: Lease) -> tuple[str, dict[str, Any]]:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 LATEST = "$LATEST"
+LATEST_ENDPOINT = "latest"
+"""Lambda's name of what was deployed last, and ours of the endpoint that shows it."""
 
 
 class Result(StrEnum):
@@ -62,7 +64,9 @@ class Verdict:
         outcomes = [check.outcome for check in checks]
         if Outcome.FAILED in outcomes:
             failed = outcomes.count(Outcome.FAILED)
-            return cls(Outcome.FAILED, checks, f"{failed} of {len(checks)} {'check' if len(checks) == 1 else 'checks'} failed")
+            return cls(
+                Outcome.FAILED, checks, f"{failed} of {len(checks)} {'check' if len(checks) == 1 else 'checks'} failed"
+            )
         if Outcome.INCONCLUSIVE in outcomes:
             first = next(check for check in checks if check.outcome is Outcome.INCONCLUSIVE)
             return cls(Outcome.INCONCLUSIVE, checks, f"{first.name}: {first.detail}")
@@ -192,7 +196,7 @@ class Promotion:
 
     @classmethod
     def described(cls, environment: str, description: str) -> Self | None:
-        """The promotion that an alias's Description tells of, or None where it is not ours."""
+        """Read the promotion that an alias's Description tells of, or None where it is not ours."""
         match = cls._DESCRIPTION.fullmatch(description)
         if not match:
             return None

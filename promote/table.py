@@ -1,6 +1,7 @@
 """The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -155,7 +156,8 @@ class Table:
 
         """
         client = self._client()
-        try:
+        # In use: made meanwhile by a concurrent run, or by our own call whose answer was lost.
+        with suppress(client.exceptions.ResourceInUseException):
             client.create_table(
                 TableName=self.name,
                 BillingMode="PAY_PER_REQUEST",
@@ -165,8 +167,6 @@ class Table:
                     {"AttributeName": "sk", "AttributeType": "S"},
                 ],
             )
-        except client.exceptions.ResourceInUseException:
-            pass  # made meanwhile: by a concurrent run, or by our own call whose answer was lost
         deadline = self._clock.monotonic() + _PATIENCE
         while client.describe_table(TableName=self.name)["Table"].get("TableStatus") != "ACTIVE":
             if self._clock.monotonic() > deadline:
@@ -195,7 +195,7 @@ class Table:
                 return answer
         raise AssertionError("unreachable")
 
-    def _failure(self, error: "ClientError") -> Exception | None:
+    def _failure(self, error: "ClientError") -> Exception | None:  # noqa: PLR0911 - one line a meaning
         """Say what ``error`` means; None: somebody else is writing the same item, so try again."""
         code, message = code_of(error), message_of(error)
         response: Mapping[str, Any] = error.response
@@ -210,7 +210,9 @@ class Table:
             return None
         if code == "ResourceNotFoundException":
             return Missing(self.name)
-        if code == "ValidationException" and ("key element" in message or "key schema" in message or "the key" in message):
+        if code == "ValidationException" and (
+            "key element" in message or "key schema" in message or "the key" in message
+        ):
             return TableError(
                 f"the table {self.name} has other keys than pk and sk, both strings ({message})",
                 hint="Name another table in the input table: the action makes it when it is missing.",

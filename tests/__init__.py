@@ -1,1 +1,1 @@
-"""The tests: unit (no process, no network), integration (entrypoint.py against the sandbox), e2e (the image and act)."""
+"""Unit (no process, no network), integration (entrypoint.py against the sandbox), e2e (the image and act)."""

@@ -25,7 +25,9 @@ def account(sandbox: Sandbox) -> Account:
 def runner(tmp_path: Path, account: Account) -> Runner:
     """A runner whose workspace holds the example's function in ``function/``."""
     made = Runner(tmp_path, account.environ)
-    shutil.copytree(REPOSITORY / "examples" / "function", made.workspace / "function", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        REPOSITORY / "examples" / "function", made.workspace / "function", ignore=shutil.ignore_patterns("__pycache__")
+    )
     return made
 
 

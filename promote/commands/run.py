@@ -4,63 +4,65 @@ from dataclasses import replace
 
 from promote import pipeline
 from promote.job import Job
-from promote.model import Outcome, Result, Verdict
-from promote.pipeline import Decision, Target
+from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict
+from promote.pipeline import Decision
 from promote.report import Report
+from promote.target import Target, holding, prepare
 
 
 def run(job: Job) -> Report:
     """Bring the commit's code to $LATEST, verify it there, and point the environment at it if it passes."""
     with job.phase("read"):
-        target = pipeline.prepare(job)
+        target = prepare(job)
     if job.inputs.dry_run:
         return _planned(target)
 
-    with pipeline.holding(target) as (target, held):  # noqa: PLW2901 - the same target, as it is under the lock
-        target = pipeline.finish_earlier(target)
+    with holding(target) as (now, held):
         with job.phase("deploy"):
-            latest = pipeline.latest_endpoint(target)
-            built = pipeline.deploy(target)
+            latest = pipeline.latest_endpoint(now)
+            built = pipeline.deploy(now)
         with job.phase("verify"):
-            examined = pipeline.examine(target, built, latest)
+            examined = pipeline.examine(now, built, latest)
         report = Report(
             Result.BLOCKED,
-            "",
             candidate=built.candidate,
             previous=examined.alias.version if examined.alias else "",
-            changes=pipeline.describe(target),
+            changes=now.changes,
             verdict=examined.verdict,
             latest=examined.latest,
-            environment=pipeline.remembered_endpoint(target),
+            environment=now.endpoints.known(now.environment, now.served.gateway),
             lock_wait=held.lease.waited,
         )
         if examined.verdict and not examined.verdict.passed:
-            target.ledger.record_verdict(built.candidate, job.inputs.plan, examined.verdict, None)
-            headline, hint = _blocked(target, report, examined.verdict)
+            now.ledger.record_verdict(built.candidate, job.inputs.plan, examined.verdict, None)
+            headline, hint = _blocked(now, report, examined.verdict)
             return replace(report, headline=headline, hint=hint)
         with job.phase("promote"):
-            decision = pipeline.promote(target, held, built.candidate, examined)
+            decision = pipeline.promote(now, held, built.candidate, examined)
 
     if decision.result is Result.SUPERSEDED:
-        return replace(report, result=decision.result, headline=_superseded(target, decision), notes=decision.notes)
+        return replace(report, result=decision.result, headline=_superseded(now, decision))
     with job.phase("endpoints"):
-        environment, notes = pipeline.confirm(target, pipeline.environment_endpoint(target))
-        latest, more = (examined.latest, ()) if examined.verdict else pipeline.confirm(target, examined.latest)
+        path = next((check.path for check in job.inputs.checks if check.method == "GET"), "/")
+        environment = now.endpoints.obtain(now.environment, now.served.gateway)
+        environment, warnings = now.endpoints.confirm(environment, path)
+        latest, more = (examined.latest, ()) if examined.verdict else now.endpoints.confirm(examined.latest, path)
     return replace(
         report,
         result=decision.result,
-        headline=_promoted(target, decision, built.candidate.version),
+        headline=_promoted(now, decision, built.candidate.version),
         previous=decision.previous,
         latest=latest,
         environment=environment,
-        notes=(*decision.notes, *notes, *more),
+        notes=decision.notes,
+        warnings=(*decision.warnings, *warnings, *more),
     )
 
 
 def _planned(target: Target) -> Report:
     job, served = target.job, target.served
     alias = target.function.alias(target.environment) if target.latest else None
-    changes = (*pipeline.describe(target), *(f"make the endpoint of {name}" for name in pipeline.missing_endpoints(target)))
+    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
     count = len(job.inputs.checks) + len(job.inputs.invocations)
     steps = f"verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
     is_same = served.version and target.latest and target.latest.same_content(served) and served.plan == job.inputs.plan
@@ -76,8 +78,8 @@ def _planned(target: Target) -> Report:
         headline,
         previous=alias.version if alias else "",
         changes=changes,
-        latest=pipeline.remembered_latest(target),
-        environment=pipeline.remembered_endpoint(target),
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, served.gateway),
     )
 
 

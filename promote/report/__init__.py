@@ -10,7 +10,7 @@ class Report:
     """How a run ended and why."""
 
     result: Result
-    headline: str
+    headline: str = ""
     """One sentence; the output ``summary``."""
     hint: str = ""
     """What to do, where there is something to do."""
@@ -25,7 +25,9 @@ class Report:
     latest: Endpoint | None = None
     environment: Endpoint | None = None
     notes: tuple[str, ...] = ()
-    """Things that a reader should know though they did not stop the run."""
+    """Things that a reader may want to know."""
+    warnings: tuple[str, ...] = ()
+    """Things that a reader should look into though they did not stop the run."""
     lock_wait: float | None = None
     """Seconds; None: the lock was not asked for."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from promote.check import HttpCheck, Invocation
 from promote.clock import Clock
 from promote.model import CheckResult, Endpoint, Verdict
-from promote.verify.http import run_check
+from promote.verify.checks import run_check
 from promote.verify.invoke import run_invocation
 
 if TYPE_CHECKING:

@@ -1,13 +1,10 @@
 """HTTP checks against an endpoint."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from promote import __version__
 from promote.check import HttpCheck, excerpt
 from promote.clock import Clock
+from promote.http import Answer, ask
 from promote.model import CheckResult, Endpoint, Outcome
 
 if TYPE_CHECKING:
@@ -18,54 +15,6 @@ _LONGEST_ANSWER = 35.0
 
 _PATIENCE, _PATIENCE_WHEN_NEW, _PATIENCE_WITH_ERRORS = 5.0, 30.0, 5.0
 """Seconds that an endpoint has to become reachable; a new one also to stop answering for a function it cannot reach."""
-
-_GATEWAY_MESSAGES: Mapping[int, str] = {
-    403: "Forbidden",
-    404: "Not Found",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
-"""What API Gateway itself answers where the API, its mapping, its route, or the permission to invoke is missing."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: a status, or why there was none."""
-
-    status: int
-    body: bytes
-    trouble: str = ""
-    is_unreachable: bool = False
-
-    @property
-    def is_gateways_own(self) -> bool:
-        """Whether the endpoint itself may be at fault, and not the function behind it."""
-        if self.is_unreachable:
-            return True
-        if self.status not in _GATEWAY_MESSAGES:
-            return False
-        try:
-            return bool(json.loads(self.body) == {"message": _GATEWAY_MESSAGES[self.status]})
-        except (ValueError, RecursionError):
-            return False
-
-
-def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Answer:
-    """Send one request, at most ``limit`` seconds long; redirects are answers, not followed."""
-    import requests  # noqa: PLC0415 - the session's maker has loaded it
-
-    headers = {"User-Agent": f"promote-on-success/{__version__}", "Cache-Control": "no-cache"}
-    if endpoint.host:
-        headers["Host"] = endpoint.host
-    try:
-        response = session.request(
-            method, endpoint.address + path, headers=headers, timeout=(min(5, limit), limit), allow_redirects=False
-        )
-    except requests.ReadTimeout:
-        return Answer(0, b"", f"no answer within {limit:.0f} seconds")
-    except requests.RequestException as error:
-        return Answer(0, b"", f"not reachable: {_cause(error)}", is_unreachable=True)
-    return Answer(response.status_code, response.content)
 
 
 def run_check(
@@ -80,7 +29,9 @@ def run_check(
     while True:
         left = deadline - clock.monotonic()
         if left <= 0:
-            return _result(check, started, clock, Outcome.INCONCLUSIVE, "verify-timeout was reached before it could run")
+            return _result(
+                check, started, clock, Outcome.INCONCLUSIVE, "verify-timeout was reached before it could run"
+            )
         answer = ask(session, endpoint, check.method, check.path, min(_LONGEST_ANSWER, max(left, 0.1)))
         waited = clock.monotonic() - started
         if waited + pause >= _patience(answer, endpoint) or waited + pause >= deadline - started:
@@ -118,11 +69,3 @@ def _result(  # noqa: PLR0913 - a result's parts
     check: HttpCheck, started: float, clock: Clock, outcome: Outcome, detail: str, *, gateway_symptom: bool = False
 ) -> CheckResult:
     return CheckResult(check.name, "http", outcome, clock.monotonic() - started, detail, gateway_symptom)
-
-
-def _cause(error: Exception) -> str:
-    """Give the innermost reason: the outer ones repeat the URL and object addresses."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    return " ".join(str(reason).split()) or type(reason).__name__

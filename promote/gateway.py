@@ -1,0 +1,200 @@
+"""API Gateway: one HTTP API for each endpoint, made once.
+
+An API that exists is found again by its description, so that a run that died half-way leaves nothing behind that the
+next one does not take up. Whatever is missing of one is made; what is there is not touched.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from promote.errors import EndpointError, InputError
+from promote.function import Function
+from promote.model import LATEST_ENDPOINT, Gateway
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+
+STAGE = "$default"
+ROUTE = "$default"
+
+
+class Gateways:
+    """The HTTP APIs of one function, named by what they show: ``latest`` or an environment."""
+
+    def __init__(
+        self,
+        client: Callable[[], "ApiGatewayV2Client"],
+        function: Function,
+        arn: str,
+        *,
+        domain_name: str,
+        base_path: str,
+    ) -> None:
+        self._lazy_client = client
+        self._function = function
+        self._arn = arn
+        self._domain_name = domain_name
+        self._base_path = base_path
+
+    @property
+    def _client(self) -> "ApiGatewayV2Client":
+        return self._lazy_client()
+
+    def require_domain(self) -> None:
+        """Refuse a custom domain that does not exist.
+
+        Raises:
+            InputError: API Gateway does not know it.
+
+        """
+        if not self._domain_name:
+            return
+        try:
+            self._client.get_domain_name(DomainName=self._domain_name)
+        except self._client.exceptions.NotFoundException as error:
+            raise InputError(
+                "domain-name",
+                f"API Gateway has no custom domain {self._domain_name} in this region",
+                hint="Create it once, with its certificate and DNS record (aws apigatewayv2 create-domain-name); "
+                "the action then maps its endpoints to it.",
+            ) from error
+
+    def find(self, qualifier: str, remembered: Gateway | None) -> Gateway | None:
+        """Find the API: the remembered one if it exists, else one that a run made and did not live to record."""
+        if remembered:
+            try:
+                answer = self._client.get_api(ApiId=remembered.api_id)
+                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+            except self._client.exceptions.NotFoundException:
+                pass
+        token: dict[str, str] = {}
+        while True:
+            page = self._client.get_apis(**token)
+            for api in page["Items"]:
+                if api.get("Description") == self._description(qualifier):
+                    return Gateway(api["ApiId"], api["ApiEndpoint"])
+            if not page.get("NextToken"):
+                return None
+            token = {"NextToken": page["NextToken"]}
+
+    def make(self, qualifier: str) -> Gateway:
+        """Make the API itself, with nothing in it yet."""
+        answer = self._client.create_api(
+            Name=f"{self._function.name}-{qualifier}"[:128],
+            Description=self._description(qualifier),
+            ProtocolType="HTTP",
+        )
+        return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+
+    def complete(self, qualifier: str, gateway: Gateway) -> None:
+        """Make whatever is missing of it.
+
+        Raises:
+            EndpointError: its path on the custom domain belongs to another API.
+
+        """
+        for make in self._gaps(qualifier, gateway):
+            make()
+
+    def is_whole(self, qualifier: str, gateway: Gateway) -> bool:
+        """Whether everything that it is made of exists."""
+        found = self.find(qualifier, gateway)
+        return found is not None and found.api_id == gateway.api_id and not any(self._gaps(qualifier, gateway))
+
+    def delete(self, gateway: Gateway) -> None:
+        """Delete an API that was made by mistake."""
+        self._client.delete_api(ApiId=gateway.api_id)
+
+    def forget(self, qualifier: str, gateway: Gateway) -> None:
+        """Take back the permission of an API that is no more."""
+        self._function.forbid(_alias(qualifier), self._statement(qualifier, gateway))
+
+    def _gaps(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
+        """Yield, one after the other, how to make each part that is missing; a later part may need an earlier one."""
+        api, client = gateway.api_id, self._client
+        target = self._arn + (f":{_alias(qualifier)}" if _alias(qualifier) else "")
+        routes = {route["RouteKey"]: route.get("Target") for route in client.get_routes(ApiId=api)["Items"]}
+        integrations = {
+            f"integrations/{integration['IntegrationId']}"
+            for integration in client.get_integrations(ApiId=api)["Items"]
+            if integration.get("IntegrationUri") == target
+        }
+        if routes.get(ROUTE) not in integrations:
+            yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
+        if STAGE not in {stage["StageName"] for stage in client.get_stages(ApiId=api)["Items"]}:
+            yield lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+        statement = self._statement(qualifier, gateway)
+        if statement not in self._function.statements(_alias(qualifier)):
+            yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
+        domain, _, key = self.mapping(qualifier).partition("/")
+        if domain and self._mapped(domain, key) != api:
+            yield lambda: self._map(domain, key, api)
+
+    def _route(self, api: str, target: str, integrations: set[str], *, is_there: bool) -> None:
+        client = self._client
+        integration = next(iter(integrations), None)
+        if integration is None:
+            made = client.create_integration(
+                ApiId=api,
+                IntegrationType="AWS_PROXY",
+                IntegrationUri=target,
+                PayloadFormatVersion="2.0",
+                TimeoutInMillis=30_000,
+            )
+            integration = f"integrations/{made['IntegrationId']}"
+        if is_there:
+            route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
+            client.update_route(ApiId=api, RouteId=route["RouteId"], Target=integration)
+        else:
+            client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+
+    def _mapped(self, domain: str, key: str) -> str:
+        """Give the id of the API that ``domain/key`` leads to, or empty."""
+        return next((item["ApiId"] for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), "")
+
+    def _map(self, domain: str, key: str, api: str) -> None:
+        taken = next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
+        if taken is None:
+            self._client.create_api_mapping(DomainName=domain, ApiMappingKey=key, ApiId=api, Stage=STAGE)
+            return
+        try:
+            other = self._client.get_api(ApiId=taken["ApiId"])
+        except self._client.exceptions.NotFoundException:
+            other = None
+        if other is not None and not other.get("Description", "").startswith("promote-on-success "):
+            raise EndpointError(
+                f"{domain}/{key} leads to another API already ({taken['ApiId']}, {other['Name']})",
+                hint="Choose another base-path, or remove that mapping.",
+            )
+        self._client.update_api_mapping(
+            DomainName=domain, ApiMappingId=taken["ApiMappingId"], ApiId=api, ApiMappingKey=key, Stage=STAGE
+        )
+
+    def _mappings(self, domain: str) -> Iterator[Any]:
+        token: dict[str, str] = {}
+        while True:
+            page = self._client.get_api_mappings(DomainName=domain, **token)
+            yield from page["Items"]
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def mapping(self, qualifier: str) -> str:
+        """Give ``domain/key`` under which the inputs want it, or empty."""
+        parts = [self._domain_name, self._base_path, qualifier]
+        return "/".join(part for part in parts if part) if self._domain_name else ""
+
+    def _description(self, qualifier: str) -> str:
+        return f"promote-on-success {self._arn} {qualifier}"
+
+    def _statement(self, qualifier: str, gateway: Gateway) -> str:
+        return f"promote-on-success-{gateway.api_id}-{qualifier}"[:100]
+
+    def _source(self, api: str) -> str:
+        _, partition, _, region, account, *_ = self._arn.split(":")
+        return f"arn:{partition}:execute-api:{region}:{account}:{api}/*"
+
+
+def _alias(qualifier: str) -> str:
+    """Give the Lambda qualifier: none for $LATEST, which AddPermission does not take as one."""
+    return "" if qualifier == LATEST_ENDPOINT else qualifier

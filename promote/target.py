@@ -1,0 +1,215 @@
+"""What a run works on: read, and refused where it cannot work, before anything is changed; then held under the lock."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from promote import configuration
+from promote.artifact import Code, Image, load, missing_handler
+from promote.endpoint import Endpoints
+from promote.errors import FunctionError, InputError
+from promote.function import Function
+from promote.gateway import Gateways
+from promote.inputs import Configuration
+from promote.inputs import Endpoints as EndpointsInput
+from promote.job import Job
+from promote.ledger import Ledger, State
+from promote.lock import Lease, Lock
+from promote.model import LATEST_ENDPOINT, Served, Snapshot
+from promote.parallel import side_by_side
+from promote.table import Table
+from promote.verify import Verification
+from promote.verify.invoke import read_events
+
+
+@dataclass(frozen=True)
+class Target:
+    """The function, everything around it, and what was read of them."""
+
+    job: Job
+    function: Function
+    lock: Lock
+    ledger: Ledger
+    endpoints: Endpoints
+    verification: Verification
+    code: Code | None
+    """None: $LATEST is adopted as it is."""
+    latest: Snapshot | None
+    """None: the function is to be created."""
+    state: State
+    creation: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The configuration of CreateFunction, where that is to be called."""
+
+    @property
+    def environment(self) -> str:
+        """The alias to promote to."""
+        return self.job.inputs.environment
+
+    @property
+    def served(self) -> Served:
+        """What the ledger said of the environment."""
+        return self.state.served(self.environment)
+
+    @property
+    def missing_endpoints(self) -> list[str]:
+        """The endpoints that are to be made: ``latest``, the environment, both or none."""
+        names = (LATEST_ENDPOINT, self.environment)
+        return [name for name in names if self.endpoints.is_missing(name, self.state.gateway(name))]
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What the inputs change of the function as it was read, in words for people."""
+        code = [f"code: {self.code.describe()}"] if self.code else []
+        if self.latest is None:
+            return (f"create the function {self.function.name}", *code, *configuration.describe(self.creation, {}))
+        if self.code and self.code.is_in(self.latest.code_sha256):
+            code = []
+        current = self.latest.configuration
+        changed = configuration.changes(self.job.inputs.configuration, current)
+        return (*configuration.describe(changed, current), *code)
+
+    def with_served(self, served: Served) -> "Target":
+        """Give the target with another record of the environment."""
+        environments = {**self.state.environments, self.environment: served}
+        return replace(self, state=replace(self.state, environments=environments))
+
+
+def prepare(job: Job) -> Target:
+    """Read everything, and refuse what cannot work.
+
+    Raises:
+        PromoteError: of the kind that says which input, permission or thing is wrong.
+
+    """
+    inputs, clients, clock = job.inputs, job.clients, job.clock
+    region = clients.resolve_region()
+    events = read_events(inputs.invocations, job.context.workspace)
+    function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
+    code, latest = side_by_side(
+        lambda: load(inputs.artifact, job.context.workspace, job.temporary, lambda: clients.storage),
+        function.find,
+    )
+    arn, creation = _identity(job, region, code, latest)
+    _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
+    table = Table(lambda: clients.table, inputs.table, clock)
+    ledger = Ledger(table, arn, job.run, clock)
+    gateways = Gateways(
+        lambda: clients.gateway, function, arn, domain_name=inputs.domain_name, base_path=inputs.base_path
+    )
+    invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
+    target = Target(
+        job=job,
+        function=function,
+        lock=Lock(table, arn, job.run, clock, job.workflow.say),
+        ledger=ledger,
+        endpoints=Endpoints(
+            gateways,
+            ledger,
+            is_kept=inputs.endpoints is EndpointsInput.HTTP,
+            owned={LATEST_ENDPOINT: inputs.latest_url, inputs.environment: inputs.environment_url},
+            emulator=clients.endpoint_url,
+            session=job.session,
+            clock=clock,
+            say=job.workflow.say,
+        ),
+        verification=Verification(inputs.checks, events, inputs.verify_timeout, job.session, invoked, clock),
+        code=code,
+        latest=latest,
+        state=ledger.read(),
+        creation=creation,
+    )
+    if target.missing_endpoints:
+        gateways.require_domain()
+    return target
+
+
+@dataclass
+class Held:
+    """The lock, held; ``is_given_back`` once a transaction has released it."""
+
+    lease: Lease
+    is_given_back: bool = False
+
+
+@contextmanager
+def holding(target: Target) -> Iterator[tuple[Target, Held]]:
+    """Hold the lock for the block, and give the target as it is by then; the lock is given back however it ends."""
+    job = target.job
+    with job.phase("lock"):
+        lease = target.lock.acquire(job.inputs.lease, job.inputs.lock_timeout)
+    held = Held(lease)
+    try:
+        job.say("lock", f"held, token {lease.token}" + (f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""))
+        if lease.token != target.state.token + 1:
+            # Somebody has held the lock since we have read.
+            latest, state = side_by_side(target.function.find, target.ledger.read)
+            target = replace(target, latest=latest, state=state)
+        yield finish_earlier(target), held
+    finally:
+        if not held.is_given_back:
+            _give_back(target, lease)
+
+
+def finish_earlier(target: Target) -> Target:
+    """Finish the record of a run that died between its move of the alias and the record of it."""
+    if target.served.intent is None:
+        return target
+    alias = target.function.alias(target.environment)
+    served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
+    target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
+    return target.with_served(served)
+
+
+def _give_back(target: Target, lease: Lease) -> None:
+    try:
+        target.lock.release(lease)
+    except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
+        target.job.workflow.warn(
+            f"The lock could not be released: {error}. "
+            f"It is free {target.job.inputs.lease:.0f} seconds after it was taken.",
+            title="Lock",
+        )
+
+
+def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None) -> tuple[str, Mapping[str, Any]]:
+    """Give the function's ARN and, where it does not exist, the configuration to create it with."""
+    name = job.inputs.function_name
+    if latest is not None:
+        return latest.arn, {}
+    if code is None:
+        raise FunctionError(
+            f"the function {name} does not exist in {region}, so there is nothing to adopt",
+            hint="Correct function-name or aws-region; or give artifact, role, runtime and handler to create it.",
+        )
+    creation = configuration.creation(job.inputs.configuration, name, code.package_type)
+    # A function lives in the account of its role.
+    role = re.match(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):", creation["Role"])
+    assert role  # noqa: S101 - the input was checked
+    arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
+    return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
+
+
+def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
+    """Refuse code and configuration that do not go together."""
+    configuration.changes(wanted, current)
+    if code is None:
+        return
+    if code.package_type != current.get("PackageType", "Zip"):
+        given, needed = ("a container image", "a .zip") if isinstance(code, Image) else ("a .zip", "a container image")
+        raise InputError(
+            "artifact",
+            f"it is {given}, and the function is made for {needed}",
+            hint="Lambda cannot change a function's package type: give the other kind, or another function-name.",
+        )
+    if isinstance(code, Image) or current.get("Layers"):
+        return  # a layer may bring the handler
+    handler = wanted.handler or current.get("Handler", "")
+    missing = missing_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
+    if missing:
+        raise InputError(
+            "artifact",
+            f"the handler {handler} needs {missing}, which the archive does not have at its root",
+            hint="Give the directory that holds that file, or correct the input handler.",
+        )
