@@ -1,5 +1,6 @@
 """The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -133,13 +134,12 @@ class Table:
         clauses = [f"SET {', '.join(sets)}"] if sets else []
         clauses += [f"REMOVE {', '.join('#' + name for name in remove)}"] if remove else []
         expression = " ".join(clauses)
-        used = f"{expression} {condition} {' '.join(expressions.values())}"
-        names = {word.strip("(),") for word in used.replace("(", " ").replace(",", " ").split() if word.startswith("#")}
+        names = set(re.findall(r"#(\w+)", f"{expression} {condition}"))
         bound = {f":{name}": value for name, value in {**assign, **(values or {})}.items()}
         return {
             "Key": self.encode({"pk": pk, "sk": sk}),
             "UpdateExpression": expression,
-            "ExpressionAttributeNames": {name.strip("),"): name.strip("#),") for name in names},
+            "ExpressionAttributeNames": {f"#{name}": name for name in names},
             **({"ExpressionAttributeValues": self.encode(bound)} if bound else {}),
             **({"ConditionExpression": condition} if condition else {}),
         }

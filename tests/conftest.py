@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.client import Account, Sandbox
 from tests.runner import REPOSITORY, Runner
+from tests.world import World
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,11 @@ def runner(tmp_path: Path, account: Account) -> Runner:
         REPOSITORY / "examples" / "function", made.workspace / "function", ignore=shutil.ignore_patterns("__pycache__")
     )
     return made
+
+
+@pytest.fixture
+def world(account: Account) -> World:
+    return World(account)
 
 
 @pytest.fixture

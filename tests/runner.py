@@ -145,6 +145,14 @@ class Runner:
         return self.start(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ).wait()
 
 
+def edit(workspace: Path, old: str, new: str) -> None:
+    """Change the example's function as a developer would."""
+    file = workspace / "function" / "app.py"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def parse_file_command(text: str) -> dict[str, str]:
     """Read ``name=value`` and ``name<<DELIMITER`` as the runner does; anything else is an error."""
     values: dict[str, str] = {}

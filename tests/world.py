@@ -1,0 +1,108 @@
+"""What the tests look at from outside: Lambda, the ledger and the endpoints, as a stranger with credentials sees them."""
+
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+
+from sandbox.client import Account
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+
+FUNCTION = "hello"
+TABLE = "promote-on-success"
+
+
+class World:
+    """One account's AWS."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.url = account.environ["AWS_ENDPOINT_URL"]
+        self.session = boto3.session.Session(
+            aws_access_key_id=account.id,
+            aws_secret_access_key="secret",
+            region_name=account.environ["AWS_REGION"],
+        )
+        self.function: LambdaClient = self.session.client("lambda", endpoint_url=self.url)
+        self.table: DynamoDBClient = self.session.client("dynamodb", endpoint_url=self.url)
+        self.gateway: ApiGatewayV2Client = self.session.client("apigatewayv2", endpoint_url=self.url)
+
+    def alias_version(self, name: str = "preprod") -> str:
+        """Give the version that the alias points at, or empty."""
+        try:
+            return self.function.get_alias(FunctionName=FUNCTION, Name=name)["FunctionVersion"]
+        except self.function.exceptions.ResourceNotFoundException:
+            return ""
+
+    def versions(self) -> list[str]:
+        pages = self.function.get_paginator("list_versions_by_function").paginate(FunctionName=FUNCTION)
+        return [version["Version"] for page in pages for version in page["Versions"] if version["Version"] != "$LATEST"]
+
+    def code_sha256(self, qualifier: str = "$LATEST") -> str:
+        return self.function.get_function_configuration(FunctionName=FUNCTION, Qualifier=qualifier)["CodeSha256"]
+
+    def apis(self) -> list[str]:
+        return [api["ApiId"] for api in self.gateway.get_apis()["Items"]]
+
+    def items(self) -> list[Mapping[str, Any]]:
+        """Read the whole ledger."""
+        try:
+            found = self.table.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+        except self.table.exceptions.ResourceNotFoundException:
+            return []
+        read = TypeDeserializer().deserialize
+        return [{name: read(value) for name, value in item.items()} for item in found]
+
+    def records(self, kind: str) -> list[Mapping[str, Any]]:
+        """Read the items of one kind: ``promotion``, ``version``, ``environment``, ``endpoint`` or ``lock``."""
+        found = [item for item in self.items() if item["sk"].partition("#")[0] == kind]
+        return sorted(found, key=lambda item: str(item["sk"]))
+
+    def history(self) -> list[tuple[str, str]]:
+        """Give the recorded promotions as (previous, version), oldest first."""
+        return [(item["previous"], item["version"]) for item in self.records("promotion")]
+
+    def lock_owner(self) -> str:
+        return str(next(iter(self.records("lock")), {}).get("owner", ""))
+
+    def overwrite_latest(self, source: str = "raise SystemExit") -> None:
+        """Act as a stranger who deploys something else, without asking anybody."""
+        for _ in range(50):
+            try:
+                self.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": source}))
+            except self.function.exceptions.ResourceConflictException:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError("an update was in progress for too long")
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    """Make a .zip of ``files``."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as sink:
+        for name, text in files.items():
+            sink.writestr(name, text)
+    return target.getvalue()
+
+
+def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
+    """Ask ``url``; give the status and the JSON body."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - http, from the sandbox
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the same
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
