@@ -24,11 +24,9 @@ def account(sandbox: Sandbox) -> Account:
 
 @pytest.fixture
 def runner(tmp_path: Path, account: Account) -> Runner:
-    """A runner whose workspace holds the example's function in ``function/``."""
+    """A runner whose workspace holds a small HTTP API in ``function/``."""
     made = Runner(tmp_path, account.environ)
-    shutil.copytree(
-        REPOSITORY / "examples" / "function", made.workspace / "function", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     return made
 
 
@@ -39,7 +37,7 @@ def world(account: Account) -> World:
 
 @pytest.fixture
 def inputs(account: Account) -> dict[str, str]:
-    """Inputs that promote the example, also when its function does not exist yet."""
+    """Inputs that promote it, also when the function does not exist yet."""
     return {
         "function-name": "hello",
         "environment": "preprod",

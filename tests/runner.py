@@ -1,16 +1,18 @@
-"""The runner, emulated: starts entrypoint.py with the environment and the files that actions/runner gives it.
+"""The runner, emulated: starts the action with the environment and the files that actions/runner gives it.
 
 https://docs.github.com/actions/reference/workflows-and-actions/variables and .../workflow-commands describe both.
 """
 
 import os
 import re
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -70,13 +72,15 @@ class Started:
 
 
 class Runner:
-    """One repository's runner. ``environ`` has the credentials; ``folder`` is new and empty."""
+    """One repository's runner; steps are processes. ``environ`` has the credentials; ``folder`` is new and empty."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.workspace = folder / "workspace"
-        self.workspace.mkdir()
         self._temporary = folder / "runner_temp"
-        self._temporary.mkdir()
+        self._files = self._temporary / "_runner_file_commands"
+        self._home = self._temporary / "_github_home"
+        for made in (self.workspace, self._temporary, self._files, self._home):
+            made.mkdir()
         self._environ = environ
         self._steps = 0
 
@@ -91,9 +95,7 @@ class Runner:
     ) -> Started:
         """Start the step. ``environ`` adds to the environment; None takes a variable away."""
         self._steps += 1
-        files = self._temporary / f"_runner_file_commands_{self._steps}"
-        files.mkdir()
-        output, summary = files / "set_output", files / "step_summary"
+        output, summary = self._files / f"set_output_{self._steps}", self._files / f"step_summary_{self._steps}"
         output.touch()
         summary.touch()
         unknown = set(inputs) - set(INPUTS)
@@ -102,13 +104,12 @@ class Runner:
         values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
         values = {name: "" if value.startswith("${{") else value for name, value in values.items()}
         variables: dict[str, str | None] = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._temporary),
+            "HOME": self._seen(self._home),
             "CI": "true",
             "GITHUB_ACTIONS": "true",
-            "GITHUB_WORKSPACE": str(self.workspace),
-            "GITHUB_OUTPUT": str(output),
-            "GITHUB_STEP_SUMMARY": str(summary),
+            "GITHUB_WORKSPACE": self._seen(self.workspace),
+            "GITHUB_OUTPUT": self._seen(output),
+            "GITHUB_STEP_SUMMARY": self._seen(summary),
             "GITHUB_REPOSITORY": "octo/hello",
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_API_URL": "http://127.0.0.1:9",
@@ -116,21 +117,32 @@ class Runner:
             "GITHUB_REF_NAME": "main",
             "GITHUB_RUN_ID": str(run_id),
             "GITHUB_RUN_ATTEMPT": str(attempt),
-            "RUNNER_TEMP": str(self._temporary),
+            "RUNNER_TEMP": self._seen(self._temporary),
             **self._environ,
             **{f"INPUT_{name.upper()}": value for name, value in values.items()},
             **(environ or {}),
         }
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
-            [sys.executable, "-I", "-u", "-W", "error", str(REPOSITORY / "entrypoint.py")],
+        process = self._launch({name: value for name, value in variables.items() if value is not None})
+        return Started(process, output, summary)
+
+    def _seen(self, path: Path) -> str:
+        """Give the path under which the step finds ``path``."""
+        return str(path)
+
+    def _launch(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        command = [sys.executable, "-I", "-u", "-W", "error", str(REPOSITORY / "entrypoint.py")]
+        return self._spawn(command, {"PATH": os.environ["PATH"], **variables})
+
+    def _spawn(self, command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 - our own commands
+            command,
             cwd=self.workspace,
-            env={name: value for name, value in variables.items() if value is not None},
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        return Started(process, output, summary)
 
     def run(
         self,
@@ -145,8 +157,57 @@ class Runner:
         return self.start(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ).wait()
 
 
+class ContainerRunner(Runner):
+    """A runner whose steps are containers of ``image``, started as actions/runner starts those of a Docker action.
+
+    https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ContainerActionHandler.cs has the mounts. Left
+    out is Docker's socket, which nobody here has a use for; the host's network is added, for the sandbox is there.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], image: str) -> None:
+        super().__init__(folder, environ)
+        self._image = image
+        self._name = f"promote-on-success-{secrets.token_hex(6)}"
+        workflow = self._temporary / "_github_workflow"
+        workflow.mkdir()
+        self._mounts = {
+            self._home: PurePosixPath("/github/home"),
+            workflow: PurePosixPath("/github/workflow"),
+            self._files: PurePosixPath("/github/file_commands"),
+            self._temporary: PurePosixPath("/github/runner_temp"),
+            self.workspace: PurePosixPath("/github/workspace"),
+        }
+
+    def close(self) -> None:
+        """Remove what still runs."""
+        names = [f"{self._name}-{step}" for step in range(1, self._steps + 1)]
+        subprocess.run([docker(), "rm", "--force", *names], check=False, capture_output=True)  # noqa: S603 - our own
+
+    def _seen(self, path: Path) -> str:
+        folder = next(folder for folder in self._mounts if path.is_relative_to(folder))
+        return str(self._mounts[folder] / path.relative_to(folder))
+
+    def _launch(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        command = [docker(), "run", "--name", f"{self._name}-{self._steps}", "--workdir", "/github/workspace", "--rm"]
+        for name in variables:
+            command += ["-e", name]
+        for folder, place in self._mounts.items():
+            command += ["-v", f"{folder}:{place}"]
+        command += ["--network", "host", self._image]
+        # The values come from the client's environment, which keeps secrets out of the list of processes.
+        client = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        return self._spawn(command, {**client, **variables})
+
+
+def docker() -> str:
+    """Give Docker's client by its absolute path: a step's PATH is not to decide which one it is."""
+    found = shutil.which("docker")
+    assert found, "these tests need a Docker Engine and its client"
+    return found
+
+
 def edit(workspace: Path, old: str, new: str) -> None:
-    """Change the example's function as a developer would."""
+    """Change the function as a developer would."""
     file = workspace / "function" / "app.py"
     text = file.read_text(encoding="utf-8")
     assert old in text
