@@ -88,6 +88,7 @@ class Sandbox:
             stdout=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
+            process_group=0,  # Ctrl-C is for the parent, which ends the sandbox in good order
         )
         try:
             return cls(process, _ready_url(process))

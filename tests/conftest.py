@@ -22,22 +22,16 @@ def account(sandbox: Sandbox) -> Account:
     return sandbox.account()
 
 
-@pytest.fixture
-def runner(tmp_path: Path, account: Account) -> Runner:
-    """A runner whose workspace holds a small HTTP API in ``function/``."""
-    made = Runner(tmp_path, account.environ)
+def make_runner(folder: Path, account: Account) -> Runner:
+    """Make a runner whose workspace holds a small HTTP API in ``function/``."""
+    folder.mkdir(exist_ok=True)
+    made = Runner(folder, account.environ)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     return made
 
 
-@pytest.fixture
-def world(account: Account) -> World:
-    return World(account)
-
-
-@pytest.fixture
-def inputs(account: Account) -> dict[str, str]:
-    """Inputs that promote it, also when the function does not exist yet."""
+def make_inputs(account: Account) -> dict[str, str]:
+    """Give inputs that promote it, also when the function does not exist yet."""
     return {
         "function-name": "hello",
         "environment": "preprod",
@@ -47,3 +41,18 @@ def inputs(account: Account) -> dict[str, str]:
         "role": f"arn:aws:iam::{account.id}:role/hello",
         "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
     }
+
+
+@pytest.fixture
+def runner(tmp_path: Path, account: Account) -> Runner:
+    return make_runner(tmp_path, account)
+
+
+@pytest.fixture
+def inputs(account: Account) -> dict[str, str]:
+    return make_inputs(account)
+
+
+@pytest.fixture
+def world(account: Account) -> World:
+    return World(account)

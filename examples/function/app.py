@@ -9,9 +9,14 @@ def handler(event, _context):
     if path == "/health":
         return answer(200, {"status": "ok"})
     if path == "/greeting":
-        name = (event.get("queryStringParameters") or {}).get("name", "world")
-        return answer(200, {"greeting": f"Hello, {name}!"})
+        return answer(200, {"greeting": greeting(event.get("queryStringParameters") or {})})
     return answer(404, {"error": f"nothing is at {path}"})
+
+
+def greeting(query):
+    """Greet the one whom the query names."""
+    hello = "Hello"
+    return f"{hello}, {query.get('name', 'world')}!"
 
 
 def answer(status, body):
