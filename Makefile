@@ -22,27 +22,34 @@ check: $(VENV)/.ready  ## lint, format, types
 bench: $(VENV)/.ready $(SANDBOX)/.ready  ## one promotion, counted and timed
 	$(BIN)/python -m benchmarks.promotion
 
-e2e: $(VENV)/.ready $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
+e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 docs: $(VENV)/.ready  ## write the README's tables anew from action.yml
 	$(BIN)/python -m tools.document
 
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
+
 lock:  ## renew the lock files (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --upgrade --override requirements/overrides.in pyproject.toml -o requirements/runtime.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --upgrade --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
+	$(LOCK) --override requirements/overrides.in pyproject.toml -o requirements/runtime.lock
+	$(LOCK) --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
+	$(LOCK) requirements/build.in -o requirements/build.lock
+	$(LOCK) requirements/e2e.in -o requirements/e2e.lock
 
 clean:
 	rm -rf $(VENV) $(SANDBOX) .demo
 
-$(VENV)/.ready: requirements/dev.lock pyproject.toml
+$(VENV)/.ready: requirements/dev.lock
 	@echo "setting up $(VENV): the action and its tools (once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.13 ...")'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/dev.lock
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --editable .
+	@touch $@
+
+# Apart from the rest: only the tests that need Docker need a runner for workflows.
+$(VENV)/.e2e: requirements/e2e.lock $(VENV)/.ready
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/e2e.lock
 	@touch $@
 
 $(SANDBOX)/.ready: sandbox/requirements.lock

@@ -1,0 +1,47 @@
+"""Write the README's tables of inputs and outputs from action.yml: ``python -m tools.document``."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def tables(action: dict[str, Any]) -> dict[str, str]:
+    """Give the Markdown of each generated part by its name."""
+    inputs = ["| input | meaning | default |", "| --- | --- | --- |"]
+    for name, known in action["inputs"].items():
+        default = str(known.get("default", ""))
+        shown = "**required**" if known.get("required") else f"`{default}`" if default else ""
+        inputs.append(f"| `{name}` | {known['description']} | {shown} |")
+    outputs = ["| output | meaning |", "| --- | --- |"]
+    outputs += [f"| `{name}` | {known['description']} |" for name, known in action["outputs"].items()]
+    return {"inputs": "\n".join(inputs), "outputs": "\n".join(outputs)}
+
+
+def document(readme: str, action: dict[str, Any]) -> str:
+    """Give ``readme`` with each part between ``<!-- name -->`` and ``<!-- /name -->`` written anew.
+
+    Raises:
+        ValueError: a part has no place in it.
+
+    """
+    for name, table in tables(action).items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        readme, count = re.subn(pattern, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", readme, flags=re.DOTALL)  # type: ignore[misc]
+        if count != 1:
+            raise ValueError(f"the README has {count} places for {name}, not one")
+    return readme
+
+
+def main() -> None:
+    """Write the README anew."""
+    readme = REPOSITORY / "README.md"
+    action = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
+    readme.write_text(document(readme.read_text(encoding="utf-8"), action), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
