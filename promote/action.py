@@ -14,7 +14,7 @@ from promote.aws import Clients, explain
 from promote.clock import Clock, SystemClock
 from promote.commands import COMMANDS
 from promote.context import Context
-from promote.errors import Interrupted, PromoteError
+from promote.errors import InputError, Interrupted, PromoteError
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.model import Result, Run
@@ -30,13 +30,12 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     """Run the action as the runner starts it; give the exit code, 0 or 1."""
     clock = clock or SystemClock()
     context = Context.from_environ(environ)
-    workflow = Workflow(environ, stream, _secrets(environ, None))
+    workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
     job: Job | None = None
     report: Report
     with _signals(), tempfile.TemporaryDirectory(prefix="promote-", dir=_folder(context)) as temporary:
         try:
             inputs = Inputs.from_environ(environ)
-            workflow = Workflow(environ, stream, _secrets(environ, inputs))
             run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
             clients = Clients(inputs.region, environ)
             job = Job(inputs, context, run, workflow, clock, clients, _session(), Path(temporary))
@@ -56,19 +55,25 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
     try:
         for name, value in report.outputs().items():
             workflow.output(name, value)
-        workflow.summary(render(report, context, job))
-    except OSError as error:
-        workflow.warn(f"The runner's files could not be written: {error}", title="Summary and outputs")
+        workflow.summary(render(report, context, job, workflow.redact))
+    except Exception as error:  # noqa: BLE001 - what has happened has happened, whether or not it can be told there
+        workflow.warn(f"Outputs or summary could not be written: {error}", title="Summary and outputs")
     for note in report.notes:
         workflow.say(f"{'note':<9} {note}")
     for warning in report.warnings:
         workflow.warn(warning, title="promote-on-success")
+    for endpoint in (report.latest, report.environment):
+        if endpoint:
+            workflow.say(f"{endpoint.qualifier:<9} {endpoint.url}")
     if report.result.is_success:
         workflow.say(f"{report.result.value:<9} {report.headline}")
         return 0
-    workflow.error(f"{report.headline}\n{report.hint}", title=report.title)
+    workflow.error("\n".join([report.headline, *report.failures, report.hint]), title=report.title)
     return 1
 
+
+_SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
+"""Variables whose values must not leave this process."""
 
 _INTERRUPTED = Interrupted(
     "the run was cancelled; the environment was left as it was, or as the log above says",
@@ -78,12 +83,10 @@ _INTERRUPTED = Interrupted(
 
 def _failed(error: PromoteError) -> Report:
     message = str(error)
-    return Report(
-        Result.FAILED,
-        message[:1].upper() + message[1:] + ("" if message.endswith((".", "!")) else "."),
-        hint=error.hint,
-        title=error.title,
-    )
+    if not isinstance(error, InputError):  # those begin with the input's name
+        message = message[:1].upper() + message[1:]
+    end = "" if message.endswith((".", "!", "?")) else "."
+    return Report(Result.FAILED, message + end, hint=error.hint, title=error.title)
 
 
 def _understood(error: Exception, workflow: Workflow, environ: Mapping[str, str]) -> PromoteError:
@@ -100,13 +103,6 @@ def _understood(error: Exception, workflow: Workflow, environ: Mapping[str, str]
         f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
         hint="This is a mistake of the action's. Run the job again with debug logging, and report what it says.",
     )
-
-
-def _secrets(environ: Mapping[str, str], inputs: Inputs | None) -> list[str]:
-    """Name the values that must not leave this process."""
-    names = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
-    variables = inputs.configuration.environment_variables if inputs else None
-    return [*(environ.get(name, "") for name in names), *(variables or {}).values()]
 
 
 def _folder(context: Context) -> Path | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
-from promote.aws import code_of
-from promote.errors import InputError
+from promote.aws import code_of, message_of
+from promote.errors import AccessError, InputError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -58,7 +58,8 @@ class Archive:
     def describe(self) -> str:
         """Say in a few words what it is."""
         origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
-        return f"{_size(self.size)} with {len(self.names)} files{origin}"
+        count = len(self.names)
+        return f"{_size(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
 
 
 @dataclass(frozen=True)
@@ -97,20 +98,20 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
         return None
     if artifact.startswith("s3://"):
         return _from_s3(artifact, temporary, storage())
-    if re.match(r"\d{12}\.dkr\.ecr\.", artifact):
+    if re.match(r"[^/]*\.dkr\.ecr\.", artifact):
         return _image(artifact)
     if "://" in artifact:
         raise InputError(
             "artifact",
             f"{artifact!r} has a scheme that is not known",
-            hint="Give a path, s3://bucket/key or an image URI.",
+            hint="Give a path, s3://bucket/key or the URI of an image in ECR.",
         )
     path = inside(workspace, artifact, "artifact")
     if path.is_dir():
         packed = temporary / "promote-on-success.zip"
         pack(path, packed, workspace)
         archive = _inspect(packed, artifact)
-    elif path.exists():
+    elif path.is_file():
         archive = _inspect(path, artifact)
     else:
         raise InputError(
@@ -134,24 +135,41 @@ def inside(workspace: Path, path: str, name: str) -> Path:
         InputError: it leads out of the workspace.
 
     """
-    resolved = (workspace / path).resolve()
-    if not resolved.is_relative_to(workspace.resolve()):
+    resolved = _real(workspace / path)
+    if not resolved.is_relative_to(_real(workspace)):
         raise InputError(
             name,
             f"{path!r} lies outside the workspace",
             hint="Give a path within the checked-out repository, relative to its root.",
         )
+    try:
+        resolved.exists()
+    except OSError as error:
+        raise InputError(
+            name, f"{path!r} is no path: {error.strerror}", hint="Paths start at the repository's root."
+        ) from error
     return resolved
+
+
+def _real(path: Path) -> Path:
+    """Follow the links; unlike ``Path.resolve``, one that leads to itself is no error, for it leads nowhere."""
+    return Path(os.path.realpath(path))
 
 
 def pack(directory: Path, archive: Path, workspace: Path) -> None:
     """Write ``directory`` as a .zip whose bytes depend on nothing but names, contents and the executable bit.
 
     Raises:
-        InputError: the directory is empty, or a link in it leads nowhere or out of the workspace.
+        InputError: the directory is empty or too large, or a link in it leads nowhere or out of the workspace.
 
     """
-    files = sorted(_files(directory, workspace), key=lambda file: file[0])
+    files, size = [], 0
+    for name, file in _files(directory, "", _real(workspace), frozenset()):
+        files.append((name, file))
+        size += file.stat().st_size
+        if size > UNPACKED_LIMIT:
+            raise _too_large("the directory is too large")
+    files.sort()
     if not files:
         raise InputError(
             "artifact", "the directory holds no file", hint="Is it built, or downloaded, in a step before this one?"
@@ -167,30 +185,27 @@ def pack(directory: Path, archive: Path, workspace: Path) -> None:
                 _copy(source, sink)
 
 
-def _files(directory: Path, workspace: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each file; links are followed, as ``zip -r`` does."""
-    visited: set[Path] = set()
-    for folder, folders, names in os.walk(directory, followlinks=True):
-        here = Path(folder).resolve()
-        if here in visited:
-            folders.clear()
+def _files(folder: Path, prefix: str, workspace: Path, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each file; links are followed, as ``zip -r`` does, but not to a folder ``above``."""
+    here = _real(folder)
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        name = prefix + path.name
+        if _is_left_out(path.name):
             continue
-        visited.add(here)
-        folders[:] = [name for name in folders if not _is_left_out(name)]
-        for name in names:
-            file = Path(folder, name)
-            if _is_left_out(name):
-                continue
-            shown = file.relative_to(directory).as_posix()
-            if not file.resolve().is_relative_to(workspace.resolve()):
-                raise InputError(
-                    "artifact", f"the link {shown!r} leads out of the workspace", hint="Copy the file in its place."
-                )
-            if not file.is_file():
-                raise InputError(
-                    "artifact", f"{shown!r} is a broken link or no regular file", hint="Take it out of the directory."
-                )
-            yield shown, file
+        if path.is_symlink() and not _real(path).is_relative_to(workspace):
+            raise InputError("artifact", f"the link {name!r} leads out of the workspace", hint="Copy what it leads to.")
+        if path.is_dir():
+            yield from _files(path, f"{name}/", workspace, above | {here})
+        elif not path.is_file():
+            raise InputError(
+                "artifact", f"{name!r} is a broken link or no regular file", hint="Take it out of the directory."
+            )
+        elif name.encode(errors="replace").decode() != name:
+            raise InputError("artifact", f"{name!r} is no name for a file in a .zip", hint="Rename it, in UTF-8.")
+        else:
+            yield name, path
 
 
 def _is_left_out(name: str) -> bool:
@@ -207,7 +222,7 @@ def _inspect(file: Path, shown: str) -> Archive:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names in no known encoding
         raise InputError(
             "artifact",
             f"{shown!r} is no .zip archive: {error}",
@@ -219,16 +234,20 @@ def _inspect(file: Path, shown: str) -> Archive:
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
-        raise InputError(
-            "artifact",
-            f"{shown!r} is {_size(unpacked)} when unpacked, and Lambda takes {_size(UNPACKED_LIMIT)}",
-            hint="Leave out what the function does not need, or deploy it as a container image.",
-        )
+        raise _too_large(f"{shown!r} is {_size(unpacked)} when unpacked")
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
         size=size,
         names=frozenset(entry.filename for entry in entries),
+    )
+
+
+def _too_large(what: str) -> InputError:
+    return InputError(
+        "artifact",
+        f"{what}, and Lambda takes {_size(UNPACKED_LIMIT)} unpacked",
+        hint="Leave out what the function does not need, or deploy it as a container image.",
     )
 
 
@@ -242,6 +261,14 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     try:
         answer = storage.get_object(Bucket=bucket, Key=key)
     except storage.exceptions.ClientError as error:
+        if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
+            # The only text of AWS's that names neither action nor resource.
+            partition = storage.meta.partition
+            raise AccessError(
+                f"AWS denies s3:GetObject on arn:{partition}:s3:::{bucket}/{key}: {message_of(error)}",
+                hint="Allow it in the policy of the role that this job assumes. Allow s3:ListBucket on the bucket as "
+                "well: without it, S3 says the same of an object that does not exist.",
+            ) from error
         if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
         raise InputError(
@@ -268,20 +295,47 @@ def _image(artifact: str) -> Image:
     return Image(artifact)
 
 
-def missing_handler(names: Iterable[str], runtime: str, handler: str) -> str:
-    """Name the file that ``handler`` needs and the archive lacks; empty when it is there, or cannot be judged."""
-    module = handler.rpartition(".")[0]
-    candidates: Mapping[str, tuple[str, ...]] = {
-        "python": (f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"),
-        "nodejs": tuple(f"{module}{ending}" for ending in (".js", ".mjs", ".cjs")),
-        "ruby": (f"{module}.rb",),
-        "provided": ("bootstrap",),
-    }
+def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
+    """Refuse an archive without the file that ``handler`` names, where the runtime tells which one that is.
+
+    Raises:
+        InputError: it is not there, or ``handler`` names none.
+
+    """
     family = re.match(r"[a-z]*", runtime)
-    wanted = candidates.get(family[0] if family else "", ())
-    if handler.startswith("/") or set(wanted) & set(names):
-        return ""
-    return wanted[0] if wanted else ""
+    endings = _ENDINGS.get(family[0] if family else "")
+    if endings is None or handler.startswith("/"):
+        return
+    folder, slash, last = handler.rpartition("/")
+    # Python takes what follows the last dot for the function; the others take what precedes the first for the file.
+    file, dot, _ = last.rpartition(".") if runtime.startswith("python") else last.partition(".")
+    module = folder + slash + file.replace(".", "/")
+    if runtime.startswith("provided"):
+        module = "bootstrap"
+    elif not (file and dot):
+        raise InputError(
+            "handler",
+            f"{handler!r} names no function in a file",
+            hint="Write it like app.handler: the file without its ending, a dot, the function.",
+        )
+    if not any(
+        name.startswith(module) and any(fnmatch.fnmatchcase(name[len(module) :], ending) for ending in endings)
+        for name in names
+    ):
+        raise InputError(
+            "artifact",
+            f"the handler {handler} needs {module}{endings[0]}, which the archive does not have at its root",
+            hint="Give the directory that holds that file, or correct the input handler.",
+        )
+
+
+_ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "python": (".py", "/__init__.py", ".pyc", "/__init__.pyc", ".so", ".*.so"),
+    "nodejs": (".js", ".mjs", ".cjs", "", "/index.js", "/package.json"),
+    "ruby": (".rb",),
+    "provided": ("",),
+}
+"""What a runtime loads for a handler: a file's name after the handler's own part, by the runtime's family."""
 
 
 def _copy(source: IO[bytes], sink: IO[bytes]) -> None:

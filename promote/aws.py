@@ -43,6 +43,11 @@ class Clients:
     def _session(self) -> "boto3.session.Session":
         import boto3.session  # noqa: PLC0415 - takes a tenth of a second, which wrong inputs need not pay
 
+        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
+            raise ServiceError(
+                f"AWS_ENDPOINT_URL is set, and {self.endpoint_url!r} is no http(s) URL",
+                hint="Write it like http://localhost:4566, or take it away to use AWS itself.",
+            )
         session = boto3.session.Session(region_name=self.region or None)
         if not session.region_name:
             raise InputError(
@@ -60,7 +65,7 @@ class Clients:
             raise InputError(
                 "aws-region",
                 f"{session.region_name!r} is no region that has Lambda",
-                hint=f"Did you mean {near[0]}?" if near else "Write it like eu-west-1.",
+                hint=(f"Did you mean {near[0]}? " if near else "") + "Write it like eu-west-1.",
             )
         if session.get_credentials() is None:
             raise AccessError(
@@ -131,7 +136,14 @@ def message_of(error: "ClientError") -> str:
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_UNKNOWN = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch"}
+_UNKNOWN = {
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
 
 
@@ -150,7 +162,8 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
     if code in _UNKNOWN:
         return AccessError(
             f"AWS does not know the credentials ({operation}: {message})",
-            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs none.",
+            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs none. "
+            "AWS says the same in a region that the account has not enabled.",
         )
     if code in _DENIED:
         return _denied(operation, message)
@@ -161,14 +174,16 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
 
 
 def _denied(operation: str, message: str) -> AccessError:
-    found = re.search(r"perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>\S+))?", message)
+    found = re.search(r"perform:? (?P<action>[\w-]+:\w+)(?: on resource: \"?(?P<resource>[^\s\"]+))?", message)
     action = found["action"] if found else operation
     resource = f" on {found['resource']}" if found and found["resource"] else ""
-    return AccessError(
-        f"AWS denies {action}{resource}: {message}",
-        hint=f"Allow {action}{resource} in the policy of the role that this job assumes; "
-        "docs/iam-policy.json has all that the action needs.",
+    hint = (
+        f"Allow {action}{resource} in the policy of the role that this job assumes; "
+        "docs/iam-policy.json has all that the action needs."
     )
+    if "explicit deny" in message:
+        hint = "An explicit deny outweighs whatever the job's role allows: ask those who own the policy that AWS names."
+    return AccessError(f"AWS denies {action}{resource}: {message}", hint=hint)
 
 
 def _without_answer(error: "BotoCoreError") -> PromoteError:

@@ -1,13 +1,15 @@
 """The grammar of the inputs ``checks`` and ``invoke``, and what is expected of an answer."""
 
+import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
 
 from promote.errors import InputError
 
@@ -34,7 +36,7 @@ class Expectation:
             return f"the body is not JSON: {excerpt(document)}"
         try:
             found = jmespath.search(self.expression, value)
-        except JMESPathError as error:
+        except (JMESPathError, ArithmeticError) as error:
             return f"{self.expression} cannot be evaluated: {error}"
         return "" if found else f"{self.expression} is {json.dumps(found)} of {excerpt(document)}"
 
@@ -88,22 +90,23 @@ def parse_invocations(text: str) -> tuple[Invocation, ...]:
     """
     invocations = []
     for number, line in _lines(text):
-        event, _, expression = line.partition(" ")
+        event, expression = _word(line)
         invocations.append(Invocation(event, _expectation("invoke", number, expression)))
     return tuple(invocations)
 
 
-def excerpt(document: bytes, limit: int = 160) -> str:
-    """Show the beginning of ``document`` on one line; empty is said to be so."""
+def excerpt(document: bytes, limit: int = 2000) -> str:
+    """Give the beginning of ``document`` on one line; empty is said to be so.
+
+    It is longer than what is shown of it, so that a secret can be found whole.
+    """
     text = " ".join(document[: limit * 4].decode("utf-8", "replace").split())
-    if not text:
-        return "an empty body"
-    return text if len(text) <= limit else text[:limit] + "…"
+    return _shortened(text, limit) or "an empty body"
 
 
 def _http_check(number: int, line: str) -> HttpCheck:
-    method, _, rest = line.partition(" ")
-    path, _, rest = rest.strip().partition(" ")
+    method, rest = _word(line)
+    path, rest = _word(rest)
     if method not in METHODS:
         known = (
             f"did you mean {method.upper()}?"
@@ -111,61 +114,112 @@ def _http_check(number: int, line: str) -> HttpCheck:
             else f"it must be one of {', '.join(METHODS)}"
         )
         raise InputError("checks", f"line {number}: {method!r} is no HTTP method; {known}", hint=f"Write {GRAMMAR}.")
-    if not re.fullmatch(r"/[!-~]*", path):
-        what = f"the path {path!r} must begin with / and hold no space" if path else "the path is missing"
-        raise InputError("checks", f"line {number}: {what}", hint=f"Write {GRAMMAR}.")
-    status, _, expression = rest.strip().partition(" ")
-    if not re.fullmatch(r"\d+", status):
-        return HttpCheck(method, path, None, _expectation("checks", number, rest))
-    if not 100 <= int(status) <= 599:  # noqa: PLR2004 - RFC 9110, 15
-        raise InputError("checks", f"line {number}: {status} is no HTTP status", hint="Give a number from 100 to 599.")
-    return HttpCheck(method, path, int(status), _expectation("checks", number, expression))
+    if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
+        what = f"the path {path!r} must begin with / and be ASCII without #" if path else "the path is missing"
+        raise InputError(
+            "checks", f"line {number}: {what}", hint=f"Write {GRAMMAR}; percent-encode other characters in the path."
+        )
+    status, expression = _word(rest)
+    if not status.isdecimal():
+        status, expression = "", rest
+    elif not re.fullmatch(r"[1-5][0-9]{2}", status):  # RFC 9110, 15
+        raise InputError(
+            "checks",
+            f"line {number}: {_shortened(status)} is no HTTP status",
+            hint="Give a number from 100 to 599, or none for any 2xx.",
+        )
+    if method == "HEAD" and expression:
+        raise InputError(
+            "checks",
+            f"line {number}: the answer to a HEAD has no body of which {_shortened(expression)} could be true",
+            hint="Ask with GET, or leave the expression off.",
+        )
+    return HttpCheck(method, path, int(status) if status else None, _expectation("checks", number, expression))
 
 
 def _expectation(name: str, number: int, expression: str) -> Expectation:
-    expression = expression.strip()
-    if expression:
-        try:
-            jmespath.compile(expression)
-        except JMESPathError as error:
-            reason = " ".join(str(error).split("\n")[0].split())
-            raise InputError(
-                name,
-                f"line {number}: the JMESPath expression {expression!r} does not compile: {reason}",
-                hint="Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org.",
-            ) from error
+    if expression and (complaint := _does_not_compile(expression)):
+        raise InputError(
+            name,
+            f"line {number}: the JMESPath expression {_shortened(expression)!r} does not compile: {complaint}",
+            hint="Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org.",
+        )
     return Expectation(expression)
+
+
+def _does_not_compile(expression: str) -> str:
+    """Say why; empty: it does. An unknown function counts too, which jmespath itself finds only when it comes to it."""
+    try:
+        parsed = jmespath.compile(expression).parsed
+    except RecursionError:
+        return "it is nested too deeply"
+    except ValueError as error:  # also JMESPathError
+        return re.sub(r"(, for expression)?:$", "", " ".join(str(error).split("\n")[0].split()))
+    for node, parent in _nodes(parsed, {}):
+        if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
+            near = difflib.get_close_matches(node["value"], Functions.FUNCTION_TABLE, n=1)
+            return f"there is no function {node['value']}()" + (f"; did you mean {near[0]}()?" if near else "")
+        if node["type"] == "expref" and parent.get("type") != "function_expression":
+            return "&, a reference, has a meaning in the arguments of a function only"
+    return ""
+
+
+def _nodes(node: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield each node of a parsed expression with its parent."""
+    yield node, parent
+    for child in node["children"]:
+        if isinstance(child, Mapping):  # the children of a slice are numbers
+            yield from _nodes(child, node)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that say something, with their numbers from 1 and without comments."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         stripped = _without_comment(line).strip()
         if stripped:
-            yield number, re.sub(r"^(\S+)\s+", r"\1 ", stripped)
+            yield number, stripped
+
+
+def _word(text: str) -> tuple[str, str]:
+    """Split the first word off; what is missing is empty."""
+    word, _, rest = re.sub(r"\s+", " ", text, count=1).partition(" ")
+    return word, rest
+
+
+_QUOTED_OR_COMMENT = re.compile(r"""'(\\.|[^'\\])*'|"(\\.|[^"\\])*"|`(\\.|[^`\\])*`|(?<!\S)(?P<comment>\#)""")
 
 
 def _without_comment(line: str) -> str:
-    """Cut a ``#`` that begins a word, unless it stands within quotes."""
-    quote = ""
-    for index, character in enumerate(line):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"`":
-            quote = character
-        elif character == "#" and (index == 0 or line[index - 1].isspace()):
-            return line[:index]
-    return line
+    """Cut a ``#`` that begins a word, unless it stands within quotes of JMESPath, in which a backslash escapes."""
+    found = next((match for match in _QUOTED_OR_COMMENT.finditer(line) if match["comment"]), None)
+    return line[: found.start()] if found else line
+
+
+def _shortened(text: str, limit: int = 160) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def json_object(text: str) -> dict[str, Any]:
     """Read ``text`` as a JSON object.
 
     Raises:
-        ValueError: it is not one; the message says where.
+        ValueError: it is not one; the message says why, and repeats nothing of it.
 
     """
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError(f"it is a JSON {type(value).__name__}")  # noqa: TRY004 - one error for both
+        raise ValueError(f"it is {json_type(value)}, not an object")  # noqa: TRY004 - one error for all
     return value
+
+
+def json_type(value: Any) -> str:
+    """Name the type of ``value`` as JSON does."""
+    if value is None:
+        return "JSON null"
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return f"a JSON {names[type(value)]}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promote.errors import FunctionError, InputError
-from promote.inputs import Configuration
+from promote.inputs import Configuration, require_size
 
 _NAMES = {
     "Handler": "handler",
@@ -19,7 +19,7 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
     """Give the arguments of UpdateFunctionConfiguration that make ``current`` as wanted; empty: nothing to do.
 
     Raises:
-        InputError: an image has no handler and no runtime.
+        InputError: an image has no handler and no runtime, or the variables become too large.
         FunctionError: the variables that are to be merged cannot be read.
 
     """
@@ -41,6 +41,7 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
         existing = environment.get("Variables") or {}
         merged = {**existing, **wanted.environment_variables}
         if merged != existing:
+            require_size(merged, "together with those that the function has, the variables are")
             found["Environment"] = {"Variables": merged}
     return found
 

@@ -1,5 +1,6 @@
 """What the runner says about the job: read once, frozen."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ class Context:
     workspace: Path
     """The checked-out repository."""
     commit: str
+    """Its hexadecimal digest, or empty."""
     repository: str
     """``owner/name``."""
     server_url: str
@@ -30,7 +32,7 @@ class Context:
         """Read the variables that GitHub documents as the default environment variables of a job."""
         return cls(
             workspace=Path(environ.get("GITHUB_WORKSPACE") or ".").resolve(),
-            commit=environ.get("GITHUB_SHA", "").strip().lower(),
+            commit=_commit(environ.get("GITHUB_SHA", "")),
             repository=environ.get("GITHUB_REPOSITORY", ""),
             server_url=(environ.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/"),
             api_url=(environ.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
@@ -51,6 +53,11 @@ class Context:
     def commit_url(self, commit: str) -> str:
         """Give the page of ``commit``, or empty."""
         return f"{self.server_url}/{self.repository}/commit/{commit}" if self.repository and commit else ""
+
+
+def _commit(text: str) -> str:
+    found = re.fullmatch(r"[0-9a-f]{7,64}", text.strip().lower())
+    return found[0] if found else ""
 
 
 def _number(text: str | None, default: int) -> int:

@@ -45,7 +45,7 @@ CONFIGURABLE = (
 )
 """What can be configured, but for the text Description, and a version freezes."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.3, 2.0, 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.25, 2.0, 600.0
 _PROPAGATION = 30.0
 """Seconds: between looks at an update in progress, until we give up on it, and for a new role to become known."""
 
@@ -141,14 +141,14 @@ class Function:
             answer = self._answer(version)
         return snapshot(answer)
 
-    def settled(self, version: str = LATEST) -> Snapshot:
-        """Wait until the last update has succeeded, or a version can serve, and read.
+    def settled(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+        """Wait until the last update has succeeded, or a version can serve, and read; ``known`` as for ``idle``.
 
         Raises:
             FunctionError: the update failed, or did not end in ten minutes.
 
         """
-        return self._require_success(self.idle(version))
+        return self._require_success(self.idle(version, known))
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
         answer = settled.configuration
@@ -199,8 +199,8 @@ class Function:
             raise self._failure(error) from error
         return self.settled()
 
-    def upload(self, latest: Snapshot, code: Code) -> str:
-        """Update the code that ``latest`` shows and publish it in the same operation; give the version.
+    def upload(self, latest: Snapshot, code: Code) -> Snapshot:
+        """Update the code that ``latest`` shows and publish it in the same operation; give the version as it is then.
 
         Raises:
             ConflictError: $LATEST is no longer what ``latest`` shows.
@@ -213,9 +213,9 @@ class Function:
             )
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
-        return answer["Version"]
+        return snapshot(answer)
 
-    def publish(self, latest: Snapshot) -> str:
+    def publish(self, latest: Snapshot) -> Snapshot:
         """Publish exactly what ``latest`` shows; unchanged since the last version, Lambda gives that one.
 
         Raises:
@@ -233,7 +233,7 @@ class Function:
             raise _changed(self.name) from error
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
-        return answer["Version"]
+        return snapshot(answer)
 
     def _failure(self, error: "ClientError") -> Exception:
         """Say what a refused write means.

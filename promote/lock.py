@@ -94,7 +94,7 @@ class Lock:
         except Refused as refused:
             return refused.item
         except Missing:
-            self._say(f"table     {self._table.name} is missing: making it")
+            self._say(f"table     making the table {self._table.name}")
             self._table.ensure()
             return self._try(lease, expired)
 

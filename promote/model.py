@@ -62,14 +62,11 @@ class Verdict:
     def of(cls, checks: tuple[CheckResult, ...]) -> Self:
         """Sum up ``checks``: one failure fails; no check, or one without an answer, is not ``passed``."""
         outcomes = [check.outcome for check in checks]
+        total = f"{len(checks)} {'check' if len(checks) == 1 else 'checks'}"
         if Outcome.FAILED in outcomes:
-            failed = outcomes.count(Outcome.FAILED)
-            return cls(
-                Outcome.FAILED, checks, f"{failed} of {len(checks)} {'check' if len(checks) == 1 else 'checks'} failed"
-            )
+            return cls(Outcome.FAILED, checks, f"{outcomes.count(Outcome.FAILED)} of {total} failed")
         if Outcome.INCONCLUSIVE in outcomes:
-            first = next(check for check in checks if check.outcome is Outcome.INCONCLUSIVE)
-            return cls(Outcome.INCONCLUSIVE, checks, f"{first.name}: {first.detail}")
+            return cls(Outcome.INCONCLUSIVE, checks, f"{outcomes.count(Outcome.INCONCLUSIVE)} of {total} had no answer")
         if not checks:
             return cls(Outcome.INCONCLUSIVE, checks, "there was no check to run")
         return cls(Outcome.PASSED, checks)

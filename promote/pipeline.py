@@ -96,16 +96,17 @@ def _deploy_once(target: Target, known: Snapshot | None) -> Built:
             job.say("deploy", line)
         latest = function.configure(latest, changes)
     if code is not None and not code.is_in(latest.code_sha256):
-        version = function.upload(latest, code)
-        job.say("deploy", f"uploaded {code.describe()}, published as version {version}")
+        answer = function.upload(latest, code)
+        job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     elif target.served.version and latest.same_content(target.served):
         job.say("deploy", f"$LATEST is what version {target.served.version} was published from")
         return Built(_candidate(target.served.version, latest), latest)
     else:
-        version = function.publish(latest)
-        job.say("deploy", f"published $LATEST as version {version}")
+        answer = function.publish(latest)
+        job.say("deploy", f"published $LATEST as version {answer.version}")
+    version = answer.version
+    published = function.settled(version, known=answer)
     settled = function.settled()
-    published = function.settled(version)
     if published.fingerprint != latest.fingerprint or not _is_expected(published, code, latest):
         raise ConflictError(
             f"version {version} does not hold the code and configuration that were deployed",
@@ -130,7 +131,6 @@ def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
     if is_proven(target, built.candidate):
         target.job.say("verify", f"version {built.candidate.version} is proven already, by the same checks")
         return Examined(None, endpoint, target.function.alias(target.environment))
-    target.ledger.record_candidate(built.candidate)
     return _verify(target, built, endpoint)
 
 
@@ -150,10 +150,14 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
     if job.inputs.checks and not latest.same_content(candidate):
+        target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), _OVERWRITTEN)
         return Examined(verdict, endpoint, function.alias(target.environment))
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict = target.verification.run(endpoint, candidate.version)
+    verdict, _ = side_by_side(
+        lambda: target.verification.run(endpoint, candidate.version),
+        lambda: target.ledger.record_candidate(candidate),
+    )
     mended = None if verdict.passed else _mended(target, endpoint, verdict)
     if mended is not None:
         endpoint, latest = mended, function.settled()

@@ -210,9 +210,8 @@ class Table:
             return None
         if code == "ResourceNotFoundException":
             return Missing(self.name)
-        if code == "ValidationException" and (
-            "key element" in message or "key schema" in message or "the key" in message
-        ):
+        if code == "ValidationException" and error.operation_name == "Query":
+            # Its expression never changes, so that only the table can be what does not fit.
             return TableError(
                 f"the table {self.name} has other keys than pk and sk, both strings ({message})",
                 hint="Name another table in the input table: the action makes it when it is missing.",

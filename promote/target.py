@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote import configuration
-from promote.artifact import Code, Image, load, missing_handler
+from promote.artifact import Code, Image, load, require_handler
 from promote.endpoint import Endpoints
 from promote.errors import FunctionError, InputError
 from promote.function import Function
@@ -114,7 +114,15 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.workflow.say,
         ),
-        verification=Verification(inputs.checks, events, inputs.verify_timeout, job.session, invoked, clock),
+        verification=Verification(
+            inputs.checks,
+            events,
+            inputs.verify_timeout,
+            job.session,
+            invoked,
+            clock,
+            hidden=_variables(latest, inputs.configuration),
+        ),
         code=code,
         latest=latest,
         state=ledger.read(),
@@ -191,6 +199,12 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
     return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
 
 
+def _variables(latest: Snapshot | None, wanted: Configuration) -> frozenset[str]:
+    """Give the values of the function's environment variables, those that it has and those that it gets."""
+    environment = (latest.configuration.get("Environment") if latest else None) or {}
+    return frozenset({*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()})
+
+
 def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
     """Refuse code and configuration that do not go together."""
     configuration.changes(wanted, current)
@@ -206,10 +220,4 @@ def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configur
     if isinstance(code, Image) or current.get("Layers"):
         return  # a layer may bring the handler
     handler = wanted.handler or current.get("Handler", "")
-    missing = missing_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
-    if missing:
-        raise InputError(
-            "artifact",
-            f"the handler {handler} needs {missing}, which the archive does not have at its root",
-            hint="Give the directory that holds that file, or correct the input handler.",
-        )
+    require_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)

@@ -19,6 +19,10 @@ SUMMARY_LIMIT = 1024 * 1024
 """What the runner takes: characters of an annotation, bytes of a summary (beyond which it drops it)."""
 
 
+_UNWRITABLE = "backslashreplace"
+"""How half a character is written: one can come in as a file's name, for example, and must not end the run."""
+
+
 def plain(text: str) -> str:
     """Make ``text`` harmless in a log: one line, no control characters, nothing that the runner takes for a command."""
     visible = "".join(
@@ -36,11 +40,13 @@ class Workflow:
         self._output = environ.get("GITHUB_OUTPUT", "")
         self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
         # Short values would blank out half the log, and protect nothing.
-        self._secrets = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)  # noqa: PLR2004
+        # A line is a secret too: of a key with several lines, one may show up alone.
+        parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
+        self._secrets = sorted((part for part in parts if len(part) >= 6), key=len, reverse=True)  # noqa: PLR2004
 
     def say(self, text: str) -> None:
         """Write one line into the log."""
-        self._print(plain(self._redact(text)))
+        self._print(plain(self.redact(text)))
 
     def error(self, text: str, *, title: str) -> None:
         """Annotate the run with an error."""
@@ -52,7 +58,7 @@ class Workflow:
 
     def open_group(self, title: str) -> None:
         """Begin a part of the log that can be folded."""
-        self._print(str(Command("group", {}, plain(self._redact(title)))))
+        self._print(str(Command("group", {}, plain(self.redact(title)))))
 
     def close_group(self) -> None:
         """End it."""
@@ -61,23 +67,25 @@ class Workflow:
     def output(self, name: str, value: str) -> None:
         """Set an output of the step."""
         if self._output:
-            _append(self._output, prepare_key_value_message(name, self._redact(value)) + os.linesep)
+            _append(self._output, prepare_key_value_message(name, self.redact(value)) + os.linesep)
 
     def summary(self, markdown: str) -> None:
         """Add to the job summary; ``markdown`` is finished, with everything from outside escaped."""
-        text = self._redact(markdown)
-        if len(text.encode()) > SUMMARY_LIMIT:
+        text = self.redact(markdown)
+        if len(text.encode(errors=_UNWRITABLE)) >= SUMMARY_LIMIT:  # and a line's end
             text = "The summary is larger than the runner takes; the log has everything.\n"
         if self._summary:
             _append(self._summary, text + "\n")
 
     def _annotate(self, kind: str, text: str, title: str) -> None:
-        message = self._redact(text)
+        message = self.redact(text)
         if len(message) > ANNOTATION_LIMIT:
-            message = message[: ANNOTATION_LIMIT - 1] + "…"
-        self._print(str(Command(kind, {"title": self._redact(title)}, message)))
+            # What to do stands at the end.
+            message = message[: ANNOTATION_LIMIT // 2] + "…" + message[1 - ANNOTATION_LIMIT // 2 :]
+        self._print(str(Command(kind, {"title": self.redact(title)}, message)))
 
-    def _redact(self, text: str) -> str:
+    def redact(self, text: str) -> str:
+        """Take the secrets out of ``text``: before it is cut, or they might not be found any more."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
@@ -85,10 +93,10 @@ class Workflow:
     def _print(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.
         with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
+            self._stream.write(line.encode(errors=_UNWRITABLE).decode() + "\n")
             self._stream.flush()
 
 
 def _append(file: str, text: str) -> None:
-    with Path(file).open("a", encoding="utf-8", newline="") as sink:
+    with Path(file).open("a", encoding="utf-8", errors=_UNWRITABLE, newline="") as sink:
         sink.write(text)

@@ -1,4 +1,4 @@
-"""What the tests look at from outside: Lambda, the ledger and the endpoints, as a stranger with credentials sees them."""
+"""What the tests look at from outside: Lambda, ledger and endpoints, as a stranger with credentials sees them."""
 
 import io
 import json

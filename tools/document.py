@@ -1,6 +1,5 @@
 """Write the README's tables of inputs and outputs from action.yml: ``python -m tools.document``."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,11 @@ def document(readme: str, action: dict[str, Any]) -> str:
 
     """
     for name, table in tables(action).items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        readme, count = re.subn(pattern, lambda match, table=table: f"{match[1]}{table}\n{match[2]}", readme, flags=re.DOTALL)  # type: ignore[misc]
-        if count != 1:
-            raise ValueError(f"the README has {count} places for {name}, not one")
+        before, opened, rest = readme.partition(f"<!-- {name} -->\n")
+        _, closed, after = rest.partition(f"<!-- /{name} -->")
+        if not (opened and closed):
+            raise ValueError(f"the README has no place for {name}")
+        readme = f"{before}{opened}{table}\n{closed}{after}"
     return readme
 
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from promote.model import Candidate, Endpoint, Result, Verdict
+from promote.model import Candidate, Endpoint, Outcome, Result, Verdict
+
+_SHOWN = 5
+"""Failed checks in the annotation; the summary has all."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,14 @@ class Report:
     """Things that a reader should look into though they did not stop the run."""
     lock_wait: float | None = None
     """Seconds; None: the lock was not asked for."""
+
+    @property
+    def failures(self) -> list[str]:
+        """The first of the checks that have not passed, with what they found."""
+        checks = self.verdict.checks if self.verdict else ()
+        found = [f"{check.name}: {check.detail}" for check in checks if check.outcome is not Outcome.PASSED]
+        more = [f"... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        return found[:_SHOWN] + more
 
     def outputs(self) -> dict[str, str]:
         """Give the step's outputs by name."""

@@ -1,7 +1,165 @@
-"""The job summary."""
+"""The job summary: what has become of the environment, for people."""
 
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promote.context import Context
+from promote.model import CheckResult, Outcome, Phase, Result
 from promote.report import Report
+from promote.report.markdown import Markdown, address, code, escape, link, row, text, unbroken
+from promote.workflow import SUMMARY_LIMIT
+
+if TYPE_CHECKING:
+    from promote.job import Job
+
+_RESULTS = {
+    Result.PROMOTED: Markdown("✅"),
+    Result.UNCHANGED: Markdown("✅"),
+    Result.SUPERSEDED: Markdown("⏭️"),
+    Result.BLOCKED: Markdown("⛔"),
+    Result.PLANNED: Markdown("📋"),
+    Result.FAILED: Markdown("❌"),
+}
+_OUTCOMES = {Outcome.FAILED: Markdown("❌"), Outcome.INCONCLUSIVE: Markdown("❓"), Outcome.PASSED: Markdown("✅")}
+"""In the order in which checks are shown."""
+_LENGTHS = (1000, 100, 10)
+"""Entries of each list that are shown: as many as fit, and ten always do."""
 
 
-def render(report: Report, context: object, job: object) -> str:
-    return report.headline
+def render(report: Report, context: Context, job: "Job | None", redact: Callable[[str], str] = str) -> str:
+    """Give the summary as GitHub Flavored Markdown, never more than the runner takes.
+
+    ``job`` is None where the inputs were wrong. ``redact`` takes the secrets out of text as it came: when it has been
+    cut and has marks in between, they might not be found any more.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - needed at the very end alone
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - it knows HTML alone; finalize escapes all that is inserted
+        finalize=lambda value: value if isinstance(value, Markdown) else text(redact(str(value))),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
+    environment.globals.update(row=row, more=_more)
+    checks = report.verdict.checks if report.verdict else ()
+    render_with = partial(
+        environment.get_template("summary.md.jinja").render,
+        report=report,
+        mark=_RESULTS[report.result],
+        facts=list(_facts(report, context, job)),
+        checks=sorted(checks, key=_order),
+        has_details=any(check.detail for check in checks),
+        marks=_OUTCOMES,
+        timeline=Timeline.of(report, job.phases) if job else None,
+    )
+    summary = ""
+    for length in _LENGTHS:
+        summary = re.sub(r"\n{3,}", "\n\n", render_with(length=length)).strip()
+        if len(summary.encode()) < SUMMARY_LIMIT:
+            break
+    return summary
+
+
+def duration(seconds: float) -> str:
+    """Give a time as people say it: ``34 ms``, ``1.2 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    if round(seconds, 3) < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if round(seconds, 1) < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A phase in the chart: times in milliseconds from the run's beginning."""
+
+    name: str
+    start: int
+    end: int
+    label: str
+    has_stopped: bool
+    """Whether it is where a run stopped that did not end well."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The phases as a chart."""
+
+    bars: tuple[Bar, ...]
+    seconds: float
+
+    @classmethod
+    def of(cls, report: Report, phases: list[Phase]) -> "Timeline | None":
+        """Lay the phases out; None: there are too few to compare."""
+        if len(phases) < 2:  # noqa: PLR2004 - one bar says nothing
+            return None
+        ordered = sorted(phases, key=lambda phase: phase.started)
+        zero = ordered[0].started
+        end = max(phase.started + timedelta(seconds=phase.seconds) for phase in phases)
+        seconds = (end - zero).total_seconds()
+        stopped = {Result.BLOCKED: "verify", Result.FAILED: phases[-1].name}.get(report.result)
+        bars = []
+        for phase in ordered:
+            start = round(1000 * (phase.started - zero).total_seconds())
+            # A bar that is too short is not drawn.
+            length = round(1000 * max(phase.seconds, seconds / 200, 0.001))
+            bars.append(Bar(_title(phase), start, start + length, duration(phase.seconds), phase.name == stopped))
+        return cls(tuple(bars), seconds)
+
+    @property
+    def axis(self) -> str:
+        """The format of times on the axis. They count from the epoch, whatever the reader's time zone."""
+        return "%Q ms" if self.seconds < 2 else "%s s" if self.seconds > 10 else "%s.%L s"  # noqa: PLR2004 - by eye
+
+
+def _title(phase: Phase) -> str:
+    """Give a phase's name as a chart takes it."""
+    return re.sub(r"[^a-z ]", "", phase.name).capitalize()
+
+
+def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tuple[str, object]]:
+    """Yield the evidence: what is spoken of, and where to find it."""
+    if job:
+        yield "Function", job.inputs.function_name
+        at = Markdown(f" {address(report.environment.url)}" if report.environment else "")
+        yield "Environment", Markdown(escape(job.inputs.environment) + at)
+    if version := _version(report):
+        yield "Version", version
+    if report.candidate:
+        yield "CodeSha256", code(report.candidate.code_sha256)
+    if report.latest:
+        yield "Latest", address(report.latest.url)
+    if context.commit:
+        yield "Commit", link(code(context.commit[:10]), context.commit_url(context.commit))
+    if context.run_url:
+        attempt = f", attempt {context.attempt}" if context.attempt > 1 else ""
+        yield "Run", link(f"{context.run_id}{attempt}", context.run_url)
+
+
+def _version(report: Report) -> Markdown | str:
+    before, now = report.previous, report.candidate.version if report.candidate else ""
+    if not now or before == now:
+        return before
+    if report.result is Result.PROMOTED:
+        return code(f"{before} → {now}") if before else f"{now}, the first"
+    return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"
+
+
+def _more(entries: Sequence[object], length: int) -> Markdown:
+    """Say how many of ``entries`` are left out."""
+    return Markdown(f"_{len(entries) - length} more are not shown here._" if len(entries) > length else "")
+
+
+def _order(check: CheckResult) -> int:
+    return list(_OUTCOMES).index(check.outcome)

@@ -1,8 +1,8 @@
 """Verification: every kind of check, side by side, summed up in one verdict."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from promote.check import HttpCheck, Invocation
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _WIDTH = 16
 """Checks at the same time."""
 
+_LONGEST_DETAIL, _SHORTEST_SECRET = 300, 6
+"""Characters. Shorter values would blank out the detail, and protect nothing."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -31,6 +34,8 @@ class Verification:
     session: "Callable[[], requests.Session]"
     function: "Function"
     clock: Clock
+    hidden: Collection[str] = field(default=(), repr=False)
+    """Values of the function's variables: what answers repeat of them is not shown."""
 
     def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
         """Send the checks to ``endpoint`` and the events to ``version``; results come in the inputs' order."""
@@ -51,4 +56,12 @@ class Verification:
         if not jobs:
             return Verdict.of(())
         with ThreadPoolExecutor(min(_WIDTH, len(jobs)), thread_name_prefix="verify") as pool:
-            return Verdict.of(tuple(pool.map(lambda job: job(), jobs)))
+            return Verdict.of(tuple(self._presentable(result) for result in pool.map(lambda job: job(), jobs)))
+
+    def _presentable(self, result: CheckResult) -> CheckResult:
+        """Take hidden values out of the detail, and then cut it to what people read."""
+        detail = result.detail
+        for value in sorted(self.hidden, key=len, reverse=True):
+            if len(value) >= _SHORTEST_SECRET:
+                detail = detail.replace(value, "***")
+        return replace(result, detail=detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…")

@@ -34,7 +34,7 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
         events[invocation] = path.read_bytes()
         try:
             json.loads(events[invocation])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 "invoke", f"the event file {invocation.event!r} holds no JSON: {error}", hint="Correct the file."
             ) from error

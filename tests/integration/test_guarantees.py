@@ -9,7 +9,10 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, archive, get
 
-STRANGER = 'def handler(event, context):\n    return {\'statusCode\': 200, \'body\': \'{"status": "ok", "greeting": "Hello, you!"}\'}\n'
+STRANGER = """
+def handler(event, context):
+    return {"statusCode": 200, "body": '{"status": "ok", "greeting": "Hello, you!"}'}
+"""
 """A stranger's code that passes every check: only its digest gives it away."""
 
 
@@ -123,7 +126,7 @@ def test_an_alias_that_a_stranger_moves_before_the_promotion_is_decided_on_again
 def test_a_newer_promotion_that_comes_between_is_not_undone(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """Guarantees 2 and 4: the lock is taken away, and a newer run promotes while the older one waits to move the alias."""
+    """Guarantees 2 and 4: without the lock, a newer run promotes while the older one is about to move the alias."""
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
     older = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
@@ -158,7 +161,7 @@ def test_a_newer_promotion_that_comes_between_is_not_undone(
         ("dynamodb.TransactWriteItems", 2),  # the promotion
     ],
 )
-def test_a_lost_answer_is_no_lost_fact(
+def test_a_lost_answer_is_no_lost_fact(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, operation: str, nth: int
 ) -> None:
     """Guarantee 6: each write takes effect, its answer is lost, and the run ends as if nothing had happened."""

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -109,7 +108,7 @@ def test_steady_state_takes_at_most_14_calls_and_none_to_api_gateway(
     assert runner.run(one_check, commit="2" * 40, run_id=2).result == "promoted"
     names = sorted(call.name for call in world.account.calls() if call.service != "execute-api")
     polls = names.count("lambda.GetFunctionConfiguration")
-    assert 4 <= polls <= 6, polls  # the start, $LATEST until it has settled, the version, $LATEST after the checks
+    assert 4 <= polls <= 6, polls  # the start, the version until it can serve, $LATEST before and after the checks
     assert [name for name in names if name != "lambda.GetFunctionConfiguration"] == [
         "dynamodb.PutItem",  # the candidate
         "dynamodb.Query",  # what is known
@@ -171,9 +170,7 @@ def test_what_another_tool_has_put_into_latest_is_adopted(runner: Runner, inputs
     assert ended.outputs["code-sha256"] == sha256 == world.code_sha256("preprod")
 
 
-def test_code_from_a_zip_and_from_s3_is_the_same_code(
-    runner: Runner, inputs: dict[str, str], world: World, tmp_path: Path
-) -> None:
+def test_code_from_a_zip_and_from_s3_is_the_same_code(runner: Runner, inputs: dict[str, str], world: World) -> None:
     runner.run(inputs)
     packed = runner.workspace / "function.zip"
     pack(runner.workspace / "function", packed, runner.workspace)
@@ -341,3 +338,17 @@ def test_outside_a_runner_it_works_without_the_runners_files(runner: Runner, inp
     assert first.code == 0, first.log
     again = runner.run(inputs, environ=dict.fromkeys(nothing))
     assert "unchanged" in again.log
+
+
+def test_a_secret_that_the_function_repeats_is_not_shown(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    runner.run(inputs)
+    edit(runner.workspace, '{"status": "ok"}', '{"status": __import__("os").environ["KEY"] + "x" * 3000}')
+    ended = runner.run(
+        {**inputs, "environment-variables": '{"KEY": "correct-horse", "STAGE": "preprod"}'}, commit="d" * 40, run_id=2
+    )
+    assert (ended.result, world.alias_version()) == ("blocked", "1")
+    everything = ended.log + ended.summary + repr(ended.outputs)
+    assert "***" in everything
+    assert "correct-horse" not in everything
+    # Variables are no secrets where we speak ourselves.
+    assert "preprod of hello" in ended.outputs["summary"]

@@ -22,7 +22,6 @@ def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
     sources = [(REPOSITORY / "promote" / name).read_text(encoding="utf-8") for name in ("inputs.py", "context.py")]
     read = set(re.findall(r'read\.\w+\(\s*"([a-z-]+)"', sources[0]))
     read |= {name.lower() for name in re.findall(r"INPUT_([A-Z-]+)", sources[1])}
-    # name, text = "environment-variables", read.raw(...)
     read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[0]))
     assert read == set(ACTION["inputs"])
 

@@ -1,0 +1,1 @@
+"""Measurements: run for people, never as tests."""

@@ -1,0 +1,303 @@
+"""The code to deploy: packed reproducibly, and refused where Lambda could not run it."""
+
+import base64
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promote.artifact import Archive, Image, inside, load, pack, require_handler
+from promote.errors import InputError
+
+IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
+DIGEST = "0123456789abcdef" * 4
+
+
+def no_storage() -> NoReturn:
+    raise AssertionError("S3 is not needed here")
+
+
+def plant(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return folder
+
+
+def packed(folder: Path, workspace: Path | None = None) -> bytes:
+    archive = folder.parent / f"{folder.name}.zip"
+    pack(folder, archive, workspace or folder.parent)
+    return archive.read_bytes()
+
+
+def names(content: bytes) -> list[str]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        return archive.namelist()
+
+
+def zipped(files: Mapping[str, str]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return target.getvalue()
+
+
+TREE = {"app.py": "a = 1\n", "lib/b.py": "", "lib/inner/c.txt": "c" * 5000, "lib-2/d": "d", "größe.json": "{}"}
+
+
+def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = plant(tmp_path / "first", TREE)
+    previous = os.umask(0o077)
+    try:
+        second = plant(tmp_path / "second", dict(reversed(TREE.items())))
+    finally:
+        os.umask(previous)
+    for second_ago, file in enumerate(second.rglob("*")):
+        os.utime(file, (1_000_000_000 - second_ago,) * 2)
+    (first / "app.py").chmod(0o666)
+    (second / "app.py").chmod(0o400)
+    (second / "empty").mkdir()
+    assert packed(first) == packed(second)
+    assert names(packed(first)) == sorted(TREE)
+
+
+def test_content_and_names_count(tmp_path: Path) -> None:
+    contents = [
+        packed(plant(tmp_path / "a", {"app.py": "1"})),
+        packed(plant(tmp_path / "b", {"app.py": "2"})),
+        packed(plant(tmp_path / "c", {"b.py": "1"})),
+    ]
+    assert len(set(contents)) == 3
+
+
+def test_the_executable_bit_is_kept(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "function", {"bootstrap": "#!/bin/sh\n", "app.py": ""})
+    without = packed(folder)
+    (folder / "bootstrap").chmod(0o700)
+    content = packed(folder)
+    assert content != without
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        modes = {entry.filename: oct(entry.external_attr >> 16) for entry in archive.infolist()}
+    assert modes == {"app.py": "0o100644", "bootstrap": "0o100755"}
+
+
+def test_what_is_no_code_is_left_out(tmp_path: Path) -> None:
+    files = {"app.py": "", ".git/HEAD": "", "lib/.git": "", "__pycache__/app.pyc": "", "lib/b.pyc": "", ".DS_Store": ""}
+    folder = plant(tmp_path / "function", {**files, ".github/a": "", ".gitignore": "", "git": ""})
+    assert names(packed(folder)) == [".github/a", ".gitignore", "app.py", "git"]
+
+
+def test_links_are_followed_within_the_workspace(tmp_path: Path) -> None:
+    plant(tmp_path, {"shared/b.py": "b", "c.py": "c"})
+    folder = plant(tmp_path / "function", {"app.py": ""})
+    (folder / "c.py").symlink_to("../c.py")
+    (folder / "one").symlink_to("../shared")
+    (folder / "two").symlink_to("../shared")
+    content = packed(folder)
+    assert names(content) == ["app.py", "c.py", "one/b.py", "two/b.py"], (
+        "a folder that two links lead to is there twice"
+    )
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("c.py") == b"c"
+
+
+def test_links_in_circles_end(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "function", {"a/app.py": "", "b/lib.py": ""})
+    (folder / "a" / "up").symlink_to("..")
+    (folder / "a" / "b").symlink_to("../b")
+    (folder / "b" / "a").symlink_to("../a")
+    (folder / "b" / "self").symlink_to(".")
+    assert names(packed(folder)) == ["a/app.py", "a/b/lib.py", "b/a/app.py", "b/lib.py"]
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("nowhere", "'lib/link' is a broken link"),
+        ("link", "'lib/link' is a broken link"),
+        ("/etc", "the link 'lib/link' leads out of the workspace"),
+        ("/nowhere/at/all", "the link 'lib/link' leads out of the workspace"),
+        ("../../../..", "the link 'lib/link' leads out of the workspace"),
+    ],
+)
+def test_links_that_lead_nowhere_or_out(tmp_path: Path, target: str, complaint: str) -> None:
+    folder = plant(tmp_path / "function", {"lib/app.py": ""})
+    (folder / "lib" / "link").symlink_to(target)
+    with pytest.raises(InputError) as caught:
+        packed(folder)
+    assert complaint in str(caught.value)
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "function", {"app.py": ""})
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(InputError, match="'pipe' is a broken link or no regular file"):
+        packed(folder)
+
+
+def test_a_name_in_no_encoding_is_refused(tmp_path: Path) -> None:
+    folder = plant(tmp_path / "function", {"app.py": ""})
+    try:
+        (folder / "\udcff.py").touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    with pytest.raises(InputError, match=r"'\\udcff.py' is no name"):
+        packed(folder)
+
+
+def test_names_with_unusual_characters_are_kept(tmp_path: Path) -> None:
+    unusual = ["a b.py", "名\u3000前.py", "e\u0301.py", "'\".py", "line\nbreak.py"]
+    folder = plant(tmp_path / "function", dict.fromkeys(unusual, ""))
+    assert names(packed(folder)) == sorted(unusual)
+
+
+def test_a_directory_without_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "function" / "empty").mkdir(parents=True)
+    with pytest.raises(InputError, match="the directory holds no file"):
+        packed(tmp_path / "function")
+
+
+def test_a_directory_becomes_an_archive(tmp_path: Path) -> None:
+    workspace, temporary = plant(tmp_path / "workspace", {"function/app.py": "a"}), tmp_path / "temporary"
+    temporary.mkdir()
+    archive = load("function", workspace, temporary, no_storage)
+    assert isinstance(archive, Archive)
+    content = archive.file.read_bytes()
+    assert archive.file.parent == temporary
+    assert archive.arguments() == {"ZipFile": content}
+    assert archive.code_sha256 == base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert archive.is_in(archive.code_sha256)
+    assert not archive.is_in("else")
+    assert archive.size == len(content)
+    assert archive.names == {"app.py"}
+    assert archive.describe() == f"{len(content)} bytes with 1 file"
+
+
+def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
+    content = zipped({"app.py": "", "lib/b.py": "x" * 2000})
+    (tmp_path / "code.zip").write_bytes(content)
+    archive = load("./code.zip", tmp_path, tmp_path, no_storage)
+    assert isinstance(archive, Archive)
+    assert archive.arguments() == {"ZipFile": content}
+    assert archive.describe() == "2.2 KB with 2 files"
+    assert load(str(tmp_path / "code.zip"), tmp_path, tmp_path, no_storage) == archive
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 200), st.booleans())
+def test_a_damaged_archive_is_refused_or_read(noise: bytes, at: int, cut: bool) -> None:  # noqa: FBT001 - one of its ways
+    content = zipped({"grüße.py": "text"})
+    damaged = content[:at] + noise + (b"" if cut else content[at + len(noise) :])
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        (scratch / "code.zip").write_bytes(damaged)
+        try:
+            assert isinstance(load("code.zip", scratch, scratch, no_storage), Archive)
+        except InputError as error:
+            assert error.name == "artifact"  # noqa: PT017 - both ends are right
+
+
+def test_nothing_is_to_be_adopted(tmp_path: Path) -> None:
+    assert load("", tmp_path, tmp_path, no_storage) is None
+
+
+@pytest.mark.parametrize("tag", [":1.2.3", ":latest", f"@sha256:{DIGEST}"])
+def test_an_image(tmp_path: Path, tag: str) -> None:
+    image = load(IMAGE + tag, tmp_path, tmp_path, no_storage)
+    assert image == Image(IMAGE + tag)
+    assert image.arguments() == {"ImageUri": IMAGE + tag}
+    assert image.describe() == f"image {IMAGE}{tag}"
+    assert image.is_in(DIGEST) == tag.endswith(DIGEST), "of a tag, nobody knows"
+
+
+@pytest.mark.parametrize("artifact", [IMAGE, f"{IMAGE}:", f"{IMAGE}@sha256:12", f"{IMAGE}:1 2", f"12.{IMAGE[13:]}:1"])
+def test_what_is_no_image(tmp_path: Path, artifact: str) -> None:
+    with pytest.raises(InputError, match="is no image URI with a tag or a digest"):
+        load(artifact, tmp_path, tmp_path, no_storage)
+
+
+@pytest.mark.parametrize("path", ["..", "../sibling", "/", "/etc/hosts", "a/../../b", "out/x"])
+def test_what_lies_outside_the_workspace(tmp_path: Path, path: str) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "out").symlink_to("..")
+    with pytest.raises(InputError, match="lies outside the workspace") as caught:
+        inside(workspace, path, "invoke")
+    assert caught.value.name == "invoke"
+
+
+@pytest.mark.parametrize("path", [".", "a", "a/../b", "a" * 200])
+def test_what_lies_inside(tmp_path: Path, path: str) -> None:
+    assert inside(tmp_path, path, "artifact").is_relative_to(tmp_path)
+
+
+def test_a_workspace_behind_a_link_is_one(tmp_path: Path) -> None:
+    plant(tmp_path / "real", {"function/app.py": ""})
+    (tmp_path / "workspace").symlink_to("real")
+    assert isinstance(load("function", tmp_path / "workspace", tmp_path, no_storage), Archive)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "handler", "name"),
+    [
+        ("python3.13", "app.handler", "app.py"),
+        ("python3.13", "app.handler", "app/__init__.py"),
+        ("python3.13", "src/app.handler", "src/app.py"),
+        ("python3.13", "src.app.handler", "src/app.py"),
+        ("python3.13", "app.handler", "app.cpython-313-x86_64-linux-gnu.so"),
+        ("nodejs22.x", "index.handler", "index.js"),
+        ("nodejs22.x", "index.handler", "index.mjs"),
+        ("nodejs22.x", "dist/index.handler", "dist/index.cjs"),
+        ("nodejs22.x", "index.api.users.get", "index.js"),
+        ("nodejs22.x", "index.handler", "index/index.js"),
+        ("ruby3.4", "function.handler", "function.rb"),
+        ("ruby3.4", "lib/function.Module::Class.handler", "lib/function.rb"),
+        ("provided.al2023", "anything", "bootstrap"),
+        ("java21", "com.example.Handler::handle", "app.jar"),
+        ("dotnet8", "Assembly::Type::Method", "app.dll"),
+        ("", "app.handler", "other.py"),
+        ("python3.13", "/opt/extension/app.handler", "other.py"),
+    ],
+)
+def test_a_handler_that_is_there_or_cannot_be_judged(runtime: str, handler: str, name: str) -> None:
+    require_handler([name, "else.txt"], runtime, handler)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "handler", "name", "missing"),
+    [
+        ("python3.13", "app.handler", "main.py", "app.py"),
+        ("python3.13", "app.handler", "function/app.py", "app.py"),
+        ("python3.13", "app.handler", "application.py", "app.py"),
+        ("python3.13", "src.app.handler", "app.py", "src/app.py"),
+        ("python3.13", "app.handler", "app.js", "app.py"),
+        ("nodejs22.x", "index.handler", "src/index.js", "index.js"),
+        ("nodejs22.x", "index.handler", "index.ts", "index.js"),
+        ("ruby3.4", "function.handler", "app.rb", "function.rb"),
+        ("provided.al2023", "bootstrap", "bin/bootstrap", "bootstrap"),
+    ],
+)
+def test_a_handler_that_is_missing(runtime: str, handler: str, name: str, missing: str) -> None:
+    with pytest.raises(InputError) as caught:
+        require_handler([name], runtime, handler)
+    assert str(caught.value) == (
+        f"artifact: the handler {handler} needs {missing}, which the archive does not have at its root"
+    )
+
+
+@pytest.mark.parametrize("handler", ["app", "src/app", ".handler", "src/.handler", ""])
+def test_a_handler_that_names_no_function(handler: str) -> None:
+    with pytest.raises(InputError, match="names no function in a file") as caught:
+        require_handler(["app.py"], "python3.13", handler)
+    assert caught.value.name == "handler"

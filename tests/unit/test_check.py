@@ -1,0 +1,215 @@
+"""The grammar of checks and invocations, and what is expected of an answer."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promote.check import (
+    METHODS,
+    Expectation,
+    HttpCheck,
+    Invocation,
+    excerpt,
+    json_object,
+    json_type,
+    parse_checks,
+    parse_invocations,
+)
+from promote.errors import InputError
+
+NOTHING = Expectation("")
+
+
+@pytest.mark.parametrize(
+    ("line", "check"),
+    [
+        ("GET /", HttpCheck("GET", "/", None, NOTHING)),
+        ("GET /health 204", HttpCheck("GET", "/health", 204, NOTHING)),
+        ("GET /health status == 'ok'", HttpCheck("GET", "/health", None, Expectation("status == 'ok'"))),
+        ("POST /a?b=c&d=%20 201 a.b[0]", HttpCheck("POST", "/a?b=c&d=%20", 201, Expectation("a.b[0]"))),
+        ("  GET \t /  \t 200  a  ==  'b  c'  ", HttpCheck("GET", "/", 200, Expectation("a  ==  'b  c'"))),
+        ("GET\t/\t200\ta", HttpCheck("GET", "/", 200, Expectation("a"))),
+        ("GET / 200 # why", HttpCheck("GET", "/", 200, NOTHING)),
+        ("GET / a == '# b' # why", HttpCheck("GET", "/", None, Expectation("a == '# b'"))),
+        ('GET / "# a"', HttpCheck("GET", "/", None, Expectation('"# a"'))),
+        ('GET / a == `"# b"` # why', HttpCheck("GET", "/", None, Expectation('a == `"# b"`'))),
+        (r"GET / a == 'it\'s # 1' # why", HttpCheck("GET", "/", None, Expectation(r"a == 'it\'s # 1'"))),
+        ("GET /it's 200 # why", HttpCheck("GET", "/it's", 200, NOTHING)),
+        ("GET / `200`", HttpCheck("GET", "/", None, Expectation("`200`"))),
+    ],
+)
+def test_a_line_is_a_check(line: str, check: HttpCheck) -> None:
+    assert parse_checks(line) == (check,)
+
+
+def test_comments_and_empty_lines_say_nothing() -> None:
+    assert parse_checks("") == ()
+    assert parse_checks("# GET /\n\n   \n\t# b") == ()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_keep_their_order(end: str) -> None:
+    checks = parse_checks(end.join(["GET /a", "", "# b", "HEAD /c"]))
+    assert [check.path for check in checks] == ["/a", "/c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FETCH /", "line 1: 'FETCH' is no HTTP method; it must be one of GET, HEAD,"),
+        ("get /", "line 1: 'get' is no HTTP method; did you mean GET?"),
+        ("\n\nGET", "line 3: the path is missing"),
+        ("GET health", "line 1: the path 'health' must begin with /"),
+        ("GET /ä", "line 1: the path '/ä' must begin with / and be ASCII"),
+        ("GET /a#b", "line 1: the path '/a#b' must"),
+        ("GET / 99", "line 1: 99 is no HTTP status"),
+        ("GET / 600", "line 1: 600 is no HTTP status"),
+        ("GET / 0200", "line 1: 0200 is no HTTP status"),
+        ("GET / ٢٠٠", "line 1: ٢٠٠ is no HTTP status"),
+        ("GET / " + "9" * 5000, "line 1: 999"),
+        ("GET / status = 'ok'", "does not compile: Bad jmespath expression: Unknown token '='"),
+        ("GET / 'ok", "does not compile: Bad jmespath expression: Unclosed ' delimiter"),
+        ("GET / 2xx", "does not compile: invalid token: Parse error at column 0"),
+        ("GET / a[" + "9" * 5000 + "]", "does not compile"),
+        ("GET / " + "(" * 5000, "does not compile: it is nested too deeply"),
+        ("GET / lenght(@)", "does not compile: there is no function lenght(); did you mean length()?"),
+        ("GET / a[?b(@)].c | [0]", "does not compile: there is no function b()"),
+        ("GET / [&a]", "does not compile: &, a reference"),
+        ("HEAD / a", "line 1: the answer to a HEAD has no body"),
+    ],
+)
+def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_checks(text)
+    assert caught.value.name == "checks"
+    assert message in str(caught.value)
+    assert "for expression" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    assert caught.value.hint
+
+
+def test_functions_may_take_references() -> None:
+    (check,) = parse_checks("GET / sort_by(items, &name)[0].name == max_by(items, &age).name && items[1:2]")
+    assert check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}') == ""
+
+
+METHOD = st.sampled_from([method for method in METHODS if method != "HEAD"])
+PATH = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#")).map(
+    lambda rest: f"/{rest}"
+)
+STATUS = st.none() | st.integers(100, 599)
+WORD = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+RAW = st.text(
+    st.characters(exclude_categories=["C", "Z"], include_characters=" #", exclude_characters="'\\"), max_size=9
+)
+EXPRESSION = st.just("") | WORD | st.builds("{0} == '{1}'".format, WORD, RAW) | st.builds("length({0})".format, WORD)
+
+
+@settings(deadline=None)
+@given(METHOD, PATH, STATUS, EXPRESSION)
+def test_a_check_is_read_as_its_name_says(method: str, path: str, status: int | None, expression: str) -> None:
+    check = HttpCheck(method, path, status, Expectation(expression))
+    assert parse_checks(f"\n{check.name}\n") == (check,)
+    if not {"'", '"', "`"} & set(path):  # a quote that is not closed hides what follows it
+        assert parse_checks(f"{check.name} # why") == (check,)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_whatever_stands_there_is_a_check_or_an_input_error(text: str) -> None:
+    try:
+        parse_checks("GET / " + text)
+        parse_checks(text)
+        parse_invocations(text)
+    except InputError as error:
+        assert str(error).startswith(("checks: line ", "invoke: line "))  # noqa: PT017 - both ends are right
+
+
+def test_invocations() -> None:
+    assert parse_invocations("a.json\n# no\n b/c.json \t ok == `true` # why") == (
+        Invocation("a.json", NOTHING),
+        Invocation("b/c.json", Expectation("ok == `true`")),
+    )
+    assert parse_invocations("b.json\tok")[0].name == "b.json ok"
+
+
+def test_an_invocation_that_does_not_compile_names_its_input() -> None:
+    with pytest.raises(InputError, match=r"^invoke: line 2: .*'a ==' does not compile") as caught:
+        parse_invocations("\na.json a ==")
+    assert caught.value.name == "invoke"
+
+
+@pytest.mark.parametrize(
+    ("document", "is_true"),
+    [
+        ("true", True),
+        ('"text"', True),
+        ("1", True),
+        ("[0]", True),
+        ('{"a": null}', True),
+        ("false", False),
+        ("null", False),
+        ("0", False),
+        ("0.0", False),
+        ('""', False),
+        ("[]", False),
+        ("{}", False),
+    ],
+)
+def test_nothing_empty_is_true(document: str, is_true: bool) -> None:  # noqa: FBT001 - a table's column
+    complaint = Expectation("@").complaint(document.encode())
+    assert complaint == ("" if is_true else f"@ is {document} of {document}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "document", "complaint"),
+    [
+        ("", b"\xff no JSON", ""),
+        ("a == 'b'", b'{"a": "b"}', ""),
+        ("a == 'b'", b'{"a": "c"}', 'a == \'b\' is false of {"a": "c"}'),
+        ("a", b"<html>\n <p>", "the body is not JSON: <html> <p>"),
+        ("a", b"", "the body is not JSON: an empty body"),
+        ("a", b"\xff", "the body is not JSON: \ufffd"),
+        ("a", b"[" * 99999, "the body is not JSON: [["),
+        ("length(a)", b'{"a": 1}', "length(a) cannot be evaluated: "),
+        ("ceil(to_number(a))", b'{"a": "1e999"}', "ceil(to_number(a)) cannot be evaluated: "),
+    ],
+)
+def test_a_complaint_says_what_is_wrong(expression: str, document: bytes, complaint: str) -> None:
+    found = Expectation(expression).complaint(document)
+    assert found.startswith(complaint)
+    assert bool(found) == bool(complaint)
+
+
+def test_an_excerpt_is_short_and_on_one_line() -> None:
+    assert excerpt(b" a\r\n\tb ") == "a b"
+    assert excerpt(b" \n") == "an empty body"
+    assert excerpt("ä".encode() * 3000) == "ä" * 2000 + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": secret}', "it is not JSON: Expecting value at line 1, column 7"),
+        ('["secret"]', "it is a JSON array, not an object"),
+        ("null", "it is JSON null, not an object"),
+        ("[" * 99999, "it is nested too deeply"),
+    ],
+)
+def test_what_is_no_json_object_is_not_repeated(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r"^it is ") as caught:
+        json_object(text)
+    assert str(caught.value) == message
+
+
+def test_json_objects_and_types() -> None:
+    assert json_object(' {"a": 1} ') == {"a": 1}
+    values = [True, 1, 1.5, "a", [], {}]
+    assert [json_type(value) for value in values] == [
+        "a JSON boolean",
+        "a JSON number",
+        "a JSON number",
+        "a JSON string",
+        "a JSON array",
+        "a JSON object",
+    ]

@@ -1,0 +1,215 @@
+"""The inputs: what is right, and how what is wrong is refused; tests/integration/test_bad_input.py has the rest."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promote.errors import InputError
+from promote.inputs import RESERVED_VARIABLES, VARIABLES_LIMIT, Command, Configuration, Endpoints, Inputs
+from tests.runner import INPUTS
+
+RIGHT = {"function-name": "hello", "environment": "preprod", "checks": "GET /health 200"}
+ARN = "arn:aws-cn:lambda:cn-north-1:123456789012:function:hello"
+
+
+def read(**inputs: str) -> Inputs:
+    """Read right inputs and ``inputs``, in which _ stands for -, as the runner hands them over."""
+    values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | RIGHT
+    values |= {name.replace("_", "-"): value for name, value in inputs.items()}
+    return Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in values.items()})
+
+
+def refused(**inputs: str) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read(**inputs)
+    assert caught.value.hint.endswith((".", "?")), "a hint is a sentence"
+    assert caught.value.title == f"Input {caught.value.name}"
+    return caught.value
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    inputs = read()
+    assert inputs == Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in RIGHT.items()})
+    assert (inputs.command, inputs.function_name, inputs.function_arn, inputs.region) == (Command.RUN, "hello", "", "")
+    assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
+    assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
+    assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 600)
+    assert (inputs.table, inputs.dry_run, inputs.invocations) == ("promote-on-success", False, ())
+
+
+def test_white_space_around_a_value_is_nothing() -> None:
+    inputs = read(
+        function_name=" hello\n", environment="\tprod ", verify_timeout=" 2 ", dry_run=" True ", artifact="  "
+    )
+    assert (inputs.function_name, inputs.environment, inputs.verify_timeout) == ("hello", "prod", 120)
+    assert inputs.dry_run
+    assert inputs.artifact == ""
+
+
+def test_an_arn_says_name_and_region() -> None:
+    inputs = read(function_name=ARN)
+    assert (inputs.function_name, inputs.function_arn, inputs.region) == ("hello", ARN, "cn-north-1")
+    assert read(function_name=ARN, aws_region="cn-north-1") == inputs
+    assert refused(function_name=ARN, aws_region="eu-west-1").name == "aws-region"
+
+
+@pytest.mark.parametrize("target", ["hello", ARN])
+@pytest.mark.parametrize("qualifier", ["7", "prod", "$LATEST"])
+def test_a_qualifier_is_to_be_left_off(target: str, qualifier: str) -> None:
+    error = refused(function_name=f"{target}:{qualifier}")
+    assert str(error) == f"function-name: it ends with ':{qualifier}', a version or an alias"
+    assert error.hint.startswith(f"Write {target}: ")
+
+
+@pytest.mark.parametrize(
+    "value", ["a" * 65, "a b", "hällo", f"{ARN}:7:8", ARN.replace("lambda", "s3"), "arn:aws", ":7"]
+)
+def test_what_is_no_function(value: str) -> None:
+    assert refused(function_name=value).name == "function-name"
+
+
+@pytest.mark.parametrize("value", ["prod", "PROD-1", "_", "7a", "e" * 128])
+def test_alias_names(value: str) -> None:
+    assert read(environment=value).environment == value
+
+
+@pytest.mark.parametrize(
+    "value", ["", "7", "\u0667", "007", "a b", "prod:eu", "ä", "e" * 129, "latest", "LATEST", "$LATEST"]
+)
+def test_what_is_no_alias_name(value: str) -> None:
+    assert refused(environment=value).name == "environment"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("handler", "app.handler", "app.handler"),
+        ("handler", "com.example.Handler::handle", "com.example.Handler::handle"),
+        ("runtime", "provided.al2023", "provided.al2023"),
+        ("runtime", "nodejs22.x", "nodejs22.x"),
+        ("role", "arn:aws-us-gov:iam::123456789012:role/a/b+c=d", "arn:aws-us-gov:iam::123456789012:role/a/b+c=d"),
+        ("memory-size", "128", 128),
+        ("memory-size", "10240", 10240),
+        ("timeout", "1", 1),
+        ("timeout", "900", 900),
+        ("environment-variables", ' {"A_": "", "B_": "ä"} ', {"A_": "", "B_": "ä"}),
+        ("environment-variables", "{}", {}),
+    ],
+)
+def test_the_configuration(name: str, value: str, expected: Any) -> None:
+    configuration = read(**{name: value}).configuration
+    assert getattr(configuration, name.replace("-", "_")) == expected
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_VARIABLES))
+def test_what_lambda_sets_itself_cannot_be_given(name: str) -> None:
+    assert f"{name} is set by Lambda itself" in str(refused(environment_variables=json.dumps({name: "x"})))
+
+
+def test_variables_may_be_as_large_as_lambda_takes() -> None:
+    largest = {"NAME": "ä" * ((VARIABLES_LIMIT - 4) // 2)}
+    assert read(environment_variables=json.dumps(largest)).configuration.environment_variables == largest
+    error = refused(environment_variables=json.dumps({**largest, "AB": ""}))
+    assert str(error) == "environment-variables: the variables are 4098 bytes, and Lambda takes 4096"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3cr3t", '{"A_": "s3cr3t"', '["s3cr3t"]', '{"A_": ["s3cr3t"]}', '{"A_": "s3cr3t\\ud800"}', '{"A": "s3cr3t"}'],
+)
+def test_a_variables_value_is_never_repeated(text: str) -> None:
+    error = refused(environment_variables=text)
+    assert "s3cr3t" not in f"{error} {error.hint}"
+
+
+def test_a_variables_value_is_never_shown() -> None:
+    assert "s3cr3t" not in repr(read(environment_variables='{"A_": "s3cr3t"}'))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("https://api.example.com", "https://api.example.com"),
+        ("http://127.0.0.1:3000/a/b@c/", "http://127.0.0.1:3000/a/b@c"),
+        ("https://[::1]:8080/", "https://[::1]:8080"),
+    ],
+)
+def test_urls(value: str, expected: str) -> None:
+    assert read(latest_url=value).latest_url == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "api.example.com",
+        "https://",
+        "https:///path",
+        "ftp://a",
+        "https://a?b",
+        "https://a#b",
+        "https://a:b",
+        "https://a b",
+    ],
+)
+def test_what_is_no_url(value: str) -> None:
+    assert refused(environment_url=value).name == "environment-url"
+
+
+@pytest.mark.parametrize(
+    "value", ["https://me:s3cr3t@a", "https://me:s3/cr3t@a", "me:s3cr3t@a", "https://a?key=s3cr3t"]
+)
+def test_a_password_in_a_url_is_not_repeated(value: str) -> None:
+    assert "s3cr3t" not in str(refused(latest_url=value))
+
+
+def test_domain_and_path() -> None:
+    inputs = read(domain_name="API.Example.com", base_path="/my-application/v1/")
+    assert (inputs.domain_name, inputs.base_path) == ("api.example.com", "my-application/v1")
+
+
+@pytest.mark.parametrize(
+    "value", ["a", "a.b", "-a.example.com", "a..com", "*.example.com", "a.example.com.", "1.2.3.4"]
+)
+def test_what_is_no_domain(value: str) -> None:
+    assert refused(domain_name=value).name == "domain-name"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "name"),
+    [
+        ({"checks": ""}, "checks"),
+        ({"endpoints": "none"}, "checks"),
+        ({"base-path": "a"}, "base-path"),
+        ({"domain-name": "a.example.com", "latest-url": "https://b"}, "latest-url"),
+        ({"domain-name": "a.example.com", "environment-url": "https://b"}, "environment-url"),
+        ({"domain-name": "a.example.com", "endpoints": "none", "checks": "", "invoke": "a.json"}, "domain-name"),
+    ],
+)
+def test_inputs_that_do_not_go_together(inputs: dict[str, str], name: str) -> None:
+    assert refused(**inputs).name == name
+
+
+def test_inputs_that_go_together() -> None:
+    assert read(checks="", invoke="a.json").invocations
+    assert read(endpoints="none", checks="", invoke="a.json").endpoints is Endpoints.NONE
+    assert read(endpoints="none", latest_url="https://a").checks
+
+
+def test_the_plan_is_what_is_verified() -> None:
+    plan = read().plan
+    assert read(checks="# why\n  GET   /health\t200").plan == plan
+    assert read(verify_timeout="1", artifact="function", environment="prod").plan == plan
+    assert len({plan, read(checks="GET /health 201").plan, read(invoke="a.json").plan}) == 3
+    assert read(checks="GET /a\nGET /b").plan != read(checks="GET /b\nGET /a").plan
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(INPUTS)), st.text())
+def test_whatever_a_user_writes_is_right_or_an_input_error(name: str, value: str) -> None:
+    try:
+        read(**{name: value})
+    except InputError as error:
+        assert (error.name in INPUTS, str(error).startswith(f"{error.name}: ")) == (True, True)  # noqa: PT017 - a right end

@@ -1,0 +1,436 @@
+"""The job summary: golden files for each kind of result, and text from outside that tries to be more than text.
+
+Write the golden files anew with ``WRITE_GOLDEN=1 pytest tests/unit/test_summary.py``, and read what changed.
+"""
+
+import io
+import os
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from promote.aws import Clients
+from promote.clock import SystemClock
+from promote.context import Context
+from promote.inputs import Inputs
+from promote.job import Job
+from promote.model import Candidate, CheckResult, Endpoint, Outcome, Phase, Result, Run, Verdict
+from promote.report import Report
+from promote.report.markdown import LIMIT, Markdown, address, code, link, row, text
+from promote.report.summary import duration, render
+from promote.workflow import SUMMARY_LIMIT, Workflow
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMIT = "3f1c9a2b7d5e4f60718293a4b5c6d7e8f9012345"
+CONTEXT = Context.from_environ(
+    {
+        "GITHUB_SHA": COMMIT,
+        "GITHUB_REPOSITORY": "octo-org/hello",
+        "GITHUB_RUN_ID": "16512345678",
+        "GITHUB_RUN_ATTEMPT": "2",
+    }
+)
+CANDIDATE = Candidate("4", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=", "fingerprint")
+LATEST = Endpoint("latest", url="https://api.example.com/hello/latest", address="")
+PREPROD = Endpoint("preprod", url="https://api.example.com/hello/preprod", address="")
+HEALTH = CheckResult("GET /health 200 status == 'ok'", "http", Outcome.PASSED, 0.034)
+GREETING = CheckResult("GET /greeting?name=you 200 length(greeting) > `0` | [0]", "http", Outcome.PASSED, 0.0412)
+BROKEN = replace(
+    HEALTH,
+    outcome=Outcome.FAILED,
+    detail='status 500 instead of 200: {"status": "broken", "cause": "KeyError: \'TABLE_NAME\'"}',
+)
+SILENT = replace(GREETING, outcome=Outcome.INCONCLUSIVE, seconds=10.004, detail="no answer within 10 seconds")
+PHASES = (("read", 0.121), ("lock", 0.018), ("deploy", 1.304), ("verify", 0.093), ("promote", 0.056))
+
+PROMOTED = Report(
+    Result.PROMOTED,
+    "preprod of hello now serves version 4 (before: version 3).",
+    candidate=CANDIDATE,
+    previous="3",
+    changes=("memory-size: 128 → 256", "environment-variables: LOG_LEVEL, TABLE_NAME", "code: 1.2 kB with 3 files"),
+    verdict=Verdict.of((HEALTH, GREETING)),
+    latest=LATEST,
+    environment=PREPROD,
+    notes=(
+        "How 3f1c9a2b7d stands to 98f6bcd462, which preprod served, is not known, so the order of the runs decided.",
+    ),
+    lock_wait=12.3,
+)
+BLOCKED = Report(
+    Result.BLOCKED,
+    "Version 4 failed verification, so preprod of hello keeps serving version 3: 1 of 2 checks failed.",
+    hint="The broken build can be looked at on the endpoint of latest. Push a fix; nothing needs a rollback.",
+    candidate=CANDIDATE,
+    previous="3",
+    changes=("code: 1.2 kB with 3 files",),
+    verdict=Verdict.of((GREETING, BROKEN)),
+    latest=LATEST,
+    environment=PREPROD,
+    lock_wait=0.0,
+)
+REPORTS = {
+    "promoted": PROMOTED,
+    "promoted-first": replace(
+        PROMOTED,
+        headline="preprod of hello now serves version 1 (its first).",
+        candidate=replace(CANDIDATE, version="1"),
+        previous="",
+        changes=(
+            "create the function hello",
+            "code: 1.2 kB with 3 files",
+            "role: arn:aws:iam::123456789012:role/hello",
+        ),
+        notes=(),
+        warnings=(
+            "Somebody else had pointed preprod at version 2 since its last promotion.",
+            "The endpoint of preprod does not reach the function: status 404 at https://api.example.com/hello/preprod/health.",
+        ),
+    ),
+    "unchanged": Report(
+        Result.UNCHANGED,
+        "preprod of hello serves version 4 already; nothing was changed.",
+        candidate=CANDIDATE,
+        previous="4",
+        latest=LATEST,
+        environment=PREPROD,
+        lock_wait=0.0,
+    ),
+    "superseded": Report(
+        Result.SUPERSEDED,
+        "preprod of hello serves the newer commit 98f6bcd462 (version 5) already, so it stays there.",
+        candidate=CANDIDATE,
+        previous="5",
+        verdict=Verdict.of((HEALTH,)),
+        latest=LATEST,
+        environment=PREPROD,
+        lock_wait=0.0,
+    ),
+    "blocked": BLOCKED,
+    "inconclusive": replace(
+        BLOCKED,
+        headline="Version 4 could not be verified, so preprod of hello keeps serving version 3: "
+        f"{SILENT.name}: {SILENT.detail}.",
+        hint="An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again.",
+        verdict=Verdict.of((HEALTH, SILENT)),
+    ),
+    "planned": Report(
+        Result.PLANNED,
+        "Dry run: preprod of hello serves version 3; a run would deploy, verify with 2 checks, "
+        "and promote if all pass.",
+        previous="3",
+        changes=("memory-size: 128 → 256", "code: 1.2 kB with 3 files", "make the endpoint of preprod"),
+        latest=LATEST,
+    ),
+    "failed": Report(
+        Result.FAILED,
+        "The function hello does not exist in eu-west-1, so there is nothing to adopt.",
+        hint="Correct function-name or aws-region; or give artifact, role, runtime and handler to create it.",
+    ),
+    "wrong-input": Report(
+        Result.FAILED,
+        "Checks: line 2: the JMESPath expression 'status ==' does not compile: Invalid jmespath expression.",
+        hint="Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org.",
+    ),
+}
+
+
+def job(*phases: tuple[str, float]) -> Job:
+    inputs = {"function-name": "hello", "environment": "preprod", "aws-region": "eu-west-1", "checks": "GET /health"}
+    moment, spent = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), []
+    for name, seconds in phases:
+        spent.append(Phase(name, moment, seconds))
+        moment += timedelta(seconds=seconds + 0.002)
+    return Job(
+        inputs=Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()}),
+        context=CONTEXT,
+        run=Run(COMMIT, CONTEXT.run_id, CONTEXT.attempt, CONTEXT.run_url, "0123456789ab"),
+        workflow=Workflow({}, io.StringIO()),
+        clock=SystemClock(),
+        clients=Clients("eu-west-1", {}),
+        session=requests.Session,
+        temporary=Path(),
+        phases=spent,
+    )
+
+
+def phases_of(name: str) -> tuple[tuple[str, float], ...]:
+    if name == "promoted-first":
+        return (*PHASES[:1], ("lock", 12.3), ("deploy", 58.4), *PHASES[3:], ("endpoints", 53.1))
+    return {"planned": PHASES[:1], "failed": PHASES[:1], "blocked": PHASES[:4], "inconclusive": PHASES[:4]}.get(
+        name, (*PHASES, ("endpoints", 0.041))
+    )
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_summary_is_the_golden_one(name: str) -> None:
+    rendered = render(REPORTS[name], CONTEXT, None if name == "wrong-input" else job(*phases_of(name)))
+    golden = GOLDEN / f"{name}.md"
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(rendered + "\n", encoding="utf-8")
+    assert rendered + "\n" == golden.read_text(encoding="utf-8")
+
+
+# --- text from outside -----------------------------------------------------------------------------------------------
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</details></summary><h1>free</h1>",
+    "</code></td></tr></table><h1>free</h1>",
+    "<!-- a comment that hides the rest",
+    "<https://evil.example>",
+    "<b title='",
+    "[click](https://evil.example)",
+    "[click][reference] [reference]: https://evil.example",
+    "![image](https://evil.example/pixel.png)",
+    "[^1] [ ] [x]",
+    "https://evil.example and http://evil.example, ftp://evil.example",
+    "(www.evil.example)",
+    "somebody@evil.example mailto:somebody@evil.example",
+    "@octocat and @octo-org/team",
+    "#1 GH-1 octo-org/hello#1 octo-org/hello@3f1c9a2b7d",
+    ":tada: :+1:",
+    "$LATEST or $x^2$ and $$x$$ $`x`$",
+    "a | b || c",
+    "a \\| b \\\\| c \\",
+    "| a | b |\n| --- | --- |\n| c | d |",
+    "first\n\n# Heading\n\n- item\n\n> quote",
+    "first\n===\nsecond\n---",
+    "# Heading",
+    "- item",
+    "+ item",
+    "1. item",
+    "2) item",
+    "> quote",
+    "> [!CAUTION]\n> alert",
+    "---",
+    "- - -",
+    "===",
+    "    indented",
+    "\tindented",
+    "**bold** __bold__ _italic_ *italic* ~~gone~~",
+    "`code` ``code`` ```code",
+    "` `` ``` ````",
+    "`",
+    '```mermaid\ngraph TD; a-->b; click a "https://evil.example"\n```',
+    "~~~\nfence\n~~~",
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "&lt;b&gt; &#60;b&#62; &copy; &nbsp;",
+    "\\<b> \\[a](b) \\`",
+    "{{ 7 * 7 }} {% for x in y %} {# comment #}",
+    "\x1b[31mred\x1b[0m \x00 \x07 \x7f \x9b",
+    "\u202eevil\u202c \u2066evil\u2069 \u200b\u200d\ufeff \u2028 \u2029 \x85",
+    "\ud800 lone surrogate",
+    "*" * 10_000,
+    "`" * 10_000,
+    "[" * 10_000,
+    "<" * 10_000,
+]
+UNTOUCHED = [
+    "preprod of hello-world now serves version 4 (before: version 3).",
+    "GET /health 200 status == 'ok'",
+    "memory-size: 128 → 256",
+    "environment-variables: LOG_LEVEL, TABLE_NAME",
+    'it says {"status": "broken"}; 50% of 3 + 4 = 7?',
+    "Grüße, naïve 世界!",
+]
+
+
+@pytest.fixture(scope="module")
+def parser() -> MarkdownIt:
+    return MarkdownIt("gfm-like")
+
+
+def flat(tokens: list[Token]) -> list[Token]:
+    return [inner for token in tokens for inner in [token, *flat(token.children or [])]]
+
+
+def structure(tokens: list[Token]) -> list[object]:
+    """All that is markup: everything but words and code, which do nothing."""
+    return [
+        (token.type, token.tag, token.markup, token.attrs, token.content if "html" in token.type else "")
+        for token in flat(tokens)
+        if token.type not in ("text", "code_inline")
+    ]
+
+
+def shown(tokens: list[Token]) -> str:
+    return "".join(token.content for token in flat(tokens) if token.type in ("text", "code_inline"))
+
+
+def everywhere(words: str) -> Report:
+    checks = [CheckResult(words, "http", outcome, 0.001, words) for outcome in Outcome]
+    return replace(
+        BLOCKED,
+        headline=words,
+        hint=words,
+        changes=(words,),
+        notes=(words, words),
+        warnings=(words,),
+        verdict=Verdict.of(tuple(checks)),
+        latest=replace(LATEST, url=f"file:///{words}"),
+    )
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_text_from_outside_is_only_ever_text(attack: str, parser: MarkdownIt) -> None:
+    tokens = parser.parse(render(everywhere(attack), CONTEXT, job(*PHASES)))
+
+    assert structure(tokens) == structure(parser.parse(render(everywhere("harmless"), CONTEXT, job(*PHASES))))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_github_finds_nothing_to_replace_outside_of_code(attack: str, parser: MarkdownIt) -> None:
+    for token in flat(parser.parse(text(attack))):
+        if token.type == "text":
+            assert not re.search(r"[@#$<>&\\]|:\w+:|://|www\.", token.content)
+
+
+@pytest.mark.parametrize("sentence", UNTOUCHED)
+def test_ordinary_sentences_stay_as_they_are(sentence: str) -> None:
+    assert text(sentence) == sentence
+
+
+hostile = st.text(st.sampled_from("ab1 \t\n\\`*_[]()<>~|&$@#!:;./-+='\"{}%^\x1b\u202e→é"), max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile)
+def test_whatever_it_is_reads_as_written(value: str) -> None:
+    parser = MarkdownIt("gfm-like")
+    expected = " ".join(value.split()).replace("\x1b", r"\x1b").replace("\u202e", r"\u202e")
+    for tokens in (
+        parser.parse(f"🙂 {text(value)}"),
+        parser.parse(f"🙂 {code(value)}"),
+        parser.parse(f"- 🙂 {text(value)}"),
+    ):
+        assert shown(tokens).strip() == f"🙂 {expected}".strip()
+        assert {token.type for token in flat(tokens)} <= {
+            *("inline", "text", "code_inline", "paragraph_open", "paragraph_close"),
+            *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
+        }
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile, hostile)
+def test_a_row_has_its_cells_whatever_they_hold(first: str, second: str) -> None:
+    tokens = MarkdownIt("gfm-like").parse(f"{row('a', 'b', 'c')}\n| - | - | - |\n{row(first, code(second), 'end')}")
+    cells = [after.content for token, after in pairwise(tokens) if token.type in ("th_open", "td_open")]
+    assert len(cells) == 6
+    assert cells[-1] == "end"
+
+
+@pytest.mark.parametrize("secret", ["p@ss|word!", "two *words*", "x" * 2 * LIMIT])
+def test_secrets_are_redacted_before_they_are_cut_or_marked(secret: str) -> None:
+    report = replace(everywhere(f"it is {secret}"), latest=None)
+
+    rendered = render(report, CONTEXT, None, lambda value: value.replace(secret, "***"))
+
+    assert "it is `***`" in rendered
+    assert "`it is ***`" in rendered
+    assert secret[:5] not in rendered
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,hi", "//evil.example", " https://a", ""])
+def test_only_web_addresses_become_links(url: str) -> None:
+    assert link("run", url) == "run"
+    assert "<" not in address(url).replace("`", "")
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_link_leads_where_it_says(rest: str) -> None:
+    parser, label = MarkdownIt("gfm-like"), Markdown("**run**")
+    for written in (link(label, f"https://a/{rest}"), address(f"https://a/{rest}")):
+        opened = [token for token in flat(parser.parse(row("", written, ""))) if token.type == "link_open"]
+        assert [str(token.attrs["href"]).startswith("https://a/") for token in opened] == [True]
+
+
+# --- what there is much of -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filler", ["x", "🙂", "|", "* a ", "`", "\x00", "\U000e0001"])
+def test_summary_is_never_larger_than_the_runner_takes(filler: str) -> None:
+    words = filler * 5000
+    checks = tuple(
+        CheckResult(words, "http", Outcome.FAILED if number % 2 else Outcome.PASSED, 1, words)
+        for number in range(20_000)
+    )
+    many = (words,) * 5000
+    report = replace(
+        PROMOTED, headline=words, hint=words, changes=many, notes=many, warnings=many, verdict=Verdict.of(checks)
+    )
+
+    rendered = render(report, CONTEXT, job(*PHASES))
+
+    assert len(rendered.encode()) < SUMMARY_LIMIT
+    assert re.search(r"_19\d\d\d more are not shown here\._", rendered)
+    assert "\n| ✅" not in rendered
+
+
+def test_a_thousand_checks_are_shown_failures_first(parser: MarkdownIt) -> None:
+    checks = tuple(replace(HEALTH, name=f"GET /{number}") for number in range(1001))
+    rendered = render(replace(BLOCKED, verdict=Verdict.of((*checks, BROKEN))), CONTEXT, None)
+
+    marks = re.findall(r"^\| (✅|❌) ", rendered, re.MULTILINE)
+    assert marks == ["❌", *["✅"] * 999]
+    assert "_2 more are not shown here._" in rendered
+    assert sum(token.type == "tr_open" for token in parser.parse(rendered)) == 5 + 1 + 1000
+
+
+def test_a_long_text_is_cut() -> None:
+    assert code("x" * 10_000) == f"`{'x' * (LIMIT - 1)}…`"
+    assert text("x" * LIMIT) == "x" * LIMIT
+
+
+# --- times -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 ms"),
+        (0.0341, "34 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (1.24, "1.2 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min"),
+        (125.2, "2 min 5 s"),
+        (3599.7, "1 h"),
+        (3725, "1 h 2 min"),
+    ],
+)
+def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+def test_chart_names_phases_and_nothing_else() -> None:
+    rendered = render(PROMOTED, CONTEXT, job(("read", 0.1), ('click a "https://evil.example"\n%%{init}%%:,;', 0.1)))
+
+    assert re.findall(r"section (.*)", rendered) == ["Read", "Click a httpsevilexampleinit"]
+
+
+def test_a_clock_that_was_set_back_does_no_harm() -> None:
+    work = job(("deploy", 2.0), ("verify", 1.0))
+    work.phases[1] = replace(work.phases[1], started=work.phases[0].started - timedelta(hours=1))
+
+    bars = re.findall(r" :(\d+), (\d+)$", render(PROMOTED, CONTEXT, work), re.MULTILINE)
+
+    assert bars == [("0", "18010"), ("3600000", "3618010")]
+
+
+@pytest.mark.parametrize("result", Result)
+def test_every_result_has_a_summary(result: Result) -> None:
+    assert render(Report(result, "It ended."), Context.from_environ({}), None).endswith("It ended.")
