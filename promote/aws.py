@@ -3,7 +3,8 @@
 import difflib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,27 @@ class Clients:
     def storage(self) -> "S3Client":
         """Amazon S3."""
         return self._client("s3")  # type: ignore[no-any-return]
+
+
+@contextmanager
+def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
+    """Take the values of the variables that ``configuration`` sends out of AWS's errors, which may repeat them."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
+
+    variables: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
+    try:
+        yield
+    except ClientError as error:
+        message = message_of(error)
+        for value in sorted(variables.values(), key=len, reverse=True):
+            if len(value) >= SHORTEST_SECRET:
+                message = message.replace(value, "***")
+        error.response["Error"]["Message"] = message
+        raise
+
+
+SHORTEST_SECRET = 6
+"""Characters: shorter values protect nothing, and would make holes in whatever is said."""
 
 
 def code_of(error: "ClientError") -> str:

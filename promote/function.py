@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from promote.artifact import Code
-from promote.aws import code_of, message_of
+from promote.aws import code_of, concealing, message_of
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, ServiceError
 from promote.model import LATEST, Alias, Promotion, Snapshot
@@ -171,7 +171,8 @@ class Function:
         source: Any = code.arguments()
         while True:
             try:
-                self._client.create_function(FunctionName=self._id, Code=source, **configuration)
+                with concealing(configuration):
+                    self._client.create_function(FunctionName=self._id, Code=source, **configuration)
             except self._client.exceptions.ResourceConflictException:
                 # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
                 # follows compares code and configuration in either case.
@@ -194,7 +195,10 @@ class Function:
 
         """
         try:
-            self._client.update_function_configuration(FunctionName=self._id, RevisionId=latest.revision_id, **changes)
+            with concealing(changes):
+                self._client.update_function_configuration(
+                    FunctionName=self._id, RevisionId=latest.revision_id, **changes
+                )
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
         return self.settled()

@@ -190,6 +190,9 @@ class Ledger:
         Gives what the environment serves after that. An intent that came to nothing is struck out.
         """
         if moved is not None and moved.sequence > served.sequence:
+            # What stands there by now is what was served before the move: a run records the move before its own first.
+            served = self.read().served(environment)
+        if moved is not None and moved.sequence > served.sequence:
             candidate, plan = self._recorded(moved.version)
             self.record_promotion(moved, candidate, plan, None if moved.version == served.version else served.version)
             return self.read().served(environment)

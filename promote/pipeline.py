@@ -158,7 +158,7 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
         lambda: target.verification.run(endpoint, candidate.version),
         lambda: target.ledger.record_candidate(candidate),
     )
-    mended = None if verdict.passed else _mended(target, endpoint, verdict)
+    mended = _mended(target, endpoint, verdict)
     if mended is not None:
         endpoint, latest = mended, function.settled()
         verdict = target.verification.run(endpoint, candidate.version)
@@ -178,7 +178,10 @@ _OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not know
 
 
 def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endpoint | None:
-    """Mend an endpoint that may be why the verdict is not ``passed``; None: it is not."""
+    """Mend the endpoint where API Gateway may have answered instead of the function; None: there was nothing to mend.
+
+    That may also look like a success: to a check that wants a 404, for example.
+    """
     if endpoint is None or not any(check.gateway_symptom for check in verdict.checks):
         return None
     return target.endpoints.mend(endpoint)
@@ -224,7 +227,7 @@ def _decide(target: Target, candidate: Candidate, alias: Alias | None) -> Decisi
         (last.commit, last.run_id, last.sequence) if last else (served.commit, served.run_id, served.sequence)
     )
     found = relation(run.commit, commit, target.job.context, target.job.session)
-    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and bool(commit) and run.run_id < run_id)
+    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
     if is_there and (is_older or (found is Relation.SAME and is_proven(target, candidate))):

@@ -38,8 +38,14 @@ class Cancelled(Exception):  # noqa: N818 - the same
         self.refused = refused
 
 
-class Missing(Exception):  # noqa: N818 - the same
+class Missing(TableError):  # noqa: N818 - an answer to a question; a failure only where nobody has asked
     """The table does not exist."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the table {name} does not exist (any more)",
+            hint="Somebody has deleted it while this run was at work; run the job again, and it is made anew.",
+        )
 
 
 class Table:

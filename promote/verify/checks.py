@@ -32,18 +32,19 @@ def run_check(
             return _result(
                 check, started, clock, Outcome.INCONCLUSIVE, "verify-timeout was reached before it could run"
             )
-        answer = ask(session, endpoint, check.method, check.path, min(_LONGEST_ANSWER, max(left, 0.1)))
+        limit = min(_LONGEST_ANSWER, max(left, 0.1))
+        answer = ask(session, endpoint, check.method, check.path, limit)
         waited = clock.monotonic() - started
         if waited + pause >= _patience(answer, endpoint) or waited + pause >= deadline - started:
             break
         clock.sleep(pause)
         pause = min(2 * pause, 2.0)
-    if answer.is_unreachable:
-        outcome, detail = Outcome.INCONCLUSIVE, answer.trouble
+    detail = answer.trouble or _complaint(check, answer)
+    if answer.is_unreachable or (answer.trouble and limit < _LONGEST_ANSWER):
+        outcome = Outcome.INCONCLUSIVE  # it is not known what the function would have answered
     else:
-        detail = answer.trouble or _complaint(check, answer)
         outcome = Outcome.FAILED if detail else Outcome.PASSED
-    return _result(check, started, clock, outcome, detail, gateway_symptom=answer.is_gateways_own and bool(detail))
+    return _result(check, started, clock, outcome, detail, gateway_symptom=answer.is_gateways_own)
 
 
 def _patience(answer: Answer, endpoint: Endpoint) -> float:

@@ -352,3 +352,13 @@ def test_a_secret_that_the_function_repeats_is_not_shown(runner: Runner, inputs:
     assert "correct-horse" not in everything
     # Variables are no secrets where we speak ourselves.
     assert "preprod of hello" in ended.outputs["summary"]
+
+
+def test_a_gateways_own_404_is_no_answer_of_the_function(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    only_404 = {**inputs, "checks": "GET /nowhere 404"}
+    runner.run(only_404)
+    for api in world.apis():
+        world.gateway.delete_api(ApiId=api)
+    edit(runner.workspace, "answer(404", "answer(500")
+    ended = runner.run(only_404, commit="d" * 40, run_id=2000)
+    assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1"), ended.log
