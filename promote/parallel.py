@@ -1,15 +1,52 @@
-"""Independent calls at the same time."""
+"""Independent calls at the same time.
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+The threads are daemons, and an interrupt does not wait for them: a run that is cancelled has seconds to end.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-_First = TypeVar("_First")
-_Second = TypeVar("_Second")
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
 
 
-def side_by_side(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:
+def side_by_side(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_One, _Other]:
     """Run both, ``first`` in this thread; where both fail, the error is that of ``first``."""
-    with ThreadPoolExecutor(1) as pool:
-        later = pool.submit(second)
-        return first(), later.result()
+    later = _start([second], 1)[0]
+    try:
+        result = first()
+    except Exception:
+        wait([later])
+        raise
+    return result, later.result()
+
+
+def gather(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
+    """Run all, at most ``width`` at a time; give the results in order, or raise the first error in order."""
+    return [future.result() for future in _start(calls, width)]
+
+
+def _start(calls: Sequence[Callable[[], _One]], width: int) -> list[Future[_One]]:
+    queue: SimpleQueue[tuple[Callable[[], _One], Future[_One]]] = SimpleQueue()
+    futures: list[Future[_One]] = []
+    for call in calls:
+        futures.append(Future())
+        queue.put((call, futures[-1]))
+    for _ in range(min(width, len(calls))):
+        threading.Thread(target=_work, args=(queue,), daemon=True).start()
+    return futures
+
+
+def _work(queue: "SimpleQueue[tuple[Callable[[], _One], Future[_One]]]") -> None:
+    while True:
+        try:
+            call, future = queue.get_nowait()
+        except Empty:
+            return
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)

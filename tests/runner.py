@@ -160,14 +160,15 @@ class Runner:
 class ContainerRunner(Runner):
     """A runner whose steps are containers of ``image``, started as actions/runner starts those of a Docker action.
 
-    https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ContainerActionHandler.cs has the mounts. Left
-    out is Docker's socket, which nobody here has a use for; the host's network is added, for the sandbox is there.
+    https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ContainerActionHandler.cs has the mounts.
+    Docker's socket is left out, for the action has no use for it; the host's network is added: the sandbox is there.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], image: str) -> None:
         super().__init__(folder, environ)
         self._image = image
         self._name = f"promote-on-success-{secrets.token_hex(6)}"
+        self._clients: list[subprocess.Popen[str]] = []
         workflow = self._temporary / "_github_workflow"
         workflow.mkdir()
         self._mounts = {
@@ -180,8 +181,10 @@ class ContainerRunner(Runner):
 
     def close(self) -> None:
         """Remove what still runs."""
-        names = [f"{self._name}-{step}" for step in range(1, self._steps + 1)]
-        subprocess.run([docker(), "rm", "--force", *names], check=False, capture_output=True)  # noqa: S603 - our own
+        for step, client in enumerate(self._clients, 1):
+            if client.stdout and not client.stdout.closed:
+                subprocess.run([docker(), "rm", "--force", f"{self._name}-{step}"], check=False, capture_output=True)  # noqa: S603 - our own
+                client.communicate()
 
     def _seen(self, path: Path) -> str:
         folder = next(folder for folder in self._mounts if path.is_relative_to(folder))
@@ -196,7 +199,8 @@ class ContainerRunner(Runner):
         command += ["--network", "host", self._image]
         # The values come from the client's environment, which keeps secrets out of the list of processes.
         client = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
-        return self._spawn(command, {**client, **variables})
+        self._clients.append(self._spawn(command, {**client, **variables}))
+        return self._clients[-1]
 
 
 def docker() -> str:

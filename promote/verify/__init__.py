@@ -1,13 +1,13 @@
 """Verification: every kind of check, side by side, summed up in one verdict."""
 
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from promote.check import HttpCheck, Invocation
 from promote.clock import Clock
 from promote.model import CheckResult, Endpoint, Verdict
+from promote.parallel import gather
 from promote.verify.checks import run_check
 from promote.verify.invoke import run_invocation
 
@@ -53,10 +53,7 @@ class Verification:
             )
             for invocation, event in self.events.items()
         ]
-        if not jobs:
-            return Verdict.of(())
-        with ThreadPoolExecutor(min(_WIDTH, len(jobs)), thread_name_prefix="verify") as pool:
-            return Verdict.of(tuple(self._presentable(result) for result in pool.map(lambda job: job(), jobs)))
+        return Verdict.of(tuple(self._presentable(result) for result in gather(jobs, _WIDTH)))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
         """Take hidden values out of the detail, and then cut it to what people read."""

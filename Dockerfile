@@ -1,0 +1,43 @@
+# Two stages, so that nothing of the build stays. No `RUN --mount`: nektos/act builds with Docker's classic builder.
+FROM python:3.13-slim-trixie AS build
+SHELL ["/bin/sh", "-euc"]
+ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+
+# Dependencies first: they change less often than the code. botocore describes 400 services in 27 MB; kept are those
+# that promote/aws.py asks for (tests/e2e makes each of its clients), and those that hand out credentials.
+# actions-toolkit installs its own tests, as a package that everybody could import.
+ARG SERVICES="lambda|dynamodb|apigatewayv2|s3|sts|sso|sso-oidc|signin"
+COPY requirements/build.lock requirements/runtime.lock ./
+RUN python3 -m venv tools; \
+    python3 -m venv --without-pip /opt/promote; \
+    tools/bin/pip install --require-hashes --no-deps -r build.lock; \
+    tools/bin/pip --python /opt/promote/bin/python install --require-hashes --no-deps -r runtime.lock; \
+    site=$(echo /opt/promote/lib/python3*/site-packages); \
+    find "$site/botocore/data"/* -maxdepth 0 -type d -regextype egrep ! -regex ".*/($SERVICES)" -exec rm -r {} +; \
+    rm -r "$site/tests"
+
+# The bytecode does not ask whether its source is newer: nothing changes in an image.
+COPY pyproject.toml README.md LICENSE ./
+COPY promote promote
+RUN tools/bin/python -m hatchling build --target wheel; \
+    tools/bin/pip --python /opt/promote/bin/python install --no-deps dist/*.whl; \
+    python3 -m compileall -q --invalidation-mode unchecked-hash /opt/promote/lib
+
+
+FROM python:3.13-slim-trixie
+LABEL org.opencontainers.image.title="promote-on-success" \
+      org.opencontainers.image.description="Deploys an AWS Lambda function, verifies it, and promotes it on success" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/promote /opt/promote
+COPY entrypoint.py /opt/promote/
+# The base image has no bytecode of the standard library: an import leaves that of the modules in use.
+RUN ["/opt/promote/bin/python", "-I", "-c", "import boto3, dulwich.repo, jinja2, jmespath, requests, promote.action"]
+
+# No USER: the workspace and the files for outputs and summary belong to the runner's user, whose id differs between
+# runners; only root can write them everywhere, and GitHub asks for it:
+# https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user
+#
+# The job's PATH and PYTHONPATH come in, and the working directory is the user's repository: the interpreter's path is
+# absolute, and with -I none of the three says what is imported. -u: the log appears as it is written.
+ENTRYPOINT ["/opt/promote/bin/python", "-I", "-u", "/opt/promote/entrypoint.py"]
