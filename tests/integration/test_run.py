@@ -176,12 +176,13 @@ def test_code_from_a_zip_and_from_s3_is_the_same_code(runner: Runner, inputs: di
     pack(runner.workspace / "function", packed, runner.workspace)
     assert runner.run({**inputs, "artifact": "function.zip"}).result == "unchanged"
     storage = world.session.client("s3", endpoint_url=world.url)
-    storage.create_bucket(Bucket="builds")
-    storage.put_object(Bucket="builds", Key="hello/1.zip", Body=packed.read_bytes())
-    assert runner.run({**inputs, "artifact": "s3://builds/hello/1.zip"}).result == "unchanged"
+    bucket = f"builds-{world.account.id}"
+    storage.create_bucket(Bucket=bucket)
+    storage.put_object(Bucket=bucket, Key="hello/1.zip", Body=packed.read_bytes())
+    assert runner.run({**inputs, "artifact": f"s3://{bucket}/hello/1.zip"}).result == "unchanged"
     newer = archive({"app.py": (runner.workspace / "function" / "app.py").read_text() + "\n# newer\n"})
-    storage.put_object(Bucket="builds", Key="hello/2.zip", Body=newer)
-    ended = runner.run({**inputs, "artifact": "s3://builds/hello/2.zip"}, commit="d" * 40, run_id=2000)
+    storage.put_object(Bucket=bucket, Key="hello/2.zip", Body=newer)
+    ended = runner.run({**inputs, "artifact": f"s3://{bucket}/hello/2.zip"}, commit="d" * 40, run_id=2000)
     assert (ended.result, world.alias_version()) == ("promoted", "2"), ended.log
 
 

@@ -1,0 +1,144 @@
+"""HTTP checks: what passes, what is repeated, and for how long. Time is the test's own."""
+
+import itertools
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+import requests
+
+from promote.check import parse_checks
+from promote.model import CheckResult, Endpoint, Gateway, Outcome
+from promote.verify.checks import run_check
+
+OURS = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"))
+NEW = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"), is_new=True)
+
+
+class Time:
+    """A clock that moves only when somebody sleeps, or an answer takes its time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Server:
+    """A session that gives the answers in turn, and the last one for ever."""
+
+    def __init__(self, time: Time, answers: Iterable[tuple[int, bytes] | Exception], seconds: float = 0.1) -> None:
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
+        self._time = time
+        self._seconds = seconds
+        known = list(answers)
+        self._answers = itertools.chain(known, itertools.repeat(known[-1]))
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        self.requests.append((method, url, options))
+        answer = next(self._answers)
+        if isinstance(answer, requests.ReadTimeout):
+            self._time.seconds += options["timeout"][1]
+        else:
+            self._time.seconds += self._seconds
+        if isinstance(answer, Exception):
+            raise answer
+        response = requests.Response()
+        response.status_code, response._content = answer  # noqa: SLF001 - how requests' own tests do it
+        return response
+
+
+def check(line: str, endpoint: Endpoint, server: Server, time: Time, deadline: float = 600) -> CheckResult:
+    return run_check(parse_checks(line)[0], cast("requests.Session", server), endpoint, time, deadline)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "outcome"),
+    [
+        ("GET /", (200, b""), Outcome.PASSED),
+        ("GET /", (204, b""), Outcome.PASSED),
+        ("GET /", (302, b""), Outcome.FAILED),
+        ("GET / 302", (302, b""), Outcome.PASSED),
+        ("GET / 200", (201, b""), Outcome.FAILED),
+        ("GET / 200 a == `1`", (200, b'{"a": 1}'), Outcome.PASSED),
+        ("GET / 200 a == `1`", (200, b'{"a": 2}'), Outcome.FAILED),
+        ("GET / 200 a", (200, b"<html>"), Outcome.FAILED),
+        ("GET / 200 a", (200, b""), Outcome.FAILED),
+        ("GET / 404", (404, b'{"error": "none"}'), Outcome.PASSED),
+    ],
+)
+def test_an_answer_is_judged_once(line: str, answer: tuple[int, bytes], outcome: Outcome) -> None:
+    time = Time()
+    server = Server(time, [answer])
+    assert check(line, OURS, server, time).outcome is outcome
+    assert len(server.requests) == 1
+    assert server.requests[0][2]["allow_redirects"] is False
+
+
+def test_a_failure_of_the_function_is_not_asked_again() -> None:
+    time = Time()
+    server = Server(time, [(500, b"oops"), (200, b"")])
+    result = check("GET /", NEW, server, time)
+    assert (result.outcome, len(server.requests)) == (Outcome.FAILED, 1)
+    assert "oops" in result.detail
+
+
+def test_an_endpoint_that_is_not_reachable_yet_is_waited_for() -> None:
+    time = Time()
+    server = Server(time, [requests.ConnectionError("refused"), requests.ConnectionError("refused"), (200, b"")])
+    assert check("GET /", OURS, server, time).outcome is Outcome.PASSED
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(("endpoint", "patience"), [(OURS, 5), (NEW, 30)])
+def test_an_endpoint_that_is_never_reached_is_inconclusive(endpoint: Endpoint, patience: float) -> None:
+    time = Time()
+    server = Server(time, [requests.ConnectionError("refused")])
+    result = check("GET /", endpoint, server, time)
+    assert (result.outcome, result.gateway_symptom) == (Outcome.INCONCLUSIVE, True)
+    assert "refused" in result.detail
+    assert patience * 0.5 < time.seconds <= patience
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "patience"),
+    [(404, b"Not Found", 30), (403, b"Forbidden", 30), (500, b"Internal Server Error", 5)],
+)
+def test_gateways_own_answers_are_waited_out_only_of_a_new_endpoint(
+    status: int, message: bytes, patience: float
+) -> None:
+    body = b'{"message": "' + message + b'"}'
+    for endpoint, longest in ((OURS, 0.2), (NEW, patience)):
+        time = Time()
+        result = check("GET /", endpoint, Server(time, [(status, body)]), time)
+        assert (result.outcome, result.gateway_symptom) == (Outcome.FAILED, True)
+        assert longest * 0.4 < time.seconds <= longest
+
+
+def test_a_function_that_does_not_answer_fails_and_our_own_time_out_is_inconclusive() -> None:
+    time = Time()
+    slow = check("GET /", OURS, Server(time, [requests.ReadTimeout()]), time)
+    assert (slow.outcome, slow.seconds) == (Outcome.FAILED, 35)
+    time = Time()
+    cut = check("GET /", OURS, Server(time, [requests.ReadTimeout()]), time, deadline=3)
+    assert (cut.outcome, cut.seconds) == (Outcome.INCONCLUSIVE, 3)
+    late = check("GET /", OURS, Server(time, [(200, b"")]), time, deadline=3)
+    assert late.outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_custom_domain_on_an_emulator_is_named_by_its_host_header() -> None:
+    time = Time()
+    server = Server(time, [(200, b"")])
+    endpoint = Endpoint("latest", "https://api.example.com/x/latest", "http://127.0.0.1:1/x/latest", "api.example.com")
+    check("GET /health", endpoint, server, time)
+    method, url, options = server.requests[0]
+    assert (method, url) == ("GET", "http://127.0.0.1:1/x/latest/health")
+    assert options["headers"]["Host"] == "api.example.com"
