@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
+from promote.redaction import Redactor
 
 if TYPE_CHECKING:
     import boto3
@@ -134,16 +135,8 @@ def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        message = message_of(error)
-        for value in sorted(variables.values(), key=len, reverse=True):
-            if len(value) >= SHORTEST_SECRET:
-                message = message.replace(value, "***")
-        error.response["Error"]["Message"] = message
+        error.response["Error"]["Message"] = Redactor(variables.values())(message_of(error))
         raise
-
-
-SHORTEST_SECRET = 6
-"""Characters: shorter values protect nothing, and would make holes in whatever is said."""
 
 
 def code_of(error: "ClientError") -> str:

@@ -19,6 +19,7 @@ from promote.ledger import Ledger, State
 from promote.lock import Lease, Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
 from promote.parallel import side_by_side
+from promote.redaction import Redactor
 from promote.table import Table
 from promote.verify import Verification
 from promote.verify.invoke import read_events
@@ -121,7 +122,7 @@ def prepare(job: Job) -> Target:
             job.session,
             invoked,
             clock,
-            hidden=_variables(latest, inputs.configuration),
+            redact=Redactor(_variables(latest, inputs.configuration)),
         ),
         code=code,
         latest=latest,
@@ -199,10 +200,10 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
     return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
 
 
-def _variables(latest: Snapshot | None, wanted: Configuration) -> frozenset[str]:
+def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:
     """Give the values of the function's environment variables, those that it has and those that it gets."""
     environment = (latest.configuration.get("Environment") if latest else None) or {}
-    return frozenset({*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()})
+    return [*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()]
 
 
 def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:

@@ -14,6 +14,8 @@ from typing import TextIO
 from actions_toolkit.command import Command
 from actions_toolkit.file_command import prepare_key_value_message
 
+from promote.redaction import Redactor
+
 ANNOTATION_LIMIT = 4096
 SUMMARY_LIMIT = 1024 * 1024
 """What the runner takes: characters of an annotation, bytes of a summary (beyond which it drops it)."""
@@ -39,10 +41,7 @@ class Workflow:
         self._stream = stream
         self._output = environ.get("GITHUB_OUTPUT", "")
         self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
-        # Short values would blank out half the log, and protect nothing.
-        # A line is a secret too: of a key with several lines, one may show up alone.
-        parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
-        self._secrets = sorted((part for part in parts if len(part) >= 6), key=len, reverse=True)  # noqa: PLR2004
+        self.redact = Redactor(secrets)
 
     def say(self, text: str) -> None:
         """Write one line into the log."""
@@ -83,12 +82,6 @@ class Workflow:
             # What to do stands at the end.
             message = message[: ANNOTATION_LIMIT // 2] + "…" + message[1 - ANNOTATION_LIMIT // 2 :]
         self._print(str(Command(kind, {"title": self.redact(title)}, message)))
-
-    def redact(self, text: str) -> str:
-        """Take the secrets out of ``text``: before it is cut, or they might not be found any more."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     def _print(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.

@@ -1,13 +1,14 @@
 """Verification: every kind of check, side by side, summed up in one verdict."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promote.check import HttpCheck, Invocation
 from promote.clock import Clock
 from promote.model import CheckResult, Endpoint, Verdict
 from promote.parallel import gather
+from promote.redaction import Redactor
 from promote.verify.checks import run_check
 from promote.verify.invoke import run_invocation
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _WIDTH = 16
 """Checks at the same time."""
 
-_LONGEST_DETAIL, _SHORTEST_SECRET = 300, 6
-"""Characters. Shorter values would blank out the detail, and protect nothing."""
+_LONGEST_DETAIL = 300
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Verification:
     session: "Callable[[], requests.Session]"
     function: "Function"
     clock: Clock
-    hidden: Collection[str] = field(default=(), repr=False)
-    """Values of the function's variables: what answers repeat of them is not shown."""
+    redact: Redactor
+    """Takes the values of the function's variables out of what its answers repeat."""
 
     def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
         """Send the checks to ``endpoint`` and the events to ``version``; results come in the inputs' order."""
@@ -56,9 +57,6 @@ class Verification:
         return Verdict.of(tuple(self._presentable(result) for result in gather(jobs, _WIDTH)))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
-        """Take hidden values out of the detail, and then cut it to what people read."""
-        detail = result.detail
-        for value in sorted(self.hidden, key=len, reverse=True):
-            if len(value) >= _SHORTEST_SECRET:
-                detail = detail.replace(value, "***")
+        """Take secrets out of the detail, and then cut it to what people read."""
+        detail = self.redact(result.detail)
         return replace(result, detail=detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…")

@@ -14,12 +14,15 @@ from promote.model import CheckResult, Outcome
 if TYPE_CHECKING:
     from promote.function import Function
 
+_LARGEST_EVENT = 6 * 1024 * 1024
+"""Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, invocation payload."""
+
 
 def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[Invocation, bytes]:
     """Read the event files.
 
     Raises:
-        InputError: one is missing, lies outside the workspace, or holds no JSON.
+        InputError: one is missing, lies outside the workspace, holds no JSON, or is too large.
 
     """
     events = {}
@@ -32,6 +35,12 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
                 hint="Paths start at the repository's root.",
             )
         events[invocation] = path.read_bytes()
+        if len(events[invocation]) > _LARGEST_EVENT:
+            raise InputError(
+                "invoke",
+                f"the event file {invocation.event!r} is larger than the 6 MB that Lambda takes",
+                hint="Put what is large into S3, and its place into the event.",
+            )
         try:
             json.loads(events[invocation])
         except (ValueError, RecursionError) as error:
