@@ -6,11 +6,12 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from promote.aws import Clients, explain
+from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
 from promote.commands import COMMANDS
 from promote.context import Context
@@ -28,26 +29,33 @@ if TYPE_CHECKING:
 
 def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
     """Run the action as the runner starts it; give the exit code, 0 or 1."""
-    clock = clock or SystemClock()
-    context = Context.from_environ(environ)
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
-    job: Job | None = None
-    report: Report
-    with _signals(), tempfile.TemporaryDirectory(prefix="promote-", dir=_folder(context)) as temporary:
+    jobs: list[Job] = []
+    context = Context.from_environ(environ)
+    with _signals():
         try:
-            inputs = Inputs.from_environ(environ)
-            run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
-            clients = Clients(inputs.region, environ)
-            job = Job(inputs, context, run, workflow, clock, clients, _session(), Path(temporary))
-            job.say(inputs.command.value, f"{inputs.function_name} → {inputs.environment}")
-            report = COMMANDS[inputs.command](job)
-        except PromoteError as error:
-            report = _failed(error)
-        except (KeyboardInterrupt, SystemExit):
-            report = _failed(_INTERRUPTED)
+            report = _run(environ, context, workflow, clock or SystemClock(), jobs)
+        except KeyboardInterrupt:
+            report = _ended(_INTERRUPTED, jobs)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
-            report = _failed(_understood(error, workflow, environ))
-    return _tell(report, workflow, context, job)
+            if environ.get("RUNNER_DEBUG") == "1":
+                for line in traceback.format_exc().splitlines():
+                    workflow.say(line)
+            report = _ended(understood(error), jobs)
+        return _tell(report, workflow, context, jobs[0] if jobs else None)
+
+
+def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
+    """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
+    inputs = Inputs.from_environ(environ)
+    run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
+    folder = context.temporary if context.temporary.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:
+        clients = Clients(inputs.region, environ, inputs.verify_timeout)
+        job = Job(inputs, context, run, workflow, clock, clients, _session(), Path(temporary))
+        jobs.append(job)
+        job.say(inputs.command.value, f"{inputs.function_name} → {inputs.environment}")
+        return COMMANDS[inputs.command](job)
 
 
 def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:
@@ -81,32 +89,17 @@ _INTERRUPTED = Interrupted(
 )
 
 
-def _failed(error: PromoteError) -> Report:
+def _ended(error: PromoteError, jobs: list[Job]) -> Report:
+    """Give the report of a run that ``error`` has ended: with all that was certain by then."""
     message = str(error)
     if not isinstance(error, InputError):  # those begin with the input's name
         message = message[:1].upper() + message[1:]
-    end = "" if message.endswith((".", "!", "?")) else "."
-    return Report(Result.FAILED, message + end, hint=error.hint, title=error.title)
-
-
-def _understood(error: Exception, workflow: Workflow, environ: Mapping[str, str]) -> PromoteError:
-    """Turn what nobody has caught into an error that says what to do."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - on this path only
-
-    if isinstance(error, BotoCoreError | ClientError):
-        return explain(error)
-    if environ.get("RUNNER_DEBUG") == "1":
-        for line in traceback.format_exc().splitlines():
-            workflow.say(line)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return PromoteError(
-        f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
-        hint="This is a mistake of the action's. Run the job again with debug logging, and report what it says.",
-    )
-
-
-def _folder(context: Context) -> Path | None:
-    return context.temporary if context.temporary.is_dir() else None
+    message += "" if message.endswith((".", "!", "?")) else "."
+    certain = jobs[0].reports[-1] if jobs and jobs[0].reports else Report(Result.FAILED)
+    if certain.result.is_success:
+        # The alias has moved, and nothing that came afterwards undoes it.
+        return replace(certain, warnings=(*certain.warnings, f"{message} {error.hint}"))
+    return replace(certain, result=Result.FAILED, headline=message, hint=error.hint, title=error.title)
 
 
 def _session() -> "Callable[[], requests.Session]":

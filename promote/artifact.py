@@ -51,6 +51,11 @@ class Archive:
         where = {"S3Bucket": self.bucket, "S3Key": self.key}
         return {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is uploaded from here, so that Lambda need not reach it elsewhere."""
+        return not self.bucket
+
     def is_in(self, code_sha256: str) -> bool:
         """Whether a function with this CodeSha256 has this code."""
         return code_sha256 == self.code_sha256
@@ -68,6 +73,7 @@ class Image:
 
     uri: str
     package_type: Literal["Image"] = "Image"
+    is_local: Literal[False] = False
 
     def arguments(self) -> dict[str, Any]:
         """Give the code's arguments of CreateFunction and UpdateFunctionCode."""

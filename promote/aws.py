@@ -3,9 +3,11 @@
 import difflib
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
@@ -35,10 +37,12 @@ class Clients:
     this project is conditional, and its caller tells that case from a lost race.
     """
 
-    def __init__(self, region: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, region: str, environ: Mapping[str, str], longest_invocation: float = 900) -> None:
+        """Take the region (empty: the environment's), the environment and the seconds that an invocation may take."""
         # boto3 itself reads AWS_DEFAULT_REGION only; the other SDKs, and configure-aws-credentials, AWS_REGION as well.
         self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+        self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
         self._lock = threading.RLock()
 
     @cached_property
@@ -107,8 +111,9 @@ class Clients:
 
     @cached_property
     def invoker(self) -> "LambdaClient":
-        """AWS Lambda for invocations: as long as a function may run, and never repeated."""
-        return self._client("lambda", read_timeout=900, retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+        """AWS Lambda for invocations, which take longer than other calls and are never repeated."""
+        once = {"total_max_attempts": 1}
+        return self._client("lambda", read_timeout=self._longest_invocation, retries=once)  # type: ignore[no-any-return]
 
     @cached_property
     def table(self) -> "DynamoDBClient":
@@ -217,4 +222,19 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
     return ServiceError(
         f"AWS could not be reached: {error}",
         hint="Check aws-region and the runner's network, and run the job again; nothing is lost.",
+    )
+
+
+def understood(error: Exception) -> PromoteError:
+    """Turn whatever was raised into an error that says what to do; what nobody has foreseen is a mistake of ours."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
+
+    if isinstance(error, PromoteError):
+        return error
+    if isinstance(error, BotoCoreError | ClientError):
+        return explain(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return PromoteError(
+        f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
+        hint="This is a mistake of the action's. Run the job again with debug logging, and report what it says.",
     )

@@ -22,7 +22,6 @@ class Context:
     run_id: int
     """0 outside GitHub."""
     attempt: int
-    ref: str
     temporary: Path
     """Emptied by the runner after the job."""
     token: str = field(repr=False, default="")
@@ -38,7 +37,6 @@ class Context:
             api_url=(environ.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
             run_id=_number(environ.get("GITHUB_RUN_ID"), 0),
             attempt=_number(environ.get("GITHUB_RUN_ATTEMPT"), 1),
-            ref=environ.get("GITHUB_REF_NAME", ""),
             temporary=Path(environ.get("RUNNER_TEMP") or "/tmp"),  # noqa: S108 - the system's own fallback
             token=environ.get("INPUT_GITHUB-TOKEN", "").strip(),
         )

@@ -34,7 +34,7 @@ class Endpoints:
         emulator: str,
         session: "Callable[[], requests.Session]",
         clock: Clock,
-        say: Callable[[str], None],
+        say: Callable[[str, str], None],
     ) -> None:
         """Bring together what endpoints depend on.
 
@@ -74,14 +74,14 @@ class Endpoints:
         """
         if not self.is_missing(qualifier, remembered):
             return self.known(qualifier, remembered)
-        self._say(f"endpoint  making the endpoint of {qualifier}")
+        self._say("endpoint", f"making the endpoint of {qualifier}")
         return self._make(qualifier, remembered)
 
     def mend(self, endpoint: Endpoint) -> Endpoint | None:
         """Make anew what is missing of an endpoint of ours; None: it is the user's, just made, or whole."""
         if endpoint.gateway is None or endpoint.is_new or self._gateways.is_whole(endpoint.qualifier, endpoint.gateway):
             return None
-        self._say(f"endpoint  that of {endpoint.qualifier} is gone or incomplete: making it anew")
+        self._say("endpoint", f"that of {endpoint.qualifier} is gone or incomplete: making it anew")
         return self._make(endpoint.qualifier, endpoint.gateway)
 
     def confirm(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
@@ -116,7 +116,9 @@ class Endpoints:
                     f"another run changes the endpoint of {qualifier} at this moment", hint="Run the job again."
                 )
             if found is None and winner.api_id != gateway.api_id:
+                self._gateways.complete(qualifier, winner)  # its path on the domain may be ours, which keeps ours
                 self._gateways.delete(gateway)
+                self._gateways.forget(qualifier, gateway)
             gateway = winner
         return self._locate(qualifier, gateway, is_new=True)
 

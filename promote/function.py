@@ -49,6 +49,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.25, 2.0, 600.0
 _PROPAGATION = 30.0
 """Seconds: between looks at an update in progress, until we give up on it, and for a new role to become known."""
 
+_ALIAS_PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between attempts at an alias that Lambda is busy with."""
+
 _STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException")
 """A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
 
@@ -61,8 +64,18 @@ def fingerprint(configuration: Mapping[str, Any]) -> str:
     parts["Layers"] = [layer["Arn"] for layer in configuration.get("Layers") or []]
     # OptimizationStatus is On for a version and Off for $LATEST.
     parts["SnapStart"] = (configuration.get("SnapStart") or {}).get("ApplyOn")
-    filled = {name: part for name, part in parts.items() if part}
-    return hashlib.sha256(json.dumps(filled, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_canonical(parts), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """Leave out what is empty, and order what has no order: Lambda promises neither."""
+    if isinstance(value, Mapping):
+        parts = {name: _canonical(part) for name, part in value.items()}
+        for name in ("SubnetIds", "SecurityGroupIds"):
+            if parts.get(name):
+                parts[name] = sorted(parts[name])
+        return {name: part for name, part in parts.items() if part not in (None, "", [], {})}
+    return [_canonical(part) for part in value] if isinstance(value, list) else value
 
 
 def snapshot(answer: Mapping[str, Any]) -> Snapshot:
@@ -91,11 +104,11 @@ class Function:
     def _client(self) -> "LambdaClient":
         return self._lazy_client()
 
-    def find(self) -> Snapshot | None:
-        """Read $LATEST as it is now, or give None where the function does not exist."""
+    def find(self, version: str = LATEST) -> Snapshot | None:
+        """Read $LATEST or a version as it is now, or give None where it does not exist."""
         try:
-            return snapshot(self._client.get_function_configuration(FunctionName=self._id))
-        except self._client.exceptions.ResourceNotFoundException:
+            return self.read(version)
+        except FunctionError:
             return None
 
     def read(self, version: str = LATEST) -> Snapshot:
@@ -219,6 +232,20 @@ class Function:
             raise self._failure(error) from error
         return snapshot(answer)
 
+    def rehearse(self, code: Code) -> None:
+        """Let Lambda see whether it can take ``code``, and change nothing.
+
+        Raises:
+            FunctionError: it cannot.
+
+        """
+        try:
+            self._client.update_function_code(FunctionName=self._id, DryRun=True, **code.arguments())
+        except self._client.exceptions.ClientError as error:
+            failure = self._failure(error)
+            if not isinstance(failure, ConflictError):  # an update in progress: the real one will wait for it
+                raise failure from error
+
     def publish(self, latest: Snapshot) -> Snapshot:
         """Publish exactly what ``latest`` shows; unchanged since the last version, Lambda gives that one.
 
@@ -273,35 +300,57 @@ class Function:
         """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
 
         True: it took effect, also when only a later reading told so. False: somebody else was first, and the
-        decision is to be made again. The empty weights are sent because Lambda keeps the old ones otherwise.
+        decision is to be made again.
+
+        Raises:
+            FunctionError: Lambda refuses, though nobody else has moved the alias.
+            ServiceError: Lambda never answered, and the alias does not show the move.
+
         """
-        try:
-            if alias is None:
-                self._client.create_alias(
-                    FunctionName=self._id,
-                    Name=promotion.environment,
-                    FunctionVersion=promotion.version,
-                    Description=promotion.description,
-                )
-            else:
-                self._client.update_alias(
-                    FunctionName=self._id,
-                    Name=promotion.environment,
-                    FunctionVersion=promotion.version,
-                    Description=promotion.description,
-                    RoutingConfig={"AdditionalVersionWeights": {}},
-                    RevisionId=alias.revision_id,
-                )
-        except self._client.exceptions.ClientError as error:
-            if code_of(error) in _STALE:
+        for pause in (*_ALIAS_PAUSES, None):
+            try:
+                self._write_alias(alias, promotion)
+            except self._client.exceptions.ClientError as error:
+                if _is_server_side(error):
+                    return self._settle_unknown(promotion, error)
+                if code_of(error) not in _STALE:
+                    raise
                 found = self.alias(promotion.environment)
-                return found is not None and found.promotion == promotion
-            if not _is_server_side(error):
-                raise
-            return self._settle_unknown(promotion, error)
-        except _unanswered() as error:
-            return self._settle_unknown(promotion, error)
-        return True
+                if found is not None and found.promotion == promotion:
+                    return True
+                if (found.revision_id if found else None) != (alias.revision_id if alias else None):
+                    return False
+                if pause is None or code_of(error) != "ResourceConflictException":
+                    raise FunctionError(
+                        f"Lambda does not move {promotion.environment} to version {promotion.version}: "
+                        f"{message_of(error)}",
+                        hint="Nobody else has moved it: see what Lambda's text says, and run the job again.",
+                    ) from error
+                self._clock.sleep(pause)  # an update of the alias or its concurrency is in progress
+            except _unanswered() as error:
+                return self._settle_unknown(promotion, error)
+            else:
+                return True
+        raise AssertionError("unreachable")
+
+    def _write_alias(self, alias: Alias | None, promotion: Promotion) -> None:
+        """Create or update the alias; the empty weights are sent because Lambda keeps the old ones otherwise."""
+        if alias is None:
+            self._client.create_alias(
+                FunctionName=self._id,
+                Name=promotion.environment,
+                FunctionVersion=promotion.version,
+                Description=promotion.description,
+            )
+        else:
+            self._client.update_alias(
+                FunctionName=self._id,
+                Name=promotion.environment,
+                FunctionVersion=promotion.version,
+                Description=promotion.description,
+                RoutingConfig={"AdditionalVersionWeights": {}},
+                RevisionId=alias.revision_id,
+            )
 
     def _settle_unknown(self, promotion: Promotion, error: Exception) -> bool:
         """Read what became of a move whose answer stayed away for all attempts."""

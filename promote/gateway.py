@@ -4,7 +4,7 @@ An API that exists is found again by its description, so that a run that died ha
 next one does not take up. Whatever is missing of one is made; what is there is not touched.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from promote.errors import EndpointError, InputError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STAGE = "$default"
 ROUTE = "$default"
+
+_ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewayv2 delete-api-mapping)."
 
 
 class Gateways:
@@ -40,11 +42,11 @@ class Gateways:
     def _client(self) -> "ApiGatewayV2Client":
         return self._lazy_client()
 
-    def require_domain(self) -> None:
-        """Refuse a custom domain that does not exist.
+    def require_domain(self, qualifiers: Sequence[str]) -> None:
+        """Refuse a custom domain that does not exist, or on which a path of ``qualifiers`` leads to another API.
 
         Raises:
-            InputError: API Gateway does not know it.
+            InputError: names the input to change.
 
         """
         if not self._domain_name:
@@ -58,6 +60,9 @@ class Gateways:
                 hint="Create it once, with its certificate and DNS record (aws apigatewayv2 create-domain-name); "
                 "the action then maps its endpoints to it.",
             ) from error
+        for qualifier in qualifiers:
+            if trouble := self._trespass(qualifier, self._taken(qualifier)):
+                raise InputError("base-path", trouble, hint=_ANOTHER_PATH)
 
     def find(self, qualifier: str, remembered: Gateway | None) -> Gateway | None:
         """Find the API: the remembered one if it exists, else one that a run made and did not live to record."""
@@ -126,9 +131,10 @@ class Gateways:
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
             yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
-        domain, _, key = self.mapping(qualifier).partition("/")
-        if domain and self._mapped(domain, key) != api:
-            yield lambda: self._map(domain, key, api)
+        if self._domain_name:
+            taken = self._taken(qualifier)
+            if taken is None or taken["ApiId"] != api:
+                yield lambda: self._map(qualifier, taken, api)
 
     def _route(self, api: str, target: str, integrations: set[str], *, is_there: bool) -> None:
         client = self._client
@@ -148,27 +154,35 @@ class Gateways:
         else:
             client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
 
-    def _mapped(self, domain: str, key: str) -> str:
-        """Give the id of the API that ``domain/key`` leads to, or empty."""
-        return next((item["ApiId"] for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), "")
-
-    def _map(self, domain: str, key: str, api: str) -> None:
-        taken = next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
+    def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
+        """Let the path of ``qualifier`` lead to ``api``; ``taken`` is the mapping that it has."""
+        if trouble := self._trespass(qualifier, taken):
+            raise EndpointError(trouble, hint=_ANOTHER_PATH)
+        domain, _, key = self.mapping(qualifier).partition("/")
+        wanted: Any = {"DomainName": domain, "ApiMappingKey": key, "ApiId": api, "Stage": STAGE}
         if taken is None:
-            self._client.create_api_mapping(DomainName=domain, ApiMappingKey=key, ApiId=api, Stage=STAGE)
-            return
+            self._client.create_api_mapping(**wanted)
+        else:
+            self._client.update_api_mapping(ApiMappingId=taken["ApiMappingId"], **wanted)
+
+    def _trespass(self, qualifier: str, taken: Mapping[str, Any] | None) -> str:
+        """Say which other API has the path of ``qualifier``, given the mapping that it has; empty: none."""
+        if taken is None:
+            return ""
+        found: Mapping[str, Any]
         try:
-            other = self._client.get_api(ApiId=taken["ApiId"])
+            found = self._client.get_api(ApiId=taken["ApiId"])
         except self._client.exceptions.NotFoundException:
-            other = None
-        if other is not None and not other.get("Description", "").startswith("promote-on-success "):
-            raise EndpointError(
-                f"{domain}/{key} leads to another API already ({taken['ApiId']}, {other['Name']})",
-                hint="Choose another base-path, or remove that mapping.",
-            )
-        self._client.update_api_mapping(
-            DomainName=domain, ApiMappingId=taken["ApiMappingId"], ApiId=api, ApiMappingKey=key, Stage=STAGE
-        )
+            # It is a REST API, which this interface does not show; none is ever gone, for a mapping keeps it.
+            found = {"Name": "a REST API"}
+        if found.get("Description") == self._description(qualifier):
+            return ""
+        return f"{self.mapping(qualifier)} leads to another API already ({found['Name']}, {taken['ApiId']})"
+
+    def _taken(self, qualifier: str) -> Mapping[str, Any] | None:
+        """Give the mapping that the path of ``qualifier`` has on the custom domain, if it has one."""
+        domain, _, key = self.mapping(qualifier).partition("/")
+        return next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
 
     def _mappings(self, domain: str) -> Iterator[Any]:
         token: dict[str, str] = {}

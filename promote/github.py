@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promote.context import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import requests
 
 
@@ -23,8 +22,9 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"
 
 
+@cache
 def relation(commit: str, to: str, context: Context, session: "Callable[[], requests.Session]") -> Relation:
-    """Say how ``commit`` stands to the commit ``to``: by local history when it is there, else as GitHub says."""
+    """Say, once a run, how ``commit`` stands to ``to``: by local history when it is there, else as GitHub says."""
     if commit == to:
         return Relation.SAME
     if not (commit and to):

@@ -100,7 +100,7 @@ class Inputs:
             verify_timeout=60 * read.number("verify-timeout", "minutes", default=10, least=0.01, most=360),
             table=_table(read),
             lock_timeout=60 * read.number("lock-timeout", "minutes", default=30, least=0, most=360),
-            lease=read.number("lease", "seconds", default=600, least=1, most=21600),
+            lease=read.number("lease", "seconds", default=900, least=1, most=21600),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
@@ -141,11 +141,17 @@ class Inputs:
                 "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
             )
 
-    @property
-    def plan(self) -> str:
-        """Digest of the verification that the inputs ask for: a version proven by another plan is verified again."""
-        names = [[check.name for check in self.checks], [invocation.name for invocation in self.invocations]]
-        return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    def plan(self, events: Mapping[Invocation, bytes]) -> str:
+        """Digest the verification that the inputs ask for: a version proven by another plan is verified again.
+
+        ``events`` has the contents of the files that ``invoke`` names. Whose gateway is asked is part of it as well.
+        """
+        parts = {
+            "latest-url": self.latest_url,
+            "checks": [check.name for check in self.checks],
+            "invoke": [[invocation.name, hashlib.sha256(event).hexdigest()] for invocation, event in events.items()],
+        }
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

@@ -11,6 +11,7 @@ from promote.clock import Clock
 from promote.context import Context
 from promote.inputs import Inputs
 from promote.model import Phase, Run
+from promote.report import Report
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Job:
     temporary: Path
     """A folder of this run's own."""
     phases: list[Phase] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    """What is certain so far, newest last: what is told of a run that comes to a sudden end."""
 
     def say(self, subject: str, text: str) -> None:
         """Write a line into the log, in two columns."""

@@ -20,6 +20,8 @@ class State:
     environments: Mapping[str, Served] = field(default_factory=dict)
     token: int = 0
     """The lock's token: one less than that of the next acquisition, if nobody comes between."""
+    holder: str = ""
+    """Who holds the lock; empty: nobody."""
 
     def served(self, environment: str) -> Served:
         """Give what ``environment`` serves; nothing at first."""
@@ -54,6 +56,7 @@ class Ledger:
                 if sk.startswith("environment#")
             },
             token=int(found.get(LOCK, {}).get("token", 0)),
+            holder=str(found.get(LOCK, {}).get("owner", "")),
         )
 
     def record_candidate(self, candidate: Candidate) -> None:
@@ -73,16 +76,13 @@ class Ledger:
         try:
             self._table.put(item, "attribute_not_exists(pk)")
         except Refused as refused:
-            if (refused.item.get("code_sha256"), refused.item.get("fingerprint")) != (
-                candidate.code_sha256,
-                candidate.fingerprint,
-            ):
+            if not candidate.is_in(refused.item):
                 self._table.put(item, "attribute_exists(pk)")
 
     def record_verdict(
         self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None
     ) -> None:
-        """Record what verification found and the promotion that is to follow: together, where there are both.
+        """Record what verification found and the promotion that is to follow: in one transaction, where there are both.
 
         Raises:
             ConflictError: the candidate's record is not of this code and configuration.
@@ -122,10 +122,11 @@ class Ledger:
             ],
             **self._who(),
         }
+        # A later verdict takes nothing away from the fact that this version has passed.
         return self._table.change(
             self._arn,
             _version_sk(candidate.version),
-            assign={"verdict": record},
+            assign={"verdict": record, **({"proof": record} if verdict.passed else {})},
             condition="#code_sha256 = :code_sha256 AND #fingerprint = :fingerprint",
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
         )
@@ -135,23 +136,20 @@ class Ledger:
         promotion: Promotion,
         candidate: Candidate,
         plan: str,
-        previous: str | None,
         release: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Record a move of the alias that has taken place: the promotion, what the environment now serves, the release.
 
         All in one transaction. A part whose condition fails is left out and the others are written all the same: the
         promotion, when somebody recorded it for us; the environment, when a later promotion is recorded; the release,
-        when the lock is another's by now. ``previous`` None: the alias served this version already and now says for
-        which later commit, which leaves no entry in the history.
+        when the lock is another's by now. A move that only said for which later commit leaves no entry in the history.
         """
         now = self._now()
         parts: list[tuple[str, Mapping[str, Any]]] = []
-        if previous is not None:
+        if promotion.previous is not None:
             entry = {
                 "pk": self._arn,
                 "sk": f"promotion#{promotion.environment}#{promotion.identity}",
-                "previous": previous,
                 "at": now,
                 **_promotion_item(promotion),
                 **_content(candidate, plan),
@@ -164,7 +162,7 @@ class Ledger:
             "run_id": promotion.run_id,
             "attempt": promotion.attempt,
             "sequence": promotion.sequence,
-            **({"previous": previous, "since": now} if previous is not None else {}),
+            **({"previous": promotion.previous, "since": now} if promotion.previous is not None else {}),
         }
         environment = self._table.change(
             self._arn,
@@ -190,11 +188,8 @@ class Ledger:
         Gives what the environment serves after that. An intent that came to nothing is struck out.
         """
         if moved is not None and moved.sequence > served.sequence:
-            # What stands there by now is what was served before the move: a run records the move before its own first.
-            served = self.read().served(environment)
-        if moved is not None and moved.sequence > served.sequence:
-            candidate, plan = self._recorded(moved.version)
-            self.record_promotion(moved, candidate, plan, None if moved.version == served.version else served.version)
+            candidate, plan = self._proven(moved.version)
+            self.record_promotion(moved, candidate, plan)
             return self.read().served(environment)
         if served.intent is not None:
             with suppress(Refused):
@@ -209,12 +204,12 @@ class Ledger:
                 )
         return replace(served, intent=None)
 
-    def _recorded(self, version: str) -> tuple[Candidate, str]:
-        """Read a version's record: the candidate and the digest of the plan that it passed."""
+    def _proven(self, version: str) -> tuple[Candidate, str]:
+        """Read a version's record: the candidate and the digest of a plan that it has passed."""
         sk = _version_sk(version)
         item: Item = next(iter(self._table.query(self._arn, sk, sk)), {})
         candidate = Candidate(version, str(item.get("code_sha256", "")), str(item.get("fingerprint", "")))
-        return candidate, str(item.get("verdict", {}).get("plan", ""))
+        return candidate, str(item.get("proof", {}).get("plan", ""))
 
     def remember(self, qualifier: str, gateway: Gateway, replaced: Gateway | None) -> bool:
         """Remember the endpoint of ``qualifier`` in the place of ``replaced``; False: another run was first."""
@@ -261,6 +256,7 @@ def _promotion_item(promotion: Promotion) -> dict[str, Any]:
     return {
         "environment": promotion.environment,
         "version": promotion.version,
+        "previous": promotion.previous,
         "commit": promotion.commit,
         "run_id": promotion.run_id,
         "attempt": promotion.attempt,
@@ -273,6 +269,7 @@ def _promotion(item: Item) -> Promotion:
     return Promotion(
         environment=str(item["environment"]),
         version=str(item["version"]),
+        previous=item["previous"],
         commit=str(item["commit"]),
         run_id=int(item["run_id"]),
         attempt=int(item["attempt"]),
@@ -296,8 +293,6 @@ def _served(item: Item) -> Served:
         commit=str(item.get("commit", "")),
         run_id=int(item.get("run_id", 0)),
         sequence=int(item.get("sequence", 0)),
-        since=str(item.get("since", "")),
-        previous=str(item.get("previous", "")),
         gateway=_gateway(item),
         intent=_promotion(intent) if intent else None,
     )

@@ -19,6 +19,8 @@ _SHORTEST_POLL, _LONGEST_POLL = 0.5, 5.0
 _REPORT_EVERY = 30.0
 """Seconds: between looks at a lock that is held, and between lines about it in the log."""
 
+_STILL_OURS = "#owner = :owner AND #token = :token"
+
 LOCK = "lock"
 """The sort key of the lock's item."""
 
@@ -36,7 +38,7 @@ class Lease:
 class Lock:
     """The lock of one function."""
 
-    def __init__(self, table: Table, arn: str, run: Run, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, table: Table, arn: str, run: Run, clock: Clock, say: Callable[[str, str], None]) -> None:
         self._table = table
         self._arn = arn
         self._run = run
@@ -50,8 +52,19 @@ class Lock:
             LockError: it was not free in time.
 
         """
+        try:
+            return self._acquire(lease, timeout)
+        except LockError:
+            raise
+        except BaseException:
+            # The lock may have been taken, and the answer never seen. The owner's name is this process's alone.
+            self._give_back("#owner = :owner", {"owner": self._run.owner})
+            raise
+
+    def _acquire(self, lease: float, timeout: float) -> Lease:
         started = reported = self._clock.monotonic()
-        entry, seen, pause = self._try(lease, None), started, _SHORTEST_POLL
+        entry, pause = self._try(lease, None), _SHORTEST_POLL
+        seen = self._clock.monotonic()
         if not self._is_ours(entry):
             self._report(entry, 0)
         while not self._is_ours(entry):
@@ -94,7 +107,7 @@ class Lock:
         except Refused as refused:
             return refused.item
         except Missing:
-            self._say(f"table     making the table {self._table.name}")
+            self._say("table", f"making the table {self._table.name}")
             self._table.ensure()
             return self._try(lease, expired)
 
@@ -104,22 +117,23 @@ class Lock:
 
     def giving_back(self, lease: Lease) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that releases ``lease``; its condition fails when the lock is another's."""
-        return "Update", self._table.change(
-            self._arn,
-            LOCK,
-            remove=("owner", "lease", "since", "url"),
-            condition="#owner = :owner AND #token = :token",
-            values={"owner": lease.owner, "token": lease.token},
-        )
+        return "Update", self._release(_STILL_OURS, {"owner": lease.owner, "token": lease.token})
 
     def release(self, lease: Lease) -> None:
         """Give the lock back, if it is still ours."""
+        self._give_back(_STILL_OURS, {"owner": lease.owner, "token": lease.token})
+
+    def _give_back(self, condition: str, values: Item) -> None:
         with suppress(Refused):
-            self._table.update(self.giving_back(lease)[1])
+            self._table.update(self._release(condition, values))
+
+    def _release(self, condition: str, values: Item) -> dict[str, Any]:
+        held = ("owner", "lease", "since", "url")
+        return self._table.change(self._arn, LOCK, remove=held, condition=condition, values=values)
 
     def _report(self, entry: Item, waited: float) -> None:
         so_far = f", waited {waited:.0f} s" if waited else ""
-        self._say(f"lock      held by {_holder(entry)}{so_far}")
+        self._say("lock", f"held by {_holder(entry)}{so_far}")
 
     def _too_late(self, entry: Item, timeout: float) -> LockError:
         return LockError(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 LATEST = "$LATEST"
 LATEST_ENDPOINT = "latest"
@@ -77,6 +77,23 @@ class Verdict:
         return self.outcome is Outcome.PASSED
 
 
+class Content(Protocol):
+    """Anything that tells its code and its configuration by their digests."""
+
+    @property
+    def code_sha256(self) -> str:
+        """Lambda's digest of the code, in Base64."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Our digest of everything that can be configured; see ``promote.function.fingerprint``."""
+
+
+def same_content(one: Content, other: Content) -> bool:
+    """Whether code and configuration are the same; CodeSha256 alone says nothing of configuration."""
+    return (one.code_sha256, one.fingerprint) == (other.code_sha256, other.fingerprint)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A function's code and configuration as Lambda tells them, of $LATEST or of one version."""
@@ -87,13 +104,8 @@ class Snapshot:
     revision_id: str
     code_sha256: str
     fingerprint: str
-    """SHA-256 over everything that can be configured; see ``promote.function.fingerprint``."""
     configuration: Mapping[str, Any] = field(repr=False, compare=False)
     """Lambda's answer, which holds environment variables: never to be shown."""
-
-    def same_content(self, other: "Snapshot | Candidate | Served") -> bool:
-        """Whether code and configuration are the same; CodeSha256 alone says nothing of configuration."""
-        return (self.code_sha256, self.fingerprint) == (other.code_sha256, other.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,10 @@ class Candidate:
     version: str
     code_sha256: str
     fingerprint: str
+
+    def is_in(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record of the ledger is of this code and configuration."""
+        return (record.get("code_sha256"), record.get("fingerprint")) == (self.code_sha256, self.fingerprint)
 
     @property
     def identity(self) -> str:
@@ -165,6 +181,9 @@ class Promotion:
 
     environment: str
     version: str
+    previous: str | None
+    """The version that the alias pointed at before; empty: there was no alias; None: it pointed at ``version`` already,
+    and the move only says for which later commit."""
     commit: str
     run_id: int
     attempt: int
@@ -181,14 +200,16 @@ class Promotion:
     @property
     def description(self) -> str:
         """The alias's Description: written in the same call as the move, so that neither is ever without the other."""
+        origin = "kept" if self.previous is None else f"after {self.previous or 'none'}"
         return (
-            f"promote-on-success: version {self.version} commit {self.commit or 'unknown'} "
+            f"promote-on-success: version {self.version} {origin} commit {self.commit or 'unknown'} "
             f"run {self.run_id}/{self.attempt} promotion {self.identity}"
         )
 
     _DESCRIPTION = re.compile(
-        r"promote-on-success: version (?P<version>\d+) commit (?P<commit>[0-9a-f]+|unknown) "
-        r"run (?P<run_id>\d+)/(?P<attempt>\d+) promotion (?P<sequence>\d+)-(?P<operation>[0-9a-f]+)"
+        r"promote-on-success: version (?P<version>\d+) (kept|after (?P<previous>none|\$LATEST|\d+)) "
+        r"commit (?P<commit>[0-9a-f]+|unknown) run (?P<run_id>\d+)/(?P<attempt>\d+) "
+        r"promotion (?P<sequence>\d+)-(?P<operation>[0-9a-f]+)"
     )
 
     @classmethod
@@ -200,6 +221,7 @@ class Promotion:
         return cls(
             environment=environment,
             version=match["version"],
+            previous="" if match["previous"] == "none" else match["previous"],
             commit="" if match["commit"] == "unknown" else match["commit"],
             run_id=int(match["run_id"]),
             attempt=int(match["attempt"]),
@@ -243,8 +265,6 @@ class Served:
     commit: str = ""
     run_id: int = 0
     sequence: int = 0
-    since: str = ""
-    previous: str = ""
     gateway: Gateway | None = None
     intent: Promotion | None = None
 

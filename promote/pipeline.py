@@ -1,10 +1,11 @@
 """Deploy, verify, promote: the protocol's steps, in the order in which they come."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from promote import configuration
-from promote.artifact import Code, Image
+from promote.artifact import Image
+from promote.aws import understood
 from promote.errors import ConflictError
 from promote.github import Relation, relation
 from promote.model import (
@@ -17,6 +18,7 @@ from promote.model import (
     Result,
     Snapshot,
     Verdict,
+    same_content,
 )
 from promote.parallel import side_by_side
 from promote.target import Held, Target
@@ -44,17 +46,44 @@ class Examined:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How this run's commit stands to the one that the environment has."""
+
+    commit: str
+    """The environment's; empty: not known."""
+    relation: Relation
+    is_older: bool
+    """Whether this run gives way: by the history or, where that is not known, by the numbers of the runs."""
+
+
+@dataclass(frozen=True)
 class Decision:
     """How a promotion ended."""
 
     result: Result
     previous: str
+    """The version that the alias pointed at; empty: there was no alias."""
+    standing: Standing
     promotion: Promotion | None = None
     """The move that was made; None: none was needed."""
-    newer: str = ""
-    """The commit that this one gives way to."""
-    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def standing(target: Target, commit: str, run_id: int) -> Standing:
+    """Say how this run's commit stands to ``commit``, which the run ``run_id`` has promoted."""
+    run = target.job.run
+    found = relation(run.commit, commit, target.job.context, target.job.session)
+    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
+    return Standing(commit, found, is_older)
+
+
+def gives_way(target: Target) -> Standing | None:
+    """Say whether the environment has a newer commit already, before anything is deployed; None: it has not.
+
+    What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
+    """
+    found = standing(target, target.served.commit, target.served.run_id)
+    return found if found.is_older else None
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -62,68 +91,85 @@ def latest_endpoint(target: Target) -> Endpoint | None:
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
         target.function.create(target.code, target.creation)
-    return target.endpoints.obtain(LATEST_ENDPOINT, target.state.latest)
+    return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
 
 
-def deploy(target: Target) -> Built:
+def deploy(target: Target, endpoint: Endpoint | None) -> Built:
     """Bring configuration and code to $LATEST and publish exactly that; give the version and $LATEST, both settled.
 
+    ``endpoint`` is that of $LATEST: where it was just made, its permission has changed the RevisionId.
+
     Raises:
-        ConflictError: somebody else keeps changing $LATEST.
+        ConflictError: somebody else keeps changing $LATEST, or has replaced what was to be adopted.
 
     """
-    latest = target.latest
+    known = None if endpoint and endpoint.is_new else target.latest
     for attempt in range(1, _ATTEMPTS + 1):
+        latest = target.function.idle(known=known)
+        if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
+            raise _changed(target)
         try:
-            built = _deploy_once(target, latest)
+            return _deploy_once(target, latest)
         except ConflictError:
-            # What is adopted is what was found at the start, and nothing that came later.
-            if target.code is None or attempt == _ATTEMPTS:
+            # Also a retry of our own that met its first effect: reading again tells.
+            if attempt == _ATTEMPTS:
                 raise
-            target.job.say("deploy", "$LATEST has changed meanwhile: reading it again")
-            latest = None
-        else:
-            return built
+            known = None
     raise AssertionError("unreachable")
 
 
-def _deploy_once(target: Target, known: Snapshot | None) -> Built:
+def _deploy_once(target: Target, latest: Snapshot) -> Built:
     function, code, job = target.function, target.code, target.job
-    latest = function.idle(known=known)
     changes = configuration.changes(job.inputs.configuration, latest.configuration)
     if changes:
         for line in configuration.describe(changes, latest.configuration):
             job.say("deploy", line)
-        latest = function.configure(latest, changes)
+        configured = function.configure(latest, changes)
+        _require_ours(target, configured, latest.code_sha256)
+        latest = configured
     if code is not None and not code.is_in(latest.code_sha256):
         answer = function.upload(latest, code)
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
-    elif target.served.version and latest.same_content(target.served):
-        job.say("deploy", f"$LATEST is what version {target.served.version} was published from")
-        return Built(_candidate(target.served.version, latest), latest)
     else:
+        served = _served_version(target, latest)
+        if served is not None:
+            job.say("deploy", f"$LATEST is what version {served.version} was published from")
+            return Built(_candidate(served), latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    version = answer.version
-    published = function.settled(version, known=answer)
-    settled = function.settled()
-    if published.fingerprint != latest.fingerprint or not _is_expected(published, code, latest):
-        raise ConflictError(
-            f"version {version} does not hold the code and configuration that were deployed",
-            hint="Somebody else deploys to this function at the same moment; see who, and run the job again.",
-        )
-    return Built(_candidate(version, published), settled)
-
-
-def _is_expected(published: Snapshot, code: Code | None, latest: Snapshot) -> bool:
-    if code is None:
-        return published.code_sha256 == latest.code_sha256
+    published = function.settled(answer.version, known=answer)
     # What digest the tag of an image stands for, only Lambda knows.
-    return isinstance(code, Image) or code.is_in(published.code_sha256)
+    expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
+    _require_ours(target, published, expected)
+    if published.fingerprint != latest.fingerprint:
+        raise _changed(target)
+    return Built(_candidate(published), function.settled())
 
 
-def _candidate(version: str, content: Snapshot) -> Candidate:
-    return Candidate(version, content.code_sha256, content.fingerprint)
+def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
+    """Give the version that the environment serves, where it holds exactly what $LATEST does."""
+    if not (target.served.version and same_content(latest, target.served)):
+        return None
+    version = target.function.find(target.served.version)
+    return version if version and same_content(version, latest) else None
+
+
+def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
+    """Refuse what is not exactly the code and configuration that this run has deployed."""
+    wanted = target.job.inputs.configuration
+    if snapshot.code_sha256 != code_sha256 or configuration.changes(wanted, snapshot.configuration):
+        raise _changed(target)
+
+
+def _changed(target: Target) -> ConflictError:
+    return ConflictError(
+        f"$LATEST of {target.function.name} was changed by somebody else while this run deployed to it",
+        hint="See who else deploys to this function (another workflow, a console); then run the job again.",
+    )
+
+
+def _candidate(content: Snapshot) -> Candidate:
+    return Candidate(content.version, content.code_sha256, content.fingerprint)
 
 
 def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
@@ -136,20 +182,15 @@ def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
 
 def is_proven(target: Target, candidate: Candidate) -> bool:
     """Whether the environment serves exactly this, proven by the same plan, so that nothing is left to find out."""
-    served, plan = target.served, target.job.inputs.plan
-    return (served.version, served.code_sha256, served.fingerprint, served.plan) == (
-        candidate.version,
-        candidate.code_sha256,
-        candidate.fingerprint,
-        plan,
-    )
+    served = target.served
+    return served.version == candidate.version and served.plan == target.plan and same_content(candidate, served)
 
 
 def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     """Verify the candidate, and make sure that $LATEST was the candidate all the while."""
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
-    if job.inputs.checks and not latest.same_content(candidate):
+    if job.inputs.checks and not same_content(latest, candidate):
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), _OVERWRITTEN)
         return Examined(verdict, endpoint, function.alias(target.environment))
@@ -163,7 +204,7 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
         endpoint, latest = mended, function.settled()
         verdict = target.verification.run(endpoint, candidate.version)
     now, alias = side_by_side(function.read, lambda: function.alias(target.environment))
-    if job.inputs.checks and (now.revision_id != latest.revision_id or not latest.same_content(candidate)):
+    if job.inputs.checks and (now.revision_id != latest.revision_id or not same_content(latest, candidate)):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
     for check in verdict.checks:
         mark = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED"}.get(check.outcome, "unknown")
@@ -187,84 +228,92 @@ def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endp
     return target.endpoints.mend(endpoint)
 
 
-def promote(target: Target, held: Held, candidate: Candidate, examined: Examined) -> Decision:
+def promote(
+    target: Target, held: Held, candidate: Candidate, examined: Examined, moved: Callable[[Decision], None]
+) -> Decision:
     """Move the environment's alias to the candidate, which is proven.
+
+    ``moved`` hears of it at once. From then on nothing that goes wrong makes this fail: a record that cannot be written
+    is left to the next run.
 
     Raises:
         ConflictError: somebody else keeps moving the alias.
+        FunctionError: Lambda refuses the move.
 
     """
-    plan, verdict, alias = target.job.inputs.plan, examined.verdict, examined.alias
-    is_recorded = False
+    verdict, alias = examined.verdict, examined.alias
     for _ in range(_ATTEMPTS):
         if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
             target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
         decision = _decide(target, candidate, alias)
-        if not is_recorded and (verdict or decision.promotion):
-            target.ledger.record_verdict(candidate, plan, verdict, decision.promotion)
-            is_recorded = True
+        if verdict or decision.promotion:
+            target.ledger.record_verdict(candidate, target.plan, verdict, decision.promotion)
+            verdict = None
         if decision.promotion is None:
             return decision
         if target.function.point(alias, decision.promotion):
-            previous = decision.previous if decision.result is Result.PROMOTED else None
-            release = target.lock.giving_back(held.lease)
-            target.ledger.record_promotion(decision.promotion, candidate, plan, previous, release)
-            held.is_given_back = True
-            return decision
+            moved(decision)
+            return _recorded(target, held, candidate, decision)
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
-        f"{target.environment} was moved by somebody else each of the {_ATTEMPTS} times that this run decided on it",
+        f"the alias {target.environment} was moved by somebody else each of the {_ATTEMPTS} times that this run tried",
         hint="See who else moves this alias (a console, another workflow); then run the job again.",
     )
+
+
+def _recorded(target: Target, held: Held, candidate: Candidate, decision: Decision) -> Decision:
+    assert decision.promotion is not None  # noqa: S101 - the caller has just made it
+    try:
+        target.ledger.record_promotion(decision.promotion, candidate, target.plan, target.lock.giving_back(held.lease))
+    except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
+        text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
+        return replace(decision, warnings=(*decision.warnings, text))
+    held.is_given_back = True
+    return decision
 
 
 def _decide(target: Target, candidate: Candidate, alias: Alias | None) -> Decision:
     """Decide from what the alias says at this moment; the move is made only if it still says so."""
     run, served = target.job.run, target.served
     last = alias.promotion if alias else None
-    commit, run_id, sequence = (
-        (last.commit, last.run_id, last.sequence) if last else (served.commit, served.run_id, served.sequence)
-    )
-    found = relation(run.commit, commit, target.job.context, target.job.session)
-    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
+    found = standing(target, last.commit if last else served.commit, last.run_id if last else served.run_id)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
-    if is_there and (is_older or (found is Relation.SAME and is_proven(target, candidate))):
-        return Decision(Result.UNCHANGED, previous)
-    if is_older:
-        return Decision(Result.SUPERSEDED, previous, newer=commit)
+    if is_there and (found.is_older or (found.relation is Relation.SAME and is_proven(target, candidate))):
+        return Decision(Result.UNCHANGED, previous, found)
+    if found.is_older:
+        return Decision(Result.SUPERSEDED, previous, found)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,
+        previous=None if is_there else previous,
         commit=run.commit,
         run_id=run.run_id,
         attempt=run.attempt,
-        sequence=max(sequence, served.sequence) + 1,
+        sequence=max(last.sequence if last else 0, served.sequence) + 1,
         operation=run.operation,
     )
-    return Decision(
-        Result.UNCHANGED if is_there else Result.PROMOTED,
-        previous,
-        promotion,
-        notes=tuple(_notes(target, found, commit)),
-        warnings=tuple(_warnings(target, alias, found, commit)),
-    )
+    result = Result.UNCHANGED if is_there else Result.PROMOTED
+    return Decision(result, previous, found, promotion, tuple(_warnings(target, alias, found)))
 
 
-def _warnings(target: Target, alias: Alias | None, found: Relation, commit: str) -> Iterator[str]:
+def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:
     """Say what is to be looked into after a promotion that is made all the same."""
     name, ours = target.environment, target.job.run.commit
     if alias and target.served.sequence and alias.is_moved_by_others:
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
-    if found is Relation.DIVERGED:
-        yield f"The history has parted: {commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."
+    if found.relation is Relation.DIVERGED:
+        yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."
 
 
-def _notes(target: Target, found: Relation, commit: str) -> Iterator[str]:
+def notes(target: Target, found: Standing) -> tuple[str, ...]:
+    """Say what is worth knowing of how the order of commits was decided."""
     name, ours = target.environment, target.job.run.commit
-    if found is Relation.UNKNOWN and commit and ours:
-        yield (
-            f"How {ours[:10]} stands to {commit[:10]}, which {name} served, is not known, so the order of the runs "
-            "decided. Check out with fetch-depth: 0, or give github-token, to decide by history."
-        )
+    if found.relation is not Relation.UNKNOWN or not (found.commit and ours):
+        return ()
+    text = (
+        f"How {ours[:10]} stands to {found.commit[:10]}, which {name} served, is not known, so the order of the runs "
+        "decided. Check out with fetch-depth: 0, or give github-token, to decide by history."
+    )
+    return (text,)

@@ -174,13 +174,20 @@ class Table:
                 ],
             )
         deadline = self._clock.monotonic() + _PATIENCE
-        while client.describe_table(TableName=self.name)["Table"].get("TableStatus") != "ACTIVE":
+        while not self._is_active():
             if self._clock.monotonic() > deadline:
                 raise TableError(
                     f"the table {self.name} is not active {_PATIENCE:.0f} seconds after it was made",
                     hint="Look at it in the AWS console, and run the job again when it is active.",
                 )
             self._clock.sleep(0.5)
+
+    def _is_active(self) -> bool:
+        client = self._client()
+        try:
+            return client.describe_table(TableName=self.name)["Table"].get("TableStatus") == "ACTIVE"
+        except client.exceptions.ResourceNotFoundException:
+            return False  # DescribeTable is eventually consistent: a table just made may not be known to it yet
 
     def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Call the client; wait out a transaction in conflict, and say what an error means."""

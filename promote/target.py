@@ -9,7 +9,7 @@ from typing import Any
 from promote import configuration
 from promote.artifact import Code, Image, load, require_handler
 from promote.endpoint import Endpoints
-from promote.errors import FunctionError, InputError
+from promote.errors import ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.inputs import Configuration
@@ -35,6 +35,8 @@ class Target:
     ledger: Ledger
     endpoints: Endpoints
     verification: Verification
+    plan: str
+    """Digest of the verification: what has passed another one is verified again."""
     code: Code | None
     """None: $LATEST is adopted as it is."""
     latest: Snapshot | None
@@ -103,7 +105,7 @@ def prepare(job: Job) -> Target:
     target = Target(
         job=job,
         function=function,
-        lock=Lock(table, arn, job.run, clock, job.workflow.say),
+        lock=Lock(table, arn, job.run, clock, job.say),
         ledger=ledger,
         endpoints=Endpoints(
             gateways,
@@ -113,7 +115,7 @@ def prepare(job: Job) -> Target:
             emulator=clients.endpoint_url,
             session=job.session,
             clock=clock,
-            say=job.workflow.say,
+            say=job.say,
         ),
         verification=Verification(
             inputs.checks,
@@ -124,13 +126,16 @@ def prepare(job: Job) -> Target:
             clock,
             redact=Redactor(_variables(latest, inputs.configuration)),
         ),
+        plan=inputs.plan(events),
         code=code,
         latest=latest,
         state=ledger.read(),
         creation=creation,
     )
     if target.missing_endpoints:
-        gateways.require_domain()
+        gateways.require_domain(target.missing_endpoints)
+    if code is not None and latest is not None and not code.is_local and not code.is_in(latest.code_sha256):
+        function.rehearse(code)
     return target
 
 
@@ -155,6 +160,11 @@ def holding(target: Target) -> Iterator[tuple[Target, Held]]:
             # Somebody has held the lock since we have read.
             latest, state = side_by_side(target.function.find, target.ledger.read)
             target = replace(target, latest=latest, state=state)
+            if (latest is None) != bool(target.creation):
+                raise ConflictError(
+                    f"the function {target.function.name} was made or deleted by somebody else while this run waited",
+                    hint="Run the job again; it reads the function anew.",
+                )
         yield finish_earlier(target), held
     finally:
         if not held.is_given_back:

@@ -55,14 +55,6 @@ class Workflow:
         """Annotate the run with a warning."""
         self._annotate("warning", text, title)
 
-    def open_group(self, title: str) -> None:
-        """Begin a part of the log that can be folded."""
-        self._print(str(Command("group", {}, plain(self.redact(title)))))
-
-    def close_group(self) -> None:
-        """End it."""
-        self._print(str(Command("endgroup", {}, "")))
-
     def output(self, name: str, value: str) -> None:
         """Set an output of the step."""
         if self._output:

@@ -78,13 +78,17 @@ class World:
 
     def overwrite_latest(self, source: str = "raise SystemExit") -> None:
         """Act as a stranger who deploys something else, without asking anybody."""
-        for _ in range(50):
-            try:
-                self.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": source}))
-            except self.function.exceptions.ResourceConflictException:
-                time.sleep(0.05)
-            else:
+        self.settle()
+        self.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": source}))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until no update of $LATEST is in progress."""
+        for _ in range(200):
+            answer = self.function.get_function_configuration(FunctionName=FUNCTION)
+            if answer.get("LastUpdateStatus") == "Successful":
                 return
+            time.sleep(0.02)
         raise AssertionError("an update was in progress for too long")
 
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from promote import pipeline
+from promote.aws import understood
 from promote.job import Job
-from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict
-from promote.pipeline import Decision
+from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
+from promote.pipeline import Decision, Standing
 from promote.report import Report
 from promote.target import Target, holding, prepare
 
@@ -18,95 +19,137 @@ def run(job: Job) -> Report:
         return _planned(target)
 
     with holding(target) as (now, held):
-        with job.phase("deploy"):
-            latest = pipeline.latest_endpoint(now)
-            built = pipeline.deploy(now)
-        with job.phase("verify"):
-            examined = pipeline.examine(now, built, latest)
         report = Report(
-            Result.BLOCKED,
-            candidate=built.candidate,
-            previous=examined.alias.version if examined.alias else "",
-            changes=now.changes,
-            verdict=examined.verdict,
-            latest=examined.latest,
+            Result.FAILED,
+            previous=now.served.version,
+            latest=now.endpoints.known(LATEST_ENDPOINT, now.state.latest),
             environment=now.endpoints.known(now.environment, now.served.gateway),
             lock_wait=held.lease.waited,
         )
+        job.reports.append(report)
+        newer = pipeline.gives_way(now)
+        if newer:
+            return _superseded(now, report, newer)
+        with job.phase("deploy"):
+            latest = pipeline.latest_endpoint(now)
+            built = pipeline.deploy(now, latest)
+        report = replace(report, candidate=built.candidate, changes=now.changes, latest=latest)
+        job.reports.append(report)
+        with job.phase("verify"):
+            examined = pipeline.examine(now, built, latest)
+        report = replace(
+            report,
+            previous=examined.alias.version if examined.alias else "",
+            verdict=examined.verdict,
+            latest=examined.latest,
+        )
+        job.reports.append(report)
         if examined.verdict and not examined.verdict.passed:
-            now.ledger.record_verdict(built.candidate, job.inputs.plan, examined.verdict, None)
-            headline, hint = _blocked(now, report, examined.verdict)
-            return replace(report, headline=headline, hint=hint)
+            now.ledger.record_verdict(built.candidate, now.plan, examined.verdict, None)
+            return _blocked(now, report, examined.verdict)
         with job.phase("promote"):
-            decision = pipeline.promote(now, held, built.candidate, examined)
+            decision = pipeline.promote(
+                now,
+                held,
+                built.candidate,
+                examined,
+                moved=lambda decision: job.reports.append(_promoted(now, report, decision)),
+            )
 
     if decision.result is Result.SUPERSEDED:
-        return replace(report, result=decision.result, headline=_superseded(now, decision))
+        return _superseded(now, replace(report, previous=decision.previous), decision.standing)
     with job.phase("endpoints"):
-        path = next((check.path for check in job.inputs.checks if check.method == "GET"), "/")
-        environment = now.endpoints.obtain(now.environment, now.served.gateway)
-        environment, warnings = now.endpoints.confirm(environment, path)
-        latest, more = (examined.latest, ()) if examined.verdict else now.endpoints.confirm(examined.latest, path)
-    return replace(
-        report,
-        result=decision.result,
-        headline=_promoted(now, decision, built.candidate.version),
-        previous=decision.previous,
-        latest=latest,
-        environment=environment,
-        notes=decision.notes,
-        warnings=(*decision.warnings, *warnings, *more),
-    )
+        return _reachable(now, _promoted(now, report, decision))
+
+
+def _reachable(target: Target, report: Report) -> Report:
+    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning."""
+    path = next((check.path for check in target.job.inputs.checks if check.method == "GET"), "/")
+    try:
+        environment = target.endpoints.obtain(target.environment, target.served.gateway)
+        environment, warnings = target.endpoints.confirm(environment, path)
+        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
+        if report.verdict is None:
+            latest, warnings = target.endpoints.confirm(report.latest, path)
+            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
+        problem = understood(error)
+        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
+        report = replace(report, warnings=(*report.warnings, warning))
+    return report
 
 
 def _planned(target: Target) -> Report:
     job, served = target.job, target.served
     alias = target.function.alias(target.environment) if target.latest else None
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
-    count = len(job.inputs.checks) + len(job.inputs.invocations)
-    steps = f"verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
-    is_same = served.version and target.latest and target.latest.same_content(served) and served.plan == job.inputs.plan
-    if not changes and is_same and alias and alias.version == served.version:
-        headline = f"Dry run: nothing would change; {_name(target)} serves version {served.version} already."
-    else:
-        now = f"version {alias.version}" if alias else "nothing yet"
-        headline = f"Dry run: {_name(target)} serves {now}; a run would deploy, {steps}."
     for change in changes:
         job.say("plan", change)
-    return Report(
+    report = Report(
         Result.PLANNED,
-        headline,
         previous=alias.version if alias else "",
         changes=changes,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, served.gateway),
+        notes=tuple(_circumstances(target)),
     )
+    now = f"version {alias.version}" if alias else "nothing yet"
+    newer = pipeline.gives_way(target)
+    if newer:
+        return replace(report, headline=f"Dry run: a run would give way. {_superseded(target, report, newer).headline}")
+    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
+    if not changes and is_same and alias and alias.version == served.version:
+        return replace(report, headline=f"Dry run: nothing would change; {_name(target)} serves {now} already.")
+    count = len(job.inputs.checks) + len(job.inputs.invocations)
+    steps = f"verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
+    return replace(report, headline=f"Dry run: {_name(target)} serves {now}; a run would deploy, {steps}.")
 
 
-def _blocked(target: Target, report: Report, verdict: Verdict) -> tuple[str, str]:
+def _circumstances(target: Target) -> list[str]:
+    """Say what else a run would meet."""
+    met = []
+    if target.state.holder:
+        met.append(f"The lock is held by run {target.state.holder}; a run would wait for it.")
+    if target.served.intent:
+        met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
+    return met
+
+
+def _blocked(target: Target, report: Report, verdict: Verdict) -> Report:
     serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
     version = report.candidate.version if report.candidate else "unknown"
     if verdict.outcome is Outcome.INCONCLUSIVE:
-        return (
-            f"Version {version} could not be verified, so {_name(target)} {serves}: {verdict.reason}.",
-            "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again.",
-        )
-    return (
-        f"Version {version} failed verification, so {_name(target)} {serves}: {verdict.reason}.",
-        "The broken build can be looked at on the endpoint of latest. Push a fix; nothing needs a rollback.",
+        headline = f"Version {version} could not be verified, so {_name(target)} {serves}: {verdict.reason}."
+        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+    else:
+        headline = f"Version {version} failed verification, so {_name(target)} {serves}: {verdict.reason}."
+        look = f"The broken build can be looked at on {report.latest.url}. " if report.latest else ""
+        hint = f"{look}Push a fix; nothing needs a rollback."
+    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
+
+
+def _superseded(target: Target, report: Report, newer: Standing) -> Report:
+    headline = (
+        f"{_name(target)} has the newer commit {newer.commit[:10] or 'of a newer run'} already "
+        f"(version {report.previous}), so it stays there."
     )
+    return replace(report, result=Result.SUPERSEDED, headline=headline, notes=pipeline.notes(target, newer))
 
 
-def _superseded(target: Target, decision: Decision) -> str:
-    newer = decision.newer[:10] or "a newer run"
-    return f"{_name(target)} serves the newer commit {newer} (version {decision.previous}) already, so it stays there."
-
-
-def _promoted(target: Target, decision: Decision, version: str) -> str:
-    if decision.result is Result.UNCHANGED:
-        return f"{_name(target)} serves version {version} already; nothing was changed."
+def _promoted(target: Target, report: Report, decision: Decision) -> Report:
+    version = report.candidate.version if report.candidate else "unknown"
     before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
-    return f"{_name(target)} now serves version {version}{before}."
+    headline = f"{_name(target)} now serves version {version}{before}."
+    if decision.result is Result.UNCHANGED:
+        headline = f"{_name(target)} serves version {version} already; nothing was changed."
+    return replace(
+        report,
+        result=decision.result,
+        headline=headline,
+        previous=decision.previous,
+        notes=pipeline.notes(target, decision.standing),
+        warnings=decision.warnings,
+    )
 
 
 def _name(target: Target) -> str:

@@ -58,7 +58,11 @@ def test_a_strangers_code_is_never_promoted(
     assert world.code_sha256(world.alias_version()) != stranger
     assert_proven(world)
     assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
-    if moment != "lambda.UpdateFunctionCode":
+    if moment == "lambda.UpdateFunctionCode":
+        # What was read was no longer true, and Lambda said so; nothing of the stranger's was overwritten unseen.
+        statuses = [call.status for call in world.account.calls() if call.name == moment and call.faults]
+        assert statuses == [412]
+    else:
         assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1")
         assert "somebody else changed $LATEST" in ended.errors[0].message
         verdict = world.records("version")[-1]["verdict"]
@@ -282,3 +286,213 @@ def test_a_function_of_the_same_name_made_anew_is_proven_anew(
     assert (ended.code, ended.result) == (1, "blocked"), ended.log
     assert world.alias_version() == ""
     assert promoted.result == "promoted"
+
+
+def release_lock(world: World) -> None:
+    """Take the lock away from whoever holds it."""
+    world.table.update_item(
+        TableName="promote-on-success",
+        Key={"pk": {"S": world.records("lock")[0]["pk"]}, "sk": {"S": "lock"}},
+        UpdateExpression="REMOVE #owner",
+        ExpressionAttributeNames={"#owner": "owner"},
+    )
+
+
+def test_a_served_version_that_holds_something_else_by_now_is_not_taken_for_proven(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """The function was made anew: its version 1 is another one, and $LATEST is what version 1 once was."""
+    assert promoted.outputs["version"] == "1"
+    (runner.workspace / "function" / "commit").unlink()
+    code = world.function.get_function(FunctionName=FUNCTION)["Code"]
+    assert code
+    world.function.delete_function(FunctionName=FUNCTION)
+    world.function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=inputs["role"],
+        Publish=True,
+        Code={"ZipFile": archive({"app.py": STRANGER})},
+    )
+    ended = runner.run(inputs, commit="1" * 40, run_id=1, attempt=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.code_sha256(world.alias_version()) == promoted.outputs["code-sha256"]
+    assert_proven(world)
+
+
+def test_a_deleted_version_is_published_anew(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    (runner.workspace / "function" / "commit").unlink()
+    world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
+    world.function.delete_function(FunctionName=FUNCTION, Qualifier=promoted.outputs["version"])
+    ended = runner.run(inputs, commit="1" * 40, run_id=1, attempt=2)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
+    assert_proven(world)
+
+
+@pytest.mark.parametrize("operation", ["apigatewayv2.CreateApi", "lambda.AddPermission"])
+def test_once_the_alias_has_moved_a_missing_endpoint_is_a_warning(
+    runner: Runner, inputs: dict[str, str], world: World, operation: str
+) -> None:
+    world.account.inject("error-before", operation, nth=2, times=0, status=403, code="AccessDeniedException")
+    ended = runner.run(inputs)
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (0, "promoted", "true"), ended.log
+    assert (ended.outputs["version"], world.alias_version()) == ("1", "1")
+    assert [annotation.kind for annotation in ended.annotations] == ["warning"]
+    world.account.clear_faults()
+    again = runner.run(inputs, attempt=2)
+    assert (again.code, again.result) == (0, "unchanged"), again.log
+    assert get(again.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+
+
+def test_a_move_whose_record_fails_is_a_promotion_and_recorded_by_the_next_run(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.account.inject(
+        "error-before", "dynamodb.TransactWriteItems", nth=2, times=0, status=403, code="AccessDeniedException"
+    )
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (0, "promoted", "true"), ended.log
+    assert world.alias_version() == "2"
+    assert world.history() == [("", promoted.outputs["version"])]
+    assert world.lock_owner() == ""
+    world.account.clear_faults()
+    # Also a run that is blocked finishes the record first.
+    edit(runner.workspace, '"ok"', '"broken"')
+    assert runner.run(inputs, commit="3" * 40, run_id=3).result == "blocked"
+    assert world.history() == [("", "1"), ("1", "2")]
+    assert world.records("environment")[0]["commit"] == "2" * 40
+
+
+def test_a_record_of_which_every_answer_is_lost_is_a_promotion(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.account.inject("cut-after", "dynamodb.TransactWriteItems", nth=2, times=0)
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+
+
+def test_what_was_adopted_stays_so_though_our_own_calls_change_the_revision(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    """The endpoint's permission, and a publication whose answer is lost, change $LATEST's RevisionId."""
+    source = (runner.workspace / "function" / "app.py").read_text()
+    world.function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=inputs["role"],
+        Code={"ZipFile": archive({"app.py": source})},
+    )
+    lost = world.account.inject("cut-after", "lambda.PublishVersion")
+    ended = runner.run({**inputs, "artifact": ""})
+    assert lost.hit
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.versions() == ["1"]
+
+
+@pytest.mark.parametrize("adopts", [True, False])
+def test_a_strangers_change_right_after_our_configuration_is_not_taken_for_ours(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, *, adopts: bool
+) -> None:
+    wanted = {**inputs, "memory-size": "256", **({"artifact": ""} if adopts else {})}
+    held = world.account.inject("hold-after", "lambda.UpdateFunctionConfiguration")
+    started = runner.start(wanted, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    world.overwrite_latest(STRANGER)
+    stranger = world.code_sha256()
+    held.release()
+    ended = started.wait()
+    assert ended.result in ("failed", "blocked") if adopts else ended.result == "promoted", ended.log
+    assert world.code_sha256(world.alias_version()) != stranger
+    assert promoted.result == "promoted"
+
+
+@pytest.mark.parametrize(("again", "expected"), [(True, ("1", "2")), (False, ("1", "3"))])
+def test_recovery_records_what_the_alias_pointed_at_and_not_what_the_ledger_thought(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, *, again: bool, expected: tuple[str, str]
+) -> None:
+    assert runner.run(inputs, commit="2" * 40, run_id=2).result == "promoted"
+    assert promoted.outputs["version"] == "1"
+    world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="1", Description="by hand")
+    if not again:
+        (runner.workspace / "function" / "commit").write_text("3")
+    held = world.account.inject("hold-after", "lambda.UpdateAlias")
+    started = runner.start({**inputs, "lease": "1"}, commit="3" * 40, run_id=3)
+    held.wait_until_hit(20)
+    started.kill()
+    world.account.clear_faults()
+    finished = runner.run({**inputs, "lease": "1"}, commit="3" * 40, run_id=3, attempt=2)
+    assert finished.result == "unchanged", finished.log
+    assert world.history() == [("", "1"), ("1", "2"), expected]
+
+
+def test_an_older_commit_gives_way_before_it_deploys(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert runner.run(inputs, commit="3" * 40, run_id=3).result == "promoted"
+    latest = world.code_sha256()
+    edit(runner.workspace, '"ok"', '"broken"')
+    late = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (late.code, late.result, late.outputs["previous-version"]) == (0, "superseded", "2"), late.log
+    assert world.code_sha256() == latest != promoted.outputs["code-sha256"]
+    planned = runner.run({**inputs, "dry-run": "true"}, commit="2" * 40, run_id=2)
+    assert "would give way" in planned.outputs["summary"]
+
+
+def test_a_run_cancelled_while_it_takes_the_lock_gives_it_back(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.account.inject("hold-after", "dynamodb.UpdateItem")
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    assert world.lock_owner()
+    started.process.terminate()
+    ended = started.wait()
+    assert (ended.code, ended.result, promoted.result) == (1, "failed", "promoted")
+    assert world.lock_owner() == ""
+
+
+def test_a_run_cancelled_after_the_move_says_that_it_has_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.account.inject("hold-before", "dynamodb.TransactWriteItems", nth=2)
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    started.process.terminate()
+    ended = started.wait()
+    assert (ended.result, ended.outputs["version"], world.alias_version()) == ("promoted", "2", "2"), ended.log
+    assert "cancelled" in ended.annotations[0].message
+    assert world.lock_owner() == ""
+    assert runner.run(inputs, commit="2" * 40, run_id=2, attempt=2).result == "unchanged"
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+
+
+def test_a_later_failure_takes_nothing_away_from_the_proof(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    (runner.workspace / "function" / "commit").unlink()
+    failed = runner.run({**inputs, "checks": "GET /nowhere 200"}, commit="2" * 40, run_id=2)
+    assert (failed.result, world.alias_version()) == ("blocked", promoted.outputs["version"])
+    record = world.records("version")[0]
+    assert (record["verdict"]["outcome"], record["proof"]["outcome"]) == ("failed", "passed")
+
+
+def test_lambda_refusing_a_move_is_not_blamed_on_others(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.account.inject(
+        "error-before",
+        "lambda.UpdateAlias",
+        times=0,
+        status=404,
+        code="ResourceNotFoundException",
+        message="No such version.",
+    )
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, world.alias_version()) == (1, "failed", promoted.outputs["version"])
+    assert "No such version." in ended.errors[0].message
+    assert "Nobody else has moved it" in ended.errors[0].message

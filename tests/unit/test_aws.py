@@ -1,7 +1,18 @@
 """What AWS's errors mean to a user."""
 
+from typing import Any
+
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from boto3 import Session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from promote.aws import Clients, explain
 from promote.errors import AccessError, InputError, ServiceError
@@ -59,9 +70,64 @@ def test_anything_else_is_told_in_awss_words() -> None:
     assert str(made) == "GetFunctionConfiguration failed: ServiceException: internal"
 
 
-def test_no_answer_and_no_credentials_are_told_apart() -> None:
-    assert isinstance(explain(EndpointConnectionError(endpoint_url="https://a")), ServiceError)
+@pytest.mark.parametrize(
+    "error", [EndpointConnectionError(endpoint_url="https://a"), ReadTimeoutError(endpoint_url="https://a")]
+)
+def test_no_answer(error: BotoCoreError) -> None:
+    made = explain(error)
+    assert isinstance(made, ServiceError)
+    assert str(made).startswith("AWS could not be reached: ")
+
+
+def test_no_credentials() -> None:
     assert isinstance(explain(NoCredentialsError()), AccessError)
+
+
+def test_what_cannot_be_sent_names_the_parameters_and_no_value() -> None:
+    secret = "s3cr3t\nInvalid"
+    client = Session().client("lambda", region_name="eu-west-1", aws_access_key_id="1", aws_secret_access_key="2")
+    wrong: Any = {
+        "FunctionName": "",
+        "Environment": {"Variables": {"API_KEY": [secret]}},
+        "Layers": secret,
+        "MemorySize": 1,
+        "Timeout": secret,
+        "Secret": secret,
+    }
+    with pytest.raises(ParamValidationError) as caught:
+        client.update_function_configuration(**wrong)
+    made = explain(caught.value)
+    assert isinstance(made, ServiceError)
+    assert str(made) == "AWS cannot take what this run wanted to send: " + ", ".join(
+        [
+            "Unknown parameter in input",
+            "Invalid length for parameter FunctionName",
+            "Invalid type for parameter Timeout",
+            "Invalid value for parameter MemorySize",
+            "Invalid type for parameter Environment.Variables.API_KEY",
+            "Invalid type for parameter Layers",
+        ]
+    )
+    assert "s3cr3t" not in made.hint
+
+
+def test_what_else_the_client_finds_is_told_in_its_words() -> None:
+    made = explain(ConfigParseError(path="/home/me/.aws/config", error="no section"))
+    assert isinstance(made, ServiceError)
+    assert str(made).startswith("the AWS client gave up: Unable to parse config file")
+
+
+def test_a_runtime_is_one_that_lambda_has() -> None:
+    clients = Clients("eu-west-1", {})
+    for known in (None, "python3.13", "nodejs22.x", "provided.al2023"):
+        clients.require_runtime(known)
+    with pytest.raises(InputError, match=r"^runtime: 'python9.9' is no Lambda runtime") as caught:
+        clients.require_runtime("python9.9")
+    assert caught.value.hint.startswith("Did you mean python3.9?")
+    assert "newer version of this action" in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        clients.require_runtime("cobol")
+    assert "Did you mean" not in caught.value.hint
 
 
 def test_the_region_is_the_inputs_or_the_environments() -> None:

@@ -75,6 +75,13 @@ def test_lines_keep_their_order(end: str) -> None:
         ("GET / lenght(@)", "does not compile: there is no function lenght(); did you mean length()?"),
         ("GET / a[?b(@)].c | [0]", "does not compile: there is no function b()"),
         ("GET / [&a]", "does not compile: &, a reference"),
+        ("GET / not_null(&a)", "does not compile: &, a reference, is nothing that not_null() takes there"),
+        ("GET / [to_array(&a)]", "does not compile: &, a reference, is nothing that to_array() takes there"),
+        ("GET / sort_by(&name, items)", "does not compile: &, a reference, is nothing that sort_by() takes there"),
+        ("GET / sort_by(items, &name, &age)", "does not compile: &, a reference, is nothing that sort_by() takes"),
+        ("GET / sort_by(items, [&name])", "does not compile: &, a reference, has a meaning"),
+        ("GET / items[::0]", "does not compile: a slice cannot go on in steps of 0"),
+        ("GET / a == `1` && length(keys(@)[1:2:0]) > `0`", "does not compile: a slice cannot go on in steps of 0"),
         ("HEAD / a", "line 1: the answer to a HEAD has no body"),
     ],
 )
@@ -89,7 +96,7 @@ def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> N
 
 
 def test_functions_may_take_references() -> None:
-    (check,) = parse_checks("GET / sort_by(items, &name)[0].name == max_by(items, &age).name && items[1:2]")
+    (check,) = parse_checks("GET / sort_by(items, &name)[0].name == max_by(map(&@, items), &age).name && items[::-1]")
     assert check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}') == ""
 
 
@@ -173,6 +180,11 @@ def test_nothing_empty_is_true(document: str, is_true: bool) -> None:  # noqa: F
         ("a", b"[" * 99999, "the body is not JSON: [["),
         ("length(a)", b'{"a": 1}', "length(a) cannot be evaluated: "),
         ("ceil(to_number(a))", b'{"a": "1e999"}', "ceil(to_number(a)) cannot be evaluated: "),
+        ("ceil(to_number('nan'))", b"{}", "ceil(to_number('nan')) cannot be evaluated: "),
+        ("contains('abc', a)", b'{"a": 1}', "contains('abc', a) cannot be evaluated: "),
+        ("to_number('nan')", b"{}", ""),
+        ("sort(@)", b"[" * 900 + b"]" * 900, "sort(@) cannot be evaluated: "),
+        ("to_string(@)", b"[" * 900 + b"]" * 900, ""),
     ],
 )
 def test_a_complaint_says_what_is_wrong(expression: str, document: bytes, complaint: str) -> None:

@@ -30,7 +30,6 @@ def test_it_is_read_as_the_runner_gives_it() -> None:
         api_url="https://ghe.example.com/api/v3",
         run_id=12,
         attempt=3,
-        ref="main",
         temporary=Path("/github/runner_temp"),
         token="ghs_token",
     )

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from promote.check import parse_checks
+from promote.http import ask
 from promote.model import CheckResult, Endpoint, Gateway, Outcome
 from promote.verify.checks import run_check
 
@@ -98,6 +99,19 @@ def test_an_endpoint_that_is_not_reachable_yet_is_waited_for() -> None:
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("http://a..b", "label"), ("http://" + "a" * 64 + ".example.com", "label"), ("http://a:99999", "99999")],
+)
+def test_an_address_that_cannot_be_one_is_an_answer_too(address: str, reason: str) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = ask(session, Endpoint("latest", address, address), "GET", "/", 1)
+    assert (answer.status, answer.is_unreachable) == (0, True)
+    assert answer.trouble.startswith("not reachable: ")
+    assert reason in answer.trouble
+
+
 @pytest.mark.parametrize(("endpoint", "patience"), [(OURS, 5), (NEW, 30)])
 def test_an_endpoint_that_is_never_reached_is_inconclusive(endpoint: Endpoint, patience: float) -> None:
     time = Time()
@@ -116,11 +130,17 @@ def test_gateways_own_answers_are_waited_out_only_of_a_new_endpoint(
     status: int, message: bytes, patience: float
 ) -> None:
     body = b'{"message": "' + message + b'"}'
-    for endpoint, longest in ((OURS, 0.2), (NEW, patience)):
+    for endpoint, longest, outcome in ((OURS, 0.2, Outcome.FAILED), (NEW, patience, Outcome.INCONCLUSIVE)):
         time = Time()
         result = check("GET /", endpoint, Server(time, [(status, body)]), time)
-        assert (result.outcome, result.gateway_symptom) == (Outcome.FAILED, True)
+        assert (result.outcome, result.gateway_symptom) == (outcome, True)
         assert longest * 0.4 < time.seconds <= longest
+
+
+def test_a_gateways_own_404_of_a_new_endpoint_never_passes() -> None:
+    time = Time()
+    result = check("GET / 404", NEW, Server(time, [(404, b'{"message": "Not Found"}')]), time)
+    assert result.outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_function_that_does_not_answer_fails_and_our_own_time_out_is_inconclusive() -> None:

@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from requests.adapters import HTTPAdapter
 
 from promote.errors import InputError
 from promote.inputs import RESERVED_VARIABLES, VARIABLES_LIMIT, Command, Configuration, Endpoints, Inputs
@@ -135,6 +138,8 @@ def test_a_variables_value_is_never_shown() -> None:
         ("https://api.example.com", "https://api.example.com"),
         ("http://127.0.0.1:3000/a/b@c/", "http://127.0.0.1:3000/a/b@c"),
         ("https://[::1]:8080/", "https://[::1]:8080"),
+        ("https://a_b-1.xn--bcher-kva.example:65535/a", "https://a_b-1.xn--bcher-kva.example:65535/a"),
+        (f"http://{'a' * 63}.example.com:1", f"http://{'a' * 63}.example.com:1"),
     ],
 )
 def test_urls(value: str, expected: str) -> None:
@@ -151,11 +156,37 @@ def test_urls(value: str, expected: str) -> None:
         "https://a?b",
         "https://a#b",
         "https://a:b",
+        "https://a:",
+        "https://a:0",
+        "https://a:65536",
+        "https://a:99999",
+        "https://a..b",
+        "https://.a",
+        "https://a.",
+        f"https://{'a' * 64}.example.com",
+        f"https://{'a.' * 127}com",
+        "https://bücher.example",
+        "https://a%2e",
+        "https://*.example.com",
+        "https://[::1",
+        "https://[1:2]",
+        "https://[:::]",
         "https://a b",
     ],
 )
 def test_what_is_no_url(value: str) -> None:
     assert refused(environment_url=value).name == "environment-url"
+
+
+@settings(deadline=None)
+@given(st.from_regex(r"https?://[a-b.:0-9\-\[\]_ä%]{1,9}(/.*)?", fullmatch=True))
+def test_a_url_that_is_right_can_be_asked(value: str) -> None:
+    try:
+        url = read(latest_url=value).latest_url
+    except InputError:
+        return
+    request = requests.Request("GET", url + "/health").prepare()
+    assert HTTPAdapter().build_connection_pool_key_attributes(request, verify=True)[0]["host"]
 
 
 @pytest.mark.parametrize(
@@ -199,11 +230,27 @@ def test_inputs_that_go_together() -> None:
 
 
 def test_the_plan_is_what_is_verified() -> None:
-    plan = read().plan
-    assert read(checks="# why\n  GET   /health\t200").plan == plan
-    assert read(verify_timeout="1", artifact="function", environment="prod").plan == plan
-    assert len({plan, read(checks="GET /health 201").plan, read(invoke="a.json").plan}) == 3
-    assert read(checks="GET /a\nGET /b").plan != read(checks="GET /b\nGET /a").plan
+    def plan(*events: bytes, **inputs: str) -> str:
+        asked = read(**inputs)
+        return asked.plan(dict(zip(asked.invocations, events, strict=True)))
+
+    assert plan(checks="# why\n  GET   /health\t200") == plan()
+    assert plan(verify_timeout="1", artifact="function", environment="prod", environment_url="https://b") == plan()
+    different = [
+        plan(),
+        plan(checks="GET /health 201"),
+        plan(latest_url="https://a"),
+        plan(latest_url="https://b"),
+        plan(b"1", invoke="a.json"),
+        plan(b"2", invoke="a.json"),
+        plan(b"1", invoke="b.json"),
+        plan(b"1", invoke="a.json ok"),
+        plan(b"1", b"2", invoke="a.json\nb.json"),
+        plan(b"2", b"1", invoke="a.json\nb.json"),
+        plan(b"2", b"1", invoke="b.json\na.json"),
+    ]
+    assert len(set(different)) == len(different)
+    assert plan(checks="GET /a\nGET /b") != plan(checks="GET /b\nGET /a")
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 """Secrets are found however they show up."""
 
+import json
+
 import pytest
 
 from promote.redaction import Redactor
@@ -18,6 +20,25 @@ def test_each_line_is_a_secret_and_all_of_them_on_one(text: str) -> None:
     redacted = Redactor(["first line\nsecond line"])(text)
     assert "***" in redacted
     assert "second line" not in redacted
+
+
+SECRET = 'pa"ss\\wörd-123456'
+
+
+@pytest.mark.parametrize("is_ascii", [True, False])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("secret", [SECRET, f"first {SECRET}\nsecond {SECRET}"])
+def test_a_secret_is_found_in_json_and_in_json_within_json(secret: str, depth: int, is_ascii: bool) -> None:  # noqa: FBT001 - a table's column
+    text = secret
+    for _ in range(depth):
+        text = json.dumps({"body": text}, ensure_ascii=is_ascii)
+    redacted = Redactor([secret])(text)
+    assert "***" in redacted
+    assert not any(part in redacted for part in ("pa", "ss", "123456"))
+
+
+def test_what_is_short_stays_short_in_json() -> None:
+    assert Redactor(['"""'])(r"\"\"\"") == r"\"\"\""
 
 
 def test_the_longest_is_found_first_and_short_ones_are_left() -> None:

@@ -60,13 +60,12 @@ def test_colours_and_line_ends_are_shown() -> None:
     assert plain("\x1b[31mred\x1b[0m\r\nnext\tcolumn") == r"\x1b[31mred\x1b[0m\r\nnext\tcolumn"
 
 
-def test_lines_and_groups_are_made_harmless() -> None:
+def test_lines_are_made_harmless() -> None:
     log = io.StringIO()
     workflow = Workflow({}, log)
     workflow.say("::error::no")
-    workflow.open_group("a\n::error::no")
-    workflow.close_group()
-    assert log.getvalue().splitlines() == [":\u200b:error::no", "::group::a\\n::error::no", "::endgroup::"]
+    workflow.say("a\n::error::no")
+    assert log.getvalue().splitlines() == [":\u200b:error::no", "a\\n::error::no"]
 
 
 def test_annotations_are_read_as_they_were_meant() -> None:
@@ -97,7 +96,6 @@ def test_secrets_are_replaced_in_all_that_leaves(tmp_path: Path) -> None:
     environ = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
     workflow = Workflow(environ, log, ["secret", "secret and more", "", "short"])
     workflow.say("a secret and more")
-    workflow.open_group("secret")
     workflow.error("secret", title="secret")
     workflow.warn("secret", title="secret")
     workflow.output("name", "a secret")
