@@ -104,6 +104,25 @@ class Clients:
         with self._lock:
             return str(self._session.region_name)
 
+    def require_runtime(self, runtime: str | None) -> None:
+        """Refuse a runtime that Lambda does not have, as far as botocore's model of it knows; None is well.
+
+        Raises:
+            InputError: Lambda does not have it.
+
+        """
+        if runtime is None:
+            return
+        known: list[str] = getattr(self.function.meta.service_model.shape_for("Runtime"), "enum", [])
+        if runtime in known:
+            return
+        near = difflib.get_close_matches(runtime, known, n=1)
+        raise InputError(
+            "runtime",
+            f"{runtime!r} is no Lambda runtime that this version of the action knows",
+            hint=(f"Did you mean {near[0]}? " if near else "") + "A newer version of this action knows newer runtimes.",
+        )
+
     @cached_property
     def function(self) -> "LambdaClient":
         """AWS Lambda."""
@@ -208,8 +227,11 @@ def _denied(operation: str, message: str) -> AccessError:
 
 def _without_answer(error: "BotoCoreError") -> PromoteError:
     from botocore.exceptions import (  # noqa: PLC0415 - loaded long before it can occur
+        ConnectionError,  # noqa: A004 - botocore's own
         CredentialRetrievalError,
+        HTTPClientError,
         NoCredentialsError,
+        ParamValidationError,
         PartialCredentialsError,
         ProfileNotFound,
     )
@@ -219,9 +241,23 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
             f"there are no usable AWS credentials: {error}",
             hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
         )
+    if isinstance(error, HTTPClientError | ConnectionError):
+        return ServiceError(
+            f"AWS could not be reached: {error}",
+            hint="Check aws-region and the runner's network, and run the job again; nothing is lost.",
+        )
+    if isinstance(error, ParamValidationError):
+        # The report repeats the values, which may be secrets, after the parameters' names.
+        wrong = re.findall(
+            r"^(?:Invalid|Missing|Unknown) [\w ]+? (?:for parameter|in) [\w.[\]]+", str(error), re.MULTILINE
+        )
+        return ServiceError(
+            f"AWS cannot take what this run wanted to send: {', '.join(wrong)}",
+            hint="Correct the input that it comes from; where there is none, report it: the mistake is the action's.",
+        )
     return ServiceError(
-        f"AWS could not be reached: {error}",
-        hint="Check aws-region and the runner's network, and run the job again; nothing is lost.",
+        f"the AWS client gave up: {error}",
+        hint="Correct what it names in the environment of this step, such as AWS's own variables and files.",
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
 from promote.errors import InputError
@@ -36,7 +35,7 @@ class Expectation:
             return f"the body is not JSON: {excerpt(document)}"
         try:
             found = jmespath.search(self.expression, value)
-        except (JMESPathError, ArithmeticError) as error:
+        except (ValueError, TypeError, ArithmeticError, RecursionError) as error:  # of Python's own too: ceil() of NaN
             return f"{self.expression} cannot be evaluated: {error}"
         return "" if found else f"{self.expression} is {json.dumps(found)} of {excerpt(document)}"
 
@@ -148,7 +147,7 @@ def _expectation(name: str, number: int, expression: str) -> Expectation:
 
 
 def _does_not_compile(expression: str) -> str:
-    """Say why; empty: it does. An unknown function counts too, which jmespath itself finds only when it comes to it."""
+    """Say why; empty: it does. What jmespath itself finds only when it comes to it counts too."""
     try:
         parsed = jmespath.compile(expression).parsed
     except RecursionError:
@@ -159,13 +158,26 @@ def _does_not_compile(expression: str) -> str:
         if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
             near = difflib.get_close_matches(node["value"], Functions.FUNCTION_TABLE, n=1)
             return f"there is no function {node['value']}()" + (f"; did you mean {near[0]}()?" if near else "")
-        if node["type"] == "expref" and parent.get("type") != "function_expression":
-            return "&, a reference, has a meaning in the arguments of a function only"
+        if node["type"] == "expref" and not _takes_reference(parent, node):
+            return "&, a reference, has a meaning only where a function takes one, as in sort_by(items, &name)"
+        if node["type"] == "slice" and node["children"][2] == 0:
+            return "a slice cannot go on in steps of 0"
     return ""
 
 
+def _takes_reference(parent: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """Whether ``parent`` is a function that takes a reference where ``node`` stands."""
+    if parent.get("type") != "function_expression":
+        return False
+    signature = Functions.FUNCTION_TABLE[parent["value"]]["signature"]
+    return any(
+        child is node and "expref" in argument["types"]
+        for child, argument in zip(parent["children"], signature, strict=False)
+    )
+
+
 def _nodes(node: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield each node of a parsed expression with its parent."""
+    """Yield each node of a parsed expression with its parent, which comes first."""
     yield node, parent
     for child in node["children"]:
         if isinstance(child, Mapping):  # the children of a slice are numbers

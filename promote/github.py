@@ -1,6 +1,5 @@
 """What GitHub and the local clone know of commits."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING
 from promote.context import Context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
 
 

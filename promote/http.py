@@ -45,6 +45,7 @@ class Answer:
 def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Answer:
     """Send one request, at most ``limit`` seconds long; redirects are answers, not followed."""
     import requests  # noqa: PLC0415 - the session's maker has loaded it
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
 
     headers = {"User-Agent": f"promote-on-success/{__version__}", "Cache-Control": "no-cache"}
     if endpoint.host:
@@ -55,7 +56,7 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
         )
     except requests.ReadTimeout:
         return Answer(0, b"", f"no answer within {limit:.0f} seconds")
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError) as error:  # requests lets some of an impossible address through
         return Answer(0, b"", f"not reachable: {_cause(error)}", is_unreachable=True)
     return Answer(response.status_code, response.content)
 

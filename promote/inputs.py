@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv6Address
 from typing import Self, TypeVar
 
 from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
@@ -219,7 +220,7 @@ class _Reader:
 
     def url(self, name: str) -> str:
         value = self.text(name).rstrip("/")
-        if value and not re.fullmatch(r"https?://([^\s/?#@:]+|\[[0-9a-fA-F:.]+])(:[0-9]{1,5})?(/[^\s?#]*)?", value):
+        if value and not _is_url(value):
             # A user, or a query, may hold a password, which is not repeated.
             shown = "it" if set(value) & {"@", "?"} else repr(value)
             raise InputError(
@@ -227,6 +228,22 @@ class _Reader:
             )
         return value
 
+
+def _is_url(value: str) -> bool:
+    """Whether ``value`` is the URL of a host, and what follows of a path."""
+    found = re.fullmatch(
+        rf"https?://({_HOST}|\[(?P<ipv6>[0-9a-fA-F:.]+)])(:(?P<port>[0-9]{{1,5}}))?(/[^\s?#]*)?", value
+    )
+    if not found or not 1 <= int(found["port"] or 1) <= 65535:  # noqa: PLR2004 - RFC 9293, 3.1
+        return False
+    try:
+        return found["ipv6"] is None or bool(IPv6Address(found["ipv6"]))
+    except ValueError:
+        return False
+
+
+_HOST = r"(?=[^/:]{1,253}(/|:|$))[a-zA-Z0-9_-]{1,63}(\.[a-zA-Z0-9_-]{1,63})*"
+"""https://www.rfc-editor.org/rfc/rfc1035, 2.3.4; the _ of names inside a network or a container's is taken as well."""
 
 _NAME = r"[a-zA-Z0-9-_]{1,64}"
 _ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{{12}}:function:{_NAME}"

@@ -58,7 +58,8 @@ class Lock:
             raise
         except BaseException:
             # The lock may have been taken, and the answer never seen. The owner's name is this process's alone.
-            self._give_back("#owner = :owner", {"owner": self._run.owner})
+            with suppress(Exception):
+                self._give_back("#owner = :owner", {"owner": self._run.owner})
             raise
 
     def _acquire(self, lease: float, timeout: float) -> Lease:

@@ -114,6 +114,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Built:
             # Also a retry of our own that met its first effect: reading again tells.
             if attempt == _ATTEMPTS:
                 raise
+            target.job.say("deploy", "$LATEST is not what was read: reading it again")
             known = None
     raise AssertionError("unreachable")
 

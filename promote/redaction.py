@@ -1,5 +1,6 @@
 """Taking secrets out of text."""
 
+import json
 from collections.abc import Iterable
 
 _SHORTEST_SECRET = 6
@@ -12,10 +13,19 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         # Of a key with several lines, one may show up alone, or all of them on one line.
         parts = {part for secret in secrets for part in (secret, " ".join(secret.split()), *secret.splitlines())}
-        self._parts = sorted((part for part in parts if len(part) >= _SHORTEST_SECRET), key=len, reverse=True)
+        found = {spelling for part in parts if len(part) >= _SHORTEST_SECRET for spelling in _spellings(part)}
+        self._parts = sorted(found, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Give ``text`` without them."""
         for part in self._parts:
             text = text.replace(part, "***")
         return text
+
+
+def _spellings(part: str) -> set[str]:
+    """Give ``part`` as it is, within JSON, and within JSON in JSON: the answer of a function behind API Gateway."""
+    found = {part}
+    for _ in range(2):
+        found |= {json.dumps(text, ensure_ascii=is_ascii)[1:-1] for text in found for is_ascii in (False, True)}
+    return found

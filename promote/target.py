@@ -88,6 +88,7 @@ def prepare(job: Job) -> Target:
     """
     inputs, clients, clock = job.inputs, job.clients, job.clock
     region = clients.resolve_region()
+    clients.require_runtime(inputs.configuration.runtime)
     events = read_events(inputs.invocations, job.context.workspace)
     function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
     code, latest = side_by_side(

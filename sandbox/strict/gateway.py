@@ -1,13 +1,13 @@
-"""HTTP APIs at run time: what API Gateway may invoke, and what it answers when that goes wrong."""
+"""HTTP APIs: what API Gateway may invoke, what it answers when that goes wrong, and which API it keeps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import apigateway, lambda_svc
+from ministack.services import apigateway, apigateway_v1, lambda_svc
 
-from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, replace
+from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, refusal, replace
 from sandbox.strict.permissions import allows
 from sandbox.strict.routing import Routing, refuse_not_active
 
@@ -36,6 +36,18 @@ def is_deployed(stage: Record | None) -> bool:
     return stage is not None and bool(stage.get("autoDeploy") or stage.get("deploymentId"))
 
 
+def refuse_mapped(api: str) -> Reply | None:
+    """Refuse to delete an API while a custom domain leads to it.
+
+    https://github.com/gruntwork-io/cloud-nuke/issues/370 (HTTP API, BadRequestException, 400)
+    """
+    domains = apigateway_v1._base_path_mappings  # noqa: SLF001 - MiniStack has no other access
+    if not any(mapping["restApiId"] == api for mappings in domains.values() for mapping in mappings.values()):
+        return None
+    message = f"Deleting API {api} failed. Please remove all API mappings for the API from your custom domain names."
+    return refusal("BadRequestException", message, 400)
+
+
 def hide_function_error(original: Callable[[Record], object]) -> Callable[[Record], object]:
     """Answer 500 without any detail when a function fails.
 
@@ -51,7 +63,7 @@ def hide_function_error(original: Callable[[Record], object]) -> Callable[[Recor
 
 
 class Gateway:
-    """The data plane of HTTP APIs."""
+    """HTTP APIs under the rules above."""
 
     def __init__(self, routing: Routing) -> None:
         """Say how aliases with weights are routed."""
@@ -59,6 +71,7 @@ class Gateway:
 
     def install(self) -> None:
         """Take the place of MiniStack's functions."""
+        replace(apigateway, "_delete_api", _delete)
         replace(apigateway, "_handle_execute_in_scope", _execute)
         replace(apigateway, "_invoke_lambda_proxy", self._invoke)
         replace(lambda_svc, "lambda_execute_result_to_api_proxy_response", hide_function_error)
@@ -79,6 +92,13 @@ class Gateway:
             return await original(target, *arguments, **rest)
 
         return invoke
+
+
+def _delete(original: Callable[[str], Reply]) -> Callable[[str], Reply]:
+    def delete(api: str) -> Reply:
+        return refuse_mapped(api) or original(api)
+
+    return delete
 
 
 def _execute(original: Callable[..., Awaitable[Reply]]) -> Callable[..., Awaitable[Reply]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ministack.services import lambda_svc
 
 from sandbox.strict.emulator import Record, Reply, first, function_arn, function_record, refusal, replace
+from sandbox.strict.updates import renew_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,10 @@ def _add(original: Callable[..., Reply]) -> Callable[..., Reply]:
         if function is None:
             return original(name, data, query, path_qualifier)
         with policy_of_qualifier(name, function, qualifier):
-            return refuse_latest(qualifier) or original(name, data, query, path_qualifier)
+            reply = refuse_latest(qualifier) or original(name, data, query, path_qualifier)
+        if reply[0] == 201 and not qualifier:  # noqa: PLR2004 - botocore lambda:AddPermission responseCode
+            renew_revision(function)
+        return reply
 
     return add
 
@@ -104,8 +108,12 @@ def _remove(original: Callable[..., Reply]) -> Callable[..., Reply]:
         function = function_record(name)
         if function is None:
             return original(name, statement, query, path_qualifier)
-        with policy_of_qualifier(name, function, path_qualifier or first(query, "Qualifier")):
-            return original(name, statement, query, path_qualifier)
+        qualifier = path_qualifier or first(query, "Qualifier")
+        with policy_of_qualifier(name, function, qualifier):
+            reply = original(name, statement, query, path_qualifier)
+        if reply[0] == 204 and not qualifier:  # noqa: PLR2004 - botocore lambda:RemovePermission responseCode
+            renew_revision(function)
+        return reply
 
     return remove
 

@@ -91,9 +91,11 @@ class Updates:
 
 
 def renew_revision(function: Record) -> None:
-    """Change the RevisionId of $LATEST once more when an asynchronous update completes.
+    """Change the RevisionId of $LATEST: once more when an update completes, with a new version, with its own policy.
 
-    https://github.com/aws/aws-sdk/issues/377; botocore lambda:FunctionConfiguration.RevisionId
+    https://github.com/aws/aws-sdk/issues/377; botocore lambda:FunctionConfiguration.RevisionId. Versions and policy:
+    test_function_revisions_version_and_alias and test_function_revisions_permissions, which are validated against AWS,
+    https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.py
     """
     function["config"]["RevisionId"] = str(uuid4())
 

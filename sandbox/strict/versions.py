@@ -20,7 +20,7 @@ from sandbox.strict.emulator import (
     replace,
     set_function_record,
 )
-from sandbox.strict.updates import Updates, refuse_while_updating
+from sandbox.strict.updates import Updates, refuse_while_updating, renew_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +161,7 @@ class Versions:
         version = {"config": published, "code_zip": function["code_zip"], "published_from": content(config)}
         versions[number] = version
         self._updates.begin_publication(version)
+        renew_revision(function)
         return published
 
     def _publish_version(self, name: str, data: Record) -> Reply:

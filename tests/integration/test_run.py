@@ -345,7 +345,9 @@ def test_a_secret_that_the_function_repeats_is_not_shown(runner: Runner, inputs:
     runner.run(inputs)
     edit(runner.workspace, '{"status": "ok"}', '{"status": __import__("os").environ["KEY"] + "x" * 3000}')
     ended = runner.run(
-        {**inputs, "environment-variables": '{"KEY": "correct-horse", "STAGE": "preprod"}'}, commit="d" * 40, run_id=2000
+        {**inputs, "environment-variables": '{"KEY": "correct-horse", "STAGE": "preprod"}'},
+        commit="d" * 40,
+        run_id=2000,
     )
     assert (ended.result, world.alias_version()) == ("blocked", "1")
     everything = ended.log + ended.summary + repr(ended.outputs)

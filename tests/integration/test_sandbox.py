@@ -235,6 +235,19 @@ class TestPublication:
         read = aws.awslambda.get_function_configuration(FunctionName=NAME, Qualifier="1")
         assert (read["State"], read["RevisionId"]) == ("Active", version["RevisionId"])
 
+    def test_changes_the_revision_of_latest_when_it_makes_a_version(self, aws: World) -> None:
+        before = aws.ready()["RevisionId"]
+        published = aws.awslambda.publish_version(FunctionName=NAME, RevisionId=before)
+        after = aws.settle()["RevisionId"]
+        assert len({before, after, published["RevisionId"]}) == 3
+        with pytest.raises(ClientError) as caught:
+            aws.update("two", RevisionId=before)
+        assert refused(caught) == ("PreconditionFailedException", 412)
+        assert aws.awslambda.publish_version(FunctionName=NAME, RevisionId=after)["Version"] == "1"
+        assert aws.settle()["RevisionId"] == after
+        aws.awslambda.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        assert aws.settle()["RevisionId"] == after
+
     def test_with_a_creation_answers_with_the_version(self, aws: World) -> None:
         version = aws.create(Publish=True)
         assert version["FunctionArn"].endswith(f":function:{NAME}:1")
@@ -429,6 +442,24 @@ class TestPermission:
             aws.permit("prod", "*/*/*")
             aws.awslambda.delete_alias(FunctionName=NAME, Name="prod")
 
+    def test_changes_the_revision_of_latest_when_it_is_unqualified(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        aws.awslambda.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        seen = [aws.settle()["RevisionId"]]
+        aws.permit(None, "*/*/*")
+        seen.append(aws.settle()["RevisionId"])
+        assert aws.awslambda.get_policy(FunctionName=NAME)["RevisionId"] == seen[-1]
+        with pytest.raises(ClientError) as caught:
+            aws.permit(None, "*/*/*")
+        assert refused(caught) == ("ResourceConflictException", 409)
+        assert aws.settle()["RevisionId"] == seen[-1]
+        aws.awslambda.remove_permission(FunctionName=NAME, StatementId="api")
+        seen.append(aws.settle()["RevisionId"])
+        assert len(set(seen)) == 3
+        aws.permit("prod", "*/*/*")
+        aws.awslambda.remove_permission(FunctionName=NAME, StatementId="api", Qualifier="prod")
+        assert aws.settle()["RevisionId"] == seen[-1]
+
     def test_lets_an_api_invoke_exactly_what_it_names(self, aws: World) -> None:
         aws.ready(Publish=True)
         aws.awslambda.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
@@ -457,6 +488,18 @@ class TestGateway:
         aws.ready()
         aws.permit(None, "*/*/*")
         assert aws.get(aws.api(deployed=False)) == (404, {"message": "Not Found"})
+
+    def test_is_not_deleted_while_a_custom_domain_leads_to_it(self, aws: World) -> None:
+        aws.ready()
+        domain = f"api-{aws.account.id}.example.com"
+        aws.gateway.create_domain_name(DomainName=domain)
+        api = aws.api()
+        mapping = aws.gateway.create_api_mapping(DomainName=domain, ApiId=api, Stage="$default", ApiMappingKey="a")
+        with pytest.raises(ClientError, match="remove all API mappings") as caught:
+            aws.gateway.delete_api(ApiId=api)
+        assert refused(caught) == ("BadRequestException", 400)
+        aws.gateway.delete_api_mapping(DomainName=domain, ApiMappingId=mapping["ApiMappingId"])
+        aws.gateway.delete_api(ApiId=api)
 
     def test_hides_what_went_wrong_in_a_function(self, aws: World) -> None:
         aws.ready()

@@ -89,24 +89,15 @@ def test_what_cannot_be_sent_names_the_parameters_and_no_value() -> None:
     wrong: Any = {
         "FunctionName": "",
         "Environment": {"Variables": {"API_KEY": [secret]}},
-        "Layers": secret,
-        "MemorySize": 1,
-        "Timeout": secret,
         "Secret": secret,
     }
     with pytest.raises(ParamValidationError) as caught:
         client.update_function_configuration(**wrong)
     made = explain(caught.value)
     assert isinstance(made, ServiceError)
-    assert str(made) == "AWS cannot take what this run wanted to send: " + ", ".join(
-        [
-            "Unknown parameter in input",
-            "Invalid length for parameter FunctionName",
-            "Invalid type for parameter Timeout",
-            "Invalid value for parameter MemorySize",
-            "Invalid type for parameter Environment.Variables.API_KEY",
-            "Invalid type for parameter Layers",
-        ]
+    assert str(made) == (
+        "AWS cannot take what this run wanted to send: Unknown parameter in input, "
+        "Invalid length for parameter FunctionName, Invalid type for parameter Environment.Variables.API_KEY"
     )
     assert "s3cr3t" not in made.hint
 
@@ -117,7 +108,9 @@ def test_what_else_the_client_finds_is_told_in_its_words() -> None:
     assert str(made).startswith("the AWS client gave up: Unable to parse config file")
 
 
-def test_a_runtime_is_one_that_lambda_has() -> None:
+def test_a_runtime_is_one_that_lambda_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "2")
     clients = Clients("eu-west-1", {})
     for known in (None, "python3.13", "nodejs22.x", "provided.al2023"):
         clients.require_runtime(known)

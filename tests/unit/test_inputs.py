@@ -7,7 +7,6 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from requests.adapters import HTTPAdapter
 
 from promote.errors import InputError
@@ -39,7 +38,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (inputs.command, inputs.function_name, inputs.function_arn, inputs.region) == (Command.RUN, "hello", "", "")
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
     assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
-    assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 600)
+    assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 900)
     assert (inputs.table, inputs.dry_run, inputs.invocations) == ("promote-on-success", False, ())
 
 
@@ -171,6 +170,7 @@ def test_urls(value: str, expected: str) -> None:
         "https://[::1",
         "https://[1:2]",
         "https://[:::]",
+        "https://[::1%a b]",
         "https://a b",
     ],
 )
