@@ -6,9 +6,11 @@ The modules, from the door down; imports point down only:
 - ``commands``: a short file a command, each reads like the protocol
 - ``pipeline``: deploy, verify, promote
 - ``verify``, ``report``: kinds of checks; what a person reads
-- ``function``, ``endpoint``, ``lock``, ``ledger``, ``artifact``, ``github``, ``workflow``: one outside thing each
+- ``target``: what a run works on, read before it is changed, held under the lock
+- ``function``, ``gateway``, ``endpoint``, ``http``, ``lock``, ``ledger``, ``table``, ``artifact``, ``github``,
+  ``workflow``: one outside thing each
 - ``aws``: clients, and what AWS's errors mean
-- ``inputs``, ``context``, ``check``, ``model``, ``errors``, ``clock``: frozen values
+- ``inputs``, ``context``, ``check``, ``snapshot``, ``model``, ``errors``, ``clock``: frozen values
 """
 
 __version__ = "0.1.0"

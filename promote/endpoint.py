@@ -17,8 +17,8 @@ from promote.model import Endpoint, Gateway
 if TYPE_CHECKING:
     import requests
 
-_PATIENCE = 30.0
-"""Seconds that a new endpoint has to become reachable."""
+_PATIENCE, _PATIENCE_WITH_ERRORS = 30.0, 5.0
+"""Seconds that a new endpoint has to become reachable, and to stop answering for a function it cannot reach."""
 
 
 class Endpoints:
@@ -91,10 +91,12 @@ class Endpoints:
         """
         if endpoint is None or endpoint.gateway is None:
             return endpoint, ()
-        deadline = self._clock.monotonic() + _PATIENCE
+        started = self._clock.monotonic()
         while (answer := ask(self._session(), endpoint, "GET", path, 10)).is_gateways_own:
             mended = self.mend(endpoint)
-            is_in_vain = answer.status >= 500 or self._clock.monotonic() > deadline  # noqa: PLR2004 - a crash is 500 too
+            # A function that crashes shows as 500 too, so that one is not given long.
+            patience = _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE  # noqa: PLR2004
+            is_in_vain = self._clock.monotonic() - started > patience
             if mended is None and (not endpoint.is_new or is_in_vain):
                 what = answer.trouble or f"status {answer.status}"
                 return endpoint, (f"The endpoint {endpoint.url}{path} does not reach the function: {what}.",)

@@ -3,7 +3,6 @@
 Every write carries Lambda's own precondition, and every lost answer is told from a lost race by reading back.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,37 +12,11 @@ from promote.aws import code_of, concealing, message_of
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, ServiceError
 from promote.model import LATEST, Alias, Promotion, Snapshot
+from promote.snapshot import snapshot
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_lambda import LambdaClient
-
-CONFIGURABLE = (
-    "AcceleratorConfig",
-    "Architectures",
-    "CapacityProviderConfig",
-    "DeadLetterConfig",
-    "DurableConfig",
-    "Environment",
-    "EphemeralStorage",
-    "FileSystemConfigs",
-    "Handler",
-    "ImageConfig",
-    "KMSKeyArn",
-    "Layers",
-    "LoggingConfig",
-    "MemorySize",
-    "PackageType",
-    "Role",
-    "Runtime",
-    "RuntimeConfig",
-    "SnapStart",
-    "TenancyConfig",
-    "Timeout",
-    "TracingConfig",
-    "VpcConfig",
-)
-"""What can be configured, but for the text Description, and a version freezes."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.25, 2.0, 600.0
 _PROPAGATION = 30.0
@@ -54,41 +27,6 @@ _ALIAS_PAUSES = (1.0, 2.0, 4.0, 8.0)
 
 _STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException")
 """A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
-
-
-def fingerprint(configuration: Mapping[str, Any]) -> str:
-    """Digest everything that can be configured, of $LATEST or of a version alike, as lower-case hexadecimal SHA-256."""
-    parts: dict[str, Any] = {name: configuration.get(name) for name in CONFIGURABLE}
-    parts["Environment"] = (configuration.get("Environment") or {}).get("Variables")
-    parts["ImageConfig"] = (configuration.get("ImageConfigResponse") or {}).get("ImageConfig")
-    parts["Layers"] = [layer["Arn"] for layer in configuration.get("Layers") or []]
-    # OptimizationStatus is On for a version and Off for $LATEST.
-    parts["SnapStart"] = (configuration.get("SnapStart") or {}).get("ApplyOn")
-    return hashlib.sha256(json.dumps(_canonical(parts), sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """Leave out what is empty, and order what has no order: Lambda promises neither."""
-    if isinstance(value, Mapping):
-        parts = {name: _canonical(part) for name, part in value.items()}
-        for name in ("SubnetIds", "SecurityGroupIds"):
-            if parts.get(name):
-                parts[name] = sorted(parts[name])
-        return {name: part for name, part in parts.items() if part not in (None, "", [], {})}
-    return [_canonical(part) for part in value] if isinstance(value, list) else value
-
-
-def snapshot(answer: Mapping[str, Any]) -> Snapshot:
-    """Read a FunctionConfiguration."""
-    arn, version = answer["FunctionArn"], answer["Version"]
-    return Snapshot(
-        arn=":".join(arn.split(":")[:7]),
-        version=version,
-        revision_id=answer["RevisionId"],
-        code_sha256=answer["CodeSha256"],
-        fingerprint=fingerprint(answer),
-        configuration=answer,
-    )
 
 
 class Function:

@@ -86,7 +86,7 @@ class Content(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Our digest of everything that can be configured; see ``promote.function.fingerprint``."""
+        """Our digest of everything that can be configured; see ``promote.snapshot.fingerprint``."""
 
 
 def same_content(one: Content, other: Content) -> bool:
