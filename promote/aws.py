@@ -139,6 +139,11 @@ class Clients:
         """Amazon DynamoDB."""
         return self._client("dynamodb")  # type: ignore[no-any-return]
 
+    def heart(self, limit: float) -> "DynamoDBClient":
+        """Make a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
+        options: dict[str, Any] = {"connect_timeout": limit, "read_timeout": limit}
+        return self._client("dynamodb", **options, retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+
     @cached_property
     def gateway(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""

@@ -5,6 +5,7 @@ Every write carries Lambda's own precondition, and every lost answer is told fro
 
 import json
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from promote.artifact import Code
@@ -37,6 +38,13 @@ class Function:
         self._id = arn or name
         self._lazy_client = client
         self._clock = clock
+        self._guard: Callable[[], None] = lambda: None
+
+    def guarded(self, guard: Callable[[], None]) -> "Function":
+        """Give the same function with a guard, called before each change of code, configuration or alias."""
+        guarded = copy(self)
+        guarded._guard = guard  # noqa: SLF001 - our own copy
+        return guarded
 
     @property
     def _client(self) -> "LambdaClient":
@@ -121,6 +129,7 @@ class Function:
         deadline = self._clock.monotonic() + _PROPAGATION
         source: Any = code.arguments()
         while True:
+            self._guard()
             try:
                 with concealing(configuration):
                     self._client.create_function(FunctionName=self._id, Code=source, **configuration)
@@ -145,6 +154,7 @@ class Function:
             FunctionError: Lambda refuses.
 
         """
+        self._guard()
         try:
             with concealing(changes):
                 self._client.update_function_configuration(
@@ -162,6 +172,7 @@ class Function:
             FunctionError: Lambda refuses.
 
         """
+        self._guard()
         try:
             answer = self._client.update_function_code(
                 FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **code.arguments()
@@ -193,6 +204,7 @@ class Function:
 
         """
         self._require_success(latest)
+        self._guard()
         try:
             answer = self._client.publish_version(
                 FunctionName=self._id, CodeSha256=latest.code_sha256, RevisionId=latest.revision_id
@@ -246,6 +258,7 @@ class Function:
 
         """
         for pause in (*_ALIAS_PAUSES, None):
+            self._guard()
             try:
                 self._write_alias(alias, promotion)
             except self._client.exceptions.ClientError as error:

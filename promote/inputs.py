@@ -101,7 +101,7 @@ class Inputs:
             verify_timeout=60 * read.number("verify-timeout", "minutes", default=10, least=0.01, most=360),
             table=_table(read),
             lock_timeout=60 * read.number("lock-timeout", "minutes", default=30, least=0, most=360),
-            lease=read.number("lease", "seconds", default=900, least=1, most=21600),
+            lease=read.number("lease", "seconds", default=30, least=1, most=21600),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()

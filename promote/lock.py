@@ -31,6 +31,10 @@ class Lease:
 
     owner: str
     token: int
+    seconds: float
+    """How long it lasts without a beat."""
+    asked: float
+    """When it was asked for, on the clock's monotonic time."""
     waited: float
     """Seconds until it was had."""
 
@@ -63,7 +67,7 @@ class Lock:
             raise
 
     def _acquire(self, lease: float, timeout: float) -> Lease:
-        started = reported = self._clock.monotonic()
+        started = reported = asked = self._clock.monotonic()
         entry, pause = self._try(lease, None), _SHORTEST_POLL
         seen = self._clock.monotonic()
         if not self._is_ours(entry):
@@ -77,25 +81,46 @@ class Lock:
                 reported = now
             self._clock.sleep(min(pause, timeout - (now - started)))
             pause = min(1.5 * pause, _LONGEST_POLL)
-            is_expired = self._clock.monotonic() - seen > float(entry.get("lease", lease))
+            asked = self._clock.monotonic()
+            is_expired = asked - seen > float(entry.get("lease", lease))
             found = self._try(lease, entry if is_expired else None)
-            if found.get("token") != entry.get("token"):
+            if (found.get("token"), found.get("beat")) != (entry.get("token"), entry.get("beat")):
                 seen = self._clock.monotonic()
             entry = found
-        return Lease(self._run.owner, int(entry["token"]), self._clock.monotonic() - started)
+        waited = self._clock.monotonic() - started
+        return Lease(self._run.owner, int(entry["token"]), round(lease), asked, waited)
+
+    def beat(self, lease: Lease, table: Table) -> str:
+        """Renew the lease; give who holds the lock by now, if that is somebody else.
+
+        ``table`` is the same table by a client that gives up long before the lease is over.
+        """
+        change = table.change(
+            self._arn,
+            LOCK,
+            expressions={"beat": "#beat + :one"},
+            condition=_STILL_OURS,
+            values={"one": 1, "owner": lease.owner, "token": lease.token},
+        )
+        try:
+            table.update(change)
+        except Refused as refused:
+            return _holder(refused.item) if refused.item.get("owner") else "nobody: it was opened by force"
+        return ""
 
     def _try(self, lease: float, expired: Item | None) -> Item:
         """Take the lock if it is free, or if it is still the ``expired`` entry; give the entry as it then is."""
         condition, values = "attribute_not_exists(#owner)", {}
         if expired:
-            condition += " OR (#owner = :expired AND #token = :token)"
-            values = {"expired": expired["owner"], "token": expired["token"]}
+            condition += " OR (#owner = :expired AND #token = :token AND #beat = :beat)"
+            values = {"expired": expired["owner"], "token": expired["token"], "beat": expired.get("beat", 0)}
         change = self._table.change(
             self._arn,
             LOCK,
             assign={
                 "owner": self._run.owner,
                 "lease": round(lease),
+                "beat": 0,
                 "since": self._clock.now().isoformat(timespec="seconds"),
                 "url": self._run.url,
             },
@@ -129,7 +154,7 @@ class Lock:
             self._table.update(self._release(condition, values))
 
     def _release(self, condition: str, values: Item) -> dict[str, Any]:
-        held = ("owner", "lease", "since", "url")
+        held = ("owner", "lease", "beat", "since", "url")
         return self._table.change(self._arn, LOCK, remove=held, condition=condition, values=values)
 
     def _report(self, entry: Item, waited: float) -> None:
@@ -140,7 +165,7 @@ class Lock:
         return LockError(
             f"the lock was not free within {timeout / 60:g} minutes: it is held by {_holder(entry)}",
             hint="See what that run does, and raise lock-timeout if it merely takes long. If it died, its lock is free "
-            f"{int(entry.get('lease', 0))} seconds after it was taken.",
+            f"{int(entry.get('lease', 0))} seconds later.",
         )
 
 

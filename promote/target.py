@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from promote import configuration
@@ -12,6 +13,7 @@ from promote.endpoint import Endpoints
 from promote.errors import ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
+from promote.heartbeat import Heartbeat
 from promote.inputs import Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
@@ -155,6 +157,8 @@ def holding(target: Target) -> Iterator[tuple[Target, Held]]:
     with job.phase("lock"):
         lease = target.lock.acquire(job.inputs.lease, job.inputs.lock_timeout)
     held = Held(lease)
+    heartbeat = _heartbeat(target, lease)
+    heartbeat.start()
     try:
         job.say("lock", f"held, token {lease.token}" + (f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""))
         if lease.token != target.state.token + 1:
@@ -166,10 +170,20 @@ def holding(target: Target) -> Iterator[tuple[Target, Held]]:
                     f"the function {target.function.name} was made or deleted by somebody else while this run waited",
                     hint="Run the job again; it reads the function anew.",
                 )
+        target = replace(target, function=target.function.guarded(heartbeat.require))
         yield finish_earlier(target), held
     finally:
+        heartbeat.stop()
         if not held.is_given_back:
             _give_back(target, lease)
+
+
+def _heartbeat(target: Target, lease: Lease) -> Heartbeat:
+    """Make what keeps the lease alive, with a client of its own that is not made before the first beat."""
+    job, lock = target.job, target.lock
+    client = cache(lambda: job.clients.heart(min(2, lease.seconds / 4)))
+    table = Table(client, job.inputs.table, job.clock)
+    return Heartbeat(lambda: lock.beat(lease, table), lease.seconds, lease.asked, job.clock)
 
 
 def finish_earlier(target: Target) -> Target:
@@ -187,8 +201,7 @@ def _give_back(target: Target, lease: Lease) -> None:
         target.lock.release(lease)
     except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
         target.job.workflow.warn(
-            f"The lock could not be released: {error}. "
-            f"It is free {target.job.inputs.lease:.0f} seconds after it was taken.",
+            f"The lock could not be released: {error}. It is free in {target.job.inputs.lease:.0f} seconds.",
             title="Lock",
         )
 

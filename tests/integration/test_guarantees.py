@@ -3,6 +3,8 @@
 Each test acts as the stranger at one exact call: the sandbox holds that call until the stranger is done.
 """
 
+import signal
+
 import pytest
 
 from sandbox.client import Account
@@ -496,3 +498,38 @@ def test_lambda_refusing_a_move_is_not_blamed_on_others(
     assert (ended.code, ended.result, world.alias_version()) == (1, "failed", promoted.outputs["version"])
     assert "No such version." in ended.errors[0].message
     assert "Nobody else has moved it" in ended.errors[0].message
+
+
+def test_the_lease_is_kept_alive_while_the_work_takes_longer(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.account.inject("hold-before", "execute-api.Invoke", times=0)
+    working = runner.start({**inputs, "lease": "1"}, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    waiting = runner.run({**inputs, "lease": "1", "lock-timeout": "0.05"}, commit="3" * 40, run_id=3)
+    assert (waiting.code, waiting.result) == (1, "failed"), "the lock was taken from a run that is alive"
+    assert world.records("lock")[0]["beat"] > 0
+    world.account.clear_faults()
+    assert working.wait().result == "promoted"
+    assert world.records("lock")[0]["token"] == 2
+    assert promoted.result == "promoted"
+
+
+def test_a_run_that_was_suspended_beyond_its_lease_changes_nothing_more(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")  # its verdict, before it moves the alias
+    suspended = runner.start({**inputs, "lease": "1"}, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    suspended.process.send_signal(signal.SIGSTOP)
+    (runner.workspace / "function" / "commit").write_text("3")
+    taker = runner.run({**inputs, "lease": "1"}, commit="3" * 40, run_id=3)
+    assert (taker.result, world.alias_version()) == ("promoted", "3"), taker.log
+    world.account.forget()
+    held.release()
+    suspended.process.send_signal(signal.SIGCONT)
+    ended = suspended.wait()
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert "before its next change" in ended.errors[0].message
+    assert not [call.name for call in world.account.calls() if call.service == "lambda"]
+    assert (world.alias_version(), world.history()) == ("3", [("", promoted.outputs["version"]), ("1", "3")])

@@ -38,7 +38,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (inputs.command, inputs.function_name, inputs.function_arn, inputs.region) == (Command.RUN, "hello", "", "")
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
     assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
-    assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 900)
+    assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 30)
     assert (inputs.table, inputs.dry_run, inputs.invocations) == ("promote-on-success", False, ())
 
 

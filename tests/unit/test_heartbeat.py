@@ -1,0 +1,94 @@
+"""When a lease can be trusted. Time is the test's own, and so is each beat."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+import pytest
+
+from promote.errors import LockError
+from promote.heartbeat import Heartbeat
+
+
+class Time:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def answers(time: Time, taken: float, results: Iterable[str | Exception]) -> Callable[[], str]:
+    """Give a beat that takes ``taken`` seconds and ends as ``results`` say, one after the other."""
+    remaining = iter(results)
+
+    def beat() -> str:
+        time.seconds += taken
+        result = next(remaining)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return beat
+
+
+def test_a_lease_is_trusted_as_long_as_it_lasts_from_before_it_was_asked_for() -> None:
+    time = Time()
+    heartbeat = Heartbeat(answers(time, 0, []), 30, since=100, clock=time)
+    time.seconds = 129.9
+    heartbeat.require()
+    time.seconds = 130
+    with pytest.raises(LockError, match="could not be renewed for 30 seconds"):
+        heartbeat.require()
+
+
+def test_a_beat_counts_from_before_it_was_sent() -> None:
+    time = Time()
+    heartbeat = Heartbeat(answers(time, 8, [""]), 30, since=100, clock=time)
+    time.seconds = 110
+    heartbeat.beat()
+    time.seconds = 139.9
+    heartbeat.require()
+    time.seconds = 140
+    with pytest.raises(LockError):
+        heartbeat.require()
+
+
+def test_failed_beats_are_borne_until_the_lease_is_over() -> None:
+    time = Time()
+    heartbeat = Heartbeat(answers(time, 1, [OSError(), OSError(), ""]), 30, since=100, clock=time)
+    for _ in range(3):
+        time.sleep(8)
+        heartbeat.beat()
+    heartbeat.require()
+    time.seconds = 126 + 30
+    with pytest.raises(LockError):
+        heartbeat.require()
+
+
+def test_a_lock_that_is_anothers_is_lost_at_once_and_for_good() -> None:
+    time = Time()
+    heartbeat = Heartbeat(answers(time, 0, ["run 7", ""]), 30, since=100, clock=time)
+    heartbeat.beat()
+    heartbeat.beat()
+    with pytest.raises(LockError, match="lost to run 7"):
+        heartbeat.require()
+
+
+def test_it_beats_by_itself_until_it_is_stopped() -> None:
+    beats: list[int] = []
+
+    def beat() -> str:
+        beats.append(1)
+        if len(beats) == 3:
+            heartbeat.stop()
+        return ""
+
+    heartbeat = Heartbeat(beat, 0.02, since=100, clock=Time())
+    heartbeat._run()  # noqa: SLF001 - what its thread runs, without a thread to wait for
+    assert len(beats) == 3
