@@ -161,21 +161,39 @@ def holding(target: Target) -> Iterator[tuple[Target, Held]]:
     heartbeat.start()
     try:
         job.say("lock", f"held, token {lease.token}" + (f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""))
-        if lease.token != target.state.token + 1:
-            # Somebody has held the lock since we have read.
-            latest, state = side_by_side(target.function.find, target.ledger.read)
-            target = replace(target, latest=latest, state=state)
-            if (latest is None) != bool(target.creation):
-                raise ConflictError(
-                    f"the function {target.function.name} was made or deleted by somebody else while this run waited",
-                    hint="Run the job again; it reads the function anew.",
-                )
+        if target.state.holder or lease.token != target.state.token + 1:
+            # Somebody held the lock when we read, or has held it since.
+            target = _read_again(target)
         target = replace(target, function=target.function.guarded(heartbeat.require))
         yield finish_earlier(target), held
     finally:
         heartbeat.stop()
         if not held.is_given_back:
             _give_back(target, lease)
+
+
+def _read_again(target: Target) -> Target:
+    """Give the target as it is now, after others have been at work.
+
+    Raises:
+        ConflictError: they have deleted the function, or replaced what was to be adopted.
+
+    """
+    latest, state = side_by_side(target.function.find, target.ledger.read)
+    name = target.function.name
+    if latest is None and not target.creation:
+        raise ConflictError(
+            f"the function {name} was deleted by somebody else while this run waited for the lock",
+            hint="Run the job again; it reads the function anew.",
+        )
+    if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
+        raise ConflictError(
+            f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",
+            hint="Let the action deploy the code itself (artifact), or deploy it again and run the job again.",
+        )
+    if latest is not None:
+        _require_fit(target.code, latest.configuration, target.job.inputs.configuration)
+    return replace(target, latest=latest, state=state)
 
 
 def _heartbeat(target: Target, lease: Lease) -> Heartbeat:

@@ -55,9 +55,24 @@ class Started:
     process: subprocess.Popen[str]
     output: Path
     summary: Path
+    seen: str = ""
+
+    def wait_for(self, text: str) -> None:
+        """Read the log until a line of it has ``text``."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.seen += line
+            if text in line:
+                return
+        raise AssertionError(f"{text!r} is not in the log:\n{self.seen}")
 
     def wait(self, timeout: float = 60) -> Ended:
-        log, _ = self.process.communicate(timeout=timeout)
+        if self.seen and self.process.stdout:
+            log = self.seen + self.process.stdout.read()  # communicate() knows nothing of what was read ahead
+            self.process.wait(timeout)
+            self.process.stdout.close()
+        else:
+            log, _ = self.process.communicate(timeout=timeout)
         return Ended(
             code=self.process.returncode,
             log=log,

@@ -247,6 +247,7 @@ def test_the_lock_is_waited_for_and_its_holder_named(
     assert (impatient.code, impatient.result) == (1, "failed")
     assert "https://github.com/octo/hello/actions/runs/2/attempts/1" in impatient.errors[0].message
     patient = runner.start(inputs, commit="2" * 40, run_id=4)
+    patient.wait_for("held by")
     held.release()
     assert first.wait().result == "promoted"
     waited = patient.wait()
@@ -533,3 +534,22 @@ def test_a_run_that_was_suspended_beyond_its_lease_changes_nothing_more(
     assert "before its next change" in ended.errors[0].message
     assert not [call.name for call in world.account.calls() if call.service == "lambda"]
     assert (world.alias_version(), world.history()) == ("3", [("", promoted.outputs["version"]), ("1", "3")])
+
+
+def test_what_was_to_be_adopted_is_not_replaced_by_what_another_run_has_deployed(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    source = (runner.workspace / "function" / "app.py").read_text()
+    held = world.account.inject("hold-before", "execute-api.Invoke")
+    working = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    world.overwrite_latest(source + "\n# what is to be adopted\n")
+    adopting = runner.start({**inputs, "artifact": ""}, commit="3" * 40, run_id=3)
+    adopting.wait_for("held by")
+    world.overwrite_latest(source + "\n# what comes after that\n")
+    held.release()
+    assert working.wait().result == "blocked"
+    ended = adopting.wait()
+    assert (ended.code, ended.result) == (1, "failed")
+    assert "which was to be adopted" in ended.errors[0].message
+    assert world.alias_version() == promoted.outputs["version"]
