@@ -1,31 +1,16 @@
 """Guarantee 2: an older commit never replaces a newer one, as a real repository tells."""
 
-import os
-import subprocess
 from pathlib import Path
 
+from tests.repository import commit, git
 from tests.runner import Runner
 from tests.world import World
 
 
-def commit(workspace: Path, text: str) -> str:
+def change(workspace: Path, text: str) -> str:
     """Commit ``text`` as a file of the function; give the commit."""
     (workspace / "function" / "commit").write_text(text)
-    git(workspace, "add", "--all")
-    git(workspace, "commit", "--quiet", "--message", text)
-    return git(workspace, "rev-parse", "HEAD")
-
-
-def git(workspace: Path, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments],  # noqa: S607 - whatever git there is
-        cwd=workspace,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(workspace), "GIT_CONFIG_NOSYSTEM": "1"},
-    )
-    return done.stdout.strip()
+    return commit(workspace, text)
 
 
 def test_the_order_of_commits_decides_and_not_that_of_runs(
@@ -33,9 +18,9 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
 ) -> None:
     workspace = runner.workspace
     git(workspace, "init", "--quiet", "--initial-branch=main")
-    first = commit(workspace, "first")
-    second = commit(workspace, "second")
-    third = commit(workspace, "third")
+    first = change(workspace, "first")
+    second = change(workspace, "second")
+    third = change(workspace, "third")
     # The run numbers tell the contrary of the history, which is the authority.
     assert runner.run(inputs, commit=third, run_id=1).result == "promoted"
     served = world.alias_version()
@@ -47,7 +32,7 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
 
     # A branch that has parted is promoted, with a warning.
     git(workspace, "checkout", "--quiet", "-b", "hotfix", first)
-    hotfix = commit(workspace, "hotfix")
+    hotfix = change(workspace, "hotfix")
     parted = runner.run(inputs, commit=hotfix, run_id=10)
     assert (parted.code, parted.result) == (0, "promoted"), parted.log
     assert [annotation.kind for annotation in parted.annotations] == ["warning"]

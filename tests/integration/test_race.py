@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import make_inputs
-from tests.integration.test_order import commit, git
+from tests.repository import commit, git
 from tests.runner import REPOSITORY, Ended, Runner
 from tests.world import FUNCTION, World
 
@@ -56,6 +56,7 @@ def prepare(folder: Path, account: Account) -> tuple[list[str], list[Runner]]:
         source = (REPOSITORY / "tests" / "function" / "app.py").read_text()
         status = "broken" if number in BROKEN else "ok"
         (origin / "function" / "app.py").write_text(source.replace('"status": "ok"', f'"status": "{status}"'))
+        (origin / "function" / "commit").write_text(str(number))
         commits.append(commit(origin, str(number)))
         place = folder / str(number)
         place.mkdir()

@@ -1,8 +1,6 @@
 """How commits stand to each other: by a real repository, and by GitHub's answer."""
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +10,7 @@ import requests
 
 from promote.context import Context
 from promote.github import Relation, relation
+from tests.repository import commit, git
 
 
 class Answers:
@@ -34,23 +33,6 @@ class Answers:
 
 def nobody() -> requests.Session:
     raise AssertionError("GitHub was asked")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments],  # noqa: S607 - whatever git there is
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"},
-    )
-    return done.stdout.strip()
-
-
-def commit(folder: Path, message: str) -> str:
-    git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
-    return git(folder, "rev-parse", "HEAD")
 
 
 @pytest.fixture

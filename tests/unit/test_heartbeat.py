@@ -1,26 +1,12 @@
 """When a lease can be trusted. Time is the test's own, and so is each beat."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 
 import pytest
 
 from promote.errors import LockError
 from promote.heartbeat import Heartbeat
-
-
-class Time:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+from tests.clock import Time
 
 
 def answers(time: Time, taken: float, results: Iterable[str | Exception]) -> Callable[[], str]:
@@ -38,7 +24,7 @@ def answers(time: Time, taken: float, results: Iterable[str | Exception]) -> Cal
 
 
 def test_a_lease_is_trusted_as_long_as_it_lasts_from_before_it_was_asked_for() -> None:
-    time = Time()
+    time = Time(100)
     heartbeat = Heartbeat(answers(time, 0, []), 30, since=100, clock=time)
     time.seconds = 129.9
     heartbeat.require()
@@ -48,7 +34,7 @@ def test_a_lease_is_trusted_as_long_as_it_lasts_from_before_it_was_asked_for() -
 
 
 def test_a_beat_counts_from_before_it_was_sent() -> None:
-    time = Time()
+    time = Time(100)
     heartbeat = Heartbeat(answers(time, 8, [""]), 30, since=100, clock=time)
     time.seconds = 110
     heartbeat.beat()
@@ -60,7 +46,7 @@ def test_a_beat_counts_from_before_it_was_sent() -> None:
 
 
 def test_failed_beats_are_borne_until_the_lease_is_over() -> None:
-    time = Time()
+    time = Time(100)
     heartbeat = Heartbeat(answers(time, 1, [OSError(), OSError(), ""]), 30, since=100, clock=time)
     for _ in range(3):
         time.sleep(8)
@@ -72,7 +58,7 @@ def test_failed_beats_are_borne_until_the_lease_is_over() -> None:
 
 
 def test_a_lock_that_is_anothers_is_lost_at_once_and_for_good() -> None:
-    time = Time()
+    time = Time(100)
     heartbeat = Heartbeat(answers(time, 0, ["run 7", ""]), 30, since=100, clock=time)
     heartbeat.beat()
     heartbeat.beat()
@@ -89,6 +75,6 @@ def test_it_beats_by_itself_until_it_is_stopped() -> None:
             heartbeat.stop()
         return ""
 
-    heartbeat = Heartbeat(beat, 0.02, since=100, clock=Time())
+    heartbeat = Heartbeat(beat, 0.02, since=100, clock=Time(100))
     heartbeat._run()  # noqa: SLF001 - what its thread runs, without a thread to wait for
     assert len(beats) == 3

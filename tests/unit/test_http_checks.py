@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -12,25 +11,10 @@ from promote.check import parse_checks
 from promote.http import ask
 from promote.model import CheckResult, Endpoint, Gateway, Outcome
 from promote.verify.checks import run_check
+from tests.clock import Time
 
 OURS = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"))
 NEW = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"), is_new=True)
-
-
-class Time:
-    """A clock that moves only when somebody sleeps, or an answer takes its time."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 class Server:

@@ -1,0 +1,19 @@
+"""A clock that is the test's own."""
+
+from datetime import UTC, datetime
+
+
+class Time:
+    """Moves only when somebody sleeps, or a test sets ``seconds``."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
