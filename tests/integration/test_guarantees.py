@@ -553,3 +553,27 @@ def test_what_was_to_be_adopted_is_not_replaced_by_what_another_run_has_deployed
     assert (ended.code, ended.result) == (1, "failed")
     assert "which was to be adopted" in ended.errors[0].message
     assert world.alias_version() == promoted.outputs["version"]
+
+
+@pytest.mark.parametrize("ends", ["promoted", "blocked"])
+def test_a_run_does_not_release_a_lock_that_is_anothers_by_now(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, ends: str
+) -> None:
+    """Guarantee 5: both releases, that of the last transaction and that of a run which ends before it."""
+    if ends == "blocked":
+        edit(runner.workspace, '"ok"', '"broken"')
+    nth, operation = (2, "dynamodb.TransactWriteItems") if ends == "promoted" else (2, "dynamodb.UpdateItem")
+    held = world.account.inject("hold-before", operation, nth=nth)
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    world.table.update_item(
+        TableName="promote-on-success",
+        Key={"pk": {"S": world.records("lock")[0]["pk"]}, "sk": {"S": "lock"}},
+        UpdateExpression="SET #owner = :other, #token = #token + :one",
+        ExpressionAttributeNames={"#owner": "owner", "#token": "token"},
+        ExpressionAttributeValues={":other": {"S": "somebody else"}, ":one": {"N": "1"}},
+    )
+    held.release()
+    ended = started.wait()
+    assert (ended.result, promoted.result) == (ends, "promoted"), ended.log
+    assert world.lock_owner() == "somebody else"
