@@ -211,7 +211,7 @@ class Function:
             )
         except self._client.exceptions.InvalidParameterValueException as error:
             # Of the parameters, only CodeSha256 can be wrong here.
-            raise _changed(self.name) from error
+            raise changed_by_others(self.name) from error
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
         return snapshot(answer)
@@ -224,7 +224,7 @@ class Function:
         """
         code = code_of(error)
         if code in _STALE:
-            return _changed(self.name)
+            return changed_by_others(self.name)
         if code in ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException"):
             return FunctionError(
                 f"Lambda refuses the deployment to {self.name}: {message_of(error)}",
@@ -368,7 +368,8 @@ def _unanswered() -> tuple[type[Exception], ...]:
     return (HTTPClientError,)
 
 
-def _changed(name: str) -> ConflictError:
+def changed_by_others(name: str) -> ConflictError:
+    """Say that $LATEST of the function ``name`` is no longer what this run has read or written."""
     return ConflictError(
         f"$LATEST of {name} was changed by somebody else while this run deployed to it",
         hint="See who else deploys to this function (another workflow, a console); then run the job again.",

@@ -7,6 +7,7 @@ from promote import configuration
 from promote.artifact import Image
 from promote.aws import understood
 from promote.errors import ConflictError
+from promote.function import changed_by_others
 from promote.github import Relation, relation
 from promote.model import (
     LATEST_ENDPOINT,
@@ -107,7 +108,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Built:
     for attempt in range(1, _ATTEMPTS + 1):
         latest = target.function.idle(known=known)
         if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
-            raise _changed(target)
+            raise changed_by_others(target.function.name)
         try:
             return _deploy_once(target, latest)
         except ConflictError:
@@ -143,7 +144,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
-        raise _changed(target)
+        raise changed_by_others(target.function.name)
     return Built(_candidate(published), function.settled())
 
 
@@ -159,14 +160,7 @@ def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
     """Refuse what is not exactly the code and configuration that this run has deployed."""
     wanted = target.job.inputs.configuration
     if snapshot.code_sha256 != code_sha256 or configuration.changes(wanted, snapshot.configuration):
-        raise _changed(target)
-
-
-def _changed(target: Target) -> ConflictError:
-    return ConflictError(
-        f"$LATEST of {target.function.name} was changed by somebody else while this run deployed to it",
-        hint="See who else deploys to this function (another workflow, a console); then run the job again.",
-    )
+        raise changed_by_others(target.function.name)
 
 
 def _candidate(content: Snapshot) -> Candidate:
