@@ -1,4 +1,4 @@
-"""The action's main step: environ in, exit code out; the one error boundary."""
+"""The action's main and post step: environ in, exit code out; the one error boundary."""
 
 import secrets
 import signal
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from random import Random
+from typing import TYPE_CHECKING, Any, TextIO
 
 from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
@@ -18,9 +19,13 @@ from promote.context import Context
 from promote.errors import InputError, Interrupted, PromoteError
 from promote.inputs import Inputs
 from promote.job import Job
+from promote.line import Claim
+from promote.lock import Lock
 from promote.model import Result, Run
 from promote.report import Report
 from promote.report.summary import render
+from promote.steps import Held, Steps
+from promote.table import Table
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
     jobs: list[Job] = []
     context = Context.from_environ(environ)
-    with _signals():
+    with _interruptible() as ignore:
         try:
             report = _run(environ, context, workflow, clock or SystemClock(), jobs)
         except KeyboardInterrupt:
@@ -42,7 +47,42 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
                 for line in traceback.format_exc().splitlines():
                     workflow.say(line)
             report = _ended(understood(error), jobs)
+        ignore()
         return _tell(report, workflow, context, jobs[0] if jobs else None)
+
+
+def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
+    """Give back what the job's main steps have left of the lock; the exit code is always 0.
+
+    What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
+    """
+    workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
+    try:
+        steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+        for held, token in list(steps.held.items()):
+            name = held.arn.rpartition(":")[2]
+            if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
+                workflow.say(f"{'lock':<9} gave back the lock of {name}")
+            elif token:
+                workflow.warn(_LOST.format(name=name), title="Lock")
+            steps.forget(held)
+    except Exception as error:  # noqa: BLE001 - as above
+        problem = understood(error)
+        workflow.warn(f"The lock could not be given back: {problem} It ends with its lease.", title="Lock")
+    return 0
+
+
+def _lock_of(held: Held, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
+    clients = Clients(held.region, environ)
+    table = Table(lambda: clients.table, held.table, clock)
+    claim = Claim(owner="post", lease=1, job=steps.job)
+    return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
+
+
+_LOST = (
+    "The lock of {name} is not this job's any more: its lease was over before the job was, or somebody has opened it "
+    "by force. Where a deployment takes long, give the step with command: lock a longer lease."
+)
 
 
 def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
@@ -51,10 +91,21 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
     folder = context.temporary if context.temporary.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:
-        clients = Clients(inputs.region, environ, inputs.verify_timeout)
-        job = Job(inputs, context, run, workflow, clock, clients, _session(), Path(temporary))
+        job = Job(
+            inputs=inputs,
+            context=context,
+            run=run,
+            workflow=workflow,
+            clock=clock,
+            clients=Clients(inputs.region, environ, inputs.verify_timeout),
+            session=_session(),
+            chance=Random().random,  # noqa: S311 - when to look again, not a secret
+            steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
+            temporary=Path(temporary),
+        )
         jobs.append(job)
-        job.say(inputs.command.value, f"{inputs.function_name} → {inputs.environment}")
+        target = f" → {inputs.environment}" if inputs.environment else ""
+        job.say(inputs.command.value, f"{inputs.function_name}{target}")
         return COMMANDS[inputs.command](job)
 
 
@@ -117,18 +168,29 @@ def _session() -> "Callable[[], requests.Session]":
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Let SIGTERM end the run like SIGINT: as process 1 of a container, Python would ignore it."""
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Let the first SIGINT or SIGTERM interrupt the block, and none thereafter: by then the run is tidying up.
 
-    def stop(_number: int, _frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
+    As process 1 of a container, Python would ignore SIGTERM. Gives what makes the block deaf to both.
+    """
+    is_deaf = False
+
+    def ignore() -> None:
+        nonlocal is_deaf
+        is_deaf = True
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        if not is_deaf:
+            ignore()
+            raise KeyboardInterrupt
 
     try:
-        previous = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not the main thread: whoever runs us there minds the signals
-        yield
+        yield ignore
         return
     try:
-        yield
+        yield ignore
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
 
 _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
     # An upload of 50 MB over a slow line takes a while; the table's calls are small and must fail fast.
@@ -27,6 +28,7 @@ _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
     "dynamodb": {"connect_timeout": 3, "read_timeout": 5},
     "apigatewayv2": {"connect_timeout": 5, "read_timeout": 30},
     "s3": {"connect_timeout": 5, "read_timeout": 60},
+    "sts": {"connect_timeout": 5, "read_timeout": 30},
 }
 
 
@@ -143,6 +145,13 @@ class Clients:
         """Make a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
         options: dict[str, Any] = {"connect_timeout": limit, "read_timeout": limit}
         return self._client("dynamodb", **options, retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+
+    def function_arn(self, name: str) -> str:
+        """Give the ARN of the function ``name`` of the caller's account, whether or not it exists."""
+        client: STSClient = self._client("sts")
+        caller = client.get_caller_identity()
+        partition = caller["Arn"].split(":")[1]
+        return f"arn:{partition}:lambda:{self.resolve_region()}:{caller['Account']}:function:{name}"
 
     @cached_property
     def gateway(self) -> "ApiGatewayV2Client":

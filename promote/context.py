@@ -24,6 +24,10 @@ class Context:
     attempt: int
     temporary: Path
     """Emptied by the runner after the job."""
+    ref: str = ""
+    """The branch or tag, such as ``refs/heads/main``, or empty."""
+    actor: str = ""
+    """Who has started this attempt, or empty."""
     token: str = field(repr=False, default="")
 
     @classmethod
@@ -38,15 +42,21 @@ class Context:
             run_id=_number(environ.get("GITHUB_RUN_ID"), 0),
             attempt=_number(environ.get("GITHUB_RUN_ATTEMPT"), 1),
             temporary=Path(environ.get("RUNNER_TEMP") or "/tmp"),  # noqa: S108 - the system's own fallback
+            ref=environ.get("GITHUB_REF") or environ.get("GITHUB_REF_NAME") or "",
+            actor=environ.get("GITHUB_TRIGGERING_ACTOR") or environ.get("GITHUB_ACTOR") or "",
             token=environ.get("INPUT_GITHUB-TOKEN", "").strip(),
         )
 
     @property
     def run_url(self) -> str:
         """The page of this attempt, or empty."""
-        if not (self.repository and self.run_id):
+        return self.page_of(self.run_id, self.attempt)
+
+    def page_of(self, run_id: int, attempt: int) -> str:
+        """Give the page of an attempt of a run of this repository, or empty."""
+        if not (self.repository and run_id):
             return ""
-        return f"{self.server_url}/{self.repository}/actions/runs/{self.run_id}/attempts/{self.attempt}"
+        return f"{self.server_url}/{self.repository}/actions/runs/{run_id}/attempts/{attempt}"
 
     def commit_url(self, commit: str) -> str:
         """Give the page of ``commit``, or empty."""

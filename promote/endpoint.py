@@ -63,7 +63,7 @@ class Endpoints:
             return Endpoint(qualifier, url=owned, address=owned)
         if remembered is None or not self._is_kept:
             return None
-        return self._locate(qualifier, remembered)
+        return locate(qualifier, remembered, self._emulator)
 
     def obtain(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
         """Give the endpoint; make it where it is missing. None: there is to be none.
@@ -122,16 +122,18 @@ class Endpoints:
                 self._gateways.delete(gateway)
                 self._gateways.forget(qualifier, gateway)
             gateway = winner
-        return self._locate(qualifier, gateway, is_new=True)
+        return locate(qualifier, gateway, self._emulator, is_new=True)
 
-    def _locate(self, qualifier: str, gateway: Gateway, *, is_new: bool = False) -> Endpoint:
-        url = address = f"https://{gateway.mapping}" if gateway.mapping else gateway.api_url
-        host = ""
-        if self._emulator and gateway.mapping:
-            # The custom domain does not resolve; an emulator knows it by its Host header.
-            host, _, key = gateway.mapping.partition("/")
-            address = f"{self._emulator}/{key}"
-        elif self._emulator:
-            # An emulator's *.execute-api.localhost does not resolve everywhere; its path form does.
-            url = address = f"{self._emulator}/_aws/execute-api/{gateway.api_id}/{STAGE}"
-        return Endpoint(qualifier, url=url, address=address, host=host, gateway=gateway, is_new=is_new)
+
+def locate(qualifier: str, gateway: Gateway, emulator: str, *, is_new: bool = False) -> Endpoint:
+    """Say where a gateway of ours is reached; ``emulator`` is the URL of an AWS that is none, or empty."""
+    url = address = f"https://{gateway.mapping}" if gateway.mapping else gateway.api_url
+    host = ""
+    if emulator and gateway.mapping:
+        # The custom domain does not resolve; an emulator knows it by its Host header.
+        host, _, key = gateway.mapping.partition("/")
+        address = f"{emulator}/{key}"
+    elif emulator:
+        # An emulator's *.execute-api.localhost does not resolve everywhere; its path form does.
+        url = address = f"{emulator}/_aws/execute-api/{gateway.api_id}/{STAGE}"
+    return Endpoint(qualifier, url=url, address=address, host=host, gateway=gateway, is_new=is_new)

@@ -41,9 +41,12 @@ class Heartbeat:
         """See that the lock is still ours, as far as can be known without asking.
 
         Raises:
-            LockError: it is another's, or could not be renewed for so long that it may be.
+            LockError: it is another's, or could not be renewed for so long that it may be; or the work has ended, and
+                this is a call that it has left behind.
 
         """
+        if self._stopped.is_set():
+            raise LockError("the lock is being given back, so nothing is changed any more", hint="Run the job again.")
         if self._other:
             raise LockError(
                 f"the lock was lost to {self._other} while this run was at work, so it stops before its next change",

@@ -12,12 +12,23 @@ from typing import Self, TypeVar
 
 from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
 from promote.errors import InputError
+from promote.line import LONGEST_LEASE, Queue
 
 
 class Command(StrEnum):
     """What the action can do; see action.yml."""
 
     RUN = "run"
+    STATUS = "status"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+
+
+class Diverged(StrEnum):
+    """What to do where the environment's commit is no ancestor of ours, nor ours of it."""
+
+    PROMOTE = "promote"
+    REFUSE = "refuse"
 
 
 class Endpoints(StrEnum):
@@ -68,8 +79,11 @@ class Inputs:
     table: str
     lock_timeout: float
     """Seconds."""
-    lease: float
+    queue: Queue
+    lease: int
     """Seconds."""
+    diverged: Diverged
+    reason: str
     dry_run: bool
 
     @classmethod
@@ -82,13 +96,14 @@ class Inputs:
         """
         read = _Reader(environ)
         read.text("github-token")  # the context has it; a broken one is refused here, as every input
+        command = read.choice("command", Command, Command.RUN)
         function_name, function_arn, region = _target(read)
         inputs = cls(
-            command=read.choice("command", Command, Command.RUN),
+            command=command,
             function_name=function_name,
             function_arn=function_arn,
             region=region,
-            environment=_environment(read),
+            environment=_environment(read, is_required=command is Command.RUN),
             artifact=read.text("artifact"),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
@@ -101,7 +116,10 @@ class Inputs:
             verify_timeout=60 * read.number("verify-timeout", "minutes", default=10, least=0.01, most=360),
             table=_table(read),
             lock_timeout=60 * read.number("lock-timeout", "minutes", default=30, least=0, most=360),
-            lease=read.number("lease", "seconds", default=30, least=1, most=21600),
+            queue=read.choice("queue", Queue, Queue.NEWEST),
+            lease=_lease(read, command),
+            diverged=read.choice("diverged", Diverged, Diverged.PROMOTE),
+            reason=read.text("reason"),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
@@ -114,6 +132,16 @@ class Inputs:
             InputError: names the input to change.
 
         """
+        if self.command is Command.UNLOCK and not self.reason:
+            raise InputError(
+                "reason",
+                "it is missing, and a lock is not opened by force without one",
+                hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
+            )
+        if self.command is Command.RUN:
+            self._require_run()
+
+    def _require_run(self) -> None:
         if not (self.checks or self.invocations):
             raise InputError(
                 "checks",
@@ -283,8 +311,20 @@ def _target(read: _Reader) -> tuple[str, str, str]:
     return value.rpartition(":")[2], value, match["region"]
 
 
-def _environment(read: _Reader) -> str:
+def _lease(read: _Reader, command: Command) -> int:
+    """Give the seconds of the lease: few where a heartbeat renews it, many where the job's own steps are at work."""
+    default = 3600 if command is Command.LOCK else 30
+    return round(read.number("lease", "seconds", default=default, least=_SHORTEST_LEASE, most=LONGEST_LEASE))
+
+
+_SHORTEST_LEASE = 1
+"""Seconds. A quarter of the lease is the time of one heartbeat: three of them may fail before it is lost."""
+
+
+def _environment(read: _Reader, *, is_required: bool) -> str:
     value = read.text("environment")
+    if not value and not is_required:
+        return ""
     if not value:
         raise InputError("environment", "it is missing", hint="Name the alias to promote to, such as preprod or prod.")
     if value.isdecimal():

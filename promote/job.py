@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from promote.context import Context
 from promote.inputs import Inputs
 from promote.model import Phase, Run
 from promote.report import Report
+from promote.steps import Steps
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -30,11 +32,23 @@ class Job:
     clients: Clients
     session: "Callable[[], requests.Session]"
     """One HTTP session, made when first asked for."""
+    chance: Callable[[], float]
+    """Numbers from 0 to 1, so that waiting runs do not move in step."""
+    steps: Steps
+    """What this job's steps share."""
     temporary: Path
     """A folder of this run's own."""
     phases: list[Phase] = field(default_factory=list)
+    """Those that have ended."""
+    under_way: list[str] = field(default_factory=list)
+    """The phase that the run is in, by its name; none between two."""
     reports: list[Report] = field(default_factory=list)
     """What is certain so far, newest last: what is told of a run that comes to a sudden end."""
+
+    @cached_property
+    def arn(self) -> str:
+        """The function's ARN, whether or not it exists."""
+        return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
 
     def say(self, subject: str, text: str) -> None:
         """Write a line into the log, in two columns."""
@@ -44,7 +58,9 @@ class Job:
     def phase(self, name: str) -> Iterator[None]:
         """Take the time of a part of the run."""
         now, started = self.clock.now(), self.clock.monotonic()
+        self.under_way[:] = [name]
         try:
             yield
         finally:
+            self.under_way.clear()
             self.phases.append(Phase(name, now, self.clock.monotonic() - started))

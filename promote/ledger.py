@@ -7,6 +7,7 @@ from typing import Any
 
 from promote.clock import Clock
 from promote.errors import ConflictError
+from promote.line import Entry
 from promote.lock import LOCK
 from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Promotion, Run, Served, Verdict
 from promote.table import Cancelled, Item, Missing, Refused, Table
@@ -18,10 +19,7 @@ class State:
 
     latest: Gateway | None = None
     environments: Mapping[str, Served] = field(default_factory=dict)
-    token: int = 0
-    """The lock's token: one less than that of the next acquisition, if nobody comes between."""
-    holder: str = ""
-    """Who holds the lock; empty: nobody."""
+    lock: Entry = field(default_factory=Entry)
 
     def served(self, environment: str) -> Served:
         """Give what ``environment`` serves; nothing at first."""
@@ -42,7 +40,12 @@ class Ledger:
         self._clock = clock
 
     def read(self) -> State:
-        """Read endpoints and environments: one strongly consistent query."""
+        """Read endpoints, environments and the lock: one strongly consistent query.
+
+        Raises:
+            LockError: the lock's item is none that this version can read.
+
+        """
         try:
             items = self._table.query(self._arn, "endpoint#", LOCK)
         except Missing:
@@ -55,8 +58,7 @@ class Ledger:
                 for sk, item in found.items()
                 if sk.startswith("environment#")
             },
-            token=int(found.get(LOCK, {}).get("token", 0)),
-            holder=str(found.get(LOCK, {}).get("owner", "")),
+            lock=Entry.read(found.get(LOCK, {})),
         )
 
     def record_candidate(self, candidate: Candidate) -> None:
@@ -204,10 +206,41 @@ class Ledger:
                 )
         return replace(served, intent=None)
 
+    def history(self, environment: str, count: int) -> list[Item]:
+        """Read the last ``count`` promotions of ``environment``, newest first."""
+        prefix = f"promotion#{environment}#"
+        with suppress(Missing):
+            return self._table.newest(self._arn, prefix, prefix + "~", count)
+        return []
+
+    def version(self, version: str) -> Item:
+        """Read the record of a version; empty: there is none."""
+        sk = _version_sk(version)
+        return next(iter(self._table.query(self._arn, sk, sk)), {})
+
+    def record_unlock(
+        self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
+    ) -> None:
+        """Open the lock by force (``opening``), and record by whom, from whom and why: in one transaction.
+
+        Raises:
+            Cancelled: the lock is no longer as it was read.
+
+        """
+        entry = {
+            "pk": self._arn,
+            "sk": f"unlock#{token:010d}",
+            "at": self._now(),
+            "held": held,
+            "reason": reason,
+            "by": by,
+            **self._who(),
+        }
+        self._table.transact([opening, ("Put", self._table.insertion(entry))])
+
     def _proven(self, version: str) -> tuple[Candidate, str]:
         """Read a version's record: the candidate and the digest of a plan that it has passed."""
-        sk = _version_sk(version)
-        item: Item = next(iter(self._table.query(self._arn, sk, sk)), {})
+        item = self.version(version)
         candidate = Candidate(version, str(item.get("code_sha256", "")), str(item.get("fingerprint", "")))
         return candidate, str(item.get("proof", {}).get("plan", ""))
 

@@ -1,28 +1,34 @@
-"""The lock: a lease on one function, held by one run at a time.
+"""The lock: a lease on one function, held by one job at a time, and the line of those who wait for it.
 
-It spares work and time; safety rests on Lambda's preconditions. Each acquisition has a token, one higher than the last.
-A holder that died is recognised by what a waiter sees: an entry that does not change for as long as its lease, on the
-waiter's own clock. Wall clocks are never compared.
+It spares work and time; safety rests on Lambda's preconditions. Lock and line are one item, and every transition is one
+conditional write that names its owner, so that an answer that was lost is told from a race that was lost. Each
+acquisition has a token, one higher than the last. The line is in the item that a release changes: the release itself
+leaves the lock to whoever is first, and nobody who has not waited gets in between.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promote.clock import Clock
 from promote.errors import LockError
-from promote.model import Run
+from promote.line import FORMAT, HELD, Claim, Entry
 from promote.table import Item, Missing, Refused, Table
-
-_SHORTEST_POLL, _LONGEST_POLL = 0.5, 5.0
-_REPORT_EVERY = 30.0
-"""Seconds: between looks at a lock that is held, and between lines about it in the log."""
-
-_STILL_OURS = "#owner = :owner AND #token = :token"
 
 LOCK = "lock"
 """The sort key of the lock's item."""
+
+LONGEST_LINE = 100
+"""Jobs that wait: an item has a limit."""
+
+_MOVES = 10
+"""Times that a ticket is looked for again because others have moved in the line."""
+
+_OURS = "#owner = :owner AND #token = :token"
+_FREE = "attribute_not_exists(#owner)"
+_NOBODY_WAITS = "(attribute_not_exists(#tickets) OR size(#tickets) = :zero)"
+_SOUND = "(attribute_not_exists(#pk) OR #token >= :zero) AND (attribute_not_exists(#format) OR #format = :format)"
+"""Whether the item can be one that this version has written."""
 
 
 @dataclass(frozen=True)
@@ -34,141 +40,280 @@ class Lease:
     seconds: float
     """How long it lasts without a beat."""
     asked: float
-    """When it was asked for, on the clock's monotonic time."""
+    """When it was last asked for, on the clock's monotonic time."""
     waited: float
     """Seconds until it was had."""
+    is_reentered: bool = False
+    """Whether an earlier step took it for the rest of the job, so that this step does not give it back."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The lock as somebody finds it who is to open it by force."""
+
+    token: int
+    owner: object
+    """Of the holder, as the item has it; None: it has none."""
+    held_by: str
+    """The holder, for people; empty: nobody holds it, and there is nothing to open."""
+    is_sound: bool
+    """Whether the item makes sense."""
+    url: str = ""
+    """The holder's page, or empty."""
 
 
 class Lock:
-    """The lock of one function."""
+    """The lock of the function ``arn``; ``claim`` says who wants it, under a name that is this process's alone.
 
-    def __init__(self, table: Table, arn: str, run: Run, clock: Clock, say: Callable[[str, str], None]) -> None:
+    All methods that give an entry raise LockError where the item is none that this version can read.
+    """
+
+    def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
+        self.claim = claim
         self._table = table
-        self._arn = arn
-        self._run = run
-        self._clock = clock
-        self._say = say
+        self.arn = arn
+        self.clock = clock
+        self.say = say
 
-    def acquire(self, lease: float, timeout: float) -> Lease:
-        """Wait for the lock, at most ``timeout`` seconds, and take it for ``lease`` seconds.
+    def is_ours(self, entry: Entry) -> bool:
+        """Whether this process holds it, also when the answer that said so was lost."""
+        return entry.holder is not None and entry.holder.owner == self.claim.owner
+
+    def is_kept_for_us(self, entry: Entry) -> bool:
+        """Whether an earlier step of this job has taken it for the rest of the job."""
+        return entry.is_kept and entry.holder is not None and self._is_of_job(entry.holder)
+
+    def _is_of_job(self, claim: Claim) -> bool:
+        return bool(self.claim.job) and claim.job == self.claim.job
+
+    def place(self, entry: Entry) -> int | None:
+        """Give the index of our ticket; None: we have none."""
+        return entry.place_of(self.claim.owner)
+
+    def look(self) -> Entry:
+        """Read the lock: one strongly consistent read."""
+        return Entry.read(self._item())
+
+    def _item(self) -> Item:
+        return next(iter(self._table.query(self.arn, LOCK, LOCK)), {})
+
+    def attempt(self, *, keep: bool) -> Entry:
+        """Take the lock if it is free and nobody waits for it, and give it as it then is.
+
+        ``keep`` takes it for the rest of the job. The table is made when it is missing.
+        """
+        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {}, keep=keep)
+        try:
+            return self._carry_out(change)
+        except Missing:
+            self.say("table", f"making the table {self._table.name}")
+            self._table.ensure()
+            return self._carry_out(change)
+
+    def enter(self, entry: Entry, *, keep: bool) -> Entry:
+        """Take over the lock that an earlier step of this job has kept, as ``entry`` shows, under the same token."""
+        assert entry.holder is not None  # noqa: S101 - somebody keeps it
+        change = self._table.change(
+            self.arn,
+            LOCK,
+            assign={"owner": self.claim.owner, **({"lease": self.claim.lease} if keep else {})},
+            expressions={"beat": "#beat + :one"},
+            condition="#owner = :before AND #token = :token",
+            values={"one": 1, "before": entry.holder.owner, "token": entry.token},
+        )
+        return self._carry_out(change)
+
+    def join(self) -> Entry:
+        """Stand in line.
 
         Raises:
-            LockError: it was not free in time.
+            LockError: it is as long as it may be.
 
         """
-        try:
-            return self._acquire(lease, timeout)
-        except LockError:
-            raise
-        except BaseException:
-            # The lock may have been taken, and the answer never seen. The owner's name is this process's alone.
-            with suppress(Exception):
-                self._give_back("#owner = :owner", {"owner": self._run.owner})
-            raise
+        ticket = replace(self.claim, since=self._now()).item()
+        change = self._table.change(
+            self.arn,
+            LOCK,
+            expressions={"tickets": "list_append(if_not_exists(#tickets, :empty), :tickets)"},
+            # A repeated call, whose first answer was lost, is not to stand in line twice.
+            condition=f"{_SOUND} AND (attribute_not_exists(#tickets) "
+            "OR (size(#tickets) < :longest AND NOT contains(#tickets, :ticket)))",
+            values={
+                "empty": [],
+                "tickets": [ticket],
+                "ticket": ticket,
+                "longest": LONGEST_LINE,
+                "zero": 0,
+                "format": FORMAT,
+            },
+        )
+        entry = self._carry_out(change)
+        if self.place(entry) is None:
+            raise LockError(
+                f"{len(entry.tickets)} runs wait for the lock already, which is as many as the line takes",
+                hint="See with command status what holds it up, and run the job again when the line is shorter.",
+            )
+        return entry
 
-    def _acquire(self, lease: float, timeout: float) -> Lease:
-        started = reported = asked = self._clock.monotonic()
-        entry, pause = self._try(lease, None), _SHORTEST_POLL
-        seen = self._clock.monotonic()
-        if not self._is_ours(entry):
-            self._report(entry, 0)
-        while not self._is_ours(entry):
-            now = self._clock.monotonic()
-            if now - started >= timeout:
-                raise self._too_late(entry, timeout)
-            if now - reported >= _REPORT_EVERY:
-                self._report(entry, now - started)
-                reported = now
-            self._clock.sleep(min(pause, timeout - (now - started)))
-            pause = min(1.5 * pause, _LONGEST_POLL)
-            asked = self._clock.monotonic()
-            is_expired = asked - seen > float(entry.get("lease", lease))
-            found = self._try(lease, entry if is_expired else None)
-            if (found.get("token"), found.get("beat")) != (entry.get("token"), entry.get("beat")):
-                seen = self._clock.monotonic()
-            entry = found
-        waited = self._clock.monotonic() - started
-        return Lease(self._run.owner, int(entry["token"]), round(lease), asked, waited)
+    def tick(self, entry: Entry) -> Entry:
+        """Beat for our ticket, which ``entry`` shows, and give the lock as it then is."""
+        for _ in range(_MOVES):
+            place = self.place(entry)
+            if place is None:
+                break
+            change = self._table.change(
+                self.arn,
+                LOCK,
+                expressions={f"tickets[{place}].#beat": f"#tickets[{place}].#beat + :one"},
+                condition=f"#tickets[{place}].#owner = :owner",
+                values={"owner": self.claim.owner, "one": 1},
+            )
+            try:
+                return Entry.read(self._table.update(change))
+            except Refused as refused:
+                entry = Entry.read(refused.item)
+        return entry
 
-    def beat(self, lease: Lease, table: Table) -> str:
-        """Renew the lease; give who holds the lock by now, if that is somebody else.
+    def take(self, entry: Entry, dead: Sequence[Claim], *, keep: bool) -> Entry:
+        """Take the lock when it is our turn, and leave the line; give the lock as it then is.
+
+        It is taken from whoever holds it in ``entry``, and past the tickets of ``dead``, if they still are as seen.
+        """
+        conditions, values, places = [_FREE], {}, []
+        if entry.holder:
+            conditions = [f"({_FREE} OR (#owner = :held AND #token = :token AND #beat = :beaten))"]
+            values = {"held": entry.holder.owner, "token": entry.token, "beaten": entry.holder.beat}
+        passed = {claim.owner for claim in dead}
+        for place, ticket in enumerate(entry.tickets):
+            if ticket.owner == self.claim.owner:
+                conditions.append(f"#tickets[{place}].#owner = :owner")
+            elif ticket.owner in passed:
+                conditions.append(
+                    f"#tickets[{place}].#owner = :owner{place} AND #tickets[{place}].#beat = :beat{place}"
+                )
+                values |= {f"owner{place}": ticket.owner, f"beat{place}": ticket.beat}
+            else:
+                continue
+            places.append(place)
+        change = self._taking(" AND ".join(conditions), values, keep=keep, leave=places)
+        return self._carry_out(change)
+
+    def beat(self, lease: Lease, table: Table, phase: str) -> str:
+        """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
 
         ``table`` is the same table by a client that gives up long before the lease is over.
         """
-        change = table.change(
-            self._arn,
-            LOCK,
-            expressions={"beat": "#beat + :one"},
-            condition=_STILL_OURS,
-            values={"one": 1, "owner": lease.owner, "token": lease.token},
-        )
         try:
-            table.update(change)
+            table.update(
+                table.change(
+                    self.arn,
+                    LOCK,
+                    assign={"phase": phase},
+                    expressions={"beat": "#beat + :one"},
+                    condition=_OURS,
+                    values={"one": 1, "owner": lease.owner, "token": lease.token},
+                )
+            )
         except Refused as refused:
-            return _holder(refused.item) if refused.item.get("owner") else "nobody: it was opened by force"
+            entry = Entry.read(refused.item)
+            if entry.holder:
+                return entry.holder.describe()
+            by = entry.opened.get("by") if entry.opened.get("token") == entry.token else None
+            return f"nobody: {by} has opened it by force" if by else "nobody: it was opened by force"
         return ""
-
-    def _try(self, lease: float, expired: Item | None) -> Item:
-        """Take the lock if it is free, or if it is still the ``expired`` entry; give the entry as it then is."""
-        condition, values = "attribute_not_exists(#owner)", {}
-        if expired:
-            condition += " OR (#owner = :expired AND #token = :token AND #beat = :beat)"
-            values = {"expired": expired["owner"], "token": expired["token"], "beat": expired.get("beat", 0)}
-        change = self._table.change(
-            self._arn,
-            LOCK,
-            assign={
-                "owner": self._run.owner,
-                "lease": round(lease),
-                "beat": 0,
-                "since": self._clock.now().isoformat(timespec="seconds"),
-                "url": self._run.url,
-            },
-            expressions={"token": "if_not_exists(#token, :zero) + :one"},
-            condition=condition,
-            values={"zero": 0, "one": 1, **values},
-        )
-        try:
-            return self._table.update(change)
-        except Refused as refused:
-            return refused.item
-        except Missing:
-            self._say("table", f"making the table {self._table.name}")
-            self._table.ensure()
-            return self._try(lease, expired)
-
-    def _is_ours(self, entry: Item) -> bool:
-        """Whether we hold it, also when the answer that said so was lost: the owner's name is this process's alone."""
-        return bool(entry.get("owner") == self._run.owner)
 
     def giving_back(self, lease: Lease) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that releases ``lease``; its condition fails when the lock is another's."""
-        return "Update", self._release(_STILL_OURS, {"owner": lease.owner, "token": lease.token})
+        return "Update", self._releasing({"owner": lease.owner, "token": lease.token})
 
-    def release(self, lease: Lease) -> None:
-        """Give the lock back, if it is still ours."""
-        self._give_back(_STILL_OURS, {"owner": lease.owner, "token": lease.token})
+    def release(self, lease: Lease) -> Entry:
+        """Give the lock back, if it is still ours; the entry says who is next."""
+        return self._carry_out(self._releasing({"owner": lease.owner, "token": lease.token}))
 
-    def _give_back(self, condition: str, values: Item) -> None:
-        with suppress(Refused):
-            self._table.update(self._release(condition, values))
+    def abandon(self, *, kept: bool) -> None:
+        """Give back what is this process's, ticket and lock; a lock that the job keeps only with ``kept``."""
+        owner = self.claim.owner
+        self._give_up(lambda ticket: ticket.owner == owner, lambda entry: self.is_ours(entry) and kept >= entry.is_kept)
 
-    def _release(self, condition: str, values: Item) -> dict[str, Any]:
-        held = ("owner", "lease", "beat", "since", "url")
-        return self._table.change(self._arn, LOCK, remove=held, condition=condition, values=values)
+    def clear(self) -> bool:
+        """Give back what any step of this job has left, ticket and lock; False: there was nothing."""
+        return self._give_up(self._is_of_job, lambda entry: entry.holder is not None and self._is_of_job(entry.holder))
 
-    def _report(self, entry: Item, waited: float) -> None:
-        so_far = f", waited {waited:.0f} s" if waited else ""
-        self._say("lock", f"held by {_holder(entry)}{so_far}")
+    def _give_up(self, is_ticket: Callable[[Claim], bool], is_held: Callable[[Entry], bool]) -> bool:
+        entry, found = self.look(), False
+        for _ in range(_MOVES):
+            place = next((place for place, ticket in enumerate(entry.tickets) if is_ticket(ticket)), None)
+            if place is not None:
+                change = self._table.change(
+                    self.arn,
+                    LOCK,
+                    remove=[f"tickets[{place}]"],
+                    condition=f"#tickets[{place}].#owner = :owner",
+                    values={"owner": entry.tickets[place].owner},
+                )
+            elif entry.holder and is_held(entry):
+                change = self._releasing({"owner": entry.holder.owner, "token": entry.token})
+            else:
+                return found
+            entry, found = self._carry_out(change), True
+        return found
 
-    def _too_late(self, entry: Item, timeout: float) -> LockError:
-        return LockError(
-            f"the lock was not free within {timeout / 60:g} minutes: it is held by {_holder(entry)}",
-            hint="See what that run does, and raise lock-timeout if it merely takes long. If it died, its lock is free "
-            f"{int(entry.get('lease', 0))} seconds later.",
+    def inspect(self) -> Found:
+        """Read the lock as far as its item makes sense.
+
+        Raises:
+            LockError: even the token makes no sense, or the item is of another version of this action.
+
+        """
+        item = self._item()
+        try:
+            entry = Entry.read(item)
+        except LockError:
+            token = Entry.read({name: item[name] for name in ("token", "format") if name in item}).token
+            held = (
+                f"{item['owner']!r}, whose entry makes no sense," if "owner" in item else "an entry that makes no sense"
+            )
+            return Found(token, item.get("owner"), held, is_sound=False)
+        if entry.holder is None:
+            return Found(entry.token, None, "", is_sound=True)
+        return Found(entry.token, entry.holder.owner, entry.holder.name, is_sound=True, url=entry.holder.url)
+
+    def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that opens the lock by force, if it still is as it was ``found``.
+
+        The token grows, by which the holder learns of it and stops before its next change.
+        """
+        token = found.token + 1
+        return "Update", self._table.change(
+            self.arn,
+            LOCK,
+            assign={"token": token, "opened": {"token": token, "by": by, "reason": reason, "at": self._now()}},
+            remove=HELD if found.is_sound else (*HELD, "tickets"),
+            condition="#token = :seen AND " + ("#owner = :held" if found.owner is not None else _FREE),
+            values={"seen": found.token, **({"held": found.owner} if found.owner is not None else {})},
         )
 
+    def _taking(self, condition: str, values: Item, *, keep: bool, leave: Sequence[int] = ()) -> dict[str, Any]:
+        claim = replace(self.claim, since=self._now())
+        return self._table.change(
+            self.arn,
+            LOCK,
+            assign={**claim.item(), "phase": "start", "kept": keep, "format": FORMAT},
+            expressions={"token": "if_not_exists(#token, :zero) + :one"},
+            remove=[f"tickets[{place}]" for place in leave],
+            condition=f"{condition} AND {_SOUND}",
+            values={"zero": 0, "one": 1, **values},
+        )
 
-def _holder(entry: Item) -> str:
-    where = f" ({entry['url']})" if entry.get("url") else ""
-    return f"run {entry.get('owner', 'unknown')}{where} since {entry.get('since', 'an unknown time')}"
+    def _releasing(self, values: Item) -> dict[str, Any]:
+        return self._table.change(self.arn, LOCK, remove=HELD, condition=_OURS, values=values)
+
+    def _carry_out(self, change: dict[str, Any]) -> Entry:
+        """Carry out a transition; give the lock as it then is, also when its condition did not hold."""
+        try:
+            return Entry.read(self._table.update(change))
+        except Refused as refused:
+            return Entry.read(refused.item)
+
+    def _now(self) -> str:
+        return self.clock.now().isoformat(timespec="seconds")

@@ -19,13 +19,17 @@ class Result(StrEnum):
     UNCHANGED = "unchanged"
     SUPERSEDED = "superseded"
     BLOCKED = "blocked"
+    REFUSED = "refused"
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+    REPORTED = "reported"
     PLANNED = "planned"
     FAILED = "failed"
 
     @property
     def is_success(self) -> bool:
         """Whether the step ends green."""
-        return self not in (Result.BLOCKED, Result.FAILED)
+        return self not in (Result.BLOCKED, Result.REFUSED, Result.FAILED)
 
 
 class Outcome(StrEnum):
@@ -121,11 +125,6 @@ class Run:
     """The run's page, or empty."""
     operation: str
     """Random, unique to this process: tells our own writes from anybody else's."""
-
-    @property
-    def owner(self) -> str:
-        """The name under which this run holds the lock."""
-        return f"{self.run_id}/{self.attempt}/{self.operation}"
 
 
 @dataclass(frozen=True)

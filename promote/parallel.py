@@ -29,6 +29,16 @@ def gather(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
     return [future.result() for future in _start(calls, width)]
 
 
+def within(seconds: float, call: Callable[[], _One]) -> _One:
+    """Run ``call``, and give up on it after ``seconds``: what it does goes on, as long as the process lives.
+
+    Raises:
+        TimeoutError: it took longer.
+
+    """
+    return _start([call], 1)[0].result(seconds)
+
+
 def _start(calls: Sequence[Callable[[], _One]], width: int) -> list[Future[_One]]:
     queue: SimpleQueue[tuple[Callable[[], _One], Future[_One]]] = SimpleQueue()
     futures: list[Future[_One]] = []

@@ -1,6 +1,7 @@
 """Deploy, verify, promote: the protocol's steps, in the order in which they come."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from promote import configuration
@@ -9,6 +10,8 @@ from promote.aws import understood
 from promote.errors import ConflictError
 from promote.function import changed_by_others
 from promote.github import Relation, relation
+from promote.holding import Holding
+from promote.inputs import Diverged
 from promote.model import (
     LATEST_ENDPOINT,
     Alias,
@@ -21,8 +24,11 @@ from promote.model import (
     Verdict,
     same_content,
 )
-from promote.parallel import side_by_side
-from promote.target import Held, Target
+from promote.parallel import side_by_side, within
+from promote.target import Target
+
+_HURRY = 1.5
+"""Seconds for each of the last calls of a run that was interrupted."""
 
 _ATTEMPTS = 5
 """Decisions that are made again when somebody else was first; more often than that, somebody does not stop."""
@@ -55,6 +61,8 @@ class Standing:
     relation: Relation
     is_older: bool
     """Whether this run gives way: by the history or, where that is not known, by the numbers of the runs."""
+    is_refused: bool = False
+    """Whether the histories have parted, and the user does not want that promoted."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +83,16 @@ def standing(target: Target, commit: str, run_id: int) -> Standing:
     run = target.job.run
     found = relation(run.commit, commit, target.job.context, target.job.session)
     is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
-    return Standing(commit, found, is_older)
+    is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
+    return Standing(commit, found, is_older, is_refused)
 
 
-def gives_way(target: Target) -> Standing | None:
-    """Say whether the environment has a newer commit already, before anything is deployed; None: it has not.
+def order(target: Target) -> Standing:
+    """Say how this run's commit stands to the environment's, before anything is deployed.
 
     What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
-    found = standing(target, target.served.commit, target.served.run_id)
-    return found if found.is_older else None
+    return standing(target, target.served.commit, target.served.run_id)
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -224,7 +232,7 @@ def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endp
 
 
 def promote(
-    target: Target, held: Held, candidate: Candidate, examined: Examined, moved: Callable[[Decision], None]
+    target: Target, holding: Holding, candidate: Candidate, examined: Examined, moved: Callable[[Decision], None]
 ) -> Decision:
     """Move the environment's alias to the candidate, which is proven.
 
@@ -246,9 +254,13 @@ def promote(
             verdict = None
         if decision.promotion is None:
             return decision
-        if target.function.point(alias, decision.promotion):
-            moved(decision)
-            return _recorded(target, held, candidate, decision)
+        try:
+            if target.function.point(alias, decision.promotion):
+                moved(decision)
+                return _recorded(target, holding, candidate, decision)
+        except KeyboardInterrupt:
+            _reconcile(target, holding, candidate, decision, moved)
+            raise
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
@@ -257,14 +269,29 @@ def promote(
     )
 
 
-def _recorded(target: Target, held: Held, candidate: Candidate, decision: Decision) -> Decision:
+def _reconcile(
+    target: Target, holding: Holding, candidate: Candidate, decision: Decision, moved: Callable[[Decision], None]
+) -> None:
+    """Find out what became of a move that an interrupt has cut off and, if it took effect, record it.
+
+    What does not get done in the few seconds that are left is done by the next run: the intent is in the ledger.
+    """
+    with suppress(Exception):
+        alias = within(_HURRY, lambda: target.function.alias(target.environment))
+        if alias is not None and alias.promotion == decision.promotion:
+            moved(decision)
+            within(_HURRY, lambda: _recorded(target, holding, candidate, decision))
+
+
+def _recorded(target: Target, holding: Holding, candidate: Candidate, decision: Decision) -> Decision:
     assert decision.promotion is not None  # noqa: S101 - the caller has just made it
+    release = None if holding.lease.is_reentered else holding.lock.giving_back(holding.lease)
     try:
-        target.ledger.record_promotion(decision.promotion, candidate, target.plan, target.lock.giving_back(held.lease))
+        target.ledger.record_promotion(decision.promotion, candidate, target.plan, release)
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
         text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
         return replace(decision, warnings=(*decision.warnings, text))
-    held.is_given_back = True
+    holding.is_given_back = True
     return decision
 
 
@@ -279,6 +306,8 @@ def _decide(target: Target, candidate: Candidate, alias: Alias | None) -> Decisi
         return Decision(Result.UNCHANGED, previous, found)
     if found.is_older:
         return Decision(Result.SUPERSEDED, previous, found)
+    if found.is_refused:
+        return Decision(Result.REFUSED, previous, found)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,

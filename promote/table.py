@@ -79,6 +79,23 @@ class Table:
                 return items
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def newest(self, pk: str, first: str, last: str, count: int) -> list[Item]:
+        """Read the last ``count`` items of ``pk`` from ``first`` to ``last``, the last of them first.
+
+        Raises:
+            Missing: there is no table.
+
+        """
+        answer = self._call(
+            "query",
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=count,
+        )
+        return [self._decode(item) for item in answer["Items"]]
+
     def put(self, item: Item, condition: str) -> None:
         """Write ``item`` if ``condition`` holds.
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from promote import configuration
@@ -13,12 +12,12 @@ from promote.endpoint import Endpoints
 from promote.errors import ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
-from promote.heartbeat import Heartbeat
+from promote.holding import Holding, hold, make_lock
 from promote.inputs import Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
 from promote.ledger import Ledger, State
-from promote.lock import Lease, Lock
+from promote.lock import Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
 from promote.parallel import side_by_side
 from promote.redaction import Redactor
@@ -108,7 +107,7 @@ def prepare(job: Job) -> Target:
     target = Target(
         job=job,
         function=function,
-        lock=Lock(table, arn, job.run, clock, job.say),
+        lock=make_lock(job, arn, may_give_way=True),
         ledger=ledger,
         endpoints=Endpoints(
             gateways,
@@ -142,34 +141,17 @@ def prepare(job: Job) -> Target:
     return target
 
 
-@dataclass
-class Held:
-    """The lock, held; ``is_given_back`` once a transaction has released it."""
-
-    lease: Lease
-    is_given_back: bool = False
-
-
 @contextmanager
-def holding(target: Target) -> Iterator[tuple[Target, Held]]:
-    """Hold the lock for the block, and give the target as it is by then; the lock is given back however it ends."""
+def holding(target: Target) -> Iterator[tuple[Target, Holding]]:
+    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.holding.take``."""
     job = target.job
-    with job.phase("lock"):
-        lease = target.lock.acquire(job.inputs.lease, job.inputs.lock_timeout)
-    held = Held(lease)
-    heartbeat = _heartbeat(target, lease)
-    heartbeat.start()
-    try:
-        job.say("lock", f"held, token {lease.token}" + (f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""))
-        if target.state.holder or lease.token != target.state.token + 1:
+    with hold(job, target.lock) as held:
+        is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
+        if not (is_as_read or held.lease.is_reentered):
             # Somebody held the lock when we read, or has held it since.
             target = _read_again(target)
-        target = replace(target, function=target.function.guarded(heartbeat.require))
+        target = replace(target, function=target.function.guarded(held.heartbeat.require))
         yield finish_earlier(target), held
-    finally:
-        heartbeat.stop()
-        if not held.is_given_back:
-            _give_back(target, lease)
 
 
 def _read_again(target: Target) -> Target:
@@ -196,14 +178,6 @@ def _read_again(target: Target) -> Target:
     return replace(target, latest=latest, state=state)
 
 
-def _heartbeat(target: Target, lease: Lease) -> Heartbeat:
-    """Make what keeps the lease alive, with a client of its own that is not made before the first beat."""
-    job, lock = target.job, target.lock
-    client = cache(lambda: job.clients.heart(min(2, lease.seconds / 4)))
-    table = Table(client, job.inputs.table, job.clock)
-    return Heartbeat(lambda: lock.beat(lease, table), lease.seconds, lease.asked, job.clock)
-
-
 def finish_earlier(target: Target) -> Target:
     """Finish the record of a run that died between its move of the alias and the record of it."""
     if target.served.intent is None:
@@ -212,16 +186,6 @@ def finish_earlier(target: Target) -> Target:
     served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
     target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
     return target.with_served(served)
-
-
-def _give_back(target: Target, lease: Lease) -> None:
-    try:
-        target.lock.release(lease)
-    except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
-        target.job.workflow.warn(
-            f"The lock could not be released: {error}. It is free in {target.job.inputs.lease:.0f} seconds.",
-            title="Lock",
-        )
 
 
 def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None) -> tuple[str, Mapping[str, Any]]:

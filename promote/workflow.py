@@ -41,6 +41,7 @@ class Workflow:
         self._stream = stream
         self._output = environ.get("GITHUB_OUTPUT", "")
         self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
+        self._state = environ.get("GITHUB_STATE", "")
         self.redact = Redactor(secrets)
 
     def say(self, text: str) -> None:
@@ -59,6 +60,11 @@ class Workflow:
         """Set an output of the step."""
         if self._output:
             _append(self._output, prepare_key_value_message(name, self.redact(value)) + os.linesep)
+
+    def state(self, name: str, value: str) -> None:
+        """Save something for the post step."""
+        if self._state:
+            _append(self._state, prepare_key_value_message(name, value) + os.linesep)
 
     def summary(self, markdown: str) -> None:
         """Add to the job summary; ``markdown`` is finished, with everything from outside escaped."""

@@ -13,11 +13,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-INPUTS: Mapping[str, Mapping[str, str]] = yaml.safe_load((REPOSITORY / "action.yml").read_text())["inputs"]
+METADATA: Mapping[str, Any] = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+INPUTS: Mapping[str, Mapping[str, str]] = METADATA["inputs"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Started:
     process: subprocess.Popen[str]
     output: Path
     summary: Path
+    state: Path
     seen: str = ""
 
     def wait_for(self, text: str) -> None:
@@ -80,6 +83,11 @@ class Started:
             summary=self.summary.read_text(encoding="utf-8"),
             annotations=tuple(parse_annotations(log)),
         )
+
+    @property
+    def saved(self) -> Mapping[str, str]:
+        """What the step has saved for its post step, as the runner hands it over."""
+        return {f"STATE_{name}": value for name, value in parse_file_command(self.state.read_text("utf-8")).items()}
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -107,12 +115,14 @@ class Runner:
         run_id: int = 1000,
         attempt: int = 1,
         environ: Mapping[str, str | None] | None = None,
+        is_post: bool = False,
     ) -> Started:
         """Start the step. ``environ`` adds to the environment; None takes a variable away."""
         self._steps += 1
-        output, summary = self._files / f"set_output_{self._steps}", self._files / f"step_summary_{self._steps}"
-        output.touch()
-        summary.touch()
+        names = ("set_output", "step_summary", "save_state")
+        output, summary, state = (self._files / f"{name}_{self._steps}" for name in names)
+        for file in (output, summary, state):
+            file.touch()
         unknown = set(inputs) - set(INPUTS)
         assert not unknown, f"action.yml has no input {unknown}"
         # As the runner does: every input of action.yml is set, an optional one without default to nothing.
@@ -125,10 +135,14 @@ class Runner:
             "GITHUB_WORKSPACE": self._seen(self.workspace),
             "GITHUB_OUTPUT": self._seen(output),
             "GITHUB_STEP_SUMMARY": self._seen(summary),
+            "GITHUB_STATE": self._seen(state),
+            "GITHUB_JOB": "release",
+            "GITHUB_ACTOR": "octocat",
             "GITHUB_REPOSITORY": "octo/hello",
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_API_URL": "http://127.0.0.1:9",
             "GITHUB_SHA": commit,
+            "GITHUB_REF": "refs/heads/main",
             "GITHUB_REF_NAME": "main",
             "GITHUB_RUN_ID": str(run_id),
             "GITHUB_RUN_ATTEMPT": str(attempt),
@@ -137,15 +151,16 @@ class Runner:
             **{f"INPUT_{name.upper()}": value for name, value in values.items()},
             **(environ or {}),
         }
-        process = self._launch({name: value for name, value in variables.items() if value is not None})
-        return Started(process, output, summary)
+        given = {name: value for name, value in variables.items() if value is not None}
+        return Started(self._launch(given, is_post=is_post), output, summary, state)
 
     def _seen(self, path: Path) -> str:
         """Give the path under which the step finds ``path``."""
         return str(path)
 
-    def _launch(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
         command = [sys.executable, "-I", "-u", "-W", "error", str(REPOSITORY / "entrypoint.py")]
+        command += ["post"] if is_post else []
         return self._spawn(command, {"PATH": os.environ["PATH"], **variables})
 
     def _spawn(self, command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -170,6 +185,17 @@ class Runner:
     ) -> Ended:
         """Run the step to its end."""
         return self.start(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ).wait()
+
+    def post(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+    ) -> Ended:
+        """Run the post step of a step; ``environ`` may have what that step has ``saved``."""
+        return self.start(inputs, run_id=run_id, attempt=attempt, environ=environ, is_post=True).wait()
 
 
 class ContainerRunner(Runner):
@@ -205,8 +231,9 @@ class ContainerRunner(Runner):
         folder = next(folder for folder in self._mounts if path.is_relative_to(folder))
         return str(self._mounts[folder] / path.relative_to(folder))
 
-    def _launch(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
         command = [docker(), "run", "--name", f"{self._name}-{self._steps}", "--workdir", "/github/workspace", "--rm"]
+        command += ["--entrypoint", str(METADATA["runs"]["post-entrypoint"])] if is_post else []
         for name in variables:
             command += ["-e", name]
         for folder, place in self._mounts.items():

@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
+from promote.commands.lock import lock
 from promote.commands.run import run
+from promote.commands.status import status
+from promote.commands.unlock import unlock
 from promote.inputs import Command
 from promote.job import Job
 from promote.report import Report
 
-COMMANDS: Mapping[Command, Callable[[Job], Report]] = {Command.RUN: run}
+COMMANDS: Mapping[Command, Callable[[Job], Report]] = {
+    Command.RUN: run,
+    Command.STATUS: status,
+    Command.LOCK: lock,
+    Command.UNLOCK: unlock,
+}

@@ -5,10 +5,12 @@ from dataclasses import replace
 from promote import pipeline
 from promote.aws import understood
 from promote.job import Job
+from promote.line import Claim
 from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
 from promote.pipeline import Decision, Standing
-from promote.report import Report
+from promote.report import Link, Report
 from promote.target import Target, holding, prepare
+from promote.waiting import Superseded
 
 
 def run(job: Job) -> Report:
@@ -18,6 +20,14 @@ def run(job: Job) -> Report:
     if job.inputs.dry_run:
         return _planned(target)
 
+    try:
+        return _release(target)
+    except Superseded as superseded:
+        return _gave_way(target, superseded.by)
+
+
+def _release(target: Target) -> Report:
+    job = target.job
     with holding(target) as (now, held):
         report = Report(
             Result.FAILED,
@@ -27,9 +37,11 @@ def run(job: Job) -> Report:
             lock_wait=held.lease.waited,
         )
         job.reports.append(report)
-        newer = pipeline.gives_way(now)
-        if newer:
-            return _superseded(now, report, newer)
+        order = pipeline.order(now)
+        if order.is_older:
+            return _superseded(now, report, order)
+        if order.is_refused:
+            return _refused(now, report, order)
         with job.phase("deploy"):
             latest = pipeline.latest_endpoint(now)
             built = pipeline.deploy(now, latest)
@@ -58,6 +70,8 @@ def run(job: Job) -> Report:
 
     if decision.result is Result.SUPERSEDED:
         return _superseded(now, replace(report, previous=decision.previous), decision.standing)
+    if decision.result is Result.REFUSED:
+        return _refused(now, replace(report, previous=decision.previous), decision.standing)
     with job.phase("endpoints"):
         return _reachable(now, _promoted(now, report, decision))
 
@@ -94,9 +108,11 @@ def _planned(target: Target) -> Report:
         notes=tuple(_circumstances(target)),
     )
     now = f"version {alias.version}" if alias else "nothing yet"
-    newer = pipeline.gives_way(target)
-    if newer:
-        return replace(report, headline=f"Dry run: a run would give way. {_superseded(target, report, newer).headline}")
+    order = pipeline.order(target)
+    if order.is_older:
+        return replace(report, headline=f"Dry run: a run would give way. {_superseded(target, report, order).headline}")
+    if order.is_refused:
+        return replace(report, headline=f"Dry run: a run would be refused. {_refused(target, report, order).headline}")
     is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
     if not changes and is_same and alias and alias.version == served.version:
         return replace(report, headline=f"Dry run: nothing would change; {_name(target)} serves {now} already.")
@@ -108,8 +124,8 @@ def _planned(target: Target) -> Report:
 def _circumstances(target: Target) -> list[str]:
     """Say what else a run would meet."""
     met = []
-    if target.state.holder:
-        met.append(f"The lock is held by run {target.state.holder}; a run would wait for it.")
+    if target.state.lock.holder:
+        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
     if target.served.intent:
         met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
     return met
@@ -134,6 +150,30 @@ def _superseded(target: Target, report: Report, newer: Standing) -> Report:
         f"(version {report.previous}), so it stays there."
     )
     return replace(report, result=Result.SUPERSEDED, headline=headline, notes=pipeline.notes(target, newer))
+
+
+def _gave_way(target: Target, newer: Claim) -> Report:
+    return Report(
+        Result.SUPERSEDED,
+        headline=f"{_name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
+        links=(("Left to", Link(newer.name, newer.url)),),
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=target.job.phases[-1].seconds,
+    )
+
+
+def _refused(target: Target, report: Report, found: Standing) -> Report:
+    ours = target.job.run.commit[:10]
+    return replace(
+        report,
+        result=Result.REFUSED,
+        headline=f"{_name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
+        "diverged refuses that.",
+        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
+        "the other.",
+    )
 
 
 def _promoted(target: Target, report: Report, decision: Decision) -> Report:

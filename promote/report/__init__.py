@@ -9,6 +9,29 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
+class Link:
+    """Text that leads to a page, where it has one."""
+
+    label: str
+    url: str
+
+    def __str__(self) -> str:
+        """Give it as the log shows it."""
+        return self.label
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table of a report."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Link, ...], ...]
+    otherwise: str
+    """What is said where there are no rows."""
+
+
+@dataclass(frozen=True)
 class Report:
     """How a run ended and why."""
 
@@ -27,6 +50,9 @@ class Report:
     verdict: Verdict | None = None
     latest: Endpoint | None = None
     environment: Endpoint | None = None
+    links: tuple[tuple[str, Link], ...] = ()
+    """Who else is concerned, and how."""
+    listings: tuple[Listing, ...] = ()
     notes: tuple[str, ...] = ()
     """Things that a reader may want to know."""
     warnings: tuple[str, ...] = ()

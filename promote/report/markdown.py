@@ -39,10 +39,14 @@ def escape(value: object) -> Markdown:
     return value if isinstance(value, Markdown) else text(str(value))
 
 
+_TIME = re.compile(r"\d\d:\d\d(:\d\d)?")
+"""Which is no emoji, though it has colons."""
+
+
 def text(value: str) -> Markdown:
     """Show a sentence; its words that could be taken for markup become code."""
     words = _visible(value).split()
-    special = [bool(_SPECIAL.search(word)) for word in words]
+    special = [bool(_SPECIAL.search(word)) and not _TIME.fullmatch(word) for word in words]
     if words and _BLOCK.fullmatch(words[0]):
         special[0] = True
     parts = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from promote.context import Context
 from promote.model import CheckResult, Outcome, Phase, Result
-from promote.report import Report
+from promote.report import Link, Report
 from promote.report.markdown import Markdown, address, code, escape, link, row, text, unbroken
 from promote.workflow import SUMMARY_LIMIT
 
@@ -22,6 +22,10 @@ _RESULTS = {
     Result.UNCHANGED: Markdown("✅"),
     Result.SUPERSEDED: Markdown("⏭️"),
     Result.BLOCKED: Markdown("⛔"),
+    Result.REFUSED: Markdown("⛔"),
+    Result.LOCKED: Markdown("🔒"),
+    Result.UNLOCKED: Markdown("🔓"),
+    Result.REPORTED: Markdown("📋"),
     Result.PLANNED: Markdown("📋"),
     Result.FAILED: Markdown("❌"),
 }
@@ -48,7 +52,7 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
         lstrip_blocks=True,
     )
     environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
-    environment.globals.update(row=row, more=_more)
+    environment.globals.update(row=lambda *cells: row(*(_cell(cell, redact) for cell in cells)), more=_more)
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
         environment.get_template("summary.md.jinja").render,
@@ -66,6 +70,12 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
         if len(summary.encode()) < SUMMARY_LIMIT:
             break
     return summary
+
+
+def _cell(cell: object, redact: Callable[[str], str]) -> Markdown:
+    if isinstance(cell, Link):
+        return link(redact(cell.label), cell.url)
+    return cell if isinstance(cell, Markdown) else text(redact(str(cell)))
 
 
 def duration(seconds: float) -> str:
@@ -133,13 +143,16 @@ def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tupl
     if job:
         yield "Function", job.inputs.function_name
         at = Markdown(f" {address(report.environment.url)}" if report.environment else "")
-        yield "Environment", Markdown(escape(job.inputs.environment) + at)
+        if job.inputs.environment:
+            yield "Environment", Markdown(escape(job.inputs.environment) + at)
     if version := _version(report):
         yield "Version", version
     if report.candidate:
         yield "CodeSha256", code(report.candidate.code_sha256)
     if report.latest:
         yield "Latest", address(report.latest.url)
+    for label, related in report.links:
+        yield label, link(related.label, related.url)
     if context.commit:
         yield "Commit", link(code(context.commit[:10]), context.commit_url(context.commit))
     if context.run_url:

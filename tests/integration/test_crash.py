@@ -20,7 +20,7 @@ SHARES = 6
 def kill_after_call(number: int, runner: Runner, inputs: dict[str, str], world: World, commit: str) -> bool:
     """Kill a run after its call ``number``; False: it has ended before that."""
     held = world.account.inject("hold-after", nth=number)
-    started = runner.start({**inputs, "lease": "1"}, commit=commit)
+    started = runner.start({**inputs, "lease": "2"}, commit=commit)
     while not held.hit:
         if started.process.poll() is not None:
             world.account.clear_faults()
@@ -52,7 +52,7 @@ def test_first_run(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
         runner = make_runner(tmp_path / str(number), account)
         inputs, world = make_inputs(account), World(account)
         is_killed = kill_after_call(number, runner, inputs, world, "1" * 40)
-        ended = runner.run({**inputs, "lease": "1"}, commit="1" * 40, attempt=2)
+        ended = runner.run({**inputs, "lease": "2"}, commit="1" * 40, attempt=2)
         assert ended.code == 0, f"killed after call {number}:\n{ended.log}"
         assert ended.result in ("promoted", "unchanged")
         assert world.history() == [("", "1")], f"killed after call {number}:\n{ended.log}"
@@ -70,7 +70,7 @@ def test_every_further_run(runner: Runner, inputs: dict[str, str], world: World)
         (runner.workspace / "function" / "commit").write_text(commit)
         is_killed = kill_after_call(number, runner, inputs, world, commit)
         assert get(url + "/health") == (200, {"status": "ok"})
-        ended = runner.run({**inputs, "lease": "1"}, commit=commit, attempt=2)
+        ended = runner.run({**inputs, "lease": "2"}, commit=commit, attempt=2)
         assert ended.code == 0, f"killed after call {number}:\n{ended.log}"
         history.append((str(number), str(number + 1)))
         assert world.history() == history, f"killed after call {number}:\n{ended.log}"

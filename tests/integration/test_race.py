@@ -82,7 +82,7 @@ def assert_nothing_unproven_was_served(world: World) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_runs_take_turns_and_the_newest_good_commit_is_served(tmp_path: Path, account: Account, seed: int) -> None:
     commits, runners = prepare(tmp_path, account)
-    inputs, world = make_inputs(account), World(account)
+    inputs, world = {**make_inputs(account), "queue": "fifo"}, World(account)
     order = list(range(COMMITS))
     random.Random(seed).shuffle(order)  # noqa: S311 - a schedule, not a secret
     started = {number: runners[number].start(inputs, commit=commits[number], run_id=100 + number) for number in order}

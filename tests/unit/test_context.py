@@ -14,7 +14,8 @@ GITHUB = {
     "GITHUB_API_URL": "https://ghe.example.com/api/v3/",
     "GITHUB_RUN_ID": "12",
     "GITHUB_RUN_ATTEMPT": "3",
-    "GITHUB_REF_NAME": "main",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_ACTOR": "octocat",
     "RUNNER_TEMP": "/github/runner_temp",
     "INPUT_GITHUB-TOKEN": " ghs_token\n",
 }
@@ -31,6 +32,8 @@ def test_it_is_read_as_the_runner_gives_it() -> None:
         run_id=12,
         attempt=3,
         temporary=Path("/github/runner_temp"),
+        ref="refs/heads/main",
+        actor="octocat",
         token="ghs_token",
     )
     assert context.run_url == "https://ghe.example.com/octo/hello/actions/runs/12/attempts/3"

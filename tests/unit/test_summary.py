@@ -27,6 +27,7 @@ from promote.model import Candidate, CheckResult, Endpoint, Outcome, Phase, Resu
 from promote.report import Report
 from promote.report.markdown import LIMIT, Markdown, address, code, link, row, text
 from promote.report.summary import duration, render
+from promote.steps import Steps
 from promote.workflow import SUMMARY_LIMIT, Workflow
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -158,6 +159,8 @@ def job(*phases: tuple[str, float]) -> Job:
         clock=SystemClock(),
         clients=Clients("eu-west-1", {}),
         session=requests.Session,
+        chance=lambda: 0.5,
+        steps=Steps({}, CONTEXT, Workflow({}, io.StringIO()), draw=lambda: "0123456789abcdef"),
         temporary=Path(),
         phases=spent,
     )

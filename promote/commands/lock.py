@@ -1,0 +1,24 @@
+"""``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
+
+from promote.holding import make_lock, take
+from promote.job import Job
+from promote.model import Result
+from promote.report import Report
+
+
+def lock(job: Job) -> Report:
+    """Take the lock and keep it; the post step gives it back."""
+    name = job.inputs.function_name
+    with job.phase("read"):
+        wanted = make_lock(job, job.arn, may_give_way=False)
+    if job.inputs.dry_run:
+        holder = wanted.look().holder
+        now = f"it is held by {holder.describe()}" if holder else "it is free"
+        return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
+    with job.phase("lock"):
+        lease = take(job, wanted, keep=True)
+    return Report(
+        Result.LOCKED,
+        headline=f"This job holds the lock of {name} until it ends, or for {lease.seconds / 60:.3g} minutes.",
+        lock_wait=lease.waited,
+    )

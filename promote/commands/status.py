@@ -1,0 +1,143 @@
+"""``status``: environments, versions, lock, line and history; it changes nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from promote.endpoint import locate
+from promote.function import Function
+from promote.job import Job
+from promote.ledger import Ledger, State
+from promote.line import Claim, Entry
+from promote.model import Alias, Result, Snapshot, same_content
+from promote.parallel import gather, side_by_side
+from promote.report import Link, Listing, Report
+from promote.table import Table
+
+_HISTORY = 10
+"""Promotions of each environment that are shown."""
+_WIDTH = 8
+"""Environments that are read at the same time."""
+
+_Row = tuple[str | Link, ...]
+
+
+@dataclass(frozen=True)
+class _Environment:
+    name: str
+    alias: Alias | None
+    version: Mapping[str, Any]
+    """The ledger's record of the version that the alias points at."""
+    history: list[Mapping[str, Any]]
+    """Newest first."""
+
+
+def status(job: Job) -> Report:
+    """Read the ledger and, beside it, what Lambda itself says; show both."""
+    inputs = job.inputs
+    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
+    ledger = Ledger(Table(lambda: job.clients.table, inputs.table, job.clock), job.arn, job.run, job.clock)
+
+    def read(name: str) -> _Environment:
+        alias, history = side_by_side(lambda: function.alias(name), lambda: ledger.history(name, _HISTORY))
+        version = ledger.version(alias.version) if alias and alias.version.isdecimal() else {}
+        return _Environment(name, alias, version, history)
+
+    with job.phase("read"):
+        state, latest = side_by_side(ledger.read, function.find)
+        names = [inputs.environment] if inputs.environment else sorted(state.environments)
+        environments = gather([lambda name=name: read(name) for name in names], _WIDTH)  # type: ignore[misc]
+    listings = (
+        Listing(
+            "Environments",
+            ("Environment", "Version", "Commit", "Since", "Verdict", "$LATEST"),
+            tuple(_served(job, environment, state, latest) for environment in environments),
+            otherwise="Nothing has been promoted yet.",
+        ),
+        Listing("Lock", ("", "Run", "Since", "At"), tuple(_lock(state.lock)), "It is free, and nobody waits."),
+        Listing(
+            "Promotions",
+            ("When", "Environment", "Version", "Commit", "Run"),
+            tuple(_moves(job, environments)),
+            otherwise="There are none.",
+        ),
+    )
+    for listing in listings:
+        for row in listing.rows or ((listing.otherwise,),):
+            job.say(listing.title.lower(), "  ".join(str(cell) for cell in row if str(cell)))
+    return Report(
+        Result.REPORTED,
+        headline=_headline(job, environments, state.lock, latest),
+        listings=listings,
+        notes=tuple(_notes(environments, state.lock)),
+    )
+
+
+def _headline(job: Job, environments: list[_Environment], lock: Entry, latest: Snapshot | None) -> str:
+    name = job.inputs.function_name
+    if latest is None:
+        return f"The function {name} does not exist."
+    serving = [f"{found.name} serves version {found.alias.version}" for found in environments if found.alias]
+    held = f"{lock.holder.name} holds the lock" if lock.holder else "the lock is free"
+    return f"{name}: {', '.join([*serving, held])}."
+
+
+def _served(job: Job, found: _Environment, state: State, latest: Snapshot | None) -> _Row:
+    served = state.served(found.name)
+    url = locate(found.name, served.gateway, job.clients.endpoint_url).url if served.gateway else ""
+    if found.alias is None:
+        return (Link(found.name, url), "none", "", "", "", "")
+    move = found.alias.promotion
+    commit = move.commit if move and move.version == found.alias.version else str(found.version.get("commit", ""))
+    proof = found.version.get("proof") or found.version.get("verdict") or {}
+    is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
+    return (
+        Link(found.name, url),
+        found.alias.version,
+        Link(commit[:10], job.context.commit_url(commit)),
+        _time(str(found.history[0].get("at", ""))) if found.history else "",
+        str(proof.get("outcome", "none recorded")),
+        "the same" if is_latest else "differs",
+    )
+
+
+def _lock(lock: Entry) -> Iterator[_Row]:
+    if lock.holder:
+        yield _claim("held by", lock.holder, "between its steps" if lock.is_kept else lock.phase)
+    for number, ticket in enumerate(lock.line, 1):
+        yield _claim(f"number {number} in line", ticket, "waiting")
+
+
+def _claim(place: str, claim: Claim, phase: str) -> _Row:
+    return (place, Link(claim.name, claim.url), _time(claim.since), phase)
+
+
+def _moves(job: Job, environments: list[_Environment]) -> Iterator[_Row]:
+    items = [(found.name, item) for found in environments for item in found.history]
+    for name, item in sorted(items, key=lambda pair: str(pair[1].get("at", "")), reverse=True):
+        commit, run_id = str(item.get("commit", "")), int(item.get("run_id", 0))
+        before = str(item.get("previous") or "")
+        yield (
+            _time(str(item.get("at", ""))),
+            name,
+            f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first",
+            Link(commit[:10], job.context.commit_url(commit)),
+            Link(str(run_id or ""), job.context.page_of(run_id, int(item.get("attempt", 1)))),
+        )
+
+
+def _notes(environments: list[_Environment], lock: Entry) -> Iterator[str]:
+    for found in environments:
+        if found.alias and found.history and found.alias.is_moved_by_others:
+            yield f"Somebody else has pointed {found.name} at version {found.alias.version} since its last promotion."
+    if lock.opened:
+        opened = lock.opened
+        yield f"The lock was last opened by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"
+
+
+def _time(text: str) -> str:
+    with suppress(ValueError):
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}"
+    return text

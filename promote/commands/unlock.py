@@ -1,0 +1,39 @@
+"""``unlock``: force the lock open, with a reason, which is recorded."""
+
+from promote.holding import make_lock
+from promote.job import Job
+from promote.ledger import Ledger
+from promote.model import Result
+from promote.report import Link, Report
+from promote.table import Cancelled, Missing, Table
+
+
+def unlock(job: Job) -> Report:
+    """Open the lock whoever holds it; its token grows, so that the holder stops before its next change."""
+    name, inputs = job.inputs.function_name, job.inputs
+    forced = make_lock(job, job.arn, may_give_way=False)
+    with job.phase("read"):
+        try:
+            found = forced.inspect()
+        except Missing:
+            found = None
+    if found is None or not found.held_by:
+        return Report(Result.UNCHANGED, headline=f"The lock of {name} is free already; nothing was changed.")
+    if inputs.dry_run:
+        headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be opened."
+        return Report(Result.PLANNED, headline=headline)
+    by = job.context.actor or job.run.url or "somebody outside GitHub"
+    ledger = Ledger(Table(lambda: job.clients.table, inputs.table, job.clock), job.arn, job.run, job.clock)
+    try:
+        ledger.record_unlock(
+            found.token + 1, found.held_by, inputs.reason, by, forced.opening(found, by, inputs.reason)
+        )
+    except Cancelled:
+        headline = f"The lock of {name} was given back, or taken by another, in this moment; nothing was changed."
+        return Report(Result.UNCHANGED, headline=headline)
+    return Report(
+        Result.UNLOCKED,
+        headline=f"The lock of {name} is open; {found.held_by} held it, and stops before its next change.",
+        links=(("Was held by", Link(found.held_by, found.url)),),
+        notes=(f"Reason: {inputs.reason}",),
+    )

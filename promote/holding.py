@@ -1,0 +1,127 @@
+"""The lock, held for a piece of work: taken, kept alive beside it, and given back however the work ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from promote.errors import LockError
+from promote.heartbeat import Heartbeat
+from promote.job import Job
+from promote.line import Claim, Queue
+from promote.lock import Lease, Lock
+from promote.parallel import within
+from promote.steps import Held
+from promote.table import Table
+from promote.waiting import Superseded, acquire
+
+_HURRY, _PATIENCE = 3.0, 30.0
+"""Seconds for giving the lock back: after an interrupt, when the runner kills what does not end, and otherwise."""
+
+
+@dataclass
+class Holding:
+    """The lock, held; ``is_given_back`` once a transaction has released it."""
+
+    lock: Lock
+    lease: Lease
+    heartbeat: Heartbeat
+    is_given_back: bool = False
+
+
+def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
+    """Make the lock of the function ``arn`` as this job claims it.
+
+    With ``may_give_way``, a newer run of the same branch that does the same takes its place in line.
+    """
+    inputs, context, run = job.inputs, job.context, job.run
+    has_order = may_give_way and context.repository and context.ref and run.run_id
+    claim = Claim(
+        owner=f"{run.run_id}/{run.attempt}/{run.operation}",
+        lease=inputs.lease,
+        run_id=run.run_id,
+        attempt=run.attempt,
+        group=f"{context.repository} {context.ref} {inputs.command} {inputs.environment}" if has_order else "",
+        queue=inputs.queue if may_give_way else Queue.FIFO,
+        url=run.url,
+        job=job.steps.job,
+    )
+    return Lock(Table(lambda: job.clients.table, inputs.table, job.clock), arn, claim, job.clock, job.say)
+
+
+def take(job: Job, lock: Lock, *, keep: bool = False) -> Lease:
+    """Wait for the lock and take it; ``keep`` it for the job's further steps.
+
+    Raises:
+        LockError: it was not free in time, or cannot be read.
+        Superseded: a newer run takes this one's place.
+
+    """
+    # Written before it is asked for: a run that is killed in between leaves the post step something to find.
+    job.steps.remember(_held(job, lock))
+    try:
+        lease = acquire(lock, job.inputs.lock_timeout, job.chance, keep=keep)
+    except (LockError, Superseded):
+        job.steps.forget(_held(job, lock))
+        raise
+    how = ", as an earlier step has taken it" if lease.is_reentered else ""
+    if keep:
+        job.steps.remember(_held(job, lock), lease.token)
+    after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
+    job.say("lock", f"held, token {lease.token}{how}{after}")
+    return lease
+
+
+@contextmanager
+def hold(job: Job, lock: Lock) -> Iterator[Holding]:
+    """Hold the lock for the block; errors as of ``take``. A lock that an earlier step keeps is left to the job."""
+    with job.phase("lock"):
+        lease = take(job, lock)
+    holding = Holding(lock, lease, _heartbeat(job, lock, lease), is_given_back=lease.is_reentered)
+    holding.heartbeat.start()
+    patience = _PATIENCE
+    try:
+        yield holding
+    except KeyboardInterrupt:
+        patience = _HURRY
+        raise
+    finally:
+        holding.heartbeat.stop()
+        if not lease.is_reentered:
+            _give_back(job, holding, patience)
+
+
+def _give_back(job: Job, holding: Holding, patience: float) -> None:
+    lock, lease = holding.lock, holding.lease
+    try:
+        if not holding.is_given_back:
+            try:
+                entry = within(patience, lambda: lock.release(lease))
+            except KeyboardInterrupt:
+                within(_HURRY, lambda: lock.release(lease))
+                raise
+            if entry.line:
+                job.say("lock", f"given back; next is {entry.line[0].describe()}")
+    except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
+        job.workflow.warn(
+            f"The lock could not be released: {str(error) or 'no answer'}. The post step tries again; otherwise it is "
+            f"free in {lease.seconds:.0f} seconds.",
+            title="Lock",
+        )
+    else:
+        job.steps.forget(_held(job, lock))
+
+
+def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
+    """Make what keeps the lease alive, with a client of its own that is not made before the first beat."""
+    client = cache(lambda: job.clients.heart(min(2, lease.seconds / 4)))
+    table = Table(client, job.inputs.table, job.clock)
+    return Heartbeat(lambda: lock.beat(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
+
+
+def _phase(job: Job) -> str:
+    return job.under_way[0] if job.under_way else "start"
+
+
+def _held(job: Job, lock: Lock) -> Held:
+    return Held(lock.arn, job.clients.resolve_region(), job.inputs.table)

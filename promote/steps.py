@@ -1,0 +1,84 @@
+"""What the steps of one job share: a number that tells them from everybody else, and the locks that they hold.
+
+It is written before a lock is asked for, so that the post step finds it even when the main step was killed.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promote.context import Context
+from promote.workflow import Workflow
+
+_STATE = "promote"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock that this job has asked for and not given back."""
+
+    arn: str
+    """The function's."""
+    region: str
+    table: str
+
+
+class Steps:
+    """The memory of one job, in a file that all of its steps see.
+
+    GitHub's runner shares the folder ``RUNNER_TEMP`` among a job's containers. nektos/act shares that of the command
+    files alone, and hands no ``STATE_*`` to the post step of a container. Other runners may do as is documented.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], context: Context, workflow: Workflow, draw: Callable[[], str]
+    ) -> None:
+        """Read what earlier steps have left; where there is nothing, ``draw`` a number for this job."""
+        job = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
+        name = f"promote-on-success-{context.run_id}-{context.attempt}-{job}.json"
+        state = environ.get("GITHUB_STATE", "")
+        folders = [environ.get("RUNNER_TEMP", ""), str(Path(state).parent) if state else ""]
+        self._files = [Path(folder) / name for folder in folders if folder]
+        self._workflow = workflow
+        known = next(self._left(environ.get(f"STATE_{_STATE}", "")), {})
+        self.job = str(known.get("job", "")) or draw()
+        """The number, which this job has for itself."""
+        self.held = {Held(arn, region, table): token for arn, region, table, token in known.get("held", [])}
+        """The locks with their tokens; 0: it was asked for, and nothing more is known."""
+
+    def remember(self, held: Held, token: int = 0) -> None:
+        """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
+        self.held[held] = token or self.held.get(held, 0)
+        self._write()
+
+    def forget(self, held: Held) -> None:
+        """Strike a lock out that was given back, or was not had."""
+        self.held.pop(held, None)
+        self._write()
+
+    def _left(self, state: str) -> Iterator[Mapping[str, Any]]:
+        """Yield what earlier steps have written, from each place that has something."""
+        texts = [state]
+        for file in self._files:
+            with suppress(OSError, ValueError):
+                texts.insert(-1, file.read_text(encoding="utf-8"))
+        for text in texts:
+            with suppress(ValueError):
+                found = json.loads(text)
+                if isinstance(found, dict):
+                    yield found
+
+    def _write(self) -> None:
+        held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
+        text = json.dumps({"job": self.job, "held": held})
+        for file in self._files:
+            # A folder that is not there or cannot be written: the others may do.
+            with suppress(OSError):
+                fresh = file.with_suffix(".new")
+                fresh.write_text(text, encoding="utf-8")
+                fresh.replace(file)
+        self._workflow.state(_STATE, text)

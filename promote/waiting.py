@@ -1,0 +1,169 @@
+"""The way to the lock: asked for once where it is free, else waited for in line.
+
+A waiter looks at the lock, beats for its own ticket, and goes when all who are ahead of it have gone or died. Who died
+is known by a beat that does not change for as long as its lease, on the waiter's own clock: wall clocks are never
+compared.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from promote.errors import LockError
+from promote.line import Claim, Entry, Sightings
+from promote.lock import Lease, Lock
+from promote.pace import Pace
+from promote.parallel import within
+
+_TICKS = 4
+"""Beats of a ticket within its lease."""
+_REPORT_EVERY, _REPORT_CHANGES = 60.0, 5.0
+"""Seconds between lines in the log: while nothing changes, and at the least."""
+_TIDYING = 4.0
+"""Seconds for giving back what an acquisition may have left that did not end well."""
+
+
+class Superseded(Exception):  # noqa: N818 - a good end
+    """The run has given way to ``by``, a newer one of its branch, which waits for the lock or has it."""
+
+    def __init__(self, by: Claim) -> None:
+        super().__init__(by.describe())
+        self.by = by
+
+
+def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bool = False) -> Lease:
+    """Wait for the lock, at most ``timeout`` seconds, and take it; with ``keep`` for the rest of the job.
+
+    Raises:
+        LockError: it was not free in time, or its item is none that this version can read.
+        Superseded: a newer run of the same branch takes this one's place.
+
+    """
+    clock = lock.clock
+    started = asked = clock.monotonic()
+    is_reentered = False
+    try:
+        entry = lock.attempt(keep=keep)
+        if lock.is_kept_for_us(entry) and not lock.is_ours(entry):
+            asked = clock.monotonic()
+            entry = lock.enter(entry, keep=keep)
+            is_reentered = lock.is_ours(entry)
+        if not lock.is_ours(entry):
+            asked, entry = _Waiter(lock, started + timeout, Pace(chance), keep=keep).wait(entry)
+    except BaseException:
+        # Lock or ticket may be ours though no answer said so.
+        with suppress(Exception):
+            within(_TIDYING, lambda: lock.abandon(kept=keep))
+        raise
+    assert entry.holder is not None  # noqa: S101 - it is ours
+    waited = clock.monotonic() - started
+    return Lease(lock.claim.owner, entry.token, entry.holder.lease, asked, waited, is_reentered)
+
+
+class _Waiter:
+    """One stay in the line."""
+
+    def __init__(self, lock: Lock, deadline: float, pace: Pace, *, keep: bool) -> None:
+        self._lock = lock
+        self._claim = lock.claim
+        self._clock = lock.clock
+        self._started = lock.clock.monotonic()
+        self._deadline = deadline
+        self._pace = pace
+        self._keep = keep
+        self._sightings = Sightings()
+        self._first_since: float | None = None
+        self._reported: tuple[str, float] = ("", float("-inf"))
+
+    def wait(self, entry: Entry) -> tuple[float, Entry]:
+        """Wait for our turn; give when the lock was asked for, and the lock, which is ours then."""
+        lock, clock = self._lock, self._clock
+        ticked = clock.monotonic()
+        while True:
+            now = clock.monotonic()
+            self._sightings.see(entry, now)
+            self._require_time(entry, now)
+            if lock.place(entry) is None:
+                # At first, or taken for dead and passed over.
+                ticked, entry = now, lock.join()
+                continue
+            self._require_use(entry, now)
+            ahead = entry.ahead_of(self._claim.owner)
+            dead = [claim for claim in ahead if self._sightings.is_dead(claim, now)]
+            is_free = entry.holder is None or self._sightings.is_dead(entry.holder, now)
+            if is_free and len(dead) == len(ahead):
+                self._say_passing(entry, dead, now)
+                entry = lock.take(entry, dead, keep=self._keep)
+                if lock.is_ours(entry):
+                    return now, entry
+                self._sightings.see(entry, clock.monotonic())
+            self._report(entry, now)
+            clock.sleep(min(self._pause(len(ahead) - len(dead), now), self._deadline - now))
+            if clock.monotonic() - ticked < self._claim.lease / _TICKS:
+                entry = lock.look()
+            else:
+                ticked, entry = clock.monotonic(), lock.tick(entry)
+
+    def _pause(self, ahead: int, now: float) -> float:
+        if ahead:
+            self._first_since = None
+        elif self._first_since is None:
+            self._first_since = now
+        pause = self._pace.pause(ahead, now - (self._first_since or now))
+        return min(pause, self._claim.lease / _TICKS)
+
+    def _require_time(self, entry: Entry, now: float) -> None:
+        if now < self._deadline:
+            return
+        held = f"it is held by {_holder(entry)}" if entry.holder else _who_waits(entry, self._claim.owner)
+        lease = entry.holder.lease if entry.holder else self._claim.lease
+        raise LockError(
+            f"the lock was not free within {(self._deadline - self._started) / 60:.3g} minutes: {held}",
+            hint=f"See what that run does{_at(entry)}, and raise lock-timeout if it merely takes long. If it died, its "
+            f"lock is free {lease} seconds later.",
+        )
+
+    def _require_use(self, entry: Entry, now: float) -> None:
+        """Give way to a newer run that is alive."""
+        newer = [ticket for ticket in entry.tickets if self._sightings.has_lived(ticket)]
+        newer += [entry.holder] if entry.holder else []
+        for claim in newer:
+            if claim.replaces(self._claim) and not self._sightings.is_dead(claim, now):
+                raise Superseded(claim)
+
+    def _say_passing(self, entry: Entry, dead: list[Claim], now: float) -> None:
+        for claim in dead if entry.holder is None else [entry.holder, *dead]:
+            silence = self._sightings.silence(claim, now)
+            self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
+
+    def _report(self, entry: Entry, now: float) -> None:
+        """Say who holds the lock and how far it is until our turn; not more often than people like to read it."""
+        place = len(entry.ahead_of(self._claim.owner)) + 1
+        text = f"held by {_holder(entry)}" if entry.holder else "free, but not our turn yet"
+        text += f"; number {place} of {len(entry.tickets)} in line" if len(entry.tickets) > 1 else "; next in line"
+        last, at = self._reported
+        if now - at < (_REPORT_CHANGES if text != last else _REPORT_EVERY):
+            return
+        waited = now - self._started
+        text_now = text + (f"; waited {waited:.0f} s" if waited >= 1 else "")
+        url = entry.holder.url if entry.holder else ""
+        self._lock.say("lock", text_now + (f"; see {url}" if url else ""))
+        self._reported = text, now
+
+
+def _holder(entry: Entry) -> str:
+    assert entry.holder is not None  # noqa: S101 - the callers have looked
+    since = entry.holder.since
+    with suppress(ValueError):
+        since = f"{datetime.fromisoformat(since):%H:%M:%S %Z}"
+    phase = "keeps it between its steps" if entry.is_kept else f"in phase {entry.phase}" if entry.phase else ""
+    return entry.holder.name + (f" since {since}" if since else "") + (f", {phase}" if phase else "")
+
+
+def _at(entry: Entry) -> str:
+    return f" ({entry.holder.url})" if entry.holder and entry.holder.url else ""
+
+
+def _who_waits(entry: Entry, owner: str) -> str:
+    ahead = [claim.describe() for claim in entry.ahead_of(owner)]
+    return f"{ahead[0]} is ahead in line" if ahead else "it became free a moment ago"
