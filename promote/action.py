@@ -100,6 +100,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             clients=Clients(inputs.region, environ, inputs.verify_timeout),
             session=_session(),
             chance=Random().random,  # noqa: S311 - when to look again, not a secret
+            environ=environ,
             steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
         )

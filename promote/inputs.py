@@ -74,6 +74,12 @@ class Inputs:
     base_path: str
     checks: tuple[HttpCheck, ...]
     invocations: tuple[Invocation, ...]
+    tests: str
+    """Arguments of pytest, as they were written."""
+    tests_requirements: str
+    test_command: str
+    test_environment: tuple[str, ...]
+    """Names of variables that tests and test-command get though they may be secrets."""
     verify_timeout: float
     """Seconds."""
     table: str
@@ -113,6 +119,10 @@ class Inputs:
             base_path=_base_path(read),
             checks=parse_checks(read.raw("checks")),
             invocations=parse_invocations(read.raw("invoke")),
+            tests=read.raw("tests").strip(),
+            tests_requirements=read.text("tests-requirements"),
+            test_command=read.raw("test-command").strip(),
+            test_environment=_names(read),
             verify_timeout=60 * read.number("verify-timeout", "minutes", default=10, least=0.01, most=360),
             table=_table(read),
             lock_timeout=60 * read.number("lock-timeout", "minutes", default=30, least=0, most=360),
@@ -142,16 +152,16 @@ class Inputs:
             self._require_run()
 
     def _require_run(self) -> None:
-        if not (self.checks or self.invocations):
+        if not (self.checks or self.invocations or self.tests or self.test_command):
             raise InputError(
                 "checks",
                 "there is nothing to verify the candidate with, and what is not verified is not promoted",
-                hint="Give at least one line in checks, such as GET /health 200, or an event in invoke.",
+                hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
             )
-        if self.checks and self.endpoints is Endpoints.NONE and not self.latest_url:
+        if (self.checks or self.tests) and self.endpoints is Endpoints.NONE and not self.latest_url:
             raise InputError(
-                "checks",
-                "HTTP checks need an endpoint, and endpoints is none",
+                "checks" if self.checks else "tests",
+                "HTTP checks and tests need an endpoint, and endpoints is none",
                 hint="Set endpoints: http, or latest-url for a gateway of your own, or verify with invoke.",
             )
         if self.base_path and not self.domain_name:
@@ -170,16 +180,19 @@ class Inputs:
                 "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
             )
 
-    def plan(self, events: Mapping[Invocation, bytes]) -> str:
+    def plan(self, events: Mapping[Invocation, bytes], commit: str) -> str:
         """Digest the verification that the inputs ask for: a version proven by another plan is verified again.
 
         ``events`` has the contents of the files that ``invoke`` names. Whose gateway is asked is part of it as well.
+        What tests and test-command do is written in the repository, so that those of another ``commit`` are others.
         """
         parts = {
             "latest-url": self.latest_url,
             "checks": [check.name for check in self.checks],
             "invoke": [[invocation.name, hashlib.sha256(event).hexdigest()] for invocation, event in events.items()],
         }
+        if self.tests or self.test_command:
+            parts |= {"tests": [self.tests, self.tests_requirements, self.test_command], "commit": commit}
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -368,6 +381,18 @@ def _configuration(read: _Reader) -> Configuration:
         timeout=read.integer("timeout", "seconds", 1, 900),
         environment_variables=_environment_variables(read),
     )
+
+
+def _names(read: _Reader) -> tuple[str, ...]:
+    names = read.raw("test-environment").split()
+    for name in names:
+        if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
+            raise InputError(
+                "test-environment",
+                f"{name.partition('=')[0]!r} is no name of a variable",
+                hint="Write names alone, a line each, such as AWS_ACCESS_KEY_ID; values come from the step's env.",
+            )
+    return tuple(names)
 
 
 def _environment_variables(read: _Reader) -> Mapping[str, str] | None:

@@ -1,6 +1,6 @@
 """Everything that one run works with: its inputs and every effect, brought together once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +34,8 @@ class Job:
     """One HTTP session, made when first asked for."""
     chance: Callable[[], float]
     """Numbers from 0 to 1, so that waiting runs do not move in step."""
+    environ: Mapping[str, str] = field(repr=False)
+    """The step's variables, for the commands of the user's."""
     steps: Steps
     """What this job's steps share."""
     temporary: Path
@@ -49,6 +51,11 @@ class Job:
     def arn(self) -> str:
         """The function's ARN, whether or not it exists."""
         return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
+
+    @property
+    def report_file(self) -> Path:
+        """Where the results of verification are put for other tools."""
+        return self.context.temporary / "promote-on-success" / f"junit-{self.inputs.environment}.xml"
 
     def say(self, subject: str, text: str) -> None:
         """Write a line into the log, in two columns."""

@@ -9,8 +9,11 @@ from promote.clock import Clock
 from promote.errors import ConflictError
 from promote.line import Entry
 from promote.lock import LOCK
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Promotion, Run, Served, Verdict
+from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Outcome, Promotion, Run, Served, Verdict
 from promote.table import Cancelled, Item, Missing, Refused, Table
+
+_RECORDED, _LONGEST_NAME = 200, 500
+"""Checks of a verdict, those that have not passed first, and characters of a name: an item has 400 KB at most."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,15 @@ class Ledger:
             "reason": verdict.reason,
             "plan": plan,
             "at": self._now(),
+            "count": len(verdict.checks),
             "checks": [
                 {
-                    "name": check.name,
+                    "name": check.name[:_LONGEST_NAME],
                     "kind": check.kind,
                     "outcome": check.outcome.value,
                     "milliseconds": round(1000 * check.seconds),
                 }
-                for check in verdict.checks
+                for check in sorted(verdict.checks, key=lambda check: check.outcome is Outcome.PASSED)[:_RECORDED]
             ],
             **self._who(),
         }

@@ -38,6 +38,8 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+    """Of a check alone: its author did not want it to run."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class CheckResult:
     outcome: Outcome
     seconds: float
     detail: str = ""
+    file: str = ""
+    """Where it is written, relative to the repository; empty: nowhere that a reader could look."""
+    line: int = 0
     gateway_symptom: bool = False
     """Whether the answer looks like API Gateway's own, so that the endpoint itself may be at fault."""
 
@@ -71,7 +76,7 @@ class Verdict:
             return cls(Outcome.FAILED, checks, f"{outcomes.count(Outcome.FAILED)} of {total} failed")
         if Outcome.INCONCLUSIVE in outcomes:
             return cls(Outcome.INCONCLUSIVE, checks, f"{outcomes.count(Outcome.INCONCLUSIVE)} of {total} had no answer")
-        if not checks:
+        if Outcome.PASSED not in outcomes:
             return cls(Outcome.INCONCLUSIVE, checks, "there was no check to run")
         return cls(Outcome.PASSED, checks)
 

@@ -26,6 +26,11 @@ from promote.model import (
 )
 from promote.parallel import side_by_side, within
 from promote.target import Target
+from promote.verify import junit
+from promote.verify.suite import KIND
+
+_ANNOTATIONS = 9
+"""Failed tests at whose lines the run is annotated: the runner shows ten errors of a step, and one is our own."""
 
 _HURRY = 1.5
 """Seconds for each of the last calls of a run that was interrupted."""
@@ -197,6 +202,14 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), _OVERWRITTEN)
         return Examined(verdict, endpoint, function.alias(target.environment))
+    if endpoint and target.verification.has_commands:
+        # Commands take API Gateway's own answer for the function's: it is made sure of before.
+        endpoint, problems = target.endpoints.confirm(endpoint, "/")
+        latest = function.settled()  # mending changes $LATEST's RevisionId
+        if problems:
+            target.ledger.record_candidate(candidate)
+            verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
+            return Examined(verdict, endpoint, function.alias(target.environment))
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, _ = side_by_side(
         lambda: target.verification.run(endpoint, candidate.version),
@@ -209,13 +222,32 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
     now, alias = side_by_side(function.read, lambda: function.alias(target.environment))
     if job.inputs.checks and (now.revision_id != latest.revision_id or not same_content(latest, candidate)):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
+    _tell(target, verdict)
+    return Examined(verdict, endpoint, alias)
+
+
+def _tell(target: Target, verdict: Verdict) -> None:
+    """Say what was found, check by check; of tests, whose own output is in the log, only what has not passed."""
+    job = target.job
     for check in verdict.checks:
+        if check.kind == KIND and check.outcome in (Outcome.PASSED, Outcome.SKIPPED):
+            continue
         mark = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED"}.get(check.outcome, "unknown")
         job.say(
             "",
             f"{mark:<7} {check.name} ({1000 * check.seconds:.0f} ms)" + (f": {check.detail}" if check.detail else ""),
         )
-    return Examined(verdict, endpoint, alias)
+    tests = [check for check in verdict.checks if check.kind == KIND and check.file]
+    if tests:
+        job.say("", f"{sum(check.outcome is Outcome.PASSED for check in tests)} of {len(tests)} tests passed")
+    located = [check for check in verdict.checks if check.outcome is Outcome.FAILED and check.file]
+    for check in located[:_ANNOTATIONS]:
+        job.workflow.error(check.detail or "failed", title=check.name, file=check.file, line=check.line)
+    if job.steps.folder:
+        # Beside the promotion, and never in its way.
+        with suppress(OSError):
+            seconds = sum(check.seconds for check in verdict.checks)
+            junit.write(verdict, f"{target.function.name} {target.environment}", seconds, job.report_file)
 
 
 _OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not known what the checks have tested"

@@ -43,6 +43,8 @@ class Steps:
         state = environ.get("GITHUB_STATE", "")
         folders = [environ.get("RUNNER_TEMP", ""), str(Path(state).parent) if state else ""]
         self._files = [Path(folder) / name for folder in folders if folder]
+        self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
+        """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
         self._workflow = workflow
         known = next(self._left(environ.get(f"STATE_{_STATE}", "")), {})
         self.job = str(known.get("job", "")) or draw()

@@ -23,7 +23,10 @@ from promote.parallel import side_by_side
 from promote.redaction import Redactor
 from promote.table import Table
 from promote.verify import Verification
+from promote.verify.command import Surroundings, environment
+from promote.verify.console import Console
 from promote.verify.invoke import read_events
+from promote.verify.suite import read_suite
 
 
 @dataclass(frozen=True)
@@ -122,13 +125,16 @@ def prepare(job: Job) -> Target:
         verification=Verification(
             inputs.checks,
             events,
+            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
+            inputs.test_command,
+            _surroundings(job),
             inputs.verify_timeout,
             job.session,
             invoked,
             clock,
             redact=Redactor(_variables(latest, inputs.configuration)),
         ),
-        plan=inputs.plan(events),
+        plan=inputs.plan(events, job.run.commit or job.run.operation),
         code=code,
         latest=latest,
         state=ledger.read(),
@@ -186,6 +192,19 @@ def finish_earlier(target: Target) -> Target:
     served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
     target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
     return target.with_served(served)
+
+
+def _surroundings(job: Job) -> Surroundings:
+    inputs = job.inputs
+    facts = {"PROMOTE_FUNCTION": inputs.function_name, "PROMOTE_ENVIRONMENT": inputs.environment}
+    return Surroundings(
+        workspace=job.context.workspace,
+        temporary=job.temporary,
+        shared=job.steps.folder or job.temporary,
+        environ={**environment(job.environ, inputs.test_environment), **facts},
+        console=Console(job.workflow),
+        clock=job.clock,
+    )
 
 
 def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None) -> tuple[str, Mapping[str, Any]]:

@@ -48,9 +48,17 @@ class Workflow:
         """Write one line into the log."""
         self._print(plain(self.redact(text)))
 
-    def error(self, text: str, *, title: str) -> None:
-        """Annotate the run with an error."""
-        self._annotate("error", text, title)
+    def open_group(self, title: str) -> None:
+        """Fold the lines that follow under ``title``, until the group is closed."""
+        self._print(str(Command("group", {}, plain(self.redact(title)))))
+
+    def close_group(self) -> None:
+        """End the group."""
+        self._print(str(Command("endgroup", {}, "")))
+
+    def error(self, text: str, *, title: str, file: str = "", line: int = 0) -> None:
+        """Annotate the run with an error; with ``file``, at that place of the repository."""
+        self._annotate("error", text, title, {"file": file, **({"line": str(line)} if line else {})} if file else {})
 
     def warn(self, text: str, *, title: str) -> None:
         """Annotate the run with a warning."""
@@ -74,12 +82,12 @@ class Workflow:
         if self._summary:
             _append(self._summary, text + "\n")
 
-    def _annotate(self, kind: str, text: str, title: str) -> None:
+    def _annotate(self, kind: str, text: str, title: str, place: Mapping[str, str] | None = None) -> None:
         message = self.redact(text)
         if len(message) > ANNOTATION_LIMIT:
             # What to do stands at the end.
             message = message[: ANNOTATION_LIMIT // 2] + "…" + message[1 - ANNOTATION_LIMIT // 2 :]
-        self._print(str(Command(kind, {"title": self.redact(title)}, message)))
+        self._print(str(Command(kind, {"title": self.redact(title), **(place or {})}, message)))
 
     def _print(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.

@@ -64,7 +64,8 @@ class Report:
     def failures(self) -> list[str]:
         """The first of the checks that have not passed, with what they found."""
         checks = self.verdict.checks if self.verdict else ()
-        found = [f"{check.name}: {check.detail}" for check in checks if check.outcome is not Outcome.PASSED]
+        missed = [check for check in checks if check.outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE)]
+        found = [f"{check.name}: {check.detail}" for check in missed]
         more = [f"... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
         return found[:_SHOWN] + more
 

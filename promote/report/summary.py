@@ -29,7 +29,12 @@ _RESULTS = {
     Result.PLANNED: Markdown("📋"),
     Result.FAILED: Markdown("❌"),
 }
-_OUTCOMES = {Outcome.FAILED: Markdown("❌"), Outcome.INCONCLUSIVE: Markdown("❓"), Outcome.PASSED: Markdown("✅")}
+_OUTCOMES = {
+    Outcome.FAILED: Markdown("❌"),
+    Outcome.INCONCLUSIVE: Markdown("❓"),
+    Outcome.PASSED: Markdown("✅"),
+    Outcome.SKIPPED: Markdown("⏭️"),
+}
 """In the order in which checks are shown."""
 _LENGTHS = (1000, 100, 10)
 """Entries of each list that are shown: as many as fit, and ten always do."""

@@ -1,8 +1,8 @@
 """Verification: every kind of check, side by side, summed up in one verdict."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from promote.check import HttpCheck, Invocation
 from promote.clock import Clock
@@ -10,15 +10,19 @@ from promote.model import CheckResult, Endpoint, Verdict
 from promote.parallel import gather
 from promote.redaction import Redactor
 from promote.verify.checks import run_check
+from promote.verify.command import Surroundings, run_script
 from promote.verify.invoke import run_invocation
+from promote.verify.suite import Suite, run_suite
 
 if TYPE_CHECKING:
     import requests
 
     from promote.function import Function
 
+Results: TypeAlias = list[CheckResult]
+
 _WIDTH = 16
-"""Checks at the same time."""
+"""Checks and commands at the same time."""
 
 _LONGEST_DETAIL = 300
 """Characters."""
@@ -30,6 +34,10 @@ class Verification:
 
     checks: tuple[HttpCheck, ...]
     events: Mapping[Invocation, bytes]
+    suite: Suite | None
+    script: str
+    """Of ``test-command``; empty: none."""
+    around: Surroundings
     seconds: float
     """For all of it together."""
     session: "Callable[[], requests.Session]"
@@ -38,23 +46,41 @@ class Verification:
     redact: Redactor
     """Takes the values of the function's variables out of what its answers repeat."""
 
+    @property
+    def has_commands(self) -> bool:
+        """Whether there are commands, which cannot tell an endpoint that is not there from a broken function."""
+        return bool(self.suite or self.script)
+
     def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
-        """Send the checks to ``endpoint`` and the events to ``version``; results come in the inputs' order."""
+        """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
+
+        Results come in the order of tests, test-command, checks, invoke.
+        """
         deadline = self.clock.monotonic() + self.seconds
-        jobs: list[Callable[[], CheckResult]] = []
+        results = gather(
+            [*self._commands(endpoint, version, deadline), *self._requests(endpoint, version, deadline)], _WIDTH
+        )
+        return Verdict.of(tuple(self._presentable(result) for group in results for result in group))
+
+    def _commands(self, endpoint: Endpoint | None, version: str, deadline: float) -> Iterator[Callable[[], Results]]:
+        url = endpoint.url if endpoint else ""
+        facts = {**self.around.environ, "PROMOTE_URL": url, "PROMOTE_VERSION": version}
+        around = replace(self.around, environ=facts)
+        suite = self.suite
+        if suite:
+            yield lambda: run_suite(suite, url, around, deadline)
+        if self.script:
+            yield lambda: [run_script(self.script, around, deadline)]
+
+    def _requests(self, endpoint: Endpoint | None, version: str, deadline: float) -> Iterator[Callable[[], Results]]:
         if endpoint and self.checks:
             session = self.session()
-            jobs += [
-                lambda check=check: run_check(check, session, endpoint, self.clock, deadline)  # type: ignore[misc]
-                for check in self.checks
+            for check in self.checks:
+                yield lambda check=check: [run_check(check, session, endpoint, self.clock, deadline)]  # type: ignore[misc]
+        for invocation, event in self.events.items():
+            yield lambda invocation=invocation, event=event: [  # type: ignore[misc]
+                run_invocation(invocation, event, self.function, version, self.clock)
             ]
-        jobs += [
-            lambda invocation=invocation, event=event: run_invocation(  # type: ignore[misc]
-                invocation, event, self.function, version, self.clock
-            )
-            for invocation, event in self.events.items()
-        ]
-        return Verdict.of(tuple(self._presentable(result) for result in gather(jobs, _WIDTH)))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
         """Take secrets out of the detail, and then cut it to what people read."""

@@ -72,4 +72,6 @@ def _complaint(check: HttpCheck, answer: Answer) -> str:
 def _result(  # noqa: PLR0913 - a result's parts
     check: HttpCheck, started: float, clock: Clock, outcome: Outcome, detail: str, *, gateway_symptom: bool = False
 ) -> CheckResult:
-    return CheckResult(check.name, "http", outcome, clock.monotonic() - started, detail, gateway_symptom)
+    return CheckResult(
+        check.name, "http", outcome, clock.monotonic() - started, detail, gateway_symptom=gateway_symptom
+    )

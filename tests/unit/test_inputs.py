@@ -232,7 +232,7 @@ def test_inputs_that_go_together() -> None:
 def test_the_plan_is_what_is_verified() -> None:
     def plan(*events: bytes, **inputs: str) -> str:
         asked = read(**inputs)
-        return asked.plan(dict(zip(asked.invocations, events, strict=True)))
+        return asked.plan(dict(zip(asked.invocations, events, strict=True)), "c0ffee")
 
     assert plan(checks="# why\n  GET   /health\t200") == plan()
     assert plan(verify_timeout="1", artifact="function", environment="prod", environment_url="https://b") == plan()

@@ -160,6 +160,7 @@ def job(*phases: tuple[str, float]) -> Job:
         clients=Clients("eu-west-1", {}),
         session=requests.Session,
         chance=lambda: 0.5,
+        environ={},
         steps=Steps({}, CONTEXT, Workflow({}, io.StringIO()), draw=lambda: "0123456789abcdef"),
         temporary=Path(),
         phases=spent,

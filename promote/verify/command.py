@@ -1,0 +1,104 @@
+"""A command of the user's, run as a process: its output streamed, its end known, nothing of it left behind."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promote.clock import Clock
+from promote.model import CheckResult, Outcome
+from promote.verify import supervise
+from promote.verify.console import Console
+
+_LONGEST_LINE = 4096
+"""Characters; what is longer is broken."""
+
+_ENDING = 5.0
+"""Seconds for a process to go that was told to, and for the last of its output to arrive."""
+
+_HELD_BACK = re.compile(r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE)\w*|ACTIONS_\w*TOKEN\w*|(INPUT|STATE)_.*")
+"""Variables that commands do not get: credentials of this run, and inputs, among which is GitHub's token."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What commands run in."""
+
+    workspace: Path
+    temporary: Path
+    """This run's own folder."""
+    shared: Path
+    """A folder that the steps of one job have in common."""
+    environ: Mapping[str, str] = field(repr=False)
+    """The variables that they get; see ``environment``."""
+    console: Console
+    clock: Clock
+
+
+def environment(environ: Mapping[str, str], handed_over: Sequence[str]) -> dict[str, str]:
+    """Give the variables of a command: those of this step without its credentials, save those ``handed_over``."""
+    kept = {name: value for name, value in environ.items() if name in handed_over or not _HELD_BACK.fullmatch(name)}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(command: Sequence[str], around: Surroundings, seconds: float, write: Callable[[str], None]) -> int | None:
+    """Run ``command`` in the workspace; give its exit code, or None where it was ended after ``seconds``.
+
+    ``write`` is called with each line of its output, from another thread.
+    """
+    with subprocess.Popen(  # noqa: S603 - the user's own command, by our own program
+        [sys.executable, "-I", "-S", supervise.__file__, *command],
+        cwd=around.workspace,
+        env=around.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        reader = threading.Thread(target=_read, args=(process, write), daemon=True)
+        reader.start()
+        code: int | None
+        try:
+            code = process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            # Whatever it was, it ends here.
+            if process.stdin:
+                process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING)
+            process.kill()
+            reader.join(_ENDING)
+    return code
+
+
+def run_script(script: str, around: Surroundings, deadline: float) -> CheckResult:
+    """Run a bash script as a step of a workflow would be run; 0 passes."""
+    started = around.clock.monotonic()
+    name = next(line.strip() for line in script.splitlines() if line.strip())
+    with around.console.group(name) as group:
+        options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
+        code = run(["bash", *options, "-c", script], around, deadline - started, group.write)
+    outcome, detail = Outcome.PASSED, ""
+    if code is None:
+        outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was ended"
+    elif code in _NOT_RUN:
+        outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
+    elif code:
+        outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
+    return CheckResult(name, "command", outcome, around.clock.monotonic() - started, detail)
+
+
+_NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a command was not found"}
+"""https://www.gnu.org/software/bash/manual/bash.html#Exit-Status"""
+
+
+def _read(process: subprocess.Popen[bytes], write: Callable[[str], None]) -> None:
+    assert process.stdout  # noqa: S101 - it was asked for
+    with suppress(OSError, ValueError):  # closed under our hands, after a process that would not end
+        while chunk := process.stdout.readline(_LONGEST_LINE):
+            write(chunk.decode(errors="replace").rstrip("\r\n"))

@@ -1,0 +1,149 @@
+"""pytest suites: run against the endpoint, their results read one by one from pytest's own report."""
+
+import hashlib
+import shlex
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from promote.artifact import inside
+from promote.errors import InputError
+from promote.model import CheckResult, Outcome
+from promote.verify import junit
+from promote.verify.command import Surroundings, run
+
+KIND = "pytest"
+
+_NOTHING_COLLECTED = 5
+_REASONS: Mapping[int, str] = {
+    2: "pytest was interrupted, or could not collect the tests",
+    3: "pytest itself failed",
+    4: "pytest does not understand the input tests",
+    _NOTHING_COLLECTED: "no test was collected",
+}
+"""https://docs.pytest.org/en/stable/reference/exit-codes.html"""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to run, and with what."""
+
+    arguments: tuple[str, ...]
+    """Of pytest."""
+    requirements: Path | None
+    """A requirements file for the tests alone."""
+
+
+def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | None:
+    """Read the inputs ``tests`` and ``tests-requirements``; None: there are no tests.
+
+    Raises:
+        InputError: they cannot be split, or name a file that does not exist.
+
+    """
+    if not arguments.strip():
+        if requirements:
+            raise InputError("tests-requirements", "it is given without tests", hint="Add tests, or take it away.")
+        return None
+    try:
+        split = shlex.split(arguments, comments=True)
+    except ValueError as error:
+        raise InputError("tests", f"it cannot be split into arguments: {error}", hint="Close the quotes.") from error
+    for before, argument in zip(("", *split), split, strict=False):
+        path = argument.split("::")[0]
+        is_path = "::" in argument or path.endswith(".py") or "/" in path
+        is_option = argument.startswith("-") or before.startswith("-") or "=" in path
+        if is_path and not is_option and not inside(workspace, path, "tests").exists():
+            raise InputError(
+                "tests",
+                f"{path!r} does not exist in the workspace",
+                hint="Paths start at the repository's root. Is the repository checked out before this step?",
+            )
+    file = None
+    if requirements:
+        file = inside(workspace, requirements, "tests-requirements")
+        if not file.is_file():
+            raise InputError(
+                "tests-requirements",
+                f"the file {requirements!r} does not exist in the workspace",
+                hint="Paths start at the repository's root.",
+            )
+    return Suite(tuple(split), file)
+
+
+def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> list[CheckResult]:
+    """Run the suite against ``url`` until ``deadline``, on the clock's monotonic time; give each test's result.
+
+    What is wrong with the suite as a whole is a result of its own.
+    """
+    started = around.clock.monotonic()
+    name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
+
+    def trouble(detail: str, outcome: Outcome = Outcome.INCONCLUSIVE) -> CheckResult:
+        return CheckResult(name, KIND, outcome, around.clock.monotonic() - started, detail)
+
+    report = around.temporary / "tests.xml"
+    python = sys.executable
+    if suite.requirements:
+        made, problem = _interpreter(suite.requirements, around, deadline)
+        if problem:
+            return [trouble(problem)]
+        python = str(made)
+    with around.console.group(name) as group:
+        arguments = [
+            # Files in the report are to be relative to the repository.
+            *(python, "-m", "pytest", f"--rootdir={around.workspace}", *suite.arguments),
+            *("--base-url", url, f"--junitxml={report}", "--color=no"),
+            # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
+            *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
+        ]
+        code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
+    try:
+        results = junit.read(report, KIND)
+    except ValueError as error:
+        results, missing = [], str(error)
+    else:
+        missing = ""
+    if code is None:
+        return [*results, trouble("verify-timeout was reached, and the tests were ended")]
+    if code in (0, 1):
+        if missing:
+            return [trouble(f"pytest ended with exit code {code}, and {missing}")]
+        if code == 1 and not any(result.outcome is Outcome.FAILED for result in results):
+            results.append(trouble("pytest ended with exit code 1, and no test of its report failed", Outcome.FAILED))
+        return results or [trouble(_REASONS[_NOTHING_COLLECTED])]
+    if any(result.outcome is Outcome.FAILED for result in results):
+        return results
+    reason = _REASONS.get(code, f"pytest ended with exit code {code}")
+    lines = [] if code == _NOTHING_COLLECTED else group.last_lines
+    return [*results, trouble("; ".join([reason, *lines]))]
+
+
+def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:
+    """Make an environment with ``requirements`` on top of ours, or take the one of an earlier step; or say why not."""
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = around.shared / f"tests-{digest}"
+    python = folder / "bin" / "python"
+    if (folder / "complete").is_file():
+        return python, ""
+    shutil.rmtree(folder, ignore_errors=True)
+    with around.console.group(f"install {requirements.name}") as group:
+        steps = (
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements)],
+        )
+        for step in steps:
+            code = run(step, around, deadline - around.clock.monotonic(), group.write)
+            if code is None:
+                return python, "verify-timeout was reached while the requirements of the tests were being installed"
+            if code:
+                return python, "; ".join(["the requirements of the tests cannot be installed", *group.last_lines])
+            if step is steps[0]:
+                # pytest and pytest-base-url come from ours, unless the requirements bring their own.
+                packages = next((folder / "lib").glob("python3*/site-packages"))
+                (packages / "promote-on-success.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    (folder / "complete").touch()
+    return python, ""

@@ -1,0 +1,47 @@
+"""Runs one command, and ends it with everything it has started as soon as standard input is closed.
+
+That is when whoever runs this wants it to end, and also when that one has died: no test goes on without its run. A
+program of its own, so that nothing but the standard library is loaded.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+_GRACE = 2.0
+"""Seconds between asking a command to end and ending it."""
+
+
+def main() -> int:
+    """Run the command that the arguments are; give its exit code, as a shell would."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us as well; our parent decides
+    try:
+        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - the user's own command
+    except OSError as error:
+        sys.stdout.write(f"{sys.argv[1]}: {error.strerror}\n")
+        return 127
+    threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
+    code = process.wait()
+    _signal(process.pid, signal.SIGKILL)  # what it has left in the background
+    return code if code >= 0 else 128 - code
+
+
+def _end_with_input(process: subprocess.Popen[bytes]) -> None:
+    while os.read(sys.stdin.fileno(), 4096):  # not sys.stdin, whose lock would stand in the way of our own end
+        pass
+    _signal(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+    _signal(process.pid, signal.SIGKILL)
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
