@@ -14,6 +14,7 @@ from promote.errors import InputError
 from promote.model import CheckResult, Outcome
 from promote.verify import junit
 from promote.verify.command import Surroundings, run
+from promote.verify.console import Group
 
 KIND = "pytest"
 
@@ -22,7 +23,6 @@ _REASONS: Mapping[int, str] = {
     2: "pytest was interrupted, or could not collect the tests",
     3: "pytest itself failed",
     4: "pytest does not understand the input tests",
-    _NOTHING_COLLECTED: "no test was collected",
 }
 """https://docs.pytest.org/en/stable/reference/exit-codes.html"""
 
@@ -81,45 +81,45 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
     """
     started = around.clock.monotonic()
     name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
-
-    def trouble(detail: str, outcome: Outcome = Outcome.INCONCLUSIVE) -> CheckResult:
-        return CheckResult(name, KIND, outcome, around.clock.monotonic() - started, detail)
-
     report = around.temporary / "tests.xml"
-    python = sys.executable
+    python, results, trouble = sys.executable, [], ""
     if suite.requirements:
-        made, problem = _interpreter(suite.requirements, around, deadline)
-        if problem:
-            return [trouble(problem)]
+        made, trouble = _interpreter(suite.requirements, around, deadline)
         python = str(made)
-    with around.console.group(name) as group:
-        arguments = [
-            # Files in the report are to be relative to the repository.
-            *(python, "-m", "pytest", f"--rootdir={around.workspace}", *suite.arguments),
-            *("--base-url", url, f"--junitxml={report}", "--color=no"),
-            # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
-            *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
-        ]
-        code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
+    if not trouble:
+        with around.console.group(name) as group:
+            arguments = [
+                # Files in the report are to be relative to the repository.
+                *(python, "-m", "pytest", f"--rootdir={around.workspace}", *suite.arguments),
+                *("--base-url", url, f"--junitxml={report}", "--color=no"),
+                # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
+                *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
+            ]
+            code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
+        results, trouble = _judged(code, report, group)
+    if trouble:
+        seconds = around.clock.monotonic() - started
+        results = [*results, CheckResult(name, KIND, Outcome.INCONCLUSIVE, seconds, trouble)]
+    return results
+
+
+def _judged(code: int | None, report: Path, group: Group) -> tuple[list[CheckResult], str]:
+    """Give the results of the tests, and what is wrong with them as a whole; empty: nothing."""
     try:
-        results = junit.read(report, KIND)
+        results, missing = junit.read(report, KIND), ""
     except ValueError as error:
         results, missing = [], str(error)
-    else:
-        missing = ""
+    has_failed = any(result.outcome is Outcome.FAILED for result in results)
     if code is None:
-        return [*results, trouble("verify-timeout was reached, and the tests were ended")]
-    if code in (0, 1):
-        if missing:
-            return [trouble(f"pytest ended with exit code {code}, and {missing}")]
-        if code == 1 and not any(result.outcome is Outcome.FAILED for result in results):
-            results.append(trouble("pytest ended with exit code 1, and no test of its report failed", Outcome.FAILED))
-        return results or [trouble(_REASONS[_NOTHING_COLLECTED])]
-    if any(result.outcome is Outcome.FAILED for result in results):
-        return results
-    reason = _REASONS.get(code, f"pytest ended with exit code {code}")
-    lines = [] if code == _NOTHING_COLLECTED else group.last_lines
-    return [*results, trouble("; ".join([reason, *lines]))]
+        return results, "verify-timeout was reached, and the tests were ended"
+    if (code == 0 and results) or has_failed:
+        return results, ""
+    if missing and code in (0, 1):
+        return [], f"pytest ended with exit code {code}, and {missing}"
+    if code in (0, _NOTHING_COLLECTED):
+        return results, "no test was collected"
+    reason = _REASONS.get(code, f"pytest ended with exit code {code}, and no test of its report failed")
+    return results, "; ".join([reason, *group.last_lines])
 
 
 def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:
