@@ -16,9 +16,12 @@ from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
 from promote.commands import COMMANDS
 from promote.context import Context
-from promote.errors import InputError, Interrupted, PromoteError
+from promote.errors import InputError, Interrupted, PromoteError, RefusedError
+from promote.function import Function
+from promote.gateway import Gateways
 from promote.inputs import Inputs
 from promote.job import Job
+from promote.ledger import Ledger
 from promote.line import Claim
 from promote.lock import Lock
 from promote.model import Result, Run
@@ -26,6 +29,7 @@ from promote.report import Report
 from promote.report.summary import render
 from promote.steps import Held, Steps
 from promote.table import Table
+from promote.trial import Trials
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -59,6 +63,10 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
     try:
         steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+        for lent in list(steps.lent):
+            _clear_trials(lent, steps, environ, clock or SystemClock())
+            workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
+            steps.take_back(lent)
         for held, token in list(steps.held.items()):
             name = held.arn.rpartition(":")[2]
             if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
@@ -70,6 +78,16 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
         problem = understood(error)
         workflow.warn(f"The lock could not be given back: {problem} It ends with its lease.", title="Lock")
     return 0
+
+
+def _clear_trials(lent: Held, steps: Steps, environ: Mapping[str, str], clock: Clock) -> None:
+    """Remove the endpoints that this job has made for single candidates."""
+    clients = Clients(lent.region, environ)
+    ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
+    function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
+    gateways = Gateways(lambda: clients.gateway, function, lent.arn, domain_name="", base_path="")
+    trials = Trials(gateways, ledger, clients.endpoint_url)
+    trials.clear(trial for trial in ledger.read().trials if trial.job == steps.job)
 
 
 def _lock_of(held: Held, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
@@ -151,7 +169,8 @@ def _ended(error: PromoteError, jobs: list[Job]) -> Report:
     if certain.result.is_success:
         # The alias has moved, and nothing that came afterwards undoes it.
         return replace(certain, warnings=(*certain.warnings, f"{message} {error.hint}"))
-    return replace(certain, result=Result.FAILED, headline=message, hint=error.hint, title=error.title)
+    result = Result.REFUSED if isinstance(error, RefusedError) else Result.FAILED
+    return replace(certain, result=result, headline=message, hint=error.hint, title=error.title)
 
 
 def _session() -> "Callable[[], requests.Session]":

@@ -9,6 +9,7 @@
     ├── EndpointError    an API Gateway endpoint cannot be made or reached
     ├── TableError       the table is not one of ours
     ├── LockError        the lock was not free in time
+    ├── RefusedError     what was asked for would serve what is not proven, or goes the wrong way
     └── Interrupted      the runner asked us to stop
 
 Each says what happened and why (``str(error)``) and what to do about it (``error.hint``).
@@ -77,6 +78,12 @@ class LockError(PromoteError):
     """The lock was not free in time."""
 
     title = "Lock"
+
+
+class RefusedError(PromoteError):
+    """What was asked for would serve what is not proven, or goes the wrong way."""
+
+    title = "Refused"
 
 
 class Interrupted(PromoteError):  # noqa: N818 - it is no error of ours: somebody pressed cancel

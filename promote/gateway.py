@@ -5,11 +5,13 @@ next one does not take up. Whatever is missing of one is made; what is there is 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
+from promote.parallel import gather
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -21,7 +23,7 @@ _ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewa
 
 
 class Gateways:
-    """The HTTP APIs of one function, named by what they show: ``latest`` or an environment."""
+    """The HTTP APIs of one function, by what they show: ``latest``, an environment, or a version as ``7#a1b2``."""
 
     def __init__(
         self,
@@ -91,6 +93,26 @@ class Gateways:
         )
         return Gateway(answer["ApiId"], answer["ApiEndpoint"])
 
+    def build(self, qualifier: str) -> Gateway:
+        """Make a whole new API that no custom domain leads to, its parts at the same time."""
+        gateway = self.make(qualifier)
+        api, client = gateway.api_id, self._client
+        gather(
+            [
+                lambda: self._route(api, self._target(qualifier), set(), is_there=False),
+                lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
+                lambda: self._function.allow(_alias(qualifier), self._statement(qualifier, gateway), self._source(api)),
+            ],
+            width=3,
+        )
+        return gateway
+
+    def remove(self, qualifier: str, gateway: Gateway) -> None:
+        """Delete an API that ``build`` has made, and its permission; what is gone already is well."""
+        with suppress(self._client.exceptions.NotFoundException):
+            self.delete(gateway)
+        self.forget(qualifier, gateway)
+
     def complete(self, qualifier: str, gateway: Gateway) -> None:
         """Make whatever is missing of it.
 
@@ -117,7 +139,7 @@ class Gateways:
     def _gaps(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
         """Yield, one after the other, how to make each part that is missing; a later part may need an earlier one."""
         api, client = gateway.api_id, self._client
-        target = self._arn + (f":{_alias(qualifier)}" if _alias(qualifier) else "")
+        target = self._target(qualifier)
         routes = {route["RouteKey"]: route.get("Target") for route in client.get_routes(ApiId=api)["Items"]}
         integrations = {
             f"integrations/{integration['IntegrationId']}"
@@ -135,6 +157,9 @@ class Gateways:
             taken = self._taken(qualifier)
             if taken is None or taken["ApiId"] != api:
                 yield lambda: self._map(qualifier, taken, api)
+
+    def _target(self, qualifier: str) -> str:
+        return self._arn + (f":{_alias(qualifier)}" if _alias(qualifier) else "")
 
     def _route(self, api: str, target: str, integrations: set[str], *, is_there: bool) -> None:
         client = self._client
@@ -202,7 +227,7 @@ class Gateways:
         return f"promote-on-success {self._arn} {qualifier}"
 
     def _statement(self, qualifier: str, gateway: Gateway) -> str:
-        return f"promote-on-success-{gateway.api_id}-{qualifier}"[:100]
+        return f"promote-on-success-{gateway.api_id}-{qualifier.replace('#', '-')}"[:100]
 
     def _source(self, api: str) -> str:
         _, partition, _, region, account, *_ = self._arn.split(":")
@@ -210,5 +235,5 @@ class Gateways:
 
 
 def _alias(qualifier: str) -> str:
-    """Give the Lambda qualifier: none for $LATEST, which AddPermission does not take as one."""
-    return "" if qualifier == LATEST_ENDPOINT else qualifier
+    """Give Lambda's qualifier: none for $LATEST, which AddPermission does not take; what follows a # is ours alone."""
+    return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]

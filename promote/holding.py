@@ -7,13 +7,16 @@ from functools import cache
 
 from promote.errors import LockError
 from promote.heartbeat import Heartbeat
+from promote.inputs import Command
 from promote.job import Job
 from promote.line import Claim, Queue
 from promote.lock import Lease, Lock
 from promote.parallel import within
-from promote.steps import Held
 from promote.table import Table
 from promote.waiting import Superseded, acquire
+
+_BEATEN = 30
+"""Seconds of a lease that a heartbeat renews, where the input is for the time between the job's steps."""
 
 _HURRY, _PATIENCE = 3.0, 30.0
 """Seconds for giving the lock back: after an interrupt, when the runner kills what does not end, and otherwise."""
@@ -21,12 +24,15 @@ _HURRY, _PATIENCE = 3.0, 30.0
 
 @dataclass
 class Holding:
-    """The lock, held; ``is_given_back`` once a transaction has released it."""
+    """The lock, held."""
 
     lock: Lock
     lease: Lease
     heartbeat: Heartbeat
+    stays: bool
+    """Whether it is held on when this piece of work ends: for the job's further steps."""
     is_given_back: bool = False
+    """Whether a transaction has released it."""
 
 
 def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
@@ -38,7 +44,7 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     has_order = may_give_way and context.repository and context.ref and run.run_id
     claim = Claim(
         owner=f"{run.run_id}/{run.attempt}/{run.operation}",
-        lease=inputs.lease,
+        lease=min(inputs.lease, _BEATEN) if inputs.command is Command.DEPLOY else inputs.lease,
         run_id=run.run_id,
         attempt=run.attempt,
         group=f"{context.repository} {context.ref} {inputs.command} {inputs.environment}" if has_order else "",
@@ -49,8 +55,8 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     return Lock(Table(lambda: job.clients.table, inputs.table, job.clock), arn, claim, job.clock, job.say)
 
 
-def take(job: Job, lock: Lock, *, keep: bool = False) -> Lease:
-    """Wait for the lock and take it; ``keep`` it for the job's further steps.
+def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
+    """Wait for the lock and take it; ``keep`` is the command that keeps it for the job's further steps, or empty.
 
     Raises:
         LockError: it was not free in time, or cannot be read.
@@ -58,26 +64,29 @@ def take(job: Job, lock: Lock, *, keep: bool = False) -> Lease:
 
     """
     # Written before it is asked for: a run that is killed in between leaves the post step something to find.
-    job.steps.remember(_held(job, lock))
+    job.steps.remember(job.place(lock.arn))
     try:
         lease = acquire(lock, job.inputs.lock_timeout, job.chance, keep=keep)
     except (LockError, Superseded):
-        job.steps.forget(_held(job, lock))
+        job.steps.forget(job.place(lock.arn))
         raise
-    how = ", as an earlier step has taken it" if lease.is_reentered else ""
+    how = ", as an earlier step has taken it" if lease.kept else ""
     if keep:
-        job.steps.remember(_held(job, lock), lease.token)
+        job.steps.remember(job.place(lock.arn), lease.token)
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
     job.say("lock", f"held, token {lease.token}{how}{after}")
     return lease
 
 
 @contextmanager
-def hold(job: Job, lock: Lock) -> Iterator[Holding]:
-    """Hold the lock for the block; errors as of ``take``. A lock that an earlier step keeps is left to the job."""
+def hold(job: Job, lock: Lock, ends: str = "") -> Iterator[Holding]:
+    """Hold the lock for the block; errors as of ``take``.
+
+    A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
+    """
     with job.phase("lock"):
         lease = take(job, lock)
-    holding = Holding(lock, lease, _heartbeat(job, lock, lease), is_given_back=lease.is_reentered)
+    holding = Holding(lock, lease, _heartbeat(job, lock, lease), stays=lease.kept not in ("", ends))
     holding.heartbeat.start()
     patience = _PATIENCE
     try:
@@ -87,8 +96,16 @@ def hold(job: Job, lock: Lock) -> Iterator[Holding]:
         raise
     finally:
         holding.heartbeat.stop()
-        if not lease.is_reentered:
+        if not holding.stays:
             _give_back(job, holding, patience)
+
+
+def keep(job: Job, holding: Holding, command: str) -> None:
+    """Keep the lock for the job's further steps, as long as the input ``lease`` says."""
+    if not holding.stays:
+        holding.lock.keep(holding.lease, command, job.inputs.lease)
+        job.steps.remember(job.place(holding.lock.arn), holding.lease.token)
+        holding.stays = True
 
 
 def _give_back(job: Job, holding: Holding, patience: float) -> None:
@@ -109,7 +126,7 @@ def _give_back(job: Job, holding: Holding, patience: float) -> None:
             title="Lock",
         )
     else:
-        job.steps.forget(_held(job, lock))
+        job.steps.forget(job.place(lock.arn))
 
 
 def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
@@ -121,7 +138,3 @@ def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
 
 def _phase(job: Job) -> str:
     return job.under_way[0] if job.under_way else "start"
-
-
-def _held(job: Job, lock: Lock) -> Held:
-    return Held(lock.arn, job.clients.resolve_region(), job.inputs.table)

@@ -19,9 +19,21 @@ class Command(StrEnum):
     """What the action can do; see action.yml."""
 
     RUN = "run"
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
     STATUS = "status"
     LOCK = "lock"
     UNLOCK = "unlock"
+
+
+class Isolation(StrEnum):
+    """Where a candidate is verified."""
+
+    LATEST = "latest"
+    """At the endpoint of $LATEST, under the lock."""
+    VERSION = "version"
+    """At an endpoint of its own, beside others."""
 
 
 class Diverged(StrEnum):
@@ -89,6 +101,13 @@ class Inputs:
     lease: int
     """Seconds."""
     diverged: Diverged
+    isolation: Isolation
+    candidate: str
+    """``version@CodeSha256@operation``, or empty."""
+    source: str
+    """The environment to promote from, or empty."""
+    version: str
+    override: bool
     reason: str
     dry_run: bool
 
@@ -109,7 +128,7 @@ class Inputs:
             function_name=function_name,
             function_arn=function_arn,
             region=region,
-            environment=_environment(read, is_required=command is Command.RUN),
+            environment=_environment(read, "environment", is_required=command in _RELEASING),
             artifact=read.text("artifact"),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
@@ -129,6 +148,11 @@ class Inputs:
             queue=read.choice("queue", Queue, Queue.NEWEST),
             lease=_lease(read, command),
             diverged=read.choice("diverged", Diverged, Diverged.PROMOTE),
+            isolation=read.choice("isolation", Isolation, Isolation.LATEST),
+            candidate=_candidate(read),
+            source=_environment(read, "from", is_required=False),
+            version=_version(read),
+            override=read.boolean("override"),
             reason=read.text("reason"),
             dry_run=read.boolean("dry-run"),
         )
@@ -148,17 +172,52 @@ class Inputs:
                 "it is missing, and a lock is not opened by force without one",
                 hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
             )
-        if self.command is Command.RUN:
-            self._require_run()
+        if self.command in _RELEASING:
+            self._require_release()
+        if self.command is Command.PROMOTE:
+            self._require_source()
 
-    def _require_run(self) -> None:
-        if not (self.checks or self.invocations or self.tests or self.test_command):
+    def _require_source(self) -> None:
+        """Refuse a promotion that does not say of what, or says more than that."""
+        given = [name for name, value in self._sources.items() if value]
+        if len(given) != 1:
+            raise InputError(
+                given[-1] if given else "candidate",
+                f"it cannot be combined with {given[0]}" if given else "there is nothing to promote",
+                hint="Give one of: candidate (of a step with command: deploy), from (an environment), version.",
+            )
+        if self.source == self.environment:
+            raise InputError("from", "it is the environment itself", hint="Name the environment that comes before it.")
+        if self.override and not self.reason:
+            raise InputError(
+                "reason",
+                "it is missing, and a version without a passed verdict is not promoted without one",
+                hint="Say why in a sentence; it is recorded.",
+            )
+        if self.override and self.candidate:
+            raise InputError("override", "a candidate is what tests have passed", hint="Give version in its place.")
+
+    @property
+    def _sources(self) -> Mapping[str, str]:
+        return {"candidate": self.candidate, "from": self.source, "version": self.version}
+
+    def _require_release(self) -> None:
+        if self.command in (Command.PROMOTE, Command.ROLLBACK) and (
+            self.artifact or self.configuration != Configuration()
+        ):
+            raise InputError(
+                "artifact" if self.artifact else "command",
+                f"{self.command} deploys nothing, so it takes neither artifact nor configuration",
+                hint="Take them away, or use command: run.",
+            )
+        if self.command is Command.RUN and not self.has_verification:
             raise InputError(
                 "checks",
                 "there is nothing to verify the candidate with, and what is not verified is not promoted",
                 hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
             )
-        if (self.checks or self.tests) and self.endpoints is Endpoints.NONE and not self.latest_url:
+        has_latest = self.endpoints is Endpoints.HTTP or self.latest_url
+        if (self.checks or self.tests) and not has_latest and self.isolation is Isolation.LATEST:
             raise InputError(
                 "checks" if self.checks else "tests",
                 "HTTP checks and tests need an endpoint, and endpoints is none",
@@ -179,6 +238,16 @@ class Inputs:
             raise InputError(
                 "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
             )
+
+    @property
+    def has_verification(self) -> bool:
+        """Whether the inputs say how to verify."""
+        return bool(self.checks or self.invocations or self.tests or self.test_command)
+
+    @property
+    def first_path(self) -> str:
+        """The path to ask for when it is to be seen whether an endpoint reaches the function at all."""
+        return next((check.path for check in self.checks if check.method == "GET"), "/")
 
     def plan(self, events: Mapping[Invocation, bytes], commit: str) -> str:
         """Digest the verification that the inputs ask for: a version proven by another plan is verified again.
@@ -326,7 +395,7 @@ def _target(read: _Reader) -> tuple[str, str, str]:
 
 def _lease(read: _Reader, command: Command) -> int:
     """Give the seconds of the lease: few where a heartbeat renews it, many where the job's own steps are at work."""
-    default = 3600 if command is Command.LOCK else 30
+    default = 3600 if command in (Command.LOCK, Command.DEPLOY) else 30
     return round(read.number("lease", "seconds", default=default, least=_SHORTEST_LEASE, most=LONGEST_LEASE))
 
 
@@ -334,27 +403,51 @@ _SHORTEST_LEASE = 1
 """Seconds. A quarter of the lease is the time of one heartbeat: three of them may fail before it is lost."""
 
 
-def _environment(read: _Reader, *, is_required: bool) -> str:
-    value = read.text("environment")
+_RELEASING = (Command.RUN, Command.DEPLOY, Command.PROMOTE, Command.ROLLBACK)
+"""The commands that work on an environment."""
+
+_CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
+
+
+def _candidate(read: _Reader) -> str:
+    value = read.text("candidate")
+    if value and not re.fullmatch(_CANDIDATE, value):
+        raise InputError(
+            "candidate",
+            f"{value[:100]!r} is no candidate that command: deploy has given",
+            hint="Pass it on as it is: ${{ steps.<id of the deploy step>.outputs.candidate }}.",
+        )
+    return value
+
+
+def _version(read: _Reader) -> str:
+    value = read.text("version")
+    if value and not re.fullmatch(r"[1-9][0-9]{0,9}", value):
+        raise InputError("version", f"{value!r} is no version's number", hint="Write it like 7; $LATEST is none.")
+    return value
+
+
+def _environment(read: _Reader, name: str, *, is_required: bool) -> str:
+    value = read.text(name)
     if not value and not is_required:
         return ""
     if not value:
-        raise InputError("environment", "it is missing", hint="Name the alias to promote to, such as preprod or prod.")
+        raise InputError(name, "it is missing", hint="Name the alias to promote to, such as preprod or prod.")
     if value.isdecimal():
         raise InputError(
-            "environment",
+            name,
             f"{value!r} is a number, which Lambda takes for a version and not for an alias",
             hint="Name it after what it is for, such as preprod or prod.",
         )
     if not re.fullmatch(r"[a-zA-Z0-9-_]{1,128}", value):
         raise InputError(
-            "environment",
+            name,
             f"{value!r} is no alias name",
             hint="Use up to 128 letters, digits, - and _, such as preprod or prod.",
         )
     if value.lower() == "latest":
         raise InputError(
-            "environment",
+            name,
             f"{value!r} is what the endpoint of $LATEST is called, so no environment can have that name",
             hint="Name the alias to promote to, such as preprod or prod.",
         )

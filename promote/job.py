@@ -13,7 +13,7 @@ from promote.context import Context
 from promote.inputs import Inputs
 from promote.model import Phase, Run
 from promote.report import Report
-from promote.steps import Steps
+from promote.steps import Held, Steps
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Job:
     def arn(self) -> str:
         """The function's ARN, whether or not it exists."""
         return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
+
+    def place(self, arn: str) -> Held:
+        """Say where the lock and the ledger of the function ``arn`` are."""
+        return Held(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
     def report_file(self) -> Path:

@@ -9,11 +9,70 @@ from promote.clock import Clock
 from promote.errors import ConflictError
 from promote.line import Entry
 from promote.lock import LOCK
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Outcome, Promotion, Run, Served, Verdict
+from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Kind, Outcome, Promotion, Run, Served, Verdict
 from promote.table import Cancelled, Item, Missing, Refused, Table
+
+_SLACK = 5
+"""Seconds that a sign of life may be late, besides."""
 
 _RECORDED, _LONGEST_NAME = 200, 500
 """Checks of a verdict, those that have not passed first, and characters of a name: an item has 400 KB at most."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An endpoint of one candidate alone, as it is recorded while it exists."""
+
+    version: str
+    operation: str
+    job: str
+    """The number of the job that made it."""
+    run_id: int
+    lease: int
+    """Seconds without a sign of life after which nobody uses it any more."""
+    is_dead: bool = False
+    """Whether that was so when it was read."""
+    gateway: Gateway | None = None
+    """None: it is not known to have been made."""
+
+    @property
+    def qualifier(self) -> str:
+        """What its gateway shows, in words that are no other's."""
+        return f"{self.version}#{self.operation}"
+
+    @property
+    def key(self) -> str:
+        """The sort key of its record."""
+        return f"{_TRIAL}{int(self.version):010d}#{self.operation}"
+
+
+_TRIAL = "endpoint#trial#"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A candidate that waits for the job's own steps to test it."""
+
+    candidate: Candidate
+    operation: str
+    """The ``Run.operation`` of the step that deployed it."""
+    commit: str
+    run_id: int
+    revision_id: str
+    """Of $LATEST, when the candidate was all that it held."""
+    isolation: str
+    used: str = ""
+    """The promotion that has used it up; empty: none."""
+
+    @property
+    def token(self) -> str:
+        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
+        return f"{self.candidate.identity}@{self.operation}"
+
+    @property
+    def key(self) -> str:
+        """The sort key of its record."""
+        return _deployment_key(self.candidate.version, self.operation)
 
 
 @dataclass(frozen=True)
@@ -23,6 +82,7 @@ class State:
     latest: Gateway | None = None
     environments: Mapping[str, Served] = field(default_factory=dict)
     lock: Entry = field(default_factory=Entry)
+    trials: tuple[Trial, ...] = ()
 
     def served(self, environment: str) -> Served:
         """Give what ``environment`` serves; nothing at first."""
@@ -38,7 +98,7 @@ class Ledger:
 
     def __init__(self, table: Table, arn: str, run: Run, clock: Clock) -> None:
         self._table = table
-        self._arn = arn
+        self.arn = arn
         self._run = run
         self._clock = clock
 
@@ -50,7 +110,7 @@ class Ledger:
 
         """
         try:
-            items = self._table.query(self._arn, "endpoint#", LOCK)
+            items = self._table.query(self.arn, "endpoint#", LOCK)
         except Missing:
             return State()
         found = {str(item["sk"]): item for item in items}
@@ -62,7 +122,88 @@ class Ledger:
                 if sk.startswith("environment#")
             },
             lock=Entry.read(found.get(LOCK, {})),
+            trials=tuple(self._trial(item) for sk, item in found.items() if sk.startswith(_TRIAL)),
         )
+
+    def record_deployment(self, deployment: Deployment) -> None:
+        """Record a candidate that the job's own steps are to test: its record is what its token stands for."""
+        item = {
+            "pk": self.arn,
+            "sk": deployment.key,
+            "version": deployment.candidate.version,
+            "code_sha256": deployment.candidate.code_sha256,
+            "fingerprint": deployment.candidate.fingerprint,
+            "revision_id": deployment.revision_id,
+            "isolation": deployment.isolation,
+            "at": self._now(),
+            **self._who(),
+        }
+        self._table.put(item)
+
+    def deployment(self, version: str, operation: str) -> Deployment | None:
+        """Read the record of a candidate's token; None: there is none."""
+        key = _deployment_key(version, operation)
+        item = next(iter(self._table.query(self.arn, key, key)), None)
+        if item is None:
+            return None
+        return Deployment(
+            candidate=Candidate(str(item["version"]), str(item["code_sha256"]), str(item["fingerprint"])),
+            operation=operation,
+            commit=str(item["commit"]),
+            run_id=int(item["run_id"]),
+            revision_id=str(item["revision_id"]),
+            isolation=str(item["isolation"]),
+            used=str(item.get("used", "")),
+        )
+
+    def begin_trial(self, version: str, job: str, lease: int) -> Trial:
+        """Record an endpoint that is about to be made for ``version`` alone."""
+        trial = Trial(version, self._run.operation, job, self._run.run_id, lease)
+        item = {
+            "pk": self.arn,
+            "sk": trial.key,
+            "version": version,
+            "job": job,
+            "lease": lease,
+            "alive": self._server_time(),
+            **self._who(),
+        }
+        self._table.put(item)
+        return trial
+
+    def locate_trial(self, trial: Trial, gateway: Gateway) -> None:
+        """Record where it is."""
+        value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
+        self._table.update(
+            self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
+        )
+
+    def beat_trial(self, trial: Trial, table: Table) -> str:
+        """Say that it is in use; nobody else ever has it."""
+        alive = self._server_time()
+        table.update(table.change(self.arn, trial.key, assign={"alive": alive}, condition="attribute_exists(#alive)"))
+        return ""
+
+    def end_trial(self, trial: Trial) -> None:
+        """Strike it out: it is gone."""
+        self._table.delete(self.arn, trial.key)
+
+    def _trial(self, item: Item) -> Trial:
+        lease = int(item["lease"])
+        silence = self._server_time() - int(item["alive"])
+        return Trial(
+            version=str(item["version"]),
+            operation=str(item["operation"]),
+            job=str(item["job"]),
+            run_id=int(item["run_id"]),
+            lease=lease,
+            is_dead=silence > 2 * lease + _SLACK,
+            gateway=_gateway(item),
+        )
+
+    def _server_time(self) -> int:
+        """Give DynamoDB's own time in seconds, the same for all runs, as of its last answer."""
+        return round((self._table.server_time or self._clock.now()).timestamp())
 
     def record_candidate(self, candidate: Candidate) -> None:
         """Record the version; one that is recorded already keeps its record, with the commit that first built it.
@@ -70,7 +211,7 @@ class Ledger:
         A record of other content is that of a deleted function of the same name: it is replaced, with its verdict.
         """
         item = {
-            "pk": self._arn,
+            "pk": self.arn,
             "sk": _version_sk(candidate.version),
             "version": candidate.version,
             "code_sha256": candidate.code_sha256,
@@ -98,7 +239,7 @@ class Ledger:
             parts.append(("Update", self._verdict_part(candidate, plan, verdict)))
         if intent:
             sk = _environment_sk(intent.environment)
-            parts.append(("Update", self._table.change(self._arn, sk, assign={"intent": _promotion_item(intent)})))
+            parts.append(("Update", self._table.change(self.arn, sk, assign={"intent": _promotion_item(intent)})))
         try:
             if len(parts) == 1:
                 self._table.update(parts[0][1])
@@ -130,7 +271,7 @@ class Ledger:
         }
         # A later verdict takes nothing away from the fact that this version has passed.
         return self._table.change(
-            self._arn,
+            self.arn,
             _version_sk(candidate.version),
             assign={"verdict": record, **({"proof": record} if verdict.passed else {})},
             condition="#code_sha256 = :code_sha256 AND #fingerprint = :fingerprint",
@@ -142,19 +283,22 @@ class Ledger:
         promotion: Promotion,
         candidate: Candidate,
         plan: str,
+        *,
+        token: str = "",
         release: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Record a move of the alias that has taken place: the promotion, what the environment now serves, the release.
 
-        All in one transaction. A part whose condition fails is left out and the others are written all the same: the
-        promotion, when somebody recorded it for us; the environment, when a later promotion is recorded; the release,
-        when the lock is another's by now. A move that only said for which later commit leaves no entry in the history.
+        ``token`` is the key of the candidate's record that is used up by it, if there is one. All in one transaction. A
+        part whose condition fails is left out and the others are written all the same: the promotion, when somebody
+        recorded it for us; the environment, when a later promotion is recorded; the release, when the lock is another's
+        by now. A move that only said for which later commit leaves no entry in the history.
         """
         now = self._now()
         parts: list[tuple[str, Mapping[str, Any]]] = []
         if promotion.previous is not None:
             entry = {
-                "pk": self._arn,
+                "pk": self.arn,
                 "sk": f"promotion#{promotion.environment}#{promotion.identity}",
                 "at": now,
                 **_promotion_item(promotion),
@@ -171,13 +315,18 @@ class Ledger:
             **({"previous": promotion.previous, "since": now} if promotion.previous is not None else {}),
         }
         environment = self._table.change(
-            self._arn,
+            self.arn,
             _environment_sk(promotion.environment),
             assign=served,
             remove=("intent",),
             condition="attribute_not_exists(#sequence) OR #sequence < :sequence",
         )
         parts.append(("Update", environment))
+        if token:
+            used = self._table.change(
+                self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
+            )
+            parts.append(("Update", used))
         if release:
             parts.append(release)
         while parts:
@@ -194,6 +343,8 @@ class Ledger:
         Gives what the environment serves after that. An intent that came to nothing is struck out.
         """
         if moved is not None and moved.sequence > served.sequence:
+            if moved == served.intent:
+                moved = served.intent  # which says why, too
             candidate, plan = self._proven(moved.version)
             self.record_promotion(moved, candidate, plan)
             return self.read().served(environment)
@@ -201,7 +352,7 @@ class Ledger:
             with suppress(Refused):
                 self._table.update(
                     self._table.change(
-                        self._arn,
+                        self.arn,
                         _environment_sk(environment),
                         remove=("intent",),
                         condition="#intent.#operation = :operation",
@@ -214,13 +365,13 @@ class Ledger:
         """Read the last ``count`` promotions of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
         with suppress(Missing):
-            return self._table.newest(self._arn, prefix, prefix + "~", count)
+            return self._table.newest(self.arn, prefix, prefix + "~", count)
         return []
 
     def version(self, version: str) -> Item:
         """Read the record of a version; empty: there is none."""
         sk = _version_sk(version)
-        return next(iter(self._table.query(self._arn, sk, sk)), {})
+        return next(iter(self._table.query(self.arn, sk, sk)), {})
 
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
@@ -232,7 +383,7 @@ class Ledger:
 
         """
         entry = {
-            "pk": self._arn,
+            "pk": self.arn,
             "sk": f"unlock#{token:010d}",
             "at": self._now(),
             "held": held,
@@ -258,7 +409,7 @@ class Ledger:
         sk = "endpoint#latest" if qualifier == LATEST_ENDPOINT else _environment_sk(qualifier)
         try:
             self._table.update(
-                self._table.change(self._arn, sk, assign={"endpoint": value}, condition=condition, values=values)
+                self._table.change(self.arn, sk, assign={"endpoint": value}, condition=condition, values=values)
             )
         except Refused as refused:
             return bool(refused.item["endpoint"]["api_id"] == gateway.api_id)
@@ -275,6 +426,10 @@ class Ledger:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def _deployment_key(version: str, operation: str) -> str:
+    return f"candidate#{int(version):010d}#{operation}"
 
 
 def _environment_sk(name: str) -> str:
@@ -299,6 +454,9 @@ def _promotion_item(promotion: Promotion) -> dict[str, Any]:
         "attempt": promotion.attempt,
         "sequence": promotion.sequence,
         "operation": promotion.operation,
+        "kind": promotion.kind.value,
+        "reason": promotion.reason,
+        "by": promotion.by,
     }
 
 
@@ -312,6 +470,9 @@ def _promotion(item: Item) -> Promotion:
         attempt=int(item["attempt"]),
         sequence=int(item["sequence"]),
         operation=str(item["operation"]),
+        kind=Kind(item.get("kind", Kind.PROMOTION.value)),
+        reason=str(item.get("reason", "")),
+        by=str(item.get("by", "")),
     )
 
 

@@ -125,8 +125,8 @@ class Entry:
     holder: Claim | None = None
     phase: str = ""
     """What the holder was at when it last beat."""
-    is_kept: bool = False
-    """Whether the holder's job keeps it between its steps."""
+    kept: str = ""
+    """The command by which the holder's job keeps it between its steps; empty: it does not."""
     tickets: tuple[Claim, ...] = ()
     """Who waits, in order of arrival."""
     opened: Mapping[str, Any] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class Entry:
             token=_whole(item, "token"),
             holder=Claim.read(item) if "owner" in item else None,
             phase=str(item.get("phase", "")),
-            is_kept=item.get("kept") is True,
+            kept=str(item.get("kept", "")),
             tickets=tuple(Claim.read(ticket) for ticket in tickets),
             opened=opened if isinstance(opened, Mapping) else {},
         )

@@ -43,8 +43,8 @@ class Lease:
     """When it was last asked for, on the clock's monotonic time."""
     waited: float
     """Seconds until it was had."""
-    is_reentered: bool = False
-    """Whether an earlier step took it for the rest of the job, so that this step does not give it back."""
+    kept: str = ""
+    """The command of the step that keeps it for the job, where this one has entered it; empty: it is our own."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Lock:
 
     def is_kept_for_us(self, entry: Entry) -> bool:
         """Whether an earlier step of this job has taken it for the rest of the job."""
-        return entry.is_kept and entry.holder is not None and self._is_of_job(entry.holder)
+        return bool(entry.kept) and entry.holder is not None and self._is_of_job(entry.holder)
 
     def _is_of_job(self, claim: Claim) -> bool:
         return bool(self.claim.job) and claim.job == self.claim.job
@@ -97,10 +97,10 @@ class Lock:
     def _item(self) -> Item:
         return next(iter(self._table.query(self.arn, LOCK, LOCK)), {})
 
-    def attempt(self, *, keep: bool) -> Entry:
+    def attempt(self, *, keep: str) -> Entry:
         """Take the lock if it is free and nobody waits for it, and give it as it then is.
 
-        ``keep`` takes it for the rest of the job. The table is made when it is missing.
+        ``keep`` is the command that takes it for the rest of the job, or empty. The table is made when it is missing.
         """
         change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {}, keep=keep)
         try:
@@ -110,7 +110,7 @@ class Lock:
             self._table.ensure()
             return self._carry_out(change)
 
-    def enter(self, entry: Entry, *, keep: bool) -> Entry:
+    def enter(self, entry: Entry, *, keep: str) -> Entry:
         """Take over the lock that an earlier step of this job has kept, as ``entry`` shows, under the same token."""
         assert entry.holder is not None  # noqa: S101 - somebody keeps it
         change = self._table.change(
@@ -122,6 +122,19 @@ class Lock:
             values={"one": 1, "before": entry.holder.owner, "token": entry.token},
         )
         return self._carry_out(change)
+
+    def keep(self, lease: Lease, command: str, seconds: int) -> Entry:
+        """Keep the lock, which is ours, for the job's further steps, and for ``seconds`` without a beat."""
+        return self._carry_out(
+            self._table.change(
+                self.arn,
+                LOCK,
+                assign={"kept": command, "lease": seconds},
+                expressions={"beat": "#beat + :one"},
+                condition=_OURS,
+                values={"one": 1, "owner": lease.owner, "token": lease.token},
+            )
+        )
 
     def join(self) -> Entry:
         """Stand in line.
@@ -174,7 +187,7 @@ class Lock:
                 entry = Entry.read(refused.item)
         return entry
 
-    def take(self, entry: Entry, dead: Sequence[Claim], *, keep: bool) -> Entry:
+    def take(self, entry: Entry, dead: Sequence[Claim], *, keep: str) -> Entry:
         """Take the lock when it is our turn, and leave the line; give the lock as it then is.
 
         It is taken from whoever holds it in ``entry``, and past the tickets of ``dead``, if they still are as seen.
@@ -233,7 +246,9 @@ class Lock:
     def abandon(self, *, kept: bool) -> None:
         """Give back what is this process's, ticket and lock; a lock that the job keeps only with ``kept``."""
         owner = self.claim.owner
-        self._give_up(lambda ticket: ticket.owner == owner, lambda entry: self.is_ours(entry) and kept >= entry.is_kept)
+        self._give_up(
+            lambda ticket: ticket.owner == owner, lambda entry: self.is_ours(entry) and (kept or not entry.kept)
+        )
 
     def clear(self) -> bool:
         """Give back what any step of this job has left, ticket and lock; False: there was nothing."""
@@ -293,7 +308,7 @@ class Lock:
             values={"seen": found.token, **({"held": found.owner} if found.owner is not None else {})},
         )
 
-    def _taking(self, condition: str, values: Item, *, keep: bool, leave: Sequence[int] = ()) -> dict[str, Any]:
+    def _taking(self, condition: str, values: Item, *, keep: str, leave: Sequence[int] = ()) -> dict[str, Any]:
         claim = replace(self.claim, since=self._now())
         return self._table.change(
             self.arn,

@@ -18,6 +18,8 @@ class Result(StrEnum):
     PROMOTED = "promoted"
     UNCHANGED = "unchanged"
     SUPERSEDED = "superseded"
+    DEPLOYED = "deployed"
+    ROLLED_BACK = "rolled-back"
     BLOCKED = "blocked"
     REFUSED = "refused"
     LOCKED = "locked"
@@ -179,6 +181,15 @@ class Endpoint:
     """Made or mended by this run, so that it may need a moment to answer."""
 
 
+class Kind(StrEnum):
+    """Why an alias was moved."""
+
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    OVERRIDE = "override"
+    """A person has promoted what had no passed verdict."""
+
+
 @dataclass(frozen=True)
 class Promotion:
     """One move of an environment's alias."""
@@ -195,6 +206,12 @@ class Promotion:
     """Grows by one with each move of this alias."""
     operation: str
     """The ``Run.operation`` that made the move."""
+    # The alias has no room for these, so that a promotion read from it is without them.
+    kind: Kind = field(default=Kind.PROMOTION, compare=False)
+    reason: str = field(default="", compare=False)
+    """Why, in the words of who asked for it; empty: nobody has said."""
+    by: str = field(default="", compare=False)
+    """Who asked for it, where a person did."""
 
     @property
     def identity(self) -> str:

@@ -17,6 +17,7 @@ from promote.model import (
     Alias,
     Candidate,
     Endpoint,
+    Kind,
     Outcome,
     Promotion,
     Result,
@@ -26,6 +27,7 @@ from promote.model import (
 )
 from promote.parallel import side_by_side, within
 from promote.target import Target
+from promote.trial import on_trial
 from promote.verify import junit
 from promote.verify.suite import KIND
 
@@ -53,16 +55,36 @@ class Examined:
 
     verdict: Verdict | None
     """None: the environment serves the candidate, proven by the same checks."""
-    latest: Endpoint | None
     alias: Alias | None
+    latest: Endpoint | None = None
+    """The endpoint of $LATEST, where it was verified there."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What is to be promoted, and why it may be."""
+
+    candidate: Candidate
+    commit: str
+    """The commit that the environment is to have then."""
+    plan: str
+    """Digest of the verification that the candidate has passed."""
+    verdict: Verdict | None = None
+    """What is still to be recorded; None: the ledger has it."""
+    token: str = ""
+    """The key of the candidate's record that this promotion uses up; empty: it has none."""
+    kind: Kind = Kind.PROMOTION
+    reason: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How this run's commit stands to the one that the environment has."""
+    """How the commit that is to be promoted stands to the one that the environment has."""
 
+    ours: str
     commit: str
-    """The environment's; empty: not known."""
+    """The environment's; of both, empty: not known."""
     relation: Relation
     is_older: bool
     """Whether this run gives way: by the history or, where that is not known, by the numbers of the runs."""
@@ -83,13 +105,13 @@ class Decision:
     warnings: tuple[str, ...] = ()
 
 
-def standing(target: Target, commit: str, run_id: int) -> Standing:
-    """Say how this run's commit stands to ``commit``, which the run ``run_id`` has promoted."""
+def standing(target: Target, ours: str, commit: str, run_id: int) -> Standing:
+    """Say how ``ours`` stands to ``commit``, which the run ``run_id`` has promoted."""
     run = target.job.run
-    found = relation(run.commit, commit, target.job.context, target.job.session)
+    found = relation(ours, commit, target.job.context, target.job.session)
     is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
     is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
-    return Standing(commit, found, is_older, is_refused)
+    return Standing(ours, commit, found, is_older, is_refused)
 
 
 def order(target: Target) -> Standing:
@@ -97,7 +119,7 @@ def order(target: Target) -> Standing:
 
     What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
-    return standing(target, target.served.commit, target.served.run_id)
+    return standing(target, target.job.run.commit, target.served.commit, target.served.run_id)
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -184,8 +206,37 @@ def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
     """Verify the candidate, unless the environment serves it proven; read the alias along with that."""
     if is_proven(target, built.candidate):
         target.job.say("verify", f"version {built.candidate.version} is proven already, by the same checks")
-        return Examined(None, endpoint, target.function.alias(target.environment))
-    return _verify(target, built, endpoint)
+        return Examined(None, target.function.alias(target.environment), endpoint)
+    return verify(target, built, endpoint)
+
+
+def examine_alone(target: Target, candidate: Candidate) -> Examined:
+    """Verify the candidate at an endpoint of its own, where it needs one, unless the environment serves it proven."""
+    if is_proven(target, candidate):
+        target.job.say("verify", f"version {candidate.version} is proven already, by the same checks")
+        return Examined(None, target.function.alias(target.environment))
+    return Examined(verdict_alone(target, candidate), target.function.alias(target.environment))
+
+
+def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
+    """Verify the candidate at an endpoint of its own, where it needs one."""
+    target.ledger.record_candidate(candidate)
+    if target.verification.needs_endpoint:
+        with on_trial(target.job, target.trials, candidate.version) as endpoint:
+            verdict = _verify_alone(target, candidate, endpoint)
+    else:
+        verdict = _verify_alone(target, candidate, None)
+    _tell(target, verdict)
+    return verdict
+
+
+def _verify_alone(target: Target, candidate: Candidate, endpoint: Endpoint | None) -> Verdict:
+    target.job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
+    if endpoint:
+        endpoint, problems = target.endpoints.confirm(endpoint, target.job.inputs.first_path)
+        if problems:
+            return Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
+    return target.verification.run(endpoint, candidate.version)
 
 
 def is_proven(target: Target, candidate: Candidate) -> bool:
@@ -194,22 +245,23 @@ def is_proven(target: Target, candidate: Candidate) -> bool:
     return served.version == candidate.version and served.plan == target.plan and same_content(candidate, served)
 
 
-def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
+def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     """Verify the candidate, and make sure that $LATEST was the candidate all the while."""
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
-    if job.inputs.checks and not same_content(latest, candidate):
+    if target.verification.needs_endpoint and not same_content(latest, candidate):
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), _OVERWRITTEN)
-        return Examined(verdict, endpoint, function.alias(target.environment))
+        return Examined(verdict, function.alias(target.environment), endpoint)
     if endpoint and target.verification.has_commands:
         # Commands take API Gateway's own answer for the function's: it is made sure of before.
-        endpoint, problems = target.endpoints.confirm(endpoint, "/")
-        latest = function.settled()  # mending changes $LATEST's RevisionId
+        confirmed, problems = target.endpoints.confirm(endpoint, job.inputs.first_path)
+        if confirmed != endpoint:
+            endpoint, latest = confirmed, function.settled()
         if problems:
             target.ledger.record_candidate(candidate)
             verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
-            return Examined(verdict, endpoint, function.alias(target.environment))
+            return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, _ = side_by_side(
         lambda: target.verification.run(endpoint, candidate.version),
@@ -220,10 +272,12 @@ def _verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
         endpoint, latest = mended, function.settled()
         verdict = target.verification.run(endpoint, candidate.version)
     now, alias = side_by_side(function.read, lambda: function.alias(target.environment))
-    if job.inputs.checks and (now.revision_id != latest.revision_id or not same_content(latest, candidate)):
+    if target.verification.needs_endpoint and (
+        now.revision_id != latest.revision_id or not same_content(latest, candidate)
+    ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, endpoint, alias)
+    return Examined(verdict, alias, endpoint)
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
@@ -264,9 +318,9 @@ def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endp
 
 
 def promote(
-    target: Target, holding: Holding, candidate: Candidate, examined: Examined, moved: Callable[[Decision], None]
+    target: Target, holding: Holding | None, proposal: Proposal, alias: Alias | None, moved: Callable[[Decision], None]
 ) -> Decision:
-    """Move the environment's alias to the candidate, which is proven.
+    """Move the environment's alias, which was just read, as ``proposal`` says; ``holding`` is released with its record.
 
     ``moved`` hears of it at once. From then on nothing that goes wrong makes this fail: a record that cannot be written
     is left to the next run.
@@ -276,22 +330,22 @@ def promote(
         FunctionError: Lambda refuses the move.
 
     """
-    verdict, alias = examined.verdict, examined.alias
+    verdict = proposal.verdict
     for _ in range(_ATTEMPTS):
         if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
             target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-        decision = _decide(target, candidate, alias)
+        decision = _decide(target, proposal, alias)
         if verdict or decision.promotion:
-            target.ledger.record_verdict(candidate, target.plan, verdict, decision.promotion)
+            target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
             verdict = None
         if decision.promotion is None:
             return decision
         try:
             if target.function.point(alias, decision.promotion):
                 moved(decision)
-                return _recorded(target, holding, candidate, decision)
+                return _recorded(target, holding, proposal, decision)
         except KeyboardInterrupt:
-            _reconcile(target, holding, candidate, decision, moved)
+            _reconcile(target, holding, proposal, decision, moved)
             raise
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
@@ -302,7 +356,7 @@ def promote(
 
 
 def _reconcile(
-    target: Target, holding: Holding, candidate: Candidate, decision: Decision, moved: Callable[[Decision], None]
+    target: Target, holding: Holding | None, proposal: Proposal, decision: Decision, moved: Callable[[Decision], None]
 ) -> None:
     """Find out what became of a move that an interrupt has cut off and, if it took effect, record it.
 
@@ -312,51 +366,62 @@ def _reconcile(
         alias = within(_HURRY, lambda: target.function.alias(target.environment))
         if alias is not None and alias.promotion == decision.promotion:
             moved(decision)
-            within(_HURRY, lambda: _recorded(target, holding, candidate, decision))
+            within(_HURRY, lambda: _recorded(target, holding, proposal, decision))
 
 
-def _recorded(target: Target, holding: Holding, candidate: Candidate, decision: Decision) -> Decision:
+def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decision: Decision) -> Decision:
     assert decision.promotion is not None  # noqa: S101 - the caller has just made it
-    release = None if holding.lease.is_reentered else holding.lock.giving_back(holding.lease)
+    release = holding.lock.giving_back(holding.lease) if holding and not holding.stays else None
     try:
-        target.ledger.record_promotion(decision.promotion, candidate, target.plan, release)
+        target.ledger.record_promotion(
+            decision.promotion, proposal.candidate, proposal.plan, token=proposal.token, release=release
+        )
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
         text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
         return replace(decision, warnings=(*decision.warnings, text))
-    holding.is_given_back = True
+    if holding:
+        holding.is_given_back = True
     return decision
 
 
-def _decide(target: Target, candidate: Candidate, alias: Alias | None) -> Decision:
+def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision:
     """Decide from what the alias says at this moment; the move is made only if it still says so."""
-    run, served = target.job.run, target.served
+    run, served, candidate = target.job.run, target.served, proposal.candidate
     last = alias.promotion if alias else None
-    found = standing(target, last.commit if last else served.commit, last.run_id if last else served.run_id)
+    found = standing(
+        target, proposal.commit, last.commit if last else served.commit, last.run_id if last else served.run_id
+    )
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
-    if is_there and (found.is_older or (found.relation is Relation.SAME and is_proven(target, candidate))):
+    is_back = proposal.kind is Kind.ROLLBACK
+    is_known = served.version == candidate.version and served.plan == proposal.plan and same_content(candidate, served)
+    if is_there and (is_back or found.is_older or (found.relation is Relation.SAME and is_known)):
         return Decision(Result.UNCHANGED, previous, found)
-    if found.is_older:
+    if found.is_older and not is_back:
         return Decision(Result.SUPERSEDED, previous, found)
-    if found.is_refused:
+    if found.is_refused and not is_back:
         return Decision(Result.REFUSED, previous, found)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,
         previous=None if is_there else previous,
-        commit=run.commit,
+        commit=proposal.commit,
         run_id=run.run_id,
         attempt=run.attempt,
         sequence=max(last.sequence if last else 0, served.sequence) + 1,
         operation=run.operation,
+        kind=proposal.kind,
+        reason=proposal.reason,
+        by=proposal.by,
     )
-    result = Result.UNCHANGED if is_there else Result.PROMOTED
-    return Decision(result, previous, found, promotion, tuple(_warnings(target, alias, found)))
+    made = Result.ROLLED_BACK if is_back else Result.PROMOTED
+    warnings = () if is_back else tuple(_warnings(target, alias, found))
+    return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings)
 
 
 def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:
     """Say what is to be looked into after a promotion that is made all the same."""
-    name, ours = target.environment, target.job.run.commit
+    name, ours = target.environment, found.ours
     if alias and target.served.sequence and alias.is_moved_by_others:
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
     if found.relation is Relation.DIVERGED:
@@ -365,7 +430,7 @@ def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[
 
 def notes(target: Target, found: Standing) -> tuple[str, ...]:
     """Say what is worth knowing of how the order of commits was decided."""
-    name, ours = target.environment, target.job.run.commit
+    name, ours = target.environment, found.ours
     if found.relation is not Relation.UNKNOWN or not (found.commit and ours):
         return ()
     text = (

@@ -51,6 +51,18 @@ class Steps:
         """The number, which this job has for itself."""
         self.held = {Held(arn, region, table): token for arn, region, table, token in known.get("held", [])}
         """The locks with their tokens; 0: it was asked for, and nothing more is known."""
+        self.lent = {Held(arn, region, table) for arn, region, table in known.get("lent", [])}
+        """Functions that have an endpoint for one candidate alone."""
+
+    def lend(self, held: Held) -> None:
+        """Note that a function gets an endpoint for one candidate alone, which is to be removed again."""
+        self.lent.add(held)
+        self._write()
+
+    def take_back(self, held: Held) -> None:
+        """Strike out what was lent."""
+        self.lent.discard(held)
+        self._write()
 
     def remember(self, held: Held, token: int = 0) -> None:
         """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
@@ -76,7 +88,8 @@ class Steps:
 
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
-        text = json.dumps({"job": self.job, "held": held})
+        lent = [(place.arn, place.region, place.table) for place in self.lent]
+        text = json.dumps({"job": self.job, "held": held, "lent": lent})
         for file in self._files:
             # A folder that is not there or cannot be written: the others may do.
             with suppress(OSError):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +12,8 @@ from promote.clock import Clock
 from promote.errors import TableError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
     from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,6 +56,8 @@ class Table:
 
     def __init__(self, client: Callable[[], "DynamoDBClient"], name: str, clock: Clock) -> None:
         self.name = name
+        self.server_time: datetime | None = None
+        """DynamoDB's own time, as of its last answer; None: it has not said."""
         self._client = client
         self._clock = clock
 
@@ -96,19 +101,21 @@ class Table:
         )
         return [self._decode(item) for item in answer["Items"]]
 
-    def put(self, item: Item, condition: str) -> None:
+    def delete(self, pk: str, sk: str) -> None:
+        """Delete an item; that it is gone already is well."""
+        self._call("delete_item", Key=self.encode({"pk": pk, "sk": sk}))
+
+    def put(self, item: Item, condition: str = "") -> None:
         """Write ``item`` if ``condition`` holds.
 
         Raises:
             Refused: it does not hold.
 
         """
-        self._call(
-            "put_item",
-            Item=self.encode(item),
-            ConditionExpression=condition,
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
+        conditional: dict[str, Any] = {}
+        if condition:
+            conditional = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        self._call("put_item", Item=self.encode(item), **conditional)
 
     def update(self, change: Mapping[str, Any]) -> Item:
         """Carry out an update (see ``change``) and give the item as it then is.
@@ -214,6 +221,7 @@ class Table:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer: Mapping[str, Any] = getattr(client, method)(**arguments)
+                self._note_time(answer)
             except client.exceptions.ClientError as error:
                 failure = self._failure(error)
                 if failure is not None:
@@ -224,6 +232,12 @@ class Table:
             else:
                 return answer
         raise AssertionError("unreachable")
+
+    def _note_time(self, answer: Mapping[str, Any]) -> None:
+        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if said:
+            with suppress(ValueError):
+                self.server_time = parsedate_to_datetime(said)
 
     def _failure(self, error: "ClientError") -> Exception | None:  # noqa: PLR0911 - one line a meaning
         """Say what ``error`` means; None: somebody else is writing the same item, so try again."""

@@ -17,11 +17,13 @@ from promote.inputs import Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
 from promote.ledger import Ledger, State
+from promote.line import Entry
 from promote.lock import Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
 from promote.parallel import side_by_side
 from promote.redaction import Redactor
 from promote.table import Table
+from promote.trial import Trials
 from promote.verify import Verification
 from promote.verify.command import Surroundings, environment
 from promote.verify.console import Console
@@ -38,6 +40,7 @@ class Target:
     lock: Lock
     ledger: Ledger
     endpoints: Endpoints
+    trials: Trials
     verification: Verification
     plan: str
     """Digest of the verification: what has passed another one is verified again."""
@@ -76,6 +79,11 @@ class Target:
         current = self.latest.configuration
         changed = configuration.changes(self.job.inputs.configuration, current)
         return (*configuration.describe(changed, current), *code)
+
+    def after(self, then: "Target", token: int) -> "Target":
+        """Give the target as it is when the lock, held under ``token``, is given back; ``then`` was it until then."""
+        state = replace(then.state, lock=Entry(token=token))
+        return replace(then, state=state, function=self.function)
 
     def with_served(self, served: Served) -> "Target":
         """Give the target with another record of the environment."""
@@ -122,6 +130,7 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
+        trials=Trials.of(job, function, ledger, arn),
         verification=Verification(
             inputs.checks,
             events,
@@ -148,19 +157,23 @@ def prepare(job: Job) -> Target:
 
 
 @contextmanager
-def holding(target: Target) -> Iterator[tuple[Target, Holding]]:
-    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.holding.take``."""
+def holding(target: Target, lock: Lock | None = None, ends: str = "") -> Iterator[tuple[Target, Holding]]:
+    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.holding.take``.
+
+    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends`` is as for
+    ``hold``.
+    """
     job = target.job
-    with hold(job, target.lock) as held:
+    with hold(job, lock or target.lock, ends) as held:
         is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
-        if not (is_as_read or held.lease.is_reentered):
+        if not (is_as_read or held.lease.kept):
             # Somebody held the lock when we read, or has held it since.
-            target = _read_again(target)
+            target = _read_again(target, is_deployed=lock is not None)
         target = replace(target, function=target.function.guarded(held.heartbeat.require))
         yield finish_earlier(target), held
 
 
-def _read_again(target: Target) -> Target:
+def _read_again(target: Target, *, is_deployed: bool) -> Target:
     """Give the target as it is now, after others have been at work.
 
     Raises:
@@ -174,6 +187,8 @@ def _read_again(target: Target) -> Target:
             f"the function {name} was deleted by somebody else while this run waited for the lock",
             hint="Run the job again; it reads the function anew.",
         )
+    if is_deployed:
+        return replace(target, latest=latest, state=state)
     if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
         raise ConflictError(
             f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",

@@ -31,8 +31,8 @@ class Superseded(Exception):  # noqa: N818 - a good end
         self.by = by
 
 
-def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bool = False) -> Lease:
-    """Wait for the lock, at most ``timeout`` seconds, and take it; with ``keep`` for the rest of the job.
+def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: str = "") -> Lease:
+    """Wait for the lock, at most ``timeout`` seconds, and take it; ``keep`` is the command that keeps it, or empty.
 
     Raises:
         LockError: it was not free in time, or its item is none that this version can read.
@@ -41,29 +41,29 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bo
     """
     clock = lock.clock
     started = asked = clock.monotonic()
-    is_reentered = False
+    kept = ""
     try:
         entry = lock.attempt(keep=keep)
         if lock.is_kept_for_us(entry) and not lock.is_ours(entry):
             asked = clock.monotonic()
             entry = lock.enter(entry, keep=keep)
-            is_reentered = lock.is_ours(entry)
+            kept = entry.kept if lock.is_ours(entry) else ""
         if not lock.is_ours(entry):
             asked, entry = _Waiter(lock, started + timeout, Pace(chance), keep=keep).wait(entry)
     except BaseException:
         # Lock or ticket may be ours though no answer said so.
         with suppress(Exception):
-            within(_TIDYING, lambda: lock.abandon(kept=keep))
+            within(_TIDYING, lambda: lock.abandon(kept=bool(keep)))
         raise
     assert entry.holder is not None  # noqa: S101 - it is ours
     waited = clock.monotonic() - started
-    return Lease(lock.claim.owner, entry.token, entry.holder.lease, asked, waited, is_reentered)
+    return Lease(lock.claim.owner, entry.token, entry.holder.lease, asked, waited, kept)
 
 
 class _Waiter:
     """One stay in the line."""
 
-    def __init__(self, lock: Lock, deadline: float, pace: Pace, *, keep: bool) -> None:
+    def __init__(self, lock: Lock, deadline: float, pace: Pace, *, keep: str) -> None:
         self._lock = lock
         self._claim = lock.claim
         self._clock = lock.clock
@@ -156,7 +156,7 @@ def _holder(entry: Entry) -> str:
     since = entry.holder.since
     with suppress(ValueError):
         since = f"{datetime.fromisoformat(since):%H:%M:%S %Z}"
-    phase = "keeps it between its steps" if entry.is_kept else f"in phase {entry.phase}" if entry.phase else ""
+    phase = "keeps it between its steps" if entry.kept else f"in phase {entry.phase}" if entry.phase else ""
     return entry.holder.name + (f" since {since}" if since else "") + (f", {phase}" if phase else "")
 
 

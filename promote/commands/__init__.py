@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from promote.commands.deploy import deploy
 from promote.commands.lock import lock
+from promote.commands.promote import promote
+from promote.commands.rollback import rollback
 from promote.commands.run import run
 from promote.commands.status import status
 from promote.commands.unlock import unlock
@@ -12,6 +15,9 @@ from promote.report import Report
 
 COMMANDS: Mapping[Command, Callable[[Job], Report]] = {
     Command.RUN: run,
+    Command.DEPLOY: deploy,
+    Command.PROMOTE: promote,
+    Command.ROLLBACK: rollback,
     Command.STATUS: status,
     Command.LOCK: lock,
     Command.UNLOCK: unlock,

@@ -16,7 +16,7 @@ def lock(job: Job) -> Report:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):
-        lease = take(job, wanted, keep=True)
+        lease = take(job, wanted, keep=job.inputs.command.value)
     return Report(
         Result.LOCKED,
         headline=f"This job holds the lock of {name} until it ends, or for {lease.seconds / 60:.3g} minutes.",

@@ -3,194 +3,93 @@
 from dataclasses import replace
 
 from promote import pipeline
-from promote.aws import understood
+from promote.commands import outcomes
+from promote.holding import Holding, make_lock
+from promote.inputs import Isolation
 from promote.job import Job
-from promote.line import Claim
-from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
-from promote.pipeline import Decision, Standing
-from promote.report import Link, Report
+from promote.model import Result
+from promote.pipeline import Built, Decision, Examined, Proposal
+from promote.report import Report
 from promote.target import Target, holding, prepare
 from promote.waiting import Superseded
 
 
 def run(job: Job) -> Report:
-    """Bring the commit's code to $LATEST, verify it there, and point the environment at it if it passes."""
+    """Bring the commit's code to $LATEST, verify it, and point the environment at it if it passes."""
     with job.phase("read"):
         target = prepare(job)
     if job.inputs.dry_run:
-        return _planned(target)
-
+        count = (
+            len(job.inputs.checks)
+            + len(job.inputs.invocations)
+            + bool(job.inputs.tests)
+            + bool(job.inputs.test_command)
+        )
+        return outcomes.planned(
+            target, f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
+        )
+    release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
-        return _release(target)
+        return release(target)
     except Superseded as superseded:
-        return _gave_way(target, superseded.by)
+        return outcomes.gave_way(target, superseded.by)
 
 
 def _release(target: Target) -> Report:
-    job = target.job
+    """Hold the lock all the while: the endpoint of $LATEST shows the candidate, and nothing else."""
     with holding(target) as (now, held):
-        report = Report(
-            Result.FAILED,
-            previous=now.served.version,
-            latest=now.endpoints.known(LATEST_ENDPOINT, now.state.latest),
-            environment=now.endpoints.known(now.environment, now.served.gateway),
-            lock_wait=held.lease.waited,
-        )
-        job.reports.append(report)
-        order = pipeline.order(now)
-        if order.is_older:
-            return _superseded(now, report, order)
-        if order.is_refused:
-            return _refused(now, report, order)
-        with job.phase("deploy"):
-            latest = pipeline.latest_endpoint(now)
-            built = pipeline.deploy(now, latest)
-        report = replace(report, candidate=built.candidate, changes=now.changes, latest=latest)
-        job.reports.append(report)
-        with job.phase("verify"):
-            examined = pipeline.examine(now, built, latest)
-        report = replace(
-            report,
-            previous=examined.alias.version if examined.alias else "",
-            verdict=examined.verdict,
-            latest=examined.latest,
-        )
-        job.reports.append(report)
-        if examined.verdict and not examined.verdict.passed:
-            now.ledger.record_verdict(built.candidate, now.plan, examined.verdict, None)
-            return _blocked(now, report, examined.verdict)
-        with job.phase("promote"):
-            decision = pipeline.promote(
-                now,
-                held,
-                built.candidate,
-                examined,
-                moved=lambda decision: job.reports.append(_promoted(now, report, decision)),
-            )
-
-    if decision.result is Result.SUPERSEDED:
-        return _superseded(now, replace(report, previous=decision.previous), decision.standing)
-    if decision.result is Result.REFUSED:
-        return _refused(now, replace(report, previous=decision.previous), decision.standing)
-    with job.phase("endpoints"):
-        return _reachable(now, _promoted(now, report, decision))
+        report, built = outcomes.deployed(now, outcomes.begun(now, held))
+        if built is None:
+            return report
+        with now.job.phase("verify"):
+            examined = pipeline.examine(now, built, report.latest)
+        report = _examined(now, report, built, examined)
+        if report.result is Result.BLOCKED:
+            return report
+        decision = _promote(now, held, report, built, examined)
+    return outcomes.decided(now, report, decision)
 
 
-def _reachable(target: Target, report: Report) -> Report:
-    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning."""
-    path = next((check.path for check in target.job.inputs.checks if check.method == "GET"), "/")
-    try:
-        environment = target.endpoints.obtain(target.environment, target.served.gateway)
-        environment, warnings = target.endpoints.confirm(environment, path)
-        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
-        if report.verdict is None:
-            latest, warnings = target.endpoints.confirm(report.latest, path)
-            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
-        problem = understood(error)
-        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
-        report = replace(report, warnings=(*report.warnings, warning))
+def _release_alone(target: Target) -> Report:
+    """Hold the lock for the deployment and for the promotion; in between, the candidate has an endpoint of its own."""
+    with holding(target) as (now, held):
+        report, built = outcomes.deployed(now, outcomes.begun(now, held))
+        if built is None:
+            return report
+    now = target.after(now, held.lease.token)
+    with now.job.phase("verify"):
+        examined = pipeline.examine_alone(now, built.candidate)
+    report = _examined(now, report, built, examined)
+    if report.result is Result.BLOCKED:
+        return report
+    with holding(now, make_lock(now.job, now.ledger.arn, may_give_way=False)) as (now, held):
+        decision = _promote(now, held, report, built, replace(examined, alias=now.function.alias(now.environment)))
+    return outcomes.decided(now, report, decision)
+
+
+def _examined(target: Target, report: Report, built: Built, examined: Examined) -> Report:
+    """Report what verification has found; a verdict that does not promote is recorded."""
+    report = replace(
+        report,
+        previous=examined.alias.version if examined.alias else "",
+        verdict=examined.verdict,
+        latest=examined.latest or report.latest,
+    )
+    target.job.reports.append(report)
+    if examined.verdict and not examined.verdict.passed:
+        target.ledger.record_verdict(built.candidate, target.plan, examined.verdict, None)
+        return outcomes.blocked(target, report, examined.verdict)
     return report
 
 
-def _planned(target: Target) -> Report:
-    job, served = target.job, target.served
-    alias = target.function.alias(target.environment) if target.latest else None
-    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
-    for change in changes:
-        job.say("plan", change)
-    report = Report(
-        Result.PLANNED,
-        previous=alias.version if alias else "",
-        changes=changes,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, served.gateway),
-        notes=tuple(_circumstances(target)),
-    )
-    now = f"version {alias.version}" if alias else "nothing yet"
-    order = pipeline.order(target)
-    if order.is_older:
-        return replace(report, headline=f"Dry run: a run would give way. {_superseded(target, report, order).headline}")
-    if order.is_refused:
-        return replace(report, headline=f"Dry run: a run would be refused. {_refused(target, report, order).headline}")
-    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
-    if not changes and is_same and alias and alias.version == served.version:
-        return replace(report, headline=f"Dry run: nothing would change; {_name(target)} serves {now} already.")
-    count = len(job.inputs.checks) + len(job.inputs.invocations)
-    steps = f"verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
-    return replace(report, headline=f"Dry run: {_name(target)} serves {now}; a run would deploy, {steps}.")
-
-
-def _circumstances(target: Target) -> list[str]:
-    """Say what else a run would meet."""
-    met = []
-    if target.state.lock.holder:
-        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
-    if target.served.intent:
-        met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
-    return met
-
-
-def _blocked(target: Target, report: Report, verdict: Verdict) -> Report:
-    serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
-    version = report.candidate.version if report.candidate else "unknown"
-    if verdict.outcome is Outcome.INCONCLUSIVE:
-        headline = f"Version {version} could not be verified, so {_name(target)} {serves}: {verdict.reason}."
-        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
-    else:
-        headline = f"Version {version} failed verification, so {_name(target)} {serves}: {verdict.reason}."
-        look = f"The broken build can be looked at on {report.latest.url}. " if report.latest else ""
-        hint = f"{look}Push a fix; nothing needs a rollback."
-    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
-
-
-def _superseded(target: Target, report: Report, newer: Standing) -> Report:
-    headline = (
-        f"{_name(target)} has the newer commit {newer.commit[:10] or 'of a newer run'} already "
-        f"(version {report.previous}), so it stays there."
-    )
-    return replace(report, result=Result.SUPERSEDED, headline=headline, notes=pipeline.notes(target, newer))
-
-
-def _gave_way(target: Target, newer: Claim) -> Report:
-    return Report(
-        Result.SUPERSEDED,
-        headline=f"{_name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
-        links=(("Left to", Link(newer.name, newer.url)),),
-        previous=target.served.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-        lock_wait=target.job.phases[-1].seconds,
-    )
-
-
-def _refused(target: Target, report: Report, found: Standing) -> Report:
-    ours = target.job.run.commit[:10]
-    return replace(
-        report,
-        result=Result.REFUSED,
-        headline=f"{_name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
-        "diverged refuses that.",
-        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
-        "the other.",
-    )
-
-
-def _promoted(target: Target, report: Report, decision: Decision) -> Report:
-    version = report.candidate.version if report.candidate else "unknown"
-    before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
-    headline = f"{_name(target)} now serves version {version}{before}."
-    if decision.result is Result.UNCHANGED:
-        headline = f"{_name(target)} serves version {version} already; nothing was changed."
-    return replace(
-        report,
-        result=decision.result,
-        headline=headline,
-        previous=decision.previous,
-        notes=pipeline.notes(target, decision.standing),
-        warnings=decision.warnings,
-    )
-
-
-def _name(target: Target) -> str:
-    return f"{target.environment} of {target.function.name}"
+def _promote(target: Target, held: Holding, report: Report, built: Built, examined: Examined) -> Decision:
+    job = target.job
+    proposal = Proposal(built.candidate, job.run.commit, target.plan, examined.verdict)
+    with job.phase("promote"):
+        return pipeline.promote(
+            target,
+            held,
+            proposal,
+            examined.alias,
+            moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
+        )

@@ -105,7 +105,7 @@ def _served(job: Job, found: _Environment, state: State, latest: Snapshot | None
 
 def _lock(lock: Entry) -> Iterator[_Row]:
     if lock.holder:
-        yield _claim("held by", lock.holder, "between its steps" if lock.is_kept else lock.phase)
+        yield _claim("held by", lock.holder, "between its steps" if lock.kept else lock.phase)
     for number, ticket in enumerate(lock.line, 1):
         yield _claim(f"number {number} in line", ticket, "waiting")
 

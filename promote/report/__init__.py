@@ -48,6 +48,10 @@ class Report:
     changes: tuple[str, ...] = ()
     """What was deployed or, in a dry run, would be."""
     verdict: Verdict | None = None
+    token: str = ""
+    """Of a candidate that the job's own steps are to test; empty: there is none."""
+    trial: Endpoint | None = None
+    """Where the candidate can be tested."""
     latest: Endpoint | None = None
     environment: Endpoint | None = None
     links: tuple[tuple[str, Link], ...] = ()
@@ -77,7 +81,8 @@ class Report:
             "version": self.candidate.version if self.candidate else "",
             "previous-version": self.previous,
             "code-sha256": self.candidate.code_sha256 if self.candidate else "",
-            "candidate": self.candidate.identity if self.candidate else "",
+            "candidate": self.token or (self.candidate.identity if self.candidate else ""),
+            "candidate-url": self.trial.url if self.trial else "",
             "latest-url": self.latest.url if self.latest else "",
             "environment-url": self.environment.url if self.environment else "",
             "lock-wait-seconds": "" if self.lock_wait is None else f"{self.lock_wait:.1f}",

@@ -21,6 +21,8 @@ _RESULTS = {
     Result.PROMOTED: Markdown("✅"),
     Result.UNCHANGED: Markdown("✅"),
     Result.SUPERSEDED: Markdown("⏭️"),
+    Result.DEPLOYED: Markdown("🧪"),
+    Result.ROLLED_BACK: Markdown("⏪"),
     Result.BLOCKED: Markdown("⛔"),
     Result.REFUSED: Markdown("⛔"),
     Result.LOCKED: Markdown("🔒"),
@@ -154,6 +156,8 @@ def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tupl
         yield "Version", version
     if report.candidate:
         yield "CodeSha256", code(report.candidate.code_sha256)
+    if report.trial and report.trial != report.latest:
+        yield "Candidate", address(report.trial.url)
     if report.latest:
         yield "Latest", address(report.latest.url)
     for label, related in report.links:

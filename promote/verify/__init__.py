@@ -51,6 +51,11 @@ class Verification:
         """Whether there are commands, which cannot tell an endpoint that is not there from a broken function."""
         return bool(self.suite or self.script)
 
+    @property
+    def needs_endpoint(self) -> bool:
+        """Whether it goes through an endpoint, and not to the version alone."""
+        return bool(self.checks or self.has_commands)
+
     def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
         """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
 

@@ -82,7 +82,8 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
     started = around.clock.monotonic()
     name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
     report = around.temporary / "tests.xml"
-    python, results, trouble = sys.executable, [], ""
+    results: list[CheckResult] = []
+    python, trouble = sys.executable, ""
     if suite.requirements:
         made, trouble = _interpreter(suite.requirements, around, deadline)
         python = str(made)

@@ -1,0 +1,76 @@
+"""``deploy``: bring a candidate up and stop; the job's own steps test it, and ``promote`` promotes it."""
+
+from dataclasses import replace
+
+from promote.commands import outcomes
+from promote.holding import keep
+from promote.inputs import Isolation
+from promote.job import Job
+from promote.ledger import Deployment
+from promote.model import Endpoint, Result
+from promote.pipeline import Built
+from promote.report import Report
+from promote.target import Target, holding, prepare
+from promote.waiting import Superseded
+
+_STAY = 3600
+"""Seconds for which an endpoint that was lent to the job's further steps is taken to be in use, at the least."""
+
+
+def deploy(job: Job) -> Report:
+    """Deploy, and record the candidate that the output of that name stands for.
+
+    With ``isolation: latest`` the job keeps the lock, so that the endpoint of $LATEST shows the candidate and nothing
+    else until it is promoted, or the job ends. With ``version`` the candidate gets an endpoint of its own.
+    """
+    with job.phase("read"):
+        target = prepare(job)
+    if job.inputs.dry_run:
+        return outcomes.planned(target, "deploy a candidate for the job's own steps to test")
+    is_alone = job.inputs.isolation is Isolation.VERSION
+    try:
+        with holding(target) as (now, held):
+            report, built = outcomes.deployed(now, outcomes.begun(now, held))
+            if built is None:
+                return report
+            deployment = _record(now, built)
+            if not is_alone:
+                keep(job, held, job.inputs.command.value)
+        endpoint = _lend(target, built) if is_alone else report.latest
+    except Superseded as superseded:
+        return outcomes.gave_way(target, superseded.by)
+    return replace(
+        report,
+        result=Result.DEPLOYED,
+        headline=f"Version {built.candidate.version} of {target.function.name} is deployed; {target.environment} stays "
+        "as it is until the candidate is promoted.",
+        token=deployment.token,
+        trial=endpoint,
+    )
+
+
+def _record(target: Target, built: Built) -> Deployment:
+    job = target.job
+    deployment = Deployment(
+        candidate=built.candidate,
+        operation=job.run.operation,
+        commit=job.run.commit,
+        run_id=job.run.run_id,
+        revision_id=built.latest.revision_id,
+        isolation=job.inputs.isolation.value,
+    )
+    target.ledger.record_candidate(built.candidate)
+    target.ledger.record_deployment(deployment)
+    return deployment
+
+
+def _lend(target: Target, built: Built) -> Endpoint:
+    """Make an endpoint that stays until the candidate is promoted or the job ends."""
+    job, version = target.job, built.candidate.version
+    job.say("endpoint", f"making one for version {version} alone")
+    job.steps.lend(job.place(target.ledger.arn))
+    _, endpoint = target.trials.make(version, job.steps.job, max(job.inputs.lease, _STAY))
+    _, problems = target.endpoints.confirm(endpoint, job.inputs.first_path)
+    for problem in problems:
+        job.workflow.warn(problem, title="Endpoint")
+    return endpoint

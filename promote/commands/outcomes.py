@@ -1,0 +1,180 @@
+"""How a release ended, in words: what the commands that work on an environment have in common."""
+
+from dataclasses import replace
+
+from promote import pipeline
+from promote.aws import understood
+from promote.holding import Holding
+from promote.line import Claim
+from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
+from promote.pipeline import Built, Decision, Standing
+from promote.report import Link, Report
+from promote.target import Target
+from promote.trial import sweep
+
+
+def begun(target: Target, held: Holding) -> Report:
+    """Say what is certain when the lock is had."""
+    report = Report(
+        Result.FAILED,
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=held.lease.waited,
+    )
+    target.job.reports.append(report)
+    return report
+
+
+def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
+    """Deploy; None: the run gives way to what the environment has, and the report says so."""
+    job = target.job
+    sweep(job, target.trials, target.state.trials)
+    order = pipeline.order(target)
+    if order.is_older:
+        return superseded(target, report, order), None
+    if order.is_refused:
+        return refused(target, report, order), None
+    with job.phase("deploy"):
+        latest = pipeline.latest_endpoint(target)
+        built = pipeline.deploy(target, latest)
+    report = replace(report, candidate=built.candidate, changes=target.changes, latest=latest)
+    job.reports.append(report)
+    return report, built
+
+
+def planned(target: Target, steps: str) -> Report:
+    """Say what would be done, ``steps`` after all."""
+    job, served = target.job, target.served
+    alias = target.function.alias(target.environment) if target.latest else None
+    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
+    for change in changes:
+        job.say("plan", change)
+    report = Report(
+        Result.PLANNED,
+        previous=alias.version if alias else "",
+        changes=changes,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, served.gateway),
+        notes=tuple(_circumstances(target)),
+    )
+    now = f"version {alias.version}" if alias else "nothing yet"
+    order = pipeline.order(target)
+    if order.is_older:
+        return replace(report, headline=f"Dry run: a run would give way. {superseded(target, report, order).headline}")
+    if order.is_refused:
+        return replace(report, headline=f"Dry run: a run would be refused. {refused(target, report, order).headline}")
+    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
+    if not changes and is_same and alias and alias.version == served.version:
+        return replace(report, headline=f"Dry run: nothing would change; {name(target)} serves {now} already.")
+    return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
+
+
+def _circumstances(target: Target) -> list[str]:
+    """Say what else a run would meet."""
+    met = []
+    if target.state.lock.holder:
+        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
+    if target.served.intent:
+        met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
+    return met
+
+
+def reachable(target: Target, report: Report) -> Report:
+    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning."""
+    path = target.job.inputs.first_path
+    try:
+        environment = target.endpoints.obtain(target.environment, target.served.gateway)
+        environment, warnings = target.endpoints.confirm(environment, path)
+        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
+        if report.verdict is None:
+            latest, warnings = target.endpoints.confirm(report.latest, path)
+            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
+        problem = understood(error)
+        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
+        report = replace(report, warnings=(*report.warnings, warning))
+    return report
+
+
+def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
+    """Say that the candidate has not passed."""
+    serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
+    version = report.candidate.version if report.candidate else "unknown"
+    if verdict.outcome is Outcome.INCONCLUSIVE:
+        headline = f"Version {version} could not be verified, so {name(target)} {serves}: {verdict.reason}."
+        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+    else:
+        headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
+        look = f"The broken build can be looked at on {report.latest.url}. " if report.latest else ""
+        hint = f"{look}Push a fix; nothing needs a rollback."
+    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
+
+
+def superseded(target: Target, report: Report, newer: Standing) -> Report:
+    """Say that the environment has a newer commit."""
+    headline = (
+        f"{name(target)} has the newer commit {newer.commit[:10] or 'of a newer run'} already "
+        f"(version {report.previous}), so it stays there."
+    )
+    return replace(report, result=Result.SUPERSEDED, headline=headline, notes=pipeline.notes(target, newer))
+
+
+def gave_way(target: Target, newer: Claim) -> Report:
+    """Say that a newer run has taken this one's place in line."""
+    return Report(
+        Result.SUPERSEDED,
+        headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
+        links=(("Left to", Link(newer.name, newer.url)),),
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=target.job.phases[-1].seconds,
+    )
+
+
+def refused(target: Target, report: Report, found: Standing) -> Report:
+    """Say that the histories have parted."""
+    ours = found.ours[:10]
+    return replace(
+        report,
+        result=Result.REFUSED,
+        headline=f"{name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
+        "diverged refuses that.",
+        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
+        "the other.",
+    )
+
+
+def promoted(target: Target, report: Report, decision: Decision) -> Report:
+    """Say what the environment serves now."""
+    version = report.candidate.version if report.candidate else "unknown"
+    before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
+    headline = f"{name(target)} now serves version {version}{before}."
+    if decision.result is Result.ROLLED_BACK:
+        headline = f"{name(target)} is back at version {version}{before}."
+    if decision.result is Result.UNCHANGED:
+        headline = f"{name(target)} serves version {version} already; nothing was changed."
+    return replace(
+        report,
+        result=decision.result,
+        headline=headline,
+        previous=decision.previous,
+        notes=() if decision.result is Result.ROLLED_BACK else pipeline.notes(target, decision.standing),
+        warnings=decision.warnings,
+    )
+
+
+def name(target: Target) -> str:
+    """Name the environment for people."""
+    return f"{target.environment} of {target.function.name}"
+
+
+def decided(target: Target, report: Report, decision: Decision) -> Report:
+    """Say how a promotion ended; after a move, see that the endpoints reach the function."""
+    if decision.result is Result.SUPERSEDED:
+        return superseded(target, replace(report, previous=decision.previous), decision.standing)
+    if decision.result is Result.REFUSED:
+        return refused(target, replace(report, previous=decision.previous), decision.standing)
+    with target.job.phase("endpoints"):
+        return reachable(target, promoted(target, report, decision))

@@ -1,0 +1,238 @@
+"""``promote``: promote what was proven elsewhere: by the job's own steps, in another environment, or earlier."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from promote import pipeline
+from promote.commands import outcomes
+from promote.errors import RefusedError
+from promote.holding import make_lock
+from promote.inputs import Isolation
+from promote.job import Job
+from promote.ledger import Deployment
+from promote.model import Candidate, CheckResult, Kind, Outcome, Result, Snapshot, Verdict, same_content
+from promote.pipeline import Built, Decision, Proposal
+from promote.report import Report
+from promote.target import Target, holding, prepare
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be promoted."""
+
+    snapshot: Snapshot
+    """The version as Lambda has it."""
+    commit: str
+    deployment: Deployment | None = None
+    """Where the job's own steps have tested it."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """The version by its digests."""
+        return Candidate(self.snapshot.version, self.snapshot.code_sha256, self.snapshot.fingerprint)
+
+    @property
+    def is_in_latest(self) -> bool:
+        """Whether it was tested at the endpoint of $LATEST, which must not have changed since."""
+        return self.deployment is not None and self.deployment.isolation == Isolation.LATEST
+
+
+def promote(job: Job) -> Report:
+    """Point the environment at the source's version, with the verdict that it has or gets."""
+    with job.phase("read"):
+        target = prepare(job)
+        source = _source(target)
+        _require_proof(target, source)
+    if job.inputs.dry_run:
+        return outcomes.planned(target, f"promote version {source.candidate.version}")
+    lock = make_lock(job, target.ledger.arn, may_give_way=False)
+    verdict = None
+    if not source.is_in_latest:
+        verdict = _verdict(target, source)
+        if verdict and not verdict.passed:
+            return _blocked(target, source, verdict)
+    with holding(target, lock, ends="deploy") as (now, held):
+        report = replace(outcomes.begun(now, held), candidate=source.candidate, verdict=verdict)
+        job.reports.append(report)
+        if source.is_in_latest:
+            verdict = _verdict_in_latest(now, source)
+            report = replace(report, verdict=verdict)
+            if not verdict.passed:
+                return _blocked(now, source, verdict)
+        with job.phase("promote"):
+            decision = pipeline.promote(
+                now,
+                held,
+                _proposal(now, source, verdict),
+                now.function.alias(now.environment),
+                moved=lambda decision: job.reports.append(outcomes.promoted(now, report, decision)),
+            )
+    return _ended(now, source, report, decision)
+
+
+def _source(target: Target) -> Source:
+    """Find what the inputs name.
+
+    Raises:
+        RefusedError: it does not exist, or is not what it says it is.
+
+    """
+    inputs = target.job.inputs
+    if inputs.candidate:
+        return _deployed(target)
+    if inputs.source:
+        alias = target.function.alias(inputs.source)
+        if alias is None:
+            raise RefusedError(
+                f"the environment {inputs.source} of {target.function.name} serves nothing that could be promoted",
+                hint="Promote to it first, or correct the input from.",
+            )
+        snapshot = _existing(target, alias.version)
+        is_ours = alias.promotion is not None and not alias.is_moved_by_others
+        commit = alias.promotion.commit if alias.promotion and is_ours else _recorded_commit(target, alias.version)
+        return Source(snapshot, commit)
+    return Source(_existing(target, inputs.version), _recorded_commit(target, inputs.version))
+
+
+def _existing(target: Target, version: str) -> Snapshot:
+    snapshot = target.function.find(version) if version.isdecimal() else None
+    if snapshot is None:
+        raise RefusedError(
+            f"version {version} of {target.function.name} does not exist",
+            hint="See with command: status which versions were promoted; deleted ones are gone.",
+        )
+    return snapshot
+
+
+def _recorded_commit(target: Target, version: str) -> str:
+    return str(target.ledger.version(version).get("commit", "")) if version.isdecimal() else ""
+
+
+def _deployed(target: Target) -> Source:
+    """Look the candidate up: its record is what makes it more than a number that anybody could write."""
+    version, digest, operation = target.job.inputs.candidate.split("@")
+    found = target.ledger.deployment(version, operation)
+    name, run = target.function.name, target.job.run
+    if found is None or found.candidate.code_sha256 != digest:
+        raise RefusedError(
+            f"the candidate {target.job.inputs.candidate} is none that command: deploy has made for {name}",
+            hint="Pass on the output candidate of the deploy step of this run, for the same function and table.",
+        )
+    if found.run_id != run.run_id:
+        raise RefusedError(
+            f"the candidate is of run {found.run_id}, and only that run's own steps have tested it",
+            hint="Deploy again in this run; or promote with from or version what has a verdict.",
+        )
+    if found.used:
+        raise RefusedError(
+            "the candidate was promoted already, and counts once",
+            hint="Promote it to a further environment with from.",
+        )
+    snapshot = target.function.find(version)
+    if snapshot is None or not same_content(snapshot, found.candidate):
+        raise RefusedError(
+            f"version {version} of {name} is no longer what was deployed",
+            hint="Was the function deleted and made anew? Deploy again.",
+        )
+    return Source(snapshot, found.commit, found)
+
+
+def _require_proof(target: Target, source: Source) -> None:
+    """Refuse a version that nothing has proven, and nothing is going to.
+
+    Raises:
+        RefusedError: it is one.
+
+    """
+    inputs = target.job.inputs
+    if source.deployment or inputs.has_verification or inputs.override:
+        return
+    record = target.ledger.version(source.candidate.version)
+    if not (record.get("proof") and source.candidate.is_in(record)):
+        raise RefusedError(
+            f"version {source.candidate.version} of {target.function.name} has no passed verdict",
+            hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true "
+            "and a reason, which is recorded.",
+        )
+
+
+def _verdict(target: Target, source: Source) -> Verdict | None:
+    """Verify at an endpoint of the version's own, where the inputs say how; None: it has its verdict already."""
+    found = None
+    if target.job.inputs.has_verification:
+        with target.job.phase("verify"):
+            found = pipeline.verdict_alone(target, source.candidate)
+    return _with_steps(target, found) if source.deployment else found
+
+
+def _verdict_in_latest(target: Target, source: Source) -> Verdict:
+    """See that $LATEST still is what the job's steps have tested, and verify it further where the inputs say how."""
+    deployment = source.deployment
+    assert deployment is not None  # noqa: S101 - else it would not be in $LATEST
+    latest = target.function.read()
+    if latest.revision_id != deployment.revision_id or not same_content(latest, source.candidate):
+        return Verdict(Outcome.INCONCLUSIVE, (), "somebody else changed $LATEST while the job's own steps tested it")
+    if not target.job.inputs.has_verification:
+        return _with_steps(target, None)
+    endpoint = target.endpoints.known("latest", target.state.latest)
+    with target.job.phase("verify"):
+        return _with_steps(target, pipeline.verify(target, Built(source.candidate, latest), endpoint).verdict)
+
+
+def _with_steps(target: Target, further: Verdict | None) -> Verdict:
+    """Add what the job's own steps have found: this step is reached only if they passed."""
+    name = f"the steps of job {target.job.environ.get('GITHUB_JOB') or 'unknown'}"
+    steps = CheckResult(name, "steps", Outcome.PASSED, 0)
+    if further is None:
+        return Verdict(Outcome.PASSED, (steps,))
+    return replace(further, checks=(steps, *further.checks))
+
+
+def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Proposal:
+    inputs = target.job.inputs
+    record = target.ledger.version(source.candidate.version)
+    proof = record.get("proof") if source.candidate.is_in(record) else None
+    if not record or (not proof and verdict is None):
+        target.ledger.record_candidate(source.candidate)
+    plan = target.plan if inputs.has_verification else str((proof or {}).get("plan", ""))
+    if source.deployment and not inputs.has_verification:
+        plan = hashlib.sha256(f"steps {source.deployment.operation}".encode()).hexdigest()
+    is_override = verdict is None and not proof
+    return Proposal(
+        candidate=source.candidate,
+        commit=source.commit,
+        plan=plan,
+        verdict=verdict,
+        token=source.deployment.key if source.deployment else "",
+        kind=Kind.OVERRIDE if is_override else Kind.PROMOTION,
+        reason=inputs.reason,
+        by=target.job.context.actor,
+    )
+
+
+def _blocked(target: Target, source: Source, verdict: Verdict) -> Report:
+    target.ledger.record_candidate(source.candidate)
+    target.ledger.record_verdict(source.candidate, target.plan, verdict, None)
+    alias = target.function.alias(target.environment)
+    report = Report(
+        Result.BLOCKED,
+        candidate=source.candidate,
+        previous=alias.version if alias else "",
+        verdict=verdict,
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+    return outcomes.blocked(target, report, verdict)
+
+
+def _ended(target: Target, source: Source, report: Report, decision: Decision) -> Report:
+    if decision.result is Result.SUPERSEDED and target.job.inputs.version:
+        raise RefusedError(
+            f"version {source.candidate.version} is older than what {target.environment} serves "
+            f"(version {decision.previous})",
+            hint="Going back is a command of its own: command: rollback with this version.",
+        )
+    if source.deployment and decision.promotion:
+        job, deployment = target.job, source.deployment
+        target.trials.clear(trial for trial in target.state.trials if trial.operation == deployment.operation)
+        job.steps.take_back(job.place(target.ledger.arn))
+    return outcomes.decided(target, report, decision)

@@ -1,0 +1,133 @@
+"""``rollback``: point the environment back at what it served before, or at a proven version."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promote import pipeline
+from promote.commands import outcomes
+from promote.errors import RefusedError
+from promote.job import Job
+from promote.model import LATEST_ENDPOINT, Alias, Candidate, Kind, Result
+from promote.pipeline import Proposal
+from promote.report import Report
+from promote.target import Target, prepare
+
+_HISTORY = 200
+"""Moves of the alias that are looked back upon."""
+
+
+@dataclass(frozen=True)
+class _Release:
+    """What an environment served."""
+
+    version: str
+    commit: str
+
+
+def rollback(job: Job) -> Report:
+    """Go back, at once: no lock is waited for, since Lambda's preconditions and the ledger's carry the move."""
+    with job.phase("read"):
+        target = prepare(job)
+        alias = target.function.alias(target.environment)
+        if alias is None:
+            raise RefusedError(
+                f"the environment {target.environment} of {target.function.name} does not exist",
+                hint="Correct the input environment; command: status shows those that there are.",
+            )
+        back = _destination(target, alias)
+        proposal = _proposal(target, back)
+    if job.inputs.dry_run:
+        return outcomes.planned(target, f"go back to version {back.version}")
+    report = Report(
+        Result.FAILED,
+        candidate=proposal.candidate,
+        previous=alias.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+    job.reports.append(report)
+    with job.phase("promote"):
+        decision = pipeline.promote(
+            target,
+            None,
+            proposal,
+            alias,
+            moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
+        )
+    return outcomes.decided(target, report, decision)
+
+
+def _destination(target: Target, alias: Alias) -> _Release:
+    """Find what to go back to: the version that the inputs name, or what the environment served before.
+
+    Raises:
+        RefusedError: there is nothing before.
+
+    """
+    moves = list(reversed(target.ledger.history(target.environment, _HISTORY)))
+    named = target.job.inputs.version
+    if named:
+        commits = [str(move["commit"]) for move in moves if move["version"] == named]
+        return _Release(named, commits[-1] if commits else str(target.ledger.version(named).get("commit", "")))
+    served = served_before(moves, alias.version)
+    if not served:
+        raise RefusedError(
+            f"as far as the ledger says, {target.environment} of {target.function.name} served nothing before version "
+            f"{alias.version}",
+            hint="Name the version to go back to with the input version.",
+        )
+    return served[-1]
+
+
+def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Release]:
+    """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
+
+    What was rolled back is not counted: a second rollback goes further back, and does not return.
+    """
+    served: list[_Release] = []
+    for move in moves:
+        release = _Release(str(move["version"]), str(move["commit"]))
+        if not served and move.get("previous"):
+            served.append(_Release(str(move["previous"]), ""))
+        if move.get("kind") == Kind.ROLLBACK:
+            at = [place for place, earlier in enumerate(served) if earlier.version == release.version]
+            served = served[: at[-1]] if at else served
+        served.append(release)
+    while served and served[-1].version == version:
+        served.pop()
+    return served
+
+
+def _proposal(target: Target, back: _Release) -> Proposal:
+    """Propose the version, if it was proven and still is what was proven then.
+
+    Raises:
+        RefusedError: it was not, or is not.
+
+    """
+    name, inputs = target.function.name, target.job.inputs
+    snapshot = target.function.find(back.version) if back.version.isdecimal() else None
+    if snapshot is None:
+        raise RefusedError(
+            f"version {back.version} of {name}, to go back to, does not exist (any more)",
+            hint="Name another version with the input version; command: status shows what was served.",
+        )
+    candidate = Candidate(snapshot.version, snapshot.code_sha256, snapshot.fingerprint)
+    record = target.ledger.version(back.version)
+    proof = record.get("proof") if candidate.is_in(record) else None
+    if proof is None and not inputs.override:
+        raise RefusedError(
+            f"version {back.version} of {name} has no passed verdict",
+            hint="Name a proven version; or add override: true and a reason, which is recorded.",
+        )
+    if proof is None:
+        target.ledger.record_candidate(candidate)
+    return Proposal(
+        candidate=candidate,
+        commit=back.commit,
+        plan=str((proof or {}).get("plan", "")),
+        kind=Kind.ROLLBACK,
+        reason=inputs.reason,
+        by=target.job.context.actor,
+    )

@@ -1,0 +1,106 @@
+"""Trials: endpoints of one candidate each, made for its verification and removed after it.
+
+Each is recorded before it is made and struck out after it is gone, so that whoever comes later finds what a run that
+died has left: its own post step at once, and any later run when the record has shown no sign of life for longer than
+its lease.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+
+from promote.aws import understood
+from promote.endpoint import locate
+from promote.function import Function
+from promote.gateway import Gateways
+from promote.heartbeat import Heartbeat
+from promote.job import Job
+from promote.ledger import Ledger, Trial
+from promote.model import Endpoint
+from promote.parallel import gather, within
+from promote.table import Table
+
+_HURRY = 3.0
+"""Seconds for the removal after an interrupt, when the runner kills what does not end."""
+_WIDTH = 4
+"""Trials that are removed at the same time."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The trials of one function."""
+
+    gateways: Gateways
+    ledger: Ledger
+    emulator: str
+
+    @classmethod
+    def of(cls, job: Job, function: Function, ledger: Ledger, arn: str) -> "Trials":
+        """Bring together what trials depend on; they are not mapped to a custom domain."""
+        gateways = Gateways(lambda: job.clients.gateway, function, arn, domain_name="", base_path="")
+        return cls(gateways, ledger, job.clients.endpoint_url)
+
+    def make(self, version: str, job: str, lease: int) -> tuple[Trial, Endpoint]:
+        """Make an endpoint of the version's own, for the job with the number ``job``."""
+        trial = self.ledger.begin_trial(version, job, lease)
+        gateway = self.gateways.build(trial.qualifier)
+        self.ledger.locate_trial(trial, gateway)
+        return trial, locate("candidate", gateway, self.emulator, is_new=True)
+
+    def remove(self, trial: Trial) -> None:
+        """Remove the endpoint with everything that belongs to it, whatever there is of it."""
+        gateway = trial.gateway or self.gateways.find(trial.qualifier, None)
+        if gateway:
+            self.gateways.remove(trial.qualifier, gateway)
+        self.ledger.end_trial(trial)
+
+    def clear(self, trials: Iterable[Trial]) -> None:
+        """Remove several at the same time."""
+        gather([lambda trial=trial: self.remove(trial) for trial in trials], _WIDTH)  # type: ignore[misc]
+
+
+def sweep(job: Job, trials: Trials, seen: tuple[Trial, ...]) -> None:
+    """Remove those of the trials ``seen`` whose runs have died; that it fails is no reason to fail."""
+    left = [trial for trial in seen if trial.is_dead]
+    for trial in left:
+        job.say("endpoint", f"removing that of version {trial.version}, which run {trial.run_id} has left behind")
+    try:
+        trials.clear(left)
+    except Exception as error:  # noqa: BLE001 - the next run tries again
+        job.workflow.warn(f"An endpoint that another run has left behind stays: {understood(error)}", title="Endpoint")
+
+
+@contextmanager
+def on_trial(job: Job, trials: Trials, version: str) -> Iterator[Endpoint]:
+    """Give an endpoint of the version's own for the block; it is removed however the block ends."""
+    job.say("endpoint", f"making one for version {version} alone")
+    job.steps.lend(job.place(trials.ledger.arn))
+    trial, endpoint = trials.make(version, job.steps.job, job.inputs.lease)
+    client = cache(lambda: job.clients.heart(min(2, job.inputs.lease / 4)))
+    table = Table(client, job.inputs.table, job.clock)
+    heartbeat = Heartbeat(
+        lambda: trials.ledger.beat_trial(trial, table), job.inputs.lease, job.clock.monotonic(), job.clock
+    )
+    heartbeat.start()
+    patience: float | None = None
+    try:
+        yield endpoint
+    except KeyboardInterrupt:
+        patience = _HURRY
+        raise
+    finally:
+        heartbeat.stop()
+        try:
+            if patience:
+                with suppress(TimeoutError):
+                    within(patience, lambda: trials.remove(trial))
+            else:
+                trials.remove(trial)
+        except Exception as error:  # noqa: BLE001 - the verdict counts; what is left is removed by the post step
+            problem = understood(error)
+            job.workflow.warn(
+                f"The endpoint of version {version} alone could not be removed: {problem}", title="Endpoint"
+            )
+        else:
+            job.steps.take_back(job.place(trials.ledger.arn))
