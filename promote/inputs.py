@@ -1,18 +1,17 @@
 """The action's inputs: one frozen value, read and checked before anything else happens."""
 
-import difflib
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv6Address
-from typing import Self, TypeVar
+from typing import Self
 
 from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
 from promote.errors import InputError
 from promote.line import LONGEST_LEASE, Queue
+from promote.reader import Reader
 
 
 class Command(StrEnum):
@@ -119,7 +118,7 @@ class Inputs:
             InputError: the first input that is wrong.
 
         """
-        read = _Reader(environ)
+        read = Reader(environ)
         read.text("github-token")  # the context has it; a broken one is refused here, as every input
         command = read.choice("command", Command, Command.RUN)
         function_name, function_arn, region = _target(read)
@@ -265,102 +264,12 @@ class Inputs:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Typed access to the inputs."""
-
-    environ: Mapping[str, str]
-
-    def raw(self, name: str) -> str:
-        return self.environ.get(f"INPUT_{name.upper()}", "")
-
-    def text(self, name: str) -> str:
-        value = self.raw(name).strip()
-        if not value.isprintable():
-            raise InputError(name, "it holds a line break or a control character", hint="Write it on one line.")
-        return value
-
-    def optional(self, name: str) -> str | None:
-        return self.text(name) or None
-
-    def choice(self, name: str, kind: type[_Choice], default: _Choice) -> _Choice:
-        value = self.text(name)
-        if not value:
-            return default
-        try:
-            return kind(value)
-        except ValueError:
-            known = [member.value for member in kind]
-            near = difflib.get_close_matches(value, known, n=1)
-            hint = f"Did you mean {near[0]}? Known are: " if near else "Known are: "
-            raise InputError(name, f"{value!r} is not known", hint=hint + ", ".join(known) + ".") from None
-
-    def boolean(self, name: str) -> bool:
-        value = self.text(name).lower()
-        if value not in ("", "true", "false"):
-            raise InputError(name, f"{self.text(name)!r} is neither true nor false", hint="Write true or false.")
-        return value == "true"
-
-    def number(self, name: str, unit: str, *, default: float, least: float, most: float) -> float:
-        value = self.text(name)
-        if not value:
-            return default
-        if not re.fullmatch(r"\d+(\.\d+)?", value) or not least <= float(value) <= most:
-            raise InputError(
-                name,
-                f"{value!r} is no number of {unit} from {least:g} to {most:g}",
-                hint=f"Write it like {default:g}, which is the default.",
-            )
-        return float(value)
-
-    def integer(self, name: str, unit: str, least: int, most: int) -> int | None:
-        value = self.text(name)
-        if not value:
-            return None
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise InputError(
-                name,
-                f"{value!r} is no whole number of {unit} from {least} to {most}",
-                hint="Correct it, or leave it empty to keep what the function has.",
-            )
-        return int(value)
-
-    def url(self, name: str) -> str:
-        value = self.text(name).rstrip("/")
-        if value and not _is_url(value):
-            # A user, or a query, may hold a password, which is not repeated.
-            shown = "it" if set(value) & {"@", "?"} else repr(value)
-            raise InputError(
-                name, f"{shown} is no http(s) URL without user, query and fragment", hint="Write https://host/path."
-            )
-        return value
-
-
-def _is_url(value: str) -> bool:
-    """Whether ``value`` is the URL of a host, and what follows of a path."""
-    found = re.fullmatch(
-        rf"https?://({_HOST}|\[(?P<ipv6>[0-9a-fA-F:.]+)])(:(?P<port>[0-9]{{1,5}}))?(/[^\s?#]*)?", value
-    )
-    if not found or not 1 <= int(found["port"] or 1) <= 65535:  # noqa: PLR2004 - RFC 9293, 3.1
-        return False
-    try:
-        return found["ipv6"] is None or bool(IPv6Address(found["ipv6"]))
-    except ValueError:
-        return False
-
-
-_HOST = r"(?=[^/:]{1,253}(/|:|$))[a-zA-Z0-9_-]{1,63}(\.[a-zA-Z0-9_-]{1,63})*"
-"""https://www.rfc-editor.org/rfc/rfc1035, 2.3.4; the _ of names inside a network or a container's is taken as well."""
-
 _NAME = r"[a-zA-Z0-9-_]{1,64}"
 _ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{{12}}:function:{_NAME}"
 _QUALIFIED = rf"(?P<target>{_NAME}|{_ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
 
 
-def _target(read: _Reader) -> tuple[str, str, str]:
+def _target(read: Reader) -> tuple[str, str, str]:
     """Give the function's name, its ARN (or empty) and the region (or empty)."""
     value, region = read.text("function-name"), read.text("aws-region")
     if not value:
@@ -393,7 +302,7 @@ def _target(read: _Reader) -> tuple[str, str, str]:
     return value.rpartition(":")[2], value, match["region"]
 
 
-def _lease(read: _Reader, command: Command) -> int:
+def _lease(read: Reader, command: Command) -> int:
     """Give the seconds of the lease: few where a heartbeat renews it, many where the job's own steps are at work."""
     default = 3600 if command in (Command.LOCK, Command.DEPLOY) else 30
     return round(read.number("lease", "seconds", default=default, least=_SHORTEST_LEASE, most=LONGEST_LEASE))
@@ -409,7 +318,7 @@ _RELEASING = (Command.RUN, Command.DEPLOY, Command.PROMOTE, Command.ROLLBACK)
 _CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
 
 
-def _candidate(read: _Reader) -> str:
+def _candidate(read: Reader) -> str:
     value = read.text("candidate")
     if value and not re.fullmatch(_CANDIDATE, value):
         raise InputError(
@@ -420,14 +329,14 @@ def _candidate(read: _Reader) -> str:
     return value
 
 
-def _version(read: _Reader) -> str:
+def _version(read: Reader) -> str:
     value = read.text("version")
     if value and not re.fullmatch(r"[1-9][0-9]{0,9}", value):
         raise InputError("version", f"{value!r} is no version's number", hint="Write it like 7; $LATEST is none.")
     return value
 
 
-def _environment(read: _Reader, name: str, *, is_required: bool) -> str:
+def _environment(read: Reader, name: str, *, is_required: bool) -> str:
     value = read.text(name)
     if not value and not is_required:
         return ""
@@ -454,7 +363,7 @@ def _environment(read: _Reader, name: str, *, is_required: bool) -> str:
     return value
 
 
-def _configuration(read: _Reader) -> Configuration:
+def _configuration(read: Reader) -> Configuration:
     handler = read.optional("handler")
     if handler and (len(handler) > 128 or re.search(r"\s", handler)):  # noqa: PLR2004 - Lambda's own limit
         raise InputError("handler", f"{handler!r} is no handler", hint="Write it like app.handler.")
@@ -476,7 +385,7 @@ def _configuration(read: _Reader) -> Configuration:
     )
 
 
-def _names(read: _Reader) -> tuple[str, ...]:
+def _names(read: Reader) -> tuple[str, ...]:
     names = read.raw("test-environment").split()
     for name in names:
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
@@ -488,7 +397,7 @@ def _names(read: _Reader) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _environment_variables(read: _Reader) -> Mapping[str, str] | None:
+def _environment_variables(read: Reader) -> Mapping[str, str] | None:
     """Read the JSON object of variables. No value is ever repeated in an error: it may be a secret."""
     name, text = "environment-variables", read.raw("environment-variables").strip()
     if not text:
@@ -560,7 +469,7 @@ RESERVED_VARIABLES = frozenset(
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html, reserved environment variables."""
 
 
-def _domain_name(read: _Reader) -> str:
+def _domain_name(read: Reader) -> str:
     value = read.text("domain-name")
     if value and not re.fullmatch(
         r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}", value
@@ -571,7 +480,7 @@ def _domain_name(read: _Reader) -> str:
     return value.lower()
 
 
-def _base_path(read: _Reader) -> str:
+def _base_path(read: Reader) -> str:
     value = read.text("base-path").strip("/")
     if value and not re.fullmatch(r"[a-zA-Z0-9$_.+!*'()-]+(/[a-zA-Z0-9$_.+!*'()-]+)*", value):
         raise InputError(
@@ -582,7 +491,7 @@ def _base_path(read: _Reader) -> str:
     return value
 
 
-def _table(read: _Reader) -> str:
+def _table(read: Reader) -> str:
     value = read.text("table") or "promote-on-success"
     if not re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", value):
         raise InputError(

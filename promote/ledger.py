@@ -2,95 +2,33 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from promote.clock import Clock
 from promote.errors import ConflictError
 from promote.line import Entry
 from promote.lock import LOCK
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Kind, Outcome, Promotion, Run, Served, Verdict
+from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Outcome, Promotion, Run, Served, Verdict
+from promote.records import (
+    TRIAL,
+    Deployment,
+    State,
+    Trial,
+    content_item,
+    deployment_key,
+    deployment_of,
+    environment_key,
+    gateway_of,
+    promotion_item,
+    served_of,
+    trial_of,
+    version_key,
+)
 from promote.table import Cancelled, Item, Missing, Refused, Table
-
-_SLACK = 5
-"""Seconds that a sign of life may be late, besides."""
 
 _RECORDED, _LONGEST_NAME = 200, 500
 """Checks of a verdict, those that have not passed first, and characters of a name: an item has 400 KB at most."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """An endpoint of one candidate alone, as it is recorded while it exists."""
-
-    version: str
-    operation: str
-    job: str
-    """The number of the job that made it."""
-    run_id: int
-    lease: int
-    """Seconds without a sign of life after which nobody uses it any more."""
-    is_dead: bool = False
-    """Whether that was so when it was read."""
-    gateway: Gateway | None = None
-    """None: it is not known to have been made."""
-
-    @property
-    def qualifier(self) -> str:
-        """What its gateway shows, in words that are no other's."""
-        return f"{self.version}#{self.operation}"
-
-    @property
-    def key(self) -> str:
-        """The sort key of its record."""
-        return f"{_TRIAL}{int(self.version):010d}#{self.operation}"
-
-
-_TRIAL = "endpoint#trial#"
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A candidate that waits for the job's own steps to test it."""
-
-    candidate: Candidate
-    operation: str
-    """The ``Run.operation`` of the step that deployed it."""
-    commit: str
-    run_id: int
-    revision_id: str
-    """Of $LATEST, when the candidate was all that it held."""
-    isolation: str
-    used: str = ""
-    """The promotion that has used it up; empty: none."""
-
-    @property
-    def token(self) -> str:
-        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
-        return f"{self.candidate.identity}@{self.operation}"
-
-    @property
-    def key(self) -> str:
-        """The sort key of its record."""
-        return _deployment_key(self.candidate.version, self.operation)
-
-
-@dataclass(frozen=True)
-class State:
-    """What the ledger knew of the function when it was read."""
-
-    latest: Gateway | None = None
-    environments: Mapping[str, Served] = field(default_factory=dict)
-    lock: Entry = field(default_factory=Entry)
-    trials: tuple[Trial, ...] = ()
-
-    def served(self, environment: str) -> Served:
-        """Give what ``environment`` serves; nothing at first."""
-        return self.environments.get(environment, Served())
-
-    def gateway(self, qualifier: str) -> Gateway | None:
-        """Give the remembered gateway of ``latest`` or of an environment."""
-        return self.latest if qualifier == LATEST_ENDPOINT else self.served(qualifier).gateway
 
 
 class Ledger:
@@ -115,14 +53,14 @@ class Ledger:
             return State()
         found = {str(item["sk"]): item for item in items}
         return State(
-            latest=_gateway(found.get("endpoint#latest", {})),
+            latest=gateway_of(found.get("endpoint#latest", {})),
             environments={
-                sk.removeprefix("environment#"): _served(item)
+                sk.removeprefix("environment#"): served_of(item)
                 for sk, item in found.items()
                 if sk.startswith("environment#")
             },
             lock=Entry.read(found.get(LOCK, {})),
-            trials=tuple(self._trial(item) for sk, item in found.items() if sk.startswith(_TRIAL)),
+            trials=tuple(trial_of(item, self._server_time()) for sk, item in found.items() if sk.startswith(TRIAL)),
         )
 
     def record_deployment(self, deployment: Deployment) -> None:
@@ -142,19 +80,9 @@ class Ledger:
 
     def deployment(self, version: str, operation: str) -> Deployment | None:
         """Read the record of a candidate's token; None: there is none."""
-        key = _deployment_key(version, operation)
+        key = deployment_key(version, operation)
         item = next(iter(self._table.query(self.arn, key, key)), None)
-        if item is None:
-            return None
-        return Deployment(
-            candidate=Candidate(str(item["version"]), str(item["code_sha256"]), str(item["fingerprint"])),
-            operation=operation,
-            commit=str(item["commit"]),
-            run_id=int(item["run_id"]),
-            revision_id=str(item["revision_id"]),
-            isolation=str(item["isolation"]),
-            used=str(item.get("used", "")),
-        )
+        return deployment_of(item) if item else None
 
     def begin_trial(self, version: str, job: str, lease: int) -> Trial:
         """Record an endpoint that is about to be made for ``version`` alone."""
@@ -188,19 +116,6 @@ class Ledger:
         """Strike it out: it is gone."""
         self._table.delete(self.arn, trial.key)
 
-    def _trial(self, item: Item) -> Trial:
-        lease = int(item["lease"])
-        silence = self._server_time() - int(item["alive"])
-        return Trial(
-            version=str(item["version"]),
-            operation=str(item["operation"]),
-            job=str(item["job"]),
-            run_id=int(item["run_id"]),
-            lease=lease,
-            is_dead=silence > 2 * lease + _SLACK,
-            gateway=_gateway(item),
-        )
-
     def _server_time(self) -> int:
         """Give DynamoDB's own time in seconds, the same for all runs, as of its last answer."""
         return round((self._table.server_time or self._clock.now()).timestamp())
@@ -212,7 +127,7 @@ class Ledger:
         """
         item = {
             "pk": self.arn,
-            "sk": _version_sk(candidate.version),
+            "sk": version_key(candidate.version),
             "version": candidate.version,
             "code_sha256": candidate.code_sha256,
             "fingerprint": candidate.fingerprint,
@@ -238,8 +153,8 @@ class Ledger:
         if verdict:
             parts.append(("Update", self._verdict_part(candidate, plan, verdict)))
         if intent:
-            sk = _environment_sk(intent.environment)
-            parts.append(("Update", self._table.change(self.arn, sk, assign={"intent": _promotion_item(intent)})))
+            sk = environment_key(intent.environment)
+            parts.append(("Update", self._table.change(self.arn, sk, assign={"intent": promotion_item(intent)})))
         try:
             if len(parts) == 1:
                 self._table.update(parts[0][1])
@@ -272,7 +187,7 @@ class Ledger:
         # A later verdict takes nothing away from the fact that this version has passed.
         return self._table.change(
             self.arn,
-            _version_sk(candidate.version),
+            version_key(candidate.version),
             assign={"verdict": record, **({"proof": record} if verdict.passed else {})},
             condition="#code_sha256 = :code_sha256 AND #fingerprint = :fingerprint",
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
@@ -301,12 +216,12 @@ class Ledger:
                 "pk": self.arn,
                 "sk": f"promotion#{promotion.environment}#{promotion.identity}",
                 "at": now,
-                **_promotion_item(promotion),
-                **_content(candidate, plan),
+                **promotion_item(promotion),
+                **content_item(candidate, plan),
             }
             parts.append(("Put", self._table.insertion(entry)))
         served = {
-            **_content(candidate, plan),
+            **content_item(candidate, plan),
             "version": promotion.version,
             "commit": promotion.commit,
             "run_id": promotion.run_id,
@@ -316,7 +231,7 @@ class Ledger:
         }
         environment = self._table.change(
             self.arn,
-            _environment_sk(promotion.environment),
+            environment_key(promotion.environment),
             assign=served,
             remove=("intent",),
             condition="attribute_not_exists(#sequence) OR #sequence < :sequence",
@@ -353,7 +268,7 @@ class Ledger:
                 self._table.update(
                     self._table.change(
                         self.arn,
-                        _environment_sk(environment),
+                        environment_key(environment),
                         remove=("intent",),
                         condition="#intent.#operation = :operation",
                         values={"operation": served.intent.operation},
@@ -370,7 +285,7 @@ class Ledger:
 
     def version(self, version: str) -> Item:
         """Read the record of a version; empty: there is none."""
-        sk = _version_sk(version)
+        sk = version_key(version)
         return next(iter(self._table.query(self.arn, sk, sk)), {})
 
     def record_unlock(
@@ -406,7 +321,7 @@ class Ledger:
         if replaced:
             condition += " OR #endpoint.#api_id = :replaced OR #endpoint.#api_id = :own"
             values = {"replaced": replaced.api_id, "own": gateway.api_id}
-        sk = "endpoint#latest" if qualifier == LATEST_ENDPOINT else _environment_sk(qualifier)
+        sk = "endpoint#latest" if qualifier == LATEST_ENDPOINT else environment_key(qualifier)
         try:
             self._table.update(
                 self._table.change(self.arn, sk, assign={"endpoint": value}, condition=condition, values=values)
@@ -426,71 +341,3 @@ class Ledger:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
-
-
-def _deployment_key(version: str, operation: str) -> str:
-    return f"candidate#{int(version):010d}#{operation}"
-
-
-def _environment_sk(name: str) -> str:
-    return f"environment#{name}"
-
-
-def _version_sk(version: str) -> str:
-    return f"version#{int(version):010d}"
-
-
-def _content(candidate: Candidate, plan: str) -> dict[str, str]:
-    return {"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint, "plan": plan}
-
-
-def _promotion_item(promotion: Promotion) -> dict[str, Any]:
-    return {
-        "environment": promotion.environment,
-        "version": promotion.version,
-        "previous": promotion.previous,
-        "commit": promotion.commit,
-        "run_id": promotion.run_id,
-        "attempt": promotion.attempt,
-        "sequence": promotion.sequence,
-        "operation": promotion.operation,
-        "kind": promotion.kind.value,
-        "reason": promotion.reason,
-        "by": promotion.by,
-    }
-
-
-def _promotion(item: Item) -> Promotion:
-    return Promotion(
-        environment=str(item["environment"]),
-        version=str(item["version"]),
-        previous=item["previous"],
-        commit=str(item["commit"]),
-        run_id=int(item["run_id"]),
-        attempt=int(item["attempt"]),
-        sequence=int(item["sequence"]),
-        operation=str(item["operation"]),
-        kind=Kind(item.get("kind", Kind.PROMOTION.value)),
-        reason=str(item.get("reason", "")),
-        by=str(item.get("by", "")),
-    )
-
-
-def _gateway(item: Item) -> Gateway | None:
-    value = item.get("endpoint")
-    return Gateway(value["api_id"], value["api_url"], value["mapping"]) if value else None
-
-
-def _served(item: Item) -> Served:
-    intent = item.get("intent")
-    return Served(
-        version=str(item.get("version", "")),
-        code_sha256=str(item.get("code_sha256", "")),
-        fingerprint=str(item.get("fingerprint", "")),
-        plan=str(item.get("plan", "")),
-        commit=str(item.get("commit", "")),
-        run_id=int(item.get("run_id", 0)),
-        sequence=int(item.get("sequence", 0)),
-        gateway=_gateway(item),
-        intent=_promotion(intent) if intent else None,
-    )

@@ -16,11 +16,12 @@ from promote.holding import Holding, hold, make_lock
 from promote.inputs import Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
-from promote.ledger import Ledger, State
+from promote.ledger import Ledger
 from promote.line import Entry
 from promote.lock import Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
 from promote.parallel import side_by_side
+from promote.records import State
 from promote.redaction import Redactor
 from promote.table import Table
 from promote.trial import Trials

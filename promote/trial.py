@@ -16,9 +16,10 @@ from promote.function import Function
 from promote.gateway import Gateways
 from promote.heartbeat import Heartbeat
 from promote.job import Job
-from promote.ledger import Ledger, Trial
+from promote.ledger import Ledger
 from promote.model import Endpoint
 from promote.parallel import gather, within
+from promote.records import Trial
 from promote.table import Table
 
 _HURRY = 3.0

@@ -6,9 +6,9 @@ from promote.commands import outcomes
 from promote.holding import keep
 from promote.inputs import Isolation
 from promote.job import Job
-from promote.ledger import Deployment
 from promote.model import Endpoint, Result
 from promote.pipeline import Built
+from promote.records import Deployment
 from promote.report import Report
 from promote.target import Target, holding, prepare
 from promote.waiting import Superseded

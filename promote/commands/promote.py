@@ -9,9 +9,9 @@ from promote.errors import RefusedError
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
-from promote.ledger import Deployment
 from promote.model import Candidate, CheckResult, Kind, Outcome, Result, Snapshot, Verdict, same_content
 from promote.pipeline import Built, Decision, Proposal
+from promote.records import Deployment
 from promote.report import Report
 from promote.target import Target, holding, prepare
 

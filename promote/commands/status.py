@@ -9,10 +9,11 @@ from typing import Any
 from promote.endpoint import locate
 from promote.function import Function
 from promote.job import Job
-from promote.ledger import Ledger, State
+from promote.ledger import Ledger
 from promote.line import Claim, Entry
 from promote.model import Alias, Result, Snapshot, same_content
 from promote.parallel import gather, side_by_side
+from promote.records import State
 from promote.report import Link, Listing, Report
 from promote.table import Table
 

@@ -10,8 +10,9 @@ from promote.endpoint import Endpoints
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
-from promote.ledger import Ledger, State
+from promote.ledger import Ledger
 from promote.model import Gateway
+from promote.records import State
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive
 
