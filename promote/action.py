@@ -39,15 +39,18 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     context = Context.from_environ(environ)
     with _interruptible() as ignore:
         try:
-            report = _run(environ, context, workflow, clock or SystemClock(), jobs)
+            try:
+                # The entry point has kept them waiting.
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                report = _run(environ, context, workflow, clock or SystemClock(), jobs)
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
+                if environ.get("RUNNER_DEBUG") == "1":
+                    for line in traceback.format_exc().splitlines():
+                        workflow.say(line)
+                report = _ended(understood(error), jobs)
+            ignore()
         except KeyboardInterrupt:
             report = _ended(_INTERRUPTED, jobs)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
-            if environ.get("RUNNER_DEBUG") == "1":
-                for line in traceback.format_exc().splitlines():
-                    workflow.say(line)
-            report = _ended(understood(error), jobs)
-        ignore()
         return _tell(report, workflow, context, jobs[0] if jobs else None)
 
 
@@ -57,18 +60,20 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
     """
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
-    try:
-        steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
-        for held, token in list(steps.held.items()):
-            name = held.arn.rpartition(":")[2]
+    steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+    for held, token in list(steps.held.items()):
+        name = held.arn.rpartition(":")[2]
+        try:
             if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
                 workflow.say(f"{'lock':<9} gave back the lock of {name}")
             elif token:
                 workflow.warn(_LOST.format(name=name), title="Lock")
             steps.forget(held)
-    except Exception as error:  # noqa: BLE001 - as above
-        problem = understood(error)
-        workflow.warn(f"The lock could not be given back: {problem} It ends with its lease.", title="Lock")
+        except Exception as error:  # noqa: BLE001 - one lock that cannot be given back does not hold up the others
+            problem = understood(error)
+            workflow.warn(
+                f"The lock of {name} could not be given back: {problem} It ends with its lease.", title="Lock"
+            )
     return 0
 
 
@@ -134,6 +139,8 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
 _SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
 """Variables whose values must not leave this process."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _INTERRUPTED = Interrupted(
     "the run was cancelled; the environment was left as it was, or as the log above says",
     hint="Run the job again when it is wanted; it takes up what this run has left.",
@@ -185,7 +192,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     try:
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     except ValueError:  # not the main thread: whoever runs us there minds the signals
         yield ignore
         return

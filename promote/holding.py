@@ -58,6 +58,7 @@ def take(job: Job, lock: Lock, *, keep: bool = False) -> Lease:
 
     """
     # Written before it is asked for: a run that is killed in between leaves the post step something to find.
+    kept = job.steps.held.get(_held(job, lock))
     job.steps.remember(_held(job, lock))
     try:
         lease = acquire(lock, job.inputs.lock_timeout, job.chance, keep=keep)
@@ -65,6 +66,12 @@ def take(job: Job, lock: Lock, *, keep: bool = False) -> Lease:
         job.steps.forget(_held(job, lock))
         raise
     how = ", as an earlier step has taken it" if lease.is_reentered else ""
+    if kept and kept != lease.token:
+        job.workflow.warn(
+            f"The lock that an earlier step of this job took (token {kept}) was lost in between: its lease was over, "
+            "or somebody has opened it by force. Give that step a longer lease.",
+            title="Lock",
+        )
     if keep:
         job.steps.remember(_held(job, lock), lease.token)
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""

@@ -119,7 +119,7 @@ class Inputs:
             queue=read.choice("queue", Queue, Queue.NEWEST),
             lease=_lease(read, command),
             diverged=read.choice("diverged", Diverged, Diverged.PROMOTE),
-            reason=read.text("reason"),
+            reason=_reason(read),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
@@ -309,6 +309,20 @@ def _target(read: _Reader) -> tuple[str, str, str]:
             hint="Leave aws-region empty when function-name is an ARN.",
         )
     return value.rpartition(":")[2], value, match["region"]
+
+
+def _reason(read: _Reader) -> str:
+    value = read.text("reason")
+    if len(value) > _LONGEST_REASON:
+        raise InputError(
+            "reason",
+            f"it has more than {_LONGEST_REASON} characters",
+            hint="Say it in a sentence, and link to the rest.",
+        )
+    return value
+
+
+_LONGEST_REASON = 500
 
 
 def _lease(read: _Reader, command: Command) -> int:

@@ -171,7 +171,9 @@ class Entry:
         """Who waits, in the order in which they get the lock: a newer run takes the place of those that it replaces."""
         line: list[Claim] = []
         for ticket in self.tickets:
-            place = next((place for place, other in enumerate(line) if ticket.replaces(other)), len(line))
+            place = len(line)
+            if ticket.queue is Queue.NEWEST:
+                place = next((place for place, other in enumerate(line) if ticket.replaces(other)), place)
             line.insert(place, ticket)
         return line
 
@@ -230,8 +232,13 @@ def _whole(
     return int(value)
 
 
+def shown(value: object) -> str:
+    """Show what stands in an item, whatever it is."""
+    return repr(str(value)[:80]) if isinstance(value, str | int | Decimal) else f"a {type(value).__name__}"
+
+
 def _unreadable(name: str, value: object) -> LockError:
-    what = "is missing" if value is None else f"is {str(value)[:80]!r}"
+    what = "is missing" if value is None else f"is {shown(value)}"
     return LockError(
         f"the lock's item is not what this action writes: its {name} {what}",
         hint="Does another program write into this table? Name another one in the input table; or correct the item "

@@ -38,16 +38,16 @@ class Steps:
         self, environ: Mapping[str, str], context: Context, workflow: Workflow, draw: Callable[[], str]
     ) -> None:
         """Read what earlier steps have left; where there is nothing, ``draw`` a number for this job."""
-        job = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
-        name = f"promote-on-success-{context.run_id}-{context.attempt}-{job}.json"
+        name = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
+        name = f"promote-on-success-{context.run_id}-{context.attempt}-{name}.json"
         state = environ.get("GITHUB_STATE", "")
         folders = [environ.get("RUNNER_TEMP", ""), str(Path(state).parent) if state else ""]
         self._files = [Path(folder) / name for folder in folders if folder]
         self._workflow = workflow
-        known = next(self._left(environ.get(f"STATE_{_STATE}", "")), {})
-        self.job = str(known.get("job", "")) or draw()
+        job, held = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}))
+        self.job = job or draw()
         """The number, which this job has for itself."""
-        self.held = {Held(arn, region, table): token for arn, region, table, token in known.get("held", [])}
+        self.held = held
         """The locks with their tokens; 0: it was asked for, and nothing more is known."""
 
     def remember(self, held: Held, token: int = 0) -> None:
@@ -60,17 +60,15 @@ class Steps:
         self.held.pop(held, None)
         self._write()
 
-    def _left(self, state: str) -> Iterator[Mapping[str, Any]]:
-        """Yield what earlier steps have written, from each place that has something."""
+    def _left(self, state: str) -> Iterator[tuple[str, dict[Held, int]]]:
+        """Yield what earlier steps have written, from each place that has something which makes sense."""
         texts = [state]
         for file in self._files:
             with suppress(OSError, ValueError):
                 texts.insert(-1, file.read_text(encoding="utf-8"))
         for text in texts:
-            with suppress(ValueError):
-                found = json.loads(text)
-                if isinstance(found, dict):
-                    yield found
+            with suppress(ValueError, TypeError, LookupError, RecursionError):
+                yield _read(text)
 
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
@@ -82,3 +80,16 @@ class Steps:
                 fresh.write_text(text, encoding="utf-8")
                 fresh.replace(file)
         self._workflow.state(_STATE, text)
+
+
+def _read(text: str) -> tuple[str, dict[Held, int]]:
+    """Read what ``Steps`` has written; of the many errors that anything else gives, the caller makes one."""
+    found: dict[str, Any] = json.loads(text)
+    job, held = found["job"], {}
+    for *names, token in found["held"]:
+        if not all(isinstance(name, str) for name in names) or not isinstance(token, int):
+            raise ValueError(names)
+        held[Held(*names)] = token
+    if not isinstance(job, str) or not job:
+        raise ValueError(job)
+    return job, held

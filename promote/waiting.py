@@ -49,7 +49,7 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bo
             entry = lock.enter(entry, keep=keep)
             is_reentered = lock.is_ours(entry)
         if not lock.is_ours(entry):
-            asked, entry = _Waiter(lock, started + timeout, Pace(chance), keep=keep).wait(entry)
+            asked, entry = _Waiter(lock, started, timeout, Pace(chance), keep=keep).wait(entry)
     except BaseException:
         # Lock or ticket may be ours though no answer said so.
         with suppress(Exception):
@@ -63,12 +63,13 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bo
 class _Waiter:
     """One stay in the line."""
 
-    def __init__(self, lock: Lock, deadline: float, pace: Pace, *, keep: bool) -> None:
+    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace, *, keep: bool) -> None:
         self._lock = lock
         self._claim = lock.claim
         self._clock = lock.clock
-        self._started = lock.clock.monotonic()
-        self._deadline = deadline
+        self._started = started
+        self._timeout = timeout
+        self._deadline = started + timeout
         self._pace = pace
         self._keep = keep
         self._sightings = Sightings()
@@ -83,22 +84,33 @@ class _Waiter:
             now = clock.monotonic()
             self._sightings.see(entry, now)
             self._require_time(entry, now)
+            if entry.holder is None and not entry.tickets:
+                # It was given back between our two looks; or somebody has deleted the item.
+                entry = lock.attempt(keep=self._keep)
+                if lock.is_ours(entry):
+                    return now, entry
+                continue
             if lock.place(entry) is None:
                 # At first, or taken for dead and passed over.
                 ticked, entry = now, lock.join()
                 continue
             self._require_use(entry, now)
-            ahead = entry.ahead_of(self._claim.owner)
-            dead = [claim for claim in ahead if self._sightings.is_dead(claim, now)]
-            is_free = entry.holder is None or self._sightings.is_dead(entry.holder, now)
-            if is_free and len(dead) == len(ahead):
-                self._say_passing(entry, dead, now)
-                entry = lock.take(entry, dead, keep=self._keep)
+            others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
+            dead = [ticket for ticket in others if self._sightings.is_dead(ticket, now)]
+            if dead:
+                self._say_passing(dead, now)
+                entry = lock.bury(entry, dead)
+                continue
+            ahead = len(entry.ahead_of(self._claim.owner))
+            if ahead == 0 and (entry.holder is None or self._sightings.is_dead(entry.holder, now)):
+                if entry.holder:
+                    self._say_passing([entry.holder], now)
+                entry = lock.take(entry, keep=self._keep)
                 if lock.is_ours(entry):
                     return now, entry
                 self._sightings.see(entry, clock.monotonic())
             self._report(entry, now)
-            clock.sleep(min(self._pause(len(ahead) - len(dead), now), self._deadline - now))
+            clock.sleep(min(self._pause(ahead, now), self._deadline - now))
             if clock.monotonic() - ticked < self._claim.lease / _TICKS:
                 entry = lock.look()
             else:
@@ -109,7 +121,7 @@ class _Waiter:
             self._first_since = None
         elif self._first_since is None:
             self._first_since = now
-        pause = self._pace.pause(ahead, now - (self._first_since or now))
+        pause = self._pace.pause(ahead, 0.0 if self._first_since is None else now - self._first_since)
         return min(pause, self._claim.lease / _TICKS)
 
     def _require_time(self, entry: Entry, now: float) -> None:
@@ -118,7 +130,7 @@ class _Waiter:
         held = f"it is held by {_holder(entry)}" if entry.holder else _who_waits(entry, self._claim.owner)
         lease = entry.holder.lease if entry.holder else self._claim.lease
         raise LockError(
-            f"the lock was not free within {(self._deadline - self._started) / 60:.3g} minutes: {held}",
+            f"the lock was not free within {self._timeout / 60:.3g} minutes: {held}",
             hint=f"See what that run does{_at(entry)}, and raise lock-timeout if it merely takes long. If it died, its "
             f"lock is free {lease} seconds later.",
         )
@@ -131,8 +143,8 @@ class _Waiter:
             if claim.replaces(self._claim) and not self._sightings.is_dead(claim, now):
                 raise Superseded(claim)
 
-    def _say_passing(self, entry: Entry, dead: list[Claim], now: float) -> None:
-        for claim in dead if entry.holder is None else [entry.holder, *dead]:
+    def _say_passing(self, dead: list[Claim], now: float) -> None:
+        for claim in dead:
             silence = self._sightings.silence(claim, now)
             self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
 
