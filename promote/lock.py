@@ -75,6 +75,8 @@ class Lock:
 
     def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
         self.claim = claim
+        self.asked = 0.0
+        """When the last transition was sent, on the clock's monotonic time."""
         self._table = table
         self.arn = arn
         self.clock = clock
@@ -129,12 +131,7 @@ class Lock:
         return self._carry_out(change)
 
     def join(self) -> Entry:
-        """Stand in line.
-
-        Raises:
-            LockError: it is as long as it may be.
-
-        """
+        """Stand in line, unless it is as long as it may be."""
         ticket = replace(self.claim, since=self._now()).item()
         change = self._table.change(
             self.arn,
@@ -152,16 +149,10 @@ class Lock:
                 "format": FORMAT,
             },
         )
-        entry = self._carry_out(change)
-        if self.place(entry) is None and len(entry.tickets) >= LONGEST_LINE:
-            raise LockError(
-                f"{len(entry.tickets)} runs wait for the lock already, which is as many as the line takes",
-                hint="See with command status what holds it up, and run the job again when the line is shorter.",
-            )
-        return entry
+        return self._carry_out(change)
 
     def tick(self, entry: Entry) -> Entry:
-        """Beat for our ticket, which ``entry`` shows, and give the lock as it then is."""
+        """Beat for our ticket, if we have one, and give the lock as it then is."""
         for _ in range(_MOVES):
             place = self.place(entry)
             if place is None:
@@ -177,7 +168,7 @@ class Lock:
                 return Entry.read(self._table.update(change))
             except Refused as refused:
                 entry = Entry.read(refused.item)
-        return entry
+        return self.look()
 
     def bury(self, entry: Entry, dead: Sequence[Claim]) -> Entry:
         """Remove tickets of ``dead``, some at once, if they still are as in ``entry``; give the lock as it then is."""
@@ -317,6 +308,7 @@ class Lock:
 
     def _carry_out(self, change: dict[str, Any]) -> Entry:
         """Carry out a transition; give the lock as it then is, also when its condition did not hold."""
+        self.asked = self.clock.monotonic()
         try:
             return Entry.read(self._table.update(change))
         except Refused as refused:

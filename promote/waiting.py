@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from promote.errors import LockError
-from promote.line import Claim, Entry, Sightings
-from promote.lock import Lease, Lock
+from promote.line import LONGEST_LEASE, Claim, Entry, Sightings
+from promote.lock import LONGEST_LINE, Lease, Lock
 from promote.pace import Pace
 from promote.parallel import within
 
@@ -40,16 +40,15 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bo
 
     """
     clock = lock.clock
-    started = asked = clock.monotonic()
+    started = clock.monotonic()
     is_reentered = False
     try:
         entry = lock.attempt(keep=keep)
         if lock.is_kept_for_us(entry) and not lock.is_ours(entry):
-            asked = clock.monotonic()
             entry = lock.enter(entry, keep=keep)
             is_reentered = lock.is_ours(entry)
         if not lock.is_ours(entry):
-            asked, entry = _Waiter(lock, started, timeout, Pace(chance), keep=keep).wait(entry)
+            entry = _Waiter(lock, started, timeout, Pace(chance), keep=keep).wait(entry)
     except BaseException:
         # Lock or ticket may be ours though no answer said so.
         with suppress(Exception):
@@ -57,7 +56,7 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: bo
         raise
     assert entry.holder is not None  # noqa: S101 - it is ours
     waited = clock.monotonic() - started
-    return Lease(lock.claim.owner, entry.token, entry.holder.lease, asked, waited, is_reentered)
+    return Lease(lock.claim.owner, entry.token, entry.holder.lease, lock.asked, waited, is_reentered)
 
 
 class _Waiter:
@@ -76,8 +75,8 @@ class _Waiter:
         self._first_since: float | None = None
         self._reported: tuple[str, float] = ("", float("-inf"))
 
-    def wait(self, entry: Entry) -> tuple[float, Entry]:
-        """Wait for our turn; give when the lock was asked for, and the lock, which is ours then."""
+    def wait(self, entry: Entry) -> Entry:
+        """Wait for our turn; give the lock, which is ours then."""
         lock, clock = self._lock, self._clock
         ticked = clock.monotonic()
         while True:
@@ -88,18 +87,18 @@ class _Waiter:
                 # It was given back between our two looks; or somebody has deleted the item.
                 entry = lock.attempt(keep=self._keep)
                 if lock.is_ours(entry):
-                    return now, entry
+                    return entry
                 continue
-            if lock.place(entry) is None:
-                # At first, or taken for dead and passed over.
-                ticked, entry = now, lock.join()
-                continue
-            self._require_use(entry, now)
             others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
             dead = [ticket for ticket in others if self._sightings.is_dead(ticket, now)]
             if dead:
                 self._say_passing(dead, now)
                 entry = lock.bury(entry, dead)
+                continue
+            self._require_use(entry, now)
+            if lock.place(entry) is None and self._has_room(entry, now):
+                # At first, or taken for dead and passed over.
+                ticked, entry = now, lock.join()
                 continue
             ahead = len(entry.ahead_of(self._claim.owner))
             if ahead == 0 and (entry.holder is None or self._sightings.is_dead(entry.holder, now)):
@@ -107,7 +106,7 @@ class _Waiter:
                     self._say_passing([entry.holder], now)
                 entry = lock.take(entry, keep=self._keep)
                 if lock.is_ours(entry):
-                    return now, entry
+                    return entry
                 self._sightings.see(entry, clock.monotonic())
             self._report(entry, now)
             clock.sleep(min(self._pause(ahead, now), self._deadline - now))
@@ -134,6 +133,17 @@ class _Waiter:
             hint=f"See what that run does{_at(entry)}, and raise lock-timeout if it merely takes long. If it died, its "
             f"lock is free {lease} seconds later.",
         )
+
+    def _has_room(self, entry: Entry, now: float) -> bool:
+        """Whether we can join the line; a full one is watched until it is known that all who stand in it live."""
+        if len(entry.tickets) < LONGEST_LINE:
+            return True
+        if all(self._sightings.has_lived(ticket) for ticket in entry.tickets) or now - self._started > LONGEST_LEASE:
+            raise LockError(
+                f"{len(entry.tickets)} runs wait for the lock already, which is as many as the line takes",
+                hint="See with command status what holds it up, and run the job again when the line is shorter.",
+            )
+        return False
 
     def _require_use(self, entry: Entry, now: float) -> None:
         """Give way to a newer run that is alive."""
