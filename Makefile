@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 SANDBOX := .venv-sandbox
+PEERS := .venv-bench
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
@@ -19,8 +20,9 @@ check: $(VENV)/.ready  ## lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready  ## one promotion, counted and timed
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion and the lock's hand-off, counted and timed
 	$(BIN)/python -m benchmarks.promotion
+	$(BIN)/python -m benchmarks.handoff --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
@@ -35,9 +37,10 @@ lock:  ## renew the lock files (needs uv)
 	$(LOCK) --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
 	$(LOCK) requirements/build.in -o requirements/build.lock
 	$(LOCK) requirements/e2e.in -o requirements/e2e.lock
+	$(LOCK) -c requirements/runtime.lock requirements/bench.in -o requirements/bench.lock
 
 clean:
-	rm -rf $(VENV) $(SANDBOX) .demo
+	rm -rf $(VENV) $(SANDBOX) $(PEERS) .demo
 
 $(VENV)/.ready: requirements/dev.lock
 	@echo "setting up $(VENV): the action and its tools (once)"
@@ -56,4 +59,11 @@ $(SANDBOX)/.ready: sandbox/requirements.lock
 	@echo "setting up $(SANDBOX): the embedded AWS (once)"
 	@$(PYTHON) -m venv --clear $(SANDBOX)
 	@$(SANDBOX)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r sandbox/requirements.lock
+	@touch $@
+
+# Apart from the rest: nobody but the benchmarks needs what they compare with.
+$(PEERS)/.ready: requirements/bench.lock
+	@echo "setting up $(PEERS): what the benchmarks compare with (once)"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.lock
 	@touch $@

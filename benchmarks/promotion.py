@@ -48,7 +48,19 @@ def main() -> None:
 
 def promote(account: Account, workspace: Path, number: int) -> float:
     """Run the action once; give the seconds that the process took."""
-    environ = {
+    started = time.perf_counter()
+    subprocess.run(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-I", str(REPOSITORY / "entrypoint.py")],
+        env=environ(account, workspace, number),
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - started
+
+
+def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
+    """Give the environment of a run that promotes ``function/`` of the workspace."""
+    return {
         "PATH": os.environ["PATH"],
         "GITHUB_WORKSPACE": str(workspace),
         "GITHUB_SHA": f"{number:040x}",
@@ -62,11 +74,6 @@ def promote(account: Account, workspace: Path, number: int) -> float:
         "INPUT_ROLE": f"arn:aws:iam::{account.id}:role/measured",
         "INPUT_CHECKS": "GET / 200",
     }
-    started = time.perf_counter()
-    subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-I", str(REPOSITORY / "entrypoint.py")], env=environ, check=True, stdout=subprocess.DEVNULL
-    )
-    return time.perf_counter() - started
 
 
 def say(text: str) -> None:

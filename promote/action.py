@@ -27,7 +27,7 @@ from promote.lock import Lock
 from promote.model import Result, Run
 from promote.report import Report
 from promote.report.summary import render
-from promote.steps import Held, Steps
+from promote.steps import Place, Steps
 from promote.table import Table
 from promote.trial import Trials
 from promote.workflow import Workflow
@@ -43,15 +43,18 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     context = Context.from_environ(environ)
     with _interruptible() as ignore:
         try:
-            report = _run(environ, context, workflow, clock or SystemClock(), jobs)
+            try:
+                # The entry point has kept them waiting.
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+                report = _run(environ, context, workflow, clock or SystemClock(), jobs)
+            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
+                if environ.get("RUNNER_DEBUG") == "1":
+                    for line in traceback.format_exc().splitlines():
+                        workflow.say(line)
+                report = _ended(understood(error), jobs)
+            ignore()
         except KeyboardInterrupt:
             report = _ended(_INTERRUPTED, jobs)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
-            if environ.get("RUNNER_DEBUG") == "1":
-                for line in traceback.format_exc().splitlines():
-                    workflow.say(line)
-            report = _ended(understood(error), jobs)
-        ignore()
         return _tell(report, workflow, context, jobs[0] if jobs else None)
 
 
@@ -61,26 +64,32 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
     """
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
-    try:
-        steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
-        for lent in list(steps.lent):
+    steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+    for lent in list(steps.lent):
+        try:
             _clear_trials(lent, steps, environ, clock or SystemClock())
             workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
             steps.take_back(lent)
-        for held, token in list(steps.held.items()):
-            name = held.arn.rpartition(":")[2]
+        except Exception as error:  # noqa: BLE001 - as below; any later run removes it
+            problem = understood(error)
+            workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
+    for held, token in list(steps.held.items()):
+        name = held.arn.rpartition(":")[2]
+        try:
             if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
                 workflow.say(f"{'lock':<9} gave back the lock of {name}")
             elif token:
                 workflow.warn(_LOST.format(name=name), title="Lock")
             steps.forget(held)
-    except Exception as error:  # noqa: BLE001 - as above
-        problem = understood(error)
-        workflow.warn(f"The lock could not be given back: {problem} It ends with its lease.", title="Lock")
+        except Exception as error:  # noqa: BLE001 - one lock that cannot be given back does not hold up the others
+            problem = understood(error)
+            workflow.warn(
+                f"The lock of {name} could not be given back: {problem} It ends with its lease.", title="Lock"
+            )
     return 0
 
 
-def _clear_trials(lent: Held, steps: Steps, environ: Mapping[str, str], clock: Clock) -> None:
+def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> None:
     """Remove the endpoints that this job has made for single candidates."""
     clients = Clients(lent.region, environ)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
@@ -90,7 +99,7 @@ def _clear_trials(lent: Held, steps: Steps, environ: Mapping[str, str], clock: C
     trials.clear(trial for trial in ledger.read().trials if trial.job == steps.job)
 
 
-def _lock_of(held: Held, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
+def _lock_of(held: Place, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
     clients = Clients(held.region, environ)
     table = Table(lambda: clients.table, held.table, clock)
     claim = Claim(owner="post", lease=1, job=steps.job)
@@ -153,6 +162,8 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
 _SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
 """Variables whose values must not leave this process."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _INTERRUPTED = Interrupted(
     "the run was cancelled; the environment was left as it was, or as the log above says",
     hint="Run the job again when it is wanted; it takes up what this run has left.",
@@ -205,7 +216,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
             raise KeyboardInterrupt
 
     try:
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     except ValueError:  # not the main thread: whoever runs us there minds the signals
         yield ignore
         return

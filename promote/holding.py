@@ -64,6 +64,7 @@ def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
 
     """
     # Written before it is asked for: a run that is killed in between leaves the post step something to find.
+    kept = job.steps.held.get(job.place(lock.arn))
     job.steps.remember(job.place(lock.arn))
     try:
         lease = acquire(lock, job.inputs.lock_timeout, job.chance, keep=keep)
@@ -71,6 +72,12 @@ def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
         job.steps.forget(job.place(lock.arn))
         raise
     how = ", as an earlier step has taken it" if lease.kept else ""
+    if kept and kept != lease.token:
+        job.workflow.warn(
+            f"The lock that an earlier step of this job took (token {kept}) was lost in between: its lease was over, "
+            "or somebody has opened it by force. Give that step a longer lease.",
+            title="Lock",
+        )
     if keep:
         job.steps.remember(job.place(lock.arn), lease.token)
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""

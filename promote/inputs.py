@@ -152,7 +152,7 @@ class Inputs:
             source=_environment(read, "from", is_required=False),
             version=_version(read),
             override=read.boolean("override"),
-            reason=read.text("reason"),
+            reason=_reason(read),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
@@ -300,6 +300,20 @@ def _target(read: Reader) -> tuple[str, str, str]:
             hint="Leave aws-region empty when function-name is an ARN.",
         )
     return value.rpartition(":")[2], value, match["region"]
+
+
+def _reason(read: Reader) -> str:
+    value = read.text("reason")
+    if len(value) > _LONGEST_REASON:
+        raise InputError(
+            "reason",
+            f"it has more than {_LONGEST_REASON} characters",
+            hint="Say it in a sentence, and link to the rest.",
+        )
+    return value
+
+
+_LONGEST_REASON = 500
 
 
 def _lease(read: Reader, command: Command) -> int:

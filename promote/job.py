@@ -13,7 +13,7 @@ from promote.context import Context
 from promote.inputs import Inputs
 from promote.model import Phase, Run
 from promote.report import Report
-from promote.steps import Held, Steps
+from promote.steps import Place, Steps
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class Job:
         """The function's ARN, whether or not it exists."""
         return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
 
-    def place(self, arn: str) -> Held:
+    def place(self, arn: str) -> Place:
         """Say where the lock and the ledger of the function ``arn`` are."""
-        return Held(arn, self.clients.resolve_region(), self.inputs.table)
+        return Place(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
     def report_file(self) -> Path:

@@ -286,7 +286,9 @@ class Ledger:
     def version(self, version: str) -> Item:
         """Read the record of a version; empty: there is none."""
         sk = version_key(version)
-        return next(iter(self._table.query(self.arn, sk, sk)), {})
+        with suppress(Missing):
+            return next(iter(self._table.query(self.arn, sk, sk)), {})
+        return {}
 
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
@@ -299,7 +301,7 @@ class Ledger:
         """
         entry = {
             "pk": self.arn,
-            "sk": f"unlock#{token:010d}",
+            "sk": self._unlock_sk(token),
             "at": self._now(),
             "held": held,
             "reason": reason,
@@ -307,6 +309,14 @@ class Ledger:
             **self._who(),
         }
         self._table.transact([opening, ("Put", self._table.insertion(entry))])
+
+    def has_unlocked(self, token: int) -> bool:
+        """Whether this run has opened the lock to ``token``."""
+        sk = self._unlock_sk(token)
+        return bool(self._table.query(self.arn, sk, sk))
+
+    def _unlock_sk(self, token: int) -> str:
+        return f"unlock#{token:010d}-{self._run.operation}"
 
     def _proven(self, version: str) -> tuple[Candidate, str]:
         """Read a version's record: the candidate and the digest of a plan that it has passed."""

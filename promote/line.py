@@ -14,6 +14,9 @@ from promote.errors import LockError
 FORMAT = 1
 """Of the item; one of a later version of this action has a higher one."""
 
+KEEPING = ("lock", "deploy")
+"""The commands that keep the lock for their job's further steps."""
+
 LONGEST_LEASE = 21600
 """Seconds: six hours, as long as a job may take."""
 
@@ -157,7 +160,7 @@ class Entry:
             token=_whole(item, "token"),
             holder=Claim.read(item) if "owner" in item else None,
             phase=str(item.get("phase", "")),
-            kept=str(item.get("kept", "")),
+            kept=str(item.get("kept")) if item.get("kept") in KEEPING else "",
             tickets=tuple(Claim.read(ticket) for ticket in tickets),
             opened=opened if isinstance(opened, Mapping) else {},
         )
@@ -171,7 +174,9 @@ class Entry:
         """Who waits, in the order in which they get the lock: a newer run takes the place of those that it replaces."""
         line: list[Claim] = []
         for ticket in self.tickets:
-            place = next((place for place, other in enumerate(line) if ticket.replaces(other)), len(line))
+            place = len(line)
+            if ticket.queue is Queue.NEWEST:
+                place = next((place for place, other in enumerate(line) if ticket.replaces(other)), place)
             line.insert(place, ticket)
         return line
 
@@ -230,8 +235,13 @@ def _whole(
     return int(value)
 
 
+def shown(value: object) -> str:
+    """Show what stands in an item, whatever it is."""
+    return repr(str(value)[:80]) if isinstance(value, str | int | Decimal) else f"a {type(value).__name__}"
+
+
 def _unreadable(name: str, value: object) -> LockError:
-    what = "is missing" if value is None else f"is {str(value)[:80]!r}"
+    what = "is missing" if value is None else f"is {shown(value)}"
     return LockError(
         f"the lock's item is not what this action writes: its {name} {what}",
         hint="Does another program write into this table? Name another one in the input table; or correct the item "

@@ -12,7 +12,7 @@ from typing import Any
 
 from promote.clock import Clock
 from promote.errors import LockError
-from promote.line import FORMAT, HELD, Claim, Entry
+from promote.line import FORMAT, HELD, Claim, Entry, shown
 from promote.table import Item, Missing, Refused, Table
 
 LOCK = "lock"
@@ -21,12 +21,15 @@ LOCK = "lock"
 LONGEST_LINE = 100
 """Jobs that wait: an item has a limit."""
 
+_BURIED = 20
+"""Tickets that are removed at once: an expression has 4 KB at most."""
+
 _MOVES = 10
 """Times that a ticket is looked for again because others have moved in the line."""
 
 _OURS = "#owner = :owner AND #token = :token"
 _FREE = "attribute_not_exists(#owner)"
-_NOBODY_WAITS = "(attribute_not_exists(#tickets) OR size(#tickets) = :zero)"
+_NOBODY_WAITS = "(attribute_not_exists(#tickets) OR #tickets = :nobody)"
 _SOUND = "(attribute_not_exists(#pk) OR #token >= :zero) AND (attribute_not_exists(#format) OR #format = :format)"
 """Whether the item can be one that this version has written."""
 
@@ -53,7 +56,9 @@ class Found:
 
     token: int
     owner: object
-    """Of the holder, as the item has it; None: it has none."""
+    """Of the holder, as the item has it."""
+    has_owner: bool
+    """Whether it has one at all, be it a null."""
     held_by: str
     """The holder, for people; empty: nobody holds it, and there is nothing to open."""
     is_sound: bool
@@ -70,6 +75,8 @@ class Lock:
 
     def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
         self.claim = claim
+        self.asked = 0.0
+        """When the last transition was sent, on the clock's monotonic time."""
         self._table = table
         self.arn = arn
         self.clock = clock
@@ -102,7 +109,7 @@ class Lock:
 
         ``keep`` is the command that takes it for the rest of the job, or empty. The table is made when it is missing.
         """
-        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {}, keep=keep)
+        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []}, keep=keep)
         try:
             return self._carry_out(change)
         except Missing:
@@ -137,19 +144,14 @@ class Lock:
         )
 
     def join(self) -> Entry:
-        """Stand in line.
-
-        Raises:
-            LockError: it is as long as it may be.
-
-        """
+        """Stand in line, unless it is as long as it may be."""
         ticket = replace(self.claim, since=self._now()).item()
         change = self._table.change(
             self.arn,
             LOCK,
             expressions={"tickets": "list_append(if_not_exists(#tickets, :empty), :tickets)"},
             # A repeated call, whose first answer was lost, is not to stand in line twice.
-            condition=f"{_SOUND} AND (attribute_not_exists(#tickets) "
+            condition=f"#token >= :zero AND {_SOUND} AND (attribute_not_exists(#tickets) "
             "OR (size(#tickets) < :longest AND NOT contains(#tickets, :ticket)))",
             values={
                 "empty": [],
@@ -160,16 +162,10 @@ class Lock:
                 "format": FORMAT,
             },
         )
-        entry = self._carry_out(change)
-        if self.place(entry) is None:
-            raise LockError(
-                f"{len(entry.tickets)} runs wait for the lock already, which is as many as the line takes",
-                hint="See with command status what holds it up, and run the job again when the line is shorter.",
-            )
-        return entry
+        return self._carry_out(change)
 
     def tick(self, entry: Entry) -> Entry:
-        """Beat for our ticket, which ``entry`` shows, and give the lock as it then is."""
+        """Beat for our ticket, if we have one, and give the lock as it then is."""
         for _ in range(_MOVES):
             place = self.place(entry)
             if place is None:
@@ -185,31 +181,33 @@ class Lock:
                 return Entry.read(self._table.update(change))
             except Refused as refused:
                 entry = Entry.read(refused.item)
-        return entry
+        return self.look()
 
-    def take(self, entry: Entry, dead: Sequence[Claim], *, keep: str) -> Entry:
+    def bury(self, entry: Entry, dead: Sequence[Claim]) -> Entry:
+        """Remove tickets of ``dead``, some at once, if they still are as in ``entry``; give the lock as it then is."""
+        passed = {claim.owner for claim in dead[:_BURIED]}
+        places = [place for place, ticket in enumerate(entry.tickets) if ticket.owner in passed]
+        conditions: list[str] = []
+        values: dict[str, Any] = {}
+        for place in places:
+            conditions.append(f"#tickets[{place}].#owner = :owner{place} AND #tickets[{place}].#beat = :beat{place}")
+            values |= {f"owner{place}": entry.tickets[place].owner, f"beat{place}": entry.tickets[place].beat}
+        # From the end, for the sake of emulators that take one away before they look for the next.
+        gone = [f"tickets[{place}]" for place in reversed(places)]
+        change = self._table.change(self.arn, LOCK, remove=gone, condition=" AND ".join(conditions), values=values)
+        return self._carry_out(change)
+
+    def take(self, entry: Entry, *, keep: str) -> Entry:
         """Take the lock when it is our turn, and leave the line; give the lock as it then is.
 
-        It is taken from whoever holds it in ``entry``, and past the tickets of ``dead``, if they still are as seen.
+        It is taken from whoever holds it in ``entry``, if that one has not beaten since.
         """
-        conditions, values, places = [_FREE], {}, []
+        condition, values, place = _FREE, {}, self.place(entry)
         if entry.holder:
-            conditions = [f"({_FREE} OR (#owner = :held AND #token = :token AND #beat = :beaten))"]
+            condition = f"({_FREE} OR (#owner = :held AND #token = :token AND #beat = :beaten))"
             values = {"held": entry.holder.owner, "token": entry.token, "beaten": entry.holder.beat}
-        passed = {claim.owner for claim in dead}
-        for place, ticket in enumerate(entry.tickets):
-            if ticket.owner == self.claim.owner:
-                conditions.append(f"#tickets[{place}].#owner = :owner")
-            elif ticket.owner in passed:
-                conditions.append(
-                    f"#tickets[{place}].#owner = :owner{place} AND #tickets[{place}].#beat = :beat{place}"
-                )
-                values |= {f"owner{place}": ticket.owner, f"beat{place}": ticket.beat}
-            else:
-                continue
-            places.append(place)
-        change = self._taking(" AND ".join(conditions), values, keep=keep, leave=places)
-        return self._carry_out(change)
+        condition += f" AND #tickets[{place}].#owner = :owner"
+        return self._carry_out(self._taking(condition, values, keep=keep, leave=[f"tickets[{place}]"]))
 
     def beat(self, lease: Lease, table: Table, phase: str) -> str:
         """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
@@ -285,13 +283,13 @@ class Lock:
             entry = Entry.read(item)
         except LockError:
             token = Entry.read({name: item[name] for name in ("token", "format") if name in item}).token
-            held = (
-                f"{item['owner']!r}, whose entry makes no sense," if "owner" in item else "an entry that makes no sense"
-            )
-            return Found(token, item.get("owner"), held, is_sound=False)
+            owner = shown(item["owner"]) if "owner" in item else "nobody"
+            held = f"{owner}, in an item that makes no sense,"
+            return Found(token, item.get("owner"), "owner" in item, held, is_sound=False)
         if entry.holder is None:
-            return Found(entry.token, None, "", is_sound=True)
-        return Found(entry.token, entry.holder.owner, entry.holder.name, is_sound=True, url=entry.holder.url)
+            return Found(entry.token, None, has_owner=False, held_by="", is_sound=True)
+        holder = entry.holder
+        return Found(entry.token, holder.owner, has_owner=True, held_by=holder.name, is_sound=True, url=holder.url)
 
     def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that opens the lock by force, if it still is as it was ``found``.
@@ -304,18 +302,18 @@ class Lock:
             LOCK,
             assign={"token": token, "opened": {"token": token, "by": by, "reason": reason, "at": self._now()}},
             remove=HELD if found.is_sound else (*HELD, "tickets"),
-            condition="#token = :seen AND " + ("#owner = :held" if found.owner is not None else _FREE),
-            values={"seen": found.token, **({"held": found.owner} if found.owner is not None else {})},
+            condition="#token = :seen AND " + ("#owner = :held" if found.has_owner else _FREE),
+            values={"seen": found.token, **({"held": found.owner} if found.has_owner else {})},
         )
 
-    def _taking(self, condition: str, values: Item, *, keep: str, leave: Sequence[int] = ()) -> dict[str, Any]:
+    def _taking(self, condition: str, values: Item, *, keep: str, leave: Sequence[str] = ()) -> dict[str, Any]:
         claim = replace(self.claim, since=self._now())
         return self._table.change(
             self.arn,
             LOCK,
             assign={**claim.item(), "phase": "start", "kept": keep, "format": FORMAT},
             expressions={"token": "if_not_exists(#token, :zero) + :one"},
-            remove=[f"tickets[{place}]" for place in leave],
+            remove=leave,
             condition=f"{condition} AND {_SOUND}",
             values={"zero": 0, "one": 1, **values},
         )
@@ -325,6 +323,7 @@ class Lock:
 
     def _carry_out(self, change: dict[str, Any]) -> Entry:
         """Carry out a transition; give the lock as it then is, also when its condition did not hold."""
+        self.asked = self.clock.monotonic()
         try:
             return Entry.read(self._table.update(change))
         except Refused as refused:

@@ -7,9 +7,10 @@ _EAGER_FOR = 60.0
 """Seconds between looks of the first in line, in its first minute and afterwards: some 2,800 in ten minutes."""
 
 _SHORTEST, _LONGEST, _GROWTH = 0.75, 4.0, 1.3
-"""Seconds between looks of everybody else: shorter while the line moves, some 170 in ten minutes while it does not."""
+"""Seconds between looks of everybody else: shorter while the line moves, some 160 in ten minutes while it does not."""
 
 _JITTER = 0.2
+"""How much longer a pause may be, as a part of it."""
 
 
 class Pace:
@@ -29,4 +30,4 @@ class Pace:
             self._pause = max(_SHORTEST, self._pause / 2) if has_moved else min(_LONGEST, self._pause * _GROWTH)
             pause = self._pause
         self._ahead = ahead
-        return pause * (1 + _JITTER * (2 * self._chance() - 1))
+        return pause * (1 + _JITTER * self._chance())

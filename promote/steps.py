@@ -18,13 +18,17 @@ _STATE = "promote"
 
 
 @dataclass(frozen=True)
-class Held:
-    """A lock that this job has asked for and not given back."""
+class Place:
+    """Where the lock and the ledger of a function are of which this job holds something."""
 
     arn: str
     """The function's."""
     region: str
     table: str
+
+
+_Memory = tuple[str, dict[Place, int], set[Place]]
+"""The job's number, the locks that it holds, and the functions with an endpoint for one candidate alone."""
 
 
 class Steps:
@@ -38,53 +42,51 @@ class Steps:
         self, environ: Mapping[str, str], context: Context, workflow: Workflow, draw: Callable[[], str]
     ) -> None:
         """Read what earlier steps have left; where there is nothing, ``draw`` a number for this job."""
-        job = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
-        name = f"promote-on-success-{context.run_id}-{context.attempt}-{job}.json"
+        name = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
+        name = f"promote-on-success-{context.run_id}-{context.attempt}-{name}.json"
         state = environ.get("GITHUB_STATE", "")
         folders = [environ.get("RUNNER_TEMP", ""), str(Path(state).parent) if state else ""]
         self._files = [Path(folder) / name for folder in folders if folder]
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
         """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
         self._workflow = workflow
-        known = next(self._left(environ.get(f"STATE_{_STATE}", "")), {})
-        self.job = str(known.get("job", "")) or draw()
+        job, held, lent = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set()))
+        self.job = job or draw()
         """The number, which this job has for itself."""
-        self.held = {Held(arn, region, table): token for arn, region, table, token in known.get("held", [])}
+        self.held = held
         """The locks with their tokens; 0: it was asked for, and nothing more is known."""
-        self.lent = {Held(arn, region, table) for arn, region, table in known.get("lent", [])}
+        self.lent = lent
         """Functions that have an endpoint for one candidate alone."""
 
-    def lend(self, held: Held) -> None:
+    def lend(self, held: Place) -> None:
         """Note that a function gets an endpoint for one candidate alone, which is to be removed again."""
         self.lent.add(held)
         self._write()
 
-    def take_back(self, held: Held) -> None:
+    def take_back(self, held: Place) -> None:
         """Strike out what was lent."""
         self.lent.discard(held)
         self._write()
 
-    def remember(self, held: Held, token: int = 0) -> None:
+    def remember(self, held: Place, token: int = 0) -> None:
         """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
         self.held[held] = token or self.held.get(held, 0)
         self._write()
 
-    def forget(self, held: Held) -> None:
+    def forget(self, held: Place) -> None:
         """Strike a lock out that was given back, or was not had."""
         self.held.pop(held, None)
         self._write()
 
-    def _left(self, state: str) -> Iterator[Mapping[str, Any]]:
-        """Yield what earlier steps have written, from each place that has something."""
+    def _left(self, state: str) -> Iterator[_Memory]:
+        """Yield what earlier steps have written, from each place that has something which makes sense."""
         texts = [state]
         for file in self._files:
             with suppress(OSError, ValueError):
                 texts.insert(-1, file.read_text(encoding="utf-8"))
         for text in texts:
-            with suppress(ValueError):
-                found = json.loads(text)
-                if isinstance(found, dict):
-                    yield found
+            with suppress(ValueError, TypeError, LookupError, RecursionError):
+                yield _read(text)
 
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
@@ -97,3 +99,22 @@ class Steps:
                 fresh.write_text(text, encoding="utf-8")
                 fresh.replace(file)
         self._workflow.state(_STATE, text)
+
+
+def _read(text: str) -> _Memory:
+    """Read what ``Steps`` has written; of the many errors that anything else gives, the caller makes one."""
+    found: dict[str, Any] = json.loads(text)
+    job, held = found["job"], {}
+    for *names, token in found["held"]:
+        if not isinstance(token, int):
+            raise ValueError(token)  # noqa: TRY004 - as all that is wrong here
+        held[_place(names)] = token
+    if not isinstance(job, str) or not job:
+        raise ValueError(job)
+    return job, held, {_place(names) for names in found.get("lent", [])}
+
+
+def _place(names: list[Any]) -> Place:
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(names)
+    return Place(*names)

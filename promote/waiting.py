@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from promote.errors import LockError
-from promote.line import Claim, Entry, Sightings
-from promote.lock import Lease, Lock
+from promote.line import LONGEST_LEASE, Claim, Entry, Sightings
+from promote.lock import LONGEST_LINE, Lease, Lock
 from promote.pace import Pace
 from promote.parallel import within
 
@@ -40,16 +40,15 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: st
 
     """
     clock = lock.clock
-    started = asked = clock.monotonic()
+    started = clock.monotonic()
     kept = ""
     try:
         entry = lock.attempt(keep=keep)
         if lock.is_kept_for_us(entry) and not lock.is_ours(entry):
-            asked = clock.monotonic()
             entry = lock.enter(entry, keep=keep)
             kept = entry.kept if lock.is_ours(entry) else ""
         if not lock.is_ours(entry):
-            asked, entry = _Waiter(lock, started + timeout, Pace(chance), keep=keep).wait(entry)
+            entry = _Waiter(lock, started, timeout, Pace(chance), keep=keep).wait(entry)
     except BaseException:
         # Lock or ticket may be ours though no answer said so.
         with suppress(Exception):
@@ -57,48 +56,60 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: st
         raise
     assert entry.holder is not None  # noqa: S101 - it is ours
     waited = clock.monotonic() - started
-    return Lease(lock.claim.owner, entry.token, entry.holder.lease, asked, waited, kept)
+    return Lease(lock.claim.owner, entry.token, entry.holder.lease, lock.asked, waited, kept)
 
 
 class _Waiter:
     """One stay in the line."""
 
-    def __init__(self, lock: Lock, deadline: float, pace: Pace, *, keep: str) -> None:
+    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace, *, keep: str) -> None:
         self._lock = lock
         self._claim = lock.claim
         self._clock = lock.clock
-        self._started = lock.clock.monotonic()
-        self._deadline = deadline
+        self._started = started
+        self._timeout = timeout
+        self._deadline = started + timeout
         self._pace = pace
         self._keep = keep
         self._sightings = Sightings()
         self._first_since: float | None = None
         self._reported: tuple[str, float] = ("", float("-inf"))
 
-    def wait(self, entry: Entry) -> tuple[float, Entry]:
-        """Wait for our turn; give when the lock was asked for, and the lock, which is ours then."""
+    def wait(self, entry: Entry) -> Entry:
+        """Wait for our turn; give the lock, which is ours then."""
         lock, clock = self._lock, self._clock
         ticked = clock.monotonic()
         while True:
             now = clock.monotonic()
             self._sightings.see(entry, now)
             self._require_time(entry, now)
-            if lock.place(entry) is None:
+            if entry.holder is None and not entry.tickets:
+                # It was given back between our two looks; or somebody has deleted the item.
+                entry = lock.attempt(keep=self._keep)
+                if lock.is_ours(entry):
+                    return entry
+                continue
+            others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
+            dead = [ticket for ticket in others if self._sightings.is_dead(ticket, now)]
+            if dead:
+                self._say_passing(dead, now)
+                entry = lock.bury(entry, dead)
+                continue
+            self._require_use(entry, now)
+            if lock.place(entry) is None and self._has_room(entry, now):
                 # At first, or taken for dead and passed over.
                 ticked, entry = now, lock.join()
                 continue
-            self._require_use(entry, now)
-            ahead = entry.ahead_of(self._claim.owner)
-            dead = [claim for claim in ahead if self._sightings.is_dead(claim, now)]
-            is_free = entry.holder is None or self._sightings.is_dead(entry.holder, now)
-            if is_free and len(dead) == len(ahead):
-                self._say_passing(entry, dead, now)
-                entry = lock.take(entry, dead, keep=self._keep)
+            ahead = len(entry.ahead_of(self._claim.owner))
+            if ahead == 0 and (entry.holder is None or self._sightings.is_dead(entry.holder, now)):
+                if entry.holder:
+                    self._say_passing([entry.holder], now)
+                entry = lock.take(entry, keep=self._keep)
                 if lock.is_ours(entry):
-                    return now, entry
+                    return entry
                 self._sightings.see(entry, clock.monotonic())
             self._report(entry, now)
-            clock.sleep(min(self._pause(len(ahead) - len(dead), now), self._deadline - now))
+            clock.sleep(min(self._pause(ahead, now), self._deadline - now))
             if clock.monotonic() - ticked < self._claim.lease / _TICKS:
                 entry = lock.look()
             else:
@@ -109,7 +120,7 @@ class _Waiter:
             self._first_since = None
         elif self._first_since is None:
             self._first_since = now
-        pause = self._pace.pause(ahead, now - (self._first_since or now))
+        pause = self._pace.pause(ahead, 0.0 if self._first_since is None else now - self._first_since)
         return min(pause, self._claim.lease / _TICKS)
 
     def _require_time(self, entry: Entry, now: float) -> None:
@@ -118,10 +129,21 @@ class _Waiter:
         held = f"it is held by {_holder(entry)}" if entry.holder else _who_waits(entry, self._claim.owner)
         lease = entry.holder.lease if entry.holder else self._claim.lease
         raise LockError(
-            f"the lock was not free within {(self._deadline - self._started) / 60:.3g} minutes: {held}",
+            f"the lock was not free within {self._timeout / 60:.3g} minutes: {held}",
             hint=f"See what that run does{_at(entry)}, and raise lock-timeout if it merely takes long. If it died, its "
             f"lock is free {lease} seconds later.",
         )
+
+    def _has_room(self, entry: Entry, now: float) -> bool:
+        """Whether we can join the line; a full one is watched until it is known that all who stand in it live."""
+        if len(entry.tickets) < LONGEST_LINE:
+            return True
+        if all(self._sightings.has_lived(ticket) for ticket in entry.tickets) or now - self._started > LONGEST_LEASE:
+            raise LockError(
+                f"{len(entry.tickets)} runs wait for the lock already, which is as many as the line takes",
+                hint="See with command status what holds it up, and run the job again when the line is shorter.",
+            )
+        return False
 
     def _require_use(self, entry: Entry, now: float) -> None:
         """Give way to a newer run that is alive."""
@@ -131,8 +153,8 @@ class _Waiter:
             if claim.replaces(self._claim) and not self._sightings.is_dead(claim, now):
                 raise Superseded(claim)
 
-    def _say_passing(self, entry: Entry, dead: list[Claim], now: float) -> None:
-        for claim in dead if entry.holder is None else [entry.holder, *dead]:
+    def _say_passing(self, dead: list[Claim], now: float) -> None:
+        for claim in dead:
             silence = self._sightings.silence(claim, now)
             self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
 

@@ -4,6 +4,7 @@ from promote.holding import make_lock, take
 from promote.job import Job
 from promote.model import Result
 from promote.report import Report
+from promote.table import Missing
 
 
 def lock(job: Job) -> Report:
@@ -11,8 +12,12 @@ def lock(job: Job) -> Report:
     name = job.inputs.function_name
     with job.phase("read"):
         wanted = make_lock(job, job.arn, may_give_way=False)
+        try:
+            # An item that makes no sense is refused before it is touched.
+            holder = wanted.look().holder
+        except Missing:
+            holder = None
     if job.inputs.dry_run:
-        holder = wanted.look().holder
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):

@@ -18,6 +18,8 @@ def run(job: Job) -> Report:
     """Bring the commit's code to $LATEST, verify it, and point the environment at it if it passes."""
     with job.phase("read"):
         target = prepare(job)
+        # What the order needs of the history is read before others wait for us.
+        pipeline.order(target)
     if job.inputs.dry_run:
         count = (
             len(job.inputs.checks)

@@ -28,9 +28,13 @@ def unlock(job: Job) -> Report:
         ledger.record_unlock(
             found.token + 1, found.held_by, inputs.reason, by, forced.opening(found, by, inputs.reason)
         )
-    except Cancelled:
-        headline = f"The lock of {name} was given back, or taken by another, in this moment; nothing was changed."
-        return Report(Result.UNCHANGED, headline=headline)
+    except Exception as error:
+        # It may have taken effect, and only the answer was lost.
+        if not ledger.has_unlocked(found.token + 1):
+            if isinstance(error, Cancelled):
+                headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."
+                return Report(Result.UNCHANGED, headline=headline)
+            raise
     return Report(
         Result.UNLOCKED,
         headline=f"The lock of {name} is open; {found.held_by} held it, and stops before its next change.",

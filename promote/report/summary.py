@@ -160,8 +160,7 @@ def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tupl
         yield "Candidate", address(report.trial.url)
     if report.latest:
         yield "Latest", address(report.latest.url)
-    for label, related in report.links:
-        yield label, link(related.label, related.url)
+    yield from report.links
     if context.commit:
         yield "Commit", link(code(context.commit[:10]), context.commit_url(context.commit))
     if context.run_url:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import Account
-from tests.runner import ContainerRunner, docker
+from tests.runner import ContainerRunner, Started, docker
 from tests.world import World, get
 
 BASE = "python:3.13-slim-trixie"
@@ -106,6 +106,58 @@ def test_cancelled(
     assert [error.title for error in ended.errors] == ["Cancelled"]
     assert world.lock_owner() == ""
     assert world.alias_version() == ""
+
+
+KEEP = {"command": "lock", "function-name": "hello"}
+
+
+def test_the_post_step_gives_back_what_the_job_has_kept(
+    runner: ContainerRunner, inputs: dict[str, str], world: World
+) -> None:
+    kept = runner.start(KEEP)
+    assert kept.wait().result == "locked"
+    ended = runner.run(inputs)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "as an earlier step has taken it" in ended.log
+    of_another = runner.post(inputs, run_id=2000)
+    assert (of_another.code, of_another.annotations) == (0, ()), of_another.log
+    assert world.records("lock")[0]["kept"] is True
+    ended = runner.post(KEEP, environ=kept.saved)
+    assert (ended.code, ended.annotations) == (0, ()), ended.log
+    assert "gave back the lock of hello" in ended.log
+    assert (world.lock_owner(), world.records("lock")[0]["token"]) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "nth"),
+    [
+        ("dynamodb.UpdateItem", 2),  # the lock; at the first, there is no table
+        ("execute-api.Invoke", 1),
+    ],
+)
+def test_the_post_step_gives_back_what_a_killed_step_held(  # noqa: PLR0917 - fixtures and parameters
+    runner: ContainerRunner, inputs: dict[str, str], account: Account, world: World, operation: str, nth: int
+) -> None:
+    """Also when the answer that gave it the lock has never come, and nothing is handed over to the post step."""
+    hold = account.inject("hold-after", operation, nth=nth)
+    started = runner.start(inputs)
+    hold.wait_until_hit(timeout=30)
+    ask_docker("kill", "--signal", "KILL", name_of(started))
+    killed = started.wait()
+    assert killed.code == 128 + signal.SIGKILL, killed.log
+    assert world.lock_owner()
+    ended = runner.post(inputs)
+    assert (ended.code, ended.annotations) == (0, ()), ended.log
+    assert "gave back the lock of hello" in ended.log
+    assert (world.lock_owner(), world.records("lock")[0]["token"]) == ("", 1)
+    assert world.alias_version() == ""
+
+
+def name_of(started: Started) -> str:
+    """Give the name of a step's container."""
+    command = started.process.args
+    assert isinstance(command, list)
+    return str(command[command.index("--name") + 1])
 
 
 def test_every_client_can_be_made_and_nothing_is_compiled_for_it(image: str, account: Account) -> None:

@@ -2,19 +2,27 @@
 
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account, Sandbox
 from tests.conftest import make_inputs, make_runner
-from tests.runner import INPUTS
+from tests.runner import INPUTS, REPOSITORY, Ended, Runner
 from tests.world import FUNCTION, World
+from tests.world import TABLE as LEDGER
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -79,7 +87,14 @@ def one(
 
 
 def denied(
-    operation: str, action: str, resource: str, *, writes: Sequence[str] = (), setup: Setup | None = None, **inputs: str
+    operation: str,
+    action: str,
+    resource: str,
+    *,
+    why: str = "",
+    writes: Sequence[str] = (),
+    setup: Setup | None = None,
+    **inputs: str,
 ) -> Case:
     """Make a case of an action that AWS denies, in its own words."""
     message = (
@@ -87,7 +102,7 @@ def denied(
         f"because no identity-based policy allows the {action} action"
     )
     return Case(
-        f"denied: {action}",
+        f"denied: {action}{why and ', '}{why}",
         {name.replace("_", "-"): text for name, text in inputs.items()},
         [f"AWS denies {action} on {resource}: "],
         [f"Allow {action} on {resource} in the policy of the role", "docs/iam-policy.json"],
@@ -165,6 +180,8 @@ CASES = [
     # --- what, where ---
     one("command", "deplyo", says="'deplyo' is not known", do=["Known are:", "run"]),
     one("command", "rnu", says="'rnu' is not known", do="Did you mean run?"),
+    one("command", "unlcok", says="'unlcok' is not known", do="Did you mean unlock?"),
+    one("command", "Lock", says="'Lock' is not known", do="Did you mean lock?"),
     one("command", "run\nrun", says="a line break", do="one line", why="two lines"),
     one("function-name", "", says="it is missing", do="name or ARN"),
     one("function-name", "my function", says="'my function' is neither", do="letters, digits, - and _"),
@@ -194,6 +211,15 @@ CASES = [
     one("environment", "e" * 129, says="is no alias name", do="up to 128", why="too long"),
     one("environment", "latest", says="the endpoint of $LATEST", do="such as preprod or prod"),
     one("environment", "Latest", says="the endpoint of $LATEST", do="such as preprod or prod"),
+    *(
+        Case(
+            f"environment: of {command}",
+            {"environment": "7", "command": command, "reason": "it is stuck"},
+            ["environment: '7' is a number"],
+            ["such as preprod or prod"],
+        )
+        for command in ("lock", "unlock", "status")
+    ),
     one("aws-region", "Frankfurt", says="'Frankfurt' is no region", do="like eu-west-1"),
     one("aws-region", "eu_west_1", says="'eu_west_1' is no region", do="like eu-west-1"),
     one("aws-region", "eu-wset-1", says="'eu-wset-1' is no region that has Lambda", do="Did you mean eu-west-1?"),
@@ -521,9 +547,20 @@ CASES = [
     ),
     one("lock-timeout", "-1", says="'-1' is no number of minutes from 0 to 360", do="like 30, which is the default"),
     one("lock-timeout", "1h", says="'1h' is no number of minutes", do="like 30, which is the default"),
-    one("lease", "0", says="'0' is no number of seconds", do="like 30, which is the default"),
+    one("lease", "0", says="'0' is no number of seconds from 1 to 21600", do="like 30, which is the default"),
+    one("lease", "0.5", says="'0.5' is no number of seconds from 1", do="like 30, which is the default"),
+    one("lease", "21601", says="'21601' is no number of seconds", do="like 30, which is the default"),
+    one("lease", "-30", says="'-30' is no number of seconds", do="like 30, which is the default"),
+    one("lease", "6h", says="'6h' is no number", do="like 3600, which is the default", why="of lock", command="lock"),
     one("lease", "ten", says="'ten' is no number of seconds", do="like 30, which is the default"),
     one("lease", "1e3", says="'1e3' is no number of seconds", do="like 30, which is the default"),
+    one("queue", "newset", says="'newset' is not known", do=["Did you mean newest?", "newest, fifo"]),
+    one("queue", "max", says="'max' is not known", do="Known are: newest, fifo"),
+    one("diverged", "refused", says="'refused' is not known", do=["Did you mean refuse?", "promote, refuse"]),
+    one("diverged", "true", says="'true' is not known", do="Known are: promote, refuse"),
+    one("reason", "", says="it is missing", do="Say why in a sentence", command="unlock"),
+    one("reason", " \t ", says="it is missing", do="Say why in a sentence", why="blank", command="unlock"),
+    one("reason", "it is\nstuck", says="a line break", do="one line", why="two lines", command="unlock"),
     one("github-token", f"{TOKEN}\n{TOKEN}", says="a line break", do="one line", why="two lines"),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
@@ -647,6 +684,8 @@ CASES = [
     denied("lambda.GetFunctionConfiguration", "lambda:GetFunctionConfiguration", LAMBDA),
     denied("dynamodb.Query", "dynamodb:Query", TABLE),
     denied("dynamodb.UpdateItem", "dynamodb:UpdateItem", TABLE),
+    denied("dynamodb.UpdateItem", "dynamodb:UpdateItem", TABLE, why="of lock", command="lock"),
+    denied("dynamodb.Query", "dynamodb:Query", TABLE, why="of status", command="status"),
     denied("dynamodb.CreateTable", "dynamodb:CreateTable", TABLE, table="another-table"),
     denied(
         "apigateway*.GetDomainName",
@@ -839,3 +878,324 @@ def test_there_are_many_cases_and_each_has_a_name() -> None:
     names = [case.name for case in CASES]
     assert len(names) >= 60
     assert sorted(set(names)) == sorted(names)
+
+
+# --- a lock that somebody else has written ---------------------------------------------------------------------------
+
+HOLDER_URL = "https://github.com/octo/hello/actions/runs/900/attempts/1"
+CLAIM: Mapping[str, Any] = {
+    "owner": "900/1/0123456789ab",
+    "lease": 30,
+    "beat": 3,
+    "run_id": 900,
+    "attempt": 1,
+    "group": "",
+    "queue": "fifo",
+    "since": "2026-01-02T03:04:05+00:00",
+    "url": HOLDER_URL,
+    "job": "0123456789abcdef",
+}
+FREE: Mapping[str, Any] = {"token": 7, "format": 1}
+HELD: Mapping[str, Any] = {**FREE, **CLAIM, "phase": "verify", "kept": False}
+GONE: Any = object()
+"""The value of a field that is taken out."""
+FOREIGN: Mapping[str, Any] = {"name": "release 7", "locked": True, "expires": 1767323045}
+"""What another program's lock may look like."""
+STRANGE, OTHER_VERSION = "The lock's item is not what this action writes: its ", "The lock is of another version"
+WRITTEN_BY_OTHERS = ("Does another program write into this table?", "input table", "never with a lower token")
+COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "run": {"command": "run"},
+    "lock": {"command": "lock"},
+    "status": {"command": "status"},
+    "dry run": {"command": "run", "dry-run": "true"},
+}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An item that no version of this action has written as it stands."""
+
+    name: str
+    item: Mapping[str, Any]
+    says: str
+    do: Sequence[str] = WRITTEN_BY_OTHERS
+
+
+def spoilt(sound: Mapping[str, Any], field: str, value: Any, says: str) -> Planted:
+    """Make an item of which one field makes no sense."""
+    item = {name: known for name, known in {**sound, field: value}.items() if known is not GONE}
+    return Planted(f"{'held' if 'owner' in sound else 'free'}, {field} {says}", item, f"{STRANGE}{field} {says}")
+
+
+def in_line(field: str, value: Any, says: str) -> Planted:
+    """Make a lock that is held, with a ticket of which one field makes no sense."""
+    ticket = {name: known for name, known in {**CLAIM, "owner": "901", field: value}.items() if known is not GONE}
+    return Planted(f"a ticket's {field} {says}", {**HELD, "tickets": [ticket]}, f"{STRANGE}{field} {says}")
+
+
+def of_format(value: Any, says: str) -> list[Planted]:
+    do = ("same major version",) if says == OTHER_VERSION else WRITTEN_BY_OTHERS
+    return [
+        Planted(f"{name}, format {value!r}", {**sound, "format": value}, says, do)
+        for name, sound in (("held", HELD), ("free", FREE))
+    ]
+
+
+PLANTED = [
+    *(
+        spoilt(sound, "token", value, says)
+        for sound in (HELD, FREE)
+        for value, says in (
+            (GONE, "is missing"),
+            ("7", "is '7'"),
+            (-1, "is '-1'"),
+            (Decimal("7.5"), "is '7.5'"),
+            (True, "is 'True'"),
+            ([7], "is \"[Decimal('7')]\""),
+        )
+    ),
+    spoilt(HELD, "owner", 7, "is '7'"),
+    spoilt(HELD, "owner", "", "is ''"),
+    spoilt(HELD, "owner", {"id": "a"}, "is \"{'id': 'a'}\""),
+    spoilt(HELD, "owner", None, "is missing"),
+    spoilt(HELD, "lease", GONE, "is missing"),
+    spoilt(HELD, "lease", 0, "is '0'"),
+    spoilt(HELD, "lease", -1, "is '-1'"),
+    spoilt(HELD, "lease", 10**9, "is '1000000000'"),
+    spoilt(HELD, "lease", "ten", "is 'ten'"),
+    spoilt(HELD, "lease", Decimal("2.5"), "is '2.5'"),
+    spoilt(HELD, "beat", GONE, "is missing"),
+    spoilt(HELD, "beat", -1, "is '-1'"),
+    spoilt(HELD, "beat", "often", "is 'often'"),
+    spoilt(HELD, "run_id", "latest", "is 'latest'"),
+    spoilt(HELD, "queue", "newset", "is 'newset'"),
+    spoilt(HELD, "tickets", "nobody", "is 'nobody'"),
+    spoilt(FREE, "tickets", "nobody", "is 'nobody'"),
+    spoilt(FREE, "tickets", "", "is ''"),
+    spoilt(FREE, "tickets", {}, "is '{}'"),
+    spoilt(FREE, "tickets", ["901"], "is \"['901']\""),
+    spoilt(FREE, "tickets", 0, "is '0'"),
+    in_line("owner", GONE, "is missing"),
+    in_line("owner", 901, "is '901'"),
+    in_line("lease", 0, "is '0'"),
+    in_line("beat", "often", "is 'often'"),
+    *of_format(2, OTHER_VERSION),
+    *of_format("x", f"{STRANGE}format is 'x'"),
+    *of_format(Decimal("1.5"), f"{STRANGE}format is '1.5'"),
+    Planted("another program's lock", FOREIGN, f"{STRANGE}token is missing"),
+    Planted("an item without a field", {}, f"{STRANGE}token is missing"),
+]
+
+
+def plant(world: World, item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put ``item`` where the function's lock is; give it as DynamoDB has it."""
+    write = TypeSerializer().serialize
+    arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
+    planted = {name: write(value) for name, value in {"pk": arn, "sk": "lock", **item}.items()}
+    world.table.put_item(TableName=LEDGER, Item=planted)
+    return planted
+
+
+def locked(world: World) -> Mapping[str, Any]:
+    """Give the lock's item as DynamoDB has it."""
+    arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
+    key = {"pk": {"S": arn}, "sk": {"S": "lock"}}
+    return world.table.get_item(TableName=LEDGER, Key=key, ConsistentRead=True)["Item"]
+
+
+@pytest.fixture
+def lockable(served: Served) -> Iterator[Served]:
+    """The account in which an environment is served; its lock is free again afterwards, with a higher token."""
+    yield served
+    served.account.clear_faults()
+    plant(served.world, {**FREE, "token": 1000})
+    for record in served.world.records("unlock"):
+        key = {"pk": {"S": record["pk"]}, "sk": {"S": record["sk"]}}
+        served.world.table.delete_item(TableName=LEDGER, Key=key)
+
+
+def assert_one_error(ended: Ended, says: Sequence[str], do: Sequence[str]) -> None:
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "failed", "false"), ended.log
+    assert len(ended.annotations) == len(ended.errors) == 1, ended.log
+    what, _, hint = ended.errors[0].message.partition("\n")
+    assert [words for words in says if words not in what] == [], what
+    assert [words for words in do if words not in hint] == [], hint
+    assert "Traceback" not in ended.log
+    assert "unexpected" not in what
+
+
+@pytest.mark.parametrize("planted", [pytest.param(planted, id=planted.name) for planted in PLANTED])
+def test_a_lock_that_makes_no_sense_is_held_and_left_as_it_is(
+    planted: Planted, lockable: Served, tmp_path: Path
+) -> None:
+    """At the same time, for none of them changes anything; each names the same field."""
+    runner = make_runner(tmp_path, lockable.account)
+    item = plant(lockable.world, planted.item)
+    started = {
+        name: runner.start({**make_inputs(lockable.account), "lock-timeout": "0", **inputs})
+        for name, inputs in COMMANDS.items()
+    }
+    for ended in [run.wait() for run in started.values()]:
+        assert_one_error(ended, [planted.says], planted.do)
+
+    assert locked(lockable.world) == item
+    assert lockable.state() == lockable.known
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        pytest.param(planted, id=planted.name)
+        for planted in PLANTED
+        if planted.says.startswith(STRANGE)
+        and isinstance(planted.item.get("token"), int)
+        and planted.item["token"] > 1
+        and planted.item.get("format") == 1
+    ],
+)
+def test_what_makes_no_sense_is_opened_by_force_with_a_higher_token(
+    opened: Planted, lockable: Served, tmp_path: Path
+) -> None:
+    """As the error says: the token is sound, so that it can grow."""
+    runner = make_runner(tmp_path, lockable.account)
+    plant(lockable.world, opened.item)
+    ended = runner.run({"function-name": FUNCTION, "command": "unlock", "reason": "the item is broken"})
+    assert (ended.code, ended.result) == (0, "unlocked"), ended.log
+    assert "Decimal" not in ended.log + ended.summary
+    assert lockable.world.lock_owner() == ""
+    assert lockable.world.records("lock")[0]["token"] == 8
+    assert [item["reason"] for item in lockable.world.records("unlock")][-1:] == ["the item is broken"]
+    after = runner.run({"function-name": FUNCTION, "command": "lock", "lock-timeout": "0"})
+    assert (after.code, after.result) == (0, "locked"), after.log
+
+
+@pytest.mark.parametrize("planted", [pytest.param(item, id=item.name) for item in (*of_format(2, OTHER_VERSION),)])
+def test_not_even_force_opens_the_lock_of_another_version(planted: Planted, lockable: Served, tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, lockable.account)
+    item = plant(lockable.world, planted.item)
+    ended = runner.run({"function-name": FUNCTION, "command": "unlock", "reason": "it is stuck"})
+    assert_one_error(ended, [OTHER_VERSION], ["same major version"])
+    assert locked(lockable.world) == item
+
+
+# --- a table that cannot be written, while somebody holds the lock ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operation", "nth", "inputs"),
+    [
+        ("dynamodb.UpdateItem", 1, {}),
+        ("dynamodb.UpdateItem", 2, {}),  # the ticket
+        ("dynamodb.UpdateItem", 1, {"command": "lock"}),
+        ("dynamodb.UpdateItem", 2, {"command": "lock"}),
+        ("dynamodb.TransactWriteItems", 1, {"command": "unlock", "reason": "it is stuck"}),
+    ],
+)
+def test_without_permission_to_write_the_lock_of_another_stays_shut(
+    lockable: Served, tmp_path: Path, operation: str, nth: int, inputs: Mapping[str, str]
+) -> None:
+    runner = make_runner(tmp_path, lockable.account)
+    item = plant(lockable.world, HELD)
+    message = f"User: {ROLE} is not authorized to perform: dynamodb:UpdateItem on resource: {TABLE} because no policy"
+    fault = lockable.account.inject(
+        "error-before", operation, nth=nth, times=0, status=400, code="AccessDeniedException", message=message
+    )
+    ended = runner.run({**make_inputs(lockable.account), "lock-timeout": "1", **inputs})
+    assert fault.hit
+    assert_one_error(
+        ended, [f"AWS denies dynamodb:UpdateItem on {TABLE}"], ["Allow dynamodb:UpdateItem", "docs/iam-policy.json"]
+    )
+    assert locked(lockable.world) == item
+    assert lockable.state() == lockable.known
+
+
+# --- clocks that are apart -------------------------------------------------------------------------------------------
+
+ELSEWHEN = """
+import os
+import sys
+from datetime import timedelta
+
+from promote.action import main
+from promote.clock import SystemClock
+
+
+class Clock(SystemClock):
+    def now(self):
+        return super().now() + timedelta(minutes=float(os.environ["MINUTES_OFF"]))
+
+
+sys.exit(main(os.environ, sys.stdout, Clock()))
+"""
+
+
+class RunnerElsewhen(Runner):
+    """A runner whose wall clock is off by so many minutes."""
+
+    minutes = 0
+
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
+        assert not is_post
+        environ = {"PATH": os.environ["PATH"], "MINUTES_OFF": str(self.minutes), **variables}
+        return self._spawn([sys.executable, "-I", "-u", "-W", "error", "-c", ELSEWHEN], environ)
+
+
+def runner_elsewhen(folder: Path, account: Account, minutes: int) -> RunnerElsewhen:
+    folder.mkdir()
+    made = RunnerElsewhen(folder, account.environ)
+    made.minutes = minutes
+    shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
+    return made
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+@pytest.mark.parametrize("command", ["run", "lock"])
+def test_a_holder_of_another_time_keeps_its_lock(lockable: Served, tmp_path: Path, minutes: int, command: str) -> None:
+    runner = make_runner(tmp_path, lockable.account)
+    since = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat(timespec="seconds")
+    item = plant(lockable.world, {**HELD, "since": since})
+    # Two seconds: long enough to have seen it, and to have stood in line.
+    for timeout in ("0", "0.03"):
+        ended = runner.run({**make_inputs(lockable.account), "command": command, "lock-timeout": timeout})
+        says = [f"The lock was not free within {timeout} minutes: it is held by run 900 since {since[11:19]} UTC"]
+        assert_one_error(ended, says, [HOLDER_URL, "30 seconds"])
+    assert {**locked(lockable.world), "tickets": {"L": []}} == {**item, "tickets": {"L": []}}
+    assert lockable.state() == lockable.known
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_dead_holder_of_another_time_is_passed_over_after_its_lease(
+    lockable: Served, tmp_path: Path, minutes: int
+) -> None:
+    runner = make_runner(tmp_path, lockable.account)
+    since = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat(timespec="seconds")
+    plant(lockable.world, {**HELD, "since": since, "lease": 1})
+    ended = runner.run({**make_inputs(lockable.account), "command": "lock", "lock-timeout": "1"})
+    assert (ended.code, ended.result) == (0, "locked"), ended.log
+    assert "run 900" in ended.log
+    assert "has shown no sign of life" in ended.log
+    assert lockable.world.records("lock")[0]["token"] == 8
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_holder_that_beats_is_not_taken_over_though_the_clocks_are_apart(
+    account: Account, world: World, tmp_path: Path, minutes: int
+) -> None:
+    """Twenty minutes, one of them ahead and one behind: the wait is over many leases later, and not the lock."""
+    holder = runner_elsewhen(tmp_path / "holder", account, minutes)
+    waiter = runner_elsewhen(tmp_path / "waiter", account, -minutes)
+    held = account.inject("hold-before", "execute-api.Invoke")
+    inputs = {**make_inputs(account), "lease": "2"}
+    started = holder.start(inputs, commit="1" * 40, run_id=1)
+    held.wait_until_hit(30)
+    before = world.records("lock")[0]
+    refused = waiter.run({**inputs, "lock-timeout": "0.1"}, commit="2" * 40, run_id=2)
+    after = world.records("lock")[0]
+    held.release()
+    ended = started.wait()
+    assert_one_error(refused, ["The lock was not free within 0.1 minutes", "run 1", "in phase verify"], ["/runs/1/"])
+    assert (after["owner"], after["token"]) == (before["owner"], before["token"])
+    assert after["beat"] > before["beat"] + 3
+    assert abs(datetime.fromisoformat(after["since"]) - datetime.now(UTC)) > timedelta(minutes=9)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "1"), ended.log
+    assert world.lock_owner() == ""

@@ -1,6 +1,7 @@
 """When a lease can be trusted. Time is the test's own, and so is each beat."""
 
 from collections.abc import Callable, Iterable
+from threading import Event
 
 import pytest
 
@@ -78,3 +79,50 @@ def test_it_beats_by_itself_until_it_is_stopped() -> None:
     heartbeat = Heartbeat(beat, 0.02, since=100, clock=Time(100))
     heartbeat._run()  # noqa: SLF001 - what its thread runs, without a thread to wait for
     assert len(beats) == 3
+
+
+def test_a_run_that_has_ended_changes_nothing_any_more() -> None:
+    """A call that it has left behind, for an interrupt, finds the lock given back."""
+    heartbeat = Heartbeat(answers(Time(), 0, []), 30, since=0, clock=Time())
+    heartbeat.require()
+    heartbeat.stop()
+    with pytest.raises(LockError, match="is being given back"):
+        heartbeat.require()
+
+
+def test_a_beat_that_arrives_after_the_end_brings_no_trust_back() -> None:
+    heartbeat = Heartbeat(answers(Time(), 0, [""]), 30, since=0, clock=Time())
+    heartbeat.stop()
+    heartbeat.beat()
+    with pytest.raises(LockError, match="is being given back"):
+        heartbeat.require()
+
+
+def test_that_it_was_lost_is_said_and_not_for_how_long() -> None:
+    time = Time(100)
+    heartbeat = Heartbeat(answers(time, 0, ["run 7, https://example.com/7"]), 30, since=100, clock=time)
+    heartbeat.beat()
+    time.seconds = 1000
+    with pytest.raises(LockError, match=r"lost to run 7, https://example\.com/7 while") as lost:
+        heartbeat.require()
+    assert lost.value.hint.endswith("Run the job again; nothing is lost.")
+
+
+def test_a_slow_beat_does_not_hold_up_those_who_ask() -> None:
+    """The watchdog's answer is there while a beat hangs, and says by itself when that takes too long."""
+    time, hangs, goes_on = Time(100), Event(), Event()
+
+    def beat() -> str:
+        hangs.set()
+        assert goes_on.wait(60)
+        return ""
+
+    heartbeat = Heartbeat(beat, 0.04, since=100, clock=time)
+    heartbeat.start()
+    assert hangs.wait(60)
+    heartbeat.require()
+    time.seconds = 100.05
+    with pytest.raises(LockError, match="could not be renewed"):
+        heartbeat.require()
+    heartbeat.stop()
+    goes_on.set()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 from promote.errors import InputError
-from promote.inputs import RESERVED_VARIABLES, VARIABLES_LIMIT, Command, Configuration, Endpoints, Inputs
+from promote.inputs import RESERVED_VARIABLES, VARIABLES_LIMIT, Command, Configuration, Diverged, Endpoints, Inputs
+from promote.line import Queue
 from tests.runner import INPUTS
 
 RIGHT = {"function-name": "hello", "environment": "preprod", "checks": "GET /health 200"}
@@ -39,7 +40,75 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
     assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
     assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 30)
+    assert (inputs.queue, inputs.diverged, inputs.reason) == (Queue.NEWEST, Diverged.PROMOTE, "")
     assert (inputs.table, inputs.dry_run, inputs.invocations) == ("promote-on-success", False, ())
+
+
+OTHERS = {
+    "status": {"command": "status"},
+    "lock": {"command": "lock"},
+    "unlock": {"command": "unlock", "reason": "its runner is gone"},
+}
+"""The commands that promote nothing, with what they need."""
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_what_promotes_nothing_needs_no_environment_and_no_checks(others: dict[str, str]) -> None:
+    inputs = read(environment="", checks="", **others)
+    assert (inputs.command.value, inputs.environment, inputs.checks) == (others["command"], "", ())
+    assert read(environment="prod", **others).environment == "prod"
+    assert refused(environment="", command="run").name == "environment"
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("value", ["7", "latest", "pre prod"])
+def test_an_environment_that_is_given_is_checked_whatever_the_command(others: dict[str, str], value: str) -> None:
+    assert refused(environment=value, **others).name == "environment"
+
+
+def test_a_command_that_is_misspelt_is_guessed() -> None:
+    known = "run, deploy, promote, rollback, status, lock, unlock"
+    for value, near in {"statsu": "status", "unlcok": "unlock", "Lock": "lock", "rum": "run"}.items():
+        error = refused(command=value)
+        assert (error.name, str(error)) == ("command", f"command: {value!r} is not known")
+        assert error.hint == f"Did you mean {near}? Known are: {known}."
+    assert refused(command="teardown").hint == f"Known are: {known}."
+
+
+def test_a_lock_is_not_opened_by_force_without_a_reason() -> None:
+    for value in ("", " ", "\n"):
+        assert refused(command="unlock", reason=value).name == "reason"
+    assert read(command="unlock", reason=" its runner is gone ").reason == "its runner is gone"
+    assert read(reason="of no use here").reason == "of no use here"
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", 1), ("1.4", 1), ("2.6", 3), ("30", 30), ("21600", 21600)])
+def test_leases(value: str, expected: int) -> None:
+    assert read(lease=value).lease == expected
+    assert read(lease=value, command="lock").lease == expected
+
+
+def test_a_job_that_keeps_the_lock_has_no_heartbeat_and_a_longer_lease() -> None:
+    assert {command: read(lease="", **others).lease for command, others in OTHERS.items()} == {
+        "status": 30,
+        "lock": 3600,
+        "unlock": 30,
+    }
+
+
+@pytest.mark.parametrize("value", ["0", "0.5", "0.99", "21601", "21600.1", "-1", "1e3", "1h", "inf", "nan", "9" * 400])
+def test_what_is_no_lease(value: str) -> None:
+    for command, default in {"run": 30, "lock": 3600}.items():
+        error = refused(lease=value, command=command)
+        assert str(error) == f"lease: {value!r} is no number of seconds from 1 to 21600"
+        assert error.hint == f"Write it like {default}, which is the default."
+
+
+def test_how_to_wait_and_what_to_do_with_a_history_that_has_parted() -> None:
+    assert [read(queue=value).queue for value in ("newest", "fifo")] == [Queue.NEWEST, Queue.FIFO]
+    assert [read(diverged=value).diverged for value in ("promote", "refuse")] == [Diverged.PROMOTE, Diverged.REFUSE]
+    assert refused(queue="lifo").hint == "Did you mean fifo? Known are: newest, fifo."
+    assert refused(diverged="block").hint == "Known are: promote, refuse."
 
 
 def test_white_space_around_a_value_is_nothing() -> None:

@@ -24,7 +24,7 @@ from promote.context import Context
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.model import Candidate, CheckResult, Endpoint, Outcome, Phase, Result, Run, Verdict
-from promote.report import Report
+from promote.report import Link, Listing, Report
 from promote.report.markdown import LIMIT, Markdown, address, code, link, row, text
 from promote.report.summary import duration, render
 from promote.steps import Steps
@@ -79,6 +79,64 @@ BLOCKED = Report(
     environment=PREPROD,
     lock_wait=0.0,
 )
+
+
+def page(run_id: int, attempt: int = 1) -> str:
+    return CONTEXT.page_of(run_id, attempt)
+
+
+def commit(digest: str) -> Link:
+    return Link(digest[:10], CONTEXT.commit_url(digest))
+
+
+def hostile_cell(cell: str | Link) -> str | Link:
+    """Give what a stranger could have written into the table or the alias in the place of ``cell``."""
+    if isinstance(cell, Link):
+        return Link("](https://evil.example) | run", "javascript:alert(1)")
+    return "a | b\n\n| @octocat | <script>alert(1)</script> | 05:12:53 UTC :100:"
+
+
+REPORTED = Report(
+    Result.REPORTED,
+    "hello: preprod serves version 4, prod serves version 3, run 16512345699 holds the lock.",
+    listings=(
+        Listing(
+            "Environments",
+            ("Environment", "Version", "Commit", "Since", "Verdict", "$LATEST"),
+            (
+                (Link("preprod", PREPROD.url), "4", commit(COMMIT), "2026-01-02 05:12:53 UTC", "passed", "the same"),
+                (Link("prod", ""), "3", commit("98f6bcd4621d373c" * 2), "", "none recorded", "differs"),
+                (Link("demo", ""), "none", "", "", "", ""),
+            ),
+            "Nothing has been promoted yet.",
+        ),
+        Listing(
+            "Lock",
+            ("", "Run", "Since", "At"),
+            (
+                ("held by", Link("run 16512345699", page(16512345699)), "2026-01-02 05:12:53 UTC", "verify"),
+                ("number 1 in line", Link("by-hand, which is no run of GitHub's", ""), "05:13:08 UTC", "waiting"),
+            ),
+            "It is free, and nobody waits.",
+        ),
+        Listing(
+            "Promotions",
+            ("When", "Environment", "Version", "Commit", "Run"),
+            (
+                (
+                    "2026-01-02 05:12:53 UTC",
+                    "preprod",
+                    "3 → 4",
+                    commit(COMMIT),
+                    Link("16512345678", page(16512345678)),
+                ),
+                ("2026-01-01 23:59:59 UTC", "preprod", "3, the first", Link("", ""), Link("", "")),
+            ),
+            "There are none.",
+        ),
+    ),
+    notes=("The lock was last opened by force by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
+)
 REPORTS = {
     "promoted": PROMOTED,
     "promoted-first": replace(
@@ -115,6 +173,50 @@ REPORTS = {
         latest=LATEST,
         environment=PREPROD,
         lock_wait=0.0,
+    ),
+    "superseded-in-line": Report(
+        Result.SUPERSEDED,
+        "preprod of hello is left to run 16512345699, a newer one of this branch; nothing was changed.",
+        links=(("Left to", Link("run 16512345699", page(16512345699))),),
+        previous="3",
+        latest=LATEST,
+        environment=PREPROD,
+        lock_wait=48.2,
+    ),
+    "refused": Report(
+        Result.REFUSED,
+        "preprod of hello has commit 98f6bcd462, which is no ancestor of 3f1c9a2b7d, and the input diverged refuses "
+        "that.",
+        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
+        "the other.",
+        previous="3",
+        latest=LATEST,
+        environment=PREPROD,
+        lock_wait=0.0,
+    ),
+    "locked": Report(
+        Result.LOCKED,
+        "This job holds the lock of hello until it ends, or for 60 minutes.",
+        lock_wait=12.3,
+    ),
+    "unlocked": Report(
+        Result.UNLOCKED,
+        "The lock of hello is open; run 16512345001 (attempt 2) held it, and stops before its next change.",
+        links=(("Was held by", Link("run 16512345001 (attempt 2)", page(16512345001, 2))),),
+        notes=("Reason: its runner is gone; see #7 and @octocat",),
+    ),
+    "reported": REPORTED,
+    "reported-nothing": Report(
+        Result.REPORTED,
+        "The function hello does not exist.",
+        listings=tuple(replace(listing, rows=()) for listing in REPORTED.listings),
+    ),
+    "reported-hostile": replace(
+        REPORTED,
+        listings=tuple(
+            replace(listing, rows=(tuple(hostile_cell(cell) for cell in listing.rows[0]),))
+            for listing in REPORTED.listings
+        ),
     ),
     "blocked": BLOCKED,
     "inconclusive": replace(
@@ -170,9 +272,18 @@ def job(*phases: tuple[str, float]) -> Job:
 def phases_of(name: str) -> tuple[tuple[str, float], ...]:
     if name == "promoted-first":
         return (*PHASES[:1], ("lock", 12.3), ("deploy", 58.4), *PHASES[3:], ("endpoints", 53.1))
-    return {"planned": PHASES[:1], "failed": PHASES[:1], "blocked": PHASES[:4], "inconclusive": PHASES[:4]}.get(
-        name, (*PHASES, ("endpoints", 0.041))
-    )
+    read_and_waited = (*PHASES[:1], ("lock", 48.2 if name == "superseded-in-line" else 12.3))
+    of_others = {
+        "superseded-in-line": read_and_waited,
+        "refused": PHASES[:2],
+        "locked": read_and_waited,
+        "unlocked": PHASES[:1],
+        "reported": PHASES[:1],
+        "reported-nothing": PHASES[:1],
+        "reported-hostile": PHASES[:1],
+    }
+    shorter = {"planned": PHASES[:1], "failed": PHASES[:1], "blocked": PHASES[:4], "inconclusive": PHASES[:4]}
+    return (of_others | shorter).get(name, (*PHASES, ("endpoints", 0.041)))
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -274,6 +385,7 @@ def shown(tokens: list[Token]) -> str:
 
 
 def everywhere(words: str) -> Report:
+    cells = (words, Link(words, ""), Link(words, "https://example.com/"))
     checks = [CheckResult(words, "http", outcome, 0.001, words) for outcome in Outcome]
     return replace(
         BLOCKED,
@@ -282,6 +394,8 @@ def everywhere(words: str) -> Report:
         changes=(words,),
         notes=(words, words),
         warnings=(words,),
+        links=((words, Link(words, "https://example.com/")),),
+        listings=(Listing("Lock", ("", "Run", "Since"), (cells, cells), ""), Listing("Line", ("Run",), (), words)),
         verdict=Verdict.of(tuple(checks)),
         latest=replace(LATEST, url=f"file:///{words}"),
     )
@@ -304,6 +418,24 @@ def test_github_finds_nothing_to_replace_outside_of_code(attack: str, parser: Ma
 @pytest.mark.parametrize("sentence", UNTOUCHED)
 def test_ordinary_sentences_stay_as_they_are(sentence: str) -> None:
     assert text(sentence) == sentence
+
+
+@pytest.mark.parametrize(
+    "sentence", ["since 05:12:53", "2026-01-02 05:12:53 UTC", "05:12 and 23:59:59 UTC, in phase verify"]
+)
+def test_times_stay_as_they_are(sentence: str, parser: MarkdownIt) -> None:
+    assert text(sentence) == sentence
+    assert shown(parser.parse(row("held by", sentence, ""))) == f"| held by | {sentence} |  |"
+
+
+@pytest.mark.parametrize(
+    "word", [":100:", ":tada:", "5:12:53", "05:12:53:", ":05:12:53:", "05:12:53:tada:", "005:12", "12:345", "a:05:12"]
+)
+def test_what_is_like_a_time_and_may_be_an_emoji_becomes_code(word: str, parser: MarkdownIt) -> None:
+    for token in flat(parser.parse(f"🙂 {text(f'at {word} today')}")):
+        if token.type == "text":
+            assert not re.search(r":[\w+-]+:", token.content), token.content
+    assert "`" in text(word)
 
 
 hostile = st.text(st.sampled_from("ab1 \t\n\\`*_[]()<>~|&$@#!:;./-+='\"{}%^\x1b\u202e→é"), max_size=40)

@@ -132,10 +132,24 @@ def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> Non
     assert file.read_text() == "The summary is larger than the runner takes; the log has everything.\n\n"
 
 
+@pytest.mark.parametrize("value", ["", "a", "a\nb", "a<<b", '{"job": "0a", "held": [["arn:x", "eu-west-1", "t", 7]]}'])
+def test_what_is_saved_for_the_post_step_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
+    """The runner takes the last of them, and nothing of it gets into the log or among the outputs."""
+    file, output, log = tmp_path / "state", tmp_path / "output", io.StringIO()
+    workflow = Workflow({"GITHUB_STATE": str(file), "GITHUB_OUTPUT": str(output)}, log)
+    workflow.state("promote", "an earlier one")
+    workflow.state("promote", value)
+    assert parse_file_command(file.read_text(encoding="utf-8")) == {"promote": value}
+    assert file.read_text(encoding="utf-8").endswith("\n")
+    assert not output.exists()
+    assert not log.getvalue()
+
+
 def test_outside_a_runner_no_file_is_written() -> None:
     log = io.StringIO()
     workflow = Workflow({}, log)
     workflow.output("name", "value")
+    workflow.state("name", "value")
     workflow.summary("text")
     assert not log.getvalue()
 

@@ -1,0 +1,183 @@
+"""The lock, handed on: our own against python-dynamodb-lock, and what waiting for it costs.
+
+``python -m benchmarks.handoff [--write FILE]`` prints what was found, and writes it between the marks in FILE. Both
+locks are handed on at the same time, on one sandbox; each in its own process and virtual environment. Times are of this
+machine: what counts is their ratio.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.promotion import REPOSITORY, SOURCE, environ, promote, say
+from benchmarks.relay import LANES, LONGEST_WAIT, ROUNDS
+from sandbox.client import Account, Call, Sandbox
+
+PEER = REPOSITORY / ".venv-bench" / "bin" / "python"
+PAIRS = 7
+"""Pairs of whole runs, one of which waits for the other."""
+LONGEST_CHECK = 1.0
+"""Seconds for which the holder's check goes on at the most when the waiter stands in line."""
+GOAL = 0.1
+"""What our mean may be of the peer's."""
+READS_FIRST, READS_BEHIND = 3000, 200
+"""What a waiter may read in ten minutes."""
+OPENED, CLOSED = "<!-- hand-off -->\n", "<!-- /hand-off -->"
+
+
+def main() -> None:
+    """Measure, and tell what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.handoff", description="The lock's hand-off, measured.")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
+    file: Path | None = parser.parse_args().write
+    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=0.1) as sandbox:
+        contenders = [contend(sandbox, Path(sys.executable), "ours"), contend(sandbox, PEER, "peer")]
+        ours, peer = (json.loads(answer_of(contender)) for contender in contenders)
+        runs = pairs(sandbox.account(), Path(folder))
+    text = describe(ours, peer, runs)
+    say(text)
+    if file:
+        file.write_text(filled(file.read_text(encoding="utf-8"), text), encoding="utf-8")
+
+
+def contend(sandbox: Sandbox, python: Path, module: str) -> subprocess.Popen[str]:
+    """Start a relay of ``benchmarks.<module>``, in an account of its own."""
+    return subprocess.Popen(  # noqa: S603 - our own interpreters and modules
+        [str(python), "-m", f"benchmarks.{module}"],
+        env={"PATH": os.environ["PATH"], **sandbox.account().environ},
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answer_of(process: subprocess.Popen[str]) -> str:
+    """Wait for a process that must end well, and give what it has printed."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return output
+
+
+def pairs(account: Account, folder: Path) -> list[tuple[float, float]]:
+    """Let one run wait while another verifies; give the seconds from release to lock and to the first change."""
+    chance, found = random.Random(0), []  # noqa: S311 - a schedule, not a secret
+    workspaces = folder / "holder", folder / "waiter"
+    for workspace in workspaces:
+        (workspace / "function").mkdir(parents=True)
+        (workspace / "function" / "app.py").write_text(SOURCE, encoding="utf-8")
+    promote(account, workspaces[0], 1)
+    for number in range(2, 2 + 2 * PAIRS, 2):
+        held = account.inject("hold-before", "execute-api.Invoke")
+        holder = begin(account, workspaces[0], number)
+        held.wait_until_hit()
+        waiter = begin(account, workspaces[1], number + 1)
+        assert waiter.stdout  # noqa: S101 - it is a pipe
+        if not any("next in line" in line for line in waiter.stdout):
+            raise AssertionError("the waiter has not come to wait")
+        time.sleep(LONGEST_CHECK * chance.random())
+        account.forget()
+        held.release()
+        for run in (holder, waiter):
+            answer_of(run)
+        found.append(handed_on(account.calls()))
+    return found
+
+
+def begin(account: Account, workspace: Path, number: int) -> subprocess.Popen[str]:
+    """Start a run that promotes something new."""
+    (workspace / "function" / "app.py").write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and script
+        [sys.executable, "-I", "-u", str(REPOSITORY / "entrypoint.py")],
+        env=environ(account, workspace, number),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def handed_on(calls: Sequence[Call]) -> tuple[float, float]:
+    """Give the time from the holder's release to the waiter's lock, and to the change that it begins with."""
+    names = [call.name for call in calls]
+    change = names.index("lambda.UpdateFunctionCode")
+    # The record of the promotion, which gives the lock back, is the holder's last transaction; the waiter has none yet.
+    release = max(place for place in range(change) if names[place] == "dynamodb.TransactWriteItems")
+    take = names.index("dynamodb.UpdateItem", release)
+    return calls[take].started - calls[release].started, calls[change].started - calls[release].started
+
+
+def describe(ours: Mapping[str, Any], peer: Mapping[str, Any], runs: Sequence[tuple[float, float]]) -> str:
+    """Write what was found, as Markdown."""
+    return "\n".join([*_times(ours, peer, runs), "", *_counts(ours, peer), "", _circumstances()])
+
+
+def _times(ours: Mapping[str, Any], peer: Mapping[str, Any], runs: Sequence[tuple[float, float]]) -> Iterator[str]:
+    mean = statistics.mean(peer["relays"])
+    ratio = statistics.mean(ours["relays"]) / mean
+    rows = {
+        "this action": ours["relays"],
+        "python-dynamodb-lock": peer["relays"],
+        "this action, first in line for more than a minute": ours["patient"],
+        "this action, whole runs, until the lock is held": [lock for lock, _ in runs],
+        "this action, whole runs, until `UpdateFunctionCode`": [change for _, change in runs],
+    }
+    yield f"The mean is **{ratio:.3f}** of python-dynamodb-lock's; the goal is {GOAL} at the most."
+    yield ""
+    yield "| from the release to the next holder's first change | ratio of means | min | mean | median | max | number |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name, times in rows.items():
+        numbers = (min(times), statistics.mean(times), statistics.median(times), max(times))
+        cells = " | ".join(f"{number:.3f} s" for number in numbers)
+        yield f"| {name} | {statistics.mean(times) / mean:.3f} | {cells} | {len(times)} |"
+
+
+def _counts(ours: Mapping[str, Any], peer: Mapping[str, Any]) -> Iterator[str]:
+    first, behind = ours["first"], ours["behind"]
+    yield "| counted | | goal |"
+    yield "| --- | --- | --- |"
+    yield f"| calls of an acquisition that nobody contends for | {_calls(ours)} | 1 |"
+    yield f"| the same, python-dynamodb-lock | {_calls(peer)} | |"
+    yield f"| reads of the first in line in ten minutes | {_reads(first)} | {READS_FIRST:,} |"
+    yield f"| reads of a waiter behind it in ten minutes | {_reads(behind)} | {READS_BEHIND} |"
+
+
+def _calls(found: Mapping[str, Any]) -> str:
+    calls = [name.partition(".")[2] for name in found["alone"]["calls"]]
+    return f"{len(calls)} ({', '.join(calls)}; {1000 * statistics.median(found['alone']['seconds']):.0f} ms)"
+
+
+def _reads(waiter: Mapping[str, int]) -> str:
+    return f"{waiter['reads']:,}, and {waiter['writes']} writes"
+
+
+def _circumstances() -> str:
+    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    waits = f"{LANES} locks at a time, each handed on {ROUNDS} times after waits of up to {LONGEST_WAIT:.0f} s"
+    return f"{machine}; {waits}; {PAIRS} pairs of whole runs."
+
+
+def filled(page: str, text: str) -> str:
+    """Give ``page`` with what is between the marks written anew.
+
+    Raises:
+        ValueError: it has no such marks.
+
+    """
+    before, opened, rest = page.partition(OPENED)
+    _, closed, after = rest.partition(CLOSED)
+    if not (opened and closed):
+        raise ValueError(f"the page has no place between {OPENED.strip()} and {CLOSED}")
+    return f"{before}{opened}{text}\n{closed}{after}"
+
+
+if __name__ == "__main__":
+    main()

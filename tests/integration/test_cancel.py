@@ -1,0 +1,454 @@
+"""A run is cancelled at every moment that matters, as the runner does it: real signals to a real process.
+
+The sandbox holds one exact call, so that the run is there when the signal comes. As with AWS, a call whose client goes
+away has had its effect or has not: ``hold-after`` and ``hold-before``.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+
+import pytest
+
+from sandbox.client import Call, Fault
+from tests.runner import Ended, Runner, Started, edit
+from tests.world import World
+
+LOCK_FREE, EXIT = 5.0, 7.0
+"""Seconds after the signal: the runner sends SIGTERM after 7.5 and kills after 10."""
+
+by_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: str(number.name))
+
+COMMIT = "2" * 40
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """How a run ended that got a signal; times are seconds after it."""
+
+    ended: Ended
+    freed: float
+    """Until neither the lock nor a ticket was the run's."""
+    seconds: float
+    late: list[str]
+    """The changes of function and endpoints that were begun after it."""
+
+
+@pytest.fixture
+def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
+    """Commit 1 is served; commit 2 lies in the workspace."""
+    ended = runner.run(inputs, commit="1" * 40, run_id=1)
+    assert ended.result == "promoted", ended.log
+    (runner.workspace / "function" / "commit").write_text("2")
+    world.account.forget()
+    return ended
+
+
+def has_place(world: World, run_id: int) -> bool:
+    """Whether the run holds the lock or waits for it."""
+    for item in world.records("lock"):
+        owners = [str(item.get("owner", "")), *(str(ticket["owner"]) for ticket in item.get("tickets", []))]
+        if any(owner.startswith(f"{run_id}/") for owner in owners):
+            return True
+    return False
+
+
+def is_change(call: Call) -> bool:
+    return call.service in ("lambda", "apigatewayv2") and not call.operation.startswith(("Get", "List"))
+
+
+def cancel(started: Started, world: World, numbers: list[Signals], *, pause: float = 0.0, run_id: int = 2) -> Cancelled:
+    """Send the signals, ``pause`` seconds apart, and watch the run end."""
+    since = time.monotonic()
+    freed, sent = 0.0, 0
+    while started.process.poll() is None:
+        while sent < len(numbers) and time.monotonic() - since >= sent * pause:
+            started.process.send_signal(numbers[sent])
+            sent += 1
+        if not freed and not has_place(world, run_id):
+            freed = time.monotonic() - since
+        if time.monotonic() - since > 2 * EXIT:
+            started.process.kill()
+        time.sleep(0.02)
+    seconds = time.monotonic() - since
+    assert not has_place(world, run_id), "the lock is still the run's"
+    late = [call.name for call in world.account.calls() if call.started > since and is_change(call)]
+    return Cancelled(started.wait(), freed or seconds, seconds, late)
+
+
+def assert_good_end(cancelled: Cancelled, result: str = "failed") -> None:
+    """What holds at every moment: quick, honest, and nothing new begun."""
+    ended = cancelled.ended
+    assert "Traceback" not in ended.log, ended.log
+    assert (ended.code, ended.result) == (0 if result == "promoted" else 1, result), ended.log
+    assert [error.title for error in ended.errors] == ([] if result == "promoted" else ["Cancelled"]), ended.log
+    assert cancelled.freed <= LOCK_FREE, ended.log
+    assert cancelled.seconds <= EXIT, ended.log
+    assert cancelled.late == [], ended.log
+
+
+def assert_next_run_ends_well(runner: Runner, inputs: dict[str, str], world: World, *, is_promoted: bool) -> None:
+    """The job is run again: nothing that the cancelled run has left stands in the way, and nothing is told twice."""
+    world.account.clear_faults()
+    ended = runner.run({**inputs, "lock-timeout": "0.1"}, commit=COMMIT, run_id=2, attempt=2)
+    assert (ended.code, ended.result) == (0, "unchanged" if is_promoted else "promoted"), ended.log
+    assert (world.alias_version(), world.history()) == ("2", [("", "1"), ("1", "2")])
+    assert "intent" not in world.records("environment")[0]
+    assert world.lock_owner() == ""
+
+
+@by_signal
+@pytest.mark.parametrize(
+    ("kind", "operation", "nth"),
+    [
+        ("hold-before", "lambda.GetFunctionConfiguration", 1),  # it reads; the lock is still far
+        ("hold-before", "dynamodb.UpdateItem", 1),  # it asks for the lock
+        ("hold-after", "dynamodb.UpdateItem", 1),
+        ("hold-before", "lambda.UpdateFunctionCode", 1),
+        ("hold-after", "lambda.UpdateFunctionCode", 1),
+        ("hold-before", "lambda.GetFunctionConfiguration", 2),  # it waits for the new version
+        ("hold-before", "dynamodb.PutItem", 1),  # beside the checks, it records the candidate
+        ("hold-before", "execute-api.Invoke", 1),  # it verifies
+        ("hold-before", "dynamodb.TransactWriteItems", 1),  # the verdict, with the intent
+        ("hold-after", "dynamodb.TransactWriteItems", 1),
+        ("hold-before", "lambda.UpdateAlias", 1),
+    ],
+)
+def test_a_run_cancelled_before_the_move_leaves_the_environment_as_it_was(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner,
+    inputs: dict[str, str],
+    world: World,
+    promoted: Ended,
+    kind: str,
+    operation: str,
+    nth: int,
+    number: Signals,
+) -> None:
+    held = world.account.inject(kind, operation, nth=nth)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]))
+    assert (world.alias_version(), world.history()) == (promoted.outputs["version"], [("", "1")])
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=False)
+
+
+@by_signal
+@pytest.mark.parametrize(
+    ("kind", "operation", "nth"),
+    [
+        ("hold-after", "lambda.UpdateAlias", 1),  # it has moved the alias, and does not know it yet
+        ("hold-before", "dynamodb.TransactWriteItems", 2),  # it records that
+        ("hold-after", "dynamodb.TransactWriteItems", 2),
+        ("hold-before", "execute-api.Invoke", 3),  # it looks whether the environment's endpoint answers
+    ],
+)
+def test_a_run_cancelled_after_the_move_finds_out_and_records_it(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner,
+    inputs: dict[str, str],
+    world: World,
+    promoted: Ended,
+    kind: str,
+    operation: str,
+    nth: int,
+    number: Signals,
+) -> None:
+    held = world.account.inject(kind, operation, nth=nth)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert world.alias_version() == "2"
+    cancelled = cancel(started, world, [number])
+    assert_good_end(cancelled, "promoted")
+    assert cancelled.ended.outputs["promoted"] == "true"
+    assert any("cancelled" in annotation.message for annotation in cancelled.ended.annotations)
+    # By this run, not by the next one.
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+    assert "intent" not in world.records("environment")[0]
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=True)
+
+
+@by_signal
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_first_promotion_is_found_out_like_any_other(
+    runner: Runner, inputs: dict[str, str], world: World, kind: str, number: Signals
+) -> None:
+    is_moved = kind == "hold-after"
+    held = world.account.inject(kind, "lambda.CreateAlias")
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]), "promoted" if is_moved else "failed")
+    assert world.history() == ([("", "1")] if is_moved else [])
+    world.account.clear_faults()
+    ended = runner.run(inputs, commit=COMMIT, run_id=2, attempt=2)
+    assert (ended.code, ended.result) == (0, "unchanged" if is_moved else "promoted"), ended.log
+    assert (world.alias_version(), world.history(), world.lock_owner()) == ("1", [("", "1")], "")
+
+
+@by_signal
+@pytest.mark.parametrize(
+    ("kind", "operation", "nth"),
+    [
+        ("hold-after", "dynamodb.CreateTable", 1),
+        ("hold-after", "lambda.CreateFunction", 1),
+        ("hold-before", "lambda.GetFunctionConfiguration", 2),  # the new function is on its way
+        ("hold-after", "apigatewayv2.CreateApi", 1),  # the endpoint of $LATEST, under the lock
+        ("hold-after", "lambda.AddPermission", 1),
+        ("hold-before", "lambda.PublishVersion", 1),
+    ],
+)
+def test_a_first_run_cancelled_on_the_way_is_taken_up_by_the_next(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, kind: str, operation: str, nth: int, number: Signals
+) -> None:
+    held = world.account.inject(kind, operation, nth=nth)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]))
+    assert world.alias_version() == ""
+    world.account.clear_faults()
+    ended = runner.run(inputs, commit=COMMIT, run_id=2, attempt=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert (world.history(), world.lock_owner(), len(world.apis())) == ([("", "1")], "", 2)
+
+
+@by_signal
+def test_a_run_cancelled_while_it_makes_the_environments_endpoint_has_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, number: Signals
+) -> None:
+    held = world.account.inject("hold-after", "apigatewayv2.CreateApi", nth=2)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]), "promoted")
+    assert world.history() == [("", "1")]
+    world.account.clear_faults()
+    ended = runner.run(inputs, commit=COMMIT, run_id=2, attempt=2)
+    assert (ended.code, ended.result, len(world.apis())) == (0, "unchanged", 2), ended.log
+
+
+@contextmanager
+def another_holds(runner: Runner, inputs: dict[str, str], world: World) -> Iterator[tuple[Started, Fault]]:
+    """Let run 9 hold the lock until the fault is released."""
+    held = world.account.inject("hold-before", "lambda.UpdateFunctionCode")
+    holder = runner.start(inputs, commit="9" * 40, run_id=9)
+    try:
+        held.wait_until_hit(20)
+        yield holder, held
+    finally:
+        if holder.process.poll() is None:
+            holder.kill()
+
+
+@contextmanager
+def in_line(runner: Runner, inputs: dict[str, str], **different: str) -> Iterator[Started]:
+    """Let run 2 wait, in order of arrival: run 9 is a newer one of its branch."""
+    waiting = runner.start({**inputs, "queue": "fifo", **different}, commit=COMMIT, run_id=2)
+    try:
+        yield waiting
+    finally:
+        if waiting.process.poll() is None:
+            waiting.kill()
+
+
+@by_signal
+def test_a_run_cancelled_in_line_leaves_it(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, number: Signals
+) -> None:
+    with another_holds(runner, inputs, world) as (holder, held), in_line(runner, inputs) as waiting:
+        waiting.wait_for("held by run 9")
+        assert len(world.records("lock")[0]["tickets"]) == 1
+        assert_good_end(cancel(waiting, world, [number]))
+        assert world.lock_owner().startswith("9/")
+        held.release()
+        ended = holder.wait()
+    assert (ended.code, ended.result, promoted.result) == (0, "promoted", "promoted"), ended.log
+    assert world.lock_owner() == ""
+
+
+@by_signal
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_run_cancelled_as_it_joins_the_line_is_not_in_it(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, number: Signals
+) -> None:
+    with another_holds(runner, inputs, world) as (holder, held):
+        joins = world.account.inject(kind, "dynamodb.UpdateItem", nth=2)
+        with in_line(runner, inputs) as waiting:
+            joins.wait_until_hit(20)
+            assert has_place(world, 2) == (kind == "hold-after")
+            assert_good_end(cancel(waiting, world, [number]))
+        held.release()
+        ended = holder.wait()
+    assert (ended.result, promoted.result) == ("promoted", "promoted"), ended.log
+
+
+@by_signal
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_run_cancelled_as_its_turn_comes_does_not_keep_the_lock(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, number: Signals
+) -> None:
+    # Its ticket needs no beat that the fault could take for the acquisition.
+    with another_holds(runner, inputs, world) as (holder, held), in_line(runner, inputs, lease="21600") as waiting:
+        waiting.wait_for("held by run 9")
+        # The holder gives back in a transaction, so that the next of these is the waiter's.
+        takes = world.account.inject(kind, "dynamodb.UpdateItem")
+        held.release()
+        takes.wait_until_hit(20)
+        assert_good_end(cancel(waiting, world, [number]))
+        assert holder.wait().result == promoted.result == "promoted"
+    assert world.records("lock")[0].get("tickets", []) == []
+
+
+@by_signal
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_blocked_run_cancelled_as_it_gives_the_lock_back_gives_it_back(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, number: Signals
+) -> None:
+    edit(runner.workspace, '"ok"', '"broken"')
+    # The lock, the verdict, the release.
+    held = world.account.inject(kind, "dynamodb.UpdateItem", nth=3)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]))
+    assert world.alias_version() == promoted.outputs["version"]
+    assert world.records("version")[1]["verdict"]["outcome"] == "failed"
+
+
+AS_THE_RUNNER = ([signal.SIGINT, signal.SIGTERM], 1.0)
+AT_ONCE = ([signal.SIGINT] * 5, 0.0)
+WITHOUT_PAUSE = ([signal.SIGINT, signal.SIGTERM] * 500, 0.005)
+"""Signals, and the seconds between them."""
+
+
+@pytest.mark.parametrize(("numbers", "pause"), [AS_THE_RUNNER, AT_ONCE, WITHOUT_PAUSE])
+def test_further_signals_do_not_disturb_the_tidying_up(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
+) -> None:
+    verifies = world.account.inject("hold-before", "execute-api.Invoke")
+    slow = world.account.inject("latency", "dynamodb.UpdateItem", nth=2, seconds=1.5)  # the release
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    verifies.wait_until_hit(20)
+    cancelled = cancel(started, world, numbers, pause=pause)
+    assert slow.hit
+    assert_good_end(cancelled)
+    assert world.alias_version() == promoted.outputs["version"]
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=False)
+
+
+@pytest.mark.parametrize(("numbers", "pause"), [([signal.SIGINT, signal.SIGTERM], 0.3), AT_ONCE, WITHOUT_PAUSE])
+def test_further_signals_do_not_disturb_finding_out_about_a_move(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
+) -> None:
+    moves = world.account.inject("hold-after", "lambda.UpdateAlias")
+    slow = world.account.inject("latency", "lambda.GetAlias", nth=2, seconds=0.6)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    moves.wait_until_hit(20)
+    cancelled = cancel(started, world, numbers, pause=pause)
+    assert slow.hit
+    assert_good_end(cancelled, "promoted")
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+
+
+@by_signal
+def test_a_run_cancelled_while_it_still_loads_its_modules_ends_like_any_other(
+    runner: Runner, inputs: dict[str, str], world: World, number: Signals
+) -> None:
+    """That takes a tenth of a second or more; until somebody minds the signals, they have to wait."""
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    wait_until(lambda: started.process.poll() is not None or is_blocked(started, number), pause=0.001)
+    started.process.send_signal(number)
+    ended = started.wait()
+    assert "Traceback" not in ended.log, ended.log
+    assert (ended.code, [error.title for error in ended.errors]) == (1, ["Cancelled"]), ended.log
+    assert world.items() == []
+
+
+def is_blocked(started: Started, number: Signals) -> bool:
+    """Whether the process keeps a signal for later; /proc/PID/status has a bit for each."""
+    with suppress(OSError):
+        status = Path(f"/proc/{started.process.pid}/status").read_text(encoding="utf-8")
+        blocked = next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1]
+        return bool(int(blocked, 16) & 1 << (number - 1))
+    return False
+
+
+def test_a_move_that_takes_effect_only_after_the_run_has_gone_is_recorded_by_the_next(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """A request may be on its way longer than a cancelled run may live."""
+    slow = world.account.inject("latency", "lambda.UpdateAlias", seconds=3)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    slow.wait_until_hit(20)
+    cancelled = cancel(started, world, [signal.SIGINT])
+    assert cancelled.ended.errors or world.history()[-1] == ("1", "2")
+    wait_until(lambda: world.alias_version() == "2")
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=True)
+    assert promoted.result == "promoted"
+
+
+def test_a_lock_had_only_after_the_run_has_gone_is_given_back_by_the_post_step(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    slow = world.account.inject("latency", "dynamodb.UpdateItem", seconds=3)
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    slow.wait_until_hit(20)
+    started.process.send_signal(signal.SIGINT)
+    assert started.wait().code == 1
+    wait_until(lambda: has_place(world, 2))
+    assert runner.post(inputs, run_id=2, environ=started.saved).code == 0
+    assert not has_place(world, 2)
+    assert promoted.result == "promoted"
+
+
+@by_signal
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_lock_step_cancelled_as_it_takes_the_lock_does_not_keep_it(
+    runner: Runner, world: World, promoted: Ended, kind: str, number: Signals
+) -> None:
+    held = world.account.inject(kind, "dynamodb.UpdateItem")
+    started = runner.start({"command": "lock", "function-name": "hello"}, run_id=2)
+    held.wait_until_hit(20)
+    assert_good_end(cancel(started, world, [number]))
+    assert promoted.result == "promoted"
+
+
+@by_signal
+def test_a_run_cancelled_inside_a_lock_of_its_job_leaves_that_to_the_job(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, number: Signals
+) -> None:
+    locked = runner.start({"command": "lock", "function-name": "hello"}, run_id=2)
+    assert locked.wait().result == "locked"
+    held = world.account.inject("hold-before", "execute-api.Invoke")
+    started = runner.start(inputs, commit=COMMIT, run_id=2)
+    held.wait_until_hit(20)
+    started.process.send_signal(number)
+    ended = started.wait(EXIT)
+    assert (ended.code, [error.title for error in ended.errors]) == (1, ["Cancelled"]), ended.log
+    assert has_place(world, 2)
+    world.account.clear_faults()
+    assert runner.post(inputs, run_id=2, environ=started.saved).code == 0
+    assert not has_place(world, 2)
+    assert promoted.outputs["version"] == world.alias_version()
+
+
+@by_signal
+def test_a_post_step_that_is_cancelled_gives_back_all_the_same(
+    runner: Runner, world: World, promoted: Ended, number: Signals
+) -> None:
+    locked = runner.start({"command": "lock", "function-name": "hello"}, run_id=2)
+    assert locked.wait().result == "locked"
+    slow = world.account.inject("latency", "dynamodb.Query", seconds=0.5)
+    post = runner.start({}, run_id=2, environ=locked.saved, is_post=True)
+    slow.wait_until_hit(20)
+    post.process.send_signal(number)
+    ended = post.wait(EXIT)
+    assert "Traceback" not in ended.log, ended.log
+    assert (ended.code, world.lock_owner(), promoted.result) == (0, "", "promoted"), ended.log
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 20, pause: float = 0.05) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("it has not come true")
+        time.sleep(pause)

@@ -1,0 +1,261 @@
+"""The lock against what the best of its kind are tested with, on a real table.
+
+awslabs' amazon-dynamodb-lock-client: ConsistentLockDataStressTest. cirello-io's dynamolock: TestIssue56, and of
+TestHeartbeatRetry lostDuringHeartbeatRetry and badReadAfterFail.
+"""
+
+import threading
+from dataclasses import replace
+from random import Random
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from promote.clock import Clock, SystemClock
+from promote.heartbeat import Heartbeat
+from promote.line import Claim
+from promote.lock import Lease, Lock
+from promote.parallel import gather
+from promote.table import Table
+from promote.waiting import acquire
+from sandbox.client import Account
+from tests.clock import Time
+from tests.stage import ARN, Actor, Scene
+from tests.world import TABLE, World
+
+THREADS, INCREMENTS = 50, 10
+CLAIM = Claim("1/1/a", 30, run_id=1, attempt=1, job="ours")
+
+
+@pytest.fixture
+def scene(account: Account) -> Scene:
+    return Scene(account)
+
+
+class Counter:
+    """One that loses increments unless somebody sees to it that they do not meet."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def increment(self, clock: Clock) -> None:
+        value = self.value
+        clock.sleep(0.3)
+        self.value = value + 1
+
+
+def increase(scene: Scene, counter: Counter, tokens: list[int], *, with_lock: bool) -> None:
+    """Let 50 threads at once increase the counter by ten each; they meet wherever one of them asks the table."""
+
+    def work(clock: Actor, number: int) -> None:
+        chance = Random(number).random  # noqa: S311 - no secret
+        for turn in range(INCREMENTS):
+            claim = Claim(f"{number}/{turn}", 600)
+            lock = Lock(scene.table_of(clock, chance), ARN, claim, clock, lambda _subject, _text: None)
+            lease = acquire(lock, 3600, chance) if with_lock else None
+            counter.increment(clock)
+            if lease:
+                tokens.append(lease.token)
+                lock.release(lease)
+            # So that fifty do not all stand in line all the time: each look at a long line takes its time.
+            clock.sleep(120 * chance())
+
+    for number in range(THREADS):
+        scene.stage.enter(lambda clock, number=number: work(clock, number), 0)  # type: ignore[misc]
+    scene.stage.run()
+
+
+@pytest.mark.timeout(300)
+def test_fifty_threads_lose_no_increment(account: Account) -> None:
+    scene, counter, tokens = Scene(account, latency=0.05), Counter(), list[int]()
+    increase(scene, counter, tokens, with_lock=True)
+    assert counter.value == THREADS * INCREMENTS
+    assert tokens == list(range(1, THREADS * INCREMENTS + 1))
+    assert scene.lock(CLAIM).look().tickets == ()
+
+
+def test_without_the_lock_increments_are_lost(account: Account) -> None:
+    scene, counter = Scene(account, latency=0.05), Counter()
+    increase(scene, counter, [], with_lock=False)
+    assert 0 < counter.value < THREADS * INCREMENTS
+
+
+class Hurried(SystemClock):
+    """Real time in which everybody sleeps a twentieth of what they want."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds / 20)
+
+
+def test_threads_that_really_run_at_once_lose_none_either(scene: Scene) -> None:
+    # Fewer, since here they share the processor.
+    counter, tokens = Counter(), list[int]()
+
+    def work(number: int) -> None:
+        for turn in range(INCREMENTS):
+            lock = Lock(scene.table, ARN, Claim(f"{number}/{turn}", 600), Hurried(), lambda _subject, _text: None)
+            lease = acquire(lock, 100, Random(number).random)  # noqa: S311 - no secret
+            counter.increment(lock.clock)
+            tokens.append(lease.token)
+            lock.release(lease)
+
+    gather([lambda number=number: work(number) for number in range(8)], 8)  # type: ignore[misc]
+    assert counter.value == 8 * INCREMENTS
+    assert tokens == list(range(1, 8 * INCREMENTS + 1))
+
+
+@pytest.mark.timeout(300)
+def test_a_hundred_at_once_all_have_their_turn(account: Account) -> None:
+    scene = Scene(account, latency=0.05)
+    for number in range(1, 101):
+        scene.job(number, works=0)
+    scene.stage.run()
+    assert [job.error for job in scene.jobs if job.error] == []
+    assert sorted(scene.took_turns()) == list(range(1, 101))
+    assert sorted(job.token for job in scene.jobs) == list(range(1, 101))
+    entry = scene.lock(CLAIM).look()
+    assert (entry.holder, entry.tickets, entry.token) == (None, (), 100)
+
+
+# A heartbeat whose answer is lost.
+
+
+def once(account: Account) -> Table:
+    """Give the table by a client that never asks twice, as a heartbeat's."""
+    world = World(account)
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=2)
+    client = world.session.client("dynamodb", endpoint_url=world.url, config=config)
+    return Table(lambda: client, TABLE, Time())
+
+
+def held(scene: Scene, claim: Claim = CLAIM) -> tuple[Lock, Lease]:
+    lock = scene.lock(claim)
+    return lock, acquire(lock, 0, lambda: 0.5)
+
+
+LOST = ["cut-after", "error-after", "cut-before"]
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_heartbeats_lost_answer_evicts_nobody(scene: Scene, kind: str) -> None:
+    # lostDuringHeartbeatRetry: there, the retry met the first one's own change and took the lock for lost.
+    lock, lease = held(scene)
+    table = once(scene.account)
+    scene.account.inject(kind, "dynamodb.UpdateItem")
+    with pytest.raises((BotoCoreError, ClientError)):
+        lock.beat(lease, table, "verify")
+    assert lock.beat(lease, table, "verify") == ""
+    entry = lock.look()
+    assert lock.is_ours(entry)
+    assert entry.holder is not None
+    assert (entry.token, entry.holder.beat) == (lease.token, 1 if kind == "cut-before" else 2)
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_heartbeat_that_is_repeated_beneath_evicts_nobody(scene: Scene, kind: str) -> None:
+    lock, lease = held(scene)
+    fault = scene.account.inject(kind, "dynamodb.UpdateItem")
+    assert lock.beat(lease, scene.table, "verify") == ""
+    assert fault.hit
+    assert lock.is_ours(lock.look())
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_read_that_fails_after_it_evicts_nobody(scene: Scene, kind: str) -> None:
+    # badReadAfterFail: a heartbeat asks nothing but its own condition, so a read that fails or is old decides nothing.
+    lock, lease = held(scene)
+    table, time = once(scene.account), Time(100)
+    heartbeat = Heartbeat(lambda: lock.beat(lease, table, "verify"), lease.seconds, 100, time)
+    scene.account.inject(kind, "dynamodb.UpdateItem", times=3)
+    scene.account.inject("error-before", "dynamodb.Query", times=0)
+    scene.account.forget()
+    for _ in range(3):
+        time.seconds += 7.5
+        heartbeat.beat()
+        heartbeat.require()
+    time.seconds += 7
+    heartbeat.beat()
+    time.seconds += 29.9
+    heartbeat.require()
+    assert {call.name for call in scene.account.calls()} == {"dynamodb.UpdateItem"}
+    scene.account.clear_faults()
+    assert lock.is_ours(lock.look())
+
+
+def test_a_heartbeat_of_an_earlier_acquisition_renews_nothing(scene: Scene) -> None:
+    # The owner alone is not enough: the same process may have had it, lost it and have it again.
+    lock, first = held(scene)
+    lock.release(first)
+    _, second = held(scene)
+    before = lock.look()
+    assert lock.beat(first, scene.table, "verify") == CLAIM.describe()
+    assert lock.look() == before
+    assert lock.beat(second, scene.table, "verify") == ""
+
+
+def test_an_old_release_gives_back_nothing(scene: Scene) -> None:
+    lock, first = held(scene)
+    lock.release(first)
+    _, second = held(scene)
+    assert lock.is_ours(lock.release(first))
+    assert lock.release(second).holder is None
+
+
+# Another job's post step.
+
+
+@pytest.mark.parametrize("job", ["theirs", ""])
+@pytest.mark.parametrize("keep", ["", "lock"])
+def test_another_jobs_post_step_releases_nothing(scene: Scene, job: str, keep: str) -> None:
+    # Also not with the same run and attempt, nor where a job knows no number of its own.
+    for claim in (CLAIM, replace(CLAIM, job="")):
+        lock = scene.lock(claim)
+        entry = lock.attempt(keep=keep)
+        waiter = scene.lock(replace(claim, owner="1/1/b"))
+        waiter.join()
+        before = lock.look()
+        assert not scene.lock(replace(CLAIM, owner="1/1/c", job=job)).clear()
+        assert lock.look() == before
+        lock.release(Lease(claim.owner, entry.token, 30, 0, 0))
+        waiter.abandon(kept=False)
+
+
+def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
+    lock, _ = held(scene)
+    theirs = scene.lock(replace(CLAIM, owner="2/1/a", run_id=2, job="theirs"))
+    theirs.join()
+    scene.lock(replace(CLAIM, owner="1/1/b")).join()
+    post = scene.lock(replace(CLAIM, owner="1/1/c"))
+    assert post.clear()
+    entry = lock.look()
+    assert entry.holder is None
+    assert [ticket.owner for ticket in entry.tickets] == ["2/1/a"]
+    assert not post.clear()
+
+
+def test_another_process_abandons_nothing_of_ours(scene: Scene) -> None:
+    lock, _ = held(scene)
+    before = lock.look()
+    scene.lock(replace(CLAIM, owner="1/1/b")).abandon(kept=True)
+    assert lock.look() == before
+
+
+def test_a_kept_lock_is_given_back_by_who_keeps_it_alone(scene: Scene) -> None:
+    lock = scene.lock(CLAIM)
+    lock.attempt(keep="lock")
+    lock.abandon(kept=False)
+    assert lock.is_ours(lock.look())
+    lock.abandon(kept=True)
+    assert lock.look().holder is None
+
+
+def test_two_who_ask_in_the_same_moment_do_not_both_have_it(scene: Scene) -> None:
+    gate = threading.Barrier(8)
+
+    def ask(number: int) -> bool:
+        lock = scene.lock(replace(CLAIM, owner=f"{number}/1/a"))
+        gate.wait()
+        return lock.is_ours(lock.attempt(keep=""))
+
+    assert sum(gather([lambda number=number: ask(number) for number in range(8)], 8)) == 1  # type: ignore[misc]

@@ -1,0 +1,555 @@
+"""Waiting for the lock: real code and a real table, in a time of the test's own in which minutes pass in an instant."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from random import Random
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from promote.errors import LockError
+from promote.line import Claim, Entry, Queue
+from promote.lock import LONGEST_LINE, Lease, Lock
+from promote.waiting import Superseded, acquire
+from sandbox.client import Account
+from tests.clock import Time
+from tests.stage import ARN, Actor, Job, Scene
+from tests.world import TABLE, World
+
+HOLDER = Claim("1/1/holder", 3600, run_id=1, attempt=1, url="https://github.com/octo/hello/actions/runs/1")
+WAITER = Claim("2/1/waiter", 30, run_id=2, attempt=1)
+
+
+@pytest.fixture
+def scene(account: Account) -> Scene:
+    return Scene(account)
+
+
+def look(scene: Scene) -> Entry:
+    return scene.lock(HOLDER).look()
+
+
+def waiting(scene: Scene) -> list[int]:
+    return [ticket.run_id for ticket in look(scene).tickets]
+
+
+def hold(scene: Scene, claim: Claim = HOLDER) -> Callable[[], Entry]:
+    """Let ``claim`` have the free lock at once; give what releases it."""
+    lock = scene.lock(claim)
+    entry = lock.attempt(keep="")
+    assert lock.is_ours(entry)
+    return lambda: lock.release(Lease(claim.owner, entry.token, claim.lease, 0, 0))
+
+
+def chance() -> float:
+    return 0.5
+
+
+# What it costs.
+
+
+def test_a_free_lock_is_one_round_trip(scene: Scene) -> None:
+    for token in (1, 2):
+        scene.account.forget()
+        lease = acquire(scene.lock(WAITER), 60, chance)
+        assert [call.name for call in scene.account.calls()] == ["dynamodb.UpdateItem"]
+        assert (lease.token, lease.seconds, lease.waited) == (token, 30, 0)
+        scene.lock(WAITER).release(lease)
+
+
+def test_the_first_in_line_looks_at_most_3000_times_in_ten_minutes(scene: Scene) -> None:
+    holder, waiter = scene.job(1, works=600), scene.job(2, at=0.001, works=0)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 2]
+    assert 600 <= waiter.held_at <= 600.4
+    # All that the two have asked, without what the holder has: its acquisition, its beats and its release.
+    asked = len(scene.account.calls()) - 2 - holder.beats
+    assert 2000 < asked <= 3000
+
+
+def test_everybody_else_looks_at_most_200_times_in_ten_minutes(scene: Scene) -> None:
+    holder, waiter = scene.job(1, works=600), scene.job(3, at=2, works=0)
+    first = scene.lock(replace(WAITER, owner="first", lease=60))
+
+    def stand(clock: Actor) -> None:
+        entry = first.join()
+        while clock.monotonic() < stopped:
+            clock.sleep(15)
+            entry = first.tick(entry)
+
+    standing = scene.stage.enter(stand, 1)
+    stopped = standing.monotonic() + 600
+    scene.stage.run(until=600)
+    assert not waiter.token
+    beats_of_the_first = 600 // 15
+    asked = len(scene.account.calls()) - 1 - holder.beats - 1 - beats_of_the_first
+    assert 100 < asked <= 200
+
+
+# The order.
+
+
+def test_fifo_is_the_order_of_arrival(scene: Scene) -> None:
+    scene.job(1, works=30)
+    for number, at in ((5, 1), (2, 2), (9, 3), (4, 4)):
+        scene.job(number, at=at, works=15)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 5, 2, 9, 4]
+    assert look(scene).holder is None
+    assert waiting(scene) == []
+
+
+def test_a_newcomer_never_gets_in_between(scene: Scene) -> None:
+    scene.job(1, works=10)
+    scene.job(2, at=1, works=10)
+    # It comes in the moment of the release, before anybody in line has seen that.
+    newcomer = scene.job(3, at=10.000001, works=10)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 2, 3]
+    assert newcomer.log[0][1].startswith("free, but not our turn yet; number 2 of 2 in line")
+
+
+def test_a_lock_that_is_free_and_waited_for_is_not_had_by_asking(scene: Scene) -> None:
+    hold(scene)()
+    scene.lock(WAITER).join()
+    assert scene.lock(HOLDER).attempt(keep="").holder is None
+    assert look(scene).holder is None
+
+
+def test_the_first_in_line_has_the_lock_soon_after_its_release(scene: Scene) -> None:
+    scene.job(1, works=30)
+    scene.job(2, at=1, works=30)
+    scene.job(3, at=2, works=30)
+    scene.stage.run()
+    for before, after in pairwise(scene.jobs):
+        assert after.held_at - before.released_at <= 0.13
+
+
+def test_an_older_waiter_gives_way_to_a_newer_one_that_lives(scene: Scene) -> None:
+    scene.job(1, works=60)
+    older = scene.job(2, at=1, queue=Queue.NEWEST)
+    scene.job(3, at=10, queue=Queue.NEWEST)
+    alive: list[float] = []
+
+    def watch(clock: Actor) -> None:
+        lock = scene.lock(HOLDER)
+        while not any(ticket.run_id == 3 and ticket.beat for ticket in lock.look().tickets):
+            clock.sleep(0.01)
+        alive.append(clock.monotonic() - zero)
+
+    watcher = scene.stage.enter(watch, 0)
+    zero = watcher.monotonic()
+    scene.stage.run()
+    assert isinstance(older.error, Superseded)
+    assert older.error.by.run_id == 3
+    assert str(older.error) == "run 3, https://github.com/octo/hello/actions/runs/3"
+    assert alive[0] - 0.02 <= older.ended_at <= alive[0] + 5
+    assert scene.took_turns() == [1, 3]
+    assert waiting(scene) == []
+
+
+def test_nobody_gives_way_to_one_who_died_as_it_came(scene: Scene) -> None:
+    scene.job(1, works=60)
+    older = scene.job(2, at=1, queue=Queue.NEWEST)
+    newer = scene.job(3, at=10, queue=Queue.NEWEST)
+    newer.freeze(11)
+    scene.stage.run()
+    assert older.error is None
+    assert scene.took_turns() == [1, 2]
+    assert waiting(scene) == []
+
+
+def test_an_older_run_that_comes_later_gives_way_to_the_newer_holder(scene: Scene) -> None:
+    scene.job(3, works=60, queue=Queue.NEWEST)
+    older = scene.job(2, at=1, queue=Queue.NEWEST)
+    scene.stage.run()
+    assert isinstance(older.error, Superseded)
+    assert older.error.by.run_id == 3
+    assert older.ended_at < 2
+
+
+def test_a_holder_is_never_preempted(scene: Scene) -> None:
+    holder = scene.job(1, works=100, queue=Queue.NEWEST)
+    scene.job(2, at=1, queue=Queue.NEWEST)
+    scene.stage.run()
+    assert (holder.lost_to, holder.released_at) == ("", 100)
+    assert scene.took_turns() == [1, 2]
+
+
+def test_fifo_runs_of_a_branch_all_have_their_turn(scene: Scene) -> None:
+    scene.job(1, works=30)
+    for number in (2, 3, 4):
+        scene.job(number, at=number)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 2, 3, 4]
+
+
+# Who dies.
+
+
+@pytest.mark.parametrize("skew", [-600, 0, 600])
+def test_a_dead_holders_lock_is_had_after_its_lease_and_never_before(scene: Scene, skew: float) -> None:
+    # Its wall clock is only shown, however wrong it is.
+    holder = scene.job(1, works=600, skew=skew)
+    holder.freeze(20)  # it has beaten at 15
+    waiter = scene.job(2, at=3)
+    scene.stage.run()
+    assert 15 + 30 < waiter.held_at <= 15 + 30 + 0.6
+    assert waiter.token == 2
+    assert any("run 1, https" in text and "no sign of life for 30 s: passing it over" in text for _, text in waiter.log)
+    shown = datetime.fromtimestamp(skew, UTC).strftime("%H:%M:%S UTC")
+    assert f"since {shown}" in waiter.log[0][1]
+
+
+def test_its_lease_counts_and_not_the_waiters(scene: Scene) -> None:
+    holder = scene.job(1, works=600, lease=120)
+    holder.freeze(1)
+    waiter = scene.job(2, at=50, lease=10)
+    scene.stage.run()
+    # Nobody knows how long it had been silent when the waiter came.
+    assert 50 + 120 < waiter.held_at <= 50 + 120 + 0.6
+
+
+def test_a_holder_that_comes_back_late_learns_that_it_lost_the_lock(scene: Scene) -> None:
+    holder = scene.job(1, works=600)
+    holder.freeze(20, until=100)
+    waiter = scene.job(2, at=3, works=600)
+    scene.stage.run()
+    assert holder.lost_to == "run 2, https://github.com/octo/hello/actions/runs/2"
+    assert waiter.lost_to == ""
+
+
+def test_a_dead_first_in_line_is_passed_over_after_its_lease(scene: Scene) -> None:
+    scene.job(1, works=20)
+    dead = scene.job(2, at=1)
+    dead.freeze(10)  # its ticket has beaten at some 8.5
+    waiter = scene.job(3, at=2, works=100)
+    left: list[list[int]] = []
+    scene.at(100, lambda: left.append(waiting(scene)))
+    scene.stage.run()
+    assert left == [[]]
+    # The second in line looks every few seconds, and sees as late that the first is silent.
+    assert 8.5 + 30 < waiter.held_at <= 10 + 30 + 10
+    assert scene.took_turns() == [1, 3]
+
+
+def test_all_who_died_in_line_are_passed_over_at_once(scene: Scene) -> None:
+    scene.job(1, works=20)
+    for number in (2, 3, 5):
+        scene.job(number, at=number).freeze(10)
+    waiter = scene.job(4, at=4)
+    last = scene.job(6, at=6)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 4, 6]
+    assert waiter.held_at <= 10 + 30 + 10
+    assert last.held_at - waiter.released_at <= 0.13
+    assert waiting(scene) == []
+
+
+def test_whoever_was_passed_over_stands_in_line_again(scene: Scene) -> None:
+    scene.job(1, works=20)
+    suspended = scene.job(2, at=1)
+    suspended.freeze(10, until=60)
+    scene.job(3, at=2, works=40)
+    scene.stage.run()
+    assert scene.took_turns() == [1, 3, 2]
+    assert suspended.error is None
+    assert waiting(scene) == []
+
+
+@pytest.mark.parametrize("dead", [15, 100])
+def test_many_dead_are_removed_as_well(scene: Scene, dead: int) -> None:
+    # 100 fill the line, and are too many for one expression: DynamoDB refuses one of more than 4 KB.
+    hold(scene)()
+    for number in range(dead):
+        scene.lock(replace(WAITER, owner=f"dead {number}")).join()
+    waiter = scene.job(3)
+    scene.stage.run()
+    assert waiter.token == 2
+    assert 30 < waiter.held_at < 40
+    assert waiting(scene) == []
+
+
+def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
+    # Between the look that found holder and first in line dead and the changes that follow from it.
+    holder, first, waiter = (scene.lock(replace(WAITER, owner=name)) for name in ("holder", "first", "waiter"))
+    token = holder.attempt(keep="").token
+    first.join()
+    seen = waiter.join()
+    first.tick(seen)
+    assert [ticket.owner for ticket in waiter.bury(seen, seen.tickets[:1]).tickets] == ["first", "waiter"]
+    seen = waiter.look()
+    assert [ticket.owner for ticket in waiter.bury(seen, seen.tickets[:1]).tickets] == ["waiter"]
+    seen = waiter.look()
+    holder.beat(Lease("holder", token, 30, 0, 0), scene.table, "verify")
+    assert holder.is_ours(waiter.take(seen, keep=""))
+    assert waiter.is_ours(waiter.take(waiter.look(), keep=""))
+    assert look(scene).tickets == ()
+
+
+def test_a_branch_whose_older_run_died_in_line_does_not_hold_up_others_for_ever(scene: Scene) -> None:
+    scene.job(1, works=30, queue=Queue.NEWEST)
+    scene.job(2, at=1, queue=Queue.NEWEST).freeze(5)
+    other = scene.job(3, at=2, group="other")
+    for number in range(4, 16):
+        scene.job(number, at=25 * (number - 3), works=30, queue=Queue.NEWEST)
+    scene.stage.run()
+    # Of that branch, one is at work and one waits at any time.
+    assert scene.took_turns().index(other.claim.run_id) <= 3
+
+
+def test_an_item_that_is_deleted_while_runs_wait_is_made_anew(scene: Scene) -> None:
+    scene.job(1, works=20)
+    waiter = scene.job(2, at=1)
+    key = {"pk": {"S": ARN}, "sk": {"S": "lock"}}
+    scene.at(10, lambda: World(scene.account).table.delete_item(TableName=TABLE, Key=key))
+    scene.stage.run()
+    assert waiter.error is None
+    assert waiter.token == 1
+
+
+# Ends.
+
+
+def test_the_line_is_as_long_as_it_may_be(scene: Scene) -> None:
+    hold(scene)
+    for number in range(LONGEST_LINE):
+        living = scene.lock(replace(WAITER, owner=f"waiter {number}"))
+        living.tick(living.join())
+    with pytest.raises(LockError, match="100 runs wait for the lock already") as caught:
+        acquire(scene.lock(WAITER), 60, chance)
+    assert "status" in caught.value.hint
+    assert len(look(scene).tickets) == LONGEST_LINE
+
+
+@pytest.mark.parametrize("timeout", [0, 90])
+def test_a_wait_that_takes_too_long_names_the_holder(scene: Scene, timeout: float) -> None:
+    scene.job(1, works=600)
+    scene.job(2, at=1)
+    late = scene.job(3, at=2, timeout=timeout)
+    scene.stage.run(until=timeout + 4)
+    assert waiting(scene) == [2]
+    assert isinstance(late.error, LockError)
+    assert str(late.error) == (
+        f"the lock was not free within {timeout / 60:g} minutes: it is held by run 1 since 00:00:00 UTC, in phase "
+        + ("verify" if timeout else "start")
+    )
+    assert "https://github.com/octo/hello/actions/runs/1" in late.error.hint
+    assert "30 seconds later" in late.error.hint
+    assert late.ended_at == pytest.approx(2 + timeout)
+
+
+def test_a_wait_in_a_line_that_stands_names_who_is_ahead(scene: Scene) -> None:
+    hold(scene)()
+    scene.lock(replace(WAITER, owner="first", run_id=7, lease=600)).join()
+    late = scene.job(3, timeout=60)
+    scene.stage.run()
+    assert str(late.error) == "the lock was not free within 1 minutes: run 7 is ahead in line"
+    assert waiting(scene) == [7]
+
+
+class Interrupting(Time):
+    """Time in which the runner cancels the job at its fifth look."""
+
+    sleeps = 0
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps += 1
+        if self.sleeps == 5:
+            raise KeyboardInterrupt
+        super().sleep(seconds)
+
+
+def test_an_interrupt_takes_the_ticket_along(scene: Scene) -> None:
+    hold(scene)
+    with pytest.raises(KeyboardInterrupt):
+        acquire(scene.lock(WAITER, Interrupting(1000)), 60, chance)
+    assert waiting(scene) == []
+    assert look(scene).holder is not None
+
+
+# Answers that are lost.
+
+
+class Acting(Time):
+    """Time in which the test does something when it has come so far."""
+
+    def __init__(self, at: float, act: Callable[[], object]) -> None:
+        super().__init__(1000)
+        self._at, self._act = 1000 + at, act
+        self._has_acted = False
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.seconds >= self._at and not self._has_acted:
+            self._has_acted = True
+            self._act()
+
+
+LOST = ["cut-after", "error-after"]
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_to_the_first_question_is_no_lost_lock(scene: Scene, kind: str) -> None:
+    fault = scene.account.inject(kind, "dynamodb.UpdateItem")
+    lease = acquire(scene.lock(WAITER), 60, chance)
+    assert fault.hit
+    assert (lease.token, lease.waited) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_to_joining_is_no_second_ticket(scene: Scene, kind: str) -> None:
+    release = hold(scene)
+    tickets: list[list[int]] = []
+
+    def look_and_release() -> None:
+        tickets.append(waiting(scene))
+        release()
+
+    clock = Acting(3, look_and_release)
+    fault = scene.account.inject(kind, "dynamodb.UpdateItem", nth=2)
+    lease = acquire(scene.lock(WAITER, clock), 60, chance)
+    assert fault.hit
+    assert tickets == [[2]]
+    assert (lease.token, waiting(scene)) == (2, [])
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_to_a_beat_in_line_harms_nobody(scene: Scene, kind: str) -> None:
+    release = hold(scene)
+    fault = scene.account.inject(kind, "dynamodb.UpdateItem", nth=3)
+    lease = acquire(scene.lock(WAITER, Acting(20, release)), 60, chance)
+    assert fault.hit
+    assert (lease.token, waiting(scene)) == (2, [])
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_to_taking_the_lock_is_no_lost_lock(scene: Scene, kind: str) -> None:
+    release = hold(scene)
+    clock = Acting(3, lambda: (release(), scene.account.inject(kind, "dynamodb.UpdateItem")))
+    lease = acquire(scene.lock(WAITER, clock), 60, chance)
+    assert (lease.token, waiting(scene)) == (2, [])
+    assert [call.faults for call in scene.account.calls() if call.faults] == [(kind,)]
+    # One acquisition is one token, also when it was sent twice.
+    holder = look(scene).holder
+    assert holder is not None
+    assert holder.owner == WAITER.owner
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_lost_answer_to_leaving_the_line_leaves_nothing(scene: Scene, kind: str) -> None:
+    hold(scene)
+    clock = Acting(3, lambda: scene.account.inject(kind, "dynamodb.UpdateItem"))
+    with pytest.raises(LockError):
+        acquire(scene.lock(WAITER, clock), 5, chance)
+    assert [call.faults for call in scene.account.calls() if call.faults] == [(kind,)]
+    assert waiting(scene) == []
+
+
+@pytest.mark.parametrize("kind", LOST)
+@pytest.mark.parametrize("what", ["ask", "join", "beat", "take"])
+def test_a_call_that_failed_for_good_leaves_neither_ticket_nor_lock(scene: Scene, kind: str, what: str) -> None:
+    # It took effect, and each of its attempts fails all the same.
+    release = hold(scene)
+    clock = Acting(3, lambda: None)
+    if what == "ask":
+        release()
+        scene.account.inject(kind, "dynamodb.UpdateItem", times=2)
+    elif what == "take":
+        clock = Acting(3, lambda: (release(), scene.account.inject(kind, "dynamodb.UpdateItem", times=2)))
+    else:
+        scene.account.inject(kind, "dynamodb.UpdateItem", nth={"join": 2, "beat": 3}[what], times=2)
+    with pytest.raises((BotoCoreError, ClientError)):
+        acquire(scene.lock(WAITER, clock), 60, chance)
+    entry = look(scene)
+    assert entry.tickets == ()
+    assert entry.holder is None or entry.holder.owner == HOLDER.owner
+    assert entry.token == (2 if what in ("ask", "take") else 1)
+
+
+def test_two_who_ask_at_once_are_told_apart_when_answers_are_lost(scene: Scene) -> None:
+    # The answer that was lost is that of one who was refused: what it reads afterwards is the other's.
+    scene.account.inject("cut-before", "dynamodb.UpdateItem")
+    first = scene.job(1, works=10)
+    second = scene.job(2, works=10)
+    scene.stage.run()
+    assert sorted(scene.took_turns()) == [1, 2]
+    assert {first.token, second.token} == {1, 2}
+
+
+# Items that make no sense.
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tickets", ""),
+        ("token", "1"),
+        ("token", Decimal(-1)),
+        ("token", None),
+        ("format", Decimal("1.5")),
+    ],
+)
+def test_an_item_that_makes_no_sense_is_left_as_it_is(scene: Scene, name: str, value: object) -> None:
+    hold(scene)()
+    world = World(scene.account)
+    world.table.put_item(TableName=TABLE, Item=scene.table.encode({**world.items()[0], name: value}))
+    before = world.items()
+    with pytest.raises(LockError):
+        acquire(scene.lock(WAITER), 60, chance)
+    assert world.items() == before
+
+
+# The log.
+
+
+def quiet(job: Job) -> list[float]:
+    """Give the seconds between the lines of its log."""
+    return [after - before for (before, _), (after, _) in pairwise(job.log)]
+
+
+def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None:
+    scene.job(1, works=30)
+    scene.job(2, at=1, works=30)
+    third = scene.job(3, at=2, works=30)
+    scene.stage.run()
+    at, text = third.log[0]
+    assert at == 2
+    assert text == (
+        "held by run 1 since 00:00:00 UTC, in phase start; number 2 of 2 in line; "
+        "see https://github.com/octo/hello/actions/runs/1"
+    )
+    texts = [text for _, text in third.log]
+    # The phase is told with the beats of the holder.
+    assert any("run 1 since 00:00:00 UTC, in phase verify; number 2 of 2" in text for text in texts)
+    last = texts[-1]
+    assert last.startswith("held by run 2 since 00:00:30 UTC")
+    assert "; next in line; waited " in last
+    assert last.endswith("see https://github.com/octo/hello/actions/runs/2")
+
+
+def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
+    holder = scene.job(1, works=300, lease=4)
+    waiter = scene.job(2, at=1)
+    # For a minute something new every second, then nothing any more.
+    for second in range(60):
+        scene.at(second + 0.5, lambda second=second: setattr(holder, "phase", f"phase {second}"))  # type: ignore[misc]
+    scene.stage.run()
+    assert min(quiet(waiter)) >= 5
+    assert 10 <= sum(at < 60 for at, _ in waiter.log) <= 12
+    calm = [at for at, _ in waiter.log if 66 < at < 300]
+    assert 3 <= len(calm) <= 4
+    assert waiter.log[-1][1].startswith("held by run 1 since 00:00:00 UTC, in phase phase 59; next in line; waited ")
+
+
+def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
+    lock = scene.lock(HOLDER)
+    lock.attempt(keep="lock")
+    lines: list[str] = []
+    waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
+    with pytest.raises(LockError, match="run 1 since 00:00:00 UTC, keeps it between its steps"):
+        acquire(waiter, 3, Random(1).random)  # noqa: S311 - no secret
+    assert "keeps it between its steps; next in line" in lines[0]

@@ -1,0 +1,218 @@
+"""Several actors in one process who share a time that is the test's own, and a lock that they want."""
+
+import heapq
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count, pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+
+from promote.errors import LockError
+from promote.line import Claim, Queue
+from promote.lock import Lock
+from promote.table import Table
+from promote.waiting import Superseded, acquire
+from sandbox.client import Account
+from tests.clock import Time
+from tests.world import TABLE, World
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
+
+
+class Stage:
+    """One actor acts at a time, until it sleeps; then time moves to the next who wakes. No machine is too slow."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._due: list[tuple[float, int, Actor]] = []
+        self._turns, self._actors = count(), count(1)
+        self._is_free = threading.Semaphore(0)
+
+    def enter(self, act: Callable[["Actor"], None], at: float, skew: float = 0) -> "Actor":
+        """Let somebody begin ``at`` these seconds, with a wall clock that is ``skew`` seconds ahead."""
+        # Everybody counts from a moment of their own: monotonic times of two machines have nothing in common.
+        actor = Actor(self, act, 1000.0 * next(self._actors), skew)
+        self.wake(actor, at)
+        return actor
+
+    def wake(self, actor: "Actor", at: float) -> None:
+        heapq.heappush(self._due, (at, next(self._turns), actor))
+
+    def run(self, until: float = float("inf")) -> None:
+        """Let all act until nobody has anything to do; an error of one of them ends it."""
+        while self._due and self._due[0][0] <= until:
+            at, _, actor = heapq.heappop(self._due)
+            if actor.frozen_until > at:
+                if actor.frozen_until != float("inf"):
+                    self.wake(actor, actor.frozen_until)
+                continue
+            self.seconds = max(at, self.seconds)
+            actor.go.release()
+            self._is_free.acquire()
+            if actor.error:
+                raise actor.error
+
+    def leave(self) -> None:
+        """Let the others act."""
+        self._is_free.release()
+
+
+class Actor:
+    """Somebody, and the clock that they have."""
+
+    def __init__(self, stage: Stage, act: Callable[["Actor"], None], zero: float, skew: float) -> None:
+        self.go = threading.Semaphore(0)
+        self.error: Exception | None = None
+        self.frozen_until = 0.0
+        """Infinite: killed, without a chance to do anything any more."""
+        self._stage, self._act, self._zero, self._skew = stage, act, zero, skew
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._stage.seconds + self._skew, UTC)
+
+    def monotonic(self) -> float:
+        return self._stage.seconds + self._zero
+
+    def sleep(self, seconds: float) -> None:
+        self._stage.wake(self, self._stage.seconds + seconds)
+        self._stage.leave()
+        self.go.acquire()
+
+    def _run(self) -> None:
+        self.go.acquire()
+        try:
+            self._act(self)
+        except Exception as error:  # noqa: BLE001 - for the thread of the test
+            self.error = error
+        finally:
+            self._stage.leave()
+
+
+class Scene:
+    """A stage, with a table in the sandbox and the jobs that want the lock."""
+
+    def __init__(self, account: Account, attempts: int = 2, latency: float = 0) -> None:
+        """``attempts``: how often a call is tried before its error is the caller's.
+
+        ``latency``: up to so many seconds, drawn by chance, pass before each call of a job, in which others act.
+        """
+        self.account = account
+        self.stage = Stage()
+        config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, max_pool_connections=60)
+        world = World(account)
+        client = world.session.client("dynamodb", endpoint_url=world.url, config=config)
+        self._client, self._latency = client, latency
+        self.table = Table(lambda: client, TABLE, Time())
+        self.table.ensure()
+        self.jobs: list[Job] = []
+        account.forget()
+
+    def lock(self, claim: Claim, clock: Time | Actor | None = None) -> Lock:
+        """Give a lock that says nothing."""
+        return Lock(self.table, ARN, claim, clock or Time(), lambda _subject, _text: None)
+
+    def table_of(self, clock: Actor, chance: Callable[[], float]) -> Table:
+        """Give the table as an actor reaches it."""
+
+        def reach() -> "DynamoDBClient":
+            if self._latency:
+                clock.sleep(self._latency * chance())
+            return self._client
+
+        return Table(reach, TABLE, clock)
+
+    def job(
+        self,
+        number: int,
+        *,
+        at: float = 0,
+        works: float = 20,
+        queue: Queue = Queue.FIFO,
+        group: str = "main",
+        lease: int = 30,
+        timeout: float = 1800,
+        skew: float = 0,
+    ) -> "Job":
+        """Let a job come ``at`` these seconds and work that long when it has the lock, beating as a heartbeat does."""
+        claim = Claim(
+            owner=f"{number}/1/op",
+            lease=lease,
+            run_id=number,
+            attempt=1,
+            group=group,
+            queue=queue,
+            url=f"https://github.com/octo/hello/actions/runs/{number}",
+            job=f"job-{number}",
+        )
+        job = Job(self, claim, works, timeout)
+        job.actor = self.stage.enter(job.act, at, skew)
+        self.jobs.append(job)
+        return job
+
+    def at(self, seconds: float, act: Callable[[], object]) -> None:
+        """Do something at that time."""
+
+        def do(_: Actor) -> None:
+            act()
+
+        self.stage.enter(do, seconds)
+
+    def took_turns(self) -> list[int]:
+        """Give the numbers of those who had the lock, in that order; nobody had it before the last gave it back."""
+        held = sorted((job for job in self.jobs if job.token), key=lambda job: job.held_at)
+        for before, after in pairwise(held):
+            assert before.released_at <= after.held_at
+            assert before.token < after.token
+        return [job.claim.run_id for job in held]
+
+
+class Job:
+    """A job that wants the lock."""
+
+    actor: Actor
+
+    def __init__(self, scene: Scene, claim: Claim, works: float, timeout: float) -> None:
+        self.claim = claim
+        self.phase = "verify"
+        self.token = 0
+        self.held_at = self.released_at = self.ended_at = float("inf")
+        self.lost_to = ""
+        self.error: LockError | Superseded | None = None
+        self.beats = 0
+        self.log: list[tuple[float, str]] = []
+        self._scene, self._works, self._timeout = scene, works, timeout
+
+    def act(self, clock: Actor) -> None:
+        stage, chance = self._scene.stage, Random(self.claim.run_id).random  # noqa: S311 - no secret
+        table = self._scene.table_of(clock, chance)
+        lock = Lock(table, ARN, self.claim, clock, lambda _, text: self.log.append((stage.seconds, text)))
+        try:
+            lease = acquire(lock, self._timeout, chance)
+        except (LockError, Superseded) as error:
+            self.error, self.ended_at = error, stage.seconds
+            return
+        self.token, self.held_at = lease.token, stage.seconds
+        until = stage.seconds + self._works
+        while stage.seconds < until:
+            clock.sleep(min(lease.seconds / 4, until - stage.seconds))
+            self.beats += 1
+            self.lost_to = lock.beat(lease, table, self.phase)
+            if self.lost_to:
+                return
+        lock.release(lease)
+        self.released_at = stage.seconds
+
+    def freeze(self, seconds: float, until: float = float("inf")) -> None:
+        """Suspend it at ``seconds`` until then, or kill it."""
+
+        def stop() -> None:
+            self.actor.frozen_until = until
+
+        self._scene.at(seconds, stop)

@@ -1,0 +1,389 @@
+"""The lock's item as it is read: the order of the line, what makes no sense, and who is alive."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promote.errors import LockError
+from promote.line import LONGEST_LEASE, Claim, Entry, Queue, Sightings
+
+HOLDER: Mapping[str, Any] = {
+    "owner": "7/1/a",
+    "lease": Decimal(30),
+    "beat": Decimal(4),
+    "run_id": Decimal(7),
+    "attempt": Decimal(1),
+    "group": "octo/hello main",
+    "queue": "newest",
+    "since": "2026-01-01T00:00:00+00:00",
+    "url": "https://github.com/octo/hello/actions/runs/7",
+    "job": "abc",
+}
+ITEM: Mapping[str, Any] = {
+    "pk": "arn:hello",
+    "sk": "lock",
+    "format": Decimal(1),
+    "token": Decimal(12),
+    **HOLDER,
+    "phase": "verify",
+    "kept": "",
+    "tickets": [{**HOLDER, "owner": "8/1/b", "run_id": Decimal(8), "beat": Decimal(0)}],
+}
+MISSING = object()
+
+
+def claim(run_id: int, queue: Queue = Queue.NEWEST, group: str = "main", attempt: int = 1) -> Claim:
+    return Claim(f"{run_id}/{attempt}/{queue}/{group}", 30, run_id=run_id, attempt=attempt, group=group, queue=queue)
+
+
+def order(*tickets: Claim) -> list[Claim]:
+    return Entry(tickets=tickets).line
+
+
+def changed(item: Mapping[str, Any], name: str, value: object) -> dict[str, Any]:
+    return {**{key: item[key] for key in item if key != name}, **({} if value is MISSING else {name: value})}
+
+
+# The order of the line.
+
+
+def test_a_newer_run_takes_the_place_of_an_older_one_of_its_branch() -> None:
+    older, other, newer = claim(1), claim(2, group="other"), claim(3)
+    assert order(older, other, newer) == [newer, older, other]
+
+
+def test_an_older_run_that_comes_later_stands_behind() -> None:
+    newer, older = claim(3), claim(1)
+    assert order(newer, older) == [newer, older]
+    assert order(newer, older, claim(2)) == [newer, claim(2), older]
+
+
+def test_a_run_that_is_not_the_newest_stands_behind_the_one_that_is() -> None:
+    assert order(claim(1), claim(3), claim(2)) == [claim(3), claim(2), claim(1)]
+
+
+def test_fifo_is_never_replaced() -> None:
+    older, newer = claim(1, Queue.FIFO), claim(2)
+    assert order(older, newer) == [older, newer]
+    assert not newer.replaces(older)
+
+
+def test_another_attempt_of_a_run_is_newer() -> None:
+    first, second = claim(1), claim(1, attempt=2)
+    assert second.replaces(first)
+    assert not first.replaces(second)
+    assert order(first, second) == [second, first]
+    assert claim(2).replaces(second)
+
+
+def test_nobody_replaces_itself_or_its_like() -> None:
+    assert not claim(1).replaces(claim(1))
+    assert not claim(1).replaces(replace(claim(1), owner="another process of the same attempt"))
+
+
+def test_runs_outside_github_never_replace_anybody() -> None:
+    # They are in no group; nor do two such runs replace each other.
+    outside = claim(0, group="")
+    assert order(outside, claim(5, group="")) == [outside, claim(5, group="")]
+    assert order(claim(1), outside) == [claim(1), outside]
+
+
+def test_groups_leave_each_other_alone() -> None:
+    tickets = (claim(1, group="a"), claim(2, group="b"), claim(3, group="c"))
+    assert order(*tickets) == list(tickets)
+
+
+def test_who_is_ahead() -> None:
+    entry = Entry(tickets=(claim(1), claim(2, group="other"), claim(3)))
+    assert entry.ahead_of(claim(3).owner) == []
+    assert entry.ahead_of(claim(2, group="other").owner) == [claim(3), claim(1)]
+    assert entry.ahead_of("somebody without a ticket") == entry.line
+    assert entry.place_of(claim(3).owner) == 2
+    assert entry.place_of("somebody without a ticket") is None
+
+
+tickets_of = st.lists(
+    st.builds(
+        claim,
+        st.integers(0, 6),
+        st.sampled_from(Queue),
+        st.sampled_from(["", "a", "b"]),
+        st.integers(1, 2),
+    ),
+    max_size=12,
+    unique_by=lambda ticket: ticket.owner,
+)
+
+
+@given(tickets_of)
+def test_the_line_has_everybody_once(tickets: list[Claim]) -> None:
+    line = order(*tickets)
+    assert sorted(ticket.owner for ticket in line) == sorted(ticket.owner for ticket in tickets)
+
+
+@given(tickets_of)
+def test_whoever_is_overtaken_gives_way_by_itself_or_stands_behind_one_who_does(tickets: list[Claim]) -> None:
+    for place, ticket in enumerate(tickets):
+        line = order(*tickets)
+        for later in tickets[place + 1 :]:
+            if line.index(later) < line.index(ticket):
+                ahead = [ticket, *(other for other in tickets if line.index(other) < line.index(ticket))]
+                assert any(later.replaces(other) for other in ahead)
+
+
+@given(tickets_of)
+def test_the_newest_of_a_group_is_ahead_of_all_that_it_replaces(tickets: list[Claim]) -> None:
+    line = order(*tickets)
+    for place, ticket in enumerate(tickets):
+        for other in tickets:
+            if ticket.queue is Queue.NEWEST and ticket.replaces(other) and place > tickets.index(other):
+                assert line.index(ticket) < line.index(other)
+
+
+@given(tickets_of.map(lambda tickets: [replace(ticket, queue=Queue.FIFO) for ticket in tickets]))
+def test_where_all_are_fifo_they_stand_as_they_came(tickets: list[Claim]) -> None:
+    assert order(*tickets) == tickets
+
+
+def test_fifo_runs_keep_their_order_among_those_who_give_way() -> None:
+    # The workflow of the branch has changed from newest to fifo between the runs 1 and 3.
+    line = order(claim(1), claim(2, Queue.FIFO, group="other"), claim(3, Queue.FIFO))
+    fifo = [ticket.run_id for ticket in line if ticket.queue is Queue.FIFO]
+    assert fifo == [2, 3]
+
+
+# What makes sense, and what does not.
+
+
+def test_an_item_is_read_as_it_was_written() -> None:
+    entry = Entry.read(ITEM)
+    assert entry.holder is not None
+    assert (entry.token, entry.phase, entry.kept) == (12, "verify", "")
+    assert entry.holder.item() == HOLDER
+    assert entry.holder.name == "run 7"
+    assert entry.holder.describe() == "run 7, https://github.com/octo/hello/actions/runs/7"
+    assert [ticket.owner for ticket in entry.tickets] == ["8/1/b"]
+    assert Claim.read(entry.holder.item()) == entry.holder
+
+
+def test_no_item_is_a_lock_that_was_never_held() -> None:
+    assert Entry.read({}) == Entry()
+
+
+def test_names_are_for_people() -> None:
+    assert claim(7, attempt=2).name == "run 7 (attempt 2)"
+    assert Claim("0/1/a", 30).describe() == "0/1/a, which is no run of GitHub's"
+
+
+@pytest.mark.parametrize(
+    "name", ["format", "run_id", "attempt", "group", "queue", "since", "url", "job", "phase", "kept", "tickets"]
+)
+def test_what_decides_nothing_may_be_missing(name: str) -> None:
+    entry = Entry.read(changed(ITEM, name, MISSING))
+    assert entry.holder is not None
+    assert entry.holder.owner == "7/1/a"
+
+
+def test_what_decides_nothing_may_be_anything() -> None:
+    strange: dict[str, Any] = {
+        "since": None,
+        "url": 5,
+        "phase": [],
+        "opened": "by hand",
+        "kept": "yes",
+        "and": {"more": b"of it"},
+    }
+    entry = Entry.read({**ITEM, **strange})
+    assert entry.holder is not None
+    assert not entry.kept
+    assert entry.opened == {}
+
+
+def test_a_lock_without_an_owner_is_free_and_its_token_counts() -> None:
+    entry = Entry.read(changed(ITEM, "owner", MISSING))
+    assert entry.holder is None
+    assert entry.token == 12
+    assert len(entry.tickets) == 1
+
+
+ABSURD: Mapping[str, list[Any]] = {
+    "token": [MISSING, None, "12", Decimal(-1), Decimal("1.5"), True, [], b"12"],
+    "owner": [None, "", Decimal(7), ["7/1/a"], {}, True],
+    "lease": [
+        MISSING,
+        None,
+        Decimal(0),
+        Decimal(-30),
+        Decimal("0.5"),
+        "30",
+        True,
+        [],
+        Decimal(21601),
+        Decimal("1E+100"),
+    ],
+    "beat": [MISSING, None, Decimal(-1), Decimal("0.5"), "4", True, {}],
+    "run_id": ["7", Decimal(-1), Decimal("7.5"), None],
+    "attempt": ["1", Decimal(-1), []],
+    "queue": ["lifo", Decimal(1), None, []],
+}
+CASES = [(name, value) for name, values in ABSURD.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), CASES)
+def test_what_decides_must_make_sense(name: str, value: object) -> None:
+    with pytest.raises(LockError, match=f"its {name} is") as caught:
+        Entry.read(changed(ITEM, name, value))
+    assert "never with a lower token" in caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "value"), [case for case in CASES if case[0] != "token"] + [("owner", MISSING)])
+def test_so_it_is_with_tickets(name: str, value: object) -> None:
+    sound = ITEM["tickets"][0]
+    with pytest.raises(LockError, match=f"its {name} is"):
+        Entry.read({**ITEM, "tickets": [sound, changed(sound, name, value), sound]})
+
+
+STRANGE_TICKETS: list[object] = ["", "8/1/b", {}, {"owner": "8/1/b"}, None, Decimal(0), {"8/1/b"}, ["8/1/b"], [None]]
+
+
+@pytest.mark.parametrize("value", STRANGE_TICKETS)
+def test_tickets_are_a_list_of_maps(value: object) -> None:
+    with pytest.raises(LockError, match="its tickets"):
+        Entry.read({**ITEM, "tickets": value})
+
+
+@pytest.mark.parametrize("value", [Decimal(2), Decimal(0), Decimal(99)])
+def test_a_later_format_is_another_versions(value: Decimal) -> None:
+    # Also where nothing else of the item can be read by this version.
+    with pytest.raises(LockError, match=f"its format is {value}, and this version knows 1"):
+        Entry.read({"format": value, "token": "of another kind"})
+
+
+STRANGE_FORMATS: list[Any] = ["1", Decimal(-1), Decimal("1.5"), [], None]
+
+
+@pytest.mark.parametrize("value", STRANGE_FORMATS)
+def test_a_format_that_is_no_number_makes_no_sense(value: object) -> None:
+    with pytest.raises(LockError, match="its format is"):
+        Entry.read({**ITEM, "format": value})
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=4) | st.integers(-3, 40).map(Decimal) | st.just(Decimal("0.5")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(HOLDER)), inner, max_size=9),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ITEM)), plain, min_size=1))
+def test_whatever_is_written_there_it_is_read_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        entry = Entry.read({**ITEM, **changes})
+    except LockError:
+        return
+    assert entry.holder is not None
+    assert entry.token >= 0
+    assert all(1 <= claim.lease <= LONGEST_LEASE for claim in (entry.holder, *entry.tickets))
+
+
+# Who is alive.
+
+
+def held(token: int = 1, beat: int = 0, lease: int = 30, owner: str = "a") -> Entry:
+    return Entry(token=token, holder=Claim(owner, lease, beat))
+
+
+def is_dead(sightings: Sightings, entry: Entry, now: float) -> bool:
+    assert entry.holder is not None
+    return sightings.is_dead(entry.holder, now)
+
+
+def test_a_holder_is_dead_when_nothing_has_changed_for_longer_than_its_lease() -> None:
+    # On the waiter's clock, from when the waiter first saw it: nobody knows how long it had been silent before.
+    sightings = Sightings()
+    for now in (1000, 1010, 1030):
+        sightings.see(held(), now)
+        assert not is_dead(sightings, held(), now)
+    sightings.see(held(), 1030.1)
+    assert is_dead(sightings, held(), 1030.1)
+
+
+def test_its_own_lease_counts_and_not_the_waiters() -> None:
+    sightings = Sightings()
+    for now in (1000, 1100):
+        sightings.see(held(lease=3600), now)
+    assert not is_dead(sightings, held(lease=3600), 1100)
+
+
+@pytest.mark.parametrize("after", [held(beat=1), held(token=2)])
+def test_a_beat_or_a_new_token_revives(after: Entry) -> None:
+    sightings = Sightings()
+    sightings.see(held(), 1000)
+    sightings.see(after, 1029)
+    sightings.see(after, 1059)
+    assert not is_dead(sightings, after, 1059)
+    assert is_dead(sightings, after, 1059.1)
+    sightings.see(replace(after, token=9), 1060)
+    assert not is_dead(sightings, replace(after, token=9), 1060)
+
+
+def test_another_holder_is_seen_for_the_first_time() -> None:
+    sightings = Sightings()
+    sightings.see(held(), 1000)
+    sightings.see(held(token=2, owner="b"), 1031)
+    assert not is_dead(sightings, held(token=2, owner="b"), 1061)
+
+
+def test_who_was_away_in_between_is_seen_anew() -> None:
+    sightings = Sightings()
+    sightings.see(held(), 1000)
+    sightings.see(Entry(token=1), 1020)
+    sightings.see(held(), 1040)
+    assert not is_dead(sightings, held(), 1060)
+
+
+def test_who_waits_dies_as_who_holds() -> None:
+    sightings, ticket = Sightings(), Claim("b", 10)
+    for now in (1000, 1010):
+        sightings.see(Entry(tickets=(ticket,)), now)
+    assert not sightings.is_dead(ticket, 1010)
+    assert sightings.is_dead(ticket, 1010.5)
+    assert sightings.silence(ticket, 1010.5) == 10.5
+
+
+def test_who_gets_the_lock_was_not_silent() -> None:
+    sightings, waiting = Sightings(), Claim("b", 30)
+    sightings.see(Entry(token=1, tickets=(waiting,)), 1000)
+    sightings.see(held(token=2, owner="b"), 1029)
+    assert not is_dead(sightings, held(token=2, owner="b"), 1059)
+    assert sightings.has_lived(waiting)
+
+
+def test_who_has_beaten_has_lived() -> None:
+    sightings = Sightings()
+    fresh = Claim("b", 30)
+    sightings.see(Entry(tickets=(fresh,)), 1000)
+    sightings.see(Entry(tickets=(fresh,)), 1020)
+    assert not sightings.has_lived(fresh)
+    # Whoever sees it for the first time sees that it has beaten before.
+    assert Sightings().has_lived(replace(fresh, beat=1))
+    sightings.see(Entry(tickets=(replace(fresh, beat=1),)), 1021)
+    assert sightings.has_lived(fresh)
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=30), st.integers(1, 60))
+def test_nobody_is_dead_who_beats_within_its_lease(steps: list[tuple[float, bool]], lease: int) -> None:
+    sightings, now, beat, changed_at = Sightings(), 1000.0, 0, 1000.0
+    sightings.see(held(lease=lease), now)
+    for seconds, beats in steps:
+        now += seconds
+        if beats:
+            beat, changed_at = beat + 1, now
+        entry = held(beat=beat, lease=lease)
+        sightings.see(entry, now)
+        assert is_dead(sightings, entry, now) == (now - changed_at > lease)

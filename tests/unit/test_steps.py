@@ -1,0 +1,206 @@
+"""What the steps of one job remember, in the several places of which a runner may share only one."""
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from promote.context import Context
+from promote.steps import Place, Steps
+from promote.workflow import Workflow
+from tests.runner import parse_file_command
+
+HELLO = Place("arn:aws:lambda:eu-west-1:123456789012:function:hello", "eu-west-1", "promote-on-success")
+OTHER = Place("arn:aws:lambda:eu-west-1:123456789012:function:other", "eu-west-1", "promote-on-success")
+
+
+class Machine:
+    """A runner's folders; each step has a file of commands of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.temporary = folder / "runner_temp"
+        self.commands = folder / "commands"
+        self.temporary.mkdir()
+        self.commands.mkdir()
+        self._numbers = itertools.count(1)
+        self._steps = itertools.count(1)
+
+    def environ(self, **different: str) -> Mapping[str, str]:
+        state = self.commands / f"save_state_{next(self._steps)}"
+        state.touch()
+        return {
+            "RUNNER_TEMP": str(self.temporary),
+            "GITHUB_STATE": str(state),
+            "GITHUB_JOB": "release",
+            "GITHUB_RUN_ID": "1000",
+            "GITHUB_RUN_ATTEMPT": "1",
+            **different,
+        }
+
+    def step(self, environ: Mapping[str, str] | None = None, draw: Callable[[], str] | None = None) -> Steps:
+        """Start a step; the number that it draws is ``number 1``, ``number 2``, ..."""
+        environ = environ or self.environ()
+        workflow = Workflow(environ, io.StringIO())
+        return Steps(
+            environ, Context.from_environ(environ), workflow, draw or (lambda: f"number {next(self._numbers)}")
+        )
+
+    def files(self) -> list[Path]:
+        return sorted([*self.temporary.glob("promote-on-success*"), *self.commands.glob("promote-on-success*")])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def saved(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What the runner hands to the post step of the step that had ``environ``."""
+    text = Path(environ["GITHUB_STATE"]).read_text(encoding="utf-8")
+    return {f"STATE_{name}": value for name, value in parse_file_command(text).items()}
+
+
+def test_a_further_step_of_the_job_knows_the_number_and_the_locks(place: Machine) -> None:
+    first = place.step()
+    first.remember(HELLO, 7)
+    first.remember(OTHER)
+    further = place.step()
+    assert (further.job, further.held) == (first.job, {HELLO: 7, OTHER: 0})
+
+
+@pytest.mark.parametrize(
+    "different", [{"GITHUB_JOB": "another"}, {"GITHUB_RUN_ID": "1001"}, {"GITHUB_RUN_ATTEMPT": "2"}]
+)
+def test_another_job_run_or_attempt_on_the_same_machine_knows_nothing(
+    place: Machine, different: dict[str, str]
+) -> None:
+    first = place.step()
+    first.remember(HELLO, 7)
+    other = place.step(place.environ(**different))
+    assert other.job != first.job
+    assert other.held == {}
+    other.remember(OTHER)
+    assert place.step().held == {HELLO: 7}
+
+
+def test_each_of_the_places_is_enough(place: Machine, tmp_path: Path) -> None:
+    environ = place.environ()
+    first = place.step(environ)
+    first.remember(HELLO, 7)
+    nowhere = str(tmp_path / "nowhere")
+    by_temporary = place.step({**environ, "GITHUB_STATE": nowhere + "/state"})
+    by_commands = place.step({**environ, "RUNNER_TEMP": nowhere})
+    for file in place.files():
+        file.unlink()
+    by_state = place.step({**environ, **saved(environ)})
+    for steps in (by_temporary, by_commands, by_state):
+        assert (steps.job, steps.held) == (first.job, {HELLO: 7})
+    forgotten = place.step(environ)
+    assert (forgotten.job, forgotten.held) == ("number 2", {})
+
+
+def test_outside_a_runner_every_step_is_a_job_of_its_own() -> None:
+    environ: Mapping[str, str] = {}
+    steps = Steps(environ, Context.from_environ(environ), Workflow(environ, io.StringIO()), lambda: "number")
+    steps.remember(HELLO, 7)
+    assert (steps.job, steps.held) == ("number", {HELLO: 7})
+
+
+def test_a_folder_that_cannot_be_written_leaves_it_to_the_others(place: Machine, tmp_path: Path) -> None:
+    file = tmp_path / "a file"
+    file.touch()
+    environ = place.environ(RUNNER_TEMP=str(file))
+    first = place.step(environ)
+    first.remember(HELLO, 7)
+    assert place.step(environ).held == {HELLO: 7}
+
+
+def test_what_was_given_back_is_forgotten_everywhere(place: Machine) -> None:
+    environ = place.environ()
+    first = place.step(environ)
+    first.remember(HELLO, 7)
+    first.remember(OTHER, 8)
+    first.forget(HELLO)
+    assert place.step().held == {OTHER: 8}
+    for file in place.files():
+        file.unlink()
+    # Of what a step saves several times under one name, the runner hands over the last.
+    assert place.step({**environ, **saved(environ)}).held == {OTHER: 8}
+
+
+def test_what_an_earlier_step_keeps_is_not_made_unsure_by_asking_for_it_again(place: Machine) -> None:
+    place.step().remember(HELLO, 7)
+    further = place.step()
+    further.remember(HELLO)
+    assert further.held == {HELLO: 7}
+
+
+def test_to_forget_what_was_never_known_is_well(place: Machine) -> None:
+    steps = place.step()
+    steps.forget(HELLO)
+    assert steps.held == {}
+
+
+def test_what_the_files_say_comes_before_what_was_saved_for_the_step(place: Machine) -> None:
+    """The post step of a later step ran first, and gave the lock back."""
+    environ = place.environ()
+    place.step(environ).remember(HELLO, 7)
+    place.step().forget(HELLO)
+    assert place.step({**environ, **saved(environ)}).held == {}
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "a b\n", "\u00e4", "x" * 64])
+def test_a_job_of_any_name_has_its_file_in_the_folder(place: Machine, name: str) -> None:
+    place.step(place.environ(GITHUB_JOB=name)).remember(HELLO, 7)
+    assert [file.parent for file in place.files()] == [place.commands, place.temporary]
+    assert place.step(place.environ(GITHUB_JOB=name)).held == {HELLO: 7}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no JSON",
+        "\x00",
+        "[]",
+        "7",
+        '"text"',
+        "null",
+        "{}",
+        '{"job": ""}',
+        '{"job": null}',
+        '{"job": "forged", "held": 7}',
+        '{"job": "forged", "held": null}',
+        '{"job": "forged", "held": ["abcd"]}',
+        '{"job": "forged", "held": [["arn", "region"]]}',
+        '{"job": "forged", "held": [[["arn"], "region", "table", 1]]}',
+        '{"job": "forged", "held": [["arn", "region", "table", "1"]]}',
+        '{"job": ["forged"], "held": []}',
+        "[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("where", ["temporary", "commands"])
+def test_a_file_that_makes_no_sense_is_as_good_as_none(place: Machine, text: str, where: str) -> None:
+    """Whoever has damaged it: the step must not end with a riddle, and the other places may have what is true."""
+    environ = place.environ()
+    first = place.step(environ)
+    first.remember(HELLO, 7)
+    folder = {"temporary": place.temporary, "commands": place.commands}[where]
+    next(file for file in place.files() if file.parent == folder).write_text(text, encoding="utf-8")
+    steps = place.step(environ)
+    assert (steps.job, steps.held) == (first.job, {HELLO: 7})
+
+
+def test_the_post_step_of_a_job_that_left_nothing_has_no_number(place: Machine) -> None:
+    """An empty number is nobody's: with it, nothing can be given back."""
+    assert place.step(draw=str).job == ""
+
+
+def test_a_reader_never_sees_half_a_file(place: Machine) -> None:
+    place.step().remember(HELLO, 7)
+    for file in place.files():
+        assert json.loads(file.read_text(encoding="utf-8"))["held"] == [[*vars(HELLO).values(), 7]]
+    assert all(file.suffix == ".json" for file in place.files())
