@@ -6,9 +6,12 @@ https://github.com/testmoapp/junitxml describes the format as tools have agreed 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING
 
 from promote.model import CheckResult, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _LARGEST = 50_000_000
 """Bytes: a report beyond this is a flood."""
@@ -24,6 +27,8 @@ def read(report: Path, kind: str) -> list[CheckResult]:
         ValueError: there is none, or it is not whole.
 
     """
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes a while, and only tests need it
+
     try:
         if report.stat().st_size > _LARGEST:
             message = "the report is larger than 50 MB"
@@ -35,7 +40,7 @@ def read(report: Path, kind: str) -> list[CheckResult]:
     return [_result(case, kind) for case in root.iter("testcase")]
 
 
-def _result(case: ET.Element, kind: str) -> CheckResult:
+def _result(case: "Element", kind: str) -> CheckResult:
     file = case.get("file", "")
     outcome, detail, text = Outcome.PASSED, "", ""
     for trouble in case:
@@ -52,7 +57,7 @@ def _result(case: ET.Element, kind: str) -> CheckResult:
     return CheckResult(name, kind, outcome, float(case.get("time", "0")), detail, file=file, line=line)
 
 
-def _classes(case: ET.Element, file: str) -> Iterator[str]:
+def _classes(case: "Element", file: str) -> Iterator[str]:
     """Yield the classes that a test is in: what its dotted name has beyond that of its file."""
     module = re.sub(r"\.py$", "", file).replace("/", ".")
     dotted = case.get("classname", "")
@@ -62,6 +67,8 @@ def _classes(case: ET.Element, file: str) -> Iterator[str]:
 
 def write(verdict: Verdict, name: str, seconds: float, target: Path) -> None:
     """Write ``verdict`` as one suite ``name`` into ``target``."""
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - as above
+
     suite = ET.Element(
         "testsuite",
         name=name,
