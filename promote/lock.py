@@ -197,17 +197,17 @@ class Lock:
         change = self._table.change(self.arn, LOCK, remove=gone, condition=" AND ".join(conditions), values=values)
         return self._carry_out(change)
 
-    def take(self, entry: Entry, *, keep: str) -> Entry:
-        """Take the lock when it is our turn, and leave the line; give the lock as it then is.
+    def free(self, entry: Entry) -> Entry:
+        """Take the lock away from who holds it in ``entry`` and has died, unless there was a beat since then."""
+        assert entry.holder is not None  # noqa: S101 - somebody has died
+        values = {"owner": entry.holder.owner, "token": entry.token, "beat": entry.holder.beat}
+        return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))
 
-        It is taken from whoever holds it in ``entry``, if that one has not beaten since.
-        """
-        condition, values, place = _FREE, {}, self.place(entry)
-        if entry.holder:
-            condition = f"({_FREE} OR (#owner = :held AND #token = :token AND #beat = :beaten))"
-            values = {"held": entry.holder.owner, "token": entry.token, "beaten": entry.holder.beat}
-        condition += f" AND #tickets[{place}].#owner = :owner"
-        return self._carry_out(self._taking(condition, values, keep=keep, leave=[f"tickets[{place}]"]))
+    def take(self, entry: Entry, *, keep: str) -> Entry:
+        """Take the lock, which is free in ``entry``, when it is our turn, and leave the line; give it as it then is."""
+        place = self.place(entry)
+        condition = f"{_FREE} AND #tickets[{place}].#owner = :owner"
+        return self._carry_out(self._taking(condition, {}, keep=keep, leave=[f"tickets[{place}]"]))
 
     def beat(self, lease: Lease, table: Table, phase: str) -> str:
         """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
@@ -318,8 +318,8 @@ class Lock:
             values={"zero": 0, "one": 1, **values},
         )
 
-    def _releasing(self, values: Item) -> dict[str, Any]:
-        return self._table.change(self.arn, LOCK, remove=HELD, condition=_OURS, values=values)
+    def _releasing(self, values: Item, condition: str = _OURS) -> dict[str, Any]:
+        return self._table.change(self.arn, LOCK, remove=HELD, condition=condition, values=values)
 
     def _carry_out(self, change: dict[str, Any]) -> Entry:
         """Carry out a transition; give the lock as it then is, also when its condition did not hold."""

@@ -89,11 +89,8 @@ class _Waiter:
                 if lock.is_ours(entry):
                     return entry
                 continue
-            others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
-            dead = [ticket for ticket in others if self._sightings.is_dead(ticket, now)]
-            if dead:
-                self._say_passing(dead, now)
-                entry = lock.bury(entry, dead)
+            if (tidied := self._bury(entry, now)) is not None:
+                entry = tidied
                 continue
             self._require_use(entry, now)
             if lock.place(entry) is None and self._has_room(entry, now):
@@ -101,9 +98,7 @@ class _Waiter:
                 ticked, entry = now, lock.join()
                 continue
             ahead = len(entry.ahead_of(self._claim.owner))
-            if ahead == 0 and (entry.holder is None or self._sightings.is_dead(entry.holder, now)):
-                if entry.holder:
-                    self._say_passing([entry.holder], now)
+            if ahead == 0 and entry.holder is None:
                 entry = lock.take(entry, keep=self._keep)
                 if lock.is_ours(entry):
                     return entry
@@ -114,6 +109,24 @@ class _Waiter:
                 entry = lock.look()
             else:
                 ticked, entry = clock.monotonic(), lock.tick(entry)
+
+    def _bury(self, entry: Entry, now: float) -> Entry | None:
+        """Remove who has died, the holder first, and give the lock as it then is; None: all live, as far as we know."""
+        is_dead = self._sightings.is_dead
+        if entry.holder and is_dead(entry.holder, now):
+            self._say_dead([entry.holder], now)
+            return self._lock.free(entry)
+        others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
+        dead = [ticket for ticket in others if is_dead(ticket, now)]
+        if not dead:
+            return None
+        self._say_dead(dead, now)
+        return self._lock.bury(entry, dead)
+
+    def _say_dead(self, dead: list[Claim], now: float) -> None:
+        for claim in dead:
+            silence = self._sightings.silence(claim, now)
+            self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
 
     def _pause(self, ahead: int, now: float) -> float:
         if ahead:
@@ -146,17 +159,14 @@ class _Waiter:
         return False
 
     def _require_use(self, entry: Entry, now: float) -> None:
-        """Give way to a newer run that is alive."""
+        """Give way to a newer run that is alive: not while the holder is silent, whom somebody has to count out."""
+        if entry.holder and self._sightings.silence(entry.holder, now) > entry.holder.lease / 2:
+            return
         newer = [ticket for ticket in entry.tickets if self._sightings.has_lived(ticket)]
         newer += [entry.holder] if entry.holder else []
         for claim in newer:
-            if claim.replaces(self._claim) and not self._sightings.is_dead(claim, now):
+            if claim.replaces(self._claim):
                 raise Superseded(claim)
-
-    def _say_passing(self, dead: list[Claim], now: float) -> None:
-        for claim in dead:
-            silence = self._sightings.silence(claim, now)
-            self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
 
     def _report(self, entry: Entry, now: float) -> None:
         """Say who holds the lock and how far it is until our turn; not more often than people like to read it."""

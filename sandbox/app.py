@@ -47,6 +47,7 @@ class Call:
     bytes_in: int
     bytes_out: int
     faults: tuple[str, ...]
+    origin: str
 
 
 def create(settle: float, chance: random.Random) -> Application:
@@ -124,6 +125,7 @@ class Wrapper:
                 bytes_in=len(request.body),
                 bytes_out=len(answer.body) if answer else 0,
                 faults=tuple(fault.kind for fault in applied),
+                origin=request.origin,
             )
         )
 

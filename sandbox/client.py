@@ -56,6 +56,8 @@ class Call:
     bytes_out: int
     faults: tuple[str, ...]
     """The kinds of the faults that were applied, in the order of their injection."""
+    origin: str
+    """The AWS_EXECUTION_ENV of the process that made it, which tells processes apart; empty when it does not say."""
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ connection: ContextVar[asyncio.Transport] = ContextVar("connection")
 """The transport of the connection that the current request came in by."""
 
 
+_EXECUTION_ENVIRONMENT = re.compile(r"(?:^| )exec-env/(\S+)")
+"""What an AWS SDK adds to its User-Agent where the variable AWS_EXECUTION_ENV is set."""
+
+
 class ConnectionCutError(Exception):
     """The request is to end without an answer, or the client has gone away while it was held."""
 
@@ -36,6 +41,12 @@ class Request:
     headers: dict[str, str]
     """By lower-case name."""
     body: bytes
+
+    @property
+    def origin(self) -> str:
+        """The AWS_EXECUTION_ENV of the process that made it; empty when it does not say."""
+        found = _EXECUTION_ENVIRONMENT.search(self.headers.get("user-agent", ""))
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True)

@@ -554,6 +554,14 @@ class TestCalls:
         assert all(call.bytes_out for call in calls if call.service != "s3")
         assert calls[0].bytes_in == len('{"Name": "prod", "FunctionVersion": "1"}')
 
+    def test_tell_which_process_made_them(self, aws: World) -> None:
+        call = "import boto3; boto3.client('dynamodb').list_tables()"
+        unnamed = {name: value for name, value in os.environ.items() if name != "AWS_EXECUTION_ENV"}
+        for named in ({"AWS_EXECUTION_ENV": "run-7"}, {}):
+            environ = {**unnamed, **aws.account.environ, **named}
+            subprocess.run([sys.executable, "-c", call], env=environ, check=True, timeout=60)  # noqa: S603 - our own
+        assert [call.origin for call in aws.account.calls()] == ["run-7", ""]
+
     def test_belong_to_one_account(self, sandbox: Sandbox, aws: World) -> None:
         other = World(sandbox.account())
         other.account.inject("error-before", times=0)

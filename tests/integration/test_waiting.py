@@ -285,8 +285,11 @@ def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
     assert [ticket.owner for ticket in waiter.bury(seen, seen.tickets[:1]).tickets] == ["waiter"]
     seen = waiter.look()
     holder.beat(Lease("holder", token, 30, 0, 0), scene.table, "verify")
-    assert holder.is_ours(waiter.take(seen, keep=""))
-    assert waiter.is_ours(waiter.take(waiter.look(), keep=""))
+    assert holder.is_ours(waiter.free(seen))
+    assert holder.is_ours(waiter.take(waiter.look(), keep=""))
+    freed = waiter.free(waiter.look())
+    assert freed.holder is None
+    assert waiter.is_ours(waiter.take(freed, keep=""))
     assert look(scene).tickets == ()
 
 
@@ -299,6 +302,16 @@ def test_a_branch_whose_older_run_died_in_line_does_not_hold_up_others_for_ever(
     scene.stage.run()
     # Of that branch, one is at work and one waits at any time.
     assert scene.took_turns().index(other.claim.run_id) <= 3
+
+
+def test_a_dead_holder_is_counted_out_however_fast_newer_runs_come(scene: Scene) -> None:
+    # Each of them would begin to count anew, and the older ones would give way before they had done.
+    scene.job(1, works=1000, queue=Queue.NEWEST).freeze(2)
+    for number in range(2, 30):
+        scene.job(number, at=20 * (number - 1), works=5, queue=Queue.NEWEST)
+    scene.stage.run()
+    first = min(job.held_at for job in scene.jobs[1:] if job.token)
+    assert 30 < first <= 20 + 30 + 30
 
 
 def test_an_item_that_is_deleted_while_runs_wait_is_made_anew(scene: Scene) -> None:
