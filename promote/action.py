@@ -1,6 +1,7 @@
 """The action's main and post step: environ in, exit code out; the one error boundary."""
 
 import secrets
+import shutil
 import signal
 import tempfile
 import traceback
@@ -65,14 +66,6 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     """
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
     steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
-    for lent in list(steps.lent):
-        try:
-            _clear_trials(lent, steps, environ, clock or SystemClock())
-            workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
-            steps.take_back(lent)
-        except Exception as error:  # noqa: BLE001 - as below; any later run removes it
-            problem = understood(error)
-            workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
     for held, token in list(steps.held.items()):
         name = held.arn.rpartition(":")[2]
         try:
@@ -86,6 +79,16 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             workflow.warn(
                 f"The lock of {name} could not be given back: {problem} It ends with its lease.", title="Lock"
             )
+    for lent in list(steps.lent):
+        try:
+            _clear_trials(lent, steps, environ, clock or SystemClock())
+            workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
+            steps.take_back(lent)
+        except Exception as error:  # noqa: BLE001 - as below; any later run removes it
+            problem = understood(error)
+            workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
+    if steps.folder:
+        shutil.rmtree(steps.folder, ignore_errors=True)
     return 0
 
 
@@ -139,6 +142,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
 
 def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:
     """Put the report where people and later steps find it."""
+    workflow.close_group()  # of a command that was cancelled
     try:
         for name, value in report.outputs().items():
             workflow.output(name, value)

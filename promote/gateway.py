@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
-from promote.parallel import gather
+from promote.parallel import side_by_side
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -94,16 +94,18 @@ class Gateways:
         return Gateway(answer["ApiId"], answer["ApiEndpoint"])
 
     def build(self, qualifier: str) -> Gateway:
-        """Make a whole new API that no custom domain leads to, its parts at the same time."""
+        """Make a whole new API that no custom domain leads to, and the permission beside it."""
         gateway = self.make(qualifier)
         api, client = gateway.api_id, self._client
-        gather(
-            [
-                lambda: self._route(api, self._target(qualifier), set(), is_there=False),
-                lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
-                lambda: self._function.allow(_alias(qualifier), self._statement(qualifier, gateway), self._source(api)),
-            ],
-            width=3,
+
+        def fill() -> None:
+            # One after the other: API Gateway refuses to change one API twice at the same time.
+            self._route(api, self._target(qualifier), set(), is_there=False)
+            client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+
+        side_by_side(
+            fill,
+            lambda: self._function.allow(_alias(qualifier), self._statement(qualifier, gateway), self._source(api)),
         )
         return gateway
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from promote.clock import Clock
 from promote.errors import LockError
 
+_LONGEST = 30.0
 _BEATS = 4
 """Beats within a lease: three may fail in a row before it is lost."""
 
@@ -73,5 +74,6 @@ class Heartbeat:
             self._trusted_until = sent + self._lease
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._lease / _BEATS):
+        # Also where the lease is long: a lock that was opened by force is to be missed soon.
+        while not self._stopped.wait(min(self._lease, _LONGEST) / _BEATS):
             self.beat()

@@ -44,7 +44,7 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     has_order = may_give_way and context.repository and context.ref and run.run_id
     claim = Claim(
         owner=f"{run.run_id}/{run.attempt}/{run.operation}",
-        lease=min(inputs.lease, _BEATEN) if inputs.command is Command.DEPLOY else inputs.lease,
+        lease=min(inputs.lease, _BEATEN) if inputs.command in (Command.LOCK, Command.DEPLOY) else inputs.lease,
         run_id=run.run_id,
         attempt=run.attempt,
         group=f"{context.repository} {context.ref} {inputs.command} {inputs.environment}" if has_order else "",
@@ -55,8 +55,8 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     return Lock(Table(lambda: job.clients.table, inputs.table, job.clock), arn, claim, job.clock, job.say)
 
 
-def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
-    """Wait for the lock and take it; ``keep`` is the command that keeps it for the job's further steps, or empty.
+def take(job: Job, lock: Lock) -> Lease:
+    """Wait for the lock and take it, or enter it where an earlier step keeps it.
 
     Raises:
         LockError: it was not free in time, or cannot be read.
@@ -67,7 +67,7 @@ def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
     kept = job.steps.held.get(job.place(lock.arn))
     job.steps.remember(job.place(lock.arn))
     try:
-        lease = acquire(lock, job.inputs.lock_timeout, job.chance, keep=keep)
+        lease = acquire(lock, job.inputs.lock_timeout, job.chance)
     except (LockError, Superseded):
         job.steps.forget(job.place(lock.arn))
         raise
@@ -78,8 +78,6 @@ def take(job: Job, lock: Lock, *, keep: str = "") -> Lease:
             "or somebody has opened it by force. Give that step a longer lease.",
             title="Lock",
         )
-    if keep:
-        job.steps.remember(job.place(lock.arn), lease.token)
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
     job.say("lock", f"held, token {lease.token}{how}{after}")
     return lease
@@ -107,12 +105,16 @@ def hold(job: Job, lock: Lock, ends: str = "") -> Iterator[Holding]:
             _give_back(job, holding, patience)
 
 
-def keep(job: Job, holding: Holding, command: str) -> None:
-    """Keep the lock for the job's further steps, as long as the input ``lease`` says."""
-    if not holding.stays:
-        holding.lock.keep(holding.lease, command, job.inputs.lease)
-        job.steps.remember(job.place(holding.lock.arn), holding.lease.token)
-        holding.stays = True
+def keep(job: Job, lock: Lock, lease: Lease) -> None:
+    """Keep the lock for the job's further steps, as long as the input ``lease`` says.
+
+    Raises:
+        LockError: it was lost in this moment.
+
+    """
+    if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
+        raise LockError("the lock was opened by force before it could be kept for the job", hint="Run the job again.")
+    job.steps.remember(job.place(lock.arn), lease.token)
 
 
 def _give_back(job: Job, holding: Holding, patience: float) -> None:
@@ -123,6 +125,7 @@ def _give_back(job: Job, holding: Holding, patience: float) -> None:
                 entry = within(patience, lambda: lock.release(lease))
             except KeyboardInterrupt:
                 within(_HURRY, lambda: lock.release(lease))
+                job.steps.forget(job.place(lock.arn))
                 raise
             if entry.line:
                 job.say("lock", f"given back; next is {entry.line[0].describe()}")

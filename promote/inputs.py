@@ -171,6 +171,12 @@ class Inputs:
                 "it is missing, and a lock is not opened by force without one",
                 hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
             )
+        if self.command in (Command.PROMOTE, Command.ROLLBACK) and self.override and not self.reason:
+            raise InputError(
+                "reason",
+                "it is missing, and a version without a passed verdict is not served without one",
+                hint="Say why in a sentence; it is recorded.",
+            )
         if self.command in _RELEASING:
             self._require_release()
         if self.command is Command.PROMOTE:
@@ -187,12 +193,6 @@ class Inputs:
             )
         if self.source == self.environment:
             raise InputError("from", "it is the environment itself", hint="Name the environment that comes before it.")
-        if self.override and not self.reason:
-            raise InputError(
-                "reason",
-                "it is missing, and a version without a passed verdict is not promoted without one",
-                hint="Say why in a sentence; it is recorded.",
-            )
         if self.override and self.candidate:
             raise InputError("override", "a candidate is what tests have passed", hint="Give version in its place.")
 
@@ -214,6 +214,12 @@ class Inputs:
                 "checks",
                 "there is nothing to verify the candidate with, and what is not verified is not promoted",
                 hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
+            )
+        if self.command is Command.DEPLOY and self.isolation is Isolation.VERSION and self.endpoints is Endpoints.NONE:
+            raise InputError(
+                "isolation",
+                "version means an endpoint of the candidate's own, and endpoints is none",
+                hint="Set endpoints: http, or isolation: latest.",
             )
         has_latest = self.endpoints is Endpoints.HTTP or self.latest_url
         if (self.checks or self.tests) and not has_latest and self.isolation is Isolation.LATEST:

@@ -107,18 +107,27 @@ class Ledger:
         )
 
     def beat_trial(self, trial: Trial, table: Table) -> str:
-        """Say that it is in use; nobody else ever has it."""
-        alive = self._server_time()
-        table.update(table.change(self.arn, trial.key, assign={"alive": alive}, condition="attribute_exists(#alive)"))
+        """Say that it is in use; give who has it by now, if somebody has removed it.
+
+        ``table`` is the same table by a client that gives up soon, and knows the time of its own last answer.
+        """
+        alive = self._server_time(table)
+        try:
+            table.update(
+                table.change(self.arn, trial.key, assign={"alive": alive}, condition="attribute_exists(#alive)")
+            )
+        except Refused:
+            return "another run, which has removed it"
         return ""
 
     def end_trial(self, trial: Trial) -> None:
         """Strike it out: it is gone."""
         self._table.delete(self.arn, trial.key)
 
-    def _server_time(self) -> int:
-        """Give DynamoDB's own time in seconds, the same for all runs, as of its last answer."""
-        return round((self._table.server_time or self._clock.now()).timestamp())
+    def _server_time(self, table: Table | None = None) -> int:
+        """Give DynamoDB's own time in seconds, the same for all runs, as of the last answer to ``table`` or to ours."""
+        known = (table and table.server_time) or self._table.server_time
+        return round((known or self._clock.now()).timestamp())
 
     def record_candidate(self, candidate: Candidate) -> None:
         """Record the version; one that is recorded already keeps its record, with the commit that first built it.
@@ -216,6 +225,7 @@ class Ledger:
                 "pk": self.arn,
                 "sk": f"promotion#{promotion.environment}#{promotion.identity}",
                 "at": now,
+                "url": self._run.url,
                 **promotion_item(promotion),
                 **content_item(candidate, plan),
             }
@@ -258,8 +268,9 @@ class Ledger:
         Gives what the environment serves after that. An intent that came to nothing is struck out.
         """
         if moved is not None and moved.sequence > served.sequence:
-            if moved == served.intent:
-                moved = served.intent  # which says why, too
+            intent = served.intent if served.intent == moved else self.read().served(environment).intent
+            if intent == moved:
+                moved = intent  # which says why, too
             candidate, plan = self._proven(moved.version)
             self.record_promotion(moved, candidate, plan)
             return self.read().served(environment)

@@ -104,12 +104,12 @@ class Lock:
     def _item(self) -> Item:
         return next(iter(self._table.query(self.arn, LOCK, LOCK)), {})
 
-    def attempt(self, *, keep: str) -> Entry:
+    def attempt(self) -> Entry:
         """Take the lock if it is free and nobody waits for it, and give it as it then is.
 
-        ``keep`` is the command that takes it for the rest of the job, or empty. The table is made when it is missing.
+        The table is made when it is missing.
         """
-        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []}, keep=keep)
+        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})
         try:
             return self._carry_out(change)
         except Missing:
@@ -117,13 +117,13 @@ class Lock:
             self._table.ensure()
             return self._carry_out(change)
 
-    def enter(self, entry: Entry, *, keep: str) -> Entry:
+    def enter(self, entry: Entry) -> Entry:
         """Take over the lock that an earlier step of this job has kept, as ``entry`` shows, under the same token."""
         assert entry.holder is not None  # noqa: S101 - somebody keeps it
         change = self._table.change(
             self.arn,
             LOCK,
-            assign={"owner": self.claim.owner, **({"lease": self.claim.lease} if keep else {})},
+            assign={"owner": self.claim.owner},
             expressions={"beat": "#beat + :one"},
             condition="#owner = :before AND #token = :token",
             values={"one": 1, "before": entry.holder.owner, "token": entry.token},
@@ -203,11 +203,11 @@ class Lock:
         values = {"owner": entry.holder.owner, "token": entry.token, "beat": entry.holder.beat}
         return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))
 
-    def take(self, entry: Entry, *, keep: str) -> Entry:
+    def take(self, entry: Entry) -> Entry:
         """Take the lock, which is free in ``entry``, when it is our turn, and leave the line; give it as it then is."""
         place = self.place(entry)
         condition = f"{_FREE} AND #tickets[{place}].#owner = :owner"
-        return self._carry_out(self._taking(condition, {}, keep=keep, leave=[f"tickets[{place}]"]))
+        return self._carry_out(self._taking(condition, {}, leave=[f"tickets[{place}]"]))
 
     def beat(self, lease: Lease, table: Table, phase: str) -> str:
         """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
@@ -241,11 +241,10 @@ class Lock:
         """Give the lock back, if it is still ours; the entry says who is next."""
         return self._carry_out(self._releasing({"owner": lease.owner, "token": lease.token}))
 
-    def abandon(self, *, kept: bool) -> None:
-        """Give back what is this process's, ticket and lock; a lock that the job keeps only with ``kept``."""
-        owner = self.claim.owner
+    def abandon(self) -> None:
+        """Give back what is this process's, ticket and lock; a lock that the job keeps stays."""
         self._give_up(
-            lambda ticket: ticket.owner == owner, lambda entry: self.is_ours(entry) and (kept or not entry.kept)
+            lambda ticket: ticket.owner == self.claim.owner, lambda entry: self.is_ours(entry) and not entry.kept
         )
 
     def clear(self) -> bool:
@@ -306,12 +305,12 @@ class Lock:
             values={"seen": found.token, **({"held": found.owner} if found.has_owner else {})},
         )
 
-    def _taking(self, condition: str, values: Item, *, keep: str, leave: Sequence[str] = ()) -> dict[str, Any]:
+    def _taking(self, condition: str, values: Item, leave: Sequence[str] = ()) -> dict[str, Any]:
         claim = replace(self.claim, since=self._now())
         return self._table.change(
             self.arn,
             LOCK,
-            assign={**claim.item(), "phase": "start", "kept": keep, "format": FORMAT},
+            assign={**claim.item(), "phase": "start", "kept": "", "format": FORMAT},
             expressions={"token": "if_not_exists(#token, :zero) + :one"},
             remove=leave,
             condition=f"{condition} AND {_SOUND}",

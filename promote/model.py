@@ -206,8 +206,10 @@ class Promotion:
     """Grows by one with each move of this alias."""
     operation: str
     """The ``Run.operation`` that made the move."""
+    kind: Kind = Kind.PROMOTION
     # The alias has no room for these, so that a promotion read from it is without them.
-    kind: Kind = field(default=Kind.PROMOTION, compare=False)
+    is_proven: bool = field(default=True, compare=False)
+    """Whether the version had a passed verdict; else a person has overridden that."""
     reason: str = field(default="", compare=False)
     """Why, in the words of who asked for it; empty: nobody has said."""
     by: str = field(default="", compare=False)
@@ -221,14 +223,15 @@ class Promotion:
     @property
     def description(self) -> str:
         """The alias's Description: written in the same call as the move, so that neither is ever without the other."""
-        origin = "kept" if self.previous is None else f"after {self.previous or 'none'}"
+        origin = "kept" if self.previous is None else f"{_ORIGINS[self.kind]} {self.previous or 'none'}"
         return (
             f"promote-on-success: version {self.version} {origin} commit {self.commit or 'unknown'} "
             f"run {self.run_id}/{self.attempt} promotion {self.identity}"
         )
 
     _DESCRIPTION = re.compile(
-        r"promote-on-success: version (?P<version>\d+) (kept|after (?P<previous>none|\$LATEST|\d+)) "
+        r"promote-on-success: version (?P<version>\d+) "
+        r"(kept|(?P<origin>after|back from|by force after) (?P<previous>none|\$LATEST|\d+)) "
         r"commit (?P<commit>[0-9a-f]+|unknown) run (?P<run_id>\d+)/(?P<attempt>\d+) "
         r"promotion (?P<sequence>\d+)-(?P<operation>[0-9a-f]+)"
     )
@@ -248,7 +251,11 @@ class Promotion:
             attempt=int(match["attempt"]),
             sequence=int(match["sequence"]),
             operation=match["operation"],
+            kind=next((kind for kind, origin in _ORIGINS.items() if origin == match["origin"]), Kind.PROMOTION),
         )
+
+
+_ORIGINS = {Kind.PROMOTION: "after", Kind.ROLLBACK: "back from", Kind.OVERRIDE: "by force after"}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from promote import configuration
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError
+from promote.errors import ConflictError, LockError
 from promote.function import changed_by_others
 from promote.github import Relation, relation
 from promote.holding import Holding
-from promote.inputs import Diverged
+from promote.inputs import Diverged, Endpoints
 from promote.model import (
     LATEST_ENDPOINT,
     Alias,
@@ -67,6 +67,8 @@ class Proposal:
     candidate: Candidate
     commit: str
     """The commit that the environment is to have then."""
+    run_id: int
+    """The run that has built it, which says how old it is where the history does not; 0: not known."""
     plan: str
     """Digest of the verification that the candidate has passed."""
     verdict: Verdict | None = None
@@ -74,8 +76,12 @@ class Proposal:
     token: str = ""
     """The key of the candidate's record that this promotion uses up; empty: it has none."""
     kind: Kind = Kind.PROMOTION
+    is_proven: bool = True
+    """Whether it has a passed verdict; else a person has overridden that."""
     reason: str = ""
     by: str = ""
+    instead_of: str = ""
+    """The version that the environment must still serve; empty: any."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +111,10 @@ class Decision:
     warnings: tuple[str, ...] = ()
 
 
-def standing(target: Target, ours: str, commit: str, run_id: int) -> Standing:
-    """Say how ``ours`` stands to ``commit``, which the run ``run_id`` has promoted."""
-    run = target.job.run
+def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
+    """Say how ``ours``, built by the run ``our_run_id``, stands to ``commit``, built by the run ``run_id``."""
     found = relation(ours, commit, target.job.context, target.job.session)
-    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < run.run_id < run_id)
+    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)
     is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
     return Standing(ours, commit, found, is_older, is_refused)
 
@@ -119,7 +124,8 @@ def order(target: Target) -> Standing:
 
     What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
-    return standing(target, target.job.run.commit, target.served.commit, target.served.run_id)
+    run, served = target.job.run, target.served
+    return standing(target, run.commit, run.run_id, served.commit, served.run_id)
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -221,9 +227,15 @@ def examine_alone(target: Target, candidate: Candidate) -> Examined:
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
     """Verify the candidate at an endpoint of its own, where it needs one."""
     target.ledger.record_candidate(candidate)
-    if target.verification.needs_endpoint:
-        with on_trial(target.job, target.trials, candidate.version) as endpoint:
+    has_gateways = target.job.inputs.endpoints is Endpoints.HTTP
+    if target.verification.needs_url or (has_gateways and target.verification.needs_endpoint):
+        with on_trial(target.job, target.trials, candidate.version) as (endpoint, heartbeat):
             verdict = _verify_alone(target, candidate, endpoint)
+            try:
+                heartbeat.require()
+            except LockError:
+                reason = "the endpoint may have been removed by another run, for this one was suspended or cut off"
+                verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason)
     else:
         verdict = _verify_alone(target, candidate, None)
     _tell(target, verdict)
@@ -388,12 +400,16 @@ def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision
     """Decide from what the alias says at this moment; the move is made only if it still says so."""
     run, served, candidate = target.job.run, target.served, proposal.candidate
     last = alias.promotion if alias else None
-    found = standing(
-        target, proposal.commit, last.commit if last else served.commit, last.run_id if last else served.run_id
-    )
+    theirs = (last.commit, last.run_id) if last else (served.commit, served.run_id)
+    found = standing(target, proposal.commit, proposal.run_id, *theirs)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
     is_back = proposal.kind is Kind.ROLLBACK
+    if proposal.instead_of not in ("", previous):
+        raise ConflictError(
+            f"{target.environment} was moved from version {proposal.instead_of} to {previous or 'nothing'} meanwhile",
+            hint="See what it serves now (command: status), and go back from there if that is still wanted.",
+        )
     is_known = served.version == candidate.version and served.plan == proposal.plan and same_content(candidate, served)
     if is_there and (is_back or found.is_older or (found.relation is Relation.SAME and is_known)):
         return Decision(Result.UNCHANGED, previous, found)
@@ -406,11 +422,12 @@ def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision
         version=candidate.version,
         previous=None if is_there else previous,
         commit=proposal.commit,
-        run_id=run.run_id,
-        attempt=run.attempt,
+        run_id=proposal.run_id,
+        attempt=run.attempt if proposal.run_id == run.run_id else 1,
         sequence=max(last.sequence if last else 0, served.sequence) + 1,
         operation=run.operation,
         kind=proposal.kind,
+        is_proven=proposal.is_proven,
         reason=proposal.reason,
         by=proposal.by,
     )

@@ -118,6 +118,7 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
         "sequence": promotion.sequence,
         "operation": promotion.operation,
         "kind": promotion.kind.value,
+        "proven": promotion.is_proven,
         "reason": promotion.reason,
         "by": promotion.by,
     }
@@ -135,6 +136,7 @@ def promotion_of(item: Item) -> Promotion:
         sequence=int(item["sequence"]),
         operation=str(item["operation"]),
         kind=Kind(item.get("kind", Kind.PROMOTION.value)),
+        is_proven=bool(item.get("proven", True)),
         reason=str(item.get("reason", "")),
         by=str(item.get("by", "")),
     )

@@ -6,7 +6,7 @@ its lease.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,8 +22,8 @@ from promote.parallel import gather, within
 from promote.records import Trial
 from promote.table import Table
 
-_HURRY = 3.0
-"""Seconds for the removal after an interrupt, when the runner kills what does not end."""
+_HURRY, _PATIENCE = 3.0, 120.0
+"""Seconds for the removal: after an interrupt, when the runner kills what does not end, and otherwise."""
 _WIDTH = 4
 """Trials that are removed at the same time."""
 
@@ -73,10 +73,15 @@ def sweep(job: Job, trials: Trials, seen: tuple[Trial, ...]) -> None:
 
 
 @contextmanager
-def on_trial(job: Job, trials: Trials, version: str) -> Iterator[Endpoint]:
-    """Give an endpoint of the version's own for the block; it is removed however the block ends."""
+def on_trial(job: Job, trials: Trials, version: str) -> Iterator[tuple[Endpoint, Heartbeat]]:
+    """Give an endpoint of the version's own for the block, and what knows whether it is still ours.
+
+    It is removed however the block ends.
+    """
     job.say("endpoint", f"making one for version {version} alone")
-    job.steps.lend(job.place(trials.ledger.arn))
+    place = job.place(trials.ledger.arn)
+    was_lent = place in job.steps.lent
+    job.steps.lend(place)
     trial, endpoint = trials.make(version, job.steps.job, job.inputs.lease)
     client = cache(lambda: job.clients.heart(min(2, job.inputs.lease / 4)))
     table = Table(client, job.inputs.table, job.clock)
@@ -84,24 +89,24 @@ def on_trial(job: Job, trials: Trials, version: str) -> Iterator[Endpoint]:
         lambda: trials.ledger.beat_trial(trial, table), job.inputs.lease, job.clock.monotonic(), job.clock
     )
     heartbeat.start()
-    patience: float | None = None
+    patience = _PATIENCE
     try:
-        yield endpoint
+        yield endpoint, heartbeat
     except KeyboardInterrupt:
         patience = _HURRY
         raise
     finally:
         heartbeat.stop()
-        try:
-            if patience:
-                with suppress(TimeoutError):
-                    within(patience, lambda: trials.remove(trial))
-            else:
-                trials.remove(trial)
-        except Exception as error:  # noqa: BLE001 - the verdict counts; what is left is removed by the post step
-            problem = understood(error)
-            job.workflow.warn(
-                f"The endpoint of version {version} alone could not be removed: {problem}", title="Endpoint"
-            )
-        else:
-            job.steps.take_back(job.place(trials.ledger.arn))
+        if discard(job, trials, [trial], patience) and not was_lent:
+            job.steps.take_back(place)
+
+
+def discard(job: Job, trials: Trials, left: Iterable[Trial], patience: float = _PATIENCE) -> bool:
+    """Remove endpoints that are not needed any more; False: that failed, and the post step tries again."""
+    try:
+        within(patience, lambda: trials.clear(left))
+    except Exception as error:  # noqa: BLE001 - what was found out with them counts
+        problem = understood(error) if str(error) else "there was no answer in time."
+        job.workflow.warn(f"An endpoint for one version alone could not be removed yet: {problem}", title="Endpoint")
+        return False
+    return True

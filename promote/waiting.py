@@ -31,8 +31,8 @@ class Superseded(Exception):  # noqa: N818 - a good end
         self.by = by
 
 
-def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: str = "") -> Lease:
-    """Wait for the lock, at most ``timeout`` seconds, and take it; ``keep`` is the command that keeps it, or empty.
+def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
+    """Wait for the lock, at most ``timeout`` seconds, and take it, or enter it where the job keeps it already.
 
     Raises:
         LockError: it was not free in time, or its item is none that this version can read.
@@ -43,16 +43,16 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: st
     started = clock.monotonic()
     kept = ""
     try:
-        entry = lock.attempt(keep=keep)
+        entry = lock.attempt()
         if lock.is_kept_for_us(entry) and not lock.is_ours(entry):
-            entry = lock.enter(entry, keep=keep)
+            entry = lock.enter(entry)
             kept = entry.kept if lock.is_ours(entry) else ""
         if not lock.is_ours(entry):
-            entry = _Waiter(lock, started, timeout, Pace(chance), keep=keep).wait(entry)
+            entry = _Waiter(lock, started, timeout, Pace(chance)).wait(entry)
     except BaseException:
         # Lock or ticket may be ours though no answer said so.
         with suppress(Exception):
-            within(_TIDYING, lambda: lock.abandon(kept=bool(keep)))
+            within(_TIDYING, lock.abandon)
         raise
     assert entry.holder is not None  # noqa: S101 - it is ours
     waited = clock.monotonic() - started
@@ -62,7 +62,7 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float], *, keep: st
 class _Waiter:
     """One stay in the line."""
 
-    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace, *, keep: str) -> None:
+    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace) -> None:
         self._lock = lock
         self._claim = lock.claim
         self._clock = lock.clock
@@ -70,7 +70,6 @@ class _Waiter:
         self._timeout = timeout
         self._deadline = started + timeout
         self._pace = pace
-        self._keep = keep
         self._sightings = Sightings()
         self._first_since: float | None = None
         self._reported: tuple[str, float] = ("", float("-inf"))
@@ -85,7 +84,7 @@ class _Waiter:
             self._require_time(entry, now)
             if entry.holder is None and not entry.tickets:
                 # It was given back between our two looks; or somebody has deleted the item.
-                entry = lock.attempt(keep=self._keep)
+                entry = lock.attempt()
                 if lock.is_ours(entry):
                     return entry
                 continue
@@ -99,7 +98,7 @@ class _Waiter:
                 continue
             ahead = len(entry.ahead_of(self._claim.owner))
             if ahead == 0 and entry.holder is None:
-                entry = lock.take(entry, keep=self._keep)
+                entry = lock.take(entry)
                 if lock.is_ours(entry):
                     return entry
                 self._sightings.see(entry, clock.monotonic())

@@ -43,6 +43,7 @@ class Workflow:
         self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
         self._state = environ.get("GITHUB_STATE", "")
         self.redact = Redactor(secrets)
+        self._has_group = False
 
     def say(self, text: str) -> None:
         """Write one line into the log."""
@@ -50,11 +51,14 @@ class Workflow:
 
     def open_group(self, title: str) -> None:
         """Fold the lines that follow under ``title``, until the group is closed."""
+        self._has_group = True
         self._print(str(Command("group", {}, plain(self.redact(title)))))
 
     def close_group(self) -> None:
-        """End the group."""
-        self._print(str(Command("endgroup", {}, "")))
+        """End the group, if there is one."""
+        if self._has_group:
+            self._print(str(Command("endgroup", {}, "")))
+        self._has_group = False
 
     def error(self, text: str, *, title: str, file: str = "", line: int = 0) -> None:
         """Annotate the run with an error; with ``file``, at that place of the repository."""

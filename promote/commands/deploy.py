@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from promote import pipeline
 from promote.commands import outcomes
 from promote.holding import keep
 from promote.inputs import Isolation
@@ -26,16 +27,19 @@ def deploy(job: Job) -> Report:
     with job.phase("read"):
         target = prepare(job)
     if job.inputs.dry_run:
-        return outcomes.planned(target, "deploy a candidate for the job's own steps to test")
+        return outcomes.planned(target, "deploy a candidate for the job's own steps to test", pipeline.order(target))
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
         with holding(target) as (now, held):
             report, built = outcomes.deployed(now, outcomes.begun(now, held))
             if built is None:
                 return report
-            deployment = _record(now, built)
             if not is_alone:
-                keep(job, held, job.inputs.command.value)
+                report, built = _reachable(now, report, built)
+            deployment = _record(now, built)
+            if not is_alone and not held.stays:
+                keep(job, held.lock, held.lease)
+                held.stays = True
         endpoint = _lend(target, built) if is_alone else report.latest
     except Superseded as superseded:
         return outcomes.gave_way(target, superseded.by)
@@ -47,6 +51,14 @@ def deploy(job: Job) -> Report:
         token=deployment.token,
         trial=endpoint,
     )
+
+
+def _reachable(target: Target, report: Report, built: Built) -> tuple[Report, Built]:
+    """See that the endpoint of $LATEST reaches the function; mending it changes the RevisionId."""
+    latest, warnings = target.endpoints.confirm(report.latest, target.job.inputs.first_path)
+    if latest != report.latest:
+        built = replace(built, latest=target.function.settled())
+    return replace(report, latest=latest, warnings=(*report.warnings, *warnings)), built
 
 
 def _record(target: Target, built: Built) -> Deployment:

@@ -1,6 +1,6 @@
 """``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
 
-from promote.holding import make_lock, take
+from promote.holding import keep, make_lock, take
 from promote.job import Job
 from promote.model import Result
 from promote.report import Report
@@ -21,9 +21,10 @@ def lock(job: Job) -> Report:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):
-        lease = take(job, wanted, keep=job.inputs.command.value)
+        lease = take(job, wanted)
+        keep(job, wanted, lease)
     return Report(
         Result.LOCKED,
-        headline=f"This job holds the lock of {name} until it ends, or for {lease.seconds / 60:.3g} minutes.",
+        headline=f"This job holds the lock of {name} until it ends, or for {job.inputs.lease / 60:.3g} minutes.",
         lock_wait=lease.waited,
     )

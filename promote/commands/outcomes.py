@@ -5,6 +5,7 @@ from dataclasses import replace
 from promote import pipeline
 from promote.aws import understood
 from promote.holding import Holding
+from promote.inputs import Command, Isolation
 from promote.line import Claim
 from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
 from promote.pipeline import Built, Decision, Standing
@@ -43,8 +44,8 @@ def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     return report, built
 
 
-def planned(target: Target, steps: str) -> Report:
-    """Say what would be done, ``steps`` after all."""
+def planned(target: Target, steps: str, order: Standing | None) -> Report:
+    """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
     job, served = target.job, target.served
     alias = target.function.alias(target.environment) if target.latest else None
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
@@ -59,13 +60,13 @@ def planned(target: Target, steps: str) -> Report:
         notes=tuple(_circumstances(target)),
     )
     now = f"version {alias.version}" if alias else "nothing yet"
-    order = pipeline.order(target)
-    if order.is_older:
+    if order and order.is_older:
         return replace(report, headline=f"Dry run: a run would give way. {superseded(target, report, order).headline}")
-    if order.is_refused:
+    if order and order.is_refused:
         return replace(report, headline=f"Dry run: a run would be refused. {refused(target, report, order).headline}")
     is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
-    if not changes and is_same and alias and alias.version == served.version:
+    is_deploying = job.inputs.command in (Command.RUN, Command.DEPLOY)
+    if is_deploying and not changes and is_same and alias and alias.version == served.version:
         return replace(report, headline=f"Dry run: nothing would change; {name(target)} serves {now} already.")
     return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
 
@@ -106,7 +107,9 @@ def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
         hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
     else:
         headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
-        look = f"The broken build can be looked at on {report.latest.url}. " if report.latest else ""
+        # With another isolation, somebody else's build may be there by now.
+        shown = report.latest if target.job.inputs.isolation is Isolation.LATEST else None
+        look = f"The broken build can be looked at on {shown.url}. " if shown else ""
         hint = f"{look}Push a fix; nothing needs a rollback."
     return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
 

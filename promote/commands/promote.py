@@ -14,6 +14,7 @@ from promote.pipeline import Built, Decision, Proposal
 from promote.records import Deployment
 from promote.report import Report
 from promote.target import Target, holding, prepare
+from promote.trial import discard
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Source:
     snapshot: Snapshot
     """The version as Lambda has it."""
     commit: str
+    run_id: int
+    """The run that has built it; 0: not known."""
     deployment: Deployment | None = None
     """Where the job's own steps have tested it."""
 
@@ -44,13 +47,18 @@ def promote(job: Job) -> Report:
         source = _source(target)
         _require_proof(target, source)
     if job.inputs.dry_run:
-        return outcomes.planned(target, f"promote version {source.candidate.version}")
+        served = target.served
+        order = pipeline.standing(target, source.commit, source.run_id, served.commit, served.run_id)
+        return outcomes.planned(target, f"promote version {source.candidate.version}", order)
     lock = make_lock(job, target.ledger.arn, may_give_way=False)
     verdict = None
     if not source.is_in_latest:
         verdict = _verdict(target, source)
         if verdict and not verdict.passed:
             return _blocked(target, source, verdict)
+        if verdict:
+            # Recorded at once: it is true whether or not the lock is had.
+            _record(target, source, verdict)
     with holding(target, lock, ends="deploy") as (now, held):
         report = replace(outcomes.begun(now, held), candidate=source.candidate, verdict=verdict)
         job.reports.append(report)
@@ -63,7 +71,7 @@ def promote(job: Job) -> Report:
             decision = pipeline.promote(
                 now,
                 held,
-                _proposal(now, source, verdict),
+                _proposal(now, source, verdict if source.is_in_latest else None),
                 now.function.alias(now.environment),
                 moved=lambda decision: job.reports.append(outcomes.promoted(now, report, decision)),
             )
@@ -88,10 +96,9 @@ def _source(target: Target) -> Source:
                 hint="Promote to it first, or correct the input from.",
             )
         snapshot = _existing(target, alias.version)
-        is_ours = alias.promotion is not None and not alias.is_moved_by_others
-        commit = alias.promotion.commit if alias.promotion and is_ours else _recorded_commit(target, alias.version)
-        return Source(snapshot, commit)
-    return Source(_existing(target, inputs.version), _recorded_commit(target, inputs.version))
+        move = None if alias.is_moved_by_others else alias.promotion
+        return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
+    return _recorded(target, _existing(target, inputs.version))
 
 
 def _existing(target: Target, version: str) -> Snapshot:
@@ -104,8 +111,9 @@ def _existing(target: Target, version: str) -> Snapshot:
     return snapshot
 
 
-def _recorded_commit(target: Target, version: str) -> str:
-    return str(target.ledger.version(version).get("commit", "")) if version.isdecimal() else ""
+def _recorded(target: Target, snapshot: Snapshot) -> Source:
+    record = target.ledger.version(snapshot.version)
+    return Source(snapshot, str(record.get("commit", "")), int(record.get("run_id", 0)))
 
 
 def _deployed(target: Target) -> Source:
@@ -134,7 +142,7 @@ def _deployed(target: Target) -> Source:
             f"version {version} of {name} is no longer what was deployed",
             hint="Was the function deleted and made anew? Deploy again.",
         )
-    return Source(snapshot, found.commit, found)
+    return Source(snapshot, found.commit, found.run_id, found)
 
 
 def _require_proof(target: Target, source: Source) -> None:
@@ -149,11 +157,7 @@ def _require_proof(target: Target, source: Source) -> None:
         return
     record = target.ledger.version(source.candidate.version)
     if not (record.get("proof") and source.candidate.is_in(record)):
-        raise RefusedError(
-            f"version {source.candidate.version} of {target.function.name} has no passed verdict",
-            hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true "
-            "and a reason, which is recorded.",
-        )
+        raise _unproven(target, source.candidate)
 
 
 def _verdict(target: Target, source: Source) -> Verdict | None:
@@ -188,31 +192,62 @@ def _with_steps(target: Target, further: Verdict | None) -> Verdict:
     return replace(further, checks=(steps, *further.checks))
 
 
+def _record(target: Target, source: Source, verdict: Verdict) -> None:
+    target.ledger.record_candidate(source.candidate)
+    target.ledger.record_verdict(source.candidate, _plan(target, source), verdict, None)
+
+
+def _plan(target: Target, source: Source) -> str:
+    """Digest what the source is verified by: the inputs, or else the job's own steps."""
+    if source.deployment and not target.job.inputs.has_verification:
+        return hashlib.sha256(f"steps {source.deployment.operation}".encode()).hexdigest()
+    return target.plan
+
+
 def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Proposal:
-    inputs = target.job.inputs
-    record = target.ledger.version(source.candidate.version)
-    proof = record.get("proof") if source.candidate.is_in(record) else None
-    if not record or (not proof and verdict is None):
-        target.ledger.record_candidate(source.candidate)
-    plan = target.plan if inputs.has_verification else str((proof or {}).get("plan", ""))
-    if source.deployment and not inputs.has_verification:
-        plan = hashlib.sha256(f"steps {source.deployment.operation}".encode()).hexdigest()
-    is_override = verdict is None and not proof
+    """Propose the version with ``verdict``, or with the proof that the ledger has of it, as both are by now.
+
+    Raises:
+        RefusedError: it has none, and nobody has overridden that; or it is not what it was.
+
+    """
+    inputs, candidate = target.job.inputs, source.candidate
+    if not same_content(_existing(target, candidate.version), candidate):
+        raise RefusedError(
+            f"version {candidate.version} is not what it was when this run began",
+            hint="Was the function deleted and made anew? Deploy again.",
+        )
+    record = target.ledger.version(candidate.version)
+    proof = record.get("proof") if candidate.is_in(record) else None
+    is_proven = bool(verdict or proof)
+    if not is_proven and not inputs.override:
+        raise _unproven(target, candidate)
+    if not proof:
+        target.ledger.record_candidate(candidate)
     return Proposal(
-        candidate=source.candidate,
+        candidate=candidate,
         commit=source.commit,
-        plan=plan,
+        run_id=source.run_id,
+        plan=_plan(target, source) if verdict else str((proof or {}).get("plan", "")),
         verdict=verdict,
         token=source.deployment.key if source.deployment else "",
-        kind=Kind.OVERRIDE if is_override else Kind.PROMOTION,
+        kind=Kind.PROMOTION if is_proven else Kind.OVERRIDE,
+        is_proven=is_proven,
         reason=inputs.reason,
         by=target.job.context.actor,
     )
 
 
+def _unproven(target: Target, candidate: Candidate) -> RefusedError:
+    return RefusedError(
+        f"version {candidate.version} of {target.function.name} has no passed verdict",
+        hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true and a "
+        "reason, which is recorded.",
+    )
+
+
 def _blocked(target: Target, source: Source, verdict: Verdict) -> Report:
-    target.ledger.record_candidate(source.candidate)
-    target.ledger.record_verdict(source.candidate, target.plan, verdict, None)
+    _record(target, source, verdict)
     alias = target.function.alias(target.environment)
     report = Report(
         Result.BLOCKED,
@@ -232,7 +267,7 @@ def _ended(target: Target, source: Source, report: Report, decision: Decision) -
             hint="Going back is a command of its own: command: rollback with this version.",
         )
     if source.deployment and decision.promotion:
-        job, deployment = target.job, source.deployment
-        target.trials.clear(trial for trial in target.state.trials if trial.operation == deployment.operation)
-        job.steps.take_back(job.place(target.ledger.arn))
+        operation = source.deployment.operation
+        # What the job has besides is left to the post step.
+        discard(target.job, target.trials, [trial for trial in target.state.trials if trial.operation == operation])
     return outcomes.decided(target, report, decision)

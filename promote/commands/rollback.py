@@ -23,6 +23,8 @@ class _Release:
 
     version: str
     commit: str
+    run_id: int = 0
+    """The run that has built it; 0: not known."""
 
 
 def rollback(job: Job) -> Report:
@@ -36,9 +38,9 @@ def rollback(job: Job) -> Report:
                 hint="Correct the input environment; command: status shows those that there are.",
             )
         back = _destination(target, alias)
-        proposal = _proposal(target, back)
+        proposal = _proposal(target, back, alias)
     if job.inputs.dry_run:
-        return outcomes.planned(target, f"go back to version {back.version}")
+        return outcomes.planned(target, f"go back to version {back.version}", None)
     report = Report(
         Result.FAILED,
         candidate=proposal.candidate,
@@ -68,8 +70,8 @@ def _destination(target: Target, alias: Alias) -> _Release:
     moves = list(reversed(target.ledger.history(target.environment, _HISTORY)))
     named = target.job.inputs.version
     if named:
-        commits = [str(move["commit"]) for move in moves if move["version"] == named]
-        return _Release(named, commits[-1] if commits else str(target.ledger.version(named).get("commit", "")))
+        served_then = [move for move in moves if move["version"] == named] or [target.ledger.version(named)]
+        return _release(named, served_then[-1])
     served = served_before(moves, alias.version)
     if not served:
         raise RefusedError(
@@ -80,6 +82,10 @@ def _destination(target: Target, alias: Alias) -> _Release:
     return served[-1]
 
 
+def _release(version: str, record: Mapping[str, Any]) -> _Release:
+    return _Release(version, str(record.get("commit", "")), int(record.get("run_id", 0)))
+
+
 def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Release]:
     """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
 
@@ -87,7 +93,7 @@ def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Rel
     """
     served: list[_Release] = []
     for move in moves:
-        release = _Release(str(move["version"]), str(move["commit"]))
+        release = _release(str(move["version"]), move)
         if not served and move.get("previous"):
             served.append(_Release(str(move["previous"]), ""))
         if move.get("kind") == Kind.ROLLBACK:
@@ -99,7 +105,7 @@ def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Rel
     return served
 
 
-def _proposal(target: Target, back: _Release) -> Proposal:
+def _proposal(target: Target, back: _Release, alias: Alias) -> Proposal:
     """Propose the version, if it was proven and still is what was proven then.
 
     Raises:
@@ -126,8 +132,11 @@ def _proposal(target: Target, back: _Release) -> Proposal:
     return Proposal(
         candidate=candidate,
         commit=back.commit,
+        run_id=back.run_id,
         plan=str((proof or {}).get("plan", "")),
         kind=Kind.ROLLBACK,
+        is_proven=proof is not None,
+        instead_of="" if inputs.version else alias.version,
         reason=inputs.reason,
         by=target.job.context.actor,
     )

@@ -19,17 +19,13 @@ def run(job: Job) -> Report:
     with job.phase("read"):
         target = prepare(job)
         # What the order needs of the history is read before others wait for us.
-        pipeline.order(target)
+        order = pipeline.order(target)
     if job.inputs.dry_run:
-        count = (
-            len(job.inputs.checks)
-            + len(job.inputs.invocations)
-            + bool(job.inputs.tests)
-            + bool(job.inputs.test_command)
-        )
-        return outcomes.planned(
-            target, f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
-        )
+        inputs = job.inputs
+        kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
+        count = sum(bool(check) for kind in kinds for check in kind)
+        steps = f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
+        return outcomes.planned(target, steps, order)
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         return release(target)
@@ -64,8 +60,12 @@ def _release_alone(target: Target) -> Report:
     report = _examined(now, report, built, examined)
     if report.result is Result.BLOCKED:
         return report
+    if examined.verdict:
+        # Recorded at once: it is true whether or not the lock is had again.
+        now.ledger.record_verdict(built.candidate, now.plan, examined.verdict, None)
     with holding(now, make_lock(now.job, now.ledger.arn, may_give_way=False)) as (now, held):
-        decision = _promote(now, held, report, built, replace(examined, alias=now.function.alias(now.environment)))
+        alias = now.function.alias(now.environment)
+        decision = _promote(now, held, report, built, replace(examined, verdict=None, alias=alias))
     return outcomes.decided(now, report, decision)
 
 
@@ -86,7 +86,7 @@ def _examined(target: Target, report: Report, built: Built, examined: Examined) 
 
 def _promote(target: Target, held: Holding, report: Report, built: Built, examined: Examined) -> Decision:
     job = target.job
-    proposal = Proposal(built.candidate, job.run.commit, target.plan, examined.verdict)
+    proposal = Proposal(built.candidate, job.run.commit, job.run.run_id, target.plan, examined.verdict)
     with job.phase("promote"):
         return pipeline.promote(
             target,

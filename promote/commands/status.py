@@ -11,7 +11,7 @@ from promote.function import Function
 from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim, Entry
-from promote.model import Alias, Result, Snapshot, same_content
+from promote.model import Alias, Kind, Result, Snapshot, same_content
 from promote.parallel import gather, side_by_side
 from promote.records import State
 from promote.report import Link, Listing, Report
@@ -60,7 +60,7 @@ def status(job: Job) -> Report:
         Listing("Lock", ("", "Run", "Since", "At"), tuple(_lock(state.lock)), "It is free, and nobody waits."),
         Listing(
             "Promotions",
-            ("When", "Environment", "Version", "Commit", "Run"),
+            ("When", "Environment", "Version", "Commit", "Run", "Why"),
             tuple(_moves(job, environments)),
             otherwise="There are none.",
         ),
@@ -126,7 +126,14 @@ def _moves(job: Job, environments: list[_Environment]) -> Iterator[_Row]:
             f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first",
             Link(commit[:10], job.context.commit_url(commit)),
             Link(str(run_id or ""), job.context.page_of(run_id, int(item.get("attempt", 1)))),
+            _why(item),
         )
+
+
+def _why(item: Mapping[str, Any]) -> str:
+    kind = str(item.get("kind", ""))
+    said = [str(item.get("reason") or ""), f"by {item['by']}" if item.get("by") else ""]
+    return "" if kind in ("", Kind.PROMOTION) else ", ".join(filter(None, [kind, *said]))
 
 
 def _notes(environments: list[_Environment], lock: Entry) -> Iterator[str]:

@@ -172,7 +172,7 @@ def _version(report: Report) -> Markdown | str:
     before, now = report.previous, report.candidate.version if report.candidate else ""
     if not now or before == now:
         return before
-    if report.result is Result.PROMOTED:
+    if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
         return code(f"{before} → {now}") if before else f"{now}, the first"
     return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"
 

@@ -52,6 +52,11 @@ class Verification:
         return bool(self.suite or self.script)
 
     @property
+    def needs_url(self) -> bool:
+        """Whether it cannot do without an endpoint."""
+        return bool(self.checks or self.suite)
+
+    @property
     def needs_endpoint(self) -> bool:
         """Whether it goes through an endpoint, and not to the version alone."""
         return bool(self.checks or self.has_commands)

@@ -17,10 +17,13 @@ from promote.verify.console import Console
 _LONGEST_LINE = 4096
 """Characters; what is longer is broken."""
 
-_ENDING = 5.0
+_ENDING, _LATE_OUTPUT = 5.0, 1.0
 """Seconds for a process to go that was told to, and for the last of its output to arrive."""
 
-_HELD_BACK = re.compile(r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE)\w*|ACTIONS_\w*TOKEN\w*|(INPUT|STATE)_.*")
+_HELD_BACK = re.compile(
+    r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE|CONFIG_FILE)\w*|ACTIONS_\w*TOKEN\w*"
+    r"|(GITHUB|GH)_(ENTERPRISE_)?TOKEN|(INPUT|STATE)_.*"
+)
 """Variables that commands do not get: credentials of this run, and inputs, among which is GitHub's token."""
 
 
@@ -50,29 +53,32 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
 
     ``write`` is called with each line of its output, from another thread.
     """
-    with subprocess.Popen(  # noqa: S603 - the user's own command, by our own program
+    process = subprocess.Popen(  # noqa: S603 - the user's own command, by our own program
         [sys.executable, "-I", "-S", supervise.__file__, *command],
         cwd=around.workspace,
         env=around.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    ) as process:
-        reader = threading.Thread(target=_read, args=(process, write), daemon=True)
-        reader.start()
-        code: int | None
-        try:
-            code = process.wait(max(seconds, 0))
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            # Whatever it was, it ends here.
-            if process.stdin:
-                process.stdin.close()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_ENDING)
-            process.kill()
-            reader.join(_ENDING)
+    )
+    reader = threading.Thread(target=_read, args=(process, write), daemon=True)
+    reader.start()
+    code: int | None
+    try:
+        code = process.wait(max(seconds, 0))
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        # Whatever it was, it ends here. What has left the session may keep the output open: it is not waited for.
+        if process.stdin:
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING)
+        process.kill()
+        process.wait()
+        reader.join(_LATE_OUTPUT)
+        if process.stdout and not reader.is_alive():
+            process.stdout.close()
     return code
 
 

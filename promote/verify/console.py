@@ -66,6 +66,8 @@ class Console:
     def write(self, group: Group, line: str) -> None:
         """Show a line of ``group``, or keep it until it is that group's turn."""
         with self._lock:
+            if group.is_closed:
+                return  # from a process that would not end
             group.tail.append(line)
             group.shown += len(line) + 1
             if group.shown > _HEAD:

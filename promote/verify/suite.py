@@ -87,6 +87,7 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
     if suite.requirements:
         made, trouble = _interpreter(suite.requirements, around, deadline)
         python = str(made)
+    report.unlink(missing_ok=True)
     if not trouble:
         with around.console.group(name) as group:
             arguments = [
@@ -132,19 +133,17 @@ def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> t
         return python, ""
     shutil.rmtree(folder, ignore_errors=True)
     with around.console.group(f"install {requirements.name}") as group:
-        steps = (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements)],
-        )
+        # -I: the repository may have modules of those names.
+        pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        steps = ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, "-r", str(requirements)])
         for step in steps:
             code = run(step, around, deadline - around.clock.monotonic(), group.write)
             if code is None:
                 return python, "verify-timeout was reached while the requirements of the tests were being installed"
             if code:
                 return python, "; ".join(["the requirements of the tests cannot be installed", *group.last_lines])
-            if step is steps[0]:
-                # pytest and pytest-base-url come from ours, unless the requirements bring their own.
-                packages = next((folder / "lib").glob("python3*/site-packages"))
-                (packages / "promote-on-success.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    # pytest and pytest-base-url come from ours, where the requirements bring none: pip has not seen what else is there.
+    packages = next((folder / "lib").glob("python3*/site-packages"))
+    (packages / "promote-on-success.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     (folder / "complete").touch()
     return python, ""

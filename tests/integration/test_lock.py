@@ -211,14 +211,17 @@ def test_another_jobs_post_step_releases_nothing(scene: Scene, job: str, keep: s
     # Also not with the same run and attempt, nor where a job knows no number of its own.
     for claim in (CLAIM, replace(CLAIM, job="")):
         lock = scene.lock(claim)
-        entry = lock.attempt(keep=keep)
+        entry = lock.attempt()
+        lease = Lease(claim.owner, entry.token, 30, 0, 0)
+        if keep:
+            lock.keep(lease, keep, 600)
         waiter = scene.lock(replace(claim, owner="1/1/b"))
         waiter.join()
         before = lock.look()
         assert not scene.lock(replace(CLAIM, owner="1/1/c", job=job)).clear()
         assert lock.look() == before
-        lock.release(Lease(claim.owner, entry.token, 30, 0, 0))
-        waiter.abandon(kept=False)
+        lock.release(lease)
+        waiter.abandon()
 
 
 def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
@@ -237,17 +240,19 @@ def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
 def test_another_process_abandons_nothing_of_ours(scene: Scene) -> None:
     lock, _ = held(scene)
     before = lock.look()
-    scene.lock(replace(CLAIM, owner="1/1/b")).abandon(kept=True)
+    scene.lock(replace(CLAIM, owner="1/1/b")).abandon()
     assert lock.look() == before
 
 
-def test_a_kept_lock_is_given_back_by_who_keeps_it_alone(scene: Scene) -> None:
+def test_a_lock_that_the_job_keeps_is_not_given_back_by_one_of_its_steps(scene: Scene) -> None:
     lock = scene.lock(CLAIM)
-    lock.attempt(keep="lock")
-    lock.abandon(kept=False)
+    lease = Lease(CLAIM.owner, lock.attempt().token, 30, 0, 0)
+    assert lock.keep(lease, "lock", 600).kept == "lock"
+    lock.abandon()
     assert lock.is_ours(lock.look())
-    lock.abandon(kept=True)
+    assert scene.lock(replace(CLAIM, owner="1/1/post")).clear()
     assert lock.look().holder is None
+    assert not lock.is_ours(lock.keep(lease, "lock", 600))
 
 
 def test_two_who_ask_in_the_same_moment_do_not_both_have_it(scene: Scene) -> None:
@@ -256,6 +261,6 @@ def test_two_who_ask_in_the_same_moment_do_not_both_have_it(scene: Scene) -> Non
     def ask(number: int) -> bool:
         lock = scene.lock(replace(CLAIM, owner=f"{number}/1/a"))
         gate.wait()
-        return lock.is_ours(lock.attempt(keep=""))
+        return lock.is_ours(lock.attempt())
 
     assert sum(gather([lambda number=number: ask(number) for number in range(8)], 8)) == 1  # type: ignore[misc]

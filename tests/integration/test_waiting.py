@@ -39,7 +39,7 @@ def waiting(scene: Scene) -> list[int]:
 def hold(scene: Scene, claim: Claim = HOLDER) -> Callable[[], Entry]:
     """Let ``claim`` have the free lock at once; give what releases it."""
     lock = scene.lock(claim)
-    entry = lock.attempt(keep="")
+    entry = lock.attempt()
     assert lock.is_ours(entry)
     return lambda: lock.release(Lease(claim.owner, entry.token, claim.lease, 0, 0))
 
@@ -115,7 +115,7 @@ def test_a_newcomer_never_gets_in_between(scene: Scene) -> None:
 def test_a_lock_that_is_free_and_waited_for_is_not_had_by_asking(scene: Scene) -> None:
     hold(scene)()
     scene.lock(WAITER).join()
-    assert scene.lock(HOLDER).attempt(keep="").holder is None
+    assert scene.lock(HOLDER).attempt().holder is None
     assert look(scene).holder is None
 
 
@@ -276,7 +276,7 @@ def test_many_dead_are_removed_as_well(scene: Scene, dead: int) -> None:
 def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
     # Between the look that found holder and first in line dead and the changes that follow from it.
     holder, first, waiter = (scene.lock(replace(WAITER, owner=name)) for name in ("holder", "first", "waiter"))
-    token = holder.attempt(keep="").token
+    token = holder.attempt().token
     first.join()
     seen = waiter.join()
     first.tick(seen)
@@ -286,10 +286,10 @@ def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
     seen = waiter.look()
     holder.beat(Lease("holder", token, 30, 0, 0), scene.table, "verify")
     assert holder.is_ours(waiter.free(seen))
-    assert holder.is_ours(waiter.take(waiter.look(), keep=""))
+    assert holder.is_ours(waiter.take(waiter.look()))
     freed = waiter.free(waiter.look())
     assert freed.holder is None
-    assert waiter.is_ours(waiter.take(freed, keep=""))
+    assert waiter.is_ours(waiter.take(freed))
     assert look(scene).tickets == ()
 
 
@@ -560,7 +560,7 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
 
 def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
     lock = scene.lock(HOLDER)
-    lock.attempt(keep="lock")
+    lock.attempt()
     lines: list[str] = []
     waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
     with pytest.raises(LockError, match="run 1 since 00:00:00 UTC, keeps it between its steps"):
