@@ -20,9 +20,10 @@ check: $(VENV)/.ready  ## lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion and the lock's hand-off, counted and timed
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off and many runs at once, counted and timed
 	$(BIN)/python -m benchmarks.promotion
 	$(BIN)/python -m benchmarks.handoff --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.isolation --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)

@@ -111,9 +111,10 @@ class Gateways:
 
     def remove(self, qualifier: str, gateway: Gateway) -> None:
         """Delete an API that ``build`` has made, and its permission; what is gone already is well."""
+        # The API comes last: by it, the permission is found again where a run dies in between.
+        self.forget(qualifier, gateway)
         with suppress(self._client.exceptions.NotFoundException):
             self.delete(gateway)
-        self.forget(qualifier, gateway)
 
     def complete(self, qualifier: str, gateway: Gateway) -> None:
         """Make whatever is missing of it.

@@ -81,8 +81,10 @@ class Ledger:
     def deployment(self, version: str, operation: str) -> Deployment | None:
         """Read the record of a candidate's token; None: there is none."""
         key = deployment_key(version, operation)
-        item = next(iter(self._table.query(self.arn, key, key)), None)
-        return deployment_of(item) if item else None
+        with suppress(Missing):
+            item = next(iter(self._table.query(self.arn, key, key)), None)
+            return deployment_of(item) if item else None
+        return None
 
     def begin_trial(self, version: str, job: str, lease: int) -> Trial:
         """Record an endpoint that is about to be made for ``version`` alone."""

@@ -7,7 +7,7 @@ its lease.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from promote.aws import understood
@@ -47,7 +47,7 @@ class Trials:
         trial = self.ledger.begin_trial(version, job, lease)
         gateway = self.gateways.build(trial.qualifier)
         self.ledger.locate_trial(trial, gateway)
-        return trial, locate("candidate", gateway, self.emulator, is_new=True)
+        return replace(trial, gateway=gateway), locate("candidate", gateway, self.emulator, is_new=True)
 
     def remove(self, trial: Trial) -> None:
         """Remove the endpoint with everything that belongs to it, whatever there is of it."""

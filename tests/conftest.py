@@ -1,5 +1,6 @@
 """What the tests share: one sandbox a session (a process each under xdist), and an account of its own for each test."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 from sandbox.client import Account, Sandbox
 from tests.runner import REPOSITORY, Runner
 from tests.world import World
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Give one more than there are cores: a good part of the tests waits for time to pass."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

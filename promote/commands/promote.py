@@ -49,7 +49,12 @@ def promote(job: Job) -> Report:
     if job.inputs.dry_run:
         served = target.served
         order = pipeline.standing(target, source.commit, source.run_id, served.commit, served.run_id)
-        return outcomes.planned(target, f"promote version {source.candidate.version}", order)
+        report = outcomes.planned(target, f"promote version {source.candidate.version}", order)
+        if order.is_older and job.inputs.version:
+            return replace(
+                report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
+            )
+        return report
     lock = make_lock(job, target.ledger.arn, may_give_way=False)
     verdict = None
     if not source.is_in_latest:
@@ -259,13 +264,16 @@ def _blocked(target: Target, source: Source, verdict: Verdict) -> Report:
     return outcomes.blocked(target, report, verdict)
 
 
+def _older(target: Target, source: Source, served: str) -> RefusedError:
+    return RefusedError(
+        f"version {source.candidate.version} is older than what {target.environment} serves (version {served})",
+        hint="Going back is a command of its own: command: rollback with this version.",
+    )
+
+
 def _ended(target: Target, source: Source, report: Report, decision: Decision) -> Report:
     if decision.result is Result.SUPERSEDED and target.job.inputs.version:
-        raise RefusedError(
-            f"version {source.candidate.version} is older than what {target.environment} serves "
-            f"(version {decision.previous})",
-            hint="Going back is a command of its own: command: rollback with this version.",
-        )
+        raise _older(target, source, decision.previous)
     if source.deployment and decision.promotion:
         operation = source.deployment.operation
         # What the job has besides is left to the post step.

@@ -1,6 +1,6 @@
 """``rollback``: point the environment back at what it served before, or at a proven version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from promote.errors import RefusedError
 from promote.job import Job
 from promote.model import LATEST_ENDPOINT, Alias, Candidate, Kind, Result
 from promote.pipeline import Proposal
+from promote.records import promotion_item
 from promote.report import Report
 from promote.target import Target, prepare
 
@@ -67,7 +68,7 @@ def _destination(target: Target, alias: Alias) -> _Release:
         RefusedError: there is nothing before.
 
     """
-    moves = list(reversed(target.ledger.history(target.environment, _HISTORY)))
+    moves = [*reversed(target.ledger.history(target.environment, _HISTORY)), *_unrecorded(target, alias)]
     named = target.job.inputs.version
     if named:
         served_then = [move for move in moves if move["version"] == named] or [target.ledger.version(named)]
@@ -86,6 +87,13 @@ def _release(version: str, record: Mapping[str, Any]) -> _Release:
     return _Release(version, str(record.get("commit", "")), int(record.get("run_id", 0)))
 
 
+def _unrecorded(target: Target, alias: Alias) -> Iterator[Mapping[str, Any]]:
+    """Yield the move that the alias tells of and the ledger does not: its run has died, or is about to record it."""
+    moved = alias.promotion
+    if moved and moved.previous is not None and moved.sequence > target.served.sequence:
+        yield promotion_item(moved)
+
+
 def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Release]:
     """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
 
@@ -98,7 +106,10 @@ def served_before(moves: Sequence[Mapping[str, Any]], version: str) -> list[_Rel
             served.append(_Release(str(move["previous"]), ""))
         if move.get("kind") == Kind.ROLLBACK:
             at = [place for place, earlier in enumerate(served) if earlier.version == release.version]
-            served = served[: at[-1]] if at else served
+            if at:
+                served = served[: at[-1]]
+            elif served and served[-1].version == move.get("previous"):
+                served.pop()
         served.append(release)
     while served and served[-1].version == version:
         served.pop()
@@ -127,7 +138,7 @@ def _proposal(target: Target, back: _Release, alias: Alias) -> Proposal:
             f"version {back.version} of {name} has no passed verdict",
             hint="Name a proven version; or add override: true and a reason, which is recorded.",
         )
-    if proof is None:
+    if proof is None and not inputs.dry_run:
         target.ledger.record_candidate(candidate)
     return Proposal(
         candidate=candidate,

@@ -560,7 +560,7 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
 
 def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
     lock = scene.lock(HOLDER)
-    lock.attempt()
+    lock.keep(Lease(HOLDER.owner, lock.attempt().token, 30, 0, 0), "lock", 600)
     lines: list[str] = []
     waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
     with pytest.raises(LockError, match="run 1 since 00:00:00 UTC, keeps it between its steps"):

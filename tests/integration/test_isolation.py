@@ -1,0 +1,296 @@
+"""``isolation: version``: a candidate is verified at an endpoint of its own, which nothing leaves behind."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import Account
+from tests.conftest import make_inputs, make_runner
+from tests.runner import Ended, Runner, edit
+from tests.world import FUNCTION, World, get
+
+DEAD = 7.5
+"""Seconds without a sign of life after which a trial with a lease of one second is nobody's any more."""
+ASK = """python3 -c 'import os, urllib.request; urllib.request.urlopen(os.environ["PROMOTE_URL"] + "/health")'"""
+"""A script that knows nothing of API Gateway and its own answers."""
+
+
+@pytest.fixture
+def alone(inputs: dict[str, str]) -> dict[str, str]:
+    return {**inputs, "isolation": "version", "lease": "1", "queue": "fifo", "checks": "GET /health 200 status == 'ok'"}
+
+
+@pytest.fixture
+def promoted(runner: Runner, alone: dict[str, str], account: Account) -> Ended:
+    """Commit 1 is served; commit 2 lies in the workspace."""
+    ended = runner.run(alone, commit="1" * 40, run_id=1)
+    assert ended.result == "promoted", ended.log
+    change(runner, "2")
+    account.forget()
+    return ended
+
+
+def change(runner: Runner, text: str) -> None:
+    (runner.workspace / "function" / "commit").write_text(text)
+
+
+def trials(world: World) -> list[Mapping[str, object]]:
+    return [item for item in world.records("endpoint") if item["sk"].startswith("endpoint#trial#")]
+
+
+def permitted(world: World) -> list[str]:
+    """Give the versions that API Gateway may invoke by their numbers."""
+    found = []
+    for version in world.versions():
+        try:
+            world.function.get_policy(FunctionName=FUNCTION, Qualifier=version)
+        except world.function.exceptions.ResourceNotFoundException:
+            continue
+        found.append(version)
+    return found
+
+
+def assert_nothing_is_left(world: World, *, apis: int = 2) -> None:
+    assert (trials(world), permitted(world), len(world.apis())) == ([], [], apis)
+
+
+def assert_agreed(world: World) -> None:
+    environment = world.records("environment")[0]
+    assert environment["version"] == world.alias_version() == world.history()[-1][1]
+    assert "intent" not in environment
+    assert world.lock_owner() == ""
+
+
+def until(condition: bool, deadline: float) -> bool:  # noqa: FBT001 - a condition
+    """Say whether to look again."""
+    assert time.monotonic() < deadline, "it has not come to that"
+    time.sleep(0 if condition else 0.05)
+    return not condition
+
+
+def commands() -> Iterator[str]:
+    """Give the command lines of all processes."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+
+
+def test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    given = {**alone, "lease": "30", "endpoints": "none"}
+    whole = runner.run(given, commit="0" * 40, run_id=2)
+    assert whole.result == "promoted", whole.log
+    names = [call.name for call in world.account.calls()]
+    # What comes before and after is as in any run: that it is killed there, other tests look at.
+    first, last = names.index("apigatewayv2.CreateApi") - 1, names.index("dynamodb.DeleteItem") + 1
+    for number in range(first, last + 1):
+        change(runner, f"killed {number}")
+        held = world.account.inject("hold-after", nth=number)
+        started = runner.start(given, commit=f"{number:040x}", run_id=2 + number)
+        held.wait_until_hit(30)
+        started.kill()
+        world.account.clear_faults()
+        posted = runner.post(given, run_id=2 + number, environ=started.saved)
+        assert (posted.code, posted.annotations) == (0, ()), f"killed after call {number}:\n{posted.log}"
+        assert_nothing_is_left(world)
+        assert world.lock_owner() == ""
+    ended = runner.run(given, commit="f" * 40, run_id=3 + last)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert_nothing_is_left(world)
+    assert_agreed(world)
+    assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+
+
+def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it_any_more(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    moments = (
+        ("hold-after", "apigatewayv2.CreateApi"),
+        ("hold-after", "lambda.AddPermission"),
+        ("hold-before", "execute-api.Invoke"),
+        ("hold-after", "apigatewayv2.DeleteApi"),
+    )
+    for number, (kind, moment) in enumerate(moments, 2):
+        change(runner, f"killed at {moment}")
+        held = world.account.inject(kind, moment)
+        started = runner.start(alone, commit=f"{number}" * 40, run_id=number)
+        held.wait_until_hit(30)
+        started.kill()
+        world.account.clear_faults()
+    # The first of them may be long dead by now, and removed.
+    assert trials(world)
+    time.sleep(DEAD)
+
+    # That it cannot be removed is no reason to fail.
+    change(runner, "removing fails")
+    world.account.inject("error-before", "apigatewayv2.DeleteApi", times=0, status=403, code="AccessDeniedException")
+    ended = runner.run(alone, commit="9" * 40, run_id=9)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert {annotation.kind for annotation in ended.annotations} == {"warning"}
+    assert any("left behind stays" in annotation.message for annotation in ended.annotations)
+    assert any("could not be removed" in annotation.message for annotation in ended.annotations)
+    world.account.clear_faults()
+    assert len(trials(world)) > 1
+    time.sleep(DEAD)
+    change(runner, "removing works")
+    ended = runner.run(alone, commit="a" * 40, run_id=10)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert "which run 9 has left behind" in ended.log
+    assert_nothing_is_left(world)
+    assert_agreed(world)
+    assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+
+
+def test_an_endpoint_that_cannot_be_removed_is_removed_by_the_post_step(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    operations = ("apigatewayv2.DeleteApi", "lambda.RemovePermission")
+    for number, operation in enumerate(operations, 2):
+        change(runner, operation)
+        world.account.inject("error-before", operation, times=0, status=400, code="AccessDeniedException")
+        started = runner.start(alone, commit=f"{number}" * 40, run_id=number)
+        ended = started.wait()
+        assert (ended.code, ended.result) == (0, "promoted"), ended.log
+        assert [annotation.kind for annotation in ended.annotations] == ["warning"], ended.annotations
+        assert "could not be removed" in ended.annotations[0].message
+        failing = runner.post(alone, run_id=number, environ=started.saved)
+        assert (failing.code, [annotation.kind for annotation in failing.annotations]) == (0, ["warning"]), failing.log
+        world.account.clear_faults()
+        assert len(trials(world)) == 1
+        posted = runner.post(alone, run_id=number, environ=started.saved)
+        assert (posted.code, posted.annotations) == (0, ()), posted.log
+        assert_nothing_is_left(world)
+    assert promoted.result == "promoted"
+
+
+def test_a_cancelled_verification_takes_its_endpoint_and_its_processes_away(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    marker = f"sleep 77.{os.getpid()}"
+    started = runner.start({**alone, "checks": "", "test-command": marker}, commit="2" * 40, run_id=2)
+    deadline = time.monotonic() + 60
+    while until(any(command.startswith(marker) for command in commands()), deadline):
+        pass
+    assert world.lock_owner() == ""
+    started.process.send_signal(signal.SIGINT)
+    since = time.monotonic()
+    ended = started.wait()
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "failed", 1), ended.log
+    assert "cancelled" in ended.errors[0].message
+    # The runner sends SIGTERM after 7.5 seconds, and kills after 10.
+    assert time.monotonic() - since < 7
+    assert_nothing_is_left(world)
+    deadline = time.monotonic() + 10
+    while until(not any(command.startswith(marker) for command in commands()), deadline):
+        pass
+    assert world.alias_version() == promoted.outputs["version"]
+
+
+def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_they_need_it(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """The long one shows signs of life for longer than its lease, by which the others leave it alone."""
+    given = {**alone, "checks": ""}
+    begun = time.monotonic()
+    long = runner.start({**given, "test-command": f"sleep {DEAD + 5}; {ASK}"}, commit="2" * 40, run_id=5)
+    long.wait_for("at http")
+    short = runner.start({**given, "test-command": f"sleep 2; {ASK}"}, commit="2" * 40, run_id=6)
+    short.wait_for("at http")
+    found = trials(world)
+    assert [item["version"] for item in found] == ["2", "2"]
+    assert len({str(item["endpoint"]) for item in found}) == 2
+    assert len(world.apis()) == 4
+    ended = short.wait()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert (len(trials(world)), len(world.apis()), permitted(world)) == (1, 3, ["2"])
+
+    time.sleep(max(0.0, begun + DEAD + 2 - time.monotonic()))
+    change(runner, "3")
+    other = runner.run(alone, commit="3" * 40, run_id=7)
+    assert (other.code, other.result) == (0, "promoted"), other.log
+    assert "left behind" not in other.log
+    assert (len(trials(world)), long.process.poll()) == (1, None)
+    late = long.wait()
+    # It has verified well, and is too late.
+    assert (late.code, late.result, late.annotations) == (0, "superseded", ()), late.log
+    assert_nothing_is_left(world)
+    assert world.history() == [("", "1"), ("1", "2"), ("2", "3")]
+    assert promoted.outputs["version"] == "1"
+
+
+def test_what_api_gateway_says_at_a_fresh_endpoint_is_not_what_the_function_says(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """Neither for a script nor for a check that wants a 404."""
+    given = {**alone, "checks": "GET /nothing 404 error", "test-command": ASK}
+    fresh = world.account.inject("error-before", "execute-api.Invoke", times=4, status=404, message="Not Found")
+    ended = runner.run(given, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert fresh.hit
+    assert_nothing_is_left(world)
+
+    change(runner, "3")
+    world.account.inject("error-before", "execute-api.Invoke", times=0, status=500, message="Internal Server Error")
+    blocked = runner.run(given, commit="3" * 40, run_id=3)
+    assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
+    assert world.records("version")[2]["verdict"]["outcome"] == "inconclusive"
+    assert "does not reach the function" in blocked.errors[0].message
+    assert_nothing_is_left(world)
+    assert (world.alias_version(), promoted.outputs["version"]) == ("2", "1")
+
+
+def test_a_broken_candidate_is_blocked_while_latest_is_already_anothers(
+    runner: Runner, alone: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """What is verified is exactly the candidate, whatever $LATEST has become meanwhile."""
+    edit(runner.workspace, '"status": "ok"', '"status": "broken"')
+    held = world.account.inject("hold-before", "execute-api.Invoke", nth=2)
+    started = runner.start(alone, commit="2" * 40, run_id=2)
+    held.wait_until_hit(30)
+    edit(runner.workspace, '"status": "broken"', '"status": "ok"')
+    change(runner, "fixed")
+    fixed = runner.run(alone, commit="3" * 40, run_id=3)
+    assert (fixed.result, world.alias_version()) == ("promoted", "3"), fixed.log
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (1, "blocked"), ended.log
+    assert "status == 'ok' is false" in ended.errors[0].message
+    records = {item["version"]: item["verdict"]["outcome"] for item in world.records("version")}
+    assert records == {"1": "passed", "2": "failed", "3": "passed"}
+    assert_nothing_is_left(world)
+    assert (world.alias_version(), promoted.outputs["version"]) == ("3", "1")
+
+
+def test_ten_runs_verify_at_the_same_time(tmp_path: Path, account: Account) -> None:
+    world = World(account)
+    given = {**make_inputs(account), "isolation": "version", "queue": "fifo", "checks": "", "test-command": "sleep 5"}
+    runners = []
+    for number in range(12):
+        runners.append(make_runner(tmp_path / str(number), account))
+        change(runners[number], str(number))
+    assert runners[0].run(given, commit="f" * 40, run_id=100).result == "promoted"
+    begun = time.monotonic()
+    assert runners[1].run(given, commit="e" * 40, run_id=101).result == "promoted"
+    one = time.monotonic() - begun
+
+    begun = time.monotonic()
+    started = [
+        runner.start(given, commit=f"{number:040x}", run_id=102 + number) for number, runner in enumerate(runners[2:])
+    ]
+    ended = [run.wait(200) for run in started]
+    ten = time.monotonic() - begun
+    logs = "\n".join(run.log for run in ended)
+    assert {(run.code, run.result) for run in ended} <= {(0, "promoted"), (0, "superseded")}, logs
+    assert ten < 3 * one, f"{ten:.1f} s for ten, {one:.1f} s for one\n{logs}"
+    # Whoever was verified last, it is the newest that is served.
+    assert world.records("environment")[0]["run_id"] == 111
+    assert {item["verdict"]["outcome"] for item in world.records("version") if "verdict" in item} == {"passed"}
+    assert_nothing_is_left(world)
+    assert_agreed(world)

@@ -1,0 +1,285 @@
+"""``rollback``: back to what an environment served before, at once, whoever else is at work."""
+
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sandbox.client import Account
+from tests.runner import Ended, Runner, Started
+from tests.world import FUNCTION, World
+
+ROLLBACK = {"command": "rollback", "function-name": FUNCTION, "environment": "preprod"}
+LOCK = {"command": "lock", "function-name": FUNCTION}
+
+
+@pytest.fixture
+def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+    """Versions 1, 2 and 3 were served, in this order."""
+    *_, last = [release(runner, inputs, number) for number in (1, 2, 3)]
+    account.forget()
+    return last
+
+
+def release(runner: Runner, inputs: Mapping[str, str], number: int) -> Ended:
+    """Promote something new."""
+    (runner.workspace / "function" / "commit").write_text(str(number))
+    ended = runner.run(inputs, commit=f"{number}" * 40, run_id=number)
+    assert ended.result == "promoted", ended.log
+    return ended
+
+
+def back(runner: Runner, given: Mapping[str, str] = {}, run_id: int = 9) -> Ended:
+    ended = runner.run({**ROLLBACK, **given}, commit="9" * 40, run_id=run_id)
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (0, "rolled-back", "false"), ended.log
+    return ended
+
+
+def assert_refused(ended: Ended, reason: str) -> None:
+    assert (ended.code, ended.result) == (1, "refused"), ended.log
+    assert len(ended.errors) == 1
+    assert reason.lower() in ended.errors[0].message.lower()
+
+
+def writes(account: Account) -> list[str]:
+    reads = ("Get", "List", "Query", "Scan", "Describe", "Invoke")
+    return [call.name for call in account.calls() if not call.operation.startswith(reads)]
+
+
+def moves(world: World) -> list[tuple[str, str, str]]:
+    """Give the history with the kind of each move."""
+    return [(item["previous"], item["version"], item["kind"]) for item in world.records("promotion")]
+
+
+def assert_agreed(world: World, version: str) -> None:
+    """Assert that alias, ledger and history say the same."""
+    environment: Mapping[str, Any] = world.records("environment")[0]
+    assert (world.alias_version(), environment["version"]) == (version, version)
+    assert "intent" not in environment
+    assert world.history()[-1][1] == version
+    # Each move begins where the one before it has ended, with nothing left out.
+    assert [previous for previous, _ in world.history()] == ["", *[moved for _, moved in world.history()][:-1]]
+
+
+def test_a_second_rollback_goes_further_back_and_a_promotion_begins_anew(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    step = runner.start(LOCK, run_id=7)
+    assert step.wait().result == "locked"
+    world.account.forget()
+    first = back(runner, {"reason": "it sends every mail twice"})
+    names = [call.name for call in world.account.calls()]
+    assert [name for name in names if "Alias" in name] == ["lambda.GetAlias", "lambda.UpdateAlias"]
+    # The lock is left to whoever has it.
+    assert (first.outputs["version"], first.outputs["previous-version"]) == ("2", "3")
+    assert world.lock_owner().startswith("7/")
+    entry = world.records("promotion")[-1]
+    assert (entry["reason"], entry["by"]) == ("it sends every mail twice", "octocat")
+    assert (entry["commit"], entry["code_sha256"]) == ("2" * 40, world.code_sha256("2"))
+    assert runner.post(LOCK, run_id=7, environ=step.saved).code == 0
+
+    assert back(runner).outputs["version"] == "1"
+    assert_refused(runner.run(ROLLBACK, run_id=9), "served nothing before version 1")
+    assert_agreed(world, "1")
+    (runner.workspace / "function" / "commit").write_text("4")
+    assert runner.run(inputs, commit="4" * 40, run_id=10).result == "promoted"
+    assert back(runner, run_id=11).outputs["version"] == "1"
+    assert moves(world)[3:] == [
+        ("3", "2", "rollback"),
+        ("2", "1", "rollback"),
+        ("1", "4", "promotion"),
+        ("4", "1", "rollback"),
+    ]
+    assert_agreed(world, "1")
+    assert promoted.outputs["version"] == "3"
+
+
+def test_a_rollback_to_a_version_that_the_environment_never_served_does_not_return_either(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    (runner.workspace / "function" / "commit").write_text("4")
+    other = runner.run({**inputs, "environment": "stage"}, commit="4" * 40, run_id=4)
+    assert (other.result, other.outputs["version"]) == ("promoted", "4"), other.log
+    assert back(runner, {"version": "4"}).outputs["previous-version"] == "3"
+    # Version 3 was rolled back from, for a reason that lasts.
+    assert back(runner).outputs["version"] == "2"
+    assert (world.alias_version("stage"), promoted.outputs["version"]) == ("4", "3")
+
+
+def test_a_rollback_to_a_version_wants_a_proven_one_that_exists(runner: Runner, world: World, promoted: Ended) -> None:
+    world.overwrite_latest("def handler(event, context): return {}")
+    unproven = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    world.settle()
+    world.function.delete_function(FunctionName=FUNCTION, Qualifier="2")
+    world.account.forget()
+    before = world.items()
+    reason = f"version {unproven} of hello has no passed verdict"
+    assert_refused(runner.run({**ROLLBACK, "version": unproven}, run_id=9), reason)
+    assert_refused(runner.run({**ROLLBACK, "version": "2"}, run_id=9), "does not exist (any more)")
+    assert_refused(runner.run(ROLLBACK, run_id=9), "does not exist (any more)")
+    assert_refused(runner.run({**ROLLBACK, "environment": "nowhere"}, run_id=9), "nowhere of hello does not exist")
+    without = runner.run({**ROLLBACK, "version": unproven, "override": "true"}, run_id=9)
+    assert (without.code, [error.title for error in without.errors]) == (1, ["Input reason"]), without.log
+    overriding = {"version": unproven, "override": "true", "reason": "nothing else is left"}
+    for given, version in (({"version": "1"}, "1"), (overriding, unproven)):
+        planned = runner.run({**ROLLBACK, **given, "dry-run": "true"}, run_id=9)
+        assert (planned.code, planned.result) == (0, "planned"), planned.log
+        assert f"go back to version {version}" in planned.outputs["summary"]
+    assert (writes(world.account), world.items()) == ([], before)
+
+    assert back(runner, {"version": "1"}).outputs["version"] == "1"
+    assert runner.run({**ROLLBACK, "version": "1"}, run_id=9).result == "unchanged"
+    assert back(runner, overriding).outputs["version"] == unproven
+    entry = world.records("promotion")[-1]
+    assert (entry["kind"], entry["reason"]) == ("rollback", "nothing else is left")
+    assert_agreed(world, unproven)
+    assert promoted.outputs["version"] == "3"
+
+
+def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """Neither an older commit nor checks of a step that shares its inputs have a say in it."""
+    given = {**ROLLBACK, "checks": inputs["checks"], "dry-run": "true"}
+    planned = runner.run(given, commit="1" * 40, run_id=1)
+    assert (planned.code, planned.result) == (0, "planned"), planned.log
+    assert "go back to version 2" in planned.outputs["summary"]
+    assert (writes(world.account), promoted.outputs["version"]) == ([], "3")
+
+
+@pytest.mark.parametrize("first", ["run", "rollback"])
+def test_a_rollback_beside_a_run_that_promotes_leaves_ledger_and_alias_in_agreement(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, first: str
+) -> None:
+    """Both have read the alias; Lambda lets one of them move it, and the other decides again."""
+    (runner.workspace / "function" / "commit").write_text("4")
+    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+
+    def run() -> Started:
+        return runner.start(inputs, commit="4" * 40, run_id=10)
+
+    def rollback() -> Started:
+        return runner.start({**ROLLBACK, "version": "2"}, commit="9" * 40, run_id=9)
+
+    second, begin = (rollback(), run) if first == "run" else (run(), rollback)
+    held.wait_until_hit(30)
+    ended = begin().wait()
+    assert ended.code == 0, ended.log
+    held.release()
+    late = second.wait()
+    assert (late.code, late.annotations) == (0, ()), late.log
+    assert "deciding again" in late.log
+    expected = [("3", "4", "promotion"), ("4", "2", "rollback")]
+    if first == "rollback":
+        expected = [("3", "2", "rollback"), ("2", "4", "promotion")]
+    assert moves(world)[3:] == expected
+    assert_agreed(world, expected[-1][1])
+    assert (world.lock_owner(), promoted.outputs["version"]) == ("", "3")
+
+
+def test_a_rollback_from_a_version_that_is_not_served_any_more_is_not_made(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """Whoever asked for it wanted to leave version 3, and has not seen version 4."""
+    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    rollback = runner.start(ROLLBACK, commit="9" * 40, run_id=9)
+    held.wait_until_hit(30)
+    release(runner, inputs, 4)
+    held.release()
+    ended = rollback.wait()
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "failed", 1), ended.log
+    assert "moved from version 3 to 4 meanwhile" in ended.errors[0].message
+    assert_agreed(world, "4")
+    assert promoted.outputs["version"] == "3"
+
+
+def test_a_move_whose_answer_was_lost_is_done(runner: Runner, world: World, promoted: Ended) -> None:
+    world.account.inject("cut-after", "lambda.UpdateAlias", times=0)
+    ended = back(runner, {"reason": "why"})
+    assert ended.errors == []
+    world.account.clear_faults()
+    assert moves(world)[-1] == ("3", "2", "rollback")
+    assert_agreed(world, "2")
+    assert promoted.outputs["version"] == "3"
+
+
+@pytest.mark.parametrize("following", ["run", "rollback"])
+def test_the_record_of_a_killed_rollback_is_finished_with_its_reason(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, following: str
+) -> None:
+    held = world.account.inject("hold-after", "lambda.UpdateAlias")
+    killed = runner.start({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
+    held.wait_until_hit(20)
+    killed.process.send_signal(signal.SIGKILL)
+    killed.process.communicate()
+    world.account.clear_faults()
+    assert (world.alias_version(), world.history()[-1]) == ("2", ("2", "3"))
+    if following == "run":
+        (runner.workspace / "function" / "commit").write_text("4")
+        ended = runner.run(inputs, commit="4" * 40, run_id=10)
+        assert ended.result == "promoted", ended.log
+        expected = ("2", "4", "promotion")
+    else:
+        planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=10)
+        assert "go back to version 1" in planned.outputs["summary"], planned.log
+        ended = back(runner, run_id=10)
+        expected = ("2", "1", "rollback")
+    assert moves(world)[3:] == [("3", "2", "rollback"), expected], ended.log
+    entry = world.records("promotion")[3]
+    assert (entry["reason"], entry["by"]) == ("it is slow", "octocat")
+    assert_agreed(world, expected[1])
+    assert promoted.outputs["version"] == "3"
+
+
+def test_a_rollback_that_another_run_records_stays_a_rollback(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """The run has read the ledger before there was an intent, and sees the alias when it has been moved."""
+    reading = world.account.inject("hold-before", "lambda.GetAlias")
+    (runner.workspace / "function" / "commit").write_text("4")
+    run = runner.start(inputs, commit="4" * 40, run_id=10)
+    reading.wait_until_hit(30)
+    moving = world.account.inject("hold-after", "lambda.UpdateAlias")
+    rollback = runner.start({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
+    moving.wait_until_hit(20)
+    reading.release()
+    ended = run.wait()
+    assert ended.result == "promoted", ended.log
+    moving.release()
+    late = rollback.wait()
+    assert (late.code, late.result) == (0, "rolled-back"), late.log
+    assert moves(world)[3:] == [("3", "2", "rollback"), ("2", "4", "promotion")]
+    assert world.records("promotion")[3]["reason"] == "it is slow"
+    assert_agreed(world, "4")
+    assert promoted.outputs["version"] == "3"
+
+
+def test_a_rollback_killed_after_any_call_is_whole_after_the_next_run(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    back_to_1 = {**ROLLBACK, "version": "1", "reason": "r", "endpoints": "none"}
+    served, number, is_killed = "3", 0, True
+    while is_killed:
+        number += 1
+        held = world.account.inject("hold-after", nth=number)
+        started = runner.start(back_to_1, commit="9" * 40, run_id=100 + 2 * number)
+        while not held.hit and started.process.poll() is None:
+            pass
+        is_killed = held.hit
+        if is_killed:
+            started.kill()
+        world.account.clear_faults()
+        if not is_killed:
+            assert started.wait().result == "rolled-back"
+        has_moved = world.alias_version() == "1"
+        (runner.workspace / "function" / "commit").write_text(f"after {number}")
+        ended = runner.run(inputs, commit=f"{number:040x}", run_id=101 + 2 * number)
+        assert (ended.code, ended.result) == (0, "promoted"), f"call {number}:\n{ended.log}"
+        now = world.alias_version()
+        expected = [(served, "1", "rollback"), ("1", now, "promotion")] if has_moved else [(served, now, "promotion")]
+        assert moves(world)[-len(expected) :] == expected, f"call {number}:\n{ended.log}"
+        assert_agreed(world, now)
+        served = now
+    assert number > 6
+    assert promoted.outputs["version"] == "3"

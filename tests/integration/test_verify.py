@@ -1,0 +1,469 @@
+"""Verification by tests and commands, beside checks and invocations: every end, and whatever they may print."""
+
+import io
+import json
+import os
+import re
+import signal
+import textwrap
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from signal import Signals
+from xml.etree import ElementTree as ET
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+
+from tests.runner import Ended, Runner, edit
+from tests.world import World
+
+SECRET = "s3cr3t/of+the=cloud"
+TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ"
+
+
+def write(runner: Runner, name: str, text: str) -> None:
+    file = runner.workspace / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+def temporary(runner: Runner) -> Path:
+    return runner.workspace.parent / "runner_temp"
+
+
+def left(runner: Runner) -> list[str]:
+    """Give what lies in RUNNER_TEMP that the runner itself has not put there."""
+    return sorted(path.name for path in temporary(runner).iterdir() if not path.name.startswith("_"))
+
+
+def junit(runner: Runner) -> ET.Element:
+    suite = ET.parse(temporary(runner) / "promote-on-success" / "junit-preprod.xml").getroot().find("testsuite")  # noqa: S314 - our own
+    assert suite is not None
+    return suite
+
+
+def located(log: str) -> list[tuple[str, str]]:
+    """Give file and line of the errors that have them."""
+    return re.findall(r"^::error (?:[^:]*,)?file=([^,:]*),line=(\d+)", log.replace("%2C", ","), re.MULTILINE)
+
+
+def groups(log: str) -> dict[str, list[str]]:
+    """Give the lines within each group; a group within another is an error."""
+    found: dict[str, list[str]] = {}
+    title = ""
+    for line in log.splitlines():
+        if line.startswith("::group::"):
+            assert not title, f"{line} within {title}"
+            title = line.removeprefix("::group::")
+            found[title] = []
+        elif line == "::endgroup::":
+            assert title, "the end of no group"
+            title = ""
+        elif title:
+            found[title].append(line)
+    assert not title, f"{title} has no end"
+    return found
+
+
+def processes(marker: str) -> list[str]:
+    """Give the command lines of the processes that have ``marker`` in theirs."""
+    lines = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                lines += [line] if marker in line else []
+    return lines
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def assert_blocked(ended: Ended, world: World, outcome: str) -> None:
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "blocked", "false"), ended.log
+    assert world.alias_version() == ""
+    assert world.history() == []
+    assert world.records("version")[0]["verdict"]["outcome"] == outcome
+    assert world.lock_owner() == ""
+    assert "Traceback" not in ended.log.replace("Traceback (most recent call last) of the test's own", "")
+
+
+MEETING = """\
+import json, os, pathlib, time
+
+def test_meet(base_url):
+    pathlib.Path("pytest.here").touch()
+    deadline = time.monotonic() + 60
+    while not pathlib.Path("bash.here").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pathlib.Path("pytest.json").write_text(json.dumps(dict(os.environ)))
+    assert base_url == os.environ["PROMOTE_URL"]
+
+def test_counted():
+    with open("count", "a") as file:
+        file.write("x")
+"""
+MEET = """\
+touch bash.here
+for _ in $(seq 600); do [[ -e pytest.here ]] && break; sleep 0.1; done
+[[ -e pytest.here ]]
+python3 -c 'import json, os; print(json.dumps(dict(os.environ)))' > bash.json
+"""
+
+
+def test_every_kind_at_the_same_time(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    """Each command waits for the other. A new commit has other tests, perhaps, so it is verified again."""
+    write(runner, "tests/test_site.py", MEETING)
+    write(runner, "event.json", '{"rawPath": "/health"}')
+    given = {
+        **inputs,
+        "tests": "tests",
+        "test-command": MEET,
+        "invoke": "event.json statusCode == `200`",
+        "test-environment": "AWS_SESSION_TOKEN\nACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        "github-token": TOKEN,
+    }
+    secrets = {
+        "AWS_SESSION_TOKEN": "the token",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "ACTIONS_RUNTIME_TOKEN": "runtime token",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "identity token",
+        "STATE_other": "x",
+        "MINE": "mine",
+    }
+    ended = runner.run(given, environ=secrets)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert ended.errors == []
+    for file in ("pytest.json", "bash.json"):
+        environ = json.loads((runner.workspace / file).read_text())
+        assert environ["PROMOTE_URL"] == ended.outputs["latest-url"]
+        assert environ["PROMOTE_VERSION"] == "1"
+        assert (environ["PROMOTE_FUNCTION"], environ["PROMOTE_ENVIRONMENT"]) == ("hello", "preprod")
+        assert environ["MINE"] == "mine"
+        assert (environ["AWS_SESSION_TOKEN"], environ["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]) == (
+            "the token",
+            "identity token",
+        )
+        assert not [name for name in environ if name.startswith(("INPUT_", "STATE_"))]
+        assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ACTIONS_RUNTIME_TOKEN"} & environ.keys()
+        assert not [name for name, value in environ.items() if SECRET in value or TOKEN in value]
+    assert list(groups(ended.log)) in (["pytest tests", "touch bash.here"], ["touch bash.here", "pytest tests"])
+    cases = [(case.get("classname"), case.get("name")) for case in junit(runner)]
+    assert cases == [
+        ("pytest", "tests/test_site.py::test_meet"),
+        ("pytest", "tests/test_site.py::test_counted"),
+        ("command", "touch bash.here"),
+        ("http", "GET /health 200 status == 'ok'"),
+        ("http", "GET /greeting?name=you 200 greeting == 'Hello, you!'"),
+        ("invoke", "event.json statusCode == `200`"),
+    ]
+    assert left(runner) == ["promote-on-success", "promote-on-success-1000-1-release.json"]
+
+    again = runner.run(given, commit="d" * 40, run_id=1001)
+    assert (again.code, again.outputs["version"], world.alias_version()) == (0, "1", "1"), again.log
+    assert (runner.workspace / "count").read_text() == "xx"
+    same = runner.run(given, commit="d" * 40, run_id=1002)
+    assert (same.code, same.result) == (0, "unchanged"), same.log
+    assert (runner.workspace / "count").read_text() == "xx"
+
+
+MANY = """\
+import pytest
+
+class TestShop:
+    @pytest.mark.parametrize("number", range(3000))
+    def test_number(self, number):
+        if number % 250 == 7:
+            raise ValueError(f"number \\x01 {number}")
+
+def test_odd():
+    assert "\\x00\\x1b[31m\\ufffe" == ""
+"""
+
+
+def test_failing_tests_are_errors_at_their_lines(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    """The runner shows ten errors of a step, and one of them says what has become of the environment."""
+    write(runner, "tests/pytest.ini", "[pytest]\n")
+    write(runner, "tests/shop/test_shop.py", MANY)
+    ended = runner.run({**inputs, "tests": "tests -q", "test-command": "echo before\necho why >&2; exit 3"})
+    assert_blocked(ended, world, "failed")
+    assert located(ended.log) == [("tests/shop/test_shop.py", "7")] * 9
+    assert len(ended.errors) == 10
+    assert "ValueError: number" in ended.errors[0].message
+    assert "14 of 3004 checks failed" in ended.errors[-1].message
+    suite = junit(runner)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3004", "14", "0")
+    assert len(suite) == 3004
+    assert "exit code 3; before; why" in ended.summary
+    assert len(ended.summary.encode()) < 1024 * 1024
+    assert ended.summary.index("test_number[7]") < ended.summary.index("test_number[0]")
+    record = TypeSerializer().serialize(world.records("version")[0])
+    assert len(json.dumps(record, default=str)) < 100_000
+    assert world.records("version")[0]["verdict"]["count"] == 3004
+
+
+SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"tests": "tests/test_skips.py"}, "skipped"),
+        ({"tests": "tests -k nothing"}, "no test was collected"),
+        ({"test-command": "no-such-tool --fast"}, "a command was not found (exit code 127)"),
+    ],
+    ids=["skipped", "none", "not found"],
+)
+def test_what_could_not_be_tested_is_not_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, given: dict[str, str], reason: str
+) -> None:
+    """Though the checks pass."""
+    write(runner, "tests/test_skips.py", SKIPS)
+    ended = runner.run({**inputs, **given})
+    assert_blocked(ended, world, "inconclusive")
+    assert "could not be verified" in ended.errors[-1].message
+    assert reason in ended.log
+    assert len(ended.errors) == 1
+
+
+HOSTILE = rf"""
+echo '::error::from outside'
+printf '   ::set-output name=result::promoted\n'
+echo '##[error]from outside'
+echo 'text ##[set-output name=result]promoted'
+echo '::stop-commands::pause'
+echo '::endgroup::'
+echo '::add-mask::e'
+printf '\r::warning::from outside\r\n'
+printf '\033[::error::from outside\n'
+printf '\033[31mred\033[0m and \033]0;title\007 no more\n'
+printf '\xff\xfe\x00 odd\n'
+echo 'the token {TOKEN} and the secret {SECRET}'
+head -c 1000000 /dev/zero | tr '\0' x
+printf '{TOKEN}'
+head -c 4070 /dev/zero | tr '\0' y
+printf '{SECRET}'
+for _ in $(seq 97); do head -c 73 /dev/zero | tr '\0' z; printf '{TOKEN}'; done
+echo
+echo '{"d" * 265}{TOKEN}'
+exit 1
+"""
+HOSTILE_TEST = rf"""
+import pytest
+
+@pytest.mark.parametrize("name", ["::error::x", "##[error]x", "{TOKEN}", "a\r\n::error::x", "<script>|`"])
+def test_hostile(name):
+    print("::error::from a test")
+    raise ValueError("::error::x\r::error::y " + "d" * 252 + "{TOKEN} {SECRET}")
+"""
+
+
+def pieces(secret: str) -> set[str]:
+    """Give the parts of a secret by which it would be known: also where it was cut."""
+    return {secret[:10], secret[-10:], secret[5:15]}
+
+
+def test_nothing_that_is_printed_does_harm(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    write(runner, "tests/test_hostile.py", HOSTILE_TEST)
+    write(runner, "hostile.sh", HOSTILE)
+    ended = runner.run(
+        {**inputs, "tests": "tests", "test-command": "bash hostile.sh", "github-token": TOKEN},
+        environ={"AWS_SECRET_ACCESS_KEY": SECRET},
+    )
+    assert_blocked(ended, world, "failed")
+    folded = groups(ended.log)
+    assert list(folded) in (["pytest tests", "bash hostile.sh"], ["bash hostile.sh", "pytest tests"])
+    assert not [line for lines in folded.values() for line in lines if re.match(r"\s*::", line) or "##[" in line]
+    assert {annotation.kind for annotation in ended.annotations} == {"error"}
+    assert located(ended.log) == [("tests/test_hostile.py", "7")] * 5
+    assert len(ended.errors) == 6
+    assert "red and  no more" in folded["bash hostile.sh"]
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", ended.log)
+    report = (temporary(runner) / "promote-on-success" / "junit-preprod.xml").read_text(encoding="utf-8")
+    assert junit(runner).get("failures") == "6"
+    places = {
+        "log": ended.log,
+        "summary": ended.summary,
+        "outputs": json.dumps(dict(ended.outputs)),
+        "report": report,
+        "ledger": json.dumps(world.items(), default=str),
+    }
+    leaks = {
+        (place, piece)
+        for place, text in places.items()
+        for secret in (TOKEN, SECRET)
+        for piece in pieces(secret)
+        if piece in text
+    }
+    assert leaks == set()
+    assert len(ended.log) < 2_000_000
+
+
+def peak_memory(process: int) -> int:
+    """Give the most memory that a process has had, in kB; 0: it has ended."""
+    with suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+        return int(found[1]) if found else 0
+    return 0
+
+
+FLOOD = """\
+def test_flood():
+    for number in range(1_000_000):
+        print(f"{number:08d}", "y" * 90)
+    print("the end of the tests")
+"""
+
+
+def test_a_flood_is_cut_short_and_costs_no_memory(runner: Runner, inputs: dict[str, str], tmp_path: Path) -> None:
+    """100 MB each; what matters of a flood stands at its end."""
+    write(runner, "tests/test_flood.py", FLOOD)
+    zeros = "head -c 50000000 /dev/zero | tr '\\0' x"
+    flood = f"{zeros}; {zeros} | fold -w 99\necho\necho the end of the command"
+    started = runner.start({**inputs, "tests": "tests -s", "test-command": flood})
+    assert started.process.stdout
+    peak = 0
+    with started.process.stdout as output, (tmp_path / "log").open("w") as log:
+        for number, line in enumerate(output):
+            log.write(line)
+            if number % 100 == 0:
+                peak = max(peak, peak_memory(started.process.pid))
+    assert started.process.wait(60) == 0
+    ended = (tmp_path / "log").read_text()
+    assert peak
+    assert peak < 150_000
+    assert len(ended) < 4_000_000
+    tests, command = (lines for _, lines in sorted(groups(ended).items(), reverse=True))
+    assert any("the end of the tests" in line for line in tests[-5:])
+    assert command[-1] == "the end of the command"
+    assert all(
+        any(re.match(r"\.\.\. \d+ lines are left out here", line) for line in lines) for lines in (tests, command)
+    )
+
+
+ENDLESS = """\
+import subprocess, time
+
+def test_endless():
+    subprocess.Popen(["sleep", "{marker}"], start_new_session=True)
+    subprocess.Popen(["sleep", "{marker}"])
+    print("waiting, the tests", flush=True)
+    time.sleep({marker})
+"""
+ENDLESS_COMMAND = (
+    "trap '' TERM INT\n( ( sleep {marker} & ) & )\nsetsid sleep {marker} &\necho waiting, the command\nsleep {marker}"
+)
+
+
+def endless(runner: Runner) -> tuple[str, dict[str, str]]:
+    marker = f"3600.{time.monotonic_ns()}"
+    write(runner, "tests/test_endless.py", ENDLESS.format(marker=marker))
+    return marker, {"tests": "tests -s", "test-command": ENDLESS_COMMAND.format(marker=marker)}
+
+
+def test_the_time_out_ends_everything(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    marker, commands = endless(runner)
+    ended = runner.run({**inputs, **commands, "verify-timeout": "0.05"})
+    assert_blocked(ended, world, "inconclusive")
+    assert processes(marker) == []
+    assert "verify-timeout was reached, and the tests were ended" in ended.log
+    assert "verify-timeout was reached, and the command was ended" in ended.log
+    folded = groups(ended.log)
+    assert len(folded) == 2
+    assert [line for lines in folded.values() for line in lines if line == "waiting, the command"]
+    assert left(runner) == ["promote-on-success", "promote-on-success-1000-1-release.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_no_test_outlives_its_run(runner: Runner, inputs: dict[str, str], world: World, number: Signals) -> None:
+    marker, commands = endless(runner)
+    started = runner.start({**inputs, **commands})
+    started.wait_for("waiting")
+    assert eventually(lambda: sum(line.startswith("sleep") for line in processes(marker)) == 5), processes(marker)
+    started.process.send_signal(number)
+    ended = started.wait()
+    assert eventually(lambda: not processes(marker)), processes(marker)
+    assert world.alias_version() == ""
+    if number is not signal.SIGKILL:
+        assert (ended.code, [error.title for error in ended.errors]) == (1, ["Cancelled"]), ended.log
+        assert left(runner) == ["promote-on-success-1000-1-release.json"]
+        assert "Traceback" not in ended.log
+        assert len(groups(ended.log)) == 1
+
+
+def wheel(target: Path) -> None:
+    """Make a wheel with one module: https://packaging.python.org/specifications/binary-distribution-format."""
+    target.parent.mkdir(parents=True)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as sink:
+        sink.writestr("courier.py", "ANSWER = 42\n")
+        sink.writestr("courier-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: courier\nVersion: 1.0\n")
+        sink.writestr("courier-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        sink.writestr("courier-1.0.dist-info/RECORD", "courier.py,,\ncourier-1.0.dist-info/METADATA,,\n")
+    target.write_bytes(content.getvalue())
+
+
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def test_requirements_are_installed_once_in_a_job(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    wheel(runner.workspace / "tests" / "wheels" / "courier-1.0-py3-none-any.whl")
+    write(runner, "tests/requirements.txt", "./tests/wheels/courier-1.0-py3-none-any.whl\n")
+    write(runner, "tests/test_courier.py", "import courier\ndef test_it(base_url): assert courier.ANSWER == 42\n")
+    given = {**inputs, "tests": "tests", "tests-requirements": "tests/requirements.txt"}
+    ended = runner.run(given, environ=OFFLINE)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert list(groups(ended.log)) == ["install requirements.txt", "pytest tests"]
+    edit(runner.workspace, "Hello", "Good morning")
+    given["checks"] = "GET /health"
+    second = runner.run(given, environ=OFFLINE)
+    assert (second.code, second.result, world.alias_version()) == (0, "promoted", "2"), second.log
+    assert list(groups(second.log)) == ["pytest tests"]
+
+
+def test_requirements_that_cannot_be_installed_move_nothing(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    write(runner, "tests/requirements.txt", "no-such-package-anywhere==1.0\n")
+    write(runner, "tests/test_a.py", "def test_a(): pass\n")
+    ended = runner.run({**inputs, "tests": "tests", "tests-requirements": "tests/requirements.txt"}, environ=OFFLINE)
+    assert_blocked(ended, world, "inconclusive")
+    assert "the requirements of the tests cannot be installed" in ended.summary
+    assert "No matching distribution found for no-such-package-anywhere==1.0" in ended.log
+    assert list(groups(ended.log)) == ["install requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tests": "tests/nope.py"},
+        {"tests": "../outside"},
+        {"tests": "tests -k 'open"},
+        {"tests-requirements": "tests/requirements.txt"},
+        {"tests": "tests", "tests-requirements": "tests/nope.txt"},
+        {"test-environment": "NAME=a value of mine", "test-command": "true"},
+    ],
+    ids=lambda given: next(reversed(given.values())),
+)
+def test_wrong_inputs_change_nothing(
+    runner: Runner, inputs: dict[str, str], world: World, given: dict[str, str]
+) -> None:
+    write(runner, "tests/requirements.txt", "")
+    (runner.workspace.parent / "outside").mkdir()
+    ended = runner.run({**inputs, **given})
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert len(ended.errors) == 1
+    assert ended.errors[0].message.startswith(("tests: ", "tests-requirements: ", "test-environment: "))
+    assert "a value of mine" not in ended.log
+    writes = [call.name for call in world.account.calls() if not re.search(r"\.(Get|List|Query|Describe)", call.name)]
+    assert writes == []

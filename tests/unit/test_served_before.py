@@ -1,0 +1,58 @@
+"""What an environment served before, from the moves of its alias: a rollback goes further back and never returns."""
+
+import pytest
+
+from promote.commands.rollback import served_before
+
+Move = tuple[str, str, str]
+"""The version before, the one after, and why."""
+
+
+def before(moves: list[Move], version: str = "") -> list[str]:
+    """Give the versions that were served before the one that the last of ``moves``, or a stranger, has set."""
+    items = [{"previous": old, "version": new, "commit": f"c{new}", "kind": kind} for old, new, kind in moves]
+    served = served_before(items, version or moves[-1][1])
+    assert all(release.commit in (f"c{release.version}", "") for release in served)
+    return [release.version for release in served]
+
+
+P, R, O = "promotion", "rollback", "override"  # noqa: E741 - the kinds
+
+
+@pytest.mark.parametrize(
+    ("moves", "expected"),
+    [
+        ([("", "1", P)], []),
+        ([("", "1", P), ("1", "2", P), ("2", "3", P)], ["1", "2"]),
+        ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "2", R)], ["1"]),
+        ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "2", R), ("2", "1", R)], []),
+        # What came after a rollback can be gone back from, to what was gone back to.
+        ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "3", P)], ["1"]),
+        ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "3", P), ("3", "1", R)], []),
+        # The same version again, proven anew.
+        ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "2", P)], ["1"]),
+        ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "2", P), ("2", "1", R)], []),
+        # Several steps back at once.
+        ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "1", R)], []),
+        # To a version that was never served here: what was left is not returned to.
+        ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "9", R)], ["1", "2"]),
+        ([("", "1", P), ("1", "2", P), ("2", "9", R), ("9", "1", R)], []),
+        ([("", "1", P), ("1", "9", R)], []),
+        # An override counts as what it is: somebody has wanted it.
+        ([("", "1", P), ("1", "5", O), ("5", "6", P)], ["1", "5"]),
+        # The ledger begins with an alias that was there, or looks no further back.
+        ([("7", "8", P)], ["7"]),
+        ([("7", "8", P), ("8", "7", R)], []),
+        ([("7", "8", P), ("8", "9", P), ("9", "8", R)], ["7"]),
+    ],
+)
+def test_what_was_rolled_back_is_not_counted(moves: list[Move], expected: list[str]) -> None:
+    assert before(moves) == expected
+
+
+def test_what_a_stranger_has_set_is_gone_back_from_to_what_was_there() -> None:
+    assert before([("", "1", P), ("1", "2", P)], "5") == ["1", "2"]
+
+
+def test_a_ledger_without_moves_knows_of_nothing() -> None:
+    assert served_before([], "1") == []

@@ -1,0 +1,366 @@
+"""pytest suites and bash commands as processes: what becomes of each way in which they can end."""
+
+import io
+import os
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from promote.clock import SystemClock
+from promote.errors import InputError
+from promote.model import CheckResult, Outcome, Verdict
+from promote.verify.command import Surroundings, environment, run, run_script
+from promote.verify.console import Console
+from promote.verify.suite import Suite, read_suite, run_suite
+from promote.workflow import Workflow
+
+PASSED, FAILED, SKIPPED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED, Outcome.INCONCLUSIVE
+
+
+@dataclass
+class Place:
+    """A repository, and what is run in it."""
+
+    around: Surroundings
+    stream: io.StringIO
+
+    @property
+    def log(self) -> str:
+        return self.stream.getvalue()
+
+    def write(self, name: str, text: str) -> Path:
+        file = self.around.workspace / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        return file
+
+    def tests(self, arguments: str, seconds: float = 60) -> list[CheckResult]:
+        suite = read_suite(arguments, "", self.around.workspace)
+        assert suite
+        return run_suite(suite, "http://127.0.0.1:9/x", self.around, self.around.clock.monotonic() + seconds)
+
+    def script(self, text: str, seconds: float = 60) -> CheckResult:
+        return run_script(text, self.around, self.around.clock.monotonic() + seconds)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    for name in ("workspace", "temporary", "shared"):
+        (tmp_path / name).mkdir()
+    stream = io.StringIO()
+    environ = environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, ())
+    console = Console(Workflow({}, stream))
+    return Place(
+        Surroundings(
+            tmp_path / "workspace", tmp_path / "temporary", tmp_path / "shared", environ, console, SystemClock()
+        ),
+        stream,
+    )
+
+
+def found(results: list[CheckResult]) -> Mapping[str, tuple[Outcome, str, int]]:
+    return {result.name: (result.outcome, result.file, result.line) for result in results}
+
+
+def test_each_test_is_a_result_with_its_place_in_the_repository(place: Place) -> None:
+    """Also where pytest's own configuration lies in a folder, which would make that folder pytest's root."""
+    place.write("tests/pytest.ini", "[pytest]\naddopts = -ra --color=yes\n")
+    place.write("tests/conftest.py", "")
+    place.write(
+        "tests/deep/test_site.py",
+        """\
+        import pytest
+
+        def test_good(base_url):
+            assert base_url == "http://127.0.0.1:9/x"
+
+        def test_bad():
+            answer = 500
+            assert answer == 200
+
+        class TestShop:
+            class TestCart:
+                def test_empty(self):
+                    raise RuntimeError("no cart")
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_number(number):
+            assert number == 1
+
+        def helper():
+            raise ValueError("in a helper")
+
+        def test_helped():
+            helper()
+
+        @pytest.fixture
+        def broken():
+            raise OSError("no database")
+
+        def test_set_up(broken):
+            pass
+
+        @pytest.mark.skip(reason="not today")
+        def test_later():
+            pass
+
+        @pytest.mark.xfail
+        def test_known():
+            assert 0
+        """,
+    )
+    results = place.tests("tests")
+    file = "tests/deep/test_site.py"
+    assert found(results) == {
+        f"{file}::test_good": (PASSED, file, 3),
+        f"{file}::test_bad": (FAILED, file, 8),
+        f"{file}::TestShop::TestCart::test_empty": (FAILED, file, 13),
+        f"{file}::test_number[1]": (PASSED, file, 15),
+        f"{file}::test_number[2]": (FAILED, file, 17),
+        f"{file}::test_helped": (FAILED, file, 20),
+        f"{file}::test_set_up": (FAILED, file, 27),
+        f"{file}::test_later": (SKIPPED, file, 32),
+        f"{file}::test_known": (SKIPPED, file, 36),
+    }
+    details = {result.name.rpartition("::")[2]: result.detail for result in results}
+    assert details["test_bad"] == "assert 500 == 200"
+    assert details["test_empty"] == "RuntimeError: no cart"
+    assert "no database" in details["test_set_up"]
+    assert details["test_later"] == "not today"
+    assert "\x1b" not in place.log
+
+
+def test_tests_that_cannot_be_collected_say_why_and_where(place: Place) -> None:
+    place.write("tests/test_good.py", "def test_good(): pass\n")
+    place.write("tests/test_broken.py", "import os\nimport nowhere_to_be_found\n")
+    place.write("tests/test_syntax.py", "def test_x():\n    return (\n")
+    results = {result.file: result for result in place.tests("tests") if result.file}
+    assert set(results) == {"tests/test_broken.py", "tests/test_syntax.py"}
+    broken = results["tests/test_broken.py"]
+    assert (broken.outcome, broken.line) == (FAILED, 2)
+    assert "nowhere_to_be_found" in broken.detail
+    assert results["tests/test_syntax.py"].outcome is FAILED
+    assert "SyntaxError" in results["tests/test_syntax.py"].detail
+
+
+NOTHING = "def helper(): pass\n"
+SKIPS = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "reason"),
+    [
+        (NOTHING, "tests", "no test was collected"),
+        ("def test_a(): pass\n", "tests -k nothing_like_it", "no test was collected"),
+        ("def test_a(): pass\n", "tests --collect-only", "no test was collected"),
+        (SKIPS, "tests", "skipped"),
+        ("def test_a(): pass\n", "tests --no-such-option", "pytest does not understand the input tests"),
+        ("def test_a(): pass\n", "tests/test_a.py::test_b", "pytest does not understand the input tests"),
+        ("import pytest\ndef test_a(): pytest.exit('enough')\n", "tests", "pytest was interrupted"),
+        ("import os\ndef test_a(): os._exit(0)\n", "tests", "pytest ended with exit code 0, and there is no whole"),
+        ("import os\ndef test_a(): os._exit(9)\n", "tests", "pytest ended with exit code 9"),
+        ("import os\ndef test_a(): os.kill(os.getpid(), 11)\n", "tests", "pytest ended with exit code 139"),
+    ],
+)
+def test_a_suite_in_which_nothing_was_proven_is_inconclusive(
+    place: Place, source: str, arguments: str, reason: str
+) -> None:
+    """Also beside checks that pass: whoever asks for tests wants them to have run."""
+    place.write("tests/test_a.py", source)
+    results = place.tests(arguments)
+    verdict = Verdict.of((*results, CheckResult("GET /", "http", PASSED, 0.1)))
+    assert verdict.outcome is INCONCLUSIVE, results
+    assert any(reason in result.detail for result in results), results
+
+
+def test_a_failure_counts_for_more_than_an_interruption(place: Place) -> None:
+    place.write("tests/test_a.py", "import pytest\ndef test_a(): assert 0\ndef test_b(): pytest.exit('enough')\n")
+    assert Verdict.of(tuple(place.tests("tests"))).outcome is FAILED
+
+
+def test_a_report_of_an_earlier_round_is_not_taken_for_this_one(place: Place) -> None:
+    """Verification is repeated where the endpoint had to be mended."""
+    place.write("tests/test_a.py", "def test_a(): assert 0\n")
+    assert Verdict.of(tuple(place.tests("tests"))).outcome is FAILED
+    place.write("tests/test_a.py", "import time\ndef test_a(): time.sleep(60)\n")
+    results = place.tests("tests", seconds=3)
+    assert [result.outcome for result in results] == [INCONCLUSIVE]
+    assert "verify-timeout" in results[0].detail
+
+
+def test_the_checkout_is_left_as_it_was(place: Place) -> None:
+    place.write("tests/test_a.py", "def test_a(): assert 0\n")
+    place.tests("tests")
+    left = sorted(str(path.relative_to(place.around.workspace)) for path in place.around.workspace.rglob("*"))
+    assert left == ["tests", "tests/test_a.py"]
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "detail"),
+    [
+        ("true", PASSED, ""),
+        ("false\necho not reached", FAILED, "exit code 1"),
+        ("false | cat", FAILED, "exit code 1"),
+        ("echo first\necho last >&2\nexit 3", FAILED, "exit code 3; first; last"),
+        ("kill -KILL $$", FAILED, "exit code 137"),
+        ("no-such-command --now", INCONCLUSIVE, "a command was not found (exit code 127)"),
+        ("./plain.txt", INCONCLUSIVE, "a command cannot be executed (exit code 126)"),
+        ("if", FAILED, "syntax error"),
+        ("[[ $1 == '' ]] && read -r line || echo no input", PASSED, ""),
+    ],
+)
+def test_a_command_ends_as_its_exit_code_says(place: Place, script: str, outcome: Outcome, detail: str) -> None:
+    place.write("plain.txt", "text")
+    result = place.script(script)
+    assert result.outcome is outcome, result
+    assert detail in result.detail
+    assert "not reached" not in place.log
+
+
+def test_a_command_is_named_after_its_first_line(place: Place) -> None:
+    assert place.script("\n   # what it is for\ntrue\n").name == "# what it is for"
+
+
+def processes(marker: str) -> list[str]:
+    """Give the command lines of the processes that have ``marker`` in theirs."""
+    lines = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if marker in line:
+                lines.append(line)
+    return lines
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+BACKGROUND = """\
+sleep {0} &
+( ( sleep {0} & ) & )
+( trap '' HUP INT TERM; sleep {0}; sleep {0} ) &
+setsid sleep {0} &
+( setsid bash -c 'trap "" HUP TERM; sleep {0}; true' > /dev/null 2>&1 < /dev/null & )
+echo started
+"""
+"""A child, an orphan, one that is deaf, a session of its own and a daemon."""
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"), [("sleep 1", PASSED), ("sleep {0}", INCONCLUSIVE)], ids=["ended", "timed out"]
+)
+def test_nothing_of_a_command_goes_on_after_it(place: Place, end: str, outcome: Outcome) -> None:
+    """And nobody waits for it: it may well hold the command's output open."""
+    marker = f"3600.{time.monotonic_ns()}"
+    since = time.monotonic()
+    result = place.script((BACKGROUND + end).format(marker), seconds=30 if outcome is PASSED else 1.5)
+    assert time.monotonic() - since < 25
+    assert result.outcome is outcome
+    assert "started" in place.log
+    assert eventually(lambda: not processes(marker)), processes(marker)
+
+
+def test_a_character_is_read_whole_wherever_the_line_is_broken(place: Place) -> None:
+    lines: list[str] = []
+    place.write("long.txt", "a" + "ä" * 10_000)
+    assert run(["cat", "long.txt"], place.around, 60, lines.append) == 0
+    assert "".join(lines) == "a" + "ä" * 10_000
+
+
+def test_a_program_that_is_not_there_is_told(place: Place) -> None:
+    lines: list[str] = []
+    assert run(["no-such-program"], place.around, 60, lines.append) == 127
+    assert lines == ["no-such-program: No such file or directory"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "requirements", "message"),
+    [
+        ("tests/nope.py", "", "tests: 'tests/nope.py' does not exist"),
+        ("nope.py::test_a", "", "tests: 'nope.py' does not exist"),
+        ("-q tests/nope", "", "tests: 'tests/nope' does not exist"),
+        ("--tb=short tests/nope", "", "tests: 'tests/nope' does not exist"),
+        ("nope", "", "tests: 'nope' does not exist"),
+        ("tests nope -k name", "", "tests: 'nope' does not exist"),
+        ("../elsewhere/test_a.py", "", "tests: '../elsewhere/test_a.py' lies outside the workspace"),
+        ("/etc/passwd", "", "tests: '/etc/passwd' lies outside the workspace"),
+        ("tests/link/test_a.py", "", "tests: 'tests/link/test_a.py' lies outside the workspace"),
+        ("tests -k 'open", "", "tests: it cannot be split into arguments: No closing quotation"),
+        ("tests/" + "x" * 5000, "", "is no path"),
+        ("", "requirements.txt", "tests-requirements: it is given without tests"),
+        ("  # nothing", "", "tests: it holds a comment and nothing else"),
+        ("tests", "nope.txt", "tests-requirements: the file 'nope.txt' does not exist"),
+        ("tests", "tests", "tests-requirements: the file 'tests' does not exist"),
+        ("tests", "../requirements.txt", "tests-requirements: '../requirements.txt' lies outside the workspace"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(tmp_path: Path, arguments: str, requirements: str, message: str) -> None:
+    workspace = tmp_path / "workspace"
+    (workspace / "tests").mkdir(parents=True)
+    (workspace / "tests" / "link").symlink_to(tmp_path)
+    (workspace / "requirements.txt").touch()
+    (tmp_path / "test_a.py").touch()
+    with pytest.raises(InputError, match="tests") as caught:
+        read_suite(arguments, requirements, workspace)
+    assert message in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "split"),
+    [
+        ("tests", ["tests"]),
+        ("tests -k name", ["tests", "-k", "name"]),
+        ("-m 'not slow' tests/test_a.py::test_b[x=1/2]", ["-m", "not slow", "tests/test_a.py::test_b[x=1/2]"]),
+        ("-p some.plugin tests", ["-p", "some.plugin", "tests"]),
+        ("tests\n--deselect tests/gone.py::test_a\n", ["tests", "--deselect", "tests/gone.py::test_a"]),
+        ("tests # smoke, and it's alone\n-q", ["tests", "-q"]),
+        ("tests -k 'a # b'", ["tests", "-k", "a # b"]),
+        ("--ignore=tests/gone tests", ["--ignore=tests/gone", "tests"]),
+        ("tests/test_a.py::test_b[a#b]", ["tests/test_a.py::test_b[a#b]"]),
+        ("--pyargs package.tests", ["--pyargs", "package.tests"]),
+    ],
+)
+def test_arguments_are_those_of_pytest(tmp_path: Path, arguments: str, split: list[str]) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").touch()
+    assert read_suite(arguments, "", tmp_path) == Suite(tuple(split), None)
+
+
+def test_no_tests_are_no_suite(tmp_path: Path) -> None:
+    assert read_suite("  \n", "", tmp_path) is None
+
+
+def test_commands_do_not_get_what_only_this_step_is_to_have() -> None:
+    kept = {
+        "PATH": "/bin",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://x",
+        "GITHUB_SHA": "c",
+        "STATEMENT": "x",
+    }
+    held_back = [
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE"),
+        *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE", "AWS_DEFAULT_PROFILE"),
+        *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+        *("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"),
+        *("INPUT_GITHUB-TOKEN", "INPUT_CHECKS", "STATE_promote"),
+    ]
+    environ = {**kept, **dict.fromkeys(held_back, "value")}
+    given = environment(environ, ())
+    assert given.keys() == kept.keys() | {"PYTHONDONTWRITEBYTECODE"}
+    handed_over = environment(environ, ("AWS_PROFILE", "ACTIONS_RUNTIME_TOKEN"))
+    assert handed_over.keys() - given.keys() == {"AWS_PROFILE", "ACTIONS_RUNTIME_TOKEN"}
