@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page import filled
 from benchmarks.promotion import REPOSITORY, SOURCE, environ, promote, say
 from benchmarks.relay import LANES, LONGEST_WAIT, ROUNDS
 from sandbox.client import Account, Call, Sandbox
@@ -32,7 +33,6 @@ GOAL = 0.1
 """What our mean may be of the peer's."""
 READS_FIRST, READS_BEHIND = 3000, 200
 """What a waiter may read in ten minutes."""
-OPENED, CLOSED = "<!-- hand-off -->\n", "<!-- /hand-off -->"
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     text = describe(ours, peer, runs)
     say(text)
     if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), text), encoding="utf-8")
+        file.write_text(filled(file.read_text(encoding="utf-8"), "hand-off", text), encoding="utf-8")
 
 
 def contend(sandbox: Sandbox, python: Path, module: str) -> subprocess.Popen[str]:
@@ -163,20 +163,6 @@ def _circumstances() -> str:
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     waits = f"{LANES} locks at a time, each handed on {ROUNDS} times after waits of up to {LONGEST_WAIT:.0f} s"
     return f"{machine}; {waits}; {PAIRS} pairs of whole runs."
-
-
-def filled(page: str, text: str) -> str:
-    """Give ``page`` with what is between the marks written anew.
-
-    Raises:
-        ValueError: it has no such marks.
-
-    """
-    before, opened, rest = page.partition(OPENED)
-    _, closed, after = rest.partition(CLOSED)
-    if not (opened and closed):
-        raise ValueError(f"the page has no place between {OPENED.strip()} and {CLOSED}")
-    return f"{before}{opened}{text}\n{closed}{after}"
 
 
 if __name__ == "__main__":

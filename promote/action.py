@@ -81,8 +81,8 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             )
     for lent in list(steps.lent):
         try:
-            _clear_trials(lent, steps, environ, clock or SystemClock())
-            workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
+            if _clear_trials(lent, steps, environ, clock or SystemClock()):
+                workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
             steps.take_back(lent)
         except Exception as error:  # noqa: BLE001 - as below; any later run removes it
             problem = understood(error)
@@ -92,14 +92,16 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     return 0
 
 
-def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> None:
-    """Remove the endpoints that this job has made for single candidates."""
+def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:
+    """Remove the endpoints that this job has made for single candidates; False: there are none."""
     clients = Clients(lent.region, environ)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
     function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
     gateways = Gateways(lambda: clients.gateway, function, lent.arn, domain_name="", base_path="")
     trials = Trials(gateways, ledger, clients.endpoint_url)
-    trials.clear(trial for trial in ledger.read().trials if trial.job == steps.job)
+    left = [trial for trial in ledger.read().trials if trial.job == steps.job]
+    trials.clear(left)
+    return bool(left)
 
 
 def _lock_of(held: Place, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:

@@ -15,6 +15,8 @@ class Redactor:
         parts = {part for secret in secrets for part in (secret, " ".join(secret.split()), *secret.splitlines())}
         found = {spelling for part in parts if len(part) >= _SHORTEST_SECRET for spelling in _spellings(part)}
         self._parts = sorted(found, key=len, reverse=True)
+        self.longest = len(self._parts[0]) if self._parts else 0
+        """Characters: as long as text that is read piece by piece is to be kept together."""
 
     def __call__(self, text: str) -> str:
         """Give ``text`` without them."""

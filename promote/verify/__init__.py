@@ -67,9 +67,12 @@ class Verification:
         Results come in the order of tests, test-command, checks, invoke.
         """
         deadline = self.clock.monotonic() + self.seconds
-        results = gather(
-            [*self._commands(endpoint, version, deadline), *self._requests(endpoint, version, deadline)], _WIDTH
-        )
+        calls = [*self._commands(endpoint, version, deadline), *self._requests(endpoint, version, deadline)]
+        try:
+            results = gather(calls, _WIDTH)
+        except BaseException:
+            self.around.console.close()
+            raise
         return Verdict.of(tuple(self._presentable(result) for group in results for result in group))
 
     def _commands(self, endpoint: Endpoint | None, version: str, deadline: float) -> Iterator[Callable[[], Results]]:
@@ -94,5 +97,7 @@ class Verification:
 
     def _presentable(self, result: CheckResult) -> CheckResult:
         """Take secrets out of the detail, and then cut it to what people read."""
-        detail = self.redact(result.detail)
-        return replace(result, detail=detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…")
+        hide = self.around.console.redact
+        detail = hide(self.redact(result.detail))
+        detail = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"
+        return replace(result, name=hide(result.name), detail=detail)

@@ -1,5 +1,6 @@
 """A command of the user's, run as a process: its output streamed, its end known, nothing of it left behind."""
 
+import codecs
 import re
 import subprocess
 import sys
@@ -8,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from promote.clock import Clock
 from promote.model import CheckResult, Outcome
+from promote.redaction import Redactor
 from promote.verify import supervise
 from promote.verify.console import Console
 
@@ -61,7 +64,8 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    reader = threading.Thread(target=_read, args=(process, write), daemon=True)
+    assert process.stdin and process.stdout  # noqa: S101, PT018 - they were asked for
+    reader = threading.Thread(target=_read, args=(process.stdout, write, around.console.redact), daemon=True)
     reader.start()
     code: int | None
     try:
@@ -70,14 +74,13 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
         code = None
     finally:
         # Whatever it was, it ends here. What has left the session may keep the output open: it is not waited for.
-        if process.stdin:
-            process.stdin.close()
+        process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_ENDING)
         process.kill()
         process.wait()
         reader.join(_LATE_OUTPUT)
-        if process.stdout and not reader.is_alive():
+        if not reader.is_alive():
             process.stdout.close()
     return code
 
@@ -103,8 +106,18 @@ _NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a comm
 """https://www.gnu.org/software/bash/manual/bash.html#Exit-Status"""
 
 
-def _read(process: subprocess.Popen[bytes], write: Callable[[str], None]) -> None:
-    assert process.stdout  # noqa: S101 - it was asked for
-    with suppress(OSError, ValueError):  # closed under our hands, after a process that would not end
-        while chunk := process.stdout.readline(_LONGEST_LINE):
-            write(chunk.decode(errors="replace").rstrip("\r\n"))
+def _read(stream: IO[bytes], write: Callable[[str], None], redact: Redactor) -> None:
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    line = ""
+    while chunk := stream.readline(_LONGEST_LINE):
+        line = redact(line + decode(chunk))
+        if line.endswith("\n"):
+            write(line.rstrip("\r\n"))
+            line = ""
+        elif len(line) > _LONGEST_LINE + redact.longest:
+            # What is kept may be the beginning of a secret.
+            write(line[:_LONGEST_LINE])
+            line = line[_LONGEST_LINE:]
+    line += decode(b"", final=True)
+    if line:
+        write(line)

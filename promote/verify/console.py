@@ -45,17 +45,22 @@ class Console:
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
+        self.redact = workflow.redact
         self._groups: deque[Group] = deque()
         self._lock = threading.Lock()
+        self._is_over = False
 
     @contextmanager
     def group(self, title: str) -> Iterator[Group]:
         """Open a group for the block."""
         group = Group(self, title)
         with self._lock:
-            self._groups.append(group)
-            if self._groups[0] is group:
-                self._workflow.open_group(title)
+            if self._is_over:
+                group.is_closed = True
+            else:
+                self._groups.append(group)
+                if self._groups[0] is group:
+                    self._workflow.open_group(title)
         try:
             yield group
         finally:
@@ -76,6 +81,16 @@ class Console:
                 self._workflow.say(line)
             else:
                 group.kept.append(line)
+
+    def close(self) -> None:
+        """Show nothing more: the run was interrupted, and what it says now is not to be folded."""
+        with self._lock:
+            self._is_over = True
+            if self._groups:
+                self._workflow.close_group()
+            for group in self._groups:
+                group.is_closed = True
+            self._groups.clear()
 
     def _advance(self) -> None:
         """Close the group that is shown if it has ended, and show the next."""

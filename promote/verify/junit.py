@@ -48,6 +48,9 @@ def _result(case: "Element", kind: str) -> CheckResult:
             outcome = Outcome.FAILED
             text = trouble.text or ""
             detail = (trouble.get("message", "") or text).strip().partition("\n")[0]
+            if detail == "collection failure":
+                # What stood in the way is said at the end alone.
+                detail = next(iter(re.findall(r"^E +(\S.*)", text, re.MULTILINE)[-1:]), detail)
         elif trouble.tag == "skipped" and outcome is Outcome.PASSED:
             outcome, detail = Outcome.SKIPPED, trouble.get("message", "")
     name = "::".join(filter(None, [file or case.get("classname", ""), *_classes(case, file), case.get("name", "")]))

@@ -1,6 +1,7 @@
 """pytest suites: run against the endpoint, their results read one by one from pytest's own report."""
 
 import hashlib
+import re
 import shlex
 import shutil
 import sys
@@ -27,6 +28,13 @@ _REASONS: Mapping[int, str] = {
 """https://docs.pytest.org/en/stable/reference/exit-codes.html"""
 
 
+_COMMENT = re.compile(r"""\\.|'[^']*'|"(\\.|[^"\\])*"|(?<!\S)(?P<comment>#.*)""")
+"""shlex would also take one that begins within a word, as in test_name[a#b]."""
+
+_TAKES_VALUE = re.compile(r"-(?!-)[a-zA-Z]*[^vqxslh]|--(?!exitfirst|verbose|quiet|lf|ff|sw|pyargs|no-|strict)[^=]+")
+"""Options after which a value may follow; what pytest says of a path that this lets through comes later."""
+
+
 @dataclass(frozen=True)
 class Suite:
     """What to run, and with what."""
@@ -49,14 +57,16 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
             raise InputError("tests-requirements", "it is given without tests", hint="Add tests, or take it away.")
         return None
     try:
-        split = shlex.split(arguments, comments=True)
+        split = shlex.split(_COMMENT.sub(lambda found: "" if found["comment"] else found[0], arguments))
     except ValueError as error:
         raise InputError("tests", f"it cannot be split into arguments: {error}", hint="Close the quotes.") from error
+    if not split:
+        raise InputError("tests", "it holds a comment and nothing else", hint="Name a folder or a file of tests.")
     for before, argument in zip(("", *split), split, strict=False):
         path = argument.split("::")[0]
-        is_path = "::" in argument or path.endswith(".py") or "/" in path
-        is_option = argument.startswith("-") or before.startswith("-") or "=" in path
-        if is_path and not is_option and not inside(workspace, path, "tests").exists():
+        is_option = argument.startswith("-") or _TAKES_VALUE.fullmatch(before) or "=" in path
+        is_path = "--pyargs" not in split and not is_option
+        if is_path and not inside(workspace, path, "tests").exists():
             raise InputError(
                 "tests",
                 f"{path!r} does not exist in the workspace",
@@ -111,11 +121,14 @@ def _judged(code: int | None, report: Path, group: Group) -> tuple[list[CheckRes
         results, missing = junit.read(report, KIND), ""
     except ValueError as error:
         results, missing = [], str(error)
-    has_failed = any(result.outcome is Outcome.FAILED for result in results)
+    outcomes = {result.outcome for result in results}
+    has_failed = Outcome.FAILED in outcomes
     if code is None:
         return results, "verify-timeout was reached, and the tests were ended"
-    if (code == 0 and results) or has_failed:
+    if (code == 0 and Outcome.PASSED in outcomes) or has_failed:
         return results, ""
+    if code == 0 and results:
+        return results, "every test was skipped"
     if missing and code in (0, 1):
         return [], f"pytest ended with exit code {code}, and {missing}"
     if code in (0, _NOTHING_COLLECTED):

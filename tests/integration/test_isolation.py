@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -272,23 +273,21 @@ def test_ten_runs_verify_at_the_same_time(tmp_path: Path, account: Account) -> N
     world = World(account)
     given = {**make_inputs(account), "isolation": "version", "queue": "fifo", "checks": "", "test-command": "sleep 5"}
     runners = []
-    for number in range(12):
+    for number in range(11):
         runners.append(make_runner(tmp_path / str(number), account))
         change(runners[number], str(number))
     assert runners[0].run(given, commit="f" * 40, run_id=100).result == "promoted"
-    begun = time.monotonic()
-    assert runners[1].run(given, commit="e" * 40, run_id=101).result == "promoted"
-    one = time.monotonic() - begun
-
-    begun = time.monotonic()
+    world.account.forget()
     started = [
-        runner.start(given, commit=f"{number:040x}", run_id=102 + number) for number, runner in enumerate(runners[2:])
+        runner.start(given, commit=f"{number:040x}", run_id=102 + number) for number, runner in enumerate(runners[1:])
     ]
     ended = [run.wait(200) for run in started]
-    ten = time.monotonic() - begun
     logs = "\n".join(run.log for run in ended)
     assert {(run.code, run.result) for run in ended} <= {(0, "promoted"), (0, "superseded")}, logs
-    assert ten < 3 * one, f"{ten:.1f} s for ten, {one:.1f} s for one\n{logs}"
+    # How long that takes is for the benchmarks; here, most of them have an endpoint at the same time.
+    calls = [call.operation for call in world.account.calls() if call.service == "apigatewayv2"]
+    made = list(accumulate({"CreateApi": 1, "DeleteApi": -1}.get(call, 0) for call in calls))
+    assert max(made) >= 5, logs
     # Whoever was verified last, it is the newest that is served.
     assert world.records("environment")[0]["run_id"] == 111
     assert {item["verdict"]["outcome"] for item in world.records("version") if "verdict" in item} == {"passed"}
