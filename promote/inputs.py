@@ -411,7 +411,7 @@ def _names(read: Reader) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
             raise InputError(
                 "test-environment",
-                f"{name.partition('=')[0]!r} is no name of a variable",
+                f"{name.partition('=')[0]!r} {'comes with a value' if '=' in name else 'is no name of a variable'}",
                 hint="Write names alone, a line each, such as AWS_ACCESS_KEY_ID; values come from the step's env.",
             )
     return tuple(names)
