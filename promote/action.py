@@ -19,7 +19,6 @@ from promote.commands import COMMANDS
 from promote.context import Context
 from promote.errors import InputError, Interrupted, PromoteError, RefusedError
 from promote.function import Function
-from promote.gateway import Gateways
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.ledger import Ledger
@@ -84,7 +83,7 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             if _clear_trials(lent, steps, environ, clock or SystemClock()):
                 workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
             steps.take_back(lent)
-        except Exception as error:  # noqa: BLE001 - as below; any later run removes it
+        except Exception as error:  # noqa: BLE001 - as above; any later run removes it
             problem = understood(error)
             workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
     if steps.folder:
@@ -97,8 +96,7 @@ def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: 
     clients = Clients(lent.region, environ)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
     function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
-    gateways = Gateways(lambda: clients.gateway, function, lent.arn, domain_name="", base_path="")
-    trials = Trials(gateways, ledger, clients.endpoint_url)
+    trials = Trials.of(clients, function, ledger)
     left = [trial for trial in ledger.read().trials if trial.job == steps.job]
     trials.clear(left)
     return bool(left)

@@ -10,6 +10,7 @@ from promote.clock import Clock
 from promote.errors import LockError
 
 _LONGEST = 30.0
+"""Seconds of a lease that is renewed in good time; a longer one is renewed as often as this."""
 _BEATS = 4
 """Beats within a lease: three may fail in a row before it is lost."""
 

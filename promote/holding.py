@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
 from promote.errors import LockError
 from promote.heartbeat import Heartbeat
@@ -12,7 +11,6 @@ from promote.job import Job
 from promote.line import Claim, Queue
 from promote.lock import Lease, Lock
 from promote.parallel import within
-from promote.table import Table
 from promote.waiting import Superseded, acquire
 
 _BEATEN = 30
@@ -52,7 +50,7 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
         url=run.url,
         job=job.steps.job,
     )
-    return Lock(Table(lambda: job.clients.table, inputs.table, job.clock), arn, claim, job.clock, job.say)
+    return Lock(job.table, arn, claim, job.clock, job.say)
 
 
 def take(job: Job, lock: Lock) -> Lease:
@@ -140,9 +138,8 @@ def _give_back(job: Job, holding: Holding, patience: float) -> None:
 
 
 def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
-    """Make what keeps the lease alive, with a client of its own that is not made before the first beat."""
-    client = cache(lambda: job.clients.heart(min(2, lease.seconds / 4)))
-    table = Table(client, job.inputs.table, job.clock)
+    """Make what keeps the lease alive."""
+    table = job.beaten_table(lease.seconds)
     return Heartbeat(lambda: lock.beat(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from promote.inputs import Inputs
 from promote.model import Phase, Run
 from promote.report import Report
 from promote.steps import Place, Steps
+from promote.table import Table
 from promote.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ class Job:
     def arn(self) -> str:
         """The function's ARN, whether or not it exists."""
         return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of lock and ledger."""
+        return Table(lambda: self.clients.table, self.inputs.table, self.clock)
+
+    def beaten_table(self, lease: float) -> Table:
+        """Make the same table for the heartbeat of a lease of ``lease`` seconds: no call of it can outlast that.
+
+        Its client is its own, and not made before the first beat.
+        """
+        client = cache(lambda: self.clients.heart(min(2, lease / 4)))
+        return Table(client, self.inputs.table, self.clock)
 
     def place(self, arn: str) -> Place:
         """Say where the lock and the ledger of the function ``arn`` are."""

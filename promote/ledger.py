@@ -303,6 +303,11 @@ class Ledger:
             return next(iter(self._table.query(self.arn, sk, sk)), {})
         return {}
 
+    def proof(self, candidate: Candidate) -> Item | None:
+        """Read the verdict by which exactly this version has passed; None: it has not."""
+        record = self.version(candidate.version)
+        return record.get("proof") if candidate.is_in(record) else None
+
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
     ) -> None:

@@ -118,6 +118,11 @@ class Snapshot:
     configuration: Mapping[str, Any] = field(repr=False, compare=False)
     """Lambda's answer, which holds environment variables: never to be shown."""
 
+    @property
+    def candidate(self) -> "Candidate":
+        """The version by its digests."""
+        return Candidate(self.version, self.code_sha256, self.fingerprint)
+
 
 @dataclass(frozen=True)
 class Run:

@@ -177,7 +177,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         served = _served_version(target, latest)
         if served is not None:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
-            return Built(_candidate(served), latest)
+            return Built(served.candidate, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
     published = function.settled(answer.version, known=answer)
@@ -186,7 +186,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    return Built(_candidate(published), function.settled())
+    return Built(published.candidate, function.settled())
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
@@ -202,10 +202,6 @@ def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
     wanted = target.job.inputs.configuration
     if snapshot.code_sha256 != code_sha256 or configuration.changes(wanted, snapshot.configuration):
         raise changed_by_others(target.function.name)
-
-
-def _candidate(content: Snapshot) -> Candidate:
-    return Candidate(content.version, content.code_sha256, content.fingerprint)
 
 
 def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:

@@ -23,7 +23,6 @@ from promote.model import LATEST_ENDPOINT, Served, Snapshot
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
-from promote.table import Table
 from promote.trial import Trials
 from promote.verify import Verification
 from promote.verify.command import Surroundings, environment
@@ -110,8 +109,7 @@ def prepare(job: Job) -> Target:
     )
     arn, creation = _identity(job, region, code, latest)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
-    table = Table(lambda: clients.table, inputs.table, clock)
-    ledger = Ledger(table, arn, job.run, clock)
+    ledger = Ledger(job.table, arn, job.run, clock)
     gateways = Gateways(
         lambda: clients.gateway, function, arn, domain_name=inputs.domain_name, base_path=inputs.base_path
     )
@@ -131,7 +129,7 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
-        trials=Trials.of(job, function, ledger, arn),
+        trials=Trials.of(clients, function, ledger),
         verification=Verification(
             inputs.checks,
             events,

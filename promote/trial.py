@@ -8,9 +8,8 @@ its lease.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 
-from promote.aws import understood
+from promote.aws import Clients, understood
 from promote.endpoint import locate
 from promote.function import Function
 from promote.gateway import Gateways
@@ -20,7 +19,6 @@ from promote.ledger import Ledger
 from promote.model import Endpoint
 from promote.parallel import gather, within
 from promote.records import Trial
-from promote.table import Table
 
 _HURRY, _PATIENCE = 3.0, 120.0
 """Seconds for the removal: after an interrupt, when the runner kills what does not end, and otherwise."""
@@ -37,10 +35,10 @@ class Trials:
     emulator: str
 
     @classmethod
-    def of(cls, job: Job, function: Function, ledger: Ledger, arn: str) -> "Trials":
+    def of(cls, clients: Clients, function: Function, ledger: Ledger) -> "Trials":
         """Bring together what trials depend on; they are not mapped to a custom domain."""
-        gateways = Gateways(lambda: job.clients.gateway, function, arn, domain_name="", base_path="")
-        return cls(gateways, ledger, job.clients.endpoint_url)
+        gateways = Gateways(lambda: clients.gateway, function, ledger.arn, domain_name="", base_path="")
+        return cls(gateways, ledger, clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Trial, Endpoint]:
         """Make an endpoint of the version's own, for the job with the number ``job``."""
@@ -83,11 +81,8 @@ def on_trial(job: Job, trials: Trials, version: str) -> Iterator[tuple[Endpoint,
     was_lent = place in job.steps.lent
     job.steps.lend(place)
     trial, endpoint = trials.make(version, job.steps.job, job.inputs.lease)
-    client = cache(lambda: job.clients.heart(min(2, job.inputs.lease / 4)))
-    table = Table(client, job.inputs.table, job.clock)
-    heartbeat = Heartbeat(
-        lambda: trials.ledger.beat_trial(trial, table), job.inputs.lease, job.clock.monotonic(), job.clock
-    )
+    lease, table = job.inputs.lease, job.beaten_table(job.inputs.lease)
+    heartbeat = Heartbeat(lambda: trials.ledger.beat_trial(trial, table), lease, job.clock.monotonic(), job.clock)
     heartbeat.start()
     patience = _PATIENCE
     try:

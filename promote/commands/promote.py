@@ -32,7 +32,7 @@ class Source:
     @property
     def candidate(self) -> Candidate:
         """The version by its digests."""
-        return Candidate(self.snapshot.version, self.snapshot.code_sha256, self.snapshot.fingerprint)
+        return self.snapshot.candidate
 
     @property
     def is_in_latest(self) -> bool:
@@ -160,8 +160,7 @@ def _require_proof(target: Target, source: Source) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    record = target.ledger.version(source.candidate.version)
-    if not (record.get("proof") and source.candidate.is_in(record)):
+    if not target.ledger.proof(source.candidate):
         raise _unproven(target, source.candidate)
 
 
@@ -222,8 +221,7 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
             f"version {candidate.version} is not what it was when this run began",
             hint="Was the function deleted and made anew? Deploy again.",
         )
-    record = target.ledger.version(candidate.version)
-    proof = record.get("proof") if candidate.is_in(record) else None
+    proof = target.ledger.proof(candidate)
     is_proven = bool(verdict or proof)
     if not is_proven and not inputs.override:
         raise _unproven(target, candidate)

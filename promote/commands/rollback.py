@@ -8,7 +8,7 @@ from promote import pipeline
 from promote.commands import outcomes
 from promote.errors import RefusedError
 from promote.job import Job
-from promote.model import LATEST_ENDPOINT, Alias, Candidate, Kind, Result
+from promote.model import LATEST_ENDPOINT, Alias, Kind, Result
 from promote.pipeline import Proposal
 from promote.records import promotion_item
 from promote.report import Report
@@ -130,9 +130,8 @@ def _proposal(target: Target, back: _Release, alias: Alias) -> Proposal:
             f"version {back.version} of {name}, to go back to, does not exist (any more)",
             hint="Name another version with the input version; command: status shows what was served.",
         )
-    candidate = Candidate(snapshot.version, snapshot.code_sha256, snapshot.fingerprint)
-    record = target.ledger.version(back.version)
-    proof = record.get("proof") if candidate.is_in(record) else None
+    candidate = snapshot.candidate
+    proof = target.ledger.proof(candidate)
     if proof is None and not inputs.override:
         raise RefusedError(
             f"version {back.version} of {name} has no passed verdict",
@@ -144,7 +143,7 @@ def _proposal(target: Target, back: _Release, alias: Alias) -> Proposal:
         candidate=candidate,
         commit=back.commit,
         run_id=back.run_id,
-        plan=str((proof or {}).get("plan", "")),
+        plan=str(proof.get("plan", "")) if proof else "",
         kind=Kind.ROLLBACK,
         is_proven=proof is not None,
         instead_of="" if inputs.version else alias.version,

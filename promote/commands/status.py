@@ -15,7 +15,6 @@ from promote.model import Alias, Kind, Result, Snapshot, same_content
 from promote.parallel import gather, side_by_side
 from promote.records import State
 from promote.report import Link, Listing, Report
-from promote.table import Table
 
 _HISTORY = 10
 """Promotions of each environment that are shown."""
@@ -39,7 +38,7 @@ def status(job: Job) -> Report:
     """Read the ledger and, beside it, what Lambda itself says; show both."""
     inputs = job.inputs
     function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
-    ledger = Ledger(Table(lambda: job.clients.table, inputs.table, job.clock), job.arn, job.run, job.clock)
+    ledger = Ledger(job.table, job.arn, job.run, job.clock)
 
     def read(name: str) -> _Environment:
         alias, history = side_by_side(lambda: function.alias(name), lambda: ledger.history(name, _HISTORY))

@@ -5,7 +5,7 @@ from promote.job import Job
 from promote.ledger import Ledger
 from promote.model import Result
 from promote.report import Link, Report
-from promote.table import Cancelled, Missing, Table
+from promote.table import Cancelled, Missing
 
 
 def unlock(job: Job) -> Report:
@@ -23,7 +23,7 @@ def unlock(job: Job) -> Report:
         headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be opened."
         return Report(Result.PLANNED, headline=headline)
     by = job.context.actor or job.run.url or "somebody outside GitHub"
-    ledger = Ledger(Table(lambda: job.clients.table, inputs.table, job.clock), job.arn, job.run, job.clock)
+    ledger = Ledger(job.table, job.arn, job.run, job.clock)
     try:
         ledger.record_unlock(
             found.token + 1, found.held_by, inputs.reason, by, forced.opening(found, by, inputs.reason)
