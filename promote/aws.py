@@ -227,15 +227,32 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
 
 
 def _denied(operation: str, message: str) -> AccessError:
+    """Say which permission is missing, as far as AWS's text tells, and where it is to be allowed.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html has the texts.
+    """
     found = re.search(r"perform:? (?P<action>[\w-]+:\w+)(?: on resource: \"?(?P<resource>[^\s\"]+))?", message)
-    action = found["action"] if found else operation
-    resource = f" on {found['resource']}" if found and found["resource"] else ""
-    hint = (
-        f"Allow {action}{resource} in the policy of the role that this job assumes; "
-        "docs/iam-policy.json has all that the action needs."
-    )
+    # Lambda, of an object that it was to read; S3 itself names neither for a bucket of another account.
+    object_ = re.search(r"have permission to (?P<action>GetObject\w*) for (?P<place>\S+)\. S3 Error", message)
+    if found:
+        action, resource = found["action"], f" on {found['resource']}" if found["resource"] else ""
+    elif object_:
+        action, resource = f"s3:{object_['action']}", f" on s3://{object_['place']}"
+    else:
+        action, resource = operation, ""
+    silent = re.search(r"because no (?P<policy>[\w -]+?) allows", message)
     if "explicit deny" in message:
         hint = "An explicit deny outweighs whatever the job's role allows: ask those who own the policy that AWS names."
+    elif silent and silent["policy"] != "identity-based policy":
+        hint = (
+            f"Allow {action}{resource} in the {silent['policy']} as well: ask those who own it. "
+            "What the job's role allows does not count without it."
+        )
+    else:
+        hint = (
+            f"Allow {action}{resource} in the policy of the role that this job assumes; "
+            "docs/iam-policy.json of this action has all that it needs."
+        )
     return AccessError(f"AWS denies {action}{resource}: {message}", hint=hint)
 
 

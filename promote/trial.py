@@ -67,7 +67,10 @@ def sweep(job: Job, trials: Trials, seen: tuple[Trial, ...]) -> None:
     try:
         trials.clear(left)
     except Exception as error:  # noqa: BLE001 - the next run tries again
-        job.workflow.warn(f"An endpoint that another run has left behind stays: {understood(error)}", title="Endpoint")
+        problem = understood(error)
+        job.workflow.warn(
+            f"An endpoint that another run has left behind stays: {problem}. {problem.hint}", title="Endpoint"
+        )
 
 
 @contextmanager
@@ -101,7 +104,8 @@ def discard(job: Job, trials: Trials, left: Iterable[Trial], patience: float = _
     try:
         within(patience, lambda: trials.clear(left))
     except Exception as error:  # noqa: BLE001 - what was found out with them counts
-        problem = understood(error) if str(error) else "there was no answer in time."
-        job.workflow.warn(f"An endpoint for one version alone could not be removed yet: {problem}", title="Endpoint")
+        problem = understood(error)
+        why = f"{problem}. {problem.hint}" if str(error) else "there was no answer in time."
+        job.workflow.warn(f"An endpoint for one version alone could not be removed yet: {why}", title="Endpoint")
         return False
     return True

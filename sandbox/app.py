@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ministack.app
 
 from sandbox import faults, owners, strict
+from sandbox.authorization import Callers, Permission, Ruling
 from sandbox.exchange import (
     Answer,
     Application,
@@ -48,6 +49,7 @@ class Call:
     bytes_out: int
     faults: tuple[str, ...]
     origin: str
+    permissions: tuple[Permission, ...]
 
 
 def create(settle: float, chance: random.Random) -> Application:
@@ -63,6 +65,7 @@ class Wrapper:
         """Wrap an application."""
         self._inner = inner
         self._board = faults.Board()
+        self._callers = Callers()
         self._calls: dict[str, list[Call]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,21 +100,30 @@ class Wrapper:
         victim = faults.Victim(operation, receive)
         started = time.monotonic()
         answer: Answer | None = None
+        ruling = Ruling()
         try:
             answer = await faults.before(applying, victim)
             if answer is None:
-                real = await answer_of(self._inner, scope, request, receive)
+                ruling = self._callers.rule(operation, request)
+                real = ruling.refusal or await answer_of(self._inner, scope, request, receive)
                 answer = await faults.after(applying, victim) or real
         except ConnectionCutError:
             answer = None
-        self._record(operation, request, answer, started, applying)
+        self._record(operation, request, answer, started=started, applied=applying, ruling=ruling)
         if answer is None:
             cut_connection()
         else:
             await send_answer(answer, send)
 
-    def _record(
-        self, operation: Operation, request: Request, answer: Answer | None, started: float, applied: list[faults.Fault]
+    def _record(  # noqa: PLR0913 - what there is to tell of a request
+        self,
+        operation: Operation,
+        request: Request,
+        answer: Answer | None,
+        *,
+        started: float,
+        applied: list[faults.Fault],
+        ruling: Ruling,
     ) -> None:
         self._calls.setdefault(operation.account, []).append(
             Call(
@@ -126,17 +138,20 @@ class Wrapper:
                 bytes_out=len(answer.body) if answer else 0,
                 faults=tuple(fault.kind for fault in applied),
                 origin=request.origin,
+                permissions=ruling.permissions,
             )
         )
 
     def _control(self, request: Request) -> Answer:
-        """Answer a question or an order about an account's calls and faults."""
+        """Answer a question or an order about an account's calls, faults and callers."""
         account, *rest = request.path.removeprefix(CONTROL).split("/")
         match rest:
             case ["calls"]:
                 return self._control_calls(request.method, account)
             case ["faults"]:
                 return self._control_faults(request, account)
+            case ["callers", token]:
+                return self._control_callers(request, account, token)
             case ["faults", identifier, "release"]:
                 for fault in self._board.of(account):
                     if fault.id == identifier:
@@ -150,6 +165,14 @@ class Wrapper:
             self._calls.pop(account, None)
         calls = sorted(self._calls.get(account, []), key=lambda call: call.started)
         return reply(200, {"calls": [asdict(call) for call in calls]})
+
+    def _control_callers(self, request: Request, account: str, token: str) -> Answer:
+        """Give a caller of an account a policy."""
+        try:
+            self._callers.admit(account, token, json.loads(request.body))
+        except (TypeError, ValueError) as error:
+            return reply(400, {"message": str(error)})
+        return reply(201, {"token": token})
 
     def _control_faults(self, request: Request, account: str) -> Answer:
         """Return an account's faults, add one, or clear them."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -34,6 +35,18 @@ POLL_INTERVAL = 0.005
 
 class SandboxError(Exception):
     """The sandbox could not be started, or did not do what it was asked."""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What a request of a caller with a policy needed."""
+
+    action: str
+    """Such as `lambda:UpdateAlias`."""
+    resource: str
+    """The ARN of what it is needed on; `*` where the service knows none."""
+    statement: str | None
+    """The Sid of the statement that allows it; None when it was denied."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Call:
     """The kinds of the faults that were applied, in the order of their injection."""
     origin: str
     """The AWS_EXECUTION_ENV of the process that made it, which tells processes apart; empty when it does not say."""
+    permissions: tuple[Permission, ...]
+    """What it needed, up to what was denied; nothing where its caller has no policy."""
 
     @property
     def name(self) -> str:
@@ -137,10 +152,28 @@ class Account:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def assume(self, policy: Mapping[str, Any]) -> dict[str, str]:
+        """Return the environment variables of a caller who may do in this account what the policy allows, and no more.
+
+        It is known by its session token; whoever has none, or another one, may do everything.
+        """
+        token = secrets.token_hex(8)
+        self._ask("PUT", f"callers/{token}", dict(policy))
+        return {**self.environ, "AWS_SESSION_TOKEN": token}
+
     def calls(self) -> list[Call]:
         """Return the requests that have ended, in the order in which they arrived."""
         answer = self._ask("GET", "calls")
-        return [Call(**{**call, "faults": tuple(call["faults"])}) for call in answer["calls"]]
+        return [
+            Call(
+                **{
+                    **call,
+                    "faults": tuple(call["faults"]),
+                    "permissions": tuple(Permission(**permission) for permission in call["permissions"]),
+                }
+            )
+            for call in answer["calls"]
+        ]
 
     def forget(self) -> None:
         """Clear the calls."""
@@ -177,7 +210,7 @@ class Account:
     def _ask(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         connection = HTTPConnection(urlsplit(self._url).netloc, timeout=ANSWER_TIMEOUT)
         try:
-            connection.request(method, f"/_sandbox/{self.id}/{what}", json.dumps(body) if body else None)
+            connection.request(method, f"/_sandbox/{self.id}/{what}", None if body is None else json.dumps(body))
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
         finally:

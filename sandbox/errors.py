@@ -41,6 +41,15 @@ FAILURE = {
 """Each service's own answer to a failure of its own."""
 OTHER_FAILURE = Error(500, "InternalFailure", "The request processing has failed because of an unknown error.")
 
+DENIAL = {
+    "lambda": (403, "AccessDeniedException"),
+    "dynamodb": (400, "AccessDeniedException"),
+    "apigateway": (403, "AccessDeniedException"),
+    "apigatewayv2": (403, "AccessDeniedException"),
+}
+"""Status and code of each service's own answer to a caller who lacks a permission."""
+OTHER_DENIAL = (403, "AccessDenied")
+
 REST_JSON = ("lambda", "apigateway", "apigatewayv2")
 JSON = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 """The namespace of the error codes of each service that speaks the json protocol."""
@@ -54,6 +63,11 @@ def throttling(service: str) -> Error:
 def failure(service: str) -> Error:
     """Return a service's own answer to a failure of its own."""
     return FAILURE.get(service, OTHER_FAILURE)
+
+
+def denial(service: str, message: str) -> Error:
+    """Return a service's own answer to a caller who lacks a permission, in the words of IAM."""
+    return Error(*DENIAL.get(service, OTHER_DENIAL), message)
 
 
 def answer(service: str, error: Error) -> Answer:

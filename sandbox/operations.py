@@ -36,6 +36,8 @@ class Operation:
     service: str
     name: str
     resource: str = ""
+    region: str = ""
+    """The region that it was signed for; empty when it is not signed."""
 
     @property
     def full_name(self) -> str:
@@ -70,14 +72,14 @@ def name_signed(request: Request) -> Operation | None:
         return None
     key = credential["key"]
     account = key if re.fullmatch(r"\d{12}", key) else DEFAULT_ACCOUNT
-    service = SERVICES.get(credential["service"], credential["service"])
+    service, region = SERVICES.get(credential["service"], credential["service"]), credential["region"]
     if target := request.headers.get("x-amz-target"):
-        return Operation(account, service, target.rpartition(".")[2], _first_name(request.body))
+        return Operation(account, service, target.rpartition(".")[2], _first_name(request.body), region)
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         action = parse_qs(request.body.decode("latin-1")).get("Action", [UNKNOWN])[0]
-        return Operation(account, service, action)
+        return Operation(account, service, action, region=region)
     name, resource = _match(service, request)
-    return Operation(account, service, name, resource)
+    return Operation(account, service, name, resource, region)
 
 
 def _first_name(body: bytes) -> str:

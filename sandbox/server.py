@@ -33,7 +33,8 @@ QUIET = {
     "LAMBDA_STRICT": "0",
     "AUTH": "false",
 }
-"""MiniStack's own settings: no side service, no files, functions in local processes, no IAM enforcement."""
+"""MiniStack's own settings: no side service, no files, functions in local processes, no IAM enforcement, of which
+`sandbox.authorization` has another one."""
 
 
 def main() -> NoReturn:

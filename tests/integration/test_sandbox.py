@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from sandbox.client import INTERPRETER, REPOSITORY, Account, Sandbox, SandboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 NAME = "greeter"
 ROLE = "arn:aws:iam::123456789012:role/greeter"
@@ -57,11 +57,16 @@ def aws(account: Account) -> World:
 class World:
     """One account's clients, and short ways to do what most tests do."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, environ: Mapping[str, str] | None = None) -> None:
+        """``environ`` is that of another caller than the account's own."""
         self.account = account
-        self.awslambda = client(account, "lambda")
-        self.gateway = client(account, "apigatewayv2")
-        self.dynamodb = client(account, "dynamodb")
+        self.environ = environ or account.environ
+        self.awslambda = self.client("lambda")
+        self.gateway = self.client("apigatewayv2")
+        self.dynamodb = self.client("dynamodb")
+
+    def client(self, service: str) -> Any:
+        return client(self.account, service, self.environ)
 
     def create(self, text: str = "one", **parameters: Any) -> dict[str, Any]:
         created: dict[str, Any] = self.awslambda.create_function(
@@ -154,14 +159,15 @@ class World:
         return "Item" in self.dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": key}}, ConsistentRead=True)
 
 
-def client(account: Account, service: str, **settings: Any) -> Any:
-    environ = account.environ
+def client(account: Account, service: str, environ: Mapping[str, str] | None = None, **settings: Any) -> Any:
+    environ = environ or account.environ
     return SESSION.client(
         service,
         endpoint_url=environ["AWS_ENDPOINT_URL"],
         region_name=environ["AWS_REGION"],
         aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
         config=Config(retries={"total_max_attempts": 1}, **settings),
     )
 
@@ -700,6 +706,164 @@ class TestFaults:
     def test_that_make_no_sense_are_refused(self, account: Account, wish: dict[str, Any]) -> None:
         with pytest.raises(SandboxError, match=r"fault|nth"):
             account.inject(**wish)
+
+
+class TestCallers:
+    """A caller with a policy, in an account where everybody else may do everything."""
+
+    @pytest.fixture
+    def may(self, account: Account) -> Callable[..., World]:
+        """Give the account as a caller has it who may do these actions on that resource."""
+
+        def assume(*actions: str, on: str = "*", **further: Any) -> World:
+            statement = {"Sid": "Only", "Effect": "Allow", "Action": actions, "Resource": on, **further}
+            policy = {"Version": "2012-10-17", "Statement": [statement]}
+            return World(account, account.assume(policy))
+
+        return assume
+
+    def test_may_do_what_the_policy_allows_where_it_allows_it(self, aws: World, may: Callable[..., World]) -> None:
+        arn = f"arn:aws:lambda:us-east-1:{aws.account.id}:function:{NAME}"
+        aws.ready(Publish=True)
+        aws.awslambda.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        caller = may("lambda:GetFunctionConfiguration", "lambda:GetAlias", "lambda:InvokeFunction", on=arn)
+        aws.account.forget()
+        caller.awslambda.get_function_configuration(FunctionName=NAME)
+        # An alias belongs to its function; whoever asks for it with a qualifier asks for something else.
+        caller.awslambda.get_alias(FunctionName=arn, Name="prod")
+        for denied, qualifier in (("get_function_configuration", "1"), ("invoke", "prod")):
+            with pytest.raises(
+                ClientError, match=f"on resource: {arn}:{qualifier} because no identity-based"
+            ) as caught:
+                getattr(caller.awslambda, denied)(FunctionName=NAME, Qualifier=qualifier)
+            assert refused(caught) == ("AccessDeniedException", 403)
+        with pytest.raises(ClientError, match=f"not authorized to perform: lambda:UpdateAlias on resource: {arn} "):
+            caller.awslambda.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        needed = [(call.permissions[0].action, call.permissions[0].statement) for call in aws.account.calls()]
+        assert needed == [
+            ("lambda:GetFunctionConfiguration", "Only"),
+            ("lambda:GetAlias", "Only"),
+            ("lambda:GetFunctionConfiguration", None),
+            ("lambda:InvokeFunction", None),
+            ("lambda:UpdateAlias", None),
+        ]
+        may("lambda:Invoke*", on=f"{arn}:*").awslambda.invoke(FunctionName=f"{NAME}:prod")
+        aws.awslambda.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        assert aws.account.calls()[-1].permissions == ()
+
+    def test_is_denied_what_the_policy_denies(self, aws: World, account: Account) -> None:
+        every = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        none = {"Effect": "Deny", "Action": "lambda:List*", "Resource": "*"}
+        caller = World(account, account.assume({"Version": "2012-10-17", "Statement": [every, none]}))
+        caller.gateway.get_apis()
+        with pytest.raises(ClientError, match="with an explicit deny in an identity-based policy"):
+            caller.awslambda.list_functions()
+        assert aws.awslambda.list_functions()["Functions"] == []
+
+    def test_needs_to_pass_a_role_to_lambda(self, aws: World) -> None:
+        def passing(to: str, role: str = ROLE) -> World:
+            condition = {"StringEquals": {"iam:PassedToService": to}}
+            passes = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role, "Condition": condition}
+            makes = {"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}
+            return World(aws.account, aws.account.assume({"Version": "2012-10-17", "Statement": [makes, passes]}))
+
+        denied = passing("ec2.amazonaws.com"), passing("lambda.amazonaws.com", ROLE + "s")
+        for caller in denied:
+            with pytest.raises(ClientError, match=f"iam:PassRole on resource: {ROLE} ") as caught:
+                caller.create()
+            assert refused(caught) == ("AccessDeniedException", 403)
+        assert aws.awslambda.list_functions()["Functions"] == []
+        passing("lambda.amazonaws.com").ready()
+        denied[0].awslambda.update_function_configuration(FunctionName=NAME, MemorySize=256)
+        aws.settle()
+        with pytest.raises(ClientError, match=f"iam:PassRole on resource: {ROLE} "):
+            denied[0].awslambda.update_function_configuration(FunctionName=NAME, Role=ROLE)
+
+    def test_may_let_only_that_service_invoke(self, aws: World, may: Callable[..., World]) -> None:
+        aws.ready()
+        principal = {"Condition": {"StringEquals": {"lambda:Principal": "apigateway.amazonaws.com"}}}
+        caller = may("lambda:AddPermission", **principal)
+        caller.permit(None, "*/*/*")
+        with pytest.raises(ClientError, match="lambda:AddPermission"):
+            caller.awslambda.add_permission(
+                FunctionName=NAME, StatementId="all", Action="lambda:InvokeFunction", Principal="*"
+            )
+
+    def test_needs_to_read_what_lambda_reads_for_it(self, aws: World, may: Callable[..., World]) -> None:
+        aws.ready()
+        bucket = f"builds-{aws.account.id}"
+        storage = client(aws.account, "s3")
+        storage.create_bucket(Bucket=bucket)
+        storage.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        version = storage.put_object(Bucket=bucket, Key="a/b.zip", Body=archive("two"))["VersionId"]
+        place: dict[str, Any] = {"FunctionName": NAME, "S3Bucket": bucket, "S3Key": "a/b.zip", "DryRun": True}
+        caller = may("lambda:UpdateFunctionCode", "s3:GetObject")
+        caller.awslambda.update_function_code(**place)
+        needed = f's3:GetObjectVersion on resource: "arn:aws:s3:::{bucket}/a/b.zip"'
+        with pytest.raises(ClientError, match=needed) as caught:
+            caller.awslambda.update_function_code(**place, S3ObjectVersion=version)
+        assert refused(caught) == ("AccessDeniedException", 403)
+        assert f"permission to GetObject for {bucket}/a/b.zip" in str(caught.value)
+        reader = caller.client("s3")
+        reader.get_object(Bucket=bucket, Key="a/b.zip")
+        for denied in ({"VersionId": version, "Key": "a/b.zip"}, {"Key": "c"}):
+            keywords: dict[str, Any] = {"Bucket": bucket, **denied}
+            expected = "AccessDenied" if "VersionId" in denied else "NoSuchKey"
+            with pytest.raises(ClientError) as caught:
+                reader.get_object(**keywords)
+            assert refused(caught)[0] == expected
+
+    def test_needs_the_permissions_of_a_transactions_parts(self, aws: World, may: Callable[..., World]) -> None:
+        aws.make_table()
+        arn = f"arn:aws:dynamodb:us-east-1:{aws.account.id}:table/{TABLE}"
+        key = {"pk": {"S": "a"}}
+        parts: dict[str, Any] = {
+            "Put": {"Item": key},
+            "Update": {"Key": key, "UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"S": "1"}}},
+            "Delete": {"Key": key},
+            "ConditionCheck": {"Key": key, "ConditionExpression": "attribute_not_exists(pk)"},
+        }
+        for kind, given in parts.items():
+            action = "dynamodb:ConditionCheckItem" if kind == "ConditionCheck" else f"dynamodb:{kind}Item"
+            with pytest.raises(ClientError, match=f"{action} on resource: {arn} ") as caught:
+                may("dynamodb:TransactWriteItems", "dynamodb:Query").dynamodb.transact_write_items(
+                    TransactItems=[{kind: {"TableName": TABLE, **given}}]
+                )
+            assert refused(caught) == ("AccessDeniedException", 400)
+        may("dynamodb:PutItem", on=arn).dynamodb.transact_write_items(
+            TransactItems=[{"Put": {"TableName": TABLE, **parts["Put"]}}]
+        )
+        with pytest.raises(ClientError, match="dynamodb:Scan"):
+            may("dynamodb:*", on=f"{arn}s").dynamodb.scan(TableName=TABLE)
+
+    def test_is_allowed_methods_on_paths_of_api_gateway(self, aws: World, may: Callable[..., World]) -> None:
+        api = aws.gateway.create_api(Name="greeter", ProtocolType="HTTP")["ApiId"]
+        home = "arn:aws:apigateway:us-east-1::/apis"
+        caller = may("apigateway:GET", "apigateway:POST", on=f"{home}/*")
+        caller.gateway.get_api(ApiId=api)
+        caller.gateway.create_stage(ApiId=api, StageName="$default")
+        other = {"Name": "other", "ProtocolType": "HTTP"}
+        denied: list[tuple[str, str, Callable[..., Any], dict[str, Any]]] = [
+            ("GET", home, caller.gateway.get_apis, {}),
+            ("POST", home, caller.gateway.create_api, other),
+            ("DELETE", f"{home}/{api}", caller.gateway.delete_api, {"ApiId": api}),
+            ("TagResource", home, may("apigateway:POST").gateway.create_api, {**other, "Tags": {"a": "b"}}),
+        ]
+        for action, resource, ask, arguments in denied:
+            with pytest.raises(ClientError, match=f"apigateway:{action} on resource: {resource} ") as caught:
+                ask(**arguments)
+            assert refused(caught) == ("AccessDeniedException", 403)
+
+    def test_may_ask_who_it_is(self, aws: World, may: Callable[..., World]) -> None:
+        caller = may("lambda:GetAlias").client("sts")
+        assert caller.get_caller_identity()["Account"] == aws.account.id
+        with pytest.raises(ClientError, match="sts:GetSessionToken"):
+            caller.get_session_token()
+
+    @pytest.mark.parametrize("policy", [{}, {"Statement": [{"Effect": "Allow", "Action": "*"}]}])
+    def test_needs_a_policy_that_is_one(self, account: Account, policy: dict[str, Any]) -> None:
+        with pytest.raises(SandboxError, match="must contain"):
+            account.assume(policy)
 
 
 class TestServer:

@@ -1,0 +1,226 @@
+"""Who may do what: callers with a policy of their own, and the permissions that each of their requests needs.
+
+A policy is evaluated by MiniStack. What a request needs is said here: its own enforcement holds for a whole server,
+takes operations on aliases for others, and knows neither roles that are passed on nor what Lambda reads from S3.
+
+Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+has actions, resources and condition keys of each service; where a rule has another source, it says so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document, validate_policy_document
+
+from sandbox import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sandbox.exchange import Answer, Request
+    from sandbox.operations import Operation
+
+SESSION = "assumed-role/release/job"
+"""The role that every caller has assumed, and the name of the session."""
+
+FREE = frozenset({"sts.GetCallerIdentity"})
+"""What needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html."""
+
+_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+_VERSIONED = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """A permission that a request needs."""
+
+    action: str
+    resource: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """The condition keys that the request gives, in lower case."""
+    message: str = "{}"
+    """How the service words a refusal: IAM's own words come in the place of the braces."""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A permission that a request needed; `sandbox.client.Permission` tells what each field means."""
+
+    action: str
+    resource: str
+    statement: str | None
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What was decided of one request."""
+
+    permissions: tuple[Permission, ...] = ()
+    refusal: Answer | None = None
+
+
+class Callers:
+    """The callers that have a policy, by the account and the session token that they send."""
+
+    def __init__(self) -> None:
+        """Begin without any: whoever has no policy may do everything."""
+        self._policies: dict[tuple[str, str], list[Any]] = {}
+
+    def admit(self, account: str, token: str, policy: Mapping[str, Any]) -> None:
+        """Let the caller with that token do what the policy allows; raise ValueError where it is none."""
+        problem = validate_policy_document(dict(policy))
+        if problem:
+            raise ValueError(problem)
+        self._policies[account, token] = parse_policy_document(dict(policy))
+
+    def rule(self, operation: Operation, request: Request) -> Ruling:
+        """Decide whether the caller may do what the request asks for."""
+        token = request.headers.get("x-amz-security-token", "")
+        statements = self._policies.get((operation.account, token)) if token else None
+        if statements is None or operation.full_name in FREE:
+            return Ruling()
+        permissions: list[Permission] = []
+        for need in needs(operation, request):
+            context = EvalContext(
+                principal_arn=f"arn:aws:sts::{operation.account}:{SESSION}",
+                principal_type="AssumedRole",
+                principal_account=operation.account,
+                action=need.action,
+                resource_arn=need.resource,
+                region=operation.region,
+                service_context=dict(need.context),
+            )
+            result = evaluate(context, [statements])
+            is_allowed = result.decision == "Allow"
+            permissions.append(Permission(need.action, need.resource, result.matched_sid if is_allowed else None))
+            if not is_allowed:
+                text = _words(need, context.principal_arn, is_explicit=result.decision == "Deny")
+                refusal = errors.answer(operation.service, errors.denial(operation.service, text))
+                return Ruling(tuple(permissions), refusal)
+        return Ruling(tuple(permissions))
+
+
+def needs(operation: Operation, request: Request) -> Iterator[Need]:
+    """Yield the permissions that a request needs, in the order in which its service asks for them."""
+    body = _body(request)
+    match operation.service:
+        case "lambda":
+            yield from _lambda(operation, request, body)
+        case "dynamodb":
+            yield from _dynamodb(operation, body)
+        case "apigatewayv2" | "apigateway":
+            yield from _gateway(operation, request, body)
+        case "s3":
+            yield _s3(operation, request)
+        case _:
+            yield Need(f"{operation.service}:{operation.name}", "*")
+
+
+def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> Iterator[Need]:
+    """Yield what Lambda asks for.
+
+    An operation on an alias is allowed by the function that has it, and one with a qualifier by exactly what that
+    names: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html.
+    """
+    name = str(body.get("FunctionName", "")) if operation.name == "CreateFunction" else operation.resource
+    resource = "*"
+    if name and "/functions" in request.path:
+        _, _, name = name.rpartition("function:")
+        name, _, qualifier = name.partition(":")
+        qualifier = parse_qs(request.query).get("Qualifier", [qualifier])[0]
+        resource = f"arn:aws:lambda:{operation.region}:{operation.account}:function:{name}"
+        resource += f":{qualifier}" if qualifier else ""
+    context = {}
+    if operation.name == "AddPermission":
+        context["lambda:principal"] = body.get("Principal")
+    yield Need(f"lambda:{'InvokeFunction' if operation.name == 'Invoke' else operation.name}", resource, context)
+    if body.get("Tags"):
+        yield Need("lambda:TagResource", resource)
+    if operation.name in ("CreateFunction", "UpdateFunctionConfiguration") and body.get("Role"):
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+        yield Need("iam:PassRole", str(body["Role"]), {"iam:passedtoservice": "lambda.amazonaws.com"})
+    code = body.get("Code", {}) if operation.name == "CreateFunction" else body
+    if operation.name in ("CreateFunction", "UpdateFunctionCode") and code.get("S3Bucket"):
+        # Lambda reads the object in the name of the caller.
+        place = f"{code['S3Bucket']}/{code['S3Key']}"
+        yield Need(
+            "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject",
+            f"arn:aws:s3:::{place}",
+            message="Your access has been denied by S3, please make sure your request credentials have permission to "
+            f"GetObject for {place}. S3 Error Code: AccessDenied. S3 Error Message: {{}}",
+        )
+
+
+def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
+    """Yield what DynamoDB asks for: of a transaction, the permissions of its parts.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+
+    def table(given: Mapping[str, Any]) -> str:
+        name = str(given.get("TableName", ""))
+        home = f"arn:aws:dynamodb:{operation.region}:{operation.account}:table/"
+        return name if name.startswith("arn:") else home + name if name else "*"
+
+    if operation.name == "TransactWriteItems":
+        for part in body.get("TransactItems", []):
+            for kind, given in part.items():
+                context = {"dynamodb:enclosingoperation": ["TransactWriteItems"]}
+                yield Need(f"dynamodb:{_PARTS[kind]}", table(given), context)
+    else:
+        yield Need(f"dynamodb:{operation.name}", table(body))
+        if body.get("Tags"):
+            yield Need("dynamodb:TagResource", table(body))
+
+
+def _gateway(operation: Operation, request: Request, body: Mapping[str, Any]) -> Iterator[Need]:
+    """Yield what API Gateway asks for: the method as the action, the path as the resource.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html
+    """
+    resource = f"arn:aws:apigateway:{operation.region}::{request.path.removeprefix('/v2').rstrip('/')}"
+    yield Need(f"apigateway:{request.method}", resource)
+    if body.get("tags"):
+        yield Need("apigateway:TagResource", resource)
+
+
+def _s3(operation: Operation, request: Request) -> Need:
+    """Return what S3 asks for; of the operations whose action has another name, those that read are known."""
+    bucket, _, key = request.path.lstrip("/").partition("/")
+    name = {"HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket"}.get(
+        operation.name, operation.name
+    )
+    if "versionId" in parse_qs(request.query):
+        name = _VERSIONED.get(name, name)
+    return Need(f"s3:{name}", f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}")
+
+
+def _words(need: Need, principal: str, *, is_explicit: bool) -> str:
+    """Word a refusal as IAM does.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    quoted = f'"{need.resource}"' if need.action.startswith("s3:") else need.resource
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if is_explicit
+        else f"because no identity-based policy allows the {need.action} action"
+    )
+    return need.message.format(
+        f"User: {principal} is not authorized to perform: {need.action} on resource: {quoted} {reason}"
+    )
+
+
+def _body(request: Request) -> Mapping[str, Any]:
+    """Read a request's JSON; empty where it has none."""
+    if not request.body.lstrip().startswith(b"{"):
+        return {}
+    try:
+        data = json.loads(request.body)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,420 @@
+"""``docs/iam-policy.json`` is enough for every command, and nothing in it is superfluous.
+
+The scenarios are played by a caller who has that policy and nothing else; add a step or a scenario to their table where
+a command or an input calls AWS differently. What each of them needs is taken from the sandbox's record, and so which of
+them shows that an action is needed.
+"""
+
+import ast
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from promote.artifact import pack
+from promote.aws import explain
+from sandbox.client import REGION, Call, Permission, Sandbox
+from tests.conftest import make_inputs, make_runner
+from tests.runner import REPOSITORY, Ended
+from tests.world import FUNCTION, World, archive
+
+POLICY = (REPOSITORY / "docs" / "iam-policy.json").read_text(encoding="utf-8")
+STATEMENTS: list[dict[str, Any]] = json.loads(POLICY)["Statement"]
+
+ONLY_TOLD = {"apigateway:DELETE", "dynamodb:DeleteItem", "lambda:RemovePermission"}
+"""What tidies up: the run ends as it would, and warns."""
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action of one statement."""
+
+    statement: str
+    action: str
+
+
+GRANTS = [Grant(statement["Sid"], action) for statement in STATEMENTS for action in listed(statement["Action"])]
+
+
+class Place:
+    """An account, and a job that works in it with the policy."""
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.account = sandbox.account()
+        self.runner = make_runner(folder, self.account)
+        self.world = World(self.account)
+        self.domain = f"api-{self.account.id}.example.com"
+        self.bucket = f"builds-{self.account.id}"
+        self.arn = f"arn:aws:lambda:{REGION}:{self.account.id}:function:{FUNCTION}"
+        self.inputs = {**make_inputs(self.account), "checks": "GET /health 200"}
+        self.target = {"function-name": FUNCTION, "environment": "preprod"}
+        self.outputs: Mapping[str, str] = {}
+        """Of the step before."""
+        self.saved: Mapping[str, str] = {}
+
+    def policy(self, without: Grant | None = None) -> dict[str, Any]:
+        """Give the policy as a user would write it for this account, but for one action."""
+        text = POLICY.replace("eu-west-1", REGION).replace("123456789012", self.account.id)
+        text = text.replace("my-function", FUNCTION).replace("my-builds", self.bucket)
+        policy: dict[str, Any] = json.loads(text.replace("api.example.com", self.domain))
+        for statement in policy["Statement"]:
+            if without and statement["Sid"] == without.statement:
+                statement["Action"] = [name for name in listed(statement["Action"]) if name != without.action]
+        # IAM takes no statement without an action.
+        policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+        return policy
+
+    def change(self, text: str) -> None:
+        (self.runner.workspace / "function" / "commit").write_text(text)
+
+    def make_function(self) -> None:
+        """Let the function be there, with another role and a version that the environment serves."""
+        self.world.function.create_function(
+            FunctionName=FUNCTION,
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role=f"arn:aws:iam::{self.account.id}:role/another",
+            Code={"ZipFile": archive({"app.py": "raise SystemExit"})},
+            Publish=True,
+        )
+        self.world.settle()
+        self.world.function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="1")
+
+    def make_domain(self) -> None:
+        certificate = f"arn:aws:acm:{REGION}:{self.account.id}:certificate/1"
+        configurations: Any = [{"CertificateArn": certificate}]
+        self.world.gateway.create_domain_name(DomainName=self.domain, DomainNameConfigurations=configurations)
+
+    def upload(self) -> None:
+        """Put the code into a bucket that keeps the versions of its objects."""
+        file = self.runner.workspace / "function.zip"
+        pack(self.runner.workspace / "function", file, self.runner.workspace)
+        storage = self.world.session.client("s3", endpoint_url=self.world.url)
+        storage.create_bucket(Bucket=self.bucket)
+        storage.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        storage.put_object(Bucket=self.bucket, Key="function.zip", Body=file.read_bytes())
+
+    def damage_endpoints(self) -> None:
+        """Leave two APIs of ours, as runs at the same time may; neither leads to the function, and one has the path."""
+        gateway = self.world.gateway
+
+        def damaged() -> str:
+            api = gateway.create_api(
+                Name="hello-latest", ProtocolType="HTTP", Description=f"promote-on-success {self.arn} latest"
+            )["ApiId"]
+            integration = gateway.create_integration(
+                ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=f"{self.arn}:other", PayloadFormatVersion="2.0"
+            )["IntegrationId"]
+            gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
+            gateway.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+            return api
+
+        _, second = damaged(), damaged()
+        gateway.create_api_mapping(DomainName=self.domain, ApiMappingKey="app/latest", ApiId=second, Stage="$default")
+
+    def take(self, step: "Step", policy: Mapping[str, Any]) -> tuple[Ended, list[Call]]:
+        """Take the step as a caller who has ``policy``; give its calls that needed a permission."""
+        self.account.forget()
+        if step.prepare:
+            step.prepare(self)
+        started = self.runner.start(
+            {**step.inputs(self)},
+            commit=f"{step.run_id:x}" * 40,
+            run_id=step.run_id,
+            environ={**self.account.assume(policy), **(self.saved if step.is_post else {})},
+            is_post=step.is_post,
+        )
+        ended = started.wait()
+        self.outputs, self.saved = ended.outputs, {**self.saved, **started.saved}
+        return ended, [call for call in self.account.calls() if call.permissions]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a job; ``run_id`` is its run's, and the digit of which its commit is made."""
+
+    result: str
+    run_id: int
+    inputs: Callable[[Place], Mapping[str, str]]
+    prepare: Callable[[Place], None] | None = None
+    is_post: bool = False
+
+
+def commanded(command: str, **given: str) -> Callable[[Place], Mapping[str, str]]:
+    """Give the inputs of a command that needs to know no more than the target."""
+
+    def inputs(place: Place) -> Mapping[str, str]:
+        target = {"function-name": FUNCTION} if command in ("lock", "unlock") else place.target
+        return {**target, "command": command, **{name.replace("_", "-"): value for name, value in given.items()}}
+
+    return inputs
+
+
+def run(**given: str) -> Callable[[Place], Mapping[str, str]]:
+    """Give the inputs of a run of the code in the workspace."""
+
+    def inputs(place: Place) -> Mapping[str, str]:
+        named = {name.replace("_", "-"): value for name, value in given.items()}
+        return {**place.inputs, **{name: value.format(place=place) for name, value in named.items()}}
+
+    return inputs
+
+
+def promote_candidate(place: Place) -> Mapping[str, str]:
+    return {**place.target, "command": "promote", "candidate": place.outputs["candidate"]}
+
+
+def prepare_function(place: Place) -> None:
+    place.make_function()
+    place.upload()
+    (place.runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+
+
+def prepare_domain(place: Place) -> None:
+    place.make_domain()
+    place.damage_endpoints()
+
+
+def deploy_by_another_tool(place: Place) -> None:
+    place.world.overwrite_latest((place.runner.workspace / "function" / "app.py").read_text() + "\n# of another tool\n")
+
+
+SCENARIOS: Mapping[str, tuple[Step, ...]] = {
+    # What is needed is shown by the first of these that needs it: the short ones come first.
+    "nothing is there": (
+        Step("promoted", 1, run(domain_name="{place.domain}", base_path="app"), Place.make_domain),
+        Step("unchanged", 2, run(domain_name="{place.domain}", base_path="app")),
+    ),
+    "function, alias and S3": (
+        Step(
+            "promoted",
+            1,
+            run(
+                artifact="s3://{place.bucket}/function.zip",
+                isolation="version",
+                memory_size="256",
+                environment_variables='{{"LEVEL": "info"}}',
+                invoke="event.json statusCode == `200`",
+            ),
+            prepare_function,
+        ),
+    ),
+    "damaged endpoints": (Step("promoted", 1, run(domain_name="{place.domain}", base_path="app"), prepare_domain),),
+    "all commands": (
+        Step("planned", 1, run(dry_run="true")),
+        Step("promoted", 1, run()),
+        Step("deployed", 2, run(command="deploy", checks=""), lambda place: place.change("2")),
+        Step("promoted", 2, promote_candidate),
+        Step("promoted", 3, commanded("promote", **{"from": "preprod"}, environment="prod")),
+        Step("rolled-back", 4, commanded("rollback")),
+        Step("promoted", 5, commanded("promote", version="2")),
+        Step("reported", 5, commanded("status")),
+        Step("locked", 6, commanded("lock")),
+        Step("unlocked", 7, commanded("unlock", reason="the runner is gone")),
+        Step("promoted", 8, run(artifact=""), deploy_by_another_tool),
+        Step("deployed", 9, run(command="deploy", checks="", isolation="version"), lambda place: place.change("9")),
+        Step("locked", 9, commanded("lock")),
+        Step("", 9, commanded("lock"), is_post=True),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step that was taken under the policy."""
+
+    code: int
+    result: str
+    log: str
+    needed: tuple[Permission, ...]
+    calls: tuple[str, ...]
+    """Those that needed something, such as ``lambda.UpdateAlias``."""
+
+
+Play = Callable[[str], list[Taken]]
+
+
+@pytest.fixture
+def play(sandbox: Sandbox, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """Play a scenario under the policy, or tell how it went: all processes of the tests share what they know."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def told(name: str) -> list[Taken]:
+        with alone_with(shared / f"permissions-{name}.json") as file:
+            if not file.exists():
+                place = Place(tmp_path / name, sandbox)
+                taken = [taken_of(*place.take(step, place.policy())) for step in SCENARIOS[name]]
+                file.write_text(json.dumps([asdict(step) for step in taken]))
+            return [
+                Taken(**{**step, "needed": tuple(Permission(**needed) for needed in step["needed"])})
+                for step in json.loads(file.read_text())
+            ]
+
+    return told
+
+
+def taken_of(ended: Ended, calls: list[Call]) -> Taken:
+    return Taken(ended.code, ended.result, ended.log, tuple(needed_by(calls)), tuple(call.name for call in calls))
+
+
+def needed_by(calls: list[Call]) -> list[Permission]:
+    return [permission for call in calls for permission in call.permissions]
+
+
+@contextmanager
+def alone_with(file: Path) -> Iterator[Path]:
+    """Keep other processes away from a file."""
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield file
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_policy_is_enough(play: Play, name: str) -> None:
+    for step, taken in zip(SCENARIOS[name], play(name), strict=True):
+        denied = [permission for permission in taken.needed if permission.statement is None]
+        assert (taken.code, taken.result, denied) == (0, step.result, []), taken.log
+        assert "::warning" not in taken.log
+        assert taken.needed
+
+
+@pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: f"{grant.statement}-{grant.action}")
+def test_without_an_action_the_error_names_it(play: Play, sandbox: Sandbox, tmp_path: Path, grant: Grant) -> None:
+    name, index = next(
+        (
+            (name, index)
+            for name in SCENARIOS
+            for index, taken in enumerate(play(name))
+            if any((needed.statement, needed.action) == (grant.statement, grant.action) for needed in taken.needed)
+        ),
+        ("", 0),
+    )
+    assert name, f"no scenario needs {grant}"
+    place = Place(tmp_path / "without", sandbox)
+    steps = SCENARIOS[name]
+    for step in steps[:index]:
+        assert place.take(step, place.policy())[0].code == 0
+    ended, calls = place.take(steps[index], place.policy(without=grant))
+    denied = [permission for permission in needed_by(calls) if permission.statement is None]
+    assert {permission.action for permission in denied} == {grant.action}, ended.log
+    kind = "warning" if grant.action in ONLY_TOLD else "error"
+    assert ended.code == (kind == "error"), ended.log
+    messages = [annotation.message for annotation in ended.annotations if annotation.kind == kind]
+    assert any(
+        re.search(rf"AWS denies {denial.action} on {re.escape(denial.resource)}: ", message)
+        for denial in denied
+        for message in messages
+    ), ended.log
+    if [error.title for error in ended.errors] != ["Not promoted"]:  # there, a check tells of it
+        assert f"Allow {grant.action} on " in messages[0], ended.log
+        assert "docs/iam-policy.json" in messages[0], ended.log
+    assert "Traceback" not in ended.log
+
+
+def test_each_action_and_each_resource_of_the_policy_is_used(play: Play) -> None:
+    used = [needed for name in SCENARIOS for taken in play(name) for needed in taken.needed]
+    assert {(needed.statement, needed.action) for needed in used} == {
+        (grant.statement, grant.action) for grant in GRANTS
+    }
+    for statement in STATEMENTS:
+        asked = {needed.resource for needed in used if needed.statement == statement["Sid"]}
+        patterns = [generalized(pattern) for pattern in listed(statement["Resource"])]
+        for resource in asked:
+            assert any(fnmatchcase(resource, pattern) for pattern in patterns)
+        for pattern in patterns:
+            others = [other for other in patterns if other != pattern]
+            assert any(
+                fnmatchcase(resource, pattern) and not any(fnmatchcase(resource, other) for other in others)
+                for resource in asked
+            ), f"{pattern} of {statement['Sid']} is superfluous"
+
+
+def generalized(pattern: str) -> str:
+    """Give the pattern for any account of the sandbox."""
+    pattern = pattern.replace("eu-west-1", REGION).replace("123456789012", "[0-9]" * 12)
+    pattern = pattern.replace("my-function", FUNCTION).replace("my-builds", "builds-*")
+    return pattern.replace("api.example.com", "api-[0-9]*[0-9].example.com")
+
+
+def test_each_call_that_is_in_the_code_is_made(play: Play) -> None:
+    """What no scenario reaches could lack its action unnoticed."""
+    made = {call for name in SCENARIOS for taken in play(name) for call in taken.calls}
+    assert called() == made
+
+
+def called() -> set[str]:
+    """Give the operations of AWS that are named in the code, as methods of a client or for a paginator or the like."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (REPOSITORY / "promote").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    named |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    services = ("lambda", "dynamodb", "apigatewayv2", "s3")
+    models = {service: botocore.session.Session().get_service_model(service) for service in services}
+    return {
+        f"{service}.{operation}"
+        for service, model in models.items()
+        for operation in model.operation_names
+        if xform_name(operation) in named
+    }
+
+
+def test_iam_takes_the_policy() -> None:
+    """As reference_iam-quotas.html and reference_policies_elements_sid.html of IAM's guide say."""
+    names = [statement["Sid"] for statement in STATEMENTS]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9]+", name) for name in names)
+    assert len(re.sub(r"\s", "", POLICY)) <= 6144
+
+
+@pytest.mark.parametrize(
+    ("message", "denied", "hint"),
+    [
+        (
+            (
+                "Your access has been denied by S3, please make sure your request credentials have permission to "
+                "GetObject for my-builds/1.zip. S3 Error Code: AccessDenied. S3 Error Message: Access Denied"
+            ),
+            "s3:GetObject on s3://my-builds/1.zip",
+            "in the policy of the role that this job assumes",
+        ),
+        (
+            (
+                "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: lambda:UpdateAlias on resource: "
+                "arn:aws:lambda:eu-west-1:1:function:c because no permissions boundary allows the lambda:UpdateAlias "
+                "action"
+            ),
+            "lambda:UpdateAlias on arn:aws:lambda:eu-west-1:1:function:c",
+            "in the permissions boundary as well",
+        ),
+        (
+            (
+                "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: lambda:UpdateAlias on resource: "
+                "arn:aws:lambda:eu-west-1:1:function:c with an explicit deny in a service control policy"
+            ),
+            "lambda:UpdateAlias on arn:aws:lambda:eu-west-1:1:function:c",
+            "An explicit deny outweighs",
+        ),
+    ],
+)
+def test_a_denial_says_where_the_action_is_to_be_allowed(message: str, denied: str, hint: str) -> None:
+    answer: Any = {"Error": {"Code": "AccessDeniedException", "Message": message}}
+    made = explain(ClientError(answer, "UpdateFunctionCode"))
+    assert str(made) == f"AWS denies {denied}: {message}"
+    assert hint in made.hint
