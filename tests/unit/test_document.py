@@ -1,8 +1,11 @@
 """README, action.yml and the code agree."""
 
+import ast
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 
+import pytest
 import yaml
 
 from promote.inputs import Command
@@ -37,3 +40,37 @@ def test_commands_and_results_are_documented() -> None:
         assert f"`{command.value}`" in ACTION["inputs"]["command"]["description"]
     for result in Result:
         assert f"`{result.value}`" in ACTION["outputs"]["result"]["description"]
+
+
+def sentences() -> Iterator[str]:
+    """Yield the code's texts, … for what is put into them."""
+    for module in (REPOSITORY / "promote").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)  # type: ignore[misc] # of an f-string
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield re.sub(r"{\w+}", "…", node.value)
+
+
+def explained() -> list[str]:
+    """Give the messages that the README's section on troubleshooting explains."""
+    section = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
+
+
+def test_there_is_help_with_messages() -> None:
+    assert len(explained()) >= 10
+
+
+@pytest.mark.parametrize("message", explained())
+def test_each_message_that_the_readme_explains_is_one_of_the_codes(message: str) -> None:
+    # What the README writes as … may be anything.
+    pattern = ".*".join(re.escape(part.strip()) for part in message.split("…"))
+    assert any(re.search(pattern, sentence, re.DOTALL) for sentence in sentences())
+
+
+def test_each_link_within_the_repository_leads_somewhere() -> None:
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md"), *REPOSITORY.glob("[A-Z]*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

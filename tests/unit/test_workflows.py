@@ -1,0 +1,166 @@
+"""Our own workflows and those that users copy: what no linter can know of them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from promote.inputs import Command, Configuration, Inputs
+from tools.document import REPOSITORY
+
+OURS = "org/promote-on-success@v1"
+INPUTS: Mapping[str, Mapping[str, Any]] = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))[
+    "inputs"
+]
+OWN = {path.name: path for path in (REPOSITORY / ".github" / "workflows").glob("*.yml")}
+EXAMPLES = {path.name: path for path in (REPOSITORY / "examples" / "workflows").glob("*.yml")}
+DEPLOYED_BY_ANOTHER_TOOL = ["sam.yml", "serverless-framework.yml", "terraform.yml", "cdk.yml"]
+
+VALUES = {
+    "github.token": "",
+    "inputs.environment": "prod",
+    "inputs.reason": "the new one is slow",
+    "inputs.version": "",
+    "steps.candidate.outputs.candidate": f"7@{'0' * 64}@{'0' * 12}",
+}
+"""What expressions in examples stand for."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(workflow, dict)
+    return workflow
+
+
+def jobs(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    return list(load(path)["jobs"].items())
+
+
+def steps(value: object) -> Iterator[dict[str, Any]]:
+    """Find the steps in what YAML holds, wherever they are: the README shows parts of workflows."""
+    if isinstance(value, dict):
+        if "uses" in value or "run" in value:
+            yield value
+        for inner in value.values():
+            yield from steps(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from steps(inner)
+
+
+def ours(value: object) -> list[dict[str, Any]]:
+    return [step for step in steps(value) if step.get("uses") == OURS]
+
+
+def read(step: Mapping[str, Any]) -> Inputs:
+    """Read a step's inputs as the action does."""
+    given = {name: str(value) for name, value in step["with"].items()}
+    assert not set(given) - set(INPUTS), "action.yml does not have all of these"
+    values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | given
+    return Inputs.from_environ(
+        {
+            f"INPUT_{name.upper()}": re.sub(r"\$\{\{ (.*?) \}\}", lambda expression: VALUES[expression[1]], value)
+            for name, value in values.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_action_accepts_what_an_example_gives_it(name: str) -> None:
+    found = ours(load(EXAMPLES[name]))
+    assert found
+    for step in found:
+        assert read(step).command in Command
+
+
+def test_the_action_accepts_what_the_readme_gives_it() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    found = [step for block in blocks for step in ours(yaml.safe_load(block))]
+    assert found
+    for step in found:
+        assert read(step).command in Command
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_has_the_permissions_that_it_needs_and_no_other(name: str) -> None:
+    assert load(EXAMPLES[name])["permissions"] == {}
+    for _, job in jobs(EXAMPLES[name]):
+        needed = {"id-token": "write"}
+        if any(str(step.get("uses")).startswith("actions/checkout@") for step in job["steps"]):
+            needed["contents"] = "read"
+        assert job["permissions"] == needed
+
+
+@pytest.mark.parametrize("name", DEPLOYED_BY_ANOTHER_TOOL)
+def test_another_tool_deploys_between_the_lock_and_the_promotion(name: str) -> None:
+    ((_, job),) = jobs(EXAMPLES[name])
+    lock, deploy, promote = job["steps"][-3:]
+    assert "deploy" in deploy["run"] or "apply" in deploy["run"]
+    locked, promoted = read(lock), read(promote)
+    assert (locked.command, promoted.command) == (Command.LOCK, Command.RUN)
+    assert locked.function_name == promoted.function_name
+    assert "lease" in lock["with"]
+    assert (promoted.artifact, promoted.configuration) == ("", Configuration())
+
+
+@pytest.mark.parametrize("path", [*OWN.values(), *EXAMPLES.values()], ids=lambda path: path.name)
+def test_nothing_from_outside_becomes_code(path: Path) -> None:
+    for _, job in jobs(path):
+        for step in job.get("steps", ()):
+            assert "${{" not in step.get("run", "")
+            if str(step.get("uses")).startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_every_action_is_pinned_and_to_one_version_everywhere() -> None:
+    pins: dict[str, set[str]] = {}
+    for path in (*OWN.values(), *EXAMPLES.values(), *(REPOSITORY / "tests" / "e2e").glob("*.yml")):
+        for used in re.findall(r"^ *(?:- )?uses: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            action, _, pin = used.partition("@")
+            if action.startswith("./") or used.partition(" #")[0] == OURS:
+                continue
+            assert re.fullmatch(r"[0-9a-f]{40} # v\d+\.\d+\.\d+", pin), f"{path.name}: {used}"
+            pins.setdefault(action, set()).add(pin)
+    assert {action: found for action, found in pins.items() if len(found) > 1} == {}
+
+
+def test_each_job_of_a_release_may_write_only_what_it_is_there_for() -> None:
+    assert load(OWN["release.yml"])["permissions"] == {}
+    found = dict(jobs(OWN["release.yml"]))
+    writes = {
+        name: {scope for scope, kind in job["permissions"].items() if kind == "write"} for name, job in found.items()
+    }
+    assert {name: scopes for name, scopes in writes.items() if scopes} == {
+        "build": {"packages"},
+        "image": {"attestations", "id-token", "packages"},
+        "publish": {"contents"},
+    }
+
+
+def test_a_release_is_published_only_after_everything_else() -> None:
+    found = dict(jobs(OWN["release.yml"]))
+    before: set[str] = set()
+    open_ends = ["publish"]
+    while open_ends:
+        needs = found[open_ends.pop()].get("needs", [])
+        open_ends += [needs] if isinstance(needs, str) else needs
+        before |= set(open_ends)
+    assert before == set(found) - {"publish"}
+
+
+def test_ci_runs_what_a_change_has_to_pass_with_each_python_there_is() -> None:
+    found = dict(jobs(OWN["ci.yml"]))
+    commands = {step["run"] for step in steps(found) if "run" in step}
+    local = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert set(re.findall(r"^make \w+", local, re.MULTILINE)) <= commands
+    pythons = found["test"]["strategy"]["matrix"]["python"]
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'requires-python = ">={pythons[0]}"' in project
+    image = re.search(
+        r"^FROM python:(\d+\.\d+)-", (REPOSITORY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert image
+    assert image[1] in pythons
