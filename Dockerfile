@@ -1,40 +1,50 @@
 # Two stages, so that nothing of the build stays. No `RUN --mount`: nektos/act builds with Docker's classic builder.
 FROM python:3.13-slim-trixie AS build
 SHELL ["/bin/sh", "-euc"]
-ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+# PYTHONHASHSEED: the same sources give the same bytecode.
+ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONHASHSEED=0
 WORKDIR /build
 
-# Dependencies first: they change less often than the code. botocore describes 400 services in 27 MB; kept are those
-# that promote/aws.py asks for (tests/e2e makes each of its clients), and those that hand out credentials.
-# actions-toolkit installs its own tests, as a package that everybody could import.
-ARG SERVICES="lambda|dynamodb|apigatewayv2|s3|sts|sso|sso-oidc|signin"
+# Dependencies first: they change less often than the code.
 COPY requirements/build.lock requirements/runtime.lock ./
 RUN python3 -m venv tools; \
     python3 -m venv --without-pip /opt/promote; \
     tools/bin/pip install --require-hashes --no-deps -r build.lock; \
-    tools/bin/pip --python /opt/promote/bin/python install --require-hashes --no-deps -r runtime.lock; \
-    site=$(echo /opt/promote/lib/python3*/site-packages); \
-    find "$site/botocore/data"/* -maxdepth 0 -type d -regextype egrep ! -regex ".*/($SERVICES)" -exec rm -r {} +; \
-    rm -r "$site/tests"
+    tools/bin/pip --python /opt/promote/bin/python install --require-hashes --no-deps -r runtime.lock
 
-# The bytecode does not ask whether its source is newer: nothing changes in an image.
 COPY pyproject.toml README.md LICENSE ./
 COPY promote promote
 RUN tools/bin/python -m hatchling build --target wheel; \
-    tools/bin/pip --python /opt/promote/bin/python install --no-deps dist/*.whl; \
-    python3 -m compileall -q --invalidation-mode unchecked-hash /opt/promote/lib
+    tools/bin/pip --python /opt/promote/bin/python install --no-deps --no-index --find-links dist promote-on-success
+
+# What nobody can miss is taken out:
+# - botocore describes 400 services in 27 MB; those that clients are made of stay;
+# - actions-toolkit installs its own tests, as a package that everybody could import;
+# - the scripts of virtual environment and packages: nothing has their folder on its PATH.
+# The bytecode does not ask whether its source is newer: nothing changes in an image. What is large and never loaded
+# (dulwich's command line and network, pygments' lexers but for those that pytest uses) stays without: 4 MB.
+COPY entrypoint.py /opt/promote/
+RUN site=$(echo /opt/promote/lib/python3*/site-packages); \
+    services=$(/opt/promote/bin/python -I -c "from promote.aws import SERVICES; print(*SERVICES, sep='|')"); \
+    find "$site/botocore/data"/* -maxdepth 0 -type d -regextype egrep ! -regex ".*/($services)" -exec rm -r {} +; \
+    rm -r "$site/tests"; \
+    find /opt/promote/bin -type f -delete; \
+    find "$site" -name __pycache__ -prune -exec rm -r {} +; \
+    python3 -m compileall -q --invalidation-mode unchecked-hash \
+        -x '/dulwich/(cli|client|porcelain|server)\b|/pygments/lexers/(?!(__init__|_mapping|diff|python)\.)' "$site"; \
+    ln -s entrypoint.py /opt/promote/post
 
 
 FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title="promote-on-success" \
       org.opencontainers.image.description="Deploys an AWS Lambda function, verifies it, and promotes it on success" \
       org.opencontainers.image.licenses="Apache-2.0"
+# With post, a link to the entry point: the post step is the same program by another name; the runner takes no arguments
+# for it.
 COPY --from=build /opt/promote /opt/promote
-COPY entrypoint.py /opt/promote/
-# The post step is the same program by another name; the runner takes no arguments for it.
-RUN ["ln", "-s", "entrypoint.py", "/opt/promote/post"]
 # The base image has no bytecode of the standard library: an import leaves that of the modules in use.
-RUN ["/opt/promote/bin/python", "-I", "-c", "import boto3, dulwich.repo, jinja2, jmespath, requests, promote.action"]
+RUN PYTHONHASHSEED=0 /opt/promote/bin/python -P -c "import encodings.cp437, encodings.unicode_escape, netrc; \
+    import boto3, dulwich.repo, jinja2, jmespath, pytest, requests, promote.action"
 
 # No USER: the workspace and the files for outputs and summary belong to the runner's user, whose id differs between
 # runners; only root can write them everywhere, and GitHub asks for it:

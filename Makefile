@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 SANDBOX := .venv-sandbox
 PEERS := .venv-bench
+CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
@@ -15,15 +16,28 @@ demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embed
 test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests; no Docker, no AWS account
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(VENV)/.ready  ## lint, format, types
+WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
+
+check: $(VENV)/.ready $(CHECKS)/.ready  ## lint, format, types; the Dockerfile, action.yml and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(CHECKS)/bin/hadolint Dockerfile
+	$(CHECKS)/bin/zizmor --quiet --offline --persona pedantic --config .github/zizmor.yml .github examples/workflows/*.yml action.yml
+	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@# action-validator's schema is older than the permission to attest: it gets copies without that line.
+	for file in action.yml $(WORKFLOWS); do \
+	  sed '/^ *attestations: write/d' $$file > $(CHECKS)/$${file##*/} && \
+	  $(CHECKS)/bin/node $(CHECKS)/node_modules/@action-validator/cli/cli.mjs $(CHECKS)/$${file##*/} || { echo "in $$file"; exit 1; }; \
+	done
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off and many runs at once, counted and timed
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off, many runs at once and the container's start, counted and timed
 	$(BIN)/python -m benchmarks.promotion
 	$(BIN)/python -m benchmarks.handoff --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.isolation --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.container --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
@@ -38,10 +52,11 @@ lock:  ## renew the lock files (needs uv)
 	$(LOCK) --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
 	$(LOCK) requirements/build.in -o requirements/build.lock
 	$(LOCK) requirements/e2e.in -o requirements/e2e.lock
+	$(LOCK) requirements/check.in -o requirements/check.lock
 	$(LOCK) -c requirements/runtime.lock requirements/bench.in -o requirements/bench.lock
 
 clean:
-	rm -rf $(VENV) $(SANDBOX) $(PEERS) .demo
+	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(CHECKS) .demo
 
 $(VENV)/.ready: requirements/dev.lock
 	@echo "setting up $(VENV): the action and its tools (once)"
@@ -67,4 +82,13 @@ $(PEERS)/.ready: requirements/bench.lock
 	@echo "setting up $(PEERS): what the benchmarks compare with (once)"
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.lock
+	@touch $@
+
+# Apart from the rest: neither the demo nor the tests pay for the linters, the greater part of which is Node.
+$(CHECKS)/.ready: requirements/check.lock requirements/node/package-lock.json
+	@echo "setting up $(CHECKS): the linters of the Dockerfile, the action and the workflows (once)"
+	@$(PYTHON) -m venv --clear $(CHECKS)
+	@$(CHECKS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/check.lock
+	@cp requirements/node/package.json requirements/node/package-lock.json $(CHECKS)
+	@$(CHECKS)/bin/npm ci --prefix $(CHECKS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

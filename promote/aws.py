@@ -31,6 +31,10 @@ _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
     "sts": {"connect_timeout": 5, "read_timeout": 30},
 }
 
+SERVICES = frozenset({*_TIME_LIMITS, "sso", "sso-oidc", "signin"})
+"""The services, in botocore's names, that this project or botocore's credentials make clients of: those that the image
+keeps descriptions of."""
+
 
 class Clients:
     """The clients of one region, each made once and when first asked for; safe to use from several threads.

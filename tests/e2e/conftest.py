@@ -16,7 +16,7 @@ IMAGE = "promote-on-success:e2e"
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Build the image as nektos/act does, with the classic builder, whose layers it then finds in the cache."""
+    """Build the image as nektos/act does, with the classic builder: it then finds the dependencies in the cache."""
     ended = subprocess.run(  # noqa: S603 - our own
         [docker(), "build", "--network", "host", "--tag", IMAGE, str(REPOSITORY)],
         check=False,

@@ -1,0 +1,207 @@
+"""The action's container: from ``docker run`` to its first AWS call, beside the bare base image; and its size.
+
+``python -m benchmarks.container [--write FILE]`` prints what was found, and writes it between the marks in FILE.
+Without a Docker Engine it says that it needs one, and writes nothing. The containers take turns, one of each kind a
+round. Times are of this machine: what counts is the difference, which is what the action adds to what Docker takes.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from benchmarks.page import filled
+from benchmarks.promotion import REPOSITORY, say
+
+IMAGE = "promote-on-success:bench"
+BASE = "python:3.13-slim-trixie"
+ROUNDS = 15
+GOAL = 0.45
+"""Seconds that the action may take to its first AWS call beyond what the bare base image takes to its output."""
+LARGEST = 40
+"""MB that the image may add to its base, unpacked."""
+LONGEST_RUN = 60
+"""Seconds that a container may run."""
+REFUSAL = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>measured</Message></Error></ErrorResponse>"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One container of each kind; seconds from the start of Docker's client."""
+
+    base_output: float
+    base_end: float
+    call: float
+    """Until the first AWS call of the action has arrived."""
+    post_end: float
+    """Until the action's post step has ended, with nothing to give back."""
+
+    @property
+    def difference(self) -> float:
+        """What the action takes to its first AWS call beyond the base image's output."""
+        return self.call - self.base_output
+
+
+class Door:
+    """A server in AWS's place that refuses each request, and knows when the first one came."""
+
+    def __init__(self, url: str) -> None:
+        """Take the URL that it is reached at."""
+        self.url = url
+        self._seen: list[float] = []
+
+    def note(self, authorization: str) -> None:
+        """Note the time, of a request that an AWS client has signed."""
+        if authorization.startswith("AWS4-HMAC-SHA256 "):
+            self._seen.append(time.perf_counter())
+
+    def first(self) -> float:
+        """Give the time of the first request since this was asked last.
+
+        Raises:
+            LookupError: there was none.
+
+        """
+        if not self._seen:
+            raise LookupError("the action has ended without an AWS call")
+        first, self._seen = self._seen[0], []
+        return first
+
+
+def main() -> None:
+    """Measure, and tell what was found."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.container", description="The container, measured.")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
+    file: Path | None = parser.parse_args().write
+    client = shutil.which("docker")
+    if not client or subprocess.run([client, "version"], check=False, capture_output=True).returncode:  # noqa: S603 - Docker's client
+        say("The container was not measured: that needs a Docker Engine and its client.")
+        return
+    # The builder that nektos/act and the tests use, whose layers are then found in the cache.
+    docker(client, "build", "--quiet", "--network", "host", "--tag", IMAGE, str(REPOSITORY))
+    with door() as opened:
+        one_round(client, opened)  # what the machine reads of the images for the first time, it need not read again
+        rounds = [one_round(client, opened) for _ in range(ROUNDS)]
+    text = describe(rounds, unpacked(client, IMAGE) - unpacked(client, BASE))
+    say(text)
+    if file:
+        file.write_text(filled(file.read_text(encoding="utf-8"), "container", text), encoding="utf-8")
+
+
+@contextmanager
+def door() -> Iterator[Door]:
+    """Open a door for as long as the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            opened.note(self.headers.get("Authorization", ""))
+            self.send_response(403)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(REFUSAL)))
+            self.end_headers()
+            self.wfile.write(REFUSAL)
+
+        do_GET = do_POST  # noqa: N815 - the name that http.server looks for
+
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - http.server's own name
+            """Be silent: the benchmark prints what it has found."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    opened = Door(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield opened
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def one_round(client: str, opened: Door) -> Round:
+    """Start one container of each kind, one after the other."""
+    environ = {
+        "AWS_ENDPOINT_URL": opened.url,
+        "AWS_ACCESS_KEY_ID": "measured",
+        "AWS_SECRET_ACCESS_KEY": "measured",
+        "AWS_REGION": "eu-west-1",
+        "INPUT_FUNCTION-NAME": "measured",
+        "INPUT_ENVIRONMENT": "preprod",
+        "INPUT_CHECKS": "GET / 200",
+    }
+    begun, output, ended = run(client, [BASE, "echo", "here"], {}, expected=0)
+    called, _, _ = run(client, [IMAGE], environ, expected=1)
+    post_begun, _, post_ended = run(client, ["--entrypoint", "/opt/promote/post", IMAGE], environ, expected=0)
+    return Round(output - begun, ended - begun, opened.first() - called, post_ended - post_begun)
+
+
+def run(
+    client: str, arguments: Sequence[str], environ: Mapping[str, str], *, expected: int
+) -> tuple[float, float, float]:
+    """Run a container as the runner does; give the times of its start, its first output and its end."""
+    variables = [text for name, value in environ.items() for text in ("-e", f"{name}={value}")]
+    begun = time.perf_counter()
+    with subprocess.Popen(  # noqa: S603 - Docker's client and our own images
+        [client, "run", "--rm", "--network", "host", *variables, *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout  # noqa: S101 - it is a pipe
+        log = process.stdout.readline()
+        output = time.perf_counter()
+        log += process.stdout.read()
+        code = process.wait(LONGEST_RUN)
+    if code != expected:
+        say(log)
+        raise subprocess.CalledProcessError(code, process.args)
+    return begun, output, time.perf_counter()
+
+
+def unpacked(client: str, image: str) -> float:
+    """Give the size of the image's layers in MB."""
+    sizes = docker(client, "history", "--human=false", "--format", "{{.Size}}", image).split()
+    return sum(map(int, sizes)) / 1_000_000
+
+
+def docker(client: str, *arguments: str) -> str:
+    """Give what Docker's client prints."""
+    environ = {**os.environ, "DOCKER_BUILDKIT": "0"}
+    return subprocess.run([client, *arguments], check=True, stdout=subprocess.PIPE, text=True, env=environ).stdout  # noqa: S603 - Docker's client
+
+
+def describe(rounds: Sequence[Round], added: float) -> str:
+    """Write what was found, as Markdown."""
+    more = statistics.median(one.difference for one in rounds)
+    ratio = statistics.median(one.call / one.base_output for one in rounds)
+    lines = [
+        (
+            f"To its first AWS call the action takes **{more:.2f} s** more than the bare base image to its output; "
+            f"the goal is {GOAL} s at the most. It takes {ratio:.1f} times as long."
+        ),
+        f"It adds **{added:.1f} MB** to the base image, unpacked; the goal is {LARGEST} MB at the most.",
+        "",
+        "| from `docker run` | min | median | max |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows = {
+        "the bare base image, until its output": [one.base_output for one in rounds],
+        "the bare base image, until its end": [one.base_end for one in rounds],
+        "this action, until its first AWS call": [one.call for one in rounds],
+        "this action's post step, nothing to give back, until its end": [one.post_end for one in rounds],
+    }
+    for name, times in rows.items():
+        numbers = (min(times), statistics.median(times), max(times))
+        lines.append(f"| {name} | {' | '.join(f'{number:.2f} s' for number in numbers)} |")
+    machine = f"{os.cpu_count()} cores, {platform.system()}"
+    return "\n".join([*lines, "", f"{machine}; {ROUNDS} rounds, a container of each kind in turn."])
+
+
+if __name__ == "__main__":
+    main()
