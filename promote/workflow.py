@@ -87,11 +87,14 @@ class Workflow:
             _append(self._summary, text + "\n")
 
     def _annotate(self, kind: str, text: str, title: str, place: Mapping[str, str] | None = None) -> None:
-        message = self.redact(text)
+        message = "\n".join(map(plain, self.redact(text).replace("\r\n", "\n").split("\n")))
         if len(message) > ANNOTATION_LIMIT:
             # What to do stands at the end.
             message = message[: ANNOTATION_LIMIT // 2] + "…" + message[1 - ANNOTATION_LIMIT // 2 :]
-        self._print(str(Command(kind, {"title": self.redact(title), **(place or {})}, message)))
+        properties = {"title": title, **(place or {})}
+        self._print(
+            str(Command(kind, {name: plain(self.redact(value)) for name, value in properties.items()}, message))
+        )
 
     def _print(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.

@@ -1,35 +1,72 @@
 """The image, as a runner starts it."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from promote.aws import SERVICES
 from sandbox.client import Account
-from tests.runner import ContainerRunner, Started, docker
+from tests.corpus import TEXTS, assert_harmless_log, assert_harmless_summary
+from tests.repository import commit, git
+from tests.runner import ContainerRunner, Started, docker, edit
 from tests.world import World, get
 
 BASE = "python:3.13-slim-trixie"
 PYTHON = "/opt/promote/bin/python"
 
-MAKE_EVERY_CLIENT = """
+ASK_WITH_EVERY_CLIENT = """
 import os
 from functools import cached_property
-from promote.aws import Clients
+from botocore.exceptions import ClientError
+from promote.aws import SERVICES, Clients
 
 clients = Clients("eu-west-1", os.environ)
-for name, member in vars(Clients).items():
-    if isinstance(member, cached_property) and not name.startswith("_"):
-        print(name, getattr(clients, name).meta.service_model.service_name)
-for service in ("sts", "sso", "sso-oidc", "signin"):
-    print("credentials", clients._session.client(service).meta.service_model.service_name)
+clients.require_runtime("python3.13")
+made = {
+    name: getattr(clients, name)
+    for name, member in vars(Clients).items()
+    if isinstance(member, cached_property) and not name.startswith("_")
+}
+of_ours = {client.meta.service_model.service_name for client in made.values()}
+made |= {service: clients._session.client(service) for service in SERVICES - of_ours}
+ask = {
+    "function": lambda client: client.list_functions(),
+    "invoker": lambda client: client.invoke(FunctionName="missing"),
+    "table": lambda client: client.list_tables(),
+    "gateway": lambda client: client.get_apis(),
+    "storage": lambda client: client.list_buckets(),
+    "sts": lambda client: client.get_caller_identity(),
+    "sso": lambda client: client.get_role_credentials(roleName="a", accountId="123456789012", accessToken="b"),
+    "sso-oidc": lambda client: client.create_token(clientId="a", clientSecret="b", grantType="refresh_token"),
+    "signin": lambda client: client.create_o_auth2_token(tokenInput={"clientId": "a", "grantType": "refresh_token"}),
+}
+for name, client in made.items():
+    try:
+        ask[name](client)
+        answer = "answered"
+    except ClientError as error:
+        answer = error.response["Error"]["Code"]
+    print(name, answer)
 """
 
 LIST_WHAT_IS_THERE = """
 import os, sysconfig
-print(*os.listdir(sysconfig.get_path("purelib")))
+packages = sysconfig.get_path("purelib")
+print(*os.listdir(packages))
+print(*(entry.name for entry in os.scandir(f"{packages}/botocore/data") if entry.is_dir()))
+print(*os.listdir(sysconfig.get_path("scripts")))
 print(*(path for path in ("/build", "/root/.cache") if os.path.exists(path)), *os.listdir("/tmp"))
+"""
+
+
+SMOKE = """
+import requests
+
+def test_health(base_url):
+    assert requests.get(base_url + "/health", timeout=10).json() == {"status": "ok"}
 """
 
 
@@ -91,21 +128,96 @@ def test_the_job_does_not_decide_what_is_imported_or_run(runner: ContainerRunner
     assert ended.result == "promoted"
 
 
-@pytest.mark.parametrize("operation", ["lambda.CreateFunction", "execute-api.Invoke"])
-def test_cancelled(
-    runner: ContainerRunner, inputs: dict[str, str], account: Account, world: World, operation: str
+MOMENTS = [
+    ("hold-before", "lambda.UpdateFunctionCode", 1),  # it deploys
+    ("hold-before", "lambda.GetFunctionConfiguration", 2),  # it waits for the new version
+    ("hold-before", "execute-api.Invoke", 1),  # it verifies
+    ("hold-before", "lambda.UpdateAlias", 1),  # it promotes
+]
+
+
+def test_cancelled_at_any_moment(
+    runner: ContainerRunner, inputs: dict[str, str], account: Account, world: World
 ) -> None:
-    hold = account.inject("hold-before", operation, times=0)
+    """By SIGINT to docker's client, as the runner does it; 7.5 s later it would send SIGTERM, 2.5 s later SIGKILL."""
+
+    def cancel(started: Started, version: str) -> None:
+        started.process.send_signal(signal.SIGINT)
+        ended = started.wait(timeout=7.5)
+        assert (ended.code, ended.result) == (1, "failed"), ended.log
+        assert [error.title for error in ended.errors] == ["Cancelled"]
+        assert world.alias_version() == version
+        account.clear_faults()
+
+    hold = account.inject("hold-before", "lambda.CreateFunction")
     started = runner.start(inputs)
     hold.wait_until_hit(timeout=30)
     assert world.lock_owner()
-    # To docker's client, as the runner does it; 7.5 s later it would send SIGTERM, after another 2.5 s SIGKILL.
-    started.process.send_signal(signal.SIGINT)
-    ended = started.wait(timeout=7.5)
-    assert ended.code == 1, ended.log
-    assert [error.title for error in ended.errors] == ["Cancelled"]
+    cancel(started, version="")
     assert world.lock_owner() == ""
-    assert world.alias_version() == ""
+    assert runner.run(inputs).result == "promoted"
+
+    for number, (kind, operation, nth) in enumerate(MOMENTS, 1):
+        (runner.workspace / "function" / "commit").write_text(str(number))
+        hold = account.inject(kind, operation, nth=nth)
+        started = runner.start(inputs, commit=str(number) * 40, run_id=1000 + number)
+        hold.wait_until_hit(timeout=30)
+        assert world.lock_owner()
+        cancel(started, version="1")
+        assert world.lock_owner() == ""
+
+    # A command of the user's runs, with a child of its own; then in line, behind a job that keeps the lock.
+    tested = {**inputs, "checks": "", "test-command": "echo begun; sleep 60 & sleep 60"}
+    started = runner.start(tested, commit="5" * 40, run_id=1005)
+    started.wait_for("begun")
+    cancel(started, version="1")
+    assert world.lock_owner() == ""
+    kept = runner.start(KEEP, run_id=1006)
+    assert kept.wait().result == "locked"
+    started = runner.start({**inputs, "queue": "fifo"}, commit="7" * 40, run_id=1007)
+    started.wait_for("held by run 1006")
+    cancel(started, version="1")
+    (lock,) = world.records("lock")
+    assert (lock["run_id"], lock.get("tickets", [])) == (1006, [])
+    # The post steps of all those steps, the last first: each gives back what is its own.
+    assert {(post.code, post.annotations) for post in runner.finish()} == {(0, ())}
+    assert world.lock_owner() == ""
+
+
+def test_a_strange_repository_stays_as_it_is_and_what_its_tests_print_is_text(
+    runner: ContainerRunner, inputs: dict[str, str], world: World
+) -> None:
+    """It has modules of our names and a pytest of its own settings; it gets no file, and none that is root's."""
+    for module in ("promote/__init__", "boto3/__init__", "jinja2", "sitecustomize"):
+        file = runner.workspace / f"{module}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("raise SystemExit('imported from the workspace')\n")
+    (runner.workspace / "pytest.ini").write_text("[pytest]\npython_files = look_*.py\n")
+    (runner.workspace / "conftest.py").write_text("import pytest\n\n@pytest.fixture\ndef mine():\n    return 7\n")
+    (runner.workspace / "look_at_it.py").write_text("def test_it(base_url, mine):\n    assert base_url and mine == 7\n")
+    printed = "\n".join(TEXTS).encode("utf-8", "surrogatepass")
+    (runner.workspace / "texts.bin").write_bytes(printed)
+    (runner.workspace / "event.json").write_text('{"rawPath": "/health"}')
+    if os.geteuid() == 0:  # the runner's user is another
+        for path in (runner.workspace, *runner.workspace.rglob("*")):
+            os.chown(path, 1001, 1001)
+    before = files(runner.workspace)
+    ended = runner.run(
+        {
+            **inputs,
+            "tests": ". -s",
+            "invoke": "event.json statusCode == `200`",
+            "test-command": "cat texts.bin; cat texts.bin >&2",
+            "environment-variables": f'{{"LARGE": "{"x" * 3900}"}}',
+        },
+        environ={"A_LARGE_VARIABLE": "x" * 100_000},
+    )
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log[-3000:]
+    assert {command.name for command in ended.commands} == {"group", "endgroup"}
+    assert_harmless_log(ended.log)
+    assert_harmless_summary(ended.summary, ("https://github.com/", world.url))
+    assert files(runner.workspace) == before
+    assert [path for path in runner.workspace.rglob("*") if path.stat().st_uid == 0] == []
 
 
 KEEP = {"command": "lock", "function-name": "hello"}
@@ -160,25 +272,65 @@ def name_of(started: Started) -> str:
     return str(command[command.index("--name") + 1])
 
 
-def test_every_client_can_be_made_and_nothing_is_compiled_for_it(image: str, account: Account) -> None:
+def test_every_client_gets_answers_and_nothing_is_compiled_for_it(image: str, account: Account) -> None:
     environ = [f"--env={name}={value}" for name, value in account.environ.items()]
-    container = ask_docker("create", *environ, "--entrypoint", PYTHON, image, "-I", "-c", MAKE_EVERY_CLIENT).strip()
+    given = ["--network", "host", "--entrypoint", PYTHON, image, "-I", "-c", ASK_WITH_EVERY_CLIENT]
+    container = ask_docker("create", *environ, *given).strip()
     try:
-        made = [line.split() for line in ask_docker("start", "--attach", container).splitlines()]
+        answers = dict(line.split() for line in ask_docker("start", "--attach", container).splitlines())
         changed = ask_docker("diff", container)
     finally:
         ask_docker("rm", "--force", container)
-    assert {name for name, _ in made} >= {"function", "invoker", "table", "gateway", "storage", "credentials"}
+    answered = {name for name, answer in answers.items() if answer == "answered"}
+    assert answered == {"function", "table", "gateway", "storage", "sts"}
+    assert answers["invoker"] == "ResourceNotFoundException"
+    # The sandbox has none of those that hand out credentials, and says so; their clients have read its answer.
+    assert set(answers) == answered | {"invoker", "sso", "sso-oidc", "signin"}
     assert changed == ""
 
 
+def test_nothing_is_compiled_while_it_runs_and_the_tests_may_have_requirements(
+    runner: ContainerRunner, inputs: dict[str, str], world: World
+) -> None:
+    """Promote twice, with a history to read: on the second time, with an environment of the tests' own."""
+    (runner.workspace / "test_smoke.py").write_text(SMOKE)
+    (runner.workspace / "requirements.txt").write_text("# pytest comes with the action\n")
+    git(runner.workspace, "init", "--quiet")
+    # What has been compiled since the container began; Docker writes that file then.
+    verified = {
+        **inputs,
+        "tests": "test_smoke.py",
+        "invoke": "event.json",
+        "test-command": "find /opt /usr -name '*.pyc' -newer /etc/hostname | tee /dev/stderr | (! grep -q .)",
+    }
+    (runner.workspace / "event.json").write_text('{"rawPath": "/health"}')
+    ended = runner.run(verified, commit=commit(runner.workspace, "first"), run_id=1000)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    edit(runner.workspace, "Hello", "Good morning")
+    later = {**verified, "checks": ""}
+    ended = runner.run(later, commit=commit(runner.workspace, "second"), run_id=1001)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    later |= {"test-command": "", "tests-requirements": "requirements.txt"}
+    edit(runner.workspace, "Good morning", "Good evening")
+    ended = runner.run(later, commit=commit(runner.workspace, "third"), run_id=1002)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "install requirements.txt" in ended.log
+    assert world.alias_version() == "3"
+
+
 def test_the_image_holds_the_action_and_nothing_else(image: str) -> None:
-    packages, left = ask_docker(
+    packages, services, scripts, left = ask_docker(
         "run", "--rm", "--entrypoint", PYTHON, image, "-I", "-c", LIST_WHAT_IS_THERE
     ).splitlines()
     # pytest is there for the users' tests; what builds the image, and what tests it, is not.
     assert {"promote", "boto3", "actions_toolkit", "pytest", "pytest_base_url"} <= set(packages.split())
     assert not {"tests", "pip", "hatchling", "hypothesis", "xdist"} & set(packages.split())
+    assert set(services.split()) == SERVICES
+    assert all(name.startswith("python") for name in scripts.split())
     assert left == ""
-    ours, base = (int(ask_docker("image", "inspect", "--format", "{{.Size}}", name)) for name in (image, BASE))
+    ours, base = (
+        sum(map(int, ask_docker("history", "--human=false", "--format", "{{.Size}}", name).split()))
+        for name in (image, BASE)
+    )
+    # 4.3 MB of them, the standard library's bytecode, come only where the base image has none.
     assert ours - base < 40_000_000

@@ -71,11 +71,22 @@ def test_lines_are_made_harmless() -> None:
 def test_annotations_are_read_as_they_were_meant() -> None:
     log = io.StringIO()
     workflow = Workflow({}, log)
-    workflow.error("100 %: a,\r\n::warning::b", title="T: 1,\n2 %")
+    workflow.error("100 %: a,\r\nb%0Ac\n\n d", title="T: 1, 2 %", file="a,b:c%.py", line=3)
     workflow.warn("careful", title="W")
     error, warning = parse_annotations(log.getvalue())
-    assert (error.kind, error.title, error.message) == ("error", "T: 1,\n2 %", "100 %: a,\r\n::warning::b")
+    assert (error.kind, error.title, error.message) == ("error", "T: 1, 2 %", "100 %: a,\nb%0Ac\n\n d")
+    assert (error.file, error.line) == ("a,b:c%.py", "3")
     assert (warning.kind, warning.title, warning.message) == ("warning", "W", "careful")
+
+
+def test_the_lines_of_an_annotation_are_shown_in_the_log_and_are_text_alone() -> None:
+    log = io.StringIO()
+    Workflow({}, log).error(
+        "a\r\n::error::b\n##[group]c\n\x1b[31md\re\u202e", title="##[x]\n\x1b", file="\x1b.py", line=1
+    )
+    (error,) = parse_annotations(log.getvalue())
+    assert error.message == "a\n:\u200b:error::b\n##\u200b[group]c\n\\x1b[31md\\re\\u202e"
+    assert (error.title, error.file) == ("##\u200b[x]\\n\\x1b", "\\x1b.py")
 
 
 def test_a_long_annotation_keeps_what_to_do() -> None:

@@ -1,0 +1,352 @@
+"""The runner, emulated: starts the action with the environment and the files that actions/runner gives it.
+
+https://docs.github.com/actions/reference/workflows-and-actions/variables and .../workflow-commands describe both. The
+same step is started in this process, as a process of its own, or as the image: ``InProcessRunner``, ``Runner`` and
+``ContainerRunner``.
+"""
+
+import io
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from promote.action import main, post
+from promote.clock import Clock
+from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
+from tests.runner.files import FileCommandError, parse_file_command
+from tests.runner.step import Ended, Files, Started, conclude, parse_annotations
+
+__all__ = [
+    "INPUTS",
+    "METADATA",
+    "REPOSITORY",
+    "Annotation",
+    "Command",
+    "ContainerRunner",
+    "Ended",
+    "FileCommandError",
+    "InProcessRunner",
+    "Log",
+    "Masks",
+    "Runner",
+    "Started",
+    "docker",
+    "edit",
+    "parse_annotations",
+    "parse_command",
+    "parse_file_command",
+]
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+METADATA: Mapping[str, Any] = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+INPUTS: Mapping[str, Mapping[str, str]] = METADATA["inputs"]
+EVENT = {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}}
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a step is started with."""
+
+    variables: Mapping[str, str]
+    files: Files
+    is_post: bool
+
+
+@dataclass(frozen=True)
+class _Main:
+    """A main step whose post step is still to come."""
+
+    started: Started
+    inputs: Mapping[str, str]
+    run_id: int
+    attempt: int
+    environ: Mapping[str, str | None]
+
+
+class Runner:
+    """One repository's runner; steps are processes. ``environ`` has the credentials; ``folder`` is new and empty.
+
+    Nothing is masked but what ``masks`` has: so a test sees what leaves the action itself.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.workspace = folder / "workspace"
+        self.masks = Masks()
+        self._temporary = folder / "runner_temp"
+        self._files = self._temporary / "_runner_file_commands"
+        self._home = self._temporary / "_github_home"
+        self._workflow = self._temporary / "_github_workflow"
+        for made in (self.workspace, self._temporary, self._files, self._home, self._workflow):
+            made.mkdir()
+        (self._workflow / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
+        self._environ = environ
+        self._steps = 0
+        self._stack: list[_Main] = []
+
+    def start(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        commit: str = "c" * 40,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+        is_post: bool = False,
+    ) -> Started:
+        """Start the step. ``environ`` adds to the environment; None takes a variable away."""
+        step = self._prepare(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ, is_post=is_post)
+        process = self._launch(step.variables, is_post=is_post)
+        is_debug = step.variables.get("RUNNER_DEBUG") == "1"
+        started = Started(process, step.files, self.masks, is_post=is_post, is_debug=is_debug)
+        if not is_post:
+            self._stack.append(_Main(started, inputs, run_id, attempt, environ or {}))
+        return started
+
+    def finish(self) -> list[Ended]:
+        """End the job: run the post steps of its steps, the last first, each with what its main step has saved.
+
+        ``post-if`` of action.yml is ``always()``: they run however the job has gone.
+        """
+        assert METADATA["runs"]["post-if"] == "always()"
+        ended = []
+        while self._stack:
+            step = self._stack.pop()
+            environ = {**step.environ, **step.started.saved}
+            ended.append(self.post(step.inputs, run_id=step.run_id, attempt=step.attempt, environ=environ))
+        return ended
+
+    def _prepare(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        commit: str,
+        run_id: int,
+        attempt: int,
+        environ: Mapping[str, str | None] | None,
+        is_post: bool,
+    ) -> _Step:
+        self._steps += 1
+        names = ("set_output", "step_summary", "save_state", "set_env", "add_path")
+        files = Files(*(self._files / f"{name}_{self._steps}" for name in names))
+        unknown = set(inputs) - set(INPUTS)
+        assert not unknown, f"action.yml has no input {unknown}"
+        # As the runner does: every input of action.yml is set, an optional one without default to nothing.
+        values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
+        values = {name: "" if value.startswith("${{") else value for name, value in values.items()}
+        variables: dict[str, str | None] = {
+            "HOME": self._seen(self._home),
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTION": "__self",
+            "GITHUB_ACTOR": "octocat",
+            "GITHUB_ACTOR_ID": "583231",
+            "GITHUB_API_URL": "http://127.0.0.1:9",
+            "GITHUB_BASE_REF": "",
+            "GITHUB_ENV": self._seen(files.env),
+            "GITHUB_EVENT_NAME": "push",
+            "GITHUB_EVENT_PATH": self._seen(self._workflow / "event.json"),
+            "GITHUB_GRAPHQL_URL": "http://127.0.0.1:9/graphql",
+            "GITHUB_HEAD_REF": "",
+            "GITHUB_JOB": "release",
+            "GITHUB_OUTPUT": self._seen(files.output),
+            "GITHUB_PATH": self._seen(files.path),
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_REF_PROTECTED": "false",
+            "GITHUB_REF_TYPE": "branch",
+            "GITHUB_REPOSITORY": "octo/hello",
+            "GITHUB_REPOSITORY_OWNER": "octo",
+            "GITHUB_RETENTION_DAYS": "90",
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+            "GITHUB_RUN_ID": str(run_id),
+            "GITHUB_RUN_NUMBER": "7",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SHA": commit,
+            "GITHUB_STATE": self._seen(files.state),
+            "GITHUB_STEP_SUMMARY": self._seen(files.summary),
+            "GITHUB_TRIGGERING_ACTOR": "octocat",
+            "GITHUB_WORKFLOW": "release",
+            "GITHUB_WORKFLOW_REF": "octo/hello/.github/workflows/release.yml@refs/heads/main",
+            "GITHUB_WORKSPACE": self._seen(self.workspace),
+            "RUNNER_ARCH": "X64",
+            "RUNNER_ENVIRONMENT": "github-hosted",
+            "RUNNER_NAME": "emulated",
+            "RUNNER_OS": "Linux",
+            "RUNNER_TEMP": self._seen(self._temporary),
+            "RUNNER_TOOL_CACHE": "/opt/hostedtoolcache",
+            "RUNNER_WORKSPACE": str(self.workspace.parent),
+            "ACTIONS_CACHE_URL": "http://127.0.0.1:9/cache/",
+            "ACTIONS_RUNTIME_TOKEN": "the-runtime-token-of-this-job",
+            "ACTIONS_RUNTIME_URL": "http://127.0.0.1:9/runtime/",
+            **self._environ,
+            **{f"INPUT_{name.replace(' ', '_').upper()}": value for name, value in values.items()},
+            **(environ or {}),
+        }
+        return _Step({name: value for name, value in variables.items() if value is not None}, files, is_post)
+
+    def _seen(self, path: Path) -> str:
+        """Give the path under which the step finds ``path``."""
+        return str(path)
+
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
+        command = [sys.executable, "-I", "-u", "-W", "error", str(REPOSITORY / "entrypoint.py")]
+        command += ["post"] if is_post else []
+        return self._spawn(command, {"PATH": os.environ["PATH"], **variables})
+
+    def _spawn(self, command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            cwd=self.workspace,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def run(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        commit: str = "c" * 40,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+    ) -> Ended:
+        """Run the step to its end."""
+        return self.start(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ).wait()
+
+    def post(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+    ) -> Ended:
+        """Run the post step of a step; ``environ`` may have what that step has ``saved``."""
+        return self.start(inputs, run_id=run_id, attempt=attempt, environ=environ, is_post=True).wait()
+
+
+class InProcessRunner(Runner):
+    """A runner whose steps run in this very process: ``promote.action``'s entries with their effects as arguments.
+
+    boto3 looks for credentials in the environment of its process, which is the step's for as long as it runs.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], clock: Clock | None = None) -> None:
+        super().__init__(folder, environ)
+        self._clock = clock
+
+    def run(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        commit: str = "c" * 40,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+    ) -> Ended:
+        return self._act(
+            self._prepare(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ, is_post=False)
+        )
+
+    def post(
+        self,
+        inputs: Mapping[str, str],
+        *,
+        run_id: int = 1000,
+        attempt: int = 1,
+        environ: Mapping[str, str | None] | None = None,
+    ) -> Ended:
+        return self._act(
+            self._prepare(inputs, commit="c" * 40, run_id=run_id, attempt=attempt, environ=environ, is_post=True)
+        )
+
+    def _act(self, step: _Step) -> Ended:
+        stream, before, log = io.StringIO(), dict(os.environ), Log(self.masks)
+        os.environ.clear()
+        os.environ.update({"PATH": before["PATH"], **step.variables})
+        try:
+            code = (post if step.is_post else main)(dict(os.environ), stream, self._clock)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        for line in split_lines(stream.getvalue()):
+            log.read(line)
+        return conclude(code, stream.getvalue(), step.files, self.masks, log, is_post=step.is_post)
+
+
+class ContainerRunner(Runner):
+    """A runner whose steps are containers of ``image``, started as actions/runner starts those of a Docker action.
+
+    https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ContainerActionHandler.cs has the mounts.
+    Docker's socket is left out, for the action has no use for it; the host's network is added: the sandbox is there.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], image: str) -> None:
+        super().__init__(folder, environ)
+        self._image = image
+        self._name = f"promote-on-success-{secrets.token_hex(6)}"
+        self._clients: list[subprocess.Popen[str]] = []
+        self._mounts = {
+            self._home: PurePosixPath("/github/home"),
+            self._workflow: PurePosixPath("/github/workflow"),
+            self._files: PurePosixPath("/github/file_commands"),
+            self._temporary: PurePosixPath("/github/runner_temp"),
+            self.workspace: PurePosixPath("/github/workspace"),
+        }
+
+    def close(self) -> None:
+        """Remove what still runs."""
+        for step, client in enumerate(self._clients, 1):
+            if client.poll() is None:
+                subprocess.run([docker(), "rm", "--force", f"{self._name}-{step}"], check=False, capture_output=True)  # noqa: S603 - our own
+                client.kill()
+                client.wait()
+            for stream in (client.stdout, client.stderr):
+                if stream:
+                    stream.close()
+
+    def _seen(self, path: Path) -> str:
+        folder = next(folder for folder in self._mounts if path.is_relative_to(folder))
+        return str(self._mounts[folder] / path.relative_to(folder))
+
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
+        command = [docker(), "run", "--name", f"{self._name}-{self._steps}", "--workdir", "/github/workspace", "--rm"]
+        command += ["--entrypoint", str(METADATA["runs"]["post-entrypoint"])] if is_post else []
+        for name in variables:
+            command += ["-e", name]
+        for folder, place in self._mounts.items():
+            command += ["-v", f"{folder}:{place}"]
+        command += ["--network", "host", self._image]
+        # The values come from the client's environment, which keeps secrets out of the list of processes.
+        client = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        self._clients.append(self._spawn(command, {**client, **variables}))
+        return self._clients[-1]
+
+
+def docker() -> str:
+    """Give Docker's client by its absolute path: a step's PATH is not to decide which one it is."""
+    found = shutil.which("docker")
+    assert found, "these tests need a Docker Engine and its client"
+    return found
+
+
+def edit(workspace: Path, old: str, new: str) -> None:
+    """Change the function as a developer would."""
+    file = workspace / "function" / "app.py"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")

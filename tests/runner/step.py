@@ -1,0 +1,190 @@
+"""One step: its files, its log while it runs, and what the runner makes of both when it has ended."""
+
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from tests.runner.commands import Annotation, Command, Log, Masks, split_lines
+from tests.runner.files import OUTPUTS, SUMMARY, FileCommandError, read_pairs
+
+SIGINT_LASTS, SIGTERM_LASTS = 7.5, 2.5
+"""Seconds that a cancelled step has after each, before the next; then it is killed. ProcessInvoker.cs has them."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a step writes for the runner."""
+
+    output: Path
+    summary: Path
+    state: Path
+    env: Path
+    path: Path
+
+    def __post_init__(self) -> None:
+        for file in vars(self).values():
+            file.touch()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A step that has ended."""
+
+    code: int
+    """Its exit code; 1 also where it gave 0 and the runner fails it for what it has written."""
+    log: str
+    """As the step has written it."""
+    outputs: Mapping[str, str]
+    """For later steps; a post step has none."""
+    summary: str
+    """As it is shown; empty where it is too large."""
+    annotations: tuple[Annotation, ...] = field(default=())
+    """Those that are shown."""
+    shown: str = ""
+    """The log as a person sees it: without commands and secrets."""
+    commands: tuple[Command, ...] = ()
+    """Lines of the log that were commands, in the order in which the runner has carried them out."""
+    state: Mapping[str, str] = field(default_factory=dict)
+    """For the post step."""
+    handed_on: Mapping[str, str] = field(default_factory=dict)
+    """The outputs that other jobs would get: neither empty nor with a secret in them. JobExtension.cs."""
+
+    @property
+    def errors(self) -> list[Annotation]:
+        return [annotation for annotation in self.annotations if annotation.kind == "error"]
+
+    @property
+    def result(self) -> str:
+        return self.outputs.get("result", "")
+
+
+def conclude(code: int, raw: str, files: Files, masks: Masks, log: Log, *, is_post: bool = False) -> Ended:
+    """Give what the runner makes of a step that has ended: its log was read, its files are now."""
+    outputs, state = dict(log.outputs), dict(log.state)
+    for name, file, values in (("output", files.output, outputs), ("state", files.state, state)):
+        try:
+            values.update(read_pairs(file.read_text(encoding="utf-8", errors="replace")))
+        except FileCommandError as error:
+            log.complain(f"Unable to process file command '{name}' successfully.")
+            log.complain(str(error))
+    summary = masks(files.summary.read_text(encoding="utf-8", errors="replace"))
+    size = files.summary.stat().st_size
+    if size > SUMMARY:
+        summary = ""
+        log.complain(f"$GITHUB_STEP_SUMMARY upload aborted, supports content up to 1024k, got {size // 1024}k.")
+    outputs = {} if is_post else outputs
+    handed_on = {name: value for name, value in outputs.items() if value and masks(value) == value}
+    assert sum(len(value.encode("utf-16-le", "replace")) for value in handed_on.values()) <= OUTPUTS, "1 MB for a job"
+    return Ended(
+        code=code or (1 if log.has_failed else 0),
+        log=raw,
+        outputs=outputs,
+        summary=summary,
+        annotations=tuple(log.annotations),
+        shown="".join(f"{line}\n" for line in log.shown),
+        commands=tuple(log.commands),
+        state=state,
+        handed_on=handed_on,
+    )
+
+
+@dataclass
+class Started:
+    """A step that runs. Its stdout is read from the first time on that somebody waits for something."""
+
+    process: subprocess.Popen[str]
+    files: Files
+    masks: Masks = field(default_factory=Masks)
+    is_post: bool = False
+    is_debug: bool = False
+    _lines: list[str] = field(default_factory=list)
+    _looked_at: int = 0
+    _open: int = 2
+    _readers: list[threading.Thread] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self._log = Log(self.masks, self.is_debug)
+        # Nobody else is to read it, communicate() neither.
+        stderr, self.process.stderr = self.process.stderr, None
+        assert stderr
+        self._follow(stderr)
+
+    def wait_for(self, text: str) -> None:
+        """Read the log until a line of it has ``text``."""
+        self._begin()
+        with self._changed:
+            while True:
+                while self._looked_at < len(self._lines):
+                    self._looked_at += 1
+                    if text in self._lines[self._looked_at - 1]:
+                        return
+                if not self._open:
+                    raise AssertionError(f"{text!r} is not in the log:\n{''.join(self._lines)}")
+                self._changed.wait()
+
+    def wait(self, timeout: float = 60) -> Ended:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not come within these seconds.
+
+        """
+        self._begin()
+        code = self.process.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+        return conclude(code, "".join(self._lines), self.files, self.masks, self._log, is_post=self.is_post)
+
+    def cancel(self) -> Ended:
+        """Cancel the step as the runner does: SIGINT, SIGTERM and SIGKILL, with its pauses."""
+        for number, seconds in ((signal.SIGINT, SIGINT_LASTS), (signal.SIGTERM, SIGTERM_LASTS)):
+            self.process.send_signal(number)
+            try:
+                return self.wait(seconds)
+            except subprocess.TimeoutExpired:
+                continue
+        self.process.kill()
+        return self.wait()
+
+    @property
+    def saved(self) -> Mapping[str, str]:
+        """What the step has saved for its post step, as the runner hands it over."""
+        written = dict(read_pairs(self.files.state.read_text(encoding="utf-8")))
+        return {f"STATE_{name}": value for name, value in {**self._log.state, **written}.items()}
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.wait()
+
+    def _begin(self) -> None:
+        if len(self._readers) == 1:
+            assert self.process.stdout
+            self._follow(self.process.stdout)
+
+    def _follow(self, stream: IO[str]) -> None:
+        self._readers.append(threading.Thread(target=self._read, args=(stream,), daemon=True))
+        self._readers[-1].start()
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:  # universal newlines: as .NET reads
+                with self._changed:
+                    self._lines.append(line)
+                    self._log.read(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+
+def parse_annotations(log: str) -> list[Annotation]:
+    """Give the annotations that the runner would show of a step with this log."""
+    read = Log()
+    for line in split_lines(log):
+        read.read(line)
+    return read.annotations
