@@ -333,7 +333,7 @@ def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promot
     assert (world.alias_version("prod"), len(world.records("version"))) == ("", 1)
 
     overriding = {**TO_PROD, "version": version, "override": "true", "reason": "the tests are down"}
-    done = runner.run(overriding, run_id=5, environ={"GITHUB_ACTOR": "hubot"})
+    done = runner.run(overriding, run_id=5, environ={"GITHUB_TRIGGERING_ACTOR": "hubot"})
     assert (done.code, done.result, world.alias_version("prod")) == (0, "promoted", version), done.log
     entry = move(world, "prod")
     assert (entry["kind"], entry["reason"], entry["by"]) == ("override", "the tests are down", "hubot")
