@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import Account, Sandbox
-from tests.runner import REPOSITORY, Runner
+from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.world import World
 
 
@@ -31,7 +31,7 @@ def account(sandbox: Sandbox) -> Account:
 def make_runner(folder: Path, account: Account) -> Runner:
     """Make a runner whose workspace holds a small HTTP API in ``function/``."""
     folder.mkdir(exist_ok=True)
-    made = Runner(folder, account.environ)
+    made = InProcessRunner(folder, account.environ)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     return made
 
@@ -45,6 +45,7 @@ def make_inputs(account: Account) -> dict[str, str]:
         "runtime": "python3.13",
         "handler": "app.handler",
         "role": f"arn:aws:iam::{account.id}:role/hello",
+        "github-deployments": "false",  # GitHub is not there
         "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
     }
 

@@ -12,7 +12,8 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +24,7 @@ from promote.action import main, post
 from promote.clock import Clock
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
-from tests.runner.step import Ended, Files, Started, conclude, parse_annotations
+from tests.runner.step import Ended, Files, Started, conclude, parse_annotations, saved
 
 __all__ = [
     "INPUTS",
@@ -65,7 +66,7 @@ class _Step:
 class _Main:
     """A main step whose post step is still to come."""
 
-    started: Started
+    saved: Callable[[], Mapping[str, str]]
     inputs: Mapping[str, str]
     run_id: int
     attempt: int
@@ -108,7 +109,7 @@ class Runner:
         is_debug = step.variables.get("RUNNER_DEBUG") == "1"
         started = Started(process, step.files, self.masks, is_post=is_post, is_debug=is_debug)
         if not is_post:
-            self._stack.append(_Main(started, inputs, run_id, attempt, environ or {}))
+            self._stack.append(_Main(lambda: started.saved, inputs, run_id, attempt, environ or {}))
         return started
 
     def finish(self) -> list[Ended]:
@@ -120,7 +121,7 @@ class Runner:
         ended = []
         while self._stack:
             step = self._stack.pop()
-            environ = {**step.environ, **step.started.saved}
+            environ = {**step.environ, **step.saved()}
             ended.append(self.post(step.inputs, run_id=step.run_id, attempt=step.attempt, environ=environ))
         return ended
 
@@ -242,7 +243,9 @@ class Runner:
 class InProcessRunner(Runner):
     """A runner whose steps run in this very process: ``promote.action``'s entries with their effects as arguments.
 
-    boto3 looks for credentials in the environment of its process, which is the step's for as long as it runs.
+    Only steps that are started, and not run to their end, are processes of their own. boto3 looks for credentials in
+    the environment of its process, which is the step's for as long as it runs; where threads run steps at the same
+    time, those are processes as well.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], clock: Clock | None = None) -> None:
@@ -258,9 +261,12 @@ class InProcessRunner(Runner):
         attempt: int = 1,
         environ: Mapping[str, str | None] | None = None,
     ) -> Ended:
-        return self._act(
-            self._prepare(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ, is_post=False)
-        )
+        if threading.current_thread() is not threading.main_thread():
+            return super().run(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ)
+        step = self._prepare(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ, is_post=False)
+        ended, log = self._act(step)
+        self._stack.append(_Main(lambda: saved(step.files, log), inputs, run_id, attempt, environ or {}))
+        return ended
 
     def post(
         self,
@@ -270,11 +276,12 @@ class InProcessRunner(Runner):
         attempt: int = 1,
         environ: Mapping[str, str | None] | None = None,
     ) -> Ended:
-        return self._act(
-            self._prepare(inputs, commit="c" * 40, run_id=run_id, attempt=attempt, environ=environ, is_post=True)
-        )
+        if threading.current_thread() is not threading.main_thread():
+            return super().post(inputs, run_id=run_id, attempt=attempt, environ=environ)
+        step = self._prepare(inputs, commit="c" * 40, run_id=run_id, attempt=attempt, environ=environ, is_post=True)
+        return self._act(step)[0]
 
-    def _act(self, step: _Step) -> Ended:
+    def _act(self, step: _Step) -> tuple[Ended, Log]:
         stream, before, log = io.StringIO(), dict(os.environ), Log(self.masks)
         os.environ.clear()
         os.environ.update({"PATH": before["PATH"], **step.variables})
@@ -285,7 +292,7 @@ class InProcessRunner(Runner):
             os.environ.update(before)
         for line in split_lines(stream.getvalue()):
             log.read(line)
-        return conclude(code, stream.getvalue(), step.files, self.masks, log, is_post=step.is_post)
+        return conclude(code, stream.getvalue(), step.files, self.masks, log, is_post=step.is_post), log
 
 
 class ContainerRunner(Runner):

@@ -154,8 +154,7 @@ class Started:
     @property
     def saved(self) -> Mapping[str, str]:
         """What the step has saved for its post step, as the runner hands it over."""
-        written = dict(read_pairs(self.files.state.read_text(encoding="utf-8")))
-        return {f"STATE_{name}": value for name, value in {**self._log.state, **written}.items()}
+        return saved(self.files, self._log)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -188,3 +187,9 @@ def parse_annotations(log: str) -> list[Annotation]:
     for line in split_lines(log):
         read.read(line)
     return read.annotations
+
+
+def saved(files: Files, log: Log) -> Mapping[str, str]:
+    """Give what a main step has left to its post step, as variables of that."""
+    written = dict(read_pairs(files.state.read_text(encoding="utf-8")))
+    return {f"STATE_{name}": value for name, value in {**log.state, **written}.items()}
