@@ -215,6 +215,7 @@ class Runner:
             "handler": "app.handler",
             "role": f"arn:aws:iam::{account.id}:role/greeter",
             "checks": (project.folder / "checks.txt").read_text(encoding="utf-8"),
+            "github-deployments": "false",
         }
 
     def run(self, number: int, act: Act) -> Step:

@@ -64,7 +64,7 @@ class Archive:
         """Say in a few words what it is."""
         origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
         count = len(self.names)
-        return f"{_size(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
+        return f"{size(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
     if archive.size > DIRECT_LIMIT:
         raise InputError(
             "artifact",
-            f"the archive of {artifact!r} is {_size(archive.size)}, and Lambda takes {_size(DIRECT_LIMIT)} directly",
+            f"the archive of {artifact!r} is {size(archive.size)}, and Lambda takes {size(DIRECT_LIMIT)} directly",
             hint="Upload it to S3 in a step before this one and give its s3://bucket/key.",
         )
     return archive
@@ -169,11 +169,11 @@ def pack(directory: Path, archive: Path, workspace: Path) -> None:
         InputError: the directory is empty or too large, or a link in it leads nowhere or out of the workspace.
 
     """
-    files, size = [], 0
+    files, total = [], 0
     for name, file in _files(directory, "", _real(workspace), frozenset()):
         files.append((name, file))
-        size += file.stat().st_size
-        if size > UNPACKED_LIMIT:
+        total += file.stat().st_size
+        if total > UNPACKED_LIMIT:
             raise _too_large("the directory is too large")
     files.sort()
     if not files:
@@ -220,11 +220,11 @@ def _is_left_out(name: str) -> bool:
 
 def _inspect(file: Path, shown: str) -> Archive:
     """Check that ``file`` is a .zip that Lambda can take."""
-    digest, size = hashlib.sha256(), 0
+    digest, length = hashlib.sha256(), 0
     with file.open("rb") as source:
         while block := source.read(1 << 20):
             digest.update(block)
-            size += len(block)
+            length += len(block)
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -240,11 +240,11 @@ def _inspect(file: Path, shown: str) -> Archive:
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
-        raise _too_large(f"{shown!r} is {_size(unpacked)} when unpacked")
+        raise _too_large(f"{shown!r} is {size(unpacked)} when unpacked")
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
-        size=size,
+        size=length,
         names=frozenset(entry.filename for entry in entries),
     )
 
@@ -252,7 +252,7 @@ def _inspect(file: Path, shown: str) -> Archive:
 def _too_large(what: str) -> InputError:
     return InputError(
         "artifact",
-        f"{what}, and Lambda takes {_size(UNPACKED_LIMIT)} unpacked",
+        f"{what}, and Lambda takes {size(UNPACKED_LIMIT)} unpacked",
         hint="Leave out what the function does not need, or deploy it as a container image.",
     )
 
@@ -349,10 +349,10 @@ def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
         sink.write(block)
 
 
-def _size(count: int) -> str:
-    size = float(count)
+def size(count: float) -> str:
+    """Give a number of bytes as people say it: ``1.2 KB``, ``3.4 MB``."""
     for unit in ("bytes", "KB", "MB"):
-        if size < 1024:  # noqa: PLR2004 - the next unit begins here
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"
+        if count < 1024:  # noqa: PLR2004 - the next unit begins here
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GB"

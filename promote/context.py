@@ -58,6 +58,20 @@ class Context:
             return ""
         return f"{self.server_url}/{self.repository}/actions/runs/{run_id}/attempts/{attempt}"
 
+    @property
+    def tag(self) -> str:
+        """The tag that the workflow runs for, or empty."""
+        return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else ""
+
+    @property
+    def repository_url(self) -> str:
+        """The repository's page, or empty."""
+        return f"{self.server_url}/{self.repository}" if self.repository else ""
+
+    def own_page(self, url: str) -> str:
+        """Give ``url``, which anybody may have written into a record, where it leads to this GitHub; else nothing."""
+        return url if url.startswith(f"{self.server_url}/") else ""
+
     def commit_url(self, commit: str) -> str:
         """Give the page of ``commit``, or empty."""
         return f"{self.server_url}/{self.repository}/commit/{commit}" if self.repository and commit else ""

@@ -9,6 +9,7 @@
     ├── EndpointError    an API Gateway endpoint cannot be made or reached
     ├── TableError       the table is not one of ours
     ├── LockError        the lock was not free in time
+    ├── GitHubError      GitHub could not be reached, or refuses what it was asked for
     ├── RefusedError     what was asked for would serve what is not proven, or goes the wrong way
     └── Interrupted      the runner asked us to stop
 
@@ -78,6 +79,21 @@ class LockError(PromoteError):
     """The lock was not free in time."""
 
     title = "Lock"
+
+
+class GitHubError(PromoteError):
+    """GitHub could not be reached, or refuses what it was asked for.
+
+    ``status`` is that of its answer, 0 where there was none; ``codes`` are the kinds of the mistakes that it has found
+    in the request: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#validation-failed.
+    """
+
+    title = "GitHub"
+
+    def __init__(self, message: str, *, hint: str, status: int = 0, codes: frozenset[str] = frozenset()) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.codes = codes
 
 
 class RefusedError(PromoteError):

@@ -57,13 +57,17 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
     except requests.ReadTimeout:
         return Answer(0, b"", f"no answer within {limit:.0f} seconds")
     except (requests.RequestException, HTTPError) as error:  # requests lets some of an impossible address through
-        return Answer(0, b"", f"not reachable: {_cause(error)}", is_unreachable=True)
+        return Answer(0, b"", f"not reachable: {_reason(error)}", is_unreachable=True)
     return Answer(response.status_code, response.content)
 
 
-def _cause(error: Exception) -> str:
-    """Give the innermost reason: the outer ones repeat the URL and object addresses."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
+def cause(error: BaseException) -> BaseException:
+    """Give the innermost reason: the outer ones repeat the URL and addresses of objects."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
+
+
+def _reason(error: Exception) -> str:
+    reason = cause(error)
     return " ".join(str(reason).split()) or type(reason).__name__

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Self
 
 from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
@@ -21,6 +22,7 @@ class Command(StrEnum):
     DEPLOY = "deploy"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    RELEASE_NOTES = "release-notes"
     STATUS = "status"
     LOCK = "lock"
     UNLOCK = "unlock"
@@ -108,6 +110,14 @@ class Inputs:
     version: str
     override: bool
     reason: str
+    release_notes_path: str
+    """Where the notes are written, relative to the repository; empty: nowhere."""
+    release_notes_template: str
+    """A template of the repository's own, relative to it; empty: ours."""
+    publish_release: bool
+    tag: str
+    """The tag whose notes are wanted; empty: that of the workflow's run, where it runs for one."""
+    github_deployments: bool
     dry_run: bool
 
     @classmethod
@@ -153,6 +163,11 @@ class Inputs:
             version=_version(read),
             override=read.boolean("override"),
             reason=_reason(read),
+            release_notes_path=_path(read, "release-notes-path"),
+            release_notes_template=_path(read, "release-notes-template"),
+            publish_release=read.boolean("publish-release"),
+            tag=_tag(read),
+            github_deployments=not read.text("github-deployments") or read.boolean("github-deployments"),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
@@ -320,6 +335,30 @@ def _reason(read: Reader) -> str:
 
 
 _LONGEST_REASON = 500
+
+
+def _path(read: Reader, name: str) -> str:
+    """Give a file's path within the repository, or nothing."""
+    value = read.text(name)
+    path = PurePosixPath(value)
+    if value and (path.is_absolute() or ".." in path.parts or path.name in ("", ".git") or ".git" in path.parts):
+        raise InputError(
+            name,
+            f"{value!r} is no file within the repository",
+            hint="Write its path from the repository's root, such as docs/release-notes.md.",
+        )
+    return str(path) if value else ""
+
+
+def _tag(read: Reader) -> str:
+    value = read.text("tag").removeprefix("refs/tags/")
+    if value and not re.fullmatch(_TAG, value):
+        raise InputError("tag", f"{value!r} is no name that git takes for a tag", hint="Write it like v1.2.0.")
+    return value
+
+
+_TAG = r"(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))(?![./-])[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![./])"
+"""https://git-scm.com/docs/git-check-ref-format"""
 
 
 def _lease(read: Reader, command: Command) -> int:

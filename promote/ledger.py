@@ -239,7 +239,11 @@ class Ledger:
             "run_id": promotion.run_id,
             "attempt": promotion.attempt,
             "sequence": promotion.sequence,
-            **({"previous": promotion.previous, "since": now} if promotion.previous is not None else {}),
+            **(
+                {"previous": promotion.previous, "since": now, "promoted": promotion.commit}
+                if promotion.previous is not None
+                else {}
+            ),
         }
         environment = self._table.change(
             self.arn,
@@ -289,6 +293,17 @@ class Ledger:
                 )
         return replace(served, intent=None)
 
+    def record_notes(self, environment: str, identity: str, text: str) -> None:
+        """Record the release notes of a promotion; later ones take the place of earlier ones."""
+        item = {
+            "pk": self.arn,
+            "sk": f"notes#{environment}#{identity}",
+            "text": text,
+            "at": self._now(),
+            **self._who(),
+        }
+        self._table.put(item)
+
     def history(self, environment: str, count: int) -> list[Item]:
         """Read the last ``count`` promotions of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
@@ -302,6 +317,12 @@ class Ledger:
         with suppress(Missing):
             return next(iter(self._table.query(self.arn, sk, sk)), {})
         return {}
+
+    def newest_versions(self, count: int) -> list[Item]:
+        """Read the records of the last ``count`` versions, newest first."""
+        with suppress(Missing):
+            return self._table.newest(self.arn, "version#", "version#~", count)
+        return []
 
     def proof(self, candidate: Candidate) -> Item | None:
         """Read the verdict by which exactly this version has passed; None: it has not."""

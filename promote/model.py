@@ -296,6 +296,8 @@ class Served:
     plan: str = ""
     """Digest of the verification that it passed."""
     commit: str = ""
+    promoted: str = ""
+    """The commit of the last promotion; ``commit`` may be a later one with the same code. Empty: not known."""
     run_id: int = 0
     sequence: int = 0
     gateway: Gateway | None = None

@@ -9,7 +9,7 @@ from promote.artifact import Image
 from promote.aws import understood
 from promote.errors import ConflictError, LockError
 from promote.function import changed_by_others
-from promote.github import Relation, relation
+from promote.history import Relation, relation
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
 from promote.model import (
@@ -109,6 +109,8 @@ class Decision:
     promotion: Promotion | None = None
     """The move that was made; None: none was needed."""
     warnings: tuple[str, ...] = ()
+    since: str = ""
+    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
 
 
 def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
@@ -429,7 +431,7 @@ def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision
     )
     made = Result.ROLLED_BACK if is_back else Result.PROMOTED
     warnings = () if is_back else tuple(_warnings(target, alias, found))
-    return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings)
+    return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
 
 
 def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:

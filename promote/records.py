@@ -157,6 +157,7 @@ def served_of(item: Item) -> Served:
         fingerprint=str(item.get("fingerprint", "")),
         plan=str(item.get("plan", "")),
         commit=str(item.get("commit", "")),
+        promoted=str(item.get("promoted") or item.get("commit", "")),
         run_id=int(item.get("run_id", 0)),
         sequence=int(item.get("sequence", 0)),
         gateway=gateway_of(item),

@@ -20,6 +20,7 @@ from promote.ledger import Ledger
 from promote.line import Entry
 from promote.lock import Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
+from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
@@ -51,6 +52,8 @@ class Target:
     state: State
     creation: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The configuration of CreateFunction, where that is to be called."""
+    template: Template | None = None
+    """Of the release notes, where it is the repository's own."""
 
     @property
     def environment(self) -> str:
@@ -102,6 +105,7 @@ def prepare(job: Job) -> Target:
     region = clients.resolve_region()
     clients.require_runtime(inputs.configuration.runtime)
     events = read_events(inputs.invocations, job.context.workspace)
+    template = read_template(job)
     function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
     code, latest = side_by_side(
         lambda: load(inputs.artifact, job.context.workspace, job.temporary, lambda: clients.storage),
@@ -147,12 +151,24 @@ def prepare(job: Job) -> Target:
         latest=latest,
         state=ledger.read(),
         creation=creation,
+        template=template,
     )
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
     if code is not None and latest is not None and not code.is_local and not code.is_in(latest.code_sha256):
         function.rehearse(code)
     return target
+
+
+def read_template(job: Job) -> Template | None:
+    """Read the repository's own template of the release notes, if the inputs name one.
+
+    Raises:
+        InputError: it is missing, or none.
+
+    """
+    path = job.inputs.release_notes_template
+    return load_template(path, job.context.workspace) if path else None
 
 
 @contextmanager

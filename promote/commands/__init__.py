@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from promote.commands.deploy import deploy
 from promote.commands.lock import lock
 from promote.commands.promote import promote
+from promote.commands.release_notes import release_notes
 from promote.commands.rollback import rollback
 from promote.commands.run import run
 from promote.commands.status import status
@@ -18,6 +19,7 @@ COMMANDS: Mapping[Command, Callable[[Job], Report]] = {
     Command.DEPLOY: deploy,
     Command.PROMOTE: promote,
     Command.ROLLBACK: rollback,
+    Command.RELEASE_NOTES: release_notes,
     Command.STATUS: status,
     Command.LOCK: lock,
     Command.UNLOCK: unlock,

@@ -39,7 +39,7 @@ def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     with job.phase("deploy"):
         latest = pipeline.latest_endpoint(target)
         built = pipeline.deploy(target, latest)
-    report = replace(report, candidate=built.candidate, changes=target.changes, latest=latest)
+    report = replace(report, candidate=built.candidate, deployed=built.latest, changes=target.changes, latest=latest)
     job.reports.append(report)
     return report, built
 
@@ -128,7 +128,7 @@ def gave_way(target: Target, newer: Claim) -> Report:
     return Report(
         Result.SUPERSEDED,
         headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
-        links=(("Left to", Link(newer.name, newer.url)),),
+        links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
@@ -165,6 +165,8 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
         previous=decision.previous,
         notes=() if decision.result is Result.ROLLED_BACK else pipeline.notes(target, decision.standing),
         warnings=decision.warnings,
+        move=decision.promotion if decision.result is not Result.UNCHANGED else None,
+        since=decision.since,
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from promote import pipeline
+from promote.announce import announce
 from promote.commands import outcomes
 from promote.errors import RefusedError
 from promote.holding import make_lock
@@ -55,7 +56,11 @@ def promote(job: Job) -> Report:
                 report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
             )
         return report
-    lock = make_lock(job, target.ledger.arn, may_give_way=False)
+    return announce(target, _release(target, source), source.commit)
+
+
+def _release(target: Target, source: Source) -> Report:
+    lock = make_lock(target.job, target.ledger.arn, may_give_way=False)
     verdict = None
     if not source.is_in_latest:
         verdict = _verdict(target, source)
@@ -65,20 +70,21 @@ def promote(job: Job) -> Report:
             # Recorded at once: it is true whether or not the lock is had.
             _record(target, source, verdict)
     with holding(target, lock, ends="deploy") as (now, held):
-        report = replace(outcomes.begun(now, held), candidate=source.candidate, verdict=verdict)
-        job.reports.append(report)
+        report = outcomes.begun(now, held)
+        report = replace(report, candidate=source.candidate, deployed=source.snapshot, verdict=verdict)
+        now.job.reports.append(report)
         if source.is_in_latest:
             verdict = _verdict_in_latest(now, source)
             report = replace(report, verdict=verdict)
             if not verdict.passed:
                 return _blocked(now, source, verdict)
-        with job.phase("promote"):
+        with now.job.phase("promote"):
             decision = pipeline.promote(
                 now,
                 held,
                 _proposal(now, source, verdict if source.is_in_latest else None),
                 now.function.alias(now.environment),
-                moved=lambda decision: job.reports.append(outcomes.promoted(now, report, decision)),
+                moved=lambda decision: now.job.reports.append(outcomes.promoted(now, report, decision)),
             )
     return _ended(now, source, report, decision)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote import pipeline
+from promote.announce import announce
 from promote.commands import outcomes
 from promote.errors import RefusedError
 from promote.job import Job
@@ -58,7 +59,7 @@ def rollback(job: Job) -> Report:
             alias,
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
         )
-    return outcomes.decided(target, report, decision)
+    return announce(target, outcomes.decided(target, report, decision), proposal.commit)
 
 
 def _destination(target: Target, alias: Alias) -> _Release:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from promote import pipeline
+from promote.announce import announce
 from promote.commands import outcomes
 from promote.holding import Holding, make_lock
 from promote.inputs import Isolation
@@ -28,9 +29,10 @@ def run(job: Job) -> Report:
         return outcomes.planned(target, steps, order)
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
-        return release(target)
+        report = release(target)
     except Superseded as superseded:
         return outcomes.gave_way(target, superseded.by)
+    return announce(target, report, job.run.commit)
 
 
 def _release(target: Target) -> Report:

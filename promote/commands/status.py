@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from promote import history
 from promote.endpoint import locate
 from promote.function import Function
 from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim, Entry
 from promote.model import Alias, Kind, Result, Snapshot, same_content
+from promote.notes.compose import moment
 from promote.parallel import gather, side_by_side
 from promote.records import State
 from promote.report import Link, Listing, Report
@@ -33,6 +35,13 @@ class _Environment:
     history: list[Mapping[str, Any]]
     """Newest first."""
 
+    @property
+    def commit(self) -> str:
+        """What it serves; empty: not known."""
+        move = self.alias.promotion if self.alias else None
+        is_ours = move is not None and self.alias is not None and move.version == self.alias.version
+        return move.commit if move and is_ours else str(self.version.get("commit", ""))
+
 
 def status(job: Job) -> Report:
     """Read the ledger and, beside it, what Lambda itself says; show both."""
@@ -48,15 +57,19 @@ def status(job: Job) -> Report:
     with job.phase("read"):
         state, latest = side_by_side(ledger.read, function.find)
         names = [inputs.environment] if inputs.environment else sorted(state.environments)
-        environments = gather([lambda name=name: read(name) for name in names], _WIDTH)  # type: ignore[misc]
+        environments, recorded = side_by_side(
+            lambda: gather([lambda name=name: read(name) for name in names], _WIDTH),  # type: ignore[misc]
+            lambda: ledger.newest_versions(_HISTORY),
+        )
+    newest = next((record for record in recorded if latest and latest.candidate.is_in(record)), {})
     listings = (
         Listing(
             "Environments",
-            ("Environment", "Version", "Commit", "Since", "Verdict", "$LATEST"),
-            tuple(_served(job, environment, state, latest) for environment in environments),
+            ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
+            tuple(_served(job, environment, state, latest, newest) for environment in environments),
             otherwise="Nothing has been promoted yet.",
         ),
-        Listing("Lock", ("", "Run", "Since", "At"), tuple(_lock(state.lock)), "It is free, and nobody waits."),
+        Listing("Lock", ("", "Run", "Since", "At"), tuple(_lock(job, state.lock)), "It is free, and nobody waits."),
         Listing(
             "Promotions",
             ("When", "Environment", "Version", "Commit", "Run", "Why"),
@@ -84,34 +97,61 @@ def _headline(job: Job, environments: list[_Environment], lock: Entry, latest: S
     return f"{name}: {', '.join([*serving, held])}."
 
 
-def _served(job: Job, found: _Environment, state: State, latest: Snapshot | None) -> _Row:
+def _served(job: Job, found: _Environment, state: State, latest: Snapshot | None, newest: Mapping[str, Any]) -> _Row:
     served = state.served(found.name)
     url = locate(found.name, served.gateway, job.clients.endpoint_url).url if served.gateway else ""
     if found.alias is None:
-        return (Link(found.name, url), "none", "", "", "", "")
-    move = found.alias.promotion
-    commit = move.commit if move and move.version == found.alias.version else str(found.version.get("commit", ""))
+        return (Link(found.name, url), "none", "", "", "", "", "")
+    commit = found.commit
     proof = found.version.get("proof") or found.version.get("verdict") or {}
+    since = str(found.history[0].get("at", "")) if found.history else ""
     is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
     return (
         Link(found.name, url),
         found.alias.version,
         Link(commit[:10], job.context.commit_url(commit)),
-        _time(str(found.history[0].get("at", ""))) if found.history else "",
+        _time(since),
+        _age(job, since),
         str(proof.get("outcome", "none recorded")),
-        "the same" if is_latest else "differs",
+        "no, the same" if is_latest else _distance(job, commit, newest),
     )
 
 
-def _lock(lock: Entry) -> Iterator[_Row]:
+def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
+    """Say how many commits what $LATEST holds is ahead of ``commit``, as far as that is known."""
+    theirs = str(newest.get("commit", ""))
+    if not newest:
+        return "$LATEST was not published"
+    version = f"version {newest.get('version', '')}".strip()
+    between = history.commits(job.context.workspace, commit, theirs) if commit and theirs else None
+    if between is None:
+        return f"differs ({version})"
+    count = len(between.items)
+    return f"{count}{'' if between.is_whole else ' or more'} {'commit' if count == 1 else 'commits'} ({version})"
+
+
+def _age(job: Job, since: str) -> str:
+    """Say how long ago that was, in the largest unit that fits."""
+    at = moment(since)
+    if at is None:
+        return ""
+    seconds = max(0, (job.clock.now() - at).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "moments"
+
+
+def _lock(job: Job, lock: Entry) -> Iterator[_Row]:
     if lock.holder:
-        yield _claim("held by", lock.holder, "between its steps" if lock.kept else lock.phase)
+        yield _claim(job, "held by", lock.holder, "between its steps" if lock.kept else lock.phase)
     for number, ticket in enumerate(lock.line, 1):
-        yield _claim(f"number {number} in line", ticket, "waiting")
+        yield _claim(job, f"number {number} in line", ticket, "waiting")
 
 
-def _claim(place: str, claim: Claim, phase: str) -> _Row:
-    return (place, Link(claim.name, claim.url), _time(claim.since), phase)
+def _claim(job: Job, place: str, claim: Claim, phase: str) -> _Row:
+    return (place, Link(claim.name, job.context.own_page(claim.url)), _time(claim.since), phase)
 
 
 def _moves(job: Job, environments: list[_Environment]) -> Iterator[_Row]:

@@ -38,6 +38,6 @@ def unlock(job: Job) -> Report:
     return Report(
         Result.UNLOCKED,
         headline=f"The lock of {name} is open; {found.held_by} held it, and stops before its next change.",
-        links=(("Was held by", Link(found.held_by, found.url)),),
+        links=(("Was held by", Link(found.held_by, job.context.own_page(found.url))),),
         notes=(f"Reason: {inputs.reason}",),
     )

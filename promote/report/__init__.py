@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from promote.model import Candidate, Endpoint, Outcome, Result, Verdict
+from promote.model import Candidate, Endpoint, Outcome, Promotion, Result, Snapshot, Verdict
 
 _SHOWN = 5
 """Failed checks in the annotation; the summary has all."""
@@ -43,6 +43,8 @@ class Report:
     title: str = "Not promoted"
     """Of the error annotation, where the run ends with one."""
     candidate: Candidate | None = None
+    deployed: Snapshot | None = None
+    """The candidate's code and configuration, where this run has deployed it."""
     previous: str = ""
     """The version that the environment served before; empty: none."""
     changes: tuple[str, ...] = ()
@@ -63,6 +65,13 @@ class Report:
     """Things that a reader should look into though they did not stop the run."""
     lock_wait: float | None = None
     """Seconds; None: the lock was not asked for."""
+    move: Promotion | None = None
+    """The promotion or rollback that was made; None: none was."""
+    since: str = ""
+    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    release_notes: str = ""
+    """Finished Markdown."""
+    release_notes_path: str = ""
 
     @property
     def failures(self) -> list[str]:
@@ -85,6 +94,8 @@ class Report:
             "candidate-url": self.trial.url if self.trial else "",
             "latest-url": self.latest.url if self.latest else "",
             "environment-url": self.environment.url if self.environment else "",
+            "release-notes": self.release_notes,
+            "release-notes-path": self.release_notes_path,
             "lock-wait-seconds": "" if self.lock_wait is None else f"{self.lock_wait:.1f}",
             "summary": self.headline,
         }

@@ -6,6 +6,7 @@ reads like the page.
 """
 
 import re
+from collections.abc import Callable
 from itertools import groupby
 from urllib.parse import quote
 
@@ -56,6 +57,24 @@ def text(value: str) -> Markdown:
     return Markdown(" ".join(parts))
 
 
+_MARKED = re.compile(r"""(?<!\S)([("']*)`([^`]*[^`\s][^`]*)`([.,:;!?)"']*)(?!\S)""")
+"""Words that their author has marked as code."""
+
+
+def prose(value: str) -> Markdown:
+    """Show a sentence, such as a title, in which words between backticks are code; else as ``text`` does."""
+    return _prose(value, text, code)
+
+
+def _prose(value: str, show: Callable[[str], Markdown], show_code: Callable[[str], Markdown]) -> Markdown:
+    line, parts, end = _visible(value), list[str](), 0
+    for found in _MARKED.finditer(line):
+        before, marked, after = found.groups()
+        parts += [show(line[end : found.start()]), f"{show(before)}{show_code(marked)}{show(after)}"]
+        end = found.end()
+    return Markdown(" ".join(filter(None, [*parts, show(line[end:])])))
+
+
 def code(value: str) -> Markdown:
     """Show a value, letter for letter, as code."""
     return Markdown(_span(_visible(value)))
@@ -83,6 +102,50 @@ def row(*cells: object) -> Markdown:
     # Two backslashes would leave the bar after them unescaped.
     escaped = (re.sub(r"\\(?=\|)", r"\\ ", escape(cell)).replace("|", r"\|") for cell in cells)
     return Markdown(f"| {' | '.join(escaped)} |")
+
+
+# What follows shows text wherever a stranger's template has put it: also in a tag, in an attribute, in a cell, and next
+# to a backtick of the template's own. There is no mark of Markdown in it, and what GitHub would replace is cut by
+# <wbr>, which shows nothing, within <code>, where GitHub leaves words alone.
+
+_MARKUP = re.compile(r"[&<>\"'`*\[\]~|\\$#]|(?<![^\W_])_|_(?![^\W_])")
+_REPLACED = re.compile(r"[@#$]|:(?=[\w/+-])|www\.|gh-\d|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b", re.IGNORECASE)
+"""What GitHub would replace; see ``_SPECIAL``."""
+_JOINT = re.compile(r"[:@]|/(?=/)|www(?=\.)", re.IGNORECASE)
+"""Where an address is cut."""
+
+
+def text_anywhere(value: str) -> Markdown:
+    """Show a sentence as ``text`` does, in any place of a page."""
+    words, parts = _visible(value).split(), []
+    for is_replaced, group in groupby(words, key=_is_replaced):
+        part = " ".join(group)
+        found = _AROUND.fullmatch(part)
+        before, core, after = found.groups() if found and is_replaced else (part, "", "")
+        parts.append(f"{_inert(before)}{code_anywhere(core)}{_inert(after)}")
+    if words and _BLOCK.fullmatch(words[0]):
+        first, _, rest = parts[0].partition(" ")
+        parts[0] = " ".join(filter(None, ["".join(f"&#{ord(character)};" for character in first), rest]))
+    return Markdown(" ".join(parts))
+
+
+def _is_replaced(word: str) -> bool:
+    return bool(_REPLACED.search(word)) and not _TIME.fullmatch(word)
+
+
+def code_anywhere(value: str) -> Markdown:
+    """Show a value as ``code`` does, in any place of a page."""
+    shown = _JOINT.sub(r"\g<0><wbr>", _inert(_visible(value)))
+    return Markdown(f"<code>{shown}</code>" if shown else "")
+
+
+def prose_anywhere(value: str) -> Markdown:
+    """Show a sentence as ``prose`` does, in any place of a page."""
+    return _prose(value, text_anywhere, code_anywhere)
+
+
+def _inert(value: str) -> str:
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", value)
 
 
 def _visible(value: str) -> str:

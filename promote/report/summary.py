@@ -59,6 +59,7 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
         lstrip_blocks=True,
     )
     environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
+    environment.filters.update(raw=Markdown)
     environment.globals.update(row=lambda *cells: row(*(_cell(cell, redact) for cell in cells)), more=_more)
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
@@ -66,17 +67,22 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
         report=report,
         mark=_RESULTS[report.result],
         facts=list(_facts(report, context, job)),
-        checks=sorted(checks, key=_order),
-        has_details=any(check.detail for check in checks),
+        missed=sorted((check for check in checks if check.outcome is not Outcome.PASSED), key=_order),
+        passed=[check for check in checks if check.outcome is Outcome.PASSED],
         marks=_OUTCOMES,
+        flow=Flow.of(report, context),
         timeline=Timeline.of(report, job.phases) if job else None,
     )
-    summary = ""
+    # Their title would repeat the headline.
+    summary, notes = "", Markdown(re.sub(r"\A#+ .*\n*", "", redact(report.release_notes).strip()))
     for length in _LENGTHS:
-        summary = re.sub(r"\n{3,}", "\n\n", render_with(length=length)).strip()
+        summary = re.sub(r"\n{3,}", "\n\n", render_with(length=length, release_notes=notes)).strip()
         if len(summary.encode()) < SUMMARY_LIMIT:
-            break
-    return summary
+            return summary
+    return re.sub(r"\n{3,}", "\n\n", render_with(length=_LENGTHS[-1], release_notes=_TOO_LONG)).strip()
+
+
+_TOO_LONG = Markdown("The release notes are too long for this page; the step's output `release-notes` has them.")
 
 
 def _cell(cell: object, redact: Callable[[str], str]) -> Markdown:
@@ -95,6 +101,39 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a candidate came to an environment, or why it did not, as a chart. Its parts hold nothing from outside."""
+
+    commit: str
+    version: str
+    outcome: str
+    verdict: str
+    environment: str
+    after: str
+    """What the environment serves."""
+    has_moved: bool
+
+    @classmethod
+    def of(cls, report: Report, context: Context) -> "Flow | None":
+        """Lay it out; None: nothing was verified."""
+        verdict, environment = report.verdict, report.environment
+        if not (verdict and report.candidate and environment and report.result in (Result.PROMOTED, Result.BLOCKED)):
+            return None
+        outcome, has_moved = verdict.outcome, report.result is Result.PROMOTED
+        after = report.candidate.version if has_moved else report.previous
+        count = sum(check.outcome is outcome for check in verdict.checks)
+        return cls(
+            commit=(report.move.commit if report.move else context.commit)[:10],
+            version=report.candidate.version,
+            outcome=outcome.value,
+            verdict=f"{count} of {len(verdict.checks)} checks {outcome.value}" if verdict.checks else outcome.value,
+            environment=environment.qualifier,
+            after=f"{'serves' if has_moved else 'keeps'} version {after}" if after else "serves nothing yet",
+            has_moved=has_moved,
+        )
 
 
 @dataclass(frozen=True)
@@ -154,15 +193,13 @@ def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tupl
             yield "Environment", Markdown(escape(job.inputs.environment) + at)
     if version := _version(report):
         yield "Version", version
-    if report.candidate:
-        yield "CodeSha256", code(report.candidate.code_sha256)
     if report.trial and report.trial != report.latest:
         yield "Candidate", address(report.trial.url)
     if report.latest:
-        yield "Latest", address(report.latest.url)
+        yield "Endpoint of latest", address(report.latest.url)
     yield from report.links
-    if context.commit:
-        yield "Commit", link(code(context.commit[:10]), context.commit_url(context.commit))
+    if commit := report.move.commit if report.move else context.commit:
+        yield "Commit", link(code(commit[:10]), context.commit_url(commit))
     if context.run_url:
         attempt = f", attempt {context.attempt}" if context.attempt > 1 else ""
         yield "Run", link(f"{context.run_id}{attempt}", context.run_url)

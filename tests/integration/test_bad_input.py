@@ -594,6 +594,61 @@ CASES = [
     one("reason", " \t ", says="it is missing", do="Say why in a sentence", why="blank", command="unlock"),
     one("reason", "it is\nstuck", says="a line break", do="one line", why="two lines", command="unlock"),
     one("github-token", f"{TOKEN}\n{TOKEN}", says="a line break", do="one line", why="two lines"),
+    # --- release notes
+    one("release-notes-path", "/etc/passwd", says="no file within the repository", do="from the repository's root"),
+    one("release-notes-path", "../notes.md", says="no file within the repository", do="from the repository's root"),
+    one("release-notes-path", ".git/config", says="no file within the repository", do="from the repository's root"),
+    one("release-notes-template", "/n.jinja", says="no file within the repository", do="from the repository's root"),
+    one("release-notes-template", "notes.jinja", says="is not there", do="check the repository out"),
+    one(
+        "release-notes-template",
+        "notes.jinja",
+        why="a folder",
+        says="notes.jinja",
+        do="",
+        setup=write("notes.jinja/inner", ""),
+    ),
+    one(
+        "release-notes-template",
+        "notes.jinja",
+        why="syntax error",
+        says=("line 2", "endfor"),
+        do="docs/release-notes.md",
+        setup=write("notes.jinja", "# {{ version }}\n{% for section in sections %}\n"),
+    ),
+    one(
+        "release-notes-template",
+        "notes.jinja",
+        why="leads out of the repository",
+        says="notes.jinja",
+        do="",
+        setup=link("notes.jinja", "/etc/hostname"),
+    ),
+    one("publish-release", "yes", says="'yes' is neither true nor false", do="true or false"),
+    one(
+        "publish-release",
+        "true",
+        why="without a tag",
+        says="there is no tag to publish a release of",
+        do=["on: push: tags", "input tag"],
+        command="release-notes",
+    ),
+    one("tag", "a..b", says="no name that git takes for a tag", do="v1.2.0"),
+    one("tag", "v1 .0", says="no name that git takes for a tag", do="v1.2.0"),
+    one("tag", "v9.9.9", says="there is no tag 'v9.9.9'", do="fetch-depth: 0", command="release-notes"),
+    one("github-deployments", "no", says="'no' is neither true nor false", do="true or false"),
+    Case(
+        "release-notes: of what",
+        {"command": "release-notes", "environment": ""},
+        ["environment: it is missing, and the workflow does not run for a tag"],
+        ["Name the environment"],
+    ),
+    Case(
+        "release-notes: nothing was promoted",
+        {"command": "release-notes", "environment": "prod"},
+        ["environment: nothing has been promoted to prod of hello yet"],
+        ["command: status"],
+    ),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
     # --- the function ---
@@ -889,7 +944,7 @@ def test_it_is_one_error_that_says_what_to_do_and_nothing_is_changed(
     for words in case.do:
         assert words in hint
     assert "Traceback" not in ended.log
-    assert "unexpected" not in what
+    assert "an unexpected " not in what
     for secret in (VARIABLE, TOKEN, KEY):
         assert secret not in ended.log
         assert secret not in ended.summary
@@ -1053,7 +1108,7 @@ def assert_one_error(ended: Ended, says: Sequence[str], do: Sequence[str]) -> No
     assert [words for words in says if words not in what] == [], what
     assert [words for words in do if words not in hint] == [], hint
     assert "Traceback" not in ended.log
-    assert "unexpected" not in what
+    assert "an unexpected " not in what
 
 
 @pytest.mark.parametrize("planted", [pytest.param(planted, id=planted.name) for planted in PLANTED])

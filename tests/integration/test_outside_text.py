@@ -14,7 +14,8 @@ from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account
 from tests.corpus import CORPUS, TEXTS, assert_harmless_log, assert_harmless_summary
-from tests.runner import INPUTS, Ended, InProcessRunner, Runner
+from tests.repository import commit, git
+from tests.runner import INPUTS, METADATA, Ended, InProcessRunner, Runner
 from tests.world import FUNCTION, TABLE, World
 
 SCRIPT_NAME = ": '::error::injected ##[error]injected <script> @octocat'"
@@ -89,24 +90,10 @@ def assert_harmless(ended: Ended, *, title: str = "", leads_to: tuple[str, ...] 
     assert all(re.match(r"##\[(group|endgroup|error|warning)\]", line) for line in marks)
     assert len(marks) == len(ended.commands)
     assert all(line.count("##[") == 1 for line in marks)
-    assert set(ended.outputs) <= {*OUTPUTS}
+    assert set(ended.outputs) <= set(METADATA["outputs"])
     assert ended.outputs["promoted"] in ("true", "false")
     assert_harmless_summary(ended.summary, leads_to)
-
-
-OUTPUTS = (
-    "result",
-    "promoted",
-    "version",
-    "previous-version",
-    "code-sha256",
-    "candidate",
-    "candidate-url",
-    "latest-url",
-    "environment-url",
-    "lock-wait-seconds",
-    "summary",
-)
+    assert_harmless_summary(ended.outputs.get("release-notes", ""), leads_to)
 
 
 def test_the_corpus_is_large_and_its_texts_have_names() -> None:
@@ -258,7 +245,7 @@ def test_what_others_have_written_into_the_table(runner: Runner, inputs: dict[st
         put({**item, "commit": everything})
     world.function.update_alias(FunctionName=FUNCTION, Name="preprod", Description=everything[:256])
 
-    trusted = ("https://", "http://")  # to the pages that holders say are theirs, and to the sandbox
+    trusted = ("https://github.com/", "http://127.0.0.1:")  # to runs, and to the sandbox
     shown = runner.run({"command": "status", "function-name": FUNCTION}, run_id=8)
     assert (shown.code, shown.result) == (0, "reported"), shown.log[-3000:]
     assert_harmless(shown, leads_to=trusted)
@@ -290,3 +277,24 @@ def test_variables_are_named_and_their_values_are_not_shown(
     assert found == variables
     for text in texts:
         assert text not in ended.log + ended.summary
+
+
+def test_what_commits_and_those_who_write_them_say(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    """Subjects, bodies, types, scopes, footers, names: all of them are told in the notes of a promotion."""
+    git(runner.workspace, "init", "--quiet", "--initial-branch=main")
+    first = commit(runner.workspace, "Begin")
+    assert runner.run(inputs, commit=first, run_id=1).result == "promoted"
+    for number, text in enumerate(TEXTS):
+        said = text.replace("\0", "").encode(errors="replace").decode().strip() or "nothing"
+        name = " ".join(re.sub(r"[<>\n]", " ", said).split())[:60] or "nobody"
+        message = (said, f"feat({name[:20]})!: {said}", f"Tell of it\n\nBREAKING CHANGE: {said}", f'Revert "{said}"')[
+            number % 4
+        ]
+        author = f"--author={name} <{number}@example.com>"
+        git(runner.workspace, "commit", "--quiet", "--allow-empty", "--cleanup=verbatim", author, "--message", message)
+    (runner.workspace / "function" / "data").write_text("new")
+    ended = runner.run(inputs, commit=commit(runner.workspace, "End"), run_id=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log[-3000:]
+    assert ended.outputs["release-notes"].count("\n- ") >= len(TEXTS) // 2
+    assert_harmless(ended, leads_to=("https://github.com/", "http://127.0.0.1:"))
+    assert world.alias_version() == "2"

@@ -13,7 +13,12 @@ from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World, archive, get
 
-PROMOTE = {"command": "promote", "function-name": FUNCTION, "environment": "preprod"}
+PROMOTE = {
+    "command": "promote",
+    "function-name": FUNCTION,
+    "environment": "preprod",
+    "github-deployments": "false",
+}
 TO_PROD = {**PROMOTE, "environment": "prod"}
 FROM_PREPROD = {**TO_PROD, "from": "preprod"}
 UNPROVEN = "def handler(event, context): return {'statusCode': 200, 'body': 'nobody has tested this'}"

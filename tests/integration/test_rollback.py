@@ -10,7 +10,7 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, World
 
-ROLLBACK = {"command": "rollback", "function-name": FUNCTION, "environment": "preprod"}
+ROLLBACK = {"command": "rollback", "function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
 LOCK = {"command": "lock", "function-name": FUNCTION}
 
 

@@ -26,7 +26,7 @@ def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
     read = set(re.findall(r'read\.\w+\(\s*"([a-z-]+)"', sources[0]))
     read |= {name.lower() for name in re.findall(r"INPUT_([A-Z-]+)", sources[1])}
     read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[0]))
-    read |= set(re.findall(r'_environment\(read, "([a-z-]+)"', sources[0]))
+    read |= set(re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', sources[0]))
     assert read == set(ACTION["inputs"])
 
 

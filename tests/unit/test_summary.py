@@ -81,6 +81,11 @@ BLOCKED = Report(
 )
 
 
+def notes_of(name: str) -> str:
+    """Give golden notes, as the summary repeats them."""
+    return (GOLDEN / "notes" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def page(run_id: int, attempt: int = 1) -> str:
     return CONTEXT.page_of(run_id, attempt)
 
@@ -102,11 +107,27 @@ REPORTED = Report(
     listings=(
         Listing(
             "Environments",
-            ("Environment", "Version", "Commit", "Since", "Verdict", "$LATEST"),
+            ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
             (
-                (Link("preprod", PREPROD.url), "4", commit(COMMIT), "2026-01-02 05:12:53 UTC", "passed", "the same"),
-                (Link("prod", ""), "3", commit("98f6bcd4621d373c" * 2), "", "none recorded", "differs"),
-                (Link("demo", ""), "none", "", "", "", ""),
+                (
+                    Link("preprod", PREPROD.url),
+                    "4",
+                    commit(COMMIT),
+                    "2026-01-02 05:12:53 UTC",
+                    "3 hours",
+                    "passed",
+                    "no, the same",
+                ),
+                (
+                    Link("prod", ""),
+                    "3",
+                    commit("98f6bcd4621d373c" * 2),
+                    "",
+                    "",
+                    "none recorded",
+                    "2 commits (version 4)",
+                ),
+                (Link("demo", ""), "none", "", "", "", "", ""),
             ),
             "Nothing has been promoted yet.",
         ),
@@ -153,6 +174,36 @@ REPORTS = {
         warnings=(
             "Somebody else had pointed preprod at version 2 since its last promotion.",
             "The endpoint of preprod does not reach the function: status 404 at https://api.example.com/hello/preprod/health.",
+        ),
+    ),
+    "promoted-notes": replace(PROMOTED, notes=(), release_notes=notes_of("merges")),
+    "deployed": replace(
+        PROMOTED,
+        result=Result.DEPLOYED,
+        headline="Version 4 of hello is deployed; preprod stays as it is until the candidate is promoted.",
+        verdict=None,
+        trial=LATEST,
+        notes=(),
+    ),
+    "rolled-back": replace(
+        PROMOTED,
+        result=Result.ROLLED_BACK,
+        headline="preprod of hello is back at version 3 (before: version 4).",
+        candidate=replace(CANDIDATE, version="3"),
+        previous="4",
+        changes=(),
+        verdict=None,
+        notes=(),
+        release_notes=notes_of("rollback"),
+    ),
+    "release-notes": Report(
+        Result.REPORTED, "The release notes of v1.2.0 tell 5 changes.", release_notes=notes_of("tag")
+    ),
+    "many-checks": replace(
+        BLOCKED,
+        headline="Version 4 failed verification, so preprod of hello keeps serving version 3: 3 of 40 checks failed.",
+        verdict=Verdict.of(
+            tuple(replace(BROKEN if at % 13 == 7 else HEALTH, name=f"tests/test_api.py::test_{at}") for at in range(40))
         ),
     ),
     "unchanged": Report(
@@ -281,8 +332,10 @@ def phases_of(name: str) -> tuple[tuple[str, float], ...]:
         "reported": PHASES[:1],
         "reported-nothing": PHASES[:1],
         "reported-hostile": PHASES[:1],
+        "release-notes": (("read", 0.121), ("write", 0.012)),
     }
     shorter = {"planned": PHASES[:1], "failed": PHASES[:1], "blocked": PHASES[:4], "inconclusive": PHASES[:4]}
+    shorter |= {"many-checks": PHASES[:4], "deployed": PHASES[:3]}
     return (of_others | shorter).get(name, (*PHASES, ("endpoints", 0.041)))
 
 
@@ -511,8 +564,9 @@ def test_summary_is_never_larger_than_the_runner_takes(filler: str) -> None:
     rendered = render(report, CONTEXT, job(*PHASES))
 
     assert len(rendered.encode()) < SUMMARY_LIMIT
-    assert re.search(r"_19\d\d\d more are not shown here\._", rendered)
-    assert "\n| ✅" not in rendered
+    assert re.search(r"_9\d\d\d more are not shown here\._.*_9\d\d\d more are not shown here\._", rendered, re.DOTALL)
+    failed, folded, passed = (rendered.index(mark) for mark in ("\n| ❌", "<summary>10000 checks passed</", "\n| ✅"))
+    assert failed < folded < passed
 
 
 def test_a_thousand_checks_are_shown_failures_first(parser: MarkdownIt) -> None:
@@ -520,9 +574,17 @@ def test_a_thousand_checks_are_shown_failures_first(parser: MarkdownIt) -> None:
     rendered = render(replace(BLOCKED, verdict=Verdict.of((*checks, BROKEN))), CONTEXT, None)
 
     marks = re.findall(r"^\| (✅|❌) ", rendered, re.MULTILINE)
-    assert marks == ["❌", *["✅"] * 999]
-    assert "_2 more are not shown here._" in rendered
-    assert sum(token.type == "tr_open" for token in parser.parse(rendered)) == 5 + 1 + 1000
+    assert marks == ["❌", *["✅"] * 1000]
+    assert "<summary>1001 checks passed</summary>" in rendered
+    assert "_1 more are not shown here._" in rendered
+    assert sum(token.type == "tr_open" for token in parser.parse(rendered)) == 4 + 1 + 1 + 1 + 1000
+
+
+def test_a_few_checks_are_in_one_table_failures_first() -> None:
+    rendered = render(replace(BLOCKED, verdict=Verdict.of((*[HEALTH] * 10, BROKEN))), CONTEXT, None)
+
+    assert re.findall(r"^\| (✅|❌) ", rendered, re.MULTILINE) == ["❌", *["✅"] * 10]
+    assert rendered.count("| Check |") == 1
 
 
 def test_a_long_text_is_cut() -> None:
@@ -555,7 +617,7 @@ def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
 def test_chart_names_phases_and_nothing_else() -> None:
     rendered = render(PROMOTED, CONTEXT, job(("read", 0.1), ('click a "https://evil.example"\n%%{init}%%:,;', 0.1)))
 
-    assert re.findall(r"section (.*)", rendered) == ["Read", "Click a httpsevilexampleinit"]
+    assert re.findall(r"section (.*)", rendered) == ["Read 100 ms", "Click a httpsevilexampleinit 100 ms"]
 
 
 def test_a_clock_that_was_set_back_does_no_harm() -> None:

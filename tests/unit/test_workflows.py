@@ -19,6 +19,9 @@ OWN = {path.name: path for path in (REPOSITORY / ".github" / "workflows").glob("
 EXAMPLES = {path.name: path for path in (REPOSITORY / "examples" / "workflows").glob("*.yml")}
 DEPLOYED_BY_ANOTHER_TOOL = ["sam.yml", "serverless-framework.yml", "terraform.yml", "cdk.yml"]
 
+ANNOUNCED = {Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.RELEASE_NOTES}
+"""Commands that write release notes."""
+
 VALUES = {
     "github.token": "",
     "inputs.environment": "prod",
@@ -91,6 +94,13 @@ def test_an_example_has_the_permissions_that_it_needs_and_no_other(name: str) ->
         needed = {"id-token": "write"}
         if any(str(step.get("uses")).startswith("actions/checkout@") for step in job["steps"]):
             needed["contents"] = "read"
+        for step in ours(job):
+            inputs = read(step)
+            if inputs.command in ANNOUNCED:
+                needed["contents"] = "write" if inputs.publish_release else "read"
+                needed["pull-requests"] = "read"
+                if inputs.github_deployments and inputs.command is not Command.RELEASE_NOTES:
+                    needed["deployments"] = "write"
         assert job["permissions"] == needed
 
 

@@ -1,0 +1,64 @@
+"""What GitHub shows of environments: one deployment a promotion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promote.github import GitHub
+
+_PRODUCTION = frozenset({"prod", "production"})
+_OURS = "promote-on-success"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A promotion that was made, or one that verification has blocked."""
+
+    environment: str
+    commit: str
+    is_success: bool
+    description: str
+    """Shortened to what GitHub takes."""
+    details: Mapping[str, Any]
+    """JSON values that name the promotion and its version, for whoever reads the deployment by the API."""
+    environment_url: str = ""
+    run_url: str = ""
+
+
+def announce(github: GitHub, attempt: Attempt) -> None:
+    """Show on GitHub how ``attempt`` has ended: as a deployment of its own, with a status that links to the run.
+
+    Raises:
+        GitHubError: it cannot be shown, and the hint names the permission that is missing.
+
+    """
+    is_production = attempt.environment.lower() in _PRODUCTION
+    made = github.create_deployment(
+        attempt.commit,
+        attempt.environment,
+        attempt.description,
+        {_OURS: {**attempt.details, "success": attempt.is_success}},
+        is_production=is_production,
+    )
+    github.set_status(
+        made,
+        "success" if attempt.is_success else "failure",
+        attempt.description,
+        environment_url=attempt.environment_url,
+        log_url=attempt.run_url,
+    )
+    if attempt.is_success and is_production:
+        _retire(github, attempt.environment, made)
+
+
+def _retire(github: GitHub, environment: str, since: int) -> None:
+    """End the deployment that was active before the one numbered ``since``.
+
+    Of other environments GitHub does so itself: auto_inactive at
+    https://docs.github.com/rest/deployments/statuses#create-a-deployment-status.
+    """
+    for earlier in github.deployments(environment):
+        ours = earlier.payload.get(_OURS)
+        if earlier.id < since and isinstance(ours, dict) and ours.get("success") is True:
+            github.set_status(earlier.id, "inactive")
+            return

@@ -1,0 +1,202 @@
+"""Sorting changes into sections: by the repository's own `.github/release.yml`, else by Conventional Commits.
+
+The file's format: https://docs.github.com/repositories/releasing-projects-on-github/automatically-generated-release-notes
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promote.notes.model import Change, Person, Section
+
+LIMIT = 100_000
+"""Characters of the file that are looked at; those of real ones are a few hundred."""
+
+_ANY = "*"
+_BREAKING = "Breaking changes"
+_OTHER = "Other changes"
+_ONLY = "Changes"
+"""What there is to say where nothing was sorted."""
+_TITLES = {
+    "feat": "Features",
+    "fix": "Fixes",
+    "perf": "Performance",
+    "revert": "Reverts",
+    "docs": "Documentation",
+    "deps": "Dependencies",
+}
+_MINOR = "Maintenance"
+_MINOR_KINDS = ("refactor", "build", "ci", "test", "style", "chore")
+_DEPENDENCY_SCOPES = frozenset({"deps", "deps-dev", "deps-build", "dependencies"})
+_DEPENDENCY_LABEL = "dependencies"
+"""What Dependabot and Renovate put on their pull requests."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Labels, and logins of authors, in the form in which they are compared."""
+
+    labels: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
+
+    def takes(self, change: Change) -> bool:
+        """Whether ``change`` has one of them."""
+        return self.labels_take(change) or bool(self.authors & {_handle(login) for login in _logins(change)})
+
+    def labels_take(self, change: Change) -> bool:
+        """Whether ``change`` has one of the labels."""
+        return _ANY in self.labels or bool(self.labels & _labels(change))
+
+
+@dataclass(frozen=True)
+class Category:
+    """A section that the file asks for."""
+
+    title: str
+    wanted: Filter
+    unwanted: Filter = Filter()
+
+    def takes(self, change: Change) -> bool:
+        """Whether ``change`` belongs here."""
+        return self.wanted.labels_take(change) and not self.unwanted.takes(change)
+
+
+@dataclass(frozen=True)
+class Categories:
+    """What the file asks for; the first of its categories that takes a change has it."""
+
+    categories: tuple[Category, ...] = ()
+    unwanted: Filter = Filter()
+
+
+def read(text: str) -> Categories:
+    """Read the text of `.github/release.yml`.
+
+    Raises:
+        ValueError: it is not what GitHub documents; the error's text says what, in half a sentence.
+
+    """
+    import yaml  # noqa: PLC0415 - few repositories have the file
+
+    if len(text) > LIMIT:
+        raise ValueError(f"it is longer than {LIMIT} characters")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"it is no YAML{line}") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        raise ValueError("it is no YAML") from None
+    changelog = _mapping(_mapping(content, "the file").get("changelog"), "changelog")
+    return Categories(
+        tuple(
+            _category(item, f"category {number}")
+            for number, item in enumerate(_list(changelog.get("categories"), "categories"), 1)
+        ),
+        _filter(changelog.get("exclude"), "exclude"),
+    )
+
+
+def sections(changes: Sequence[Change], categories: Categories | None = None) -> tuple[Section, ...]:
+    """Sort ``changes`` by ``categories``, else by Conventional Commits with breaking changes first."""
+    return _by_categories(changes, categories) if categories else _by_kind(changes)
+
+
+def is_bot(person: Person) -> bool:
+    """Whether it is a program. GitHub ends their logins so."""
+    return person.is_bot or person.login.endswith("[bot]") or person.name.endswith("[bot]")
+
+
+def _by_categories(changes: Sequence[Change], asked: Categories) -> tuple[Section, ...]:
+    sorted_in: list[list[Change]] = [[] for _ in (*asked.categories, _OTHER)]
+    for change in changes:
+        if not asked.unwanted.takes(change):
+            which = (number for number, category in enumerate(asked.categories) if category.takes(change))
+            sorted_in[next(which, -1)].append(change)
+    return _filled([(category.title, False) for category in asked.categories], sorted_in)
+
+
+def _by_kind(changes: Sequence[Change]) -> tuple[Section, ...]:
+    titles = [_BREAKING, *_TITLES.values(), _OTHER, _MINOR]
+    sorted_in: dict[str, list[Change]] = {title: [] for title in titles}
+    for change in changes:
+        sorted_in[_title(change)].append(change)
+    minor = sorted_in.pop(_MINOR)
+    titles.remove(_MINOR)
+    found = _filled([(title, False) for title in titles[:-1]], list(sorted_in.values()))
+    return (*found, Section(_MINOR, tuple(minor), is_minor=True)) if minor else found
+
+
+def _title(change: Change) -> str:
+    if change.breaking:
+        return _BREAKING
+    is_dependency = change.scope.lower() in _DEPENDENCY_SCOPES or _DEPENDENCY_LABEL in _labels(change)
+    is_by_bots = bool(change.authors) and all(is_bot(person) for person in change.authors)
+    if is_dependency or (is_by_bots and change.kind in ("", *_MINOR_KINDS)):
+        return _TITLES["deps"]
+    return _MINOR if change.kind in _MINOR_KINDS else _TITLES.get(change.kind, _OTHER)
+
+
+def _filled(titles: Sequence[tuple[str, bool]], sorted_in: Sequence[Sequence[Change]]) -> tuple[Section, ...]:
+    """Give the sections that have changes; what is left over has no title of its own, and stands last."""
+    found = [
+        Section(title, tuple(changes), is_minor)
+        for (title, is_minor), changes in zip(titles, sorted_in[:-1], strict=True)
+        if changes
+    ]
+    rest = tuple(sorted_in[-1])
+    return (*found, Section(_OTHER if found else _ONLY, rest)) if rest else tuple(found)
+
+
+def _labels(change: Change) -> frozenset[str]:
+    return frozenset(label.casefold() for label in (change.pull_request.labels if change.pull_request else ()))
+
+
+def _logins(change: Change) -> Iterable[str]:
+    """Give the logins of whoever has opened it."""
+    if change.pull_request:
+        return [change.pull_request.author.login]
+    return [person.login for person in change.authors[:1]]
+
+
+def _handle(login: str) -> str:
+    """Give a login as it is compared: with and without ``[bot]`` are the same."""
+    return login.casefold().removesuffix("[bot]")
+
+
+def _category(value: Any, where: str) -> Category:
+    content = _mapping(value, where)
+    title = content.get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise ValueError(f"{where} has no title")
+    labels = _names(content.get("labels"), f"labels of {where}")
+    if not labels:
+        raise ValueError(f"{where} has no labels")
+    return Category(title.strip(), Filter(labels), _filter(content.get("exclude"), f"exclude of {where}"))
+
+
+def _filter(value: Any, where: str) -> Filter:
+    content = _mapping(value, where) if value is not None else {}
+    authors = _names(content.get("authors"), f"authors of {where}")
+    return Filter(_names(content.get("labels"), f"labels of {where}"), frozenset(_handle(author) for author in authors))
+
+
+def _names(value: Any, where: str) -> frozenset[str]:
+    names = _list(value, where)
+    if any(isinstance(name, dict | list) or name is None for name in names):
+        raise ValueError(f"{where} is no list of words")
+    return frozenset(str(name).casefold() for name in names)
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{where} is no list")  # noqa: TRY004 - the file is wrong, not the code
+    return value
+
+
+def _mapping(value: Any, where: str) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} has no keys" if value is not None else f"{where} is missing or empty")  # noqa: TRY004
+    return value

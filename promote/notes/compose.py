@@ -1,0 +1,140 @@
+"""Bringing release notes together: what was promoted, what it changes, what proved it."""
+
+import os
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from promote.errors import InputError
+from promote.function import Function
+from promote.github import GitHub
+from promote.job import Job
+from promote.model import Kind, Outcome, Promotion, Snapshot, Verdict
+from promote.notes.function import differences
+from promote.notes.model import Changes, Notes, Proof
+from promote.notes.render import LIMIT, Template, render
+from promote.notes.sources import Sources
+from promote.parallel import side_by_side
+from promote.table import Item
+
+
+def sources(job: Job, github: GitHub) -> Sources:
+    """Say where to look for what has changed."""
+    return Sources(job.context.workspace, github, job.context.repository_url)
+
+
+def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of it
+    job: Job,
+    found: Sources,
+    function: Function,
+    move: Promotion,
+    since: str,
+    *,
+    replaced: Snapshot | None = None,
+    deployed: Snapshot | None = None,
+    **facts: Any,
+) -> Notes:
+    """Give the notes of ``move``; ``since`` is the commit of the promotion before it.
+
+    ``replaced`` and ``deployed`` are the configurations of the version before and of this one, where they are known;
+    ``facts`` are further fields of ``Notes``.
+    """
+    is_back = move.kind is Kind.ROLLBACK
+    # What a rollback takes back is what lay between the two.
+    older, newer = (move.commit, since) if is_back else (since, move.commit)
+    changes, (before, after) = side_by_side(
+        lambda: found.between(older, newer) if older and newer else Changes(),
+        lambda: _versions(function, move, replaced, deployed),
+    )
+    return Notes(
+        function=function.name,
+        environment=move.environment,
+        version=move.version,
+        previous_version=move.previous or "",
+        commit=move.commit,
+        since=since,
+        is_rollback=is_back,
+        changes=changes,
+        differences=differences(before.configuration, after.configuration) if before and after else (),
+        reason=move.reason,
+        repository=job.context.repository,
+        repository_url=job.context.repository_url,
+        **facts,
+    )
+
+
+def _versions(
+    function: Function, move: Promotion, replaced: Snapshot | None, deployed: Snapshot | None
+) -> tuple[Snapshot | None, Snapshot | None]:
+    has_before = move.previous and move.previous.isdecimal()
+    before = replaced or (function.find(move.previous) if move.previous and has_before else None)
+    return before, deployed or (function.find(move.version) if before else None)
+
+
+def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
+    """Give the verdict that this run has found."""
+    names = tuple(check.name for check in verdict.checks)
+    return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
+
+
+def recorded_proof(job: Job, item: Item | None) -> Proof | None:
+    """Give a verdict of the ledger's; None: there is none that makes sense."""
+    with suppress(KeyError, ValueError, TypeError, AttributeError):
+        return Proof(
+            outcome=Outcome(item["outcome"]),  # type: ignore[index] # None is one of what makes no sense
+            count=int(item["count"]),  # type: ignore[index]
+            names=tuple(str(check["name"]) for check in item["checks"]),  # type: ignore[index]
+            at=moment(item.get("at")),  # type: ignore[union-attr]
+            url=job.context.own_page(str(item.get("url") or "")),  # type: ignore[union-attr]
+        )
+    return None
+
+
+def moment(text: object) -> datetime | None:
+    """Read a time of the ledger's; None: it is none."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(str(text))
+    return None
+
+
+def rendered(job: Job, notes: Notes, template: Template | None) -> tuple[str, tuple[str, ...]]:
+    """Render ``notes``; where the repository's own ``template`` fails, by ours and with a warning."""
+    try:
+        return render(notes, template, limit=LIMIT, redact=job.workflow.redact), ()
+    except InputError as error:
+        if template is None:
+            raise
+        text = render(notes, limit=LIMIT, redact=job.workflow.redact)
+        return text, (f"The release notes are rendered by the action's own template. {error}. {error.hint}",)
+
+
+def write(job: Job, text: str) -> str:
+    """Write the notes to where ``release-notes-path`` wants them, for the owner of the workspace; give the path.
+
+    Raises:
+        InputError: it cannot be written, or leads out of the repository.
+
+    """
+    path = job.inputs.release_notes_path
+    workspace = job.context.workspace
+    file = workspace / path
+    try:
+        if not file.resolve().is_relative_to(workspace):
+            raise InputError(
+                "release-notes-path", "it leads out of the repository by a link", hint="Name a file within it."
+            )
+        owner = workspace.stat()
+        for folder in reversed(file.parents):
+            if not folder.exists():
+                folder.mkdir()
+                os.chown(folder, owner.st_uid, owner.st_gid)
+        file.write_text(text + "\n", encoding="utf-8")
+        # In a container we are root, and the job's next steps are not.
+        os.chown(file, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise InputError(
+            "release-notes-path",
+            f"{path!r} cannot be written: {error.strerror or error}",
+            hint="Name a file in the repository that can be written.",
+        ) from error
+    return path

@@ -1,0 +1,140 @@
+"""Release notes as Markdown: by the template that we bring, or by one of the repository's own."""
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from promote.errors import InputError
+from promote.notes.model import Notes
+from promote.report.markdown import Markdown
+
+if TYPE_CHECKING:
+    from promote.notes.fit import Task
+
+LIMIT = 125_000
+"""Characters that GitHub takes as a release's text."""
+
+_INPUT = "release-notes-template"
+_FROM_ROOT = "Give a file's path from the repository's root, and check the repository out before this step."
+_LARGEST = 64 * 1024
+"""Bytes of a template."""
+_PATIENCE = 30.0
+"""Seconds for the process that renders; it ends itself long before, unless the machine is very busy."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template of the user's own that has been read and found to be one."""
+
+    path: str
+    """In the repository."""
+    source: str
+
+
+def load_template(path: str, workspace: Path) -> Template:
+    """Read a template and check all that can be checked without notes; call it before anything is deployed.
+
+    Raises:
+        InputError: of ``release-notes-template``: there is no such file in the repository, or it is no such template.
+
+    """
+    from promote.notes.template import ANYWHERE, Environment, Refused, compiled  # noqa: PLC0415 - seldom needed
+
+    root = workspace.resolve()
+    try:
+        file = (root / path).resolve()
+        if not file.is_relative_to(root):
+            raise InputError(_INPUT, f"{path!r} is not in the repository", hint=_FROM_ROOT)
+        if not file.is_file():
+            what = "a directory" if file.is_dir() else "not there"
+            raise InputError(_INPUT, f"{path!r} is {what}", hint=_FROM_ROOT)
+        if file.stat().st_size > _LARGEST:
+            raise InputError(_INPUT, f"{path!r} is larger than 64 KB", hint="Is it the template, or something else?")
+        source = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            _INPUT, f"{path!r} is no text in UTF-8 (byte {error.start})", hint="Save it as UTF-8."
+        ) from None
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null character; RuntimeError: links in a ring
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(_INPUT, f"{path!r} cannot be read: {reason}", hint=_FROM_ROOT) from None
+    template = Template(path, source)
+    try:
+        compiled(source, Environment(ANYWHERE))
+    except Refused as error:
+        _refuse(template, error.problem, error.hint, error.line)
+    return template
+
+
+def render(
+    notes: Notes, template: Template | None = None, *, limit: int = LIMIT, redact: Callable[[str], str] = str
+) -> Markdown:
+    """Render ``notes``, with fewer changes where they would be longer than ``limit`` characters.
+
+    ``redact`` takes the secrets out of each text before it is marked or cut.
+
+    Raises:
+        InputError: the template failed; with ``template`` None there is no such error.
+
+    """
+    from promote.notes.fit import Task  # noqa: PLC0415 - Jinja is needed at the very end alone
+
+    clean = _redacted(notes, redact)
+    if template:
+        return _rendered_apart(Task(template.source, clean, limit), template)
+    source = Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
+    return Task(source, clean, limit, is_ours=True).done()
+
+
+def _rendered_apart(task: "Task", template: Template) -> Markdown:
+    """Render in a process that has limits, and nothing of this one's environment."""
+    from promote.notes.sandbox import SECONDS  # noqa: PLC0415 - what it needs is not on every system
+
+    endless = (
+        f"it had not ended after {SECONDS} seconds of computing",
+        "Look for loops and macros that go on for ever; an ordinary template takes hundredths of a second.",
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-m", "promote.notes.sandbox"],
+            input=pickle.dumps(task),
+            capture_output=True,
+            timeout=_PATIENCE,
+            env={},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        _refuse(template, *endless)
+    if done.returncode == -signal.SIGXCPU:
+        _refuse(template, *endless)
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        _refuse(template, f"rendering it ended with code {done.returncode}", " ".join([*said, "Let it do less."]))
+    if "markdown" not in answer:
+        _refuse(template, answer["problem"], answer["hint"], answer["line"])
+    return Markdown(answer["markdown"])
+
+
+def _refuse(template: Template, problem: str, hint: str, line: int = 0) -> NoReturn:
+    where = f"line {line} of {template.path}" if line else template.path
+    raise InputError(_INPUT, f"{where}: {problem}", hint=hint)
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """Give ``value`` with ``redact`` applied to each text in it."""
+    if redact is str:
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: _redacted(getattr(value, field.name), redact) for field in fields(value)}
+        return replace(value, **parts)
+    if isinstance(value, tuple):
+        return tuple(_redacted(part, redact) for part in value)
+    return redact(value) if type(value) is str else value

@@ -1,0 +1,78 @@
+"""Which tag comes before which, by their names alone."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import Self
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Version:
+    """The version that a tag names, such as ``v1.2.0-rc.1`` or ``hello/2026.11``."""
+
+    prefix: str
+    """What stands before the number: tags with different ones are of different series."""
+    numbers: tuple[int, ...]
+    suffix: str = ""
+    """What makes it a pre-release (``rc.1``) or a later edition (``post1``); empty: it is the release itself."""
+
+    @classmethod
+    def of(cls, tag: str) -> Self | None:
+        """Read ``tag``; None: it does not name a version."""
+        found = _DOTTED.fullmatch(tag) or _NUMBERED.fullmatch(tag)
+        if not found:
+            return None
+        numbers = tuple(int(number) for number in re.split(r"\D", found["numbers"]))
+        suffix = found.groupdict().get("suffix") or ""
+        return cls(found["prefix"], numbers, "" if suffix.lower() in _FINAL else suffix)
+
+    @property
+    def is_prerelease(self) -> bool:
+        """Whether it comes before the release of the same number: ``1.2.0-rc.1``, ``1.2.0b2``."""
+        return bool(self.suffix) and not _LATER.match(self.suffix)
+
+    def __lt__(self, other: Self) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[object, ...]:
+        """Compare as https://semver.org/#spec-item-11 says."""
+        numbers = self.numbers
+        while numbers and numbers[-1] == 0:  # 1.2 is 1.2.0
+            numbers = numbers[:-1]
+        parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _parts(self.suffix))
+        return (self.prefix, numbers, -1 if self.is_prerelease else int(bool(self.suffix)), parts)
+
+
+def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Give those of ``names`` that come before ``tag`` in its series, the nearest first.
+
+    Before a release come releases alone, so that its notes tell also what its candidates had; before a pre-release
+    comes whatever is older. A tag that names no version has none before it.
+    """
+    ours = Version.of(tag)
+    if ours is None:
+        return ()
+    found = []
+    for name in set(names) - {tag}:
+        version = Version.of(name)
+        if version is None or version.prefix != ours.prefix or not version < ours:
+            continue
+        if ours.is_prerelease or not version.is_prerelease:
+            found.append((version, name))
+    return tuple(name for _, name in sorted(found, reverse=True))
+
+
+def _parts(suffix: str) -> list[str]:
+    return re.findall(r"\d+|[^\d.]+", suffix)
+
+
+_DOTTED = re.compile(
+    r"(?P<prefix>.*?)(?P<numbers>\d+(?:\.\d+)+)(?:[-._]?(?P<suffix>(?<=[-._])\d[\w.-]*|[A-Za-z][\w.-]*))?(?:\+.*)?"
+)
+_NUMBERED = re.compile(r"(?P<prefix>\D*)(?P<numbers>\d+(?:[-_]\d+)*)")
+"""A number alone, or a date: ``build-123``, ``release-2026-11-23``."""
+_FINAL = frozenset({"final", "ga", "release"})
+_LATER = re.compile(r"(?:post|patch|hotfix|sp|p)(?![a-z])", re.IGNORECASE)

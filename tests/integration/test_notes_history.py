@@ -1,0 +1,114 @@
+"""Changes from what git itself writes: merges, squashes, reverts, cherry-picks, and a history that was replaced."""
+
+from pathlib import Path
+
+import pytest
+
+from promote.history import commits
+from promote.notes.changes import changes
+from promote.notes.model import Changes
+from tests.repository import commit, git
+
+URL = "https://github.com/octo-org/hello"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    commit(tmp_path, "Begin")
+    return tmp_path
+
+
+def write(folder: Path, name: str, message: str) -> str:
+    (folder / name).write_text(message, encoding="utf-8")
+    return commit(folder, message)
+
+
+def between(folder: Path, since: str, until: str = "main") -> Changes:
+    found = commits(folder, git(folder, "rev-parse", since), git(folder, "rev-parse", until))
+    assert found
+    return changes(found.items, repository_url=URL)
+
+
+def told(found: Changes) -> dict[str, list[str]]:
+    return {section.title: [change.title for change in section.changes] for section in found.sections}
+
+
+def test_what_git_writes_is_understood(repository: Path) -> None:
+    since = git(repository, "rev-parse", "HEAD")
+    # A pull request with a merge of main into it.
+    git(repository, "checkout", "-q", "-b", "greeting")
+    write(repository, "a", "feat: greet")
+    git(repository, "checkout", "-q", "main")
+    fix = write(repository, "b", "fix(api): wait")
+    git(repository, "checkout", "-q", "greeting")
+    git(repository, "merge", "-q", "--no-edit", "main")
+    write(repository, "c", "test: greeting\n\nCo-authored-by: שרה לוי <sara@example.com>")
+    git(repository, "checkout", "-q", "main")
+    merge = ("merge", "-q", "--no-ff", "-m", "Merge pull request #7 from octo-org/greeting", "-m", "Greet everybody")
+    git(repository, *merge, "greeting")
+    # A squash, which is reverted and brought back; and a merge, which is reverted.
+    squashed = write(repository, "d", "feat!: a new 🎉 table (#8)\n\n* wip\n\nBREAKING CHANGE: name the `table`")
+    git(repository, "revert", "--no-edit", squashed)
+    git(repository, "revert", "--no-edit", "HEAD")
+    git(repository, "checkout", "-q", "-b", "mistake")
+    write(repository, "e", "feat: one mistake")
+    write(repository, "f", "feat: and another")
+    git(repository, "checkout", "-q", "main")
+    git(repository, "merge", "-q", "--no-ff", "-m", "Merge pull request #9 from a/mistake", "-m", "Two", "mistake")
+    git(repository, "revert", "--no-edit", "-m", "1", "HEAD")
+    # A branch for a release, with a fix of main's.
+    git(repository, "checkout", "-q", "-b", "release", since)
+    git(repository, "cherry-pick", "-x", fix)
+    git(repository, "checkout", "-q", "main")
+    git(repository, "merge", "-q", "--no-edit", "release")
+
+    found = between(repository, since)
+
+    assert told(found) == {
+        "Breaking changes": ["A new 🎉 table"],
+        "Features": ["Greet everybody"],
+        "Fixes": ["Wait"],
+    }
+    breaking, greeting, waiting = (section.changes[0] for section in found.sections)
+    assert breaking.breaking == "name the `table`"
+    assert greeting.pull_request
+    assert greeting.pull_request.url == f"{URL}/pull/7"
+    assert greeting.pull_request.author.name == "a"
+    assert [person.name for person in greeting.authors] == ["a", "שרה לוי"]
+    assert (waiting.commit, waiting.scope) == (fix, "api")
+    assert found.count == 14
+
+
+def test_history_that_was_replaced(repository: Path) -> None:
+    """What the environment has is no part of main any more; only what is new is told of."""
+    first = write(repository, "a", "feat: a draft")
+    served = write(repository, "b", "feat: more of it")
+    git(repository, "reset", "-q", "--hard", first)
+    git(repository, "commit", "-q", "--amend", "-m", "feat: the draft, in better words")
+    write(repository, "c", "fix: a slip")
+
+    assert told(between(repository, served)) == {
+        "Features": ["The draft, in better words"],
+        "Fixes": ["A slip"],
+    }
+    assert told(between(repository, "main", served)) == {"Features": ["More of it", "A draft"]}
+
+
+def test_a_branch_that_was_rewritten_is_told_of_once(repository: Path) -> None:
+    git(repository, "checkout", "-q", "-b", "draft")
+    write(repository, "a", "feat: greet")
+    git(repository, "checkout", "-q", "main")
+    since = write(repository, "b", "fix: wait")
+    write(repository, "c", "docs: explain")
+    git(repository, "checkout", "-q", "-b", "final")
+    git(repository, "cherry-pick", "draft")
+    git(repository, "checkout", "-q", "main")
+    for branch in ("final", "draft"):
+        git(repository, "merge", "-q", "--no-ff", "--no-edit", branch)
+
+    assert told(between(repository, since)) == {"Features": ["Greet"], "Documentation": ["Explain"]}
+
+
+def test_the_same_commit_has_no_changes(repository: Path) -> None:
+    assert between(repository, "main") == Changes()

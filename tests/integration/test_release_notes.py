@@ -1,0 +1,297 @@
+"""What a promotion leaves for people: release notes, a GitHub deployment, a release; and what stands in its way."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests import github
+from tests.github import TOKEN, Repository
+from tests.repository import commit, git
+from tests.runner import Ended, Runner, edit
+from tests.world import World
+
+READING = ("Query", "GetFunctionConfiguration", "GetCallerIdentity")
+NOTES = {"command": "release-notes", "function-name": "hello", "environment": "preprod"}
+
+
+@pytest.fixture
+def hub() -> Iterator[Repository]:
+    with github.emulated() as repository:
+        yield repository
+
+
+class Team:
+    """People who work on the function's repository, which GitHub has as well."""
+
+    def __init__(self, runner: Runner, inputs: Mapping[str, str], hub: Repository) -> None:
+        self.runner, self.hub = runner, hub
+        self.inputs = {**inputs, "github-token": TOKEN, "github-deployments": "true"}
+        self.environ: dict[str, str | None] = {"GITHUB_API_URL": hub.url}
+        self.runs = 0
+        git(runner.workspace, "init", "--quiet", "--initial-branch=main")
+
+    def commit(self, message: str, *, pull: int = 0, login: str = "mona") -> str:
+        """Change the function, and commit that here and on GitHub."""
+        (self.runner.workspace / "function" / "NEWS").write_text(message, encoding="utf-8")
+        sha = commit(self.runner.workspace, message)
+        self.hub.commit(message, sha=sha, login=login)
+        if pull:
+            now = datetime.now(UTC) + timedelta(minutes=1)
+            self.hub.pull(pull, message.partition("\n")[0], (sha,), login=login, updated=now)
+        return sha
+
+    def run(self, sha: str, **different: str) -> Ended:
+        inputs = {**self.inputs, **{name.replace("_", "-"): value for name, value in different.items()}}
+        return self.step(inputs, sha)
+
+    def tell(self, sha: str, *, ref: str = "refs/heads/main", **different: str) -> Ended:
+        """Run ``release-notes``."""
+        inputs = {**NOTES, "github-token": TOKEN}
+        inputs |= {name.replace("_", "-"): value for name, value in different.items()}
+        return self.step(inputs, sha, {"GITHUB_REF": ref})
+
+    def step(self, inputs: Mapping[str, str], sha: str, environ: Mapping[str, str | None] | None = None) -> Ended:
+        self.runs += 1
+        return self.runner.run(inputs, commit=sha, run_id=self.runs, environ={**self.environ, **(environ or {})})
+
+    def pushed(self) -> str:
+        """Give the newest commit."""
+        return git(self.runner.workspace, "rev-parse", "HEAD")
+
+    def shown(self, environment: str = "preprod") -> list[tuple[str, str, str]]:
+        """Give commit, status and link of each deployment that GitHub shows, the latest first."""
+        found = []
+        for deployment in sorted(self.hub.deployments, key=lambda made: -int(made["id"])):
+            if deployment["environment"] == environment:
+                status = self.hub.statuses[deployment["id"]][-1]
+                found.append((deployment["sha"], status["state"], status.get("environment_url", "")))
+        return found
+
+
+@pytest.fixture
+def team(runner: Runner, inputs: dict[str, str], hub: Repository) -> Team:
+    return Team(runner, inputs, hub)
+
+
+def test_people_read_what_an_environment_has_received_and_github_shows_it(team: Team, world: World) -> None:
+    first = team.commit("feat: Say hello")
+    ended = team.run(first)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert "The first version" in ended.outputs["release-notes"]
+
+    team.commit("feat: Greet in Spanish (#7)", pull=7, login="hubot-to-be")
+    second = team.commit("fix!: No greeting without a name\n\nBREAKING CHANGE: name is required")
+    ended = team.run(second, release_notes_path="notes/preprod.md")
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    notes = ended.outputs["release-notes"]
+    for shown in ("Greet in Spanish", "/pull/7", "name is required", "2 checks", "First contribution", "hubot-to-be"):
+        assert shown in notes, notes
+    assert notes.index("name is required") < notes.index("Greet in Spanish")
+    assert "Say hello" not in notes  # which it had before
+
+    written = team.runner.workspace / "notes" / "preprod.md"
+    assert written.read_text(encoding="utf-8").strip() == notes.strip()
+    assert ended.outputs["release-notes-path"] == "notes/preprod.md"
+    assert "Greet in Spanish" in ended.summary
+    recorded = world.records("notes")
+    assert [record["sk"].split("#")[1] for record in recorded] == ["preprod", "preprod"]
+    assert recorded[-1]["text"].strip() == notes.strip()
+    url = ended.outputs["environment-url"]
+    assert team.shown() == [(second, "success", url), (first, "inactive", "")]
+
+
+def test_what_was_blocked_is_shown_as_a_failure_with_a_link_to_the_run(team: Team) -> None:
+    good = team.commit("feat: Say hello")
+    team.run(good)
+    edit(team.runner.workspace, '"status": "ok"', '"status": "broken"')
+    bad = team.commit("feat: Be faster")
+    ended = team.run(bad)
+    assert (ended.code, ended.result) == (1, "blocked"), ended.log
+    assert [error.title for error in ended.annotations] == ["Not promoted"]
+    assert ended.outputs["release-notes"] == ""
+    latest, before = team.shown()
+    assert latest[:2] == (bad, "failure")
+    assert before[:2] == (good, "success")  # as which it stays shown
+    status = team.hub.statuses[max(made["id"] for made in team.hub.deployments)][-1]
+    assert status["log_url"] == "https://github.com/octo/hello/actions/runs/2/attempts/1"
+
+
+def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
+    first, second = team.commit("feat: Say hello"), ""
+    team.run(first)
+    second = team.commit("feat: Be faster")
+    team.run(second)
+    back = {"command": "rollback", "function-name": "hello", "environment": "preprod", "github-token": TOKEN}
+    ended = team.step({**back, "reason": "it is not *faster*"}, second)
+    assert (ended.code, ended.result, ended.annotations) == (0, "rolled-back", ()), ended.log
+    notes = ended.outputs["release-notes"]
+    assert "Be faster" in notes
+    assert "back at version 1" in notes
+    assert "it is not `*faster*`" in notes or "it is not *faster*" not in notes
+    assert [entry[0] for entry in team.shown()] == [first, second, first]
+    again = team.tell(second)
+    assert (again.code, again.result) == (0, "reported"), again.log
+    assert "back at version 1" in again.outputs["release-notes"]
+
+
+def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(team: Team) -> None:
+    team.run(team.commit("feat: Say hello"))
+    promote = {"command": "promote", "function-name": "hello", "environment": "prod", "from": "preprod"}
+    promote["github-token"] = TOKEN
+    head = team.pushed()
+    assert team.step(promote, head).result == "promoted"
+    for message in ("feat: Be faster", "fix: Be right"):
+        team.run(team.commit(message))
+    head = team.pushed()
+    ended = team.step(promote, head)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    notes = ended.outputs["release-notes"]
+    assert "Be faster" in notes
+    assert "Be right" in notes
+    assert "Proven by" in notes
+    # Of what GitHub takes for production, it ends the deployment before only when asked to.
+    assert [entry[1] for entry in team.shown("prod")] == ["success", "inactive"]
+
+
+def test_commits_with_the_same_code_are_told_with_the_next_promotion(team: Team) -> None:
+    team.run(team.commit("feat: Say hello"))
+    readme = team.runner.workspace / "README"
+    readme.write_text("How to greet")
+    team.hub.commit("docs: How to greet", sha=(documented := commit(team.runner.workspace, "docs: How to greet")))
+    ended = team.run(documented)
+    assert (ended.code, ended.result, ended.outputs["release-notes"]) == (0, "unchanged", ""), ended.log
+    assert len(team.shown()) == 1
+    ended = team.run(team.commit("feat: Be faster"))
+    assert "How to greet" in ended.outputs["release-notes"]
+    assert "Be faster" in ended.outputs["release-notes"]
+
+
+@pytest.mark.parametrize("trouble", ["down", "slow", "rate limited", "no token", "no permission"])
+def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble: str) -> None:
+    team.run(team.commit("feat: Say hello"))
+    second = team.commit("feat: Be faster (#9)", pull=9)
+    different = {}
+    if trouble == "down":
+        team.environ["GITHUB_API_URL"] = "http://127.0.0.1:9"
+    elif trouble == "slow":
+        team.hub.fail(200, times=20, seconds=30)
+    elif trouble == "rate limited":
+        soon = str(int(datetime.now(UTC).timestamp()) + 3000)
+        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": soon}
+        team.hub.fail(403, times=20, message="API rate limit exceeded", headers=headers)
+    elif trouble == "no token":
+        different = {"github_token": ""}
+    else:
+        team.hub.permissions = {"contents": "read"}
+    ended = team.run(second, **different)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.alias_version() == "2"
+    assert "Be faster" in ended.outputs["release-notes"]
+    assert {annotation.kind for annotation in ended.annotations} == {"warning"}
+    told = " ".join(annotation.message for annotation in ended.annotations)
+    if trouble == "no permission":
+        assert "`deployments: write`" in told
+        assert "`pull-requests: read`" in told
+    if trouble == "no token":
+        assert "github-token" in told
+    assert TOKEN not in ended.log + ended.summary
+
+
+def test_a_template_of_the_repositorys_own_is_used_and_its_failure_is_no_failure_of_the_promotion(team: Team) -> None:
+    template = team.runner.workspace / "notes.md.jinja"
+    template.write_text(
+        "{{ environment }} has {{ version }}{% for one in changes.sections %}, {{ one.title }}{% endfor %}"
+    )
+    team.run(team.commit("feat: Say hello"), release_notes_template=template.name)
+    ended = team.run(team.commit("feat: Be *faster*"), release_notes_template=template.name)
+    assert ended.outputs["release-notes"].startswith("preprod has 2, "), ended.log
+    assert not ended.annotations
+    template.write_text("{{ environment }}\n{{ changes.nothing.at_all }}")
+    ended = team.run(team.commit("feat: Be right"), release_notes_template=template.name)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    [warning] = ended.annotations
+    assert warning.kind == "warning"
+    assert "line 2 of notes.md.jinja" in warning.message
+    assert "Be right" in ended.outputs["release-notes"]
+
+
+def test_notes_of_a_tag_say_which_environments_have_it_and_become_its_release(team: Team, world: World) -> None:
+    workspace = team.runner.workspace
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    git(workspace, "tag", "v1.0.0")
+    second = team.commit("feat: Greet in Spanish (#7)", pull=7)
+    team.run(second)
+    git(workspace, "tag", "v1.1.0")
+    team.hub.tag("v1.0.0", first)
+    team.hub.tag("v1.1.0", second)
+    third = team.commit("feat: Be faster")
+    git(workspace, "tag", "v1.2.0-rc.1")
+    team.hub.tag("v1.2.0-rc.1", third)
+    world.account.forget()
+    ref = "refs/tags/v1.1.0"
+    ended = team.tell(second, ref=ref, environment="", publish_release="true", release_notes_path="NOTES.md")
+    assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
+    notes = ended.outputs["release-notes"]
+    for shown in ("v1.1.0", "since v1.0.0", "Greet in Spanish", "preprod", "/actions/runs/2/"):
+        assert shown in notes, notes
+    for hidden in ("Say hello", "Be faster"):
+        assert hidden not in notes
+    assert (workspace / "NOTES.md").read_text(encoding="utf-8").strip() == notes.strip()
+    [release] = team.hub.releases
+    assert (release["tag_name"], release["prerelease"]) == ("v1.1.0", False)
+    assert notes.strip() in release["body"]
+    assert release["html_url"] in ended.summary
+    changing = [call.operation for call in world.account.calls() if not call.operation.endswith(READING)]
+    assert changing == []
+
+    release["body"] = f"Dear users!\n\n{release['body']}\n\nYours, the team"
+    assert team.tell(second, ref=ref, environment="", publish_release="true").code == 0
+    assert team.hub.releases[0]["body"].startswith("Dear users!\n\n<!--")
+    assert team.hub.releases[0]["body"].endswith("-->\n\nYours, the team")
+
+    ended = team.tell(third, tag="v1.2.0-rc.1", environment="preprod", publish_release="true")
+    assert (ended.code, ended.result) == (0, "reported"), ended.log
+    assert "not yet" in ended.outputs["release-notes"]
+    assert team.hub.releases[0]["prerelease"] is True
+
+
+def test_without_a_clone_the_notes_come_from_github(team: Team) -> None:
+    team.run(team.commit("feat: Say hello"))
+    second = team.commit("feat: Greet in Spanish (#7)", pull=7)
+    team.run(second)
+    shutil.rmtree(team.runner.workspace / ".git")
+    ended = team.tell(second)
+    assert (ended.code, ended.annotations) == (0, ()), ended.log
+    assert "Greet in Spanish" in ended.outputs["release-notes"]
+    team.hub.permissions = {"contents": "read"}
+    ended = team.step({**NOTES, "publish-release": "true", "tag": "v1"}, second)
+    assert ended.code == 1
+    assert [error.title for error in ended.errors] == ["Input tag"]
+
+
+def test_a_release_that_may_not_be_written_is_an_error_that_names_the_permission(team: Team) -> None:
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    git(team.runner.workspace, "tag", "v1.0.0")
+    team.hub.tag("v1.0.0", first)
+    team.hub.permissions["contents"] = "read"
+    ended = team.tell(first, tag="v1.0.0", publish_release="true")
+    assert ended.code == 1, ended.log
+    assert "`contents: write`" in ended.errors[0].message
+    assert "Say hello" in ended.outputs["release-notes"]
+    assert "Say hello" in ended.summary
+
+
+def test_a_dry_run_publishes_and_writes_nothing(team: Team) -> None:
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    git(team.runner.workspace, "tag", "v1.0.0")
+    team.hub.tag("v1.0.0", first)
+    ended = team.tell(first, tag="v1.0.0", publish_release="true", release_notes_path="NOTES.md", dry_run="true")
+    assert ended.code == 0, ended.log
+    assert "Say hello" in ended.outputs["release-notes"]
+    assert team.hub.releases == []
+    assert not (team.runner.workspace / "NOTES.md").exists()

@@ -1,0 +1,180 @@
+"""Notes in the release of a tag, beside what its author has written."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from promote.errors import GitHubError
+from promote.releases import BEGIN, BODY_LIMIT, END, Published, placed, publish
+from tests.github import Repository, Request, emulated
+
+NOTES = "## Changes\n\n- one ü 🎉"
+SECTION = f"{BEGIN}\n\n{NOTES}\n\n{END}"
+URL = "https://github.com/octo/hello/releases/tag/v1.0.0"
+
+
+@pytest.fixture
+def github() -> Iterator[Repository]:
+    with emulated() as made:
+        made.tag("v1.0.0", made.commit("first"))
+        yield made
+
+
+def notes(_limit: int) -> str:
+    return NOTES
+
+
+def unasked(limit: int) -> str:
+    raise AssertionError(limit)
+
+
+def writes(github: Repository) -> list[str]:
+    return [f"{request.method} {request.path.rpartition('/')[2]}" for request in github.requests if request.body]
+
+
+def test_a_release_is_made_and_made_once(github: Repository) -> None:
+    assert publish(github.client(), "v1.0.0", notes) == Published(URL, is_changed=True, is_draft=False)
+    (made,) = github.releases
+    assert (made["name"], made["body"], made["draft"], made["prerelease"]) == ("v1.0.0", SECTION, False, False)
+    assert github.requests[-1].body["make_latest"] == "legacy"  # an older series does not become the latest one
+    assert publish(github.client(), "v1.0.0", notes) == Published(URL, is_changed=False, is_draft=False)
+    made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as GitHub's editor leaves it
+    assert not publish(github.client(), "v1.0.0", notes).is_changed
+    assert writes(github) == ["POST releases"]
+    assert publish(github.client(), "v1.0.0", lambda _: "new").is_changed
+    assert github.releases[0]["body"] == f"{BEGIN}\n\nnew\n\n{END}\r\n"
+    assert github.requests[-1].body.keys() == {"body"}  # whatever else the author has chosen stays
+
+
+@pytest.mark.parametrize("tag", ["v1.1.0-rc.1", "v1.1.0b1", "v1.1.0"])
+def test_a_prerelease_is_one_by_its_tag(github: Repository, tag: str) -> None:
+    github.tag(tag, github.branches["main"], annotated=1)
+    publish(github.client(), tag, notes)
+    is_prerelease = tag != "v1.1.0"
+    assert github.releases[0]["prerelease"] is is_prerelease
+    assert github.requests[-1].body["make_latest"] == ("false" if is_prerelease else "legacy")
+
+
+@pytest.mark.parametrize("kind", ["draft", "prerelease", "immutable"])
+def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
+    before = dict(github.release("v1.0.0", "The author's\r\nwords  ", **{kind: True}))
+    for number in range(250):
+        github.release(f"v0.{number}", "")
+    published = publish(github.client(), "v1.0.0", notes)
+    assert published == Published(URL, is_changed=True, is_draft=kind == "draft")
+    made = github.releases[-1]
+    assert made == before | {"body": f"The author's\r\nwords  \n\n{SECTION}"}
+    assert made[kind] is True
+
+
+def test_a_published_release_comes_before_a_draft(github: Repository) -> None:
+    github.release("v1.0.0", "published")
+    github.release("v1.0.0", "draft", draft=True)
+    publish(github.client(), "v1.0.0", notes)
+    assert [release["body"] for release in github.releases] == ["draft", f"published\n\n{SECTION}"]
+
+
+def test_a_release_without_text_is_given_one(github: Repository) -> None:
+    github.release("v1.0.0", None)
+    publish(github.client(), "v1.0.0", notes)
+    assert github.releases[0]["body"] == SECTION
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"  top\r\n{BEGIN}old{END}\tbottom\n\n", f"  top\r\n{SECTION}\tbottom\n\n"),
+        (f"{BEGIN}{END}", SECTION),
+        ("words", f"words\n\n{SECTION}"),
+        (" \n", SECTION),
+        # Broken: what is left over goes, and no word of anybody's with it.
+        (f"a {BEGIN} b", f"a  b\n\n{SECTION}"),
+        (f"a {END} b", f"a  b\n\n{SECTION}"),
+        (f"a {END} b {BEGIN} c", f"a  b  c\n\n{SECTION}"),
+        (f"a {BEGIN} b {BEGIN}old{END} c", f"a  b {SECTION} c"),
+        (f"a {BEGIN}old{END} b {END} c", f"a {SECTION} b  c"),
+        (f"a {BEGIN}old{END} b {BEGIN}older{END} c", f"a {SECTION} b  c"),
+        (f"{END}{BEGIN}old{END}{BEGIN}", SECTION),
+    ],
+)
+def test_the_authors_words_stay(before: str, after: str) -> None:
+    assert placed(before, "v1", notes) == after
+    assert placed(after, "v1", notes) == after
+
+
+def test_a_long_body_with_broken_markers_takes_no_time() -> None:
+    body = BEGIN * 3_000 + "x" * 20_000
+    assert placed(body, "v1", notes) == "x" * 20_000 + f"\n\n{SECTION}"
+
+
+def test_notes_cannot_end_their_section() -> None:
+    made = placed("", "v1", lambda _: f"one{END}two{BEGIN}three")
+    assert made == f"{BEGIN}\n\nonetwothree\n\n{END}"
+
+
+def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
+    asked: list[int] = []
+
+    def text_for(limit: int) -> str:
+        asked.append(limit)
+        return "n" * limit
+
+    words = "ü" * 1_000
+    github.release("v1.0.0", words)
+    publish(github.client(), "v1.0.0", text_for)
+    body = github.releases[0]["body"]
+    assert len(body) == BODY_LIMIT
+    assert body.startswith(words)
+    assert asked == [BODY_LIMIT - len(f"{words}\n\n{BEGIN}\n\n\n\n{END}")]
+
+    for length, text in ((BODY_LIMIT, unasked), (BODY_LIMIT - 80, notes), (1_000, lambda limit: "n" * (limit + 1))):
+        github.releases[0]["body"] = "w" * length
+        with pytest.raises(GitHubError, match="leaves no room for the notes") as raised:
+            publish(github.client(), "v1.0.0", text)
+        assert raised.value.hint.startswith("Shorten the release's own text")
+        assert github.releases[0]["body"] == "w" * length
+
+
+def test_the_release_that_somebody_else_makes_meanwhile_is_updated(github: Repository) -> None:
+    def meanwhile(request: Request) -> None:
+        if request.method == "POST":
+            github.release("v1.0.0", "theirs")
+
+    github.on_request = meanwhile
+    assert publish(github.client(), "v1.0.0", notes).is_changed
+    assert [release["body"] for release in github.releases] == [f"theirs\n\n{SECTION}"]
+
+
+def test_without_a_tag_nothing_is_made(github: Repository) -> None:
+    with pytest.raises(GitHubError, match=r"there is no tag v2\.0\.0 on GitHub") as raised:
+        publish(github.client(), "v2.0.0", notes)
+    assert "git push origin v2.0.0" in raised.value.hint
+    assert (github.releases, list(github.tags)) == ([], ["v1.0.0"])
+
+
+def refused(github: Repository) -> GitHubError:
+    with pytest.raises(GitHubError) as raised:
+        publish(github.client(), "v1.0.0", notes)
+    return raised.value
+
+
+def test_the_missing_permission_is_named(github: Repository) -> None:
+    github.permissions["contents"] = "read"
+    assert "`contents: write`" in refused(github).hint
+    github.release("v1.0.0", "words")
+    assert "`contents: write`" in refused(github).hint
+    assert github.releases[0]["body"] == "words"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_github_forbids_is_told_in_its_words(github: Repository, method: str) -> None:
+    if method == "PATCH":
+        github.release("v1.0.0", "words", immutable=True)
+    message = "tag_name was used by an immutable release"
+    errors = [{"resource": "Release", "code": "custom", "field": "tag_name", "message": message}]
+    github.fail(422, method=method, body={"message": "Validation Failed", "errors": errors})
+    error = refused(github)
+    assert str(error).endswith(f"the release of v1.0.0 failed: GitHub answered 422: Validation Failed: {message}")
+    assert error.hint == (
+        "An immutable release is there, or was: its tag is used up. Take another tag, or leave publish-release out."
+    )

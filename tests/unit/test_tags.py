@@ -1,0 +1,72 @@
+"""Which tags name versions, and how those follow one another."""
+
+import itertools
+import random
+
+import pytest
+
+from promote.tags import Version, before
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        # https://semver.org/#spec-item-11
+        "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0",
+        "v0.9 v0.10 v1.0-rc1 v1.0-rc2 v1.0-rc10 v1.0 v1.0.1 v1.2 v1.10 v2.0",
+        "1.0a1 1.0b2 1.0rc1 1.0 1.0.post1 1.1",  # https://packaging.python.org/specifications/version-specifiers
+        "my-s3-function/v1.0.0-1 my-s3-function/v1.0.0 my-s3-function/v1.0.1",
+        "1.0.0.M1 1.0.0.RC1 1.0.0.RELEASE 1.1.0.Final",
+        "release-2026-09-30 release-2026-10-01 release-2026-11-23",
+        "v1.2.0-rc.1 v1.2 v1.2.1",
+        "build-9 build-10 build-100",
+        "fn@1.2.3-beta.0 fn@1.2.3+build.5 fn@1.2.4",
+    ],
+)
+def test_versions_follow_one_another(series: str) -> None:
+    names = series.split()
+    versions = [Version.of(name) for name in names]
+    assert all(one < other for one, other in itertools.combinations([one for one in versions if one], 2))
+    assert None not in versions
+    shuffled = random.Random(1).sample(names, len(names))  # noqa: S311 - any order
+    latest = versions[-1]
+    assert latest is not None
+    assert (
+        list(before(names[-1], shuffled))
+        == [name for name, one in zip(names, versions, strict=True) if one and one < latest and not one.is_prerelease][
+            ::-1
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("v1.2.0-rc.1", True),
+        ("v1.2.0-1", True),
+        ("1.2b1", True),
+        ("v1.2.0", False),
+        ("1.2.post1", False),
+        ("1.2.0+build-5", False),
+        ("1.0.0.Final", False),
+        ("release-2026-11-23", False),
+        ("v7", False),
+    ],
+)
+def test_a_prerelease_is_known_by_its_name(tag: str, expected: bool) -> None:  # noqa: FBT001 - the expectation
+    version = Version.of(tag)
+    assert version is not None
+    assert version.is_prerelease is expected
+
+
+@pytest.mark.parametrize("tag", ["nightly", "", "v", "🎉", "stable-branch", "v1.2.0 rc"])
+def test_some_tags_name_no_version(tag: str) -> None:
+    assert Version.of(tag) is None
+    assert before(tag, ["v1", "v2", "nightly"]) == ()
+
+
+def test_before_a_prerelease_comes_whatever_is_older() -> None:
+    names = ["v1.2.0-rc.1", "v1.2.0-beta.1", "v1.1.0", "v1.1.0-rc.1", "v1.2.0", "2.0.0", "w1.0.0"]
+    assert before("v1.2.0-rc.2", names) == ("v1.2.0-rc.1", "v1.2.0-beta.1", "v1.1.0", "v1.1.0-rc.1")
+    assert before("v1.2.0", names) == ("v1.1.0",)
+    assert before("v1.1.0", names) == ()
