@@ -39,7 +39,7 @@ bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the loc
 	$(BIN)/python -m benchmarks.isolation --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.container --write docs/benchmarks.md
 
-e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them; needs a Docker Engine
+e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 docs: $(VENV)/.ready  ## write the README's tables anew from action.yml
@@ -56,7 +56,7 @@ lock:  ## renew the lock files (needs uv)
 	$(LOCK) -c requirements/runtime.lock requirements/bench.in -o requirements/bench.lock
 
 clean:
-	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(CHECKS) .demo
+	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(CHECKS) .demo .e2e
 
 $(VENV)/.ready: requirements/dev.lock
 	@echo "setting up $(VENV): the action and its tools (once)"
@@ -67,8 +67,11 @@ $(VENV)/.ready: requirements/dev.lock
 	@touch $@
 
 # Apart from the rest: only the tests that need Docker need a runner for workflows.
-$(VENV)/.e2e: requirements/e2e.lock $(VENV)/.ready
+PICTURES := tests/e2e/pictures
+$(VENV)/.e2e: requirements/e2e.lock $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)/.ready
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/e2e.lock
+	@cp $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)
+	@$(BIN)/npm ci --prefix $(VENV) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(SANDBOX)/.ready: sandbox/requirements.lock
