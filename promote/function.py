@@ -260,7 +260,7 @@ class Function:
         for pause in (*_ALIAS_PAUSES, None):
             self._guard()
             try:
-                self._write_alias(alias, promotion)
+                self._write_alias(alias, promotion.environment, promotion.version, promotion.description, {})
             except self._client.exceptions.ClientError as error:
                 if _is_server_side(error):
                     return self._settle_unknown(promotion, error)
@@ -284,22 +284,32 @@ class Function:
                 return True
         raise AssertionError("unreachable")
 
-    def _write_alias(self, alias: Alias | None, promotion: Promotion) -> None:
-        """Create or update the alias; the empty weights are sent because Lambda keeps the old ones otherwise."""
+    def restore(self, alias: Alias | None, wanted: Alias) -> bool:
+        """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not."""
+        self._guard()
+        try:
+            self._write_alias(alias, wanted.name, wanted.version, wanted.description, wanted.weights)
+        except self._client.exceptions.ClientError as error:
+            if code_of(error) not in _STALE:
+                raise
+            return False
+        return True
+
+    def _write_alias(
+        self, alias: Alias | None, name: str, version: str, description: str, weights: Mapping[str, float]
+    ) -> None:
+        """Create or update the alias; empty weights are sent because Lambda keeps the old ones otherwise."""
         if alias is None:
             self._client.create_alias(
-                FunctionName=self._id,
-                Name=promotion.environment,
-                FunctionVersion=promotion.version,
-                Description=promotion.description,
+                FunctionName=self._id, Name=name, FunctionVersion=version, Description=description
             )
         else:
             self._client.update_alias(
                 FunctionName=self._id,
-                Name=promotion.environment,
-                FunctionVersion=promotion.version,
-                Description=promotion.description,
-                RoutingConfig={"AdditionalVersionWeights": {}},
+                Name=name,
+                FunctionVersion=version,
+                Description=description,
+                RoutingConfig={"AdditionalVersionWeights": weights},
                 RevisionId=alias.revision_id,
             )
 

@@ -15,12 +15,13 @@ from promote.records import (
     Deployment,
     State,
     Trial,
-    content_item,
     deployment_key,
     deployment_of,
+    entry_item,
     environment_key,
     gateway_of,
     promotion_item,
+    served_item,
     served_of,
     trial_of,
     version_key,
@@ -29,6 +30,14 @@ from promote.table import Cancelled, Item, Missing, Refused, Table
 
 _RECORDED, _LONGEST_NAME = 200, 500
 """Checks of a verdict, those that have not passed first, and characters of a name: an item has 400 KB at most."""
+
+
+_FREE = "attribute_not_exists(#pending)"
+"""The condition that the function is not part of an unfinished release."""
+
+
+class Pending(Exception):  # noqa: N818 - an answer to a question, not a failure
+    """The function is part of an unfinished release, which is to be finished first."""
 
 
 class Ledger:
@@ -158,26 +167,36 @@ class Ledger:
 
         Raises:
             ConflictError: the candidate's record is not of this code and configuration.
+            Pending: the function is part of an unfinished release, and nothing was recorded.
 
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []
         if verdict:
-            parts.append(("Update", self._verdict_part(candidate, plan, verdict)))
+            parts.append(self.judging(candidate, plan, verdict))
         if intent:
-            sk = environment_key(intent.environment)
-            parts.append(("Update", self._table.change(self.arn, sk, assign={"intent": promotion_item(intent)})))
+            change = self._table.change(
+                self.arn,
+                environment_key(intent.environment),
+                assign={"intent": promotion_item(intent)},
+                condition=_FREE,
+            )
+            parts.append(("Update", change))
         try:
             if len(parts) == 1:
                 self._table.update(parts[0][1])
             else:
                 self._table.transact(parts)
         except (Refused, Cancelled) as error:
-            raise ConflictError(
-                f"the record of version {candidate.version} is no longer that of the code that was verified",
-                hint="Was the function deleted and made anew? See who deploys to it; then run the job again.",
-            ) from error
+            refused = error.refused if isinstance(error, Cancelled) else [True]
+            if verdict and refused[0]:
+                raise replaced(candidate) from error
+            raise Pending from error
 
-    def _verdict_part(self, candidate: Candidate, plan: str, verdict: Verdict) -> dict[str, Any]:
+    def judging(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that records a verdict.
+
+        Its condition fails when the candidate's record is not of this code and configuration.
+        """
         record = {
             "outcome": verdict.outcome.value,
             "reason": verdict.reason,
@@ -196,7 +215,7 @@ class Ledger:
             **self._who(),
         }
         # A later verdict takes nothing away from the fact that this version has passed.
-        return self._table.change(
+        return "Update", self._table.change(
             self.arn,
             version_key(candidate.version),
             assign={"verdict": record, **({"proof": record} if verdict.passed else {})},
@@ -219,59 +238,57 @@ class Ledger:
         part whose condition fails is left out and the others are written all the same: the promotion, when somebody
         recorded it for us; the environment, when a later promotion is recorded; the release, when the lock is another's
         by now. A move that only said for which later commit leaves no entry in the history.
+
+        Raises:
+            Pending: the function is part of an unfinished release, and nothing was recorded.
+
         """
         now = self._now()
         parts: list[tuple[str, Mapping[str, Any]]] = []
         if promotion.previous is not None:
-            entry = {
-                "pk": self.arn,
-                "sk": f"promotion#{promotion.environment}#{promotion.identity}",
-                "at": now,
-                "url": self._run.url,
-                **promotion_item(promotion),
-                **content_item(candidate, plan),
-            }
+            entry = {**entry_item(self.arn, promotion, candidate, plan, now), "url": self._run.url}
             parts.append(("Put", self._table.insertion(entry)))
-        served = {
-            **content_item(candidate, plan),
-            "version": promotion.version,
-            "commit": promotion.commit,
-            "run_id": promotion.run_id,
-            "attempt": promotion.attempt,
-            "sequence": promotion.sequence,
-            **(
-                {"previous": promotion.previous, "since": now, "promoted": promotion.commit}
-                if promotion.previous is not None
-                else {}
-            ),
-        }
         environment = self._table.change(
             self.arn,
             environment_key(promotion.environment),
-            assign=served,
+            assign=served_item(promotion, candidate, plan, now),
             remove=("intent",),
-            condition="attribute_not_exists(#sequence) OR #sequence < :sequence",
+            condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",
         )
         parts.append(("Update", environment))
         if token:
-            used = self._table.change(
-                self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
-            )
-            parts.append(("Update", used))
+            parts.append(self.using(token, promotion))
         if release:
             parts.append(release)
         while parts:
             try:
                 self._table.transact(parts)
             except Cancelled as cancelled:
-                parts = [part for part, refused in zip(parts, cancelled.refused, strict=True) if not refused]
+                refused = [part for part, is_refused in zip(parts, cancelled.refused, strict=True) if is_refused]
+                if any(part[1] is environment for part in refused):
+                    self._require_free(promotion.environment)
+                parts = [part for part in parts if part not in refused]
             else:
                 return
+
+    def using(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that uses up the candidate's record ``token``, if it is not used up."""
+        return "Update", self._table.change(
+            self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
+        )
+
+    def _require_free(self, environment: str) -> None:
+        if self.read().served(environment).pending:
+            raise Pending
 
     def finish(self, environment: str, moved: Promotion | None, served: Served) -> Served:
         """Bring the record up to what the alias says (``moved``), where a run died between the move and its record.
 
         Gives what the environment serves after that. An intent that came to nothing is struck out.
+
+        Raises:
+            Pending: the function is part of an unfinished release, of which the move may be.
+
         """
         if moved is not None and moved.sequence > served.sequence:
             intent = served.intent if served.intent == moved else self.read().served(environment).intent
@@ -390,3 +407,11 @@ class Ledger:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def replaced(candidate: Candidate) -> ConflictError:
+    """Say that the record of a version is that of another by now."""
+    return ConflictError(
+        f"the record of version {candidate.version} is no longer that of the code that was verified",
+        hint="Was the function deleted and made anew? See who deploys to it; then run the job again.",
+    )

@@ -208,7 +208,7 @@ class Promotion:
     run_id: int
     attempt: int
     sequence: int
-    """Grows by one with each move of this alias."""
+    """Grows with each move of this alias; the functions of one release have the same."""
     operation: str
     """The ``Run.operation`` that made the move."""
     kind: Kind = Kind.PROMOTION
@@ -287,6 +287,19 @@ class Alias:
 
 
 @dataclass(frozen=True)
+class ReleaseKey:
+    """Where the record of a release is."""
+
+    pk: str
+    sk: str
+
+    @property
+    def identity(self) -> str:
+        """Time-ordered and unique: that of the promotions which it consists of."""
+        return self.sk.rpartition("#")[2]
+
+
+@dataclass(frozen=True)
 class Served:
     """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
 
@@ -302,6 +315,10 @@ class Served:
     sequence: int = 0
     gateway: Gateway | None = None
     intent: Promotion | None = None
+    pending: ReleaseKey | None = None
+    """The unfinished release of several functions that this one is part of; until it ends, nothing else is promoted."""
+    released: ReleaseKey | None = None
+    """The last release of several functions that this one was part of; None: there was none."""
 
 
 @dataclass(frozen=True)

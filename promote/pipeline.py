@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from promote import configuration
 from promote.artifact import Image
@@ -12,6 +13,7 @@ from promote.function import changed_by_others
 from promote.history import Relation, relation
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
+from promote.ledger import Pending
 from promote.model import (
     LATEST_ENDPOINT,
     Alias,
@@ -26,7 +28,7 @@ from promote.model import (
     same_content,
 )
 from promote.parallel import side_by_side, within
-from promote.target import Target
+from promote.target import Target, finish_release
 from promote.trial import on_trial
 from promote.verify import junit
 from promote.verify.suite import KIND
@@ -342,12 +344,17 @@ def promote(
     """
     verdict = proposal.verdict
     for _ in range(_ATTEMPTS):
-        if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
-            target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-        decision = _decide(target, proposal, alias)
-        if verdict or decision.promotion:
-            target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
-            verdict = None
+        try:
+            if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
+                target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
+            decision = _decide(target, proposal, alias)
+            if verdict or decision.promotion:
+                target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
+                verdict = None
+        except Pending:
+            target = finish_release(target)
+            alias = target.function.alias(target.environment)
+            continue
         if decision.promotion is None:
             return decision
         try:
@@ -382,10 +389,20 @@ def _reconcile(
 def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decision: Decision) -> Decision:
     assert decision.promotion is not None  # noqa: S101 - the caller has just made it
     release = holding.lock.giving_back(holding.lease) if holding and not holding.stays else None
+    record = partial(
+        target.ledger.record_promotion,
+        decision.promotion,
+        proposal.candidate,
+        proposal.plan,
+        token=proposal.token,
+        release=release,
+    )
     try:
-        target.ledger.record_promotion(
-            decision.promotion, proposal.candidate, proposal.plan, token=proposal.token, release=release
-        )
+        try:
+            record()
+        except Pending:
+            finish_release(target)
+            record()
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
         text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
         return replace(decision, warnings=(*decision.warnings, text))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promote.line import Entry
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Kind, Promotion, Served
+from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Kind, Promotion, ReleaseKey, Served
 from promote.table import Item
 
 _SLACK = 5
@@ -162,7 +162,38 @@ def served_of(item: Item) -> Served:
         sequence=int(item.get("sequence", 0)),
         gateway=gateway_of(item),
         intent=promotion_of(intent) if intent else None,
+        pending=_release_key(item.get("pending")),
+        released=_release_key(item.get("released")),
     )
+
+
+def entry_item(arn: str, promotion: Promotion, candidate: Candidate, plan: str, at: str) -> dict[str, Any]:
+    """Write a promotion's entry in the history of the function ``arn``."""
+    return {
+        "pk": arn,
+        "sk": f"promotion#{promotion.environment}#{promotion.identity}",
+        "at": at,
+        **promotion_item(promotion),
+        **content_item(candidate, plan),
+    }
+
+
+def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str) -> dict[str, Any]:
+    """Write what an environment serves after ``promotion``."""
+    moved = {"previous": promotion.previous, "since": at, "promoted": promotion.commit}
+    return {
+        **content_item(candidate, plan),
+        "version": promotion.version,
+        "commit": promotion.commit,
+        "run_id": promotion.run_id,
+        "attempt": promotion.attempt,
+        "sequence": promotion.sequence,
+        **(moved if promotion.previous is not None else {}),
+    }
+
+
+def _release_key(value: Mapping[str, Any] | None) -> ReleaseKey | None:
+    return ReleaseKey(str(value["pk"]), str(value["sk"])) if value else None
 
 
 def trial_of(item: Item, now: int) -> Trial:

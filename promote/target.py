@@ -16,7 +16,7 @@ from promote.holding import Holding, hold, make_lock
 from promote.inputs import Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
-from promote.ledger import Ledger
+from promote.ledger import Ledger, Pending
 from promote.line import Entry
 from promote.lock import Lock
 from promote.model import LATEST_ENDPOINT, Served, Snapshot
@@ -24,6 +24,8 @@ from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
+from promote.release import Stage
+from promote.saga import Saga
 from promote.trial import Trials
 from promote.verify import Verification
 from promote.verify.command import Surroundings, environment
@@ -215,13 +217,47 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
 
 
 def finish_earlier(target: Target) -> Target:
-    """Finish the record of a run that died between its move of the alias and the record of it."""
+    """Finish what a run has left that died: the release of several functions, or between a move and its record."""
+    if target.served.pending:
+        target = finish_release(target)
     if target.served.intent is None:
         return target
     alias = target.function.alias(target.environment)
-    served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
+    try:
+        served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
+    except Pending:
+        return finish_earlier(finish_release(target))
     target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
     return target.with_served(served)
+
+
+def finish_release(target: Target) -> Target:
+    """Bring the unfinished release that the function is part of to its end, and read the ledger again.
+
+    Safe without the lock, and also while others do the same.
+
+    Raises:
+        PromoteError: it could not be brought to its end now.
+
+    """
+    state = target.ledger.read()
+    pending = state.served(target.environment).pending
+    if pending is None:
+        return replace(target, state=state)
+    saga = make_saga(target.job)
+    ended = saga.settle(saga.read(pending))
+    done = "all functions have moved" if ended.release.stage is Stage.DONE else "all functions are back"
+    target.job.say("recover", f"finished release {pending.identity} of run {ended.release.run_id}: {done}")
+    return replace(target, state=target.ledger.read())
+
+
+def make_saga(job: Job) -> Saga:
+    """Make what carries out releases of several functions, for this job."""
+
+    def function(arn: str) -> Function:
+        return Function(lambda: job.clients.function, arn.rpartition(":")[2], arn, job.clock)
+
+    return Saga(job.table, function, job.clock, job.say)
 
 
 def _surroundings(job: Job) -> Surroundings:

@@ -76,6 +76,8 @@ def _circumstances(target: Target) -> list[str]:
     met = []
     if target.state.lock.holder:
         met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
+    if target.served.pending:
+        met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
     if target.served.intent:
         met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
     return met

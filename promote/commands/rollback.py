@@ -13,7 +13,7 @@ from promote.model import LATEST_ENDPOINT, Alias, Kind, Result
 from promote.pipeline import Proposal
 from promote.records import promotion_item
 from promote.report import Report
-from promote.target import Target, prepare
+from promote.target import Target, finish_release, prepare
 
 _HISTORY = 200
 """Moves of the alias that are looked back upon."""
@@ -33,6 +33,8 @@ def rollback(job: Job) -> Report:
     """Go back, at once: no lock is waited for, since Lambda's preconditions and the ledger's carry the move."""
     with job.phase("read"):
         target = prepare(job)
+        if target.served.pending and not job.inputs.dry_run:
+            target = finish_release(target)
         alias = target.function.alias(target.environment)
         if alias is None:
             raise RefusedError(

@@ -1,0 +1,161 @@
+"""A release: the functions of an application, promoted to one environment as one. What its record holds; no effects.
+
+Lambda moves one alias at a time. The record says beforehand what is to move from where to where, so that whoever finds
+it can bring all functions to one end: all moved, or all back. ``promote.saga`` does so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from promote.model import Alias, Candidate, Promotion, ReleaseKey
+from promote.records import content_item, promotion_item, promotion_of
+from promote.table import Item
+
+
+class Stage(StrEnum):
+    """How far a release is: it ends ``done``, or by way of ``reverting`` as ``reverted``."""
+
+    MOVING = "moving"
+    """The aliases are being moved."""
+    DONE = "done"
+    """All have been moved, and it is recorded for each function."""
+    REVERTING = "reverting"
+    """One could not be moved: the others go back to what they served."""
+    REVERTED = "reverted"
+    """All serve what they served before, save for those that a stranger has moved."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is left to be done."""
+        return self in (Stage.DONE, Stage.REVERTED)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One function of a release."""
+
+    arn: str
+    promotion: Promotion
+    """The move; where it has no ``previous``, the alias stays as it is, and the record alone tells the commit."""
+    candidate: Candidate
+    """The version that the function serves when the release is done."""
+    plan: str
+    """Digest of the verification that it has passed."""
+    sequence: int
+    """Of the environment, as it was when the release was decided upon."""
+    before: Alias | None
+    """The alias as it was then; None: there was none."""
+    token: str = ""
+    """The key of the candidate's record that is used up by the release; empty: it has none."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether its alias is moved."""
+        return self.promotion.previous is not None
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.arn.rpartition(":")[2]
+
+
+@dataclass(frozen=True)
+class Release:
+    """The functions that are promoted as one."""
+
+    key: ReleaseKey
+    environment: str
+    parts: tuple[Part, ...]
+    """In the order in which the user named them."""
+    run_id: int
+    url: str = ""
+    """The run's page, or empty."""
+    stage: Stage = Stage.MOVING
+    reason: str = ""
+    """Why it was turned back; empty: it was not."""
+
+    @property
+    def moves(self) -> list[Part]:
+        """Those whose aliases are moved."""
+        return [part for part in self.parts if part.moves]
+
+    @property
+    def fence(self) -> str:
+        """The Description of an alias while the release is turned back, by which its RevisionId becomes another.
+
+        A move that was sent before, and arrives late, then fails its precondition.
+        """
+        return f"promote-on-success: release {self.key.identity} is turned back"
+
+
+def release_key(arns: Sequence[str], environment: str, identity: str) -> ReleaseKey:
+    """Say where the record of a release is: with the first of its functions, by ARN."""
+    return ReleaseKey(min(arns), f"release#{environment}#{identity}")
+
+
+def release_item(release: Release) -> dict[str, Any]:
+    """Write the record of a release."""
+    return {
+        "pk": release.key.pk,
+        "sk": release.key.sk,
+        "environment": release.environment,
+        "stage": release.stage.value,
+        "reason": release.reason,
+        "run_id": release.run_id,
+        "url": release.url,
+        "parts": [_part_item(part) for part in release.parts],
+    }
+
+
+def release_of(item: Item) -> Release:
+    """Read the record of a release."""
+    return Release(
+        key=ReleaseKey(str(item["pk"]), str(item["sk"])),
+        environment=str(item["environment"]),
+        parts=tuple(_part_of(str(item["environment"]), part) for part in item["parts"]),
+        run_id=int(item["run_id"]),
+        url=str(item["url"]),
+        stage=Stage(item["stage"]),
+        reason=str(item["reason"]),
+    )
+
+
+def _part_item(part: Part) -> dict[str, Any]:
+    before = part.before
+    return {
+        "arn": part.arn,
+        "promotion": promotion_item(part.promotion),
+        **content_item(part.candidate, part.plan),
+        "sequence": part.sequence,
+        "token": part.token,
+        "before": before
+        and {
+            "version": before.version,
+            "revision_id": before.revision_id,
+            "description": before.description,
+            # The table takes no floats.
+            "weights": {version: str(weight) for version, weight in before.weights.items()},
+        },
+    }
+
+
+def _part_of(environment: str, item: Item) -> Part:
+    before, promotion = item["before"], promotion_of(item["promotion"])
+    return Part(
+        arn=str(item["arn"]),
+        promotion=promotion,
+        candidate=Candidate(promotion.version, str(item["code_sha256"]), str(item["fingerprint"])),
+        plan=str(item["plan"]),
+        sequence=int(item["sequence"]),
+        token=str(item["token"]),
+        before=before
+        and Alias(
+            name=environment,
+            version=str(before["version"]),
+            revision_id=str(before["revision_id"]),
+            description=str(before["description"]),
+            weights={version: float(weight) for version, weight in before["weights"].items()},
+        ),
+    )

@@ -1,0 +1,310 @@
+"""The saga of a release: several aliases moved as one, though Lambda knows no transaction over aliases.
+
+One transaction writes the release's record and marks each of its functions with it; from then on nothing else is
+promoted on them. The aliases are moved side by side, each under the RevisionId that was read before. One more
+transaction ends it: ``moving`` becomes ``done``. Where an alias cannot be moved, ``moving`` becomes ``reverting``
+instead, which excludes ``done``; those that moved go back to what they served, those that did not get another
+RevisionId, so that a move which is still on its way fails; and a transaction ends it as ``reverted``.
+
+Each step is a conditional write of which the loser reads what has become of it. So a release that a dead run has left
+is brought to its end by whoever finds it, by several at once, and without the lock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promote.aws import understood
+from promote.clock import Clock
+from promote.errors import AccessError, ConflictError, PromoteError, ServiceError
+from promote.function import Function
+from promote.model import Alias, ReleaseKey
+from promote.parallel import gather
+from promote.records import entry_item, environment_key, served_item
+from promote.release import Part, Release, Stage, release_item, release_of
+from promote.table import Cancelled, Refused, Table
+
+WIDTH = 32
+"""Functions that are worked on at the same time."""
+
+_ROUNDS = 10
+"""Transitions that are tried because others have made one first; it takes two, or three, to the end."""
+
+_LOOKS, _PAUSE = 10, 0.2
+"""Times that an alias is looked at until it is back, and seconds between them where others are at it as well."""
+
+_LARGEST = 100
+"""Parts that a transaction may have:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
+
+_OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
+"""The condition that a function is not part of another release: it cannot be, unless somebody has deleted a record."""
+
+
+class Overtaken(Exception):  # noqa: N818 - an answer to a question, not a failure
+    """A function is part of another release, or has been promoted, since it was read: nothing was begun."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a release ended."""
+
+    release: Release
+    problem: PromoteError | None = None
+    """Why it was turned back, where this process has found that."""
+    seconds: float | None = None
+    """Of moving the aliases, from the first that was sent to the last that was answered: as long as this, at the most,
+    they have disagreed. None: this process has moved none."""
+    strangers: tuple[str, ...] = ()
+    """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
+
+
+class Saga:
+    """What carries releases out; ``function`` gives the function of an ARN."""
+
+    def __init__(
+        self, table: Table, function: Callable[[str], Function], clock: Clock, say: Callable[[str, str], None]
+    ) -> None:
+        self._table = table
+        self._function = function
+        self._clock = clock
+        self._say = say
+
+    def read(self, key: ReleaseKey) -> Release:
+        """Read the record of a release.
+
+        Raises:
+            ConflictError: somebody has deleted it.
+
+        """
+        item = next(iter(self._table.query(key.pk, key.sk, key.sk)), None)
+        if item is None:
+            raise ConflictError(
+                f"the record of release {key.identity} is gone from the table",
+                hint=f"Restore the item {key.sk} of {key.pk}; or, when all aliases are as they should be, remove the "
+                "attribute pending from the items of the environment.",
+            )
+        return release_of(item)
+
+    def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
+        """Write the record and mark the functions, along with ``further`` parts of the transaction.
+
+        Raises:
+            Overtaken: a function is no longer as it was read.
+            Cancelled: only ``further`` stood in the way; its ``refused`` are theirs.
+
+        """
+        parts: list[tuple[str, Mapping[str, Any]]] = []
+        for part in release.parts:
+            known = "#sequence = :sequence" if part.sequence else "attribute_not_exists(#sequence)"
+            change = self._table.change(
+                part.arn,
+                environment_key(release.environment),
+                assign={"pending": {"pk": release.key.pk, "sk": release.key.sk}},
+                condition=f"attribute_not_exists(#pending) AND {known}",
+                values={"sequence": part.sequence} if part.sequence else {},
+            )
+            parts.append(("Update", change))
+        record = {**release_item(release), "begun": self._now()}
+        try:
+            self._table.transact([("Put", self._table.insertion(record)), *parts, *further])
+        except Cancelled as cancelled:
+            refused, *ours = cancelled.refused[: len(parts) + 1]
+            if refused:
+                return  # Our own call has taken effect before: its answer was lost.
+            if any(ours):
+                raise Overtaken from cancelled
+            raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
+
+    def settle(
+        self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
+    ) -> Ended:
+        """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
+
+        With ``is_ours``, this process has begun it. What it lacks the permission to move goes back; of another's
+        release, that is left to whoever has it.
+
+        Raises:
+            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+
+        """
+        problem: PromoteError | None = None
+        seconds: float | None = None
+        strangers: tuple[str, ...] = ()
+        for _ in range(_ROUNDS):
+            if release.stage is Stage.MOVING:
+                started = self._clock.monotonic()
+                problem = self._move(release)
+                seconds = self._clock.monotonic() - started
+                if isinstance(problem, AccessError) and not is_ours:
+                    raise AccessError(
+                        f"release {release.key.identity} of run {release.run_id} is to be finished first: {problem}",
+                        hint=f"Run a job that may move the aliases of all its functions. {problem.hint}",
+                    )
+                release = self._turn(release, problem) if problem else self._complete(release, locks)
+            elif release.stage is Stage.REVERTING:
+                strangers = self._put_back(release)
+                release = self._end(release)
+            else:
+                return Ended(release, problem, seconds, strangers)
+        raise ServiceError(
+            f"the record of release {release.key.identity} cannot be brought to its end",
+            hint="Somebody else keeps writing it: see who, and run the job again.",
+        )
+
+    def _move(self, release: Release) -> PromoteError | None:
+        """Move the aliases, those that have not moved; give why one cannot be moved, or None."""
+
+        def move(part: Part) -> PromoteError | None:
+            try:
+                if self._function(part.arn).point(part.before, part.promotion):
+                    return None
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
+                return understood(error)
+            return ConflictError(
+                f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
+                hint="See who else moves this alias (a console, another workflow); then run the job again.",
+            )
+
+        problems = gather([lambda part=part: move(part) for part in release.moves], WIDTH)  # type: ignore[misc]
+        return next(filter(None, problems), None)
+
+    def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> Release:
+        """Record that all has moved; give the release as it then is.
+
+        A lock that is another's by now is left out.
+        """
+        now = self._now()
+        parts = [self._transition(release, Stage.DONE, now)]
+        for part in release.parts:
+            promotion = part.promotion
+            if part.moves:
+                entry = entry_item(part.arn, promotion, part.candidate, part.plan, now)
+                whole = {**entry, "url": release.url, "release": {"pk": release.key.pk, "sk": release.key.sk}}
+                parts.append(("Put", {"Item": self._table.encode(whole)}))
+            parts.append(self._unmarking(release, part, served_item(promotion, part.candidate, part.plan, now)))
+            if part.token:
+                used = self._table.change(part.arn, part.token, assign={"used": promotion.identity})
+                parts.append(("Update", used))
+        locks = list(locks)[: _LARGEST - len(parts)]
+        while True:
+            try:
+                self._table.transact([*parts, *locks])
+            except Cancelled as cancelled:
+                if not locks or any(cancelled.refused[: len(parts)]):
+                    return self.read(release.key)
+                theirs = zip(locks, cancelled.refused[len(parts) :], strict=True)
+                locks = [lock for lock, is_refused in theirs if not is_refused]
+            else:
+                return replace(release, stage=Stage.DONE)
+
+    def _turn(self, release: Release, problem: PromoteError) -> Release:
+        """Decide that the release goes back; give it as it then is, which may be done."""
+        self._say("promote", f"turning back what has moved: {problem}")
+        try:
+            _, change = self._transition(release, Stage.REVERTING, self._now(), str(problem)[:500])
+            self._table.update(change)
+        except Refused:
+            return self.read(release.key)
+        return replace(release, stage=Stage.REVERTING, reason=str(problem)[:500])
+
+    def _put_back(self, release: Release) -> tuple[str, ...]:
+        """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
+
+        Raises:
+            PromoteError: one cannot be brought back now.
+
+        """
+
+        def put_back(part: Part) -> Exception | bool:
+            try:
+                return self._put_one_back(release, part)
+            except Exception as error:  # noqa: BLE001 - the others go back all the same
+                return error
+
+        outcomes = gather([lambda part=part: put_back(part) for part in release.moves], WIDTH)  # type: ignore[misc]
+        for part, outcome in zip(release.moves, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                problem = understood(outcome)
+                raise ServiceError(
+                    f"{release.environment} of {part.name} could not be put back to version "
+                    f"{part.before.version if part.before else 'none'}: {problem}",
+                    hint=f"The next run of any of these functions puts it back first. {problem.hint}",
+                ) from outcome
+        return tuple(part.name for part, is_back in zip(release.moves, outcomes, strict=True) if not is_back)
+
+    def _put_one_back(self, release: Release, part: Part) -> bool:
+        """Bring one alias back; False: it is a stranger's by now, and stays as it is.
+
+        An alias that was not there before stays: Lambda deletes one without any precondition, and could not tell a
+        late creation from the first. It points at the version that was proven, and nothing leads to it yet.
+        """
+        function = self._function(part.arn)
+        for _ in range(_LOOKS):
+            alias = function.alias(release.environment)
+            wanted = self._step_back(release, part, alias)
+            if wanted is None:
+                return _is_back(release, part, alias)
+            if not function.restore(alias, wanted):
+                self._clock.sleep(_PAUSE)
+        raise ConflictError(
+            f"somebody else keeps moving the alias {release.environment} of {part.name}",
+            hint="See who does (a console, another workflow); then run the job again.",
+        )
+
+    def _step_back(self, release: Release, part: Part, alias: Alias | None) -> Alias | None:
+        """Give what ``alias`` is to be next on its way back; None: it stays as it is."""
+        before = part.before
+        is_moved = alias is not None and alias.promotion == part.promotion and not alias.is_moved_by_others
+        if before is None:
+            fence = Alias(release.environment, part.promotion.version, "", release.fence, {})
+            return fence if alias is None or is_moved else None
+        if alias is None:
+            return None
+        if alias.revision_id == before.revision_id:
+            return replace(before, description=release.fence)
+        is_fence = (alias.version, alias.description) == (before.version, release.fence)
+        return before if is_moved or is_fence else None
+
+    def _end(self, release: Release) -> Release:
+        """Record that all is back; give the release as it then is."""
+        parts = [self._transition(release, Stage.REVERTED, self._now(), release.reason)]
+        parts += [self._unmarking(release, part, {}) for part in release.parts]
+        with suppress(Cancelled):
+            self._table.transact(parts)
+            return replace(release, stage=Stage.REVERTED)
+        return self.read(release.key)
+
+    def _transition(self, release: Release, stage: Stage, now: str, reason: str = "") -> tuple[str, Mapping[str, Any]]:
+        """Give the part of a transaction that takes the record from the release's stage to ``stage``."""
+        return "Update", self._table.change(
+            release.key.pk,
+            release.key.sk,
+            assign={"stage": stage.value, "reason": reason, stage.value: now},
+            condition="#stage = :before",
+            values={"before": release.stage.value},
+        )
+
+    def _unmarking(self, release: Release, part: Part, served: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Give the part of a transaction that lets go of a function, with what its environment serves by then."""
+        key = {"pk": release.key.pk, "sk": release.key.sk}
+        return "Update", self._table.change(
+            part.arn,
+            environment_key(release.environment),
+            assign={**served, "released": key} if served else {},
+            remove=("pending", "intent") if served else ("pending",),
+            condition=_OURS,
+            values={"sk": release.key.sk},
+        )
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
+    """Whether an alias that stays as it is is what the release has left; else it is a stranger's."""
+    before = part.before
+    if alias is None or before is None:
+        return alias is not None and alias.description == release.fence
+    return (alias.version, alias.description, alias.weights) == (before.version, before.description, before.weights)

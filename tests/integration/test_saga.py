@@ -1,0 +1,401 @@
+"""The saga of a release: all of its functions move or none does, wherever it is cut off and whoever finishes it."""
+
+import threading
+import time
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from promote.clock import SystemClock
+from promote.errors import AccessError, ServiceError
+from promote.function import Function
+from promote.ledger import Ledger, Pending
+from promote.model import Alias, Candidate, Promotion, ReleaseKey, Run
+from promote.release import Part, Release, Stage, release_key
+from promote.saga import Overtaken, Saga
+from promote.table import Table
+from sandbox.client import Account
+from tests.mortal import Killed, Life
+from tests.world import TABLE, World, archive
+
+NAMES = ("api", "mail", "worker")
+STAYS = "api"
+"""The one whose code is the same in all releases."""
+MOVE = [name for name in NAMES if name != STAYS]
+
+
+class Application:
+    """Functions of two versions each, and what can be seen of them."""
+
+    def __init__(self, account: Account) -> None:
+        self.account, self.world = account, World(account)
+        self.clock = SystemClock()
+        self.arns = {name: self._make(name) for name in NAMES}
+        self.attempts = count(1)
+        Table(lambda: self.world.table, TABLE, self.clock).ensure()
+
+    def _make(self, name: str) -> str:
+        function = self.world.function
+        made = function.create_function(
+            FunctionName=name,
+            Role=f"arn:aws:iam::{self.account.id}:role/{name}",
+            Runtime="python3.13",
+            Handler="app.handler",
+            Code={"ZipFile": archive({"app.py": "1"})},
+            Publish=True,
+        )
+        if name != STAYS:
+            self._settle(name)
+            function.update_function_code(FunctionName=name, ZipFile=archive({"app.py": "2"}), Publish=True)
+        return made["FunctionArn"].removesuffix(":1")
+
+    def _settle(self, name: str) -> None:
+        while self.world.function.get_function_configuration(FunctionName=name)["State"] != "Active":
+            time.sleep(0.02)
+
+    def alias(self, name: str) -> Alias | None:
+        return self.function(self.arns[name]).alias("preprod")
+
+    def function(self, arn: str, life: Life | None = None) -> Function:
+        client = life.client(self.world.function) if life else self.world.function
+        return Function(lambda: client, arn.rpartition(":")[2], arn, self.clock)
+
+    def saga(self, life: Life | None = None) -> Saga:
+        client = life.client(self.world.table) if life else self.world.table
+        table = Table(lambda: client, TABLE, self.clock)
+        return Saga(table, lambda arn: self.function(arn, life), self.clock, lambda _subject, _text: None)
+
+    def ledger(self, name: str, operation: str = "abc") -> Ledger:
+        run = Run("c" * 40, 7, 1, "", operation)
+        return Ledger(Table(lambda: self.world.table, TABLE, self.clock), self.arns[name], run, self.clock)
+
+    def release(self, *names: str) -> Release:
+        """Decide upon a release to the version that each function does not serve, from what it serves now."""
+        names, number = names or NAMES, next(self.attempts)
+        aliases = {name: self.alias(name) for name in names}
+        served = {name: self.ledger(name).read().served("preprod") for name in names}
+        sequence = max(found.sequence for found in served.values()) + 1
+        parts = []
+        for name in names:
+            before = aliases[name]
+            version = "1" if name == STAYS or (before and before.version == "2") else "2"
+            previous = None if before and before.version == version else before.version if before else ""
+            promotion = Promotion("preprod", version, previous, f"{number:040x}", number, 1, sequence, f"{number:012x}")
+            candidate = Candidate(version, "digest", "fingerprint")
+            parts.append(Part(self.arns[name], promotion, candidate, "plan", served[name].sequence, before))
+        key = release_key(list(self.arns.values()), "preprod", parts[0].promotion.identity)
+        return Release(key, "preprod", tuple(parts), number)
+
+    def pending(self) -> ReleaseKey | None:
+        keys = {self.ledger(name).read().served("preprod").pending for name in NAMES}
+        assert len(keys) == 1, "all functions are marked, or none is"
+        return keys.pop()
+
+    def carry_out(self, release: Release, life: Life | None = None) -> None:
+        saga = self.saga(life)
+        saga.begin(release)
+        saga.settle(release, is_ours=True)
+
+    def recover(self, life: Life | None = None) -> None:
+        """Act as the next run: what is pending is finished."""
+        if pending := self.pending():
+            saga = self.saga(life)
+            saga.settle(saga.read(pending))
+
+    def assert_whole(self, release: Release, strangers: tuple[str, ...] = ()) -> Stage:
+        """Assert that all functions are at one release, the new one or the one before, and that the ledger says so."""
+        assert self.pending() is None
+        records = self.world.items()
+        stage = next((Stage(item["stage"]) for item in records if item["sk"] == release.key.sk), Stage.REVERTED)
+        assert stage.is_final
+        for part in release.parts:
+            alias, served = self.alias(part.name), self.ledger(part.name).read().served("preprod")
+            entries = [item for item in records if (item["pk"], item["sk"]) == (part.arn, self._entry(part))]
+            assert len(entries) == (part.moves and stage is Stage.DONE)
+            if part.name in strangers:
+                continue
+            if stage is Stage.DONE:
+                assert (served.version, served.sequence) == (part.promotion.version, part.promotion.sequence)
+                assert served.commit == part.promotion.commit
+                assert served.released == release.key
+            if stage is Stage.DONE and part.moves:
+                assert alias is not None
+                assert alias.promotion == part.promotion
+            else:
+                assert _content(alias) == _content(part.before)
+        return stage
+
+    def _entry(self, part: Part) -> str:
+        return f"promotion#preprod#{part.promotion.identity}"
+
+
+def _content(alias: Alias | None) -> Any:
+    return alias and (alias.version, alias.description, alias.weights)
+
+
+@pytest.fixture
+def application(account: Account) -> Application:
+    """The first release is served: version 1 of each function."""
+    made = Application(account)
+    first = made.release()
+    parts = tuple(
+        replace(part, promotion=replace(part.promotion, version="1"), candidate=replace(part.candidate, version="1"))
+        for part in first.parts
+    )
+    made.carry_out(replace(first, parts=parts))
+    return made
+
+
+def test_all_functions_move_and_one_that_is_the_same_stays(application: Application) -> None:
+    before = application.alias(STAYS)
+    release = application.release()
+    life = Life()
+    saga = application.saga(life)
+    saga.begin(release)
+    ended = saga.settle(release, is_ours=True)
+    assert (ended.release.stage, ended.problem, ended.strangers) == (Stage.DONE, None, ())
+    assert ended.seconds is not None
+    assert 0 < ended.seconds < 10
+    assert application.assert_whole(release) is Stage.DONE
+    assert application.alias(STAYS) == before
+    assert [application.alias(name).version for name in MOVE] == ["2", "2"]  # type: ignore[union-attr]
+    # Two transactions and one call for each alias that moves.
+    assert sorted(life.calls) == ["transact_write_items", "transact_write_items", "update_alias", "update_alias"]
+
+
+def test_killed_after_each_call_the_next_run_brings_all_to_one_release(application: Application) -> None:
+    stages = set()
+    for number in count(1):
+        release, life = application.release(), Life(number)
+        try:
+            application.carry_out(release, life)
+        except Killed:
+            pass
+        else:
+            break
+        application.recover()
+        stages.add(application.assert_whole(release))
+    assert number == 5
+    # Once it has begun, it is finished forward: nothing stands in its way.
+    assert stages == {Stage.DONE}
+
+
+def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(application: Application) -> None:
+    for first in (1, 2, 3):
+        for second in count(1):
+            release = application.release()
+            with pytest.raises(Killed):
+                application.carry_out(release, Life(first))
+            try:
+                application.recover(Life(second))
+            except Killed:
+                application.recover()
+            else:
+                break
+            finally:
+                application.assert_whole(release)
+
+
+@pytest.mark.parametrize("stranger", MOVE)
+def test_killed_after_each_call_of_turning_back_the_next_run_brings_all_back(
+    application: Application, stranger: str
+) -> None:
+    """A stranger has moved one alias: the others go back to what they served, and the stranger's stays."""
+    for number in count(1):
+        release, life = application.release(), Life(number)
+        application.world.function.update_alias(FunctionName=stranger, Name="preprod", Description=f"mine {number}")
+        try:
+            application.carry_out(release, life)
+        except Killed:
+            pass
+        else:
+            assert number > 9
+            return
+        finally:
+            application.recover()
+            assert application.assert_whole(release, strangers=(stranger,)) is Stage.REVERTED
+            alias = application.alias(stranger)
+            assert alias is not None
+            assert alias.description == f"mine {number}"
+
+
+def test_several_who_finish_the_same_release_agree(application: Application) -> None:
+    for number in range(6):
+        release = application.release()
+        with pytest.raises(Killed):
+            application.carry_out(release, Life(1 + number % 3))
+        if number % 2:
+            name = MOVE[number // 2 % 2]
+            application.world.function.update_alias(FunctionName=name, Name="preprod", Description="mine")
+        ends: list[Stage] = []
+        errors: list[BaseException] = []
+
+        def finish(release: Release = release, ends: list[Stage] = ends, errors: list[BaseException] = errors) -> None:
+            try:
+                ends.append(application.saga().settle(release).release.stage)
+            except BaseException as error:  # noqa: BLE001 - for the thread of the test
+                errors.append(error)
+
+        threads = [threading.Thread(target=finish) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert len(ends) == 4
+        strangers = tuple(MOVE) if number % 2 else ()
+        assert set(ends) == {application.assert_whole(release, strangers)}
+
+
+def test_a_move_that_arrives_after_all_went_back_fails(application: Application) -> None:
+    """It was sent by a run that was suspended; another one met an error, and turned the release back meanwhile."""
+    release, suspended = application.release(), Life()
+    ends = []
+
+    def turn_back() -> None:
+        ends.append(application.saga(refused(application, MOVE[1])).settle(release, is_ours=True).release.stage)
+
+    suspended.before("update_alias", application.arns[MOVE[0]], turn_back)
+    saga = application.saga(suspended)
+    saga.begin(release)
+    ended = saga.settle(release, is_ours=True)
+    assert ends == [Stage.REVERTED]
+    assert ended.release.stage is Stage.REVERTED
+    assert application.assert_whole(release) is Stage.REVERTED
+
+
+def test_a_creation_that_arrives_after_all_went_back_fails(application: Application) -> None:
+    """A function that is new in the environment: its alias stays as a fence, at the version that was proven."""
+    new = MOVE[0]
+    application.world.function.delete_alias(FunctionName=new, Name="preprod")
+    release, suspended = application.release(), Life()
+
+    def turn_back() -> None:
+        application.saga(refused(application, MOVE[1])).settle(release, is_ours=True)
+
+    suspended.before("create_alias", application.arns[new], turn_back)
+    saga = application.saga(suspended)
+    saga.begin(release)
+    assert saga.settle(release, is_ours=True).release.stage is Stage.REVERTED
+    assert application.assert_whole(release, strangers=(new,)) is Stage.REVERTED
+    alias = application.alias(new)
+    assert alias is not None
+    assert (alias.version, alias.description) == ("2", release.fence)
+    # The next release moves it like any other.
+    again = application.release()
+    application.carry_out(again)
+    assert application.assert_whole(again) is Stage.DONE
+
+
+def test_a_release_that_is_done_by_others_stays_done(application: Application) -> None:
+    """A run that could not move an alias finds that somebody else could."""
+    release = application.release()
+    life = refused(application, MOVE[1])
+
+    def finish() -> None:
+        application.saga().settle(release)
+
+    life.before("update_alias", application.arns[MOVE[0]], finish)
+    saga = application.saga(life)
+    saga.begin(release)
+    ended = saga.settle(release, is_ours=True)
+    assert ended.release.stage is Stage.DONE
+    assert application.assert_whole(release) is Stage.DONE
+
+
+def test_a_lost_answer_of_any_call_is_no_lost_fact(application: Application, account: Account) -> None:
+    for kind in ("cut-after", "error-after"):
+        for operation, nth in (
+            ("dynamodb.TransactWriteItems", 1),
+            ("lambda.UpdateAlias", 1),
+            ("lambda.UpdateAlias", 2),
+            ("dynamodb.TransactWriteItems", 2),
+        ):
+            release = application.release()
+            fault = account.inject(kind, operation, nth=nth)
+            application.carry_out(release)
+            assert fault.hit
+            assert application.assert_whole(release) is Stage.DONE
+
+
+def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: Application) -> None:
+    release = application.release()
+    saga = application.saga()
+    saga.begin(release)
+    for part in release.parts:
+        ledger = application.ledger(part.name)
+        other = replace(part.promotion, operation="abcabcabcabc", sequence=part.promotion.sequence + 1)
+        with pytest.raises(Pending):
+            ledger.record_verdict(part.candidate, "plan", None, other)
+        with pytest.raises(Pending):
+            ledger.record_promotion(other, part.candidate, "plan")
+    with pytest.raises(Overtaken):
+        saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
+    saga.settle(release, is_ours=True)
+    assert application.assert_whole(release) is Stage.DONE
+    # It was decided upon before that release: what it has read of the functions is no longer true.
+    with pytest.raises(Overtaken):
+        saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
+    assert application.pending() is None
+
+
+def test_who_may_not_move_a_function_leaves_the_release_to_others(application: Application) -> None:
+    release = application.release()
+    saga = application.saga(refused(application, MOVE[1], "AccessDeniedException"))
+    saga.begin(release)
+    with pytest.raises(AccessError, match="is to be finished first"):
+        saga.settle(release)
+    assert saga.read(release.key).stage is Stage.MOVING
+    application.recover()
+    assert application.assert_whole(release) is Stage.DONE
+
+
+def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: Application) -> None:
+    release, life = application.release(), refused(application, MOVE[1])
+
+    def is_busy() -> None:
+        raise error_of("ServiceException")
+
+    life.before("get_alias", application.arns[MOVE[0]], is_busy)
+    saga = application.saga(life)
+    saga.begin(release)
+    with pytest.raises(ServiceError, match="could not be put back to version 1"):
+        saga.settle(release, is_ours=True)
+    assert saga.read(release.key).stage is Stage.REVERTING
+    application.recover()
+    assert application.assert_whole(release) is Stage.REVERTED
+
+
+def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(application: Application) -> None:
+    split = MOVE[0]
+    application.world.function.update_alias(
+        FunctionName=split, Name="preprod", RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}}
+    )
+    release = application.release()
+    life = refused(application, MOVE[1])
+    saga = application.saga(life)
+    saga.begin(release)
+    ended = saga.settle(release, is_ours=True)
+    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
+    assert application.assert_whole(release) is Stage.REVERTED
+    alias = application.alias(split)
+    assert alias is not None
+    assert alias.weights == {"2": 0.25}
+
+
+def refused(application: Application, name: str, code: str = "InvalidParameterValueException") -> Life:
+    """Make the clients of a process for which Lambda refuses to move the alias of ``name``, once."""
+    life = Life()
+
+    def refuse() -> None:
+        raise error_of(code)
+
+    life.before("update_alias", application.arns[name], refuse)
+    return life
+
+
+def error_of(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "for the test"}}, "UpdateAlias")
