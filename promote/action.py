@@ -24,9 +24,10 @@ from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim
 from promote.lock import Lock
-from promote.model import Result, Run
+from promote.model import ReleaseKey, Result, Run
 from promote.report import Report
 from promote.report.summary import render
+from promote.saga import Saga
 from promote.steps import Place, Steps
 from promote.table import Table
 from promote.trial import Trials
@@ -59,12 +60,13 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
 
 
 def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
-    """Give back what the job's main steps have left of the lock; the exit code is always 0.
+    """Finish what the job's main steps have left of a release, and give back locks; the exit code is always 0.
 
     What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
     """
     workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
     steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+    _finish_releases(steps, environ, clock or SystemClock(), workflow)
     for held, token in list(steps.held.items()):
         name = held.arn.rpartition(":")[2]
         try:
@@ -89,6 +91,31 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     if steps.folder:
         shutil.rmtree(steps.folder, ignore_errors=True)
     return 0
+
+
+def _finish_releases(steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
+    """Finish the releases of several functions that this job has begun."""
+    for begun, release in list(steps.begun.items()):
+        try:
+            _finish(begun, release, environ, clock, workflow)
+            steps.end(begun)
+        except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
+            problem = understood(error)
+            workflow.warn(f"The release could not be finished: {problem} {problem.hint}", title="Release")
+
+
+def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
+    """Finish a release of several functions that this job has begun."""
+    clients = Clients(begun.region, environ)
+    table = Table(lambda: clients.table, begun.table, clock)
+    saga = Saga.of(clients, table, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
+    found = saga.find(ReleaseKey(begun.arn, release))
+    if found is None or found.stage.is_final:
+        return
+    ended = saga.settle(found, is_ours=True)
+    if ended.problem and not ended.release.stage.is_final:
+        raise ended.problem
+    workflow.say(f"{'promote':<9} finished the release of {found.names}: {ended.release.stage.meaning}")
 
 
 def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:
@@ -136,7 +163,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""
-        job.say(inputs.command.value, f"{inputs.function_name}{target}")
+        job.say(inputs.command.value, f"{inputs.names}{target}")
         return COMMANDS[inputs.command](job)
 
 
@@ -153,9 +180,10 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
         workflow.say(f"{'note':<9} {note}")
     for warning in report.warnings:
         workflow.warn(warning, title="promote-on-success")
-    for endpoint in (report.latest, report.environment):
-        if endpoint:
-            workflow.say(f"{endpoint.qualifier:<9} {endpoint.url}")
+    for name, part in report.parts or (("", report),):
+        for endpoint in (part.latest, part.environment):
+            if endpoint:
+                workflow.say(f"{endpoint.qualifier:<9} {name}{': ' if name else ''}{endpoint.url}")
     if report.result.is_success:
         workflow.say(f"{report.result.value:<9} {report.headline}")
         return 0

@@ -92,6 +92,7 @@ class Clients:
         options: dict[str, Any] = {
             "retries": {"mode": "standard", "total_max_attempts": 5},
             "user_agent_appid": "promote-on-success",
+            "max_pool_connections": 50,  # several functions are worked on at the same time
             **_TIME_LIMITS[service],
             **different,
         }

@@ -40,12 +40,13 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     """
     inputs, context, run = job.inputs, job.context, job.run
     has_order = may_give_way and context.repository and context.ref and run.run_id
+    what = (context.repository, context.ref, inputs.command, inputs.environment, job.application)
     claim = Claim(
         owner=f"{run.run_id}/{run.attempt}/{run.operation}",
         lease=min(inputs.lease, _BEATEN) if inputs.command in (Command.LOCK, Command.DEPLOY) else inputs.lease,
         run_id=run.run_id,
         attempt=run.attempt,
-        group=f"{context.repository} {context.ref} {inputs.command} {inputs.environment}" if has_order else "",
+        group=" ".join(filter(None, what)) if has_order else "",
         queue=inputs.queue if may_give_way else Queue.FIFO,
         url=run.url,
         job=job.steps.job,
@@ -53,8 +54,10 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     return Lock(job.table, arn, claim, job.clock, job.say)
 
 
-def take(job: Job, lock: Lock) -> Lease:
+def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
     """Wait for the lock and take it, or enter it where an earlier step keeps it.
+
+    ``timeout`` is in seconds; None: as the inputs say.
 
     Raises:
         LockError: it was not free in time, or cannot be read.
@@ -65,7 +68,7 @@ def take(job: Job, lock: Lock) -> Lease:
     kept = job.steps.held.get(job.place(lock.arn))
     job.steps.remember(job.place(lock.arn))
     try:
-        lease = acquire(lock, job.inputs.lock_timeout, job.chance)
+        lease = acquire(lock, job.inputs.lock_timeout if timeout is None else timeout, job.chance)
     except (LockError, Superseded):
         job.steps.forget(job.place(lock.arn))
         raise
@@ -82,13 +85,13 @@ def take(job: Job, lock: Lock) -> Lease:
 
 
 @contextmanager
-def hold(job: Job, lock: Lock, ends: str = "") -> Iterator[Holding]:
-    """Hold the lock for the block; errors as of ``take``.
+def hold(job: Job, lock: Lock, ends: str = "", timeout: float | None = None) -> Iterator[Holding]:
+    """Hold the lock for the block; ``timeout`` and errors as of ``take``.
 
     A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
     """
     with job.phase("lock"):
-        lease = take(job, lock)
+        lease = take(job, lock, timeout)
     holding = Holding(lock, lease, _heartbeat(job, lock, lease), stays=lease.kept not in ("", ends))
     holding.heartbeat.start()
     patience = _PATIENCE

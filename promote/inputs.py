@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Self
@@ -12,6 +12,7 @@ from typing import Self
 from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
 from promote.errors import InputError
 from promote.line import LONGEST_LEASE, Queue
+from promote.model import listed
 from promote.reader import Reader
 
 
@@ -119,6 +120,8 @@ class Inputs:
     """The tag whose notes are wanted; empty: that of the workflow's run, where it runs for one."""
     github_deployments: bool
     dry_run: bool
+    parts: tuple["Inputs", ...] = ()
+    """Those of each function, where there are several; empty: there is one."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -131,22 +134,23 @@ class Inputs:
         read = Reader(environ)
         read.text("github-token")  # the context has it; a broken one is refused here, as every input
         command = read.choice("command", Command, Command.RUN)
-        function_name, function_arn, region = _target(read)
+        names = _named(read)
+        function_name, function_arn, region = _target(next(iter(names)), read.text("aws-region"))
         inputs = cls(
             command=command,
             function_name=function_name,
             function_arn=function_arn,
             region=region,
             environment=_environment(read, "environment", is_required=command in _RELEASING),
-            artifact=read.text("artifact"),
+            artifact=read.text("artifact") or next(iter(names.values())),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
             latest_url=read.url("latest-url"),
             environment_url=read.url("environment-url"),
             domain_name=_domain_name(read),
             base_path=_base_path(read),
-            checks=parse_checks(read.raw("checks")),
-            invocations=parse_invocations(read.raw("invoke")),
+            checks=parse_checks("\n".join(_lines_of(read.raw("checks"), names).values())),
+            invocations=parse_invocations("\n".join(_lines_of(read.raw("invoke"), names).values())),
             tests=read.raw("tests").strip(),
             tests_requirements=read.text("tests-requirements"),
             test_command=read.raw("test-command").strip(),
@@ -171,7 +175,13 @@ class Inputs:
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
-        return inputs
+        if len(names) > 1 and command not in _OF_APPLICATIONS:
+            raise InputError(
+                "function-name",
+                f"it names {len(names)} functions, and {command} works on one",
+                hint="Name one function; or use a step for each.",
+            )
+        return replace(inputs, parts=tuple(_parts(read, inputs, names))) if len(names) > 1 else inputs
 
     def require_consistency(self) -> None:
         """Refuse inputs that are right one by one and wrong together.
@@ -260,6 +270,11 @@ class Inputs:
             )
 
     @property
+    def names(self) -> str:
+        """The function's name, or the names of all, for people."""
+        return listed([part.function_name for part in self.parts] or [self.function_name])
+
+    @property
     def has_verification(self) -> bool:
         """Whether the inputs say how to verify."""
         return bool(self.checks or self.invocations or self.tests or self.test_command)
@@ -290,9 +305,48 @@ _ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{{12}}:function:{_NA
 _QUALIFIED = rf"(?P<target>{_NAME}|{_ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
 
 
-def _target(read: Reader) -> tuple[str, str, str]:
+def _named(read: Reader) -> dict[str, str]:
+    """Give the functions with their artifacts: a line each, ``name`` or ``name = artifact``."""
+    lines = [line.strip() for line in read.raw("function-name").splitlines() if line.strip()]
+    if len(lines) <= 1:
+        return {read.text("function-name"): ""}
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, artifact = (word.strip() for word in line.partition("="))
+        if name in found:
+            raise InputError("function-name", f"{name} stands there twice", hint="Name each function once.")
+        found[name] = artifact
+    return found
+
+
+def _lines_of(text: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Give the lines for each function: those that begin with its name, and the first one's those without."""
+    found: dict[str, list[str]] = {name.rpartition(":")[2]: [] for name in names}
+    first = next(iter(found))
+    for line in text.splitlines():
+        name, separator, rest = line.strip().partition(": ")
+        is_named = len(names) > 1 and separator and name in found
+        found[name if is_named else first].append(rest if is_named else line)
+    return {name: "\n".join(lines) for name, lines in found.items()}
+
+
+def _parts(read: Reader, inputs: Inputs, names: Mapping[str, str]) -> Iterator[Inputs]:
+    """Yield the inputs of each function; tests and test-command are the first one's."""
+    checks, events = _lines_of(read.raw("checks"), names), _lines_of(read.raw("invoke"), names)
+    for place, (value, artifact) in enumerate(names.items()):
+        name, arn, _ = _target(value, read.text("aws-region"))
+        yield replace(
+            inputs if place == 0 else replace(inputs, tests="", tests_requirements="", test_command=""),
+            function_name=name,
+            function_arn=arn,
+            artifact=artifact,
+            checks=parse_checks(checks[name]),
+            invocations=parse_invocations(events[name]),
+        )
+
+
+def _target(value: str, region: str) -> tuple[str, str, str]:
     """Give the function's name, its ARN (or empty) and the region (or empty)."""
-    value, region = read.text("function-name"), read.text("aws-region")
     if not value:
         raise InputError("function-name", "it is missing", hint="Give the Lambda function's name or ARN.")
     if region and not re.fullmatch(r"[a-z0-9-]+", region):
@@ -373,6 +427,9 @@ _SHORTEST_LEASE = 1
 
 _RELEASING = (Command.RUN, Command.DEPLOY, Command.PROMOTE, Command.ROLLBACK)
 """The commands that work on an environment."""
+
+_OF_APPLICATIONS = (Command.RUN,)
+"""The commands that work on several functions as one."""
 
 _CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,12 +41,23 @@ class Job:
     """What this job's steps share."""
     temporary: Path
     """A folder of this run's own."""
+    part: str = ""
+    """The function, where it is one of several that are released as one; empty: the job is of the whole."""
+    application: str = ""
+    """What tells these functions, together, from others."""
     phases: list[Phase] = field(default_factory=list)
     """Those that have ended."""
     under_way: list[str] = field(default_factory=list)
     """The phase that the run is in, by its name; none between two."""
     reports: list[Report] = field(default_factory=list)
     """What is certain so far, newest last: what is told of a run that comes to a sudden end."""
+
+    def of_part(self, inputs: Inputs, application: str) -> "Job":
+        """Give the job for one function of several, with a folder of its own; phases and reports are the whole's."""
+        folder = self.temporary / inputs.function_name
+        folder.mkdir()
+        name = inputs.function_name
+        return replace(self, inputs=inputs, part=name, application=application, temporary=folder, reports=[])
 
     @cached_property
     def arn(self) -> str:
@@ -73,15 +84,19 @@ class Job:
     @property
     def report_file(self) -> Path:
         """Where the results of verification are put for other tools."""
-        return self.context.temporary / "promote-on-success" / f"junit-{self.inputs.environment}.xml"
+        name = "-".join(filter(None, ["junit", self.inputs.environment, self.part]))
+        return self.context.temporary / "promote-on-success" / f"{name}.xml"
 
     def say(self, subject: str, text: str) -> None:
         """Write a line into the log, in two columns."""
-        self.workflow.say(f"{subject:<9} {text}")
+        self.workflow.say(f"{subject:<9} {self.part}{': ' if self.part else ''}{text}")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Take the time of a part of the run."""
+        """Take the time of a part of the run; of one function of several, that is the whole's."""
+        if self.part:
+            yield
+            return
         now, started = self.clock.now(), self.clock.monotonic()
         self.under_way[:] = [name]
         try:

@@ -75,6 +75,8 @@ class Lock:
 
     def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
         self.claim = claim
+        self.buried: set[str] = set()
+        """Owners that this process has found dead; locks that it takes one after the other share it."""
         self.asked = 0.0
         """When the last transition was sent, on the clock's monotonic time."""
         self._table = table

@@ -1,7 +1,7 @@
 """The words of the project as frozen values, without effects."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -328,3 +328,12 @@ class Phase:
     name: str
     started: datetime
     seconds: float
+
+
+def listed(names: Sequence[str]) -> str:
+    """Give names in a row, as a sentence has them; of many, the first ones."""
+    shown = [*names[:_LISTED], f"{len(names) - _LISTED} more"] if len(names) > _LISTED + 1 else list(names)
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+_LISTED = 5

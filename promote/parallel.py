@@ -6,6 +6,7 @@ The threads are daemons, and an interrupt does not wait for them: a run that is 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -27,6 +28,22 @@ def side_by_side(first: Callable[[], _One], second: Callable[[], _Other]) -> tup
 def gather(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
     """Run all, at most ``width`` at a time; give the results in order, or raise the first error in order."""
     return [future.result() for future in _start(calls, width)]
+
+
+def each(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
+    """Run all as ``gather`` does, and wait for all: also where one fails, none goes on behind the caller's back."""
+
+    def attempt(call: Callable[[], _One]) -> tuple[_One] | Exception:
+        try:
+            return (call(),)
+        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+            return error
+
+    outcomes = gather([partial(attempt, call) for call in calls], width)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return [outcome[0] for outcome in outcomes if not isinstance(outcome, Exception)]
 
 
 def within(seconds: float, call: Callable[[], _One]) -> _One:

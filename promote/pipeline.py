@@ -347,7 +347,7 @@ def promote(
         try:
             if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
                 target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-            decision = _decide(target, proposal, alias)
+            decision = decide(target, proposal, alias)
             if verdict or decision.promotion:
                 target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
                 verdict = None
@@ -411,11 +411,16 @@ def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decis
     return decision
 
 
-def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision:
-    """Decide from what the alias says at this moment; the move is made only if it still says so."""
+def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: int = 0) -> Decision:
+    """Decide from what the alias says at this moment; the move is made only if it still says so.
+
+    ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
+    """
     run, served, candidate = target.job.run, target.served, proposal.candidate
     last = alias.promotion if alias else None
-    theirs = (last.commit, last.run_id) if last else (served.commit, served.run_id)
+    # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
+    has_news = last is not None and last.sequence > served.sequence
+    theirs = (last.commit, last.run_id) if last and has_news else (served.commit, served.run_id)
     found = standing(target, proposal.commit, proposal.run_id, *theirs)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
@@ -439,7 +444,7 @@ def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision
         commit=proposal.commit,
         run_id=proposal.run_id,
         attempt=run.attempt if proposal.run_id == run.run_id else 1,
-        sequence=max(last.sequence if last else 0, served.sequence) + 1,
+        sequence=sequence or next_sequence(target, alias),
         operation=run.operation,
         kind=proposal.kind,
         is_proven=proposal.is_proven,
@@ -449,6 +454,11 @@ def _decide(target: Target, proposal: Proposal, alias: Alias | None) -> Decision
     made = Result.ROLLED_BACK if is_back else Result.PROMOTED
     warnings = () if is_back else tuple(_warnings(target, alias, found))
     return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
+
+
+def next_sequence(target: Target, alias: Alias | None) -> int:
+    """Give the least that a further promotion may have."""
+    return max(alias.promotion.sequence if alias and alias.promotion else 0, target.served.sequence) + 1
 
 
 def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from promote.model import Alias, Candidate, Promotion, ReleaseKey
+from promote.model import Alias, Candidate, Promotion, ReleaseKey, listed
 from promote.records import content_item, promotion_item, promotion_of
 from promote.table import Item
 
@@ -30,6 +30,14 @@ class Stage(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing is left to be done."""
         return self in (Stage.DONE, Stage.REVERTED)
+
+    @property
+    def meaning(self) -> str:
+        """What it means for the functions, in words for people."""
+        return {
+            Stage.DONE: "all functions have moved",
+            Stage.REVERTED: "all functions are back at what they served",
+        }.get(self, "it is unfinished")
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ class Release:
     def moves(self) -> list[Part]:
         """Those whose aliases are moved."""
         return [part for part in self.parts if part.moves]
+
+    @property
+    def names(self) -> str:
+        """The functions, for people."""
+        return listed([part.name for part in self.parts])
 
     @property
     def fence(self) -> str:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promote.aws import understood
+from promote.aws import Clients, understood
 from promote.clock import Clock
 from promote.errors import AccessError, ConflictError, PromoteError, ServiceError
 from promote.function import Function
@@ -52,12 +52,14 @@ class Ended:
 
     release: Release
     problem: PromoteError | None = None
-    """Why it was turned back, where this process has found that."""
+    """Why it was turned back, where this process has found that; or why it has no end yet though all has moved."""
     seconds: float | None = None
     """Of moving the aliases, from the first that was sent to the last that was answered: as long as this, at the most,
     they have disagreed. None: this process has moved none."""
     strangers: tuple[str, ...] = ()
     """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
+    is_by_us: bool = False
+    """Whether it was this process that has recorded it as done, and given back the locks."""
 
 
 class Saga:
@@ -71,21 +73,35 @@ class Saga:
         self._clock = clock
         self._say = say
 
+    @classmethod
+    def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "Saga":
+        """Give that of the functions in the clients' region."""
+
+        def function(arn: str) -> Function:
+            return Function(lambda: clients.function, arn.rpartition(":")[2], arn, clock)
+
+        return cls(table, function, clock, say)
+
+    def find(self, key: ReleaseKey) -> Release | None:
+        """Read the record of a release; None: there is none."""
+        item = next(iter(self._table.query(key.pk, key.sk, key.sk)), None)
+        return release_of(item) if item else None
+
     def read(self, key: ReleaseKey) -> Release:
-        """Read the record of a release.
+        """Read the record of a release that a function is marked with.
 
         Raises:
             ConflictError: somebody has deleted it.
 
         """
-        item = next(iter(self._table.query(key.pk, key.sk, key.sk)), None)
-        if item is None:
+        found = self.find(key)
+        if found is None:
             raise ConflictError(
                 f"the record of release {key.identity} is gone from the table",
                 hint=f"Restore the item {key.sk} of {key.pk}; or, when all aliases are as they should be, remove the "
                 "attribute pending from the items of the environment.",
             )
-        return release_of(item)
+        return found
 
     def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
         """Write the record and mark the functions, along with ``further`` parts of the transaction.
@@ -132,6 +148,7 @@ class Saga:
         problem: PromoteError | None = None
         seconds: float | None = None
         strangers: tuple[str, ...] = ()
+        is_by_us = False
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
                 started = self._clock.monotonic()
@@ -142,12 +159,18 @@ class Saga:
                         f"release {release.key.identity} of run {release.run_id} is to be finished first: {problem}",
                         hint=f"Run a job that may move the aliases of all its functions. {problem.hint}",
                     )
-                release = self._turn(release, problem) if problem else self._complete(release, locks)
+                if problem is None:
+                    try:
+                        release, is_by_us = self._complete(release, locks)
+                    except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
+                        return Ended(release, understood(error), seconds)
+                else:
+                    release = self._turn(release, problem)
             elif release.stage is Stage.REVERTING:
                 strangers = self._put_back(release)
                 release = self._end(release)
             else:
-                return Ended(release, problem, seconds, strangers)
+                return Ended(release, problem, seconds, strangers, is_by_us)
         raise ServiceError(
             f"the record of release {release.key.identity} cannot be brought to its end",
             hint="Somebody else keeps writing it: see who, and run the job again.",
@@ -170,8 +193,8 @@ class Saga:
         problems = gather([lambda part=part: move(part) for part in release.moves], WIDTH)  # type: ignore[misc]
         return next(filter(None, problems), None)
 
-    def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> Release:
-        """Record that all has moved; give the release as it then is.
+    def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Release, bool]:
+        """Record that all has moved; give the release as it then is, and whether this call has done it.
 
         A lock that is another's by now is left out.
         """
@@ -193,11 +216,11 @@ class Saga:
                 self._table.transact([*parts, *locks])
             except Cancelled as cancelled:
                 if not locks or any(cancelled.refused[: len(parts)]):
-                    return self.read(release.key)
+                    return self.read(release.key), False
                 theirs = zip(locks, cancelled.refused[len(parts) :], strict=True)
                 locks = [lock for lock, is_refused in theirs if not is_refused]
             else:
-                return replace(release, stage=Stage.DONE)
+                return replace(release, stage=Stage.DONE), True
 
     def _turn(self, release: Release, problem: PromoteError) -> Release:
         """Decide that the release goes back; give it as it then is, which may be done."""

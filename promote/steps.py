@@ -5,6 +5,7 @@ It is written before a lock is asked for, so that the post step finds it even wh
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,8 +28,9 @@ class Place:
     table: str
 
 
-_Memory = tuple[str, dict[Place, int], set[Place]]
-"""The job's number, the locks that it holds, and the functions with an endpoint for one candidate alone."""
+_Memory = tuple[str, dict[Place, int], set[Place], dict[Place, str]]
+"""The job's number, the locks that it holds, the functions with an endpoint for one candidate alone, and the releases
+that it has begun."""
 
 
 class Steps:
@@ -50,33 +52,52 @@ class Steps:
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
         """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
         self._workflow = workflow
-        job, held, lent = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set()))
+        job, held, lent, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), {}))
         self.job = job or draw()
         """The number, which this job has for itself."""
         self.held = held
         """The locks with their tokens; 0: it was asked for, and nothing more is known."""
         self.lent = lent
         """Functions that have an endpoint for one candidate alone."""
+        self.begun = begun
+        """The release of several functions that is under way, by the sort key of its record."""
+        self._lock = threading.RLock()
+
+    def begin(self, held: Place, release: str) -> None:
+        """Note a release of several functions that is about to begin; ``release`` is the sort key of its record."""
+        with self._lock:
+            self.begun[held] = release
+            self._write()
+
+    def end(self, held: Place) -> None:
+        """Strike a release out that has come to its end."""
+        with self._lock:
+            self.begun.pop(held, None)
+            self._write()
 
     def lend(self, held: Place) -> None:
         """Note that a function gets an endpoint for one candidate alone, which is to be removed again."""
-        self.lent.add(held)
-        self._write()
+        with self._lock:
+            self.lent.add(held)
+            self._write()
 
     def take_back(self, held: Place) -> None:
         """Strike out what was lent."""
-        self.lent.discard(held)
-        self._write()
+        with self._lock:
+            self.lent.discard(held)
+            self._write()
 
     def remember(self, held: Place, token: int = 0) -> None:
         """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
-        self.held[held] = token or self.held.get(held, 0)
-        self._write()
+        with self._lock:
+            self.held[held] = token or self.held.get(held, 0)
+            self._write()
 
     def forget(self, held: Place) -> None:
         """Strike a lock out that was given back, or was not had."""
-        self.held.pop(held, None)
-        self._write()
+        with self._lock:
+            self.held.pop(held, None)
+            self._write()
 
     def _left(self, state: str) -> Iterator[_Memory]:
         """Yield what earlier steps have written, from each place that has something which makes sense."""
@@ -91,7 +112,8 @@ class Steps:
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
         lent = [(place.arn, place.region, place.table) for place in self.lent]
-        text = json.dumps({"job": self.job, "held": held, "lent": lent})
+        begun = [(place.arn, place.region, place.table, release) for place, release in self.begun.items()]
+        text = json.dumps({"job": self.job, "held": held, "lent": lent, **({"begun": begun} if begun else {})})
         for file in self._files:
             # A folder that is not there or cannot be written: the others may do.
             with suppress(OSError):
@@ -111,7 +133,8 @@ def _read(text: str) -> _Memory:
         held[_place(names)] = token
     if not isinstance(job, str) or not job:
         raise ValueError(job)
-    return job, held, {_place(names) for names in found.get("lent", [])}
+    begun = {_place(names): str(release) for *names, release in found.get("begun", [])}
+    return job, held, {_place(names) for names in found.get("lent", [])}, begun
 
 
 def _place(names: list[Any]) -> Place:

@@ -24,7 +24,6 @@ from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
-from promote.release import Stage
 from promote.saga import Saga
 from promote.trial import Trials
 from promote.verify import Verification
@@ -174,14 +173,16 @@ def read_template(job: Job) -> Template | None:
 
 
 @contextmanager
-def holding(target: Target, lock: Lock | None = None, ends: str = "") -> Iterator[tuple[Target, Holding]]:
+def holding(
+    target: Target, lock: Lock | None = None, ends: str = "", timeout: float | None = None
+) -> Iterator[tuple[Target, Holding]]:
     """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.holding.take``.
 
-    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends`` is as for
-    ``hold``.
+    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends`` and
+    ``timeout`` are as for ``hold``.
     """
     job = target.job
-    with hold(job, lock or target.lock, ends) as held:
+    with hold(job, lock or target.lock, ends, timeout) as held:
         is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
         if not (is_as_read or held.lease.kept):
             # Somebody held the lock when we read, or has held it since.
@@ -246,18 +247,16 @@ def finish_release(target: Target) -> Target:
         return replace(target, state=state)
     saga = make_saga(target.job)
     ended = saga.settle(saga.read(pending))
-    done = "all functions have moved" if ended.release.stage is Stage.DONE else "all functions are back"
-    target.job.say("recover", f"finished release {pending.identity} of run {ended.release.run_id}: {done}")
+    if not ended.release.stage.is_final and ended.problem:
+        raise ended.problem
+    run_id, meaning = ended.release.run_id, ended.release.stage.meaning
+    target.job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
     return replace(target, state=target.ledger.read())
 
 
 def make_saga(job: Job) -> Saga:
     """Make what carries out releases of several functions, for this job."""
-
-    def function(arn: str) -> Function:
-        return Function(lambda: job.clients.function, arn.rpartition(":")[2], arn, job.clock)
-
-    return Saga(job.table, function, job.clock, job.say)
+    return Saga.of(job.clients, job.table, job.clock, job.say)
 
 
 def _surroundings(job: Job) -> Surroundings:

@@ -111,9 +111,10 @@ class _Waiter:
 
     def _bury(self, entry: Entry, now: float) -> Entry | None:
         """Remove who has died, the holder first, and give the lock as it then is; None: all live, as far as we know."""
-        is_dead = self._sightings.is_dead
-        if entry.holder and is_dead(entry.holder, now):
+        is_dead, buried = self._sightings.is_dead, self._lock.buried
+        if entry.holder and (entry.holder.owner in buried or is_dead(entry.holder, now)):
             self._say_dead([entry.holder], now)
+            buried.add(entry.holder.owner)
             return self._lock.free(entry)
         others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
         dead = [ticket for ticket in others if is_dead(ticket, now)]
@@ -124,6 +125,9 @@ class _Waiter:
 
     def _say_dead(self, dead: list[Claim], now: float) -> None:
         for claim in dead:
+            if claim.owner in self._lock.buried:
+                self._lock.say("lock", f"{claim.describe()} has died: passing it over")
+                continue
             silence = self._sightings.silence(claim, now)
             self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
 

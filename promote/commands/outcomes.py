@@ -6,6 +6,7 @@ from promote import pipeline
 from promote.aws import understood
 from promote.holding import Holding
 from promote.inputs import Command, Isolation
+from promote.job import Job
 from promote.line import Claim
 from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
 from promote.pipeline import Built, Decision, Standing
@@ -29,19 +30,32 @@ def begun(target: Target, held: Holding) -> Report:
 
 def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     """Deploy; None: the run gives way to what the environment has, and the report says so."""
-    job = target.job
-    sweep(job, target.trials, target.state.trials)
+    sweep(target.job, target.trials, target.state.trials)
     order = pipeline.order(target)
     if order.is_older:
         return superseded(target, report, order), None
     if order.is_refused:
         return refused(target, report, order), None
+    return brought_up(target, report)
+
+
+def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
+    """Deploy, and report what is certain then."""
+    job = target.job
     with job.phase("deploy"):
         latest = pipeline.latest_endpoint(target)
         built = pipeline.deploy(target, latest)
     report = replace(report, candidate=built.candidate, deployed=built.latest, changes=target.changes, latest=latest)
     job.reports.append(report)
     return report, built
+
+
+def steps(job: Job) -> str:
+    """Say what ``run`` does, for a plan."""
+    inputs = job.inputs
+    kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
+    count = sum(bool(check) for kind in kinds for check in kind)
+    return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
 
 
 def planned(target: Target, steps: str, order: Standing | None) -> Report:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from promote import pipeline
 from promote.announce import announce
 from promote.commands import outcomes
+from promote.commands.run_all import run_all
 from promote.holding import Holding, make_lock
 from promote.inputs import Isolation
 from promote.job import Job
@@ -17,16 +18,14 @@ from promote.waiting import Superseded
 
 def run(job: Job) -> Report:
     """Bring the commit's code to $LATEST, verify it, and point the environment at it if it passes."""
+    if job.inputs.parts:
+        return run_all(job)
     with job.phase("read"):
         target = prepare(job)
         # What the order needs of the history is read before others wait for us.
         order = pipeline.order(target)
     if job.inputs.dry_run:
-        inputs = job.inputs
-        kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
-        count = sum(bool(check) for kind in kinds for check in kind)
-        steps = f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
-        return outcomes.planned(target, steps, order)
+        return outcomes.planned(target, outcomes.steps(job), order)
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         report = release(target)

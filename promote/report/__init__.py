@@ -1,5 +1,6 @@
 """What a run has to say: one value, rendered as outputs and as the job summary."""
 
+import json
 from dataclasses import dataclass
 
 from promote.model import Candidate, Endpoint, Outcome, Promotion, Result, Snapshot, Verdict
@@ -72,6 +73,8 @@ class Report:
     release_notes: str = ""
     """Finished Markdown."""
     release_notes_path: str = ""
+    parts: tuple[tuple[str, "Report"], ...] = ()
+    """How it ended for each function, by name, where several are released as one; the rest is said of the whole."""
 
     @property
     def failures(self) -> list[str]:
@@ -83,10 +86,23 @@ class Report:
         return found[:_SHOWN] + more
 
     def outputs(self) -> dict[str, str]:
-        """Give the step's outputs by name."""
+        """Give the step's outputs by name; of several functions, what is said of one is that of the first."""
+        first = self.parts[0][1] if self.parts else self
         return {
             "result": self.result.value,
             "promoted": "true" if self.result is Result.PROMOTED else "false",
+            **first.facts,
+            "functions": json.dumps({name: part.facts for name, part in self.parts}) if self.parts else "",
+            "release-notes": self.release_notes,
+            "release-notes-path": self.release_notes_path,
+            "lock-wait-seconds": "" if self.lock_wait is None else f"{self.lock_wait:.1f}",
+            "summary": self.headline,
+        }
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Give the outputs that are of one function."""
+        return {
             "version": self.candidate.version if self.candidate else "",
             "previous-version": self.previous,
             "code-sha256": self.candidate.code_sha256 if self.candidate else "",
@@ -94,8 +110,4 @@ class Report:
             "candidate-url": self.trial.url if self.trial else "",
             "latest-url": self.latest.url if self.latest else "",
             "environment-url": self.environment.url if self.environment else "",
-            "release-notes": self.release_notes,
-            "release-notes-path": self.release_notes_path,
-            "lock-wait-seconds": "" if self.lock_wait is None else f"{self.lock_wait:.1f}",
-            "summary": self.headline,
         }

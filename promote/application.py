@@ -1,0 +1,312 @@
+"""An application: several functions that are released to one environment as one. Each has a target of its own."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from promote import pipeline
+from promote.errors import ConflictError, InputError
+from promote.holding import Holding
+from promote.job import Job
+from promote.ledger import Pending, replaced
+from promote.lock import Lock
+from promote.model import Alias, Promotion, Result
+from promote.parallel import each, within
+from promote.pipeline import Decision, Proposal, Standing
+from promote.release import Part, Release, Stage, release_key
+from promote.saga import WIDTH, Ended, Overtaken
+from promote.steps import Place
+from promote.table import Cancelled
+from promote.target import Target, finish_release, holding, make_saga, prepare
+
+MOST = 24
+"""Functions of an application: what is recorded of each is written in one transaction, which takes 100 writes."""
+
+_ATTEMPTS = 5
+"""Decisions that are made again when somebody else was first."""
+
+_HURRY = 3.0
+"""Seconds for what is left to do of a release whose run was interrupted; the post step does the rest."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the promotion of an application ended."""
+
+    result: Result
+    decisions: tuple[Decision, ...]
+    """Of each function."""
+    seconds: float | None = None
+    """For which their aliases may have disagreed; None: none was moved."""
+    warnings: tuple[str, ...] = ()
+    """Of the whole; each decision has its own."""
+
+    @property
+    def standing(self) -> Standing:
+        """How the order of commits was decided: by the function that decided it."""
+        return next((found for found in self.decisions if found.result is self.result), self.decisions[0]).standing
+
+
+Held = Sequence[tuple[Target, Holding]]
+
+
+def prepare_all(job: Job) -> tuple[Target, ...]:
+    """Read everything of every function, and refuse all where one cannot work.
+
+    Raises:
+        PromoteError: of the kind that says which input, permission or thing is wrong.
+
+    """
+    if len(job.inputs.parts) > MOST:
+        raise InputError(
+            "function-name",
+            f"it names {len(job.inputs.parts)} functions, and {MOST} at most are released as one",
+            hint="Release what belongs together, and the rest in a step of its own.",
+        )
+    # Each is made once, before several ask for it at the same time.
+    _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+    names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
+    application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    jobs = [job.of_part(inputs, application) for inputs in job.inputs.parts]
+    targets = each([partial(prepare, part) for part in jobs], WIDTH)
+    arns = [target.ledger.arn for target in targets]
+    if len({arn.rpartition(":")[0] for arn in arns}) > 1:
+        raise InputError(
+            "function-name",
+            "it names functions of different regions or accounts: " + ", ".join(arns),
+            hint="What is released as one has one ledger: release the others in a step of their own.",
+        )
+    if len(set(arns)) < len(arns):
+        twice = next(arn for arn in arns if arns.count(arn) > 1)
+        raise InputError("function-name", f"it names {twice} twice", hint="Name each function once.")
+    return tuple(targets)
+
+
+@contextmanager
+def holding_all(
+    job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
+) -> Iterator[Held]:
+    """Hold the locks of all for the block, taken in one order by everybody, so that no two wait for each other.
+
+    Where one cannot be had, those before it are given back; errors as of ``holding``.
+    """
+    held: dict[str, tuple[Target, Holding]] = {}
+    deadline = job.clock.monotonic() + job.inputs.lock_timeout
+    # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
+    buried: set[str] = set()
+    with ExitStack() as stack:
+        with job.phase("lock"):
+            for target in sorted(targets, key=lambda target: target.ledger.arn):
+                lock = locks(target) or target.lock
+                lock.buried = buried
+                left = max(0.0, deadline - job.clock.monotonic())
+                is_other = lock is not target.lock
+                entered = stack.enter_context(holding(target, lock if is_other else None, ends, left))
+                held[target.ledger.arn] = entered
+        yield [held[target.ledger.arn] for target in targets]
+
+
+def orders(targets: Sequence[Target]) -> list[Standing]:
+    """Say how this run's commit stands to what each environment has; the history is asked once for each commit."""
+    known: dict[tuple[str, int], Standing] = {}
+    for target in targets:
+        theirs = (target.served.commit, target.served.run_id)
+        if theirs not in known:
+            known[theirs] = pipeline.order(target)
+    return [known[target.served.commit, target.served.run_id] for target in targets]
+
+
+def promote_all(held: Held, proposals: Sequence[Proposal], moved: Callable[[Outcome], None]) -> Outcome:
+    """Move the environment's aliases of all functions as ``proposals`` say, or none; locks are given back with it.
+
+    ``moved`` hears of it at once.
+
+    Raises:
+        PromoteError: an alias cannot be moved; all are back, or the error says that they will be.
+
+    """
+    targets, holdings = [target for target, _ in held], [holding for _, holding in held]
+    job = targets[0].job
+    for attempt in range(_ATTEMPTS):
+        try:
+            targets, aliases = _read(targets)
+        except Pending:
+            targets = [finish_release(target) for target in targets]
+            continue
+        decisions = _decide(targets, proposals, aliases, attempt)
+        result = _result(decisions)
+        if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
+            _record_verdicts(targets, proposals)
+            return Outcome(result, decisions)
+        release = _release(targets, proposals, aliases, decisions)
+        try:
+            ended = _carry_out(targets, holdings, proposals, release, partial(_tell, moved, decisions))
+        except Overtaken:
+            job.say("promote", "a function was promoted by somebody else meanwhile: deciding again")
+            targets = [finish_release(target) for target in targets]
+            continue
+        if ended.release.stage is not Stage.REVERTED:
+            return _outcome(decisions, ended)
+        proposals = [replace(proposal, verdict=None) for proposal in proposals]  # recorded when it was begun
+        if ended.problem and not isinstance(ended.problem, ConflictError):
+            raise ended.problem
+        job.say("promote", "all functions are back at what they served: deciding again")
+        targets = [finish_release(target) for target in targets]
+    raise ConflictError(
+        f"the aliases {targets[0].environment} were moved by somebody else each of the {_ATTEMPTS} times that this run "
+        "tried",
+        hint="See who else moves these aliases (a console, another workflow); then run the job again.",
+    )
+
+
+def _read(targets: Sequence[Target]) -> tuple[list[Target], list[Alias | None]]:
+    """Read the aliases, and finish the record of what was moved without being recorded.
+
+    Raises:
+        Pending: a function is part of a release that is to be finished first.
+
+    """
+    aliases = each([partial(target.function.alias, target.environment) for target in targets], WIDTH)
+    known = []
+    for target, alias in zip(targets, aliases, strict=True):
+        if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
+            served = target.ledger.finish(target.environment, alias.promotion, target.served)
+            known.append(target.with_served(served))
+        else:
+            known.append(target)
+    return known, aliases
+
+
+def _decide(
+    targets: Sequence[Target], proposals: Sequence[Proposal], aliases: Sequence[Alias | None], attempt: int
+) -> tuple[Decision, ...]:
+    sequence = attempt + max(map(pipeline.next_sequence, targets, aliases))
+    return tuple(
+        pipeline.decide(target, proposal, alias, sequence)
+        for target, proposal, alias in zip(targets, proposals, aliases, strict=True)
+    )
+
+
+def _result(decisions: Sequence[Decision]) -> Result:
+    """Give that of the whole: one function that has something newer, or other, holds all back."""
+    results = [decision.result for decision in decisions]
+    order = (Result.SUPERSEDED, Result.REFUSED, Result.PROMOTED, Result.ROLLED_BACK)
+    return next((result for result in order if result in results), Result.UNCHANGED)
+
+
+def _release(
+    targets: Sequence[Target],
+    proposals: Sequence[Proposal],
+    aliases: Sequence[Alias | None],
+    decisions: Sequence[Decision],
+) -> Release:
+    sequence = next(found.promotion.sequence for found in decisions if found.promotion)
+    parts = []
+    for target, proposal, alias, decision in zip(targets, proposals, aliases, decisions, strict=True):
+        promotion = decision.promotion or _staying(target, proposal, sequence)
+        parts.append(
+            Part(
+                arn=target.ledger.arn,
+                promotion=promotion,
+                candidate=proposal.candidate,
+                plan=proposal.plan,
+                sequence=target.served.sequence,
+                before=alias,
+                token=proposal.token,
+            )
+        )
+    key = release_key([part.arn for part in parts], targets[0].environment, parts[0].promotion.identity)
+    run = targets[0].job.run
+    return Release(key, targets[0].environment, tuple(parts), run.run_id, run.url)
+
+
+def _staying(target: Target, proposal: Proposal, sequence: int) -> Promotion:
+    """Give what is recorded of a function that is not moved, and keeps the commit that it has."""
+    run, served = target.job.run, target.served
+    return Promotion(
+        environment=target.environment,
+        version=proposal.candidate.version,
+        previous=None,
+        commit=served.commit,
+        run_id=served.run_id,
+        attempt=1,
+        sequence=sequence,
+        operation=run.operation,
+        kind=proposal.kind,
+    )
+
+
+def _carry_out(
+    targets: Sequence[Target],
+    holdings: Sequence[Holding],
+    proposals: Sequence[Proposal],
+    release: Release,
+    moved: Callable[[Ended], None],
+) -> Ended:
+    """Begin the release along with the verdicts, and bring it to its end; ``moved`` hears of it when all has moved.
+
+    Raises:
+        Overtaken: a function is no longer as it was read, and nothing was begun.
+
+    """
+    job, saga = targets[0].job, make_saga(targets[0].job)
+    judged = [(target, proposal) for target, proposal in zip(targets, proposals, strict=True) if proposal.verdict]
+    place = Place(release.key.pk, job.clients.resolve_region(), job.inputs.table)
+    locks = [held.lock.giving_back(held.lease) for held in holdings if not held.stays]
+    job.steps.begin(place, release.key.sk)
+    try:
+        saga.begin(
+            release,
+            [target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],
+        )
+    except Overtaken:
+        job.steps.end(place)
+        raise
+    except Cancelled as cancelled:
+        job.steps.end(place)
+        refused = (found for found, is_refused in zip(judged, cancelled.refused, strict=True) if is_refused)
+        raise replaced(next(refused)[1].candidate) from cancelled
+    try:
+        ended = saga.settle(release, locks, is_ours=True)
+    except KeyboardInterrupt:
+        # What is not done within these seconds is done by the post step, or by the next run.
+        with suppress(Exception):
+            ended = within(_HURRY, partial(saga.settle, release, locks, is_ours=True))
+            if ended.release.stage is Stage.DONE:
+                moved(ended)
+        raise
+    if ended.release.stage is not Stage.REVERTED:
+        moved(ended)
+    if ended.release.stage.is_final:
+        job.steps.end(place)
+    if ended.is_by_us:
+        for held in holdings:
+            held.is_given_back = not held.stays
+    return ended
+
+
+def _tell(moved: Callable[[Outcome], None], decisions: Sequence[Decision], ended: Ended) -> None:
+    moved(_outcome(decisions, ended))
+
+
+def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
+    warnings = []
+    if ended.problem and not ended.release.stage.is_final:
+        warnings.append(
+            f"All aliases have moved, but the record of it failed: {ended.problem} The next run of any of these "
+            "functions writes it."
+        )
+    return Outcome(_result(decisions), tuple(decisions), ended.seconds, tuple(warnings))
+
+
+def _record_verdicts(targets: Sequence[Target], proposals: Sequence[Proposal]) -> None:
+    each(
+        [
+            partial(target.ledger.record_verdict, proposal.candidate, proposal.plan, proposal.verdict, None)
+            for target, proposal in zip(targets, proposals, strict=True)
+            if proposal.verdict
+        ],
+        WIDTH,
+    )

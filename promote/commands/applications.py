@@ -1,0 +1,178 @@
+"""How the release of several functions ended, in words: what the commands that work on applications have in common."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from promote.application import Held, Outcome
+from promote.commands import outcomes
+from promote.inputs import Isolation
+from promote.job import Job
+from promote.line import Claim
+from promote.model import Outcome as Found
+from promote.model import Result, Verdict, listed
+from promote.parallel import each
+from promote.pipeline import Standing
+from promote.report import Link, Listing, Report
+from promote.saga import WIDTH
+from promote.target import Target
+
+_PARTS = ("Function", "Version", "Verification", "Endpoint")
+
+
+def name(job: Job) -> str:
+    """Name the environment for people."""
+    return f"{job.inputs.environment} of {job.inputs.names}"
+
+
+def begun(job: Job, held: Held) -> list[Report]:
+    """Say of each function what is certain when the locks are had."""
+    reports = [outcomes.begun(target, holding) for target, holding in held]
+    job.reports.append(combined(job, reports, Report(Result.FAILED)))
+    return reports
+
+
+def combined(job: Job, parts: Sequence[Report], whole: Report) -> Report:
+    """Give the report of the whole, with what is known of each function."""
+    names = [inputs.function_name for inputs in job.inputs.parts]
+    waits = [part.lock_wait for part in parts if part.lock_wait is not None]
+    named = list(zip(names, parts, strict=True))
+    return replace(
+        whole,
+        parts=tuple(named),
+        verdict=_verdict(named),
+        changes=tuple(f"{name}: {change}" for name, part in named for change in part.changes),
+        listings=(*whole.listings, _listing(named)),
+        warnings=(*whole.warnings, *_said(named, lambda part: part.warnings)),
+        notes=(*whole.notes, *_said(named, lambda part: part.notes)),
+        lock_wait=sum(waits) if waits else whole.lock_wait,
+    )
+
+
+def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:
+    for name, part in parts:
+        for text in of(part):
+            yield f"{name}: {text}"
+
+
+def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:
+    """Sum up what was found of all functions; None: nothing was verified."""
+    verdicts = [(name, part.verdict) for name, part in parts if part.verdict]
+    if not verdicts:
+        return None
+    checks = tuple(replace(check, name=f"{name}: {check.name}") for name, found in verdicts for check in found.checks)
+    order = (Found.FAILED, Found.INCONCLUSIVE, Found.PASSED)
+    outcome = next(found for found in order if found in [verdict.outcome for _, verdict in verdicts])
+    reason = "; ".join(f"{name}: {found.reason}" for name, found in verdicts if found.reason)
+    return Verdict(outcome, checks, reason)
+
+
+def _listing(parts: Sequence[tuple[str, Report]]) -> Listing:
+    rows = [
+        (
+            name,
+            _version(part),
+            part.verdict.outcome.value if part.verdict else "",
+            Link(part.environment.url, part.environment.url) if part.environment else "",
+        )
+        for name, part in parts
+    ]
+    return Listing("Functions", _PARTS, tuple(rows), "There are none.")
+
+
+def _version(part: Report) -> str:
+    before, now = part.previous, part.candidate.version if part.candidate else ""
+    if part.move and part.move.previous is not None:
+        return f"{before} → {now}" if before else f"{now}, the first"
+    if part.result is Result.UNCHANGED or not now or now == before:
+        return f"{before or now} stays"
+    return f"{before} stays, {now} was not promoted" if before else f"none, {now} was not promoted"
+
+
+def blocked(job: Job, parts: Sequence[Report]) -> Report:
+    """Say that not all candidates have passed."""
+    names = [inputs.function_name for inputs in job.inputs.parts]
+    missed = [name for name, part in zip(names, parts, strict=True) if part.verdict and not part.verdict.passed]
+    whole = combined(job, [replace(part, result=Result.BLOCKED) for part in parts], Report(Result.BLOCKED))
+    assert whole.verdict is not None  # noqa: S101 - the caller has seen it
+    how = "could not be verified" if whole.verdict.outcome is Found.INCONCLUSIVE else "failed verification"
+    serves = "keeps serving what it served" if any(part.previous for part in parts) else "still serves nothing"
+    first = next(part for part in parts if part.verdict and not part.verdict.passed)
+    shown = first.latest if job.inputs.isolation is Isolation.LATEST and whole.verdict.outcome is Found.FAILED else None
+    look = f"The broken build can be looked at on {shown.url}. " if shown else ""
+    return replace(
+        whole,
+        headline=f"{listed(missed)} {how}, so {name(job)} {serves}: {whole.verdict.reason}.",
+        hint=f"{look}Push a fix; nothing needs a rollback.",
+    )
+
+
+def superseded(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[Standing]) -> Report:
+    """Say that a function has a newer commit, so that none is moved."""
+    at = next(place for place, order in enumerate(orders) if order.is_older)
+    said = outcomes.superseded(targets[at], parts[at], orders[at])
+    headline = f"{said.headline} All of {job.inputs.names} stay with it."
+    return combined(job, [replace(part, result=said.result) for part in parts], Report(said.result, headline))
+
+
+def refused(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[Standing]) -> Report:
+    """Say that the histories have parted."""
+    at = next(place for place, order in enumerate(orders) if order.is_refused)
+    said = outcomes.refused(targets[at], parts[at], orders[at])
+    whole = Report(said.result, said.headline, said.hint)
+    return combined(job, [replace(part, result=said.result) for part in parts], whole)
+
+
+def gave_way(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
+    """Say that a newer run has taken this one's place in line."""
+    said = outcomes.gave_way(targets[0], newer)
+    headline = f"{name(job)} is left to {newer.name}, a newer one of this branch; nothing was changed."
+    return replace(said, headline=headline, lock_wait=job.phases[-1].seconds)
+
+
+def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[Standing]) -> Report:
+    """Say what would be done, ``steps`` after all."""
+    parts = each(
+        [lambda target=target: outcomes.planned(target, steps, None) for target in targets],  # type: ignore[misc]
+        WIDTH,
+    )
+    if any(order.is_older for order in orders):
+        said = superseded(job, targets, parts, orders).headline
+        headline = f"Dry run: a run would give way. {said}"
+    elif any(order.is_refused for order in orders):
+        headline = f"Dry run: a run would be refused. {refused(job, targets, parts, orders).headline}"
+    elif not any(part.changes for part in parts) and all(_is_served(target) for target in targets):
+        headline = f"Dry run: nothing would change; {name(job)} serves this release already."
+    else:
+        headline = f"Dry run: a run would {steps}: {name(job)}."
+    return combined(job, parts, Report(Result.PLANNED, headline))
+
+
+def _is_served(target: Target) -> bool:
+    latest, served = target.latest, target.served
+    return latest is not None and latest.candidate.is_in(vars(served)) and served.plan == target.plan
+
+
+def moved(targets: Sequence[Target], parts: Sequence[Report], outcome: Outcome) -> list[Report]:
+    """Say of each function what the environment serves now."""
+    return [
+        outcomes.promoted(target, part, decision)
+        for target, part, decision in zip(targets, parts, outcome.decisions, strict=True)
+    ]
+
+
+def promoted(job: Job, parts: Sequence[Report], outcome: Outcome) -> Report:
+    """Say what the environment serves now; ``parts`` say so of each function."""
+    whole = combined(job, parts, Report(outcome.result, warnings=outcome.warnings))
+    moves = [
+        f"{function} {part.candidate.version} (before: {part.previous or 'none'})"
+        for function, part in whole.parts
+        if part.move and part.candidate
+    ]
+    if not moves:
+        return replace(whole, headline=f"{name(job)} serves this release already; nothing was changed.")
+    verb = "is back at" if outcome.result is Result.ROLLED_BACK else "now serves"
+    headline = f"{name(job)} {verb} one release: {listed(moves)}."
+    if outcome.seconds is None or len(moves) == 1:
+        return replace(whole, headline=headline)
+    window = f"The {len(moves)} aliases were moved within {1000 * outcome.seconds:.0f} ms."
+    return replace(whole, headline=headline, notes=(window, *whole.notes))

@@ -1,0 +1,174 @@
+"""``run`` of several functions: deploy side by side, verify together, promote all or none."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from promote import pipeline
+from promote.application import Held, Outcome, holding_all, orders, prepare_all, promote_all
+from promote.commands import applications, outcomes
+from promote.holding import make_lock
+from promote.inputs import Isolation
+from promote.job import Job
+from promote.model import CheckResult, Result, Verdict, listed
+from promote.model import Outcome as Found
+from promote.parallel import each
+from promote.pipeline import Built, Proposal
+from promote.report import Report
+from promote.saga import WIDTH
+from promote.target import Target
+from promote.trial import sweep
+from promote.waiting import Superseded
+
+_Verify = Callable[[Target, Built, Report], Report]
+"""Verifies one function's candidate, and gives the report with the verdict."""
+
+
+def run_all(job: Job) -> Report:
+    """Bring the commit's code to each $LATEST, verify all, and point the environment of all at it if all pass."""
+    with job.phase("read"):
+        targets = prepare_all(job)
+        found = orders(targets)
+    if job.inputs.dry_run:
+        return applications.planned(job, targets, outcomes.steps(job), found)
+    release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
+    try:
+        return release(job, targets)
+    except Superseded as superseded:
+        return applications.gave_way(job, targets, superseded.by)
+
+
+def _release(job: Job, targets: Sequence[Target]) -> Report:
+    """Hold the locks all the while: the endpoints of $LATEST show the candidates, and nothing else."""
+    with holding_all(job, targets) as held:
+        ended, reports, built = _deployed(job, held)
+        if ended:
+            return ended
+        now = [target for target, _ in held]
+        reports = _verified(job, now, reports, built, _in_latest)
+        if any(report.verdict and not report.verdict.passed for report in reports):
+            return applications.blocked(job, reports)
+        outcome = _promote(job, held, reports, built, [report.verdict for report in reports])
+    return _decided(job, now, reports, outcome)
+
+
+def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
+    """Hold the locks for the deployment and for the promotion; in between each candidate has its own endpoint."""
+    with holding_all(job, targets) as held:
+        ended, reports, built = _deployed(job, held)
+        if ended:
+            return ended
+    now = [target.after(then, holding.lease.token) for target, (then, holding) in zip(targets, held, strict=True)]
+    reports = _verified(job, now, reports, built, _alone)
+    if any(report.verdict and not report.verdict.passed for report in reports):
+        return applications.blocked(job, reports)
+    # Recorded at once: they are true whether or not the locks are had again.
+    _record(now, reports, built)
+    with holding_all(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
+        now = [target for target, _ in held]
+        outcome = _promote(job, held, reports, built, [None] * len(now))
+    return _decided(job, now, reports, outcome)
+
+
+def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[Built]]:
+    """Deploy what has changed; the first is given where the run gives way instead."""
+    targets = [target for target, _ in held]
+    reports = applications.begun(job, held)
+    for target in targets:
+        sweep(target.job, target.trials, target.state.trials)
+    found = orders(targets)
+    if any(order.is_older for order in found):
+        return applications.superseded(job, targets, reports, found), [], []
+    if any(order.is_refused for order in found):
+        return applications.refused(job, targets, reports, found), [], []
+    with job.phase("deploy"):
+        done = each([partial(outcomes.brought_up, *pair) for pair in zip(targets, reports, strict=True)], WIDTH)
+    reports = [report for report, _ in done]
+    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+    return None, reports, [built for _, built in done]
+
+
+def _verified(
+    job: Job, targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built], verify: _Verify
+) -> list[Report]:
+    """Verify all together, also those that have not changed; nothing, where all of it is served proven.
+
+    What has no checks of its own passes with the others. Verdicts that do not promote are recorded.
+    """
+    if all(pipeline.is_proven(target, made.candidate) for target, made in zip(targets, built, strict=True)):
+        job.say("verify", f"{job.inputs.names} are proven already, by the same checks")
+        return list(reports)
+    with job.phase("verify"):
+        found = each([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
+    has_passed = all(report.verdict.passed for report in found if report.verdict)
+    if has_passed:
+        found = [report if report.verdict else replace(report, verdict=_with_others(targets)) for report in found]
+    job.reports.append(applications.combined(job, found, Report(Result.FAILED)))
+    if not has_passed:
+        _record(targets, found, built)
+    return found
+
+
+def _with_others(targets: Sequence[Target]) -> Verdict:
+    """Give the verdict of what has no checks of its own."""
+    names = [target.function.name for target in targets if target.job.inputs.has_verification]
+    return Verdict(Found.PASSED, (CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0),))
+
+
+def _in_latest(target: Target, built: Built, report: Report) -> Report:
+    if not target.job.inputs.has_verification:
+        target.ledger.record_candidate(built.candidate)
+        return report
+    examined = pipeline.verify(target, built, report.latest)
+    previous = examined.alias.version if examined.alias else ""
+    return replace(report, previous=previous, verdict=examined.verdict, latest=examined.latest or report.latest)
+
+
+def _alone(target: Target, built: Built, report: Report) -> Report:
+    if not target.job.inputs.has_verification:
+        target.ledger.record_candidate(built.candidate)
+        return report
+    return replace(report, verdict=pipeline.verdict_alone(target, built.candidate))
+
+
+def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built]) -> None:
+    each(
+        [
+            partial(target.ledger.record_verdict, made.candidate, target.plan, report.verdict, None)
+            for target, report, made in zip(targets, reports, built, strict=True)
+            if report.verdict
+        ],
+        WIDTH,
+    )
+
+
+def _promote(
+    job: Job, held: Held, reports: Sequence[Report], built: Sequence[Built], verdicts: Sequence[Verdict | None]
+) -> Outcome:
+    """Propose what was built, with the verdicts that are still to be recorded."""
+    targets = [target for target, _ in held]
+    proposals = [
+        Proposal(made.candidate, job.run.commit, job.run.run_id, target.plan, verdict)
+        for target, made, verdict in zip(targets, built, verdicts, strict=True)
+    ]
+    with job.phase("promote"):
+        return promote_all(
+            held,
+            proposals,
+            moved=lambda outcome: job.reports.append(
+                applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
+            ),
+        )
+
+
+def _decided(job: Job, targets: Sequence[Target], reports: Sequence[Report], outcome: Outcome) -> Report:
+    """Say how it ended; after a move, see that the endpoints reach the functions."""
+    found = [decision.standing for decision in outcome.decisions]
+    if outcome.result is Result.SUPERSEDED:
+        return applications.superseded(job, targets, reports, found)
+    if outcome.result is Result.REFUSED:
+        return applications.refused(job, targets, reports, found)
+    parts = applications.moved(targets, reports, outcome)
+    with job.phase("endpoints"):
+        parts = each([partial(outcomes.reachable, *pair) for pair in zip(targets, parts, strict=True)], WIDTH)
+    return applications.promoted(job, parts, outcome)

@@ -1,0 +1,189 @@
+"""Several functions that are released as one: all are promoted or none is, whatever happens to one of them."""
+
+import json
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from sandbox.client import Account, Sandbox
+from tests.conftest import make_inputs, make_runner
+from tests.runner import REPOSITORY, Ended
+from tests.world import World, get
+
+NAMES = ("api", "mail", "worker")
+
+
+class Application:
+    """A repository with three functions; a test says what their commits change."""
+
+    def __init__(self, folder: Path, account: Account) -> None:
+        self.runner, self.world = make_runner(folder, account), World(account)
+        for name in NAMES:
+            shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
+        self.inputs = {
+            **make_inputs(account),
+            "function-name": "".join(f"{name} = {name}\n" for name in NAMES),
+            "artifact": "",
+            "checks": "GET /health 200 status == 'ok'\nworker: GET /greeting?name=you 200",
+            "lease": "2",
+        }
+
+    def change(self, *names: str, text: str) -> None:
+        for name in names:
+            (self.runner.workspace / name / "commit").write_text(text)
+
+    def break_down(self, name: str) -> None:
+        file = self.runner.workspace / name / "app.py"
+        file.write_text(file.read_text().replace('"status": "ok"', '"status": "broken"'))
+
+    def run(self, number: int, **inputs: str) -> Ended:
+        given = {**self.inputs, **{name.replace("_", "-"): value for name, value in inputs.items()}}
+        return self.runner.run(given, commit=f"{number:040x}", run_id=number)
+
+    def serves(self) -> dict[str, str]:
+        found = {}
+        for name in NAMES:
+            try:
+                alias = self.world.function.get_alias(FunctionName=name, Name="preprod")
+                found[name] = alias["FunctionVersion"]
+            except self.world.function.exceptions.ResourceNotFoundException:
+                found[name] = ""
+        return found
+
+    def assert_whole(self, *locked: str) -> None:
+        """Assert that nothing is left half done, and that the ledger says what the aliases say.
+
+        Only the locks of ``locked`` may be a dead run's.
+        """
+        serves = self.serves()
+        for item in self.world.items():
+            name, kind = item["pk"].rpartition(":")[2], item["sk"].partition("#")[0]
+            if kind == "environment":
+                assert "pending" not in item
+                assert "intent" not in item
+                assert item.get("version", "") == serves[name]
+            if kind == "release":
+                assert item["stage"] in ("done", "reverted")
+            if kind == "lock" and name not in locked:
+                assert "owner" not in item
+
+
+@pytest.fixture
+def application(tmp_path: Path, account: Account) -> Application:
+    return Application(tmp_path / "runner", account)
+
+
+def test_all_are_made_and_promoted_then_only_what_has_changed(application: Application) -> None:
+    world = application.world
+    first = application.run(1)
+    assert (first.code, first.result, first.outputs["promoted"]) == (0, "promoted", "true"), first.log
+    assert not first.annotations
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    functions = json.loads(first.outputs["functions"])
+    assert list(functions) == list(NAMES)
+    for name in NAMES:
+        assert functions[name]["version"] == "1"
+        assert get(functions[name]["environment-url"] + "/health") == (200, {"status": "ok"})
+    assert first.outputs["environment-url"] == functions["api"]["environment-url"]
+    application.assert_whole()
+
+    application.change("mail", "worker", text="2")
+    world.account.forget()
+    second = application.run(2)
+    assert (second.code, second.result) == (0, "promoted"), second.log
+    assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
+    calls = [(call.operation, call.resource.rpartition(":")[2]) for call in world.account.calls()]
+    assert {resource for operation, resource in calls if operation == "UpdateAlias"} == {"mail", "worker"}
+    assert {resource for operation, resource in calls if operation == "UpdateFunctionCode"} == {"mail", "worker"}
+    # What has not changed is verified with the others all the same.
+    checks = [record["verdict"]["run_id"] for record in world.records("version") if record["pk"].endswith(":api")]
+    assert checks == [2]
+    assert "The 2 aliases were moved within" in second.log
+    application.assert_whole()
+
+    again = application.run(2)
+    assert (again.code, again.result) == (0, "unchanged"), again.log
+    later = application.run(4)
+    assert (later.code, later.result) == (0, "unchanged"), later.log
+    assert {item["commit"] for item in world.records("environment")} == {f"{4:040x}"}
+    # An older commit comes late, with a change of one function: it would undo what the newer ones have.
+    application.change("api", text="3")
+    late = application.run(3)
+    assert (late.code, late.result) == (0, "superseded"), late.log
+    assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
+    application.assert_whole()
+
+
+def test_one_broken_function_blocks_all(application: Application) -> None:
+    application.run(1)
+    application.change(*NAMES, text="2")
+    application.break_down("api")
+    blocked = application.run(2)
+    assert (blocked.code, blocked.result) == (1, "blocked"), blocked.log
+    assert blocked.errors[0].message.startswith("api failed verification, so preprod of api, mail and worker keeps")
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    application.assert_whole()
+
+
+def test_isolated_candidates_are_verified_together_as_well(application: Application) -> None:
+    application.run(1)
+    application.change("api", "mail", text="2")
+    ended = application.run(2, isolation="version")
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert application.serves() == {"api": "2", "mail": "2", "worker": "1"}
+    assert len(application.world.apis()) == 6
+    application.assert_whole()
+
+
+def test_dry_run_says_what_would_be_and_writes_nothing(application: Application) -> None:
+    planned = application.run(1, dry_run="true")
+    assert (planned.code, planned.result) == (0, "planned"), planned.log
+    assert application.world.items() == []
+    application.run(1)
+    before = application.world.items()
+    planned = application.run(1, dry_run="true")
+    assert "nothing would change" in planned.log
+    assert application.world.items() == before
+
+
+SHARES = 4
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
+    """The process is killed; the next run, or one of a single function, brings all functions to one release."""
+    application = Application(tmp_path / "runner", sandbox.account())
+    application.run(1)
+    url = json.loads(application.run(1).outputs["functions"])["api"]["environment-url"]
+    for number in count(share + 1, SHARES):
+        application.change("mail", "worker", text=str(number))
+        before, commit = application.serves(), 2 * number
+        # From the transaction on that begins it.
+        started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
+        run = application.runner.start(application.inputs, commit=f"{commit:040x}", run_id=commit)
+        started.wait_until_hit(60)
+        held = application.world.account.inject("hold-after", nth=number)
+        started.release()
+        while not held.hit and run.process.poll() is None:
+            pass
+        is_killed = held.hit
+        if is_killed:
+            run.kill()
+        else:
+            assert run.wait().code == 0
+        application.world.account.clear_faults()
+        assert get(url + "/health") == (200, {"status": "ok"})
+        if number % 2:
+            single = {**application.inputs, "function-name": "worker", "artifact": "worker", "checks": "GET /health"}
+            ended = application.runner.run(single, commit=f"{commit:040x}", run_id=commit, attempt=2)
+            assert ended.code == 0, ended.log
+            assert len({application.serves()[name] == before[name] for name in ("mail", "worker")}) == 1, ended.log
+        else:
+            ended = application.run(commit)
+            assert ended.code == 0, ended.log
+            assert all(application.serves()[name] != before[name] for name in ("mail", "worker"))
+        application.assert_whole(*(["api", "mail"] if number % 2 else []))
+        if not is_killed:
+            return
