@@ -12,7 +12,7 @@ from promote.holding import Holding
 from promote.job import Job
 from promote.ledger import Pending, replaced
 from promote.lock import Lock
-from promote.model import Alias, Promotion, Result
+from promote.model import Alias, Promotion, Result, listed
 from promote.parallel import each, within
 from promote.pipeline import Decision, Proposal, Standing
 from promote.release import Part, Release, Stage, release_key
@@ -81,7 +81,28 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
     if len(set(arns)) < len(arns):
         twice = next(arn for arn in arns if arns.count(arn) > 1)
         raise InputError("function-name", f"it names {twice} twice", hint="Name each function once.")
+    _require_all(job, targets)
     return tuple(targets)
+
+
+def _require_all(job: Job, targets: Sequence[Target]) -> None:
+    """Refuse to release without a function that the last release had, unless it is said to be retired.
+
+    A release that lacks one of these functions, though that was released before, is another application's.
+    """
+    arns = {target.ledger.arn for target in targets}
+    served = ((target.ledger.arn, target.served.released) for target in targets)
+    released = {arn: key for arn, key in served if key is not None}
+    saga = make_saga(job)
+    for release in each([partial(saga.find, key) for key in dict.fromkeys(released.values())], WIDTH):
+        before = {part.arn: part.name for part in release.parts} if release else {}
+        missing = sorted(name for arn, name in before.items() if arn not in arns and name not in job.inputs.retired)
+        if missing and all(arn in before for arn in released):
+            raise InputError(
+                "function-name",
+                f"it does not name {listed(missing)}, released to {job.inputs.environment} with the others so far",
+                hint="Name it again; or, where it does not belong to the application any more, say that it is retired.",
+            )
 
 
 @contextmanager

@@ -122,6 +122,8 @@ class Inputs:
     dry_run: bool
     parts: tuple["Inputs", ...] = ()
     """Those of each function, where there are several; empty: there is one."""
+    retired: frozenset[str] = frozenset()
+    """The names of functions that were released with these once, and are not any more."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

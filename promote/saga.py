@@ -132,6 +132,10 @@ class Saga:
             if any(ours):
                 raise Overtaken from cancelled
             raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
+        except Exception:
+            # It may have taken effect, and only the answer was lost.
+            if self.find(release.key) is None:
+                raise
 
     def settle(
         self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
@@ -279,16 +283,23 @@ class Saga:
     def _step_back(self, release: Release, part: Part, alias: Alias | None) -> Alias | None:
         """Give what ``alias`` is to be next on its way back; None: it stays as it is."""
         before = part.before
-        is_moved = alias is not None and alias.promotion == part.promotion and not alias.is_moved_by_others
+        is_fence = alias is not None and alias.description == release.fence
+        if alias is not None and alias.promotion == part.promotion:
+            if not alias.is_moved_by_others:
+                return before or self._fence(release, part)
+            # A stranger has pointed it elsewhere and left our words, which are not true any more.
+            return replace(alias, description=before.description if before else release.fence)
         if before is None:
-            fence = Alias(release.environment, part.promotion.version, "", release.fence, {})
-            return fence if alias is None or is_moved else None
+            return self._fence(release, part) if alias is None else None
         if alias is None:
             return None
         if alias.revision_id == before.revision_id:
             return replace(before, description=release.fence)
-        is_fence = (alias.version, alias.description) == (before.version, release.fence)
-        return before if is_moved or is_fence else None
+        return before if is_fence and alias.version == before.version else None
+
+    def _fence(self, release: Release, part: Part) -> Alias:
+        """Give what stays of an alias that was not there before."""
+        return Alias(release.environment, part.promotion.version, "", release.fence, {})
 
     def _end(self, release: Release) -> Release:
         """Record that all is back; give the release as it then is."""

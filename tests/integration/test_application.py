@@ -148,6 +148,17 @@ def test_dry_run_says_what_would_be_and_writes_nothing(application: Application)
     assert application.world.items() == before
 
 
+def test_a_function_that_is_not_named_any_more_is_missed(application: Application) -> None:
+    application.run(1)
+    application.change(*NAMES, text="2")
+    application.world.account.forget()
+    without = application.run(2, function_name="api = api\nworker = worker")
+    assert (without.code, without.result) == (1, "failed"), without.log
+    assert "does not name mail" in without.errors[0].message
+    assert {call.operation[:3] for call in application.world.account.calls()} <= {"Get", "Que"}
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+
+
 SHARES = 4
 
 

@@ -307,7 +307,7 @@ def test_a_release_that_is_done_by_others_stays_done(application: Application) -
 
 
 def test_a_lost_answer_of_any_call_is_no_lost_fact(application: Application, account: Account) -> None:
-    for kind in ("cut-after", "error-after"):
+    for kind, times in (("cut-after", 1), ("error-after", 1), ("cut-after", 5)):
         for operation, nth in (
             ("dynamodb.TransactWriteItems", 1),
             ("lambda.UpdateAlias", 1),
@@ -315,9 +315,11 @@ def test_a_lost_answer_of_any_call_is_no_lost_fact(application: Application, acc
             ("dynamodb.TransactWriteItems", 2),
         ):
             release = application.release()
-            fault = account.inject(kind, operation, nth=nth)
+            # As often as botocore tries: the caller gets the error.
+            fault = account.inject(kind, operation, nth=nth, times=times)
             application.carry_out(release)
             assert fault.hit
+            application.recover()
             assert application.assert_whole(release) is Stage.DONE
 
 
@@ -384,6 +386,34 @@ def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(applica
     alias = application.alias(split)
     assert alias is not None
     assert alias.weights == {"2": 0.25}
+
+
+def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(application: Application) -> None:
+    release = application.release()
+    theirs, ours = MOVE
+    world = application.world
+    before = application.alias(theirs)
+    # Lambda keeps the description of an alias that is updated without one.
+    life = Life()
+
+    def interfere() -> None:
+        while application.alias(theirs) == before:
+            time.sleep(0.01)
+        version = world.function.publish_version(FunctionName=theirs)["Version"]
+        other = "1" if version == release.parts[0].promotion.version else version
+        world.function.update_alias(FunctionName=theirs, Name="preprod", FunctionVersion=other)
+        raise error_of("InvalidParameterValueException")
+
+    life.before("update_alias", application.arns[ours], interfere)
+    saga = application.saga(life)
+    saga.begin(release)
+    ended = saga.settle(release, is_ours=True)
+    assert application.assert_whole(release, strangers=(theirs,)) is Stage.REVERTED
+    alias = application.alias(theirs)
+    assert before is not None
+    assert alias is not None
+    assert alias.description == before.description
+    assert (ended.strangers == (theirs,)) is (alias.version != before.version)
 
 
 def refused(application: Application, name: str, code: str = "InvalidParameterValueException") -> Life:
