@@ -86,18 +86,16 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
 
 
 def _require_all(job: Job, targets: Sequence[Target]) -> None:
-    """Refuse to release without a function that the last release had, unless it is said to be retired.
-
-    A release that lacks one of these functions, though that was released before, is another application's.
-    """
+    """Refuse to release without a function that this step has released so far, unless it is said to be retired."""
     arns = {target.ledger.arn for target in targets}
-    served = ((target.ledger.arn, target.served.released) for target in targets)
-    released = {arn: key for arn, key in served if key is not None}
+    keys = dict.fromkeys(target.served.released for target in targets if target.served.released)
     saga = make_saga(job)
-    for release in each([partial(saga.find, key) for key in dict.fromkeys(released.values())], WIDTH):
-        before = {part.arn: part.name for part in release.parts} if release else {}
-        missing = sorted(name for arn, name in before.items() if arn not in arns and name not in job.inputs.retired)
-        if missing and all(arn in before for arn in released):
+    for release in each([partial(saga.find, key) for key in keys], WIDTH):
+        if release is None or not job.origin or release.origin != job.origin:
+            continue
+        missing = [part.name for part in release.parts if part.arn not in arns]
+        missing = [name for name in missing if name not in job.inputs.retired]
+        if missing:
             raise InputError(
                 "function-name",
                 f"it does not name {listed(missing)}, released to {job.inputs.environment} with the others so far",
@@ -240,7 +238,8 @@ def _release(
         )
     key = release_key([part.arn for part in parts], targets[0].environment, parts[0].promotion.identity)
     run = targets[0].job.run
-    return Release(key, targets[0].environment, tuple(parts), run.run_id, run.url)
+    origin = targets[0].job.origin
+    return Release(key, targets[0].environment, tuple(parts), run.run_id, run.url, origin)
 
 
 def _staying(target: Target, proposal: Proposal, sequence: int) -> Promotion:

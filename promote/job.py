@@ -82,6 +82,13 @@ class Job:
         return Place(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
+    def origin(self) -> str:
+        """What tells this step of this workflow from others, in all of its runs; empty: nothing does."""
+        workflow = self.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
+        where = (workflow, self.environ.get("GITHUB_JOB", ""), self.environ.get("GITHUB_ACTION", ""))
+        return " ".join(where) if all(where) else ""
+
+    @property
     def report_file(self) -> Path:
         """Where the results of verification are put for other tools."""
         name = "-".join(filter(None, ["junit", self.inputs.environment, self.part]))

@@ -80,6 +80,8 @@ class Release:
     run_id: int
     url: str = ""
     """The run's page, or empty."""
+    origin: str = ""
+    """The workflow's step that releases these functions: the next of its releases should have them all."""
     stage: Stage = Stage.MOVING
     reason: str = ""
     """Why it was turned back; empty: it was not."""
@@ -118,6 +120,7 @@ def release_item(release: Release) -> dict[str, Any]:
         "reason": release.reason,
         "run_id": release.run_id,
         "url": release.url,
+        "origin": release.origin,
         "parts": [_part_item(part) for part in release.parts],
     }
 
@@ -130,6 +133,7 @@ def release_of(item: Item) -> Release:
         parts=tuple(_part_of(str(item["environment"]), part) for part in item["parts"]),
         run_id=int(item["run_id"]),
         url=str(item["url"]),
+        origin=str(item["origin"]),
         stage=Stage(item["stage"]),
         reason=str(item["reason"]),
     )

@@ -198,3 +198,22 @@ def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Pat
         application.assert_whole(*(["api", "mail"] if number % 2 else []))
         if not is_killed:
             return
+
+
+def test_two_applications_that_share_a_function_do_not_wait_for_each_other_for_ever(application: Application) -> None:
+    """They name it in different orders, at the same time: each is promoted as a whole, one after the other."""
+    application.run(1)
+    pairs = {"one": ("mail", "api"), "two": ("worker", "mail")}
+    for number in range(2, 5):
+        application.change(*NAMES, text=str(number))
+        started = []
+        for action, names in pairs.items():
+            inputs = {**application.inputs, "function-name": "\n".join(f"{name} = {name}" for name in names)}
+            inputs |= {"checks": "GET /health"}
+            environ = {"GITHUB_ACTION": action}
+            runner = application.runner
+            started.append(runner.start(inputs, commit=f"{number:040x}", run_id=number, environ=environ))
+        for ended in [step.wait() for step in started]:
+            assert ended.code == 0, ended.log
+        assert application.serves() == dict.fromkeys(NAMES, str(number))
+        application.assert_whole()
