@@ -1,19 +1,22 @@
 """What follows a promotion: its release notes, and GitHub's record of it. It undoes nothing, and holds nobody up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from promote import deployments
 from promote.aws import understood
 from promote.deployments import Attempt
 from promote.errors import PromoteError
 from promote.github import GitHub
+from promote.job import Job
 from promote.model import Kind, Promotion, Result, Snapshot, same_content
 from promote.notes.compose import of_promotion, proof_of, recorded_proof, rendered, sources, write
-from promote.notes.model import Proof
+from promote.notes.model import Notes, Part, Proof
 from promote.notes.render import render
-from promote.parallel import side_by_side
+from promote.parallel import each, side_by_side
 from promote.report import Report
+from promote.saga import WIDTH
 from promote.target import Target
 
 _PATIENCE = 20
@@ -36,7 +39,7 @@ def announce(target: Target, report: Report, commit: str) -> Report:
     with job.phase("announce"):
         report, warnings = side_by_side(
             lambda: _noted(target, report, report.move, github) if report.move else report,
-            lambda: tuple(_shown(target, report, commit, github)),
+            lambda: tuple(_shown(job, _attempt(target, report, commit), github)),
         )
     return replace(report, warnings=(*report.warnings, *warnings))
 
@@ -61,17 +64,119 @@ def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> R
             run_url=job.run.url,
             environment_url=report.environment.url if report.environment else "",
         )
-        is_asked = job.inputs.github_deployments or github.is_known
-        report = replace(report, warnings=(*report.warnings, *(notes.changes.gaps if is_asked else ())))
+        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job, notes, target.template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-        short = text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
-        target.ledger.record_notes(target.environment, move.identity, short)
+        target.ledger.record_notes(target.environment, move.identity, _stored(job, notes, text))
         if job.inputs.release_notes_path:
             report = replace(report, release_notes_path=write(job, text))
     except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
         report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
     return report
+
+
+def announce_all(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
+    """Do the same for several functions that are released as one: one text, and one deployment on GitHub."""
+    moved = [part for _, part in report.parts if part.move]
+    if not (moved or report.result is Result.BLOCKED):
+        return report
+    job.reports.append(report)
+    github = GitHub(job.context, job.session, job.clock, _PATIENCE)
+    versions = {name: part.candidate.version if part.candidate else part.previous for name, part in report.parts}
+    attempt = Attempt(
+        job.inputs.environment,
+        commit,
+        is_success=bool(moved),
+        description=_DESCRIPTIONS_OF_ALL[moved[0].move.kind if moved and moved[0].move else None].format(
+            names=job.inputs.names
+        ),
+        details={
+            "functions": versions,
+            **({"promotion": moved[0].move.identity} if moved and moved[0].move else {}),
+        },
+        environment_url=next((part.environment.url for _, part in report.parts if part.environment), ""),
+        run_url=job.run.url,
+    )
+    with job.phase("announce"):
+        report, warnings = side_by_side(
+            lambda: _noted_all(job, targets, report, github) if moved else report,
+            lambda: tuple(_shown(job, attempt, github)),
+        )
+    return replace(report, warnings=(*report.warnings, *warnings))
+
+
+def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
+    """Write one text of all functions, and leave it in the ledger with each that has moved."""
+    at = job.clock.now()
+    parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
+    try:
+        told = each([partial(_noted_part, target, part, github) for target, part in parts], WIDTH)
+        first = next(notes for notes in told if notes.version != notes.previous_version)
+        notes = replace(
+            first,
+            function=job.inputs.names,
+            version="",
+            previous_version="",
+            differences=(),
+            functions=tuple(
+                Part(
+                    function=one.function,
+                    version=one.version,
+                    previous_version=one.previous_version,
+                    environment_url=one.environment_url,
+                    differences=one.differences,
+                )
+                for one in told
+            ),
+            proof=proof_of(report.verdict, at, job.run.url) if report.verdict else first.proof,
+            at=at,
+            environment_url="",
+        )
+        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
+        text, warnings = rendered(job, notes, targets[0].template)
+        report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
+        short = _stored(job, notes, text)
+        moves = [(target, part.move) for target, part in parts if part.move]
+        each(
+            [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
+            WIDTH,
+        )
+        if job.inputs.release_notes_path:
+            report = replace(report, release_notes_path=write(job, text))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the release has taken place
+        report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
+    return report
+
+
+def _noted_part(target: Target, part: Report, github: GitHub) -> Notes:
+    """Give the notes of one function; what has not moved says nothing but its version."""
+    job, url = target.job, part.environment.url if part.environment else ""
+    if part.move is None:
+        version = part.candidate.version if part.candidate else part.previous
+        return Notes(target.function.name, version=version, previous_version=version, environment_url=url)
+    return of_promotion(
+        job,
+        sources(job, github),
+        target.function,
+        part.move,
+        part.since,
+        replaced=_replaced(target, part.move),
+        deployed=part.deployed,
+        proof=None if part.verdict else _recorded(target, part),
+        actor=part.move.by or job.context.actor,
+        run_url=job.run.url,
+        environment_url=url,
+    )
+
+
+def _gaps(job: Job, notes: Notes, github: GitHub) -> tuple[str, ...]:
+    """Give what could not be found out of the changes, where somebody has asked for it."""
+    return notes.changes.gaps if job.inputs.github_deployments or github.is_known else ()
+
+
+def _stored(job: Job, notes: Notes, text: str) -> str:
+    """Give the notes as the ledger takes them."""
+    return text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:
@@ -85,19 +190,12 @@ def _recorded(target: Target, report: Report) -> Proof | None:
     return recorded_proof(target.job, target.ledger.proof(report.candidate)) if report.candidate else None
 
 
-def _shown(target: Target, report: Report, commit: str, github: GitHub) -> Iterator[str]:
-    """Show it as a deployment; yield what a reader should know where that is not possible."""
+def _attempt(target: Target, report: Report, commit: str) -> Attempt:
     job, move = target.job, report.move
-    if not (job.inputs.github_deployments and commit and job.context.repository):
-        return
-    name = target.environment
-    if not github.is_known:
-        yield f"GitHub does not show what {name} has: there is no github-token. github-deployments: false wants none."
-        return
     version = report.candidate.version if report.candidate else ""
     details = {"function": target.function.name, "version": version, "previous": report.previous}
-    attempt = Attempt(
-        name,
+    return Attempt(
+        target.environment,
         commit,
         is_success=move is not None,
         description=_DESCRIPTIONS[move.kind if move else None].format(version=version),
@@ -105,6 +203,16 @@ def _shown(target: Target, report: Report, commit: str, github: GitHub) -> Itera
         environment_url=report.environment.url if report.environment else "",
         run_url=job.run.url,
     )
+
+
+def _shown(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
+    """Show it as a deployment; yield what a reader should know where that is not possible."""
+    if not (job.inputs.github_deployments and attempt.commit and job.context.repository):
+        return
+    name = attempt.environment
+    if not github.is_known:
+        yield f"GitHub does not show what {name} has: there is no github-token. github-deployments: false wants none."
+        return
     try:
         deployments.announce(github, attempt)
     except Exception as error:  # noqa: BLE001 - whatever it is, it changes nothing of what has happened
@@ -116,6 +224,12 @@ _DESCRIPTIONS = {
     Kind.OVERRIDE: "version {version} was promoted by a person's override",
     Kind.ROLLBACK: "back at version {version}",
     None: "version {version} did not pass verification",
+}
+_DESCRIPTIONS_OF_ALL = {
+    Kind.PROMOTION: "{names} passed verification and were promoted as one",
+    Kind.OVERRIDE: "{names} were promoted as one by a person's override",
+    Kind.ROLLBACK: "{names} are back at one release",
+    None: "{names} did not all pass verification",
 }
 
 

@@ -210,7 +210,10 @@ class Saga:
                 entry = entry_item(part.arn, promotion, part.candidate, part.plan, now)
                 whole = {**entry, "url": release.url, "release": {"pk": release.key.pk, "sk": release.key.sk}}
                 parts.append(("Put", {"Item": self._table.encode(whole)}))
-            parts.append(self._unmarking(release, part, served_item(promotion, part.candidate, part.plan, now)))
+            served = served_item(promotion, part.candidate, part.plan, now)
+            if release.moves:
+                served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
+            parts.append(self._unmarking(release, part, served))
             if part.token:
                 used = self._table.change(part.arn, part.token, assign={"used": promotion.identity})
                 parts.append(("Update", used))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from promote import pipeline
+from promote.announce import announce_all
 from promote.application import Held, Outcome, holding_all, orders, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.holding import make_lock
@@ -33,9 +34,10 @@ def run_all(job: Job) -> Report:
         return applications.planned(job, targets, outcomes.steps(job), found)
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
-        return release(job, targets)
+        report = release(job, targets)
     except Superseded as superseded:
         return applications.gave_way(job, targets, superseded.by)
+    return announce_all(job, targets, report, job.run.commit)
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:

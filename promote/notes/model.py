@@ -96,6 +96,18 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One function of several that are released as one."""
+
+    function: str
+    version: str
+    previous_version: str
+    """The same: it stays as it is. Empty: the environment served nothing before."""
+    environment_url: str = ""
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True)
 class Proof:
     """The verdict by which the version was proven."""
 
@@ -143,6 +155,7 @@ class Notes:
     """All that a template can tell."""
 
     function: str
+    """Of several functions, all their names."""
     environment: str = ""
     """Empty: the notes are of a tag."""
     tag: str = ""
@@ -158,6 +171,8 @@ class Notes:
     """Whether the changes were taken back."""
     changes: Changes = Changes()
     differences: tuple[Difference, ...] = ()
+    functions: tuple[Part, ...] = ()
+    """Each of several that are released as one; empty: there is one, and the rest is said of it."""
     proof: Proof | None = None
     carried: tuple[Carried, ...] = ()
     """Of a tag, by environment."""

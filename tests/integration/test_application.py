@@ -101,6 +101,12 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     checks = [record["verdict"]["run_id"] for record in world.records("version") if record["pk"].endswith(":api")]
     assert checks == [2]
     assert "The 2 aliases were moved within" in second.log
+    notes = second.outputs["release-notes"]
+    assert notes.startswith("## preprod of api, mail and worker")
+    assert "| api | 1 stays |" in notes
+    assert "| mail | 1 → 2 |" in notes
+    assert {item["text"] for item in world.records("notes")} >= {notes}
+    assert "| worker | 1 → 2 | passed |" in second.summary
     application.assert_whole()
 
     again = application.run(2)
