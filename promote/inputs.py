@@ -118,6 +118,8 @@ class Inputs:
     tag: str
     """The tag whose notes are wanted; empty: that of the workflow's run, where it runs for one."""
     github_deployments: bool
+    keep_versions: int | None
+    """How many of the newest versions stay after a promotion; None: all."""
     dry_run: bool
 
     @classmethod
@@ -168,6 +170,7 @@ class Inputs:
             publish_release=read.boolean("publish-release"),
             tag=_tag(read),
             github_deployments=not read.text("github-deployments") or read.boolean("github-deployments"),
+            keep_versions=read.integer("keep-versions", "versions", 1, 10_000, empty="to delete none"),
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency()
