@@ -123,8 +123,10 @@ class Inputs:
     dry_run: bool
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+    def from_environ(cls, environ: Mapping[str, str], *, is_part: bool = False) -> Self:
         """Read ``INPUT_*`` as the runner hands them over: upper case, hyphens kept, optional ones set and empty.
+
+        ``is_part``: of one function of several, which need not be verified each by checks of its own.
 
         Raises:
             InputError: the first input that is wrong.
@@ -173,11 +175,11 @@ class Inputs:
             keep_versions=read.integer("keep-versions", "versions", 1, 10_000, empty="to delete none"),
             dry_run=read.boolean("dry-run"),
         )
-        inputs.require_consistency()
+        inputs.require_consistency(is_part=is_part)
         return inputs
 
-    def require_consistency(self) -> None:
-        """Refuse inputs that are right one by one and wrong together.
+    def require_consistency(self, *, is_part: bool = False) -> None:
+        """Refuse inputs that are right one by one and wrong together; ``is_part`` as of ``from_environ``.
 
         Raises:
             InputError: names the input to change.
@@ -196,7 +198,7 @@ class Inputs:
                 hint="Say why in a sentence; it is recorded.",
             )
         if self.command in _RELEASING:
-            self._require_release()
+            self._require_release(is_part=is_part)
         if self.command is Command.PROMOTE:
             self._require_source()
 
@@ -218,7 +220,7 @@ class Inputs:
     def _sources(self) -> Mapping[str, str]:
         return {"candidate": self.candidate, "from": self.source, "version": self.version}
 
-    def _require_release(self) -> None:
+    def _require_release(self, *, is_part: bool) -> None:
         if self.command in (Command.PROMOTE, Command.ROLLBACK) and (
             self.artifact or self.configuration != Configuration()
         ):
@@ -227,7 +229,7 @@ class Inputs:
                 f"{self.command} deploys nothing, so it takes neither artifact nor configuration",
                 hint="Take them away, or use command: run.",
             )
-        if self.command is Command.RUN and not self.has_verification:
+        if self.command is Command.RUN and not (is_part or self.has_verification):
             raise InputError(
                 "checks",
                 "there is nothing to verify the candidate with, and what is not verified is not promoted",
@@ -288,9 +290,10 @@ class Inputs:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-_NAME = r"[a-zA-Z0-9-_]{1,64}"
-_ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{{12}}:function:{_NAME}"
-_QUALIFIED = rf"(?P<target>{_NAME}|{_ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
+NAME = r"[a-zA-Z0-9-_]{1,64}"
+ARN = rf"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{NAME}"
+"""A function's, as patterns."""
+_QUALIFIED = rf"(?P<target>{NAME}|{ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
 
 
 def _target(read: Reader) -> tuple[str, str, str]:
@@ -300,8 +303,25 @@ def _target(read: Reader) -> tuple[str, str, str]:
         raise InputError("function-name", "it is missing", hint="Give the Lambda function's name or ARN.")
     if region and not re.fullmatch(r"[a-z0-9-]+", region):
         raise InputError("aws-region", f"{region!r} is no region", hint="Write it like eu-west-1.")
-    if re.fullmatch(_NAME, value):
-        return value, "", region
+    name, arn, named = parse_function(value)
+    if region and named and region != named:
+        raise InputError(
+            "aws-region",
+            f"it says {region}, and the function's ARN says {named}",
+            hint="Leave aws-region empty when function-name is an ARN.",
+        )
+    return name, arn, named or region
+
+
+def parse_function(value: str) -> tuple[str, str, str]:
+    """Read a function's name or ARN: the name, the ARN (or empty) and its region (or empty).
+
+    Raises:
+        InputError: of ``function-name``: it is neither.
+
+    """
+    if re.fullmatch(NAME, value):
+        return value, "", ""
     if match := re.fullmatch(_QUALIFIED, value):
         raise InputError(
             "function-name",
@@ -309,21 +329,14 @@ def _target(read: Reader) -> tuple[str, str, str]:
             hint=f"Write {match['target']}: the action deploys to $LATEST and moves the alias that the input "
             "environment names.",
         )
-    match = re.fullmatch(_ARN, value)
-    if not match:
+    if not re.fullmatch(ARN, value):
         raise InputError(
             "function-name",
             f"{value!r} is neither a function's name nor its ARN",
             hint="A name has up to 64 letters, digits, - and _; an ARN looks like "
             "arn:aws:lambda:eu-west-1:123456789012:function:my-function.",
         )
-    if region and region != match["region"]:
-        raise InputError(
-            "aws-region",
-            f"it says {region}, and the function's ARN says {match['region']}",
-            hint="Leave aws-region empty when function-name is an ARN.",
-        )
-    return value.rpartition(":")[2], value, match["region"]
+    return value.rpartition(":")[2], value, value.split(":")[3]
 
 
 def _reason(read: Reader) -> str:
@@ -398,6 +411,11 @@ def _version(read: Reader) -> str:
     return value
 
 
+_ALIAS = r"[a-zA-Z0-9-_]{1,128}"
+ENVIRONMENT = rf"(?![0-9]+$)(?![lL][aA][tT][eE][sS][tT]$){_ALIAS}"
+"""An alias's name that an environment can have, as a pattern."""
+
+
 def _environment(read: Reader, name: str, *, is_required: bool) -> str:
     value = read.text(name)
     if not value and not is_required:
@@ -410,7 +428,7 @@ def _environment(read: Reader, name: str, *, is_required: bool) -> str:
             f"{value!r} is a number, which Lambda takes for a version and not for an alias",
             hint="Name it after what it is for, such as preprod or prod.",
         )
-    if not re.fullmatch(r"[a-zA-Z0-9-_]{1,128}", value):
+    if not re.fullmatch(_ALIAS, value):
         raise InputError(
             name,
             f"{value!r} is no alias name",
@@ -459,6 +477,10 @@ def _names(read: Reader) -> tuple[str, ...]:
     return tuple(names)
 
 
+VARIABLE = r"[a-zA-Z][a-zA-Z0-9_]+"
+"""An environment variable's name, as a pattern."""
+
+
 def _environment_variables(read: Reader) -> Mapping[str, str] | None:
     """Read the JSON object of variables. No value is ever repeated in an error: it may be a secret."""
     name, text = "environment-variables", read.raw("environment-variables").strip()
@@ -470,7 +492,7 @@ def _environment_variables(read: Reader) -> Mapping[str, str] | None:
     except ValueError as error:
         raise InputError(name, str(error), hint=hint) from None
     for key, item in value.items():
-        if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]+", key):
+        if not re.fullmatch(VARIABLE, key):
             raise InputError(
                 name,
                 f"{key!r} is no name that Lambda takes for a variable",
