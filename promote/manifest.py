@@ -124,18 +124,9 @@ class Application:
             return Inputs.from_environ({**environ, **texts}, is_part=True)
         except InputError as error:
             known = given.get(error.name)
-            if known is None or not known.text or not known.places[0].file:
+            if known is None or not known.text:
                 raise
-            raise self._placed(part, error, known) from None
-
-    def _placed(self, part: Part, error: InputError, given: Given) -> InputError:
-        """Say of an input that is wrong where in the file it is written."""
-        problem = str(error).removeprefix(f"{error.name}: ")
-        found = re.match(r"line (\d+): ", problem)
-        place = given.place_of(int(found[1])) if found else given.place
-        problem = problem.removeprefix(found[0]) if found else problem
-        owner = f"functions.{part.name}." if error.name in part.given else ""
-        return InputError("application", f"{place}: {owner}{error.name}: {problem}", hint=error.hint)
+            raise _placed(part, error, known) from None
 
     def _share(self, name: str, environ: Mapping[str, str]) -> Mapping[str, Given]:
         """Divide the lines of ``checks`` or ``invoke`` among the functions: those of the file, or else of the step."""
@@ -192,6 +183,18 @@ class Application:
                 hint=f"Add it again; or, where it is to be released with the others no longer, name it in retired of "
                 f"{self.file or DEFAULT}.",
             )
+
+
+def _placed(part: Part, error: InputError, given: Given) -> InputError:
+    """Say of an input that is wrong where it is written: in the file, or on which line of the input."""
+    problem = str(error).removeprefix(f"{error.name}: ")
+    found = re.match(r"line (\d+): ", problem)
+    place = given.place_of(int(found[1])) if found else given.place
+    problem = problem.removeprefix(found[0]) if found else problem
+    if not place.file:
+        return InputError(error.name, f"{place}: {problem}" if found else problem, hint=error.hint)
+    owner = f"functions.{part.name}." if error.name in part.given else ""
+    return InputError("application", f"{place}: {owner}{error.name}: {problem}", hint=error.hint)
 
 
 def application(environ: Mapping[str, str], workspace: Path) -> Application | None:

@@ -3,6 +3,7 @@
 It is YAML 1.1 as PyYAML has it, of its safe tags alone. Anchors, aliases and merge keys (``<<``) work.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _MOST, _DEEPEST = 20_000, 20
 """Values, each as often as an alias repeats it, and levels: more are a mistake, or an attack."""
+
+_QUOTED = re.compile(r"""'.{2,}'|".{2,}\"""", re.DOTALL)
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -55,7 +58,8 @@ def read(text: str) -> Marked:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = ": ".join(filter(None, [error.context, error.problem]))
+        # It may quote a value, or a part of one that begins like an alias or a tag; and a value may be a secret.
+        problem = _QUOTED.sub("…", ": ".join(filter(None, [error.context, error.problem])))
         raise MarkedError(mark.line + 1 if mark else 1, f"it is no YAML: {problem}", _SYNTAX) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -112,8 +116,8 @@ class _Conversion:
             return Marked(None, kind, line, key_line, first)
         try:
             value: Any = self._constructor.construct_object(node)
-        except Exception as error:  # whatever a tag makes of a text that does not fit it
-            raise MarkedError(line, f"{node.value[:50]!r} is not {kind}", "Correct it, or put it in quotes.") from error
+        except Exception:  # noqa: BLE001 - whatever a tag makes of a text that does not fit it
+            raise MarkedError(line, f"this is not {kind}", "Correct it, or put it in quotes.") from None
         return Marked(value, kind, line, key_line, first)
 
     def _mapping(self, node: "MappingNode") -> dict[str, Marked]:
