@@ -42,7 +42,7 @@ bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the loc
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-docs: $(VENV)/.ready  ## write the README's tables anew from action.yml
+docs: $(VENV)/.ready  ## write the README's tables and the schema of promote.yml anew
 	$(BIN)/python -m tools.document
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade

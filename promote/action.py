@@ -13,13 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TextIO
 
+from promote import manifest
 from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
 from promote.commands import COMMANDS
 from promote.context import Context
 from promote.errors import InputError, Interrupted, PromoteError, RefusedError
 from promote.function import Function
-from promote.inputs import Inputs
 from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim
@@ -144,7 +144,7 @@ _LOST = (
 
 def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
-    inputs = Inputs.from_environ(environ)
+    inputs = manifest.read(environ, context.workspace)
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
     folder = context.temporary if context.temporary.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:

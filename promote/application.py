@@ -21,9 +21,6 @@ from promote.steps import Place
 from promote.table import Cancelled
 from promote.target import Target, finish_release, holding, make_saga, prepare
 
-MOST = 24
-"""Functions of an application: what is recorded of each is written in one transaction, which takes 100 writes."""
-
 _ATTEMPTS = 5
 """Decisions that are made again when somebody else was first."""
 
@@ -59,12 +56,6 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
         PromoteError: of the kind that says which input, permission or thing is wrong.
 
     """
-    if len(job.inputs.parts) > MOST:
-        raise InputError(
-            "function-name",
-            f"it names {len(job.inputs.parts)} functions, and {MOST} at most are released as one",
-            hint="Release what belongs together, and the rest in a step of its own.",
-        )
     # Each is made once, before several ask for it at the same time.
     _ = job.clients.resolve_region(), job.clients.function, job.clients.table
     names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
@@ -99,7 +90,8 @@ def _require_all(job: Job, targets: Sequence[Target]) -> None:
             raise InputError(
                 "function-name",
                 f"it does not name {listed(missing)}, released to {job.inputs.environment} with the others so far",
-                hint="Name it again; or, where it does not belong to the application any more, say that it is retired.",
+                hint="Name it again; or, where it is to be released with the others no longer, name it in retired of "
+                "promote.yml.",
             )
 
 

@@ -12,7 +12,7 @@ from promote.artifact import Code
 from promote.aws import code_of, concealing, message_of
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, ServiceError
-from promote.model import LATEST, Alias, Promotion, Snapshot
+from promote.model import LATEST, Alias, Promotion, Published, Snapshot
 from promote.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -238,13 +238,33 @@ class Function:
             answer = self._client.get_alias(FunctionName=self._id, Name=name)
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        return Alias(
-            name=name,
-            version=answer["FunctionVersion"],
-            revision_id=answer["RevisionId"],
-            description=answer.get("Description", ""),
-            weights=answer.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}),
-        )
+        return _alias(answer)
+
+    def aliases(self) -> list[Alias]:
+        """Read all aliases, whoever has made them."""
+        pages = self._client.get_paginator("list_aliases").paginate(FunctionName=self._id)
+        return [_alias(answer) for page in pages for answer in page["Aliases"]]
+
+    def versions(self) -> list[Published]:
+        """Read which versions there are, without $LATEST."""
+        pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self._id)
+        return [
+            Published(int(found["Version"]), found.get("CodeSha256", ""), found.get("LastModified", ""))
+            for page in pages
+            for found in page["Versions"]
+            if found["Version"] != LATEST
+        ]
+
+    def delete_version(self, number: int) -> bool:
+        """Delete a version; False: an alias names it, and Lambda does not. That it is gone already is well."""
+        self._guard()
+        try:
+            self._client.delete_function(FunctionName=self._id, Qualifier=str(number))
+        except self._client.exceptions.ResourceConflictException:
+            return False
+        except self._client.exceptions.ResourceNotFoundException:
+            pass
+        return True
 
     def point(self, alias: Alias | None, promotion: Promotion) -> bool:
         """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
@@ -360,6 +380,16 @@ class Function:
         """Invoke a version; give the payload, the function's error (empty: none) and the version that ran."""
         answer = self._client.invoke(FunctionName=self._id, Qualifier=version, Payload=event)
         return answer["Payload"].read(), answer.get("FunctionError", ""), answer.get("ExecutedVersion", "")
+
+
+def _alias(answer: Mapping[str, Any]) -> Alias:
+    return Alias(
+        name=answer["Name"],
+        version=answer["FunctionVersion"],
+        revision_id=answer["RevisionId"],
+        description=answer.get("Description", ""),
+        weights=(answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {},
+    )
 
 
 def _is_pending(answer: Mapping[str, Any]) -> bool:

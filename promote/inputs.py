@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Self
@@ -119,15 +119,19 @@ class Inputs:
     tag: str
     """The tag whose notes are wanted; empty: that of the workflow's run, where it runs for one."""
     github_deployments: bool
+    keep_versions: int | None
+    """How many of the newest versions stay after a promotion; None: all."""
     dry_run: bool
     parts: tuple["Inputs", ...] = ()
-    """Those of each function, where there are several; empty: there is one."""
+    """Those of each function, where several are released as one, the first of which these are; empty: there is one."""
     retired: frozenset[str] = frozenset()
     """The names of functions that were released with these once, and are not any more."""
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+    def from_environ(cls, environ: Mapping[str, str], *, is_part: bool = False) -> Self:
         """Read ``INPUT_*`` as the runner hands them over: upper case, hyphens kept, optional ones set and empty.
+
+        ``is_part``: of one function of several, which need not be verified each by checks of its own.
 
         Raises:
             InputError: the first input that is wrong.
@@ -136,23 +140,22 @@ class Inputs:
         read = Reader(environ)
         read.text("github-token")  # the context has it; a broken one is refused here, as every input
         command = read.choice("command", Command, Command.RUN)
-        names = _named(read)
-        function_name, function_arn, region = _target(next(iter(names)), read.text("aws-region"))
+        function_name, function_arn, region = _target(read)
         inputs = cls(
             command=command,
             function_name=function_name,
             function_arn=function_arn,
             region=region,
             environment=_environment(read, "environment", is_required=command in _RELEASING),
-            artifact=read.text("artifact") or next(iter(names.values())),
+            artifact=read.text("artifact"),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
             latest_url=read.url("latest-url"),
             environment_url=read.url("environment-url"),
             domain_name=_domain_name(read),
             base_path=_base_path(read),
-            checks=parse_checks("\n".join(_lines_of(read.raw("checks"), names).values())),
-            invocations=parse_invocations("\n".join(_lines_of(read.raw("invoke"), names).values())),
+            checks=parse_checks(read.raw("checks")),
+            invocations=parse_invocations(read.raw("invoke")),
             tests=read.raw("tests").strip(),
             tests_requirements=read.text("tests-requirements"),
             test_command=read.raw("test-command").strip(),
@@ -174,19 +177,14 @@ class Inputs:
             publish_release=read.boolean("publish-release"),
             tag=_tag(read),
             github_deployments=not read.text("github-deployments") or read.boolean("github-deployments"),
+            keep_versions=read.integer("keep-versions", "versions", 1, 10_000, empty="to delete none"),
             dry_run=read.boolean("dry-run"),
         )
-        inputs.require_consistency()
-        if len(names) > 1 and command not in _OF_APPLICATIONS:
-            raise InputError(
-                "function-name",
-                f"it names {len(names)} functions, and {command} works on one",
-                hint="Name one function; or use a step for each.",
-            )
-        return replace(inputs, parts=tuple(_parts(read, inputs, names))) if len(names) > 1 else inputs
+        inputs.require_consistency(is_part=is_part)
+        return inputs
 
-    def require_consistency(self) -> None:
-        """Refuse inputs that are right one by one and wrong together.
+    def require_consistency(self, *, is_part: bool = False) -> None:
+        """Refuse inputs that are right one by one and wrong together; ``is_part`` as of ``from_environ``.
 
         Raises:
             InputError: names the input to change.
@@ -205,7 +203,7 @@ class Inputs:
                 hint="Say why in a sentence; it is recorded.",
             )
         if self.command in _RELEASING:
-            self._require_release()
+            self._require_release(is_part=is_part)
         if self.command is Command.PROMOTE:
             self._require_source()
 
@@ -227,7 +225,7 @@ class Inputs:
     def _sources(self) -> Mapping[str, str]:
         return {"candidate": self.candidate, "from": self.source, "version": self.version}
 
-    def _require_release(self) -> None:
+    def _require_release(self, *, is_part: bool) -> None:
         if self.command in (Command.PROMOTE, Command.ROLLBACK) and (
             self.artifact or self.configuration != Configuration()
         ):
@@ -236,7 +234,7 @@ class Inputs:
                 f"{self.command} deploys nothing, so it takes neither artifact nor configuration",
                 hint="Take them away, or use command: run.",
             )
-        if self.command is Command.RUN and not self.has_verification:
+        if self.command is Command.RUN and not (is_part or self.has_verification):
             raise InputError(
                 "checks",
                 "there is nothing to verify the candidate with, and what is not verified is not promoted",
@@ -302,59 +300,38 @@ class Inputs:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-_NAME = r"[a-zA-Z0-9-_]{1,64}"
-_ARN = rf"arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):[0-9]{{12}}:function:{_NAME}"
-_QUALIFIED = rf"(?P<target>{_NAME}|{_ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
+NAME = r"[a-zA-Z0-9-_]{1,64}"
+ARN = rf"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{NAME}"
+"""A function's, as patterns."""
+_QUALIFIED = rf"(?P<target>{NAME}|{ARN})(?P<qualifier>:[a-zA-Z0-9$_-]+)"
 
 
-def _named(read: Reader) -> dict[str, str]:
-    """Give the functions with their artifacts: a line each, ``name`` or ``name = artifact``."""
-    lines = [line.strip() for line in read.raw("function-name").splitlines() if line.strip()]
-    if len(lines) <= 1:
-        return {read.text("function-name"): ""}
-    found: dict[str, str] = {}
-    for line in lines:
-        name, _, artifact = (word.strip() for word in line.partition("="))
-        if name in found:
-            raise InputError("function-name", f"{name} stands there twice", hint="Name each function once.")
-        found[name] = artifact
-    return found
-
-
-def _lines_of(text: str, names: Mapping[str, str]) -> dict[str, str]:
-    """Give the lines for each function: those that begin with its name, and the first one's those without."""
-    found: dict[str, list[str]] = {name.rpartition(":")[2]: [] for name in names}
-    first = next(iter(found))
-    for line in text.splitlines():
-        name, separator, rest = line.strip().partition(": ")
-        is_named = len(names) > 1 and separator and name in found
-        found[name if is_named else first].append(rest if is_named else line)
-    return {name: "\n".join(lines) for name, lines in found.items()}
-
-
-def _parts(read: Reader, inputs: Inputs, names: Mapping[str, str]) -> Iterator[Inputs]:
-    """Yield the inputs of each function; tests and test-command are the first one's."""
-    checks, events = _lines_of(read.raw("checks"), names), _lines_of(read.raw("invoke"), names)
-    for place, (value, artifact) in enumerate(names.items()):
-        name, arn, _ = _target(value, read.text("aws-region"))
-        yield replace(
-            inputs if place == 0 else replace(inputs, tests="", tests_requirements="", test_command=""),
-            function_name=name,
-            function_arn=arn,
-            artifact=artifact,
-            checks=parse_checks(checks[name]),
-            invocations=parse_invocations(events[name]),
-        )
-
-
-def _target(value: str, region: str) -> tuple[str, str, str]:
+def _target(read: Reader) -> tuple[str, str, str]:
     """Give the function's name, its ARN (or empty) and the region (or empty)."""
+    value, region = read.text("function-name"), read.text("aws-region")
     if not value:
         raise InputError("function-name", "it is missing", hint="Give the Lambda function's name or ARN.")
     if region and not re.fullmatch(r"[a-z0-9-]+", region):
         raise InputError("aws-region", f"{region!r} is no region", hint="Write it like eu-west-1.")
-    if re.fullmatch(_NAME, value):
-        return value, "", region
+    name, arn, named = parse_function(value)
+    if region and named and region != named:
+        raise InputError(
+            "aws-region",
+            f"it says {region}, and the function's ARN says {named}",
+            hint="Leave aws-region empty when function-name is an ARN.",
+        )
+    return name, arn, named or region
+
+
+def parse_function(value: str) -> tuple[str, str, str]:
+    """Read a function's name or ARN: the name, the ARN (or empty) and its region (or empty).
+
+    Raises:
+        InputError: of ``function-name``: it is neither.
+
+    """
+    if re.fullmatch(NAME, value):
+        return value, "", ""
     if match := re.fullmatch(_QUALIFIED, value):
         raise InputError(
             "function-name",
@@ -362,21 +339,14 @@ def _target(value: str, region: str) -> tuple[str, str, str]:
             hint=f"Write {match['target']}: the action deploys to $LATEST and moves the alias that the input "
             "environment names.",
         )
-    match = re.fullmatch(_ARN, value)
-    if not match:
+    if not re.fullmatch(ARN, value):
         raise InputError(
             "function-name",
             f"{value!r} is neither a function's name nor its ARN",
             hint="A name has up to 64 letters, digits, - and _; an ARN looks like "
             "arn:aws:lambda:eu-west-1:123456789012:function:my-function.",
         )
-    if region and region != match["region"]:
-        raise InputError(
-            "aws-region",
-            f"it says {region}, and the function's ARN says {match['region']}",
-            hint="Leave aws-region empty when function-name is an ARN.",
-        )
-    return value.rpartition(":")[2], value, match["region"]
+    return value.rpartition(":")[2], value, value.split(":")[3]
 
 
 def _reason(read: Reader) -> str:
@@ -430,9 +400,6 @@ _SHORTEST_LEASE = 1
 _RELEASING = (Command.RUN, Command.DEPLOY, Command.PROMOTE, Command.ROLLBACK)
 """The commands that work on an environment."""
 
-_OF_APPLICATIONS = (Command.RUN,)
-"""The commands that work on several functions as one."""
-
 _CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
 
 
@@ -454,6 +421,11 @@ def _version(read: Reader) -> str:
     return value
 
 
+_ALIAS = r"[a-zA-Z0-9-_]{1,128}"
+ENVIRONMENT = rf"(?![0-9]+$)(?![lL][aA][tT][eE][sS][tT]$){_ALIAS}"
+"""An alias's name that an environment can have, as a pattern."""
+
+
 def _environment(read: Reader, name: str, *, is_required: bool) -> str:
     value = read.text(name)
     if not value and not is_required:
@@ -466,7 +438,7 @@ def _environment(read: Reader, name: str, *, is_required: bool) -> str:
             f"{value!r} is a number, which Lambda takes for a version and not for an alias",
             hint="Name it after what it is for, such as preprod or prod.",
         )
-    if not re.fullmatch(r"[a-zA-Z0-9-_]{1,128}", value):
+    if not re.fullmatch(_ALIAS, value):
         raise InputError(
             name,
             f"{value!r} is no alias name",
@@ -515,6 +487,10 @@ def _names(read: Reader) -> tuple[str, ...]:
     return tuple(names)
 
 
+VARIABLE = r"[a-zA-Z][a-zA-Z0-9_]+"
+"""An environment variable's name, as a pattern."""
+
+
 def _environment_variables(read: Reader) -> Mapping[str, str] | None:
     """Read the JSON object of variables. No value is ever repeated in an error: it may be a secret."""
     name, text = "environment-variables", read.raw("environment-variables").strip()
@@ -526,7 +502,7 @@ def _environment_variables(read: Reader) -> Mapping[str, str] | None:
     except ValueError as error:
         raise InputError(name, str(error), hint=hint) from None
     for key, item in value.items():
-        if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]+", key):
+        if not re.fullmatch(VARIABLE, key):
             raise InputError(
                 name,
                 f"{key!r} is no name that Lambda takes for a variable",

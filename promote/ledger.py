@@ -143,7 +143,8 @@ class Ledger:
     def record_candidate(self, candidate: Candidate) -> None:
         """Record the version; one that is recorded already keeps its record, with the commit that first built it.
 
-        A record of other content is that of a deleted function of the same name: it is replaced, with its verdict.
+        A record of other content, or of a deleted version, is that of a deleted function of the same name: Lambda gives
+        no number twice. It is replaced, with its verdict.
         """
         item = {
             "pk": self.arn,
@@ -157,7 +158,7 @@ class Ledger:
         try:
             self._table.put(item, "attribute_not_exists(pk)")
         except Refused as refused:
-            if not candidate.is_in(refused.item):
+            if not candidate.is_in(refused.item) or "deleted" in refused.item:
                 self._table.put(item, "attribute_exists(pk)")
 
     def record_verdict(
@@ -334,6 +335,48 @@ class Ledger:
         with suppress(Missing):
             return next(iter(self._table.query(self.arn, sk, sk)), {})
         return {}
+
+    def versions(self, first: int, last: int) -> dict[int, Item]:
+        """Read the records of the versions from ``first`` to ``last``, by number."""
+        with suppress(Missing):
+            items = self._table.query(self.arn, version_key(str(first)), version_key(str(last)))
+            return {int(item["version"]): item for item in items}
+        return {}
+
+    def deleted_versions(self, first: str, last: str) -> set[str]:
+        """Read which of the versions from ``first`` to ``last`` were deleted, as ``keep-versions`` says."""
+        with suppress(Missing):
+            items = self._table.query(self.arn, version_key(first), version_key(last), having="deleted")
+            return {str(int(item["sk"].partition("#")[2])) for item in items}
+        return set()
+
+    def deployments(self) -> list[Item]:
+        """Read the records of all candidates that were deployed for a job's own steps to test."""
+        with suppress(Missing):
+            return self._table.query(self.arn, "candidate#", "candidate#~")
+        return []
+
+    def record_deletion(self, number: int, keep: int) -> None:
+        """Record that a version is being deleted, since it is not among the ``keep`` that stay.
+
+        It is written before, so that no version is gone without a record; ``retract_deletion`` takes it back.
+        """
+        deleted = {"keep": keep, "at": self._now(), **self._who()}
+        sk = version_key(str(number))
+        self._table.update(self._table.change(self.arn, sk, assign={"version": str(number), "deleted": deleted}))
+
+    def retract_deletion(self, number: int) -> None:
+        """Take back what this run has recorded of a version that is still there."""
+        with suppress(Refused):
+            self._table.update(
+                self._table.change(
+                    self.arn,
+                    version_key(str(number)),
+                    remove=("deleted",),
+                    condition="#deleted.#operation = :operation",
+                    values={"operation": self._run.operation},
+                )
+            )
 
     def newest_versions(self, count: int) -> list[Item]:
         """Read the records of the last ``count`` versions, newest first."""

@@ -300,6 +300,16 @@ class ReleaseKey:
 
 
 @dataclass(frozen=True)
+class Published:
+    """A version as Lambda lists it."""
+
+    number: int
+    code_sha256: str
+    modified: str
+    """When it was last modified, as Lambda writes it; empty: it does not say."""
+
+
+@dataclass(frozen=True)
 class Served:
     """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
 

@@ -67,8 +67,10 @@ class Reader:
             )
         return float(value)
 
-    def integer(self, name: str, unit: str, least: int, most: int) -> int | None:
-        """Give a whole number, or None where it is empty."""
+    def integer(
+        self, name: str, unit: str, least: int, most: int, *, empty: str = "to keep what the function has"
+    ) -> int | None:
+        """Give a whole number, or None where it is empty; ``empty`` says what that is for."""
         value = self.text(name)
         if not value:
             return None
@@ -76,7 +78,7 @@ class Reader:
             raise InputError(
                 name,
                 f"{value!r} is no whole number of {unit} from {least} to {most}",
-                hint="Correct it, or leave it empty to keep what the function has.",
+                hint=f"Correct it, or leave it empty {empty}.",
             )
         return int(value)
 

@@ -61,8 +61,10 @@ class Table:
         self._client = client
         self._clock = clock
 
-    def query(self, pk: str, first: str, last: str) -> list[Item]:
+    def query(self, pk: str, first: str, last: str, *, having: str = "") -> list[Item]:
         """Read the items of ``pk`` from ``first`` to ``last``, strongly consistent.
+
+        Of those ``having`` an attribute of that name, where one is given, it reads that and the keys alone.
 
         Raises:
             Missing: there is no table.
@@ -71,12 +73,20 @@ class Table:
         """
         items: list[Item] = []
         start: dict[str, Any] = {}
+        narrowed: dict[str, Any] = {}
+        if having:
+            narrowed = {
+                "FilterExpression": "attribute_exists(#having)",
+                "ProjectionExpression": "pk, sk, #having",
+                "ExpressionAttributeNames": {"#having": having},
+            }
         while True:
             answer = self._call(
                 "query",
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
                 ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
                 ConsistentRead=True,
+                **narrowed,
                 **start,
             )
             items += [self._decode(item) for item in answer["Items"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from promote.clock import Clock
 from sandbox.client import Account, Sandbox
 from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.world import World
@@ -28,10 +29,10 @@ def account(sandbox: Sandbox) -> Account:
     return sandbox.account()
 
 
-def make_runner(folder: Path, account: Account) -> Runner:
+def make_runner(folder: Path, account: Account, clock: Clock | None = None) -> Runner:
     """Make a runner whose workspace holds a small HTTP API in ``function/``."""
     folder.mkdir(exist_ok=True)
-    made = InProcessRunner(folder, account.environ)
+    made = InProcessRunner(folder, account.environ, clock)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     return made
 

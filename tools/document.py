@@ -1,9 +1,15 @@
-"""Write the README's tables of inputs and outputs from action.yml: ``python -m tools.document``."""
+"""Write what is made of other files: ``python -m tools.document``.
 
+These are the README's tables of inputs and outputs, from action.yml, and the schema of promote.yml.
+"""
+
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tools.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -36,11 +42,17 @@ def document(readme: str, action: dict[str, Any]) -> str:
     return readme
 
 
+def editors(action: dict[str, Any]) -> str:
+    """Give the schema of promote.yml as it is stored."""
+    return json.dumps(schema(action), indent=2, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Write the README anew."""
+    """Write README and schema anew."""
     readme = REPOSITORY / "README.md"
     action = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
     readme.write_text(document(readme.read_text(encoding="utf-8"), action), encoding="utf-8")
+    (REPOSITORY / "docs" / "promote.schema.json").write_text(editors(action), encoding="utf-8")
 
 
 if __name__ == "__main__":

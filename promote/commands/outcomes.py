@@ -52,9 +52,10 @@ def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
 
 def steps(job: Job) -> str:
     """Say what ``run`` does, for a plan."""
-    inputs = job.inputs
-    kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
-    count = sum(bool(check) for kind in kinds for check in kind)
+    count = 0
+    for inputs in job.inputs.parts or (job.inputs,):
+        kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
+        count += sum(bool(check) for kind in kinds for check in kind)
     return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
 
 

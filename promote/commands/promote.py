@@ -10,10 +10,12 @@ from promote.errors import RefusedError
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
+from promote.lookback import fate
 from promote.model import Candidate, CheckResult, Kind, Outcome, Result, Snapshot, Verdict, same_content
 from promote.pipeline import Built, Decision, Proposal
 from promote.records import Deployment
 from promote.report import Report
+from promote.retention import retain
 from promote.target import Target, holding, prepare
 from promote.trial import discard
 
@@ -56,7 +58,7 @@ def promote(job: Job) -> Report:
                 report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
             )
         return report
-    return announce(target, _release(target, source), source.commit)
+    return retain(target, announce(target, _release(target, source), source.commit))
 
 
 def _release(target: Target, source: Source) -> Report:
@@ -116,7 +118,7 @@ def _existing(target: Target, version: str) -> Snapshot:
     snapshot = target.function.find(version) if version.isdecimal() else None
     if snapshot is None:
         raise RefusedError(
-            f"version {version} of {target.function.name} does not exist",
+            f"version {version} of {target.function.name} {fate(target.ledger, version) or 'does not exist'}",
             hint="See with command: status which versions were promoted; deleted ones are gone.",
         )
     return snapshot

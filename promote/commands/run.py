@@ -12,6 +12,7 @@ from promote.job import Job
 from promote.model import Result
 from promote.pipeline import Built, Decision, Examined, Proposal
 from promote.report import Report
+from promote.retention import retain
 from promote.target import Target, holding, prepare
 from promote.waiting import Superseded
 
@@ -31,7 +32,7 @@ def run(job: Job) -> Report:
         report = release(target)
     except Superseded as superseded:
         return outcomes.gave_way(target, superseded.by)
-    return announce(target, report, job.run.commit)
+    return retain(target, announce(target, report, job.run.commit))
 
 
 def _release(target: Target) -> Report:

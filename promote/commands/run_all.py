@@ -16,6 +16,7 @@ from promote.model import Outcome as Found
 from promote.parallel import each
 from promote.pipeline import Built, Proposal
 from promote.report import Report
+from promote.retention import retain_all
 from promote.saga import WIDTH
 from promote.target import Target
 from promote.trial import sweep
@@ -37,7 +38,7 @@ def run_all(job: Job) -> Report:
         report = release(job, targets)
     except Superseded as superseded:
         return applications.gave_way(job, targets, superseded.by)
-    return announce_all(job, targets, report, job.run.commit)
+    return retain_all(job, targets, announce_all(job, targets, report, job.run.commit))
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:

@@ -61,6 +61,8 @@ def status(job: Job) -> Report:
             lambda: gather([lambda name=name: read(name) for name in names], _WIDTH),  # type: ignore[misc]
             lambda: ledger.newest_versions(_HISTORY),
         )
+    with job.phase("read"):
+        deleted = _deleted(ledger, environments)
     newest = next((record for record in recorded if latest and latest.candidate.is_in(record)), {})
     listings = (
         Listing(
@@ -73,7 +75,7 @@ def status(job: Job) -> Report:
         Listing(
             "Promotions",
             ("When", "Environment", "Version", "Commit", "Run", "Why"),
-            tuple(_moves(job, environments)),
+            tuple(_moves(job, environments, deleted)),
             otherwise="There are none.",
         ),
     )
@@ -154,7 +156,13 @@ def _claim(job: Job, place: str, claim: Claim, phase: str) -> _Row:
     return (place, Link(claim.name, job.context.own_page(claim.url)), _time(claim.since), phase)
 
 
-def _moves(job: Job, environments: list[_Environment]) -> Iterator[_Row]:
+def _deleted(ledger: Ledger, environments: list[_Environment]) -> set[str]:
+    """Say which versions of the history are gone, so that there is no going back to them."""
+    served = sorted((str(item["version"]) for found in environments for item in found.history), key=int)
+    return ledger.deleted_versions(served[0], served[-1]) if served else set()
+
+
+def _moves(job: Job, environments: list[_Environment], deleted: set[str]) -> Iterator[_Row]:
     items = [(found.name, item) for found in environments for item in found.history]
     for name, item in sorted(items, key=lambda pair: str(pair[1].get("at", "")), reverse=True):
         commit, run_id = str(item.get("commit", "")), int(item.get("run_id", 0))
@@ -162,7 +170,8 @@ def _moves(job: Job, environments: list[_Environment]) -> Iterator[_Row]:
         yield (
             _time(str(item.get("at", ""))),
             name,
-            f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first",
+            (f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first")
+            + (", deleted since" if str(item.get("version")) in deleted else ""),
             Link(commit[:10], job.context.commit_url(commit)),
             Link(str(run_id or ""), job.context.page_of(run_id, int(item.get("attempt", 1)))),
             _why(item),

@@ -101,6 +101,43 @@ def refuse_deleting_latest(qualifier: str | None) -> Reply | None:
     return refusal("InvalidParameterValueException", message, 400)
 
 
+def refuse_deleting_alias(qualifier: str | None) -> Reply | None:
+    """Refuse to delete by a qualifier that is no number, also where no alias has that name.
+
+    Measured in https://github.com/floci-io/floci/pull/2824; InvalidParameterValueException (400).
+    """
+    if qualifier is None or qualifier.isdecimal():
+        return None
+    return refusal("InvalidParameterValueException", "Deletion of aliases is not currently supported.", 400)
+
+
+def refuse_deleting_referenced(function: Record, qualifier: str | None) -> Reply | None:
+    """Refuse to delete a version that an alias names, be it with a weight.
+
+    botocore lambda:DeleteFunctionRequest.Qualifier: "You can't delete a version that an alias references";
+    ResourceConflictException (409), worded as in
+    https://github.com/karl-cardenas-coding/go-lambda-cleanup/issues/45.
+    """
+    names = [
+        name
+        for name, alias in function["aliases"].items()
+        if qualifier == alias["FunctionVersion"]
+        or qualifier in (alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {})
+    ]
+    if not names:
+        return None
+    message = f"Unable to delete version because the following aliases reference it: [{', '.join(names)}]"
+    return refusal("ResourceConflictException", message, 409)
+
+
+def nothing_to_delete(function: Record, qualifier: str | None) -> Reply | None:
+    """Answer the deletion of a version that does not exist (any more) as that of one that does.
+
+    Measured in https://github.com/floci-io/floci/pull/2824.
+    """
+    return None if qualifier is None or qualifier in function["versions"] else (204, {}, b"")
+
+
 def resolve_image(config: Record) -> None:
     """Give a function from a container image the digest of that image as CodeSha256.
 
@@ -226,7 +263,16 @@ class Versions:
     def _delete(self, original: Callable[..., Reply]) -> Callable[..., Reply]:
         def delete(name: str, query: Record, path_qualifier: str | None = None) -> Reply:
             qualifier = path_qualifier or first(query, "Qualifier")
-            return refuse_deleting_latest(qualifier) or original(name, query, path_qualifier)
+            function = function_record(name)
+            if function is None:
+                return function_missing(name)
+            return (
+                refuse_deleting_latest(qualifier)
+                or refuse_deleting_alias(qualifier)
+                or refuse_deleting_referenced(function, qualifier)
+                or nothing_to_delete(function, qualifier)
+                or original(name, query, path_qualifier)
+            )
 
         return delete
 

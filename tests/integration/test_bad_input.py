@@ -649,6 +649,10 @@ CASES = [
         ["environment: nothing has been promoted to prod of hello yet"],
         ["command: status"],
     ),
+    one("keep-versions", "0", says="'0' is no whole number of versions from 1 to 10000", do="empty to delete none"),
+    one("keep-versions", "all", says="'all' is no whole number of versions", do="empty to delete none"),
+    one("keep-versions", "2.5", says="'2.5' is no whole number of versions", do="empty to delete none"),
+    one("keep-versions", "-1", says="'-1' is no whole number of versions", do="empty to delete none"),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
     # --- the function ---

@@ -32,7 +32,14 @@ from tests.world import FUNCTION, World, archive
 POLICY = (REPOSITORY / "docs" / "iam-policy.json").read_text(encoding="utf-8")
 STATEMENTS: list[dict[str, Any]] = json.loads(POLICY)["Statement"]
 
-ONLY_TOLD = {"apigateway:DELETE", "dynamodb:DeleteItem", "lambda:RemovePermission"}
+ONLY_TOLD = {
+    "apigateway:DELETE",
+    "dynamodb:DeleteItem",
+    "lambda:DeleteFunction",
+    "lambda:ListAliases",
+    "lambda:ListVersionsByFunction",
+    "lambda:RemovePermission",
+}
 """What tidies up: the run ends as it would, and warns."""
 
 
@@ -215,6 +222,11 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
         ),
     ),
     "damaged endpoints": (Step("promoted", 1, run(domain_name="{place.domain}", base_path="app"), prepare_domain),),
+    "versions that go": (
+        Step("promoted", 1, run(keep_versions="1")),
+        Step("promoted", 2, run(keep_versions="1"), lambda place: place.change("2")),
+        Step("promoted", 3, run(keep_versions="1"), lambda place: place.change("3")),
+    ),
     "all commands": (
         Step("planned", 1, run(dry_run="true")),
         Step("promoted", 1, run()),

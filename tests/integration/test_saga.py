@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -256,7 +257,7 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
     ends = []
 
     def turn_back() -> None:
-        ends.append(application.saga(refused(application, MOVE[1])).settle(release, is_ours=True).release.stage)
+        ends.append(application.saga(refused(application, *MOVE)).settle(release, is_ours=True).release.stage)
 
     suspended.before("update_alias", application.arns[MOVE[0]], turn_back)
     saga = application.saga(suspended)
@@ -274,7 +275,9 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     release, suspended = application.release(), Life()
 
     def turn_back() -> None:
-        application.saga(refused(application, MOVE[1])).settle(release, is_ours=True)
+        life = refused(application, MOVE[1])
+        life.before("create_alias", application.arns[new], refuse("InvalidParameterValueException"))
+        application.saga(life).settle(release, is_ours=True)
 
     suspended.before("create_alias", application.arns[new], turn_back)
     saga = application.saga(suspended)
@@ -346,7 +349,7 @@ def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: App
 
 def test_who_may_not_move_a_function_leaves_the_release_to_others(application: Application) -> None:
     release = application.release()
-    saga = application.saga(refused(application, MOVE[1], "AccessDeniedException"))
+    saga = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
     saga.begin(release)
     with pytest.raises(AccessError, match="is to be finished first"):
         saga.settle(release)
@@ -416,15 +419,19 @@ def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(applicat
     assert (ended.strangers == (theirs,)) is (alias.version != before.version)
 
 
-def refused(application: Application, name: str, code: str = "InvalidParameterValueException") -> Life:
-    """Make the clients of a process for which Lambda refuses to move the alias of ``name``, once."""
+def refused(application: Application, *names: str, code: str = "InvalidParameterValueException") -> Life:
+    """Make the clients of a process for which Lambda refuses to move the aliases of ``names``, once."""
     life = Life()
+    for name in names:
+        life.before("update_alias", application.arns[name], refuse(code))
+    return life
 
-    def refuse() -> None:
+
+def refuse(code: str) -> Callable[[], None]:
+    def hook() -> None:
         raise error_of(code)
 
-    life.before("update_alias", application.arns[name], refuse)
-    return life
+    return hook
 
 
 def error_of(code: str) -> ClientError:

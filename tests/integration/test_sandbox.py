@@ -68,6 +68,10 @@ class World:
     def client(self, service: str) -> Any:
         return client(self.account, service, self.environ)
 
+    def versions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.awslambda.list_versions_by_function(FunctionName=NAME)["Versions"]
+        return found
+
     def create(self, text: str = "one", **parameters: Any) -> dict[str, Any]:
         created: dict[str, Any] = self.awslambda.create_function(
             FunctionName=NAME,
@@ -407,6 +411,16 @@ class TestAlias:
             with pytest.raises(ClientError) as caught:
                 aws.awslambda.delete_function(FunctionName=NAME, Qualifier=version)
             assert refused(caught) == ("ResourceConflictException", 409)
+            assert "the following aliases reference it: [prod]" in str(caught.value)
+        aws.awslambda.update_alias(FunctionName=NAME, Name="prod", RoutingConfig={"AdditionalVersionWeights": {}})
+        aws.awslambda.delete_function(FunctionName=NAME, Qualifier="2")
+        assert [version["Version"] for version in aws.versions()] == ["$LATEST", "1"]
+        # It is gone: that is no error, and touches nothing else.
+        aws.awslambda.delete_function(FunctionName=NAME, Qualifier="2")
+        assert [version["Version"] for version in aws.versions()] == ["$LATEST", "1"]
+        with pytest.raises(ClientError) as caught:
+            aws.awslambda.delete_function(FunctionName=NAME, Qualifier="prod")
+        assert refused(caught) == ("InvalidParameterValueException", 400)
 
     def test_latest_is_not_deleted_as_a_version(self, aws: World) -> None:
         aws.ready()

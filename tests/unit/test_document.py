@@ -22,12 +22,16 @@ def test_the_readmes_tables_are_those_of_action_yml() -> None:
 
 
 def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
-    sources = [(REPOSITORY / "promote" / name).read_text(encoding="utf-8") for name in ("inputs.py", "context.py")]
+    sources = [(REPOSITORY / "promote" / name).read_text(encoding="utf-8") for name in _READERS]
     read = set(re.findall(r'read\.\w+\(\s*"([a-z-]+)"', sources[0]))
     read |= {name.lower() for name in re.findall(r"INPUT_([A-Z-]+)", sources[1])}
     read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[0]))
     read |= set(re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', sources[0]))
+    read |= set(re.findall(r'environ.get\(_variable\("([a-z-]+)"\)', sources[2]))
     assert read == set(ACTION["inputs"])
+
+
+_READERS = ("inputs.py", "context.py", "manifest.py")
 
 
 def test_every_output_is_declared_and_every_declared_one_is_set() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promote.commands.rollback import served_before
+from promote.lookback import served_before
 
 Move = tuple[str, str, str]
 """The version before, the one after, and why."""

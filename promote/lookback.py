@@ -1,0 +1,74 @@
+"""What an environment has served, and so what a rollback can go back to, as the ledger and the alias say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promote.ledger import Ledger
+from promote.model import Alias, Kind, Served
+from promote.records import promotion_item
+
+_HISTORY = 200
+"""Moves of the alias that are looked back upon."""
+
+Move = Mapping[str, Any]
+"""A promotion or a rollback, as the ledger records it."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """What an environment served."""
+
+    version: str
+    commit: str
+    run_id: int = 0
+    """The run that has built it; 0: not known."""
+
+    @classmethod
+    def of(cls, version: str, record: Mapping[str, Any]) -> "Release":
+        """Read it from the record of a move, or of a version."""
+        return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)))
+
+
+def fate(ledger: Ledger, version: str) -> str:
+    """Say how a version that is gone came to be deleted, as the end of a sentence; empty: it is not known."""
+    deleted = ledger.version(version).get("deleted") if version.isdecimal() else None
+    if not deleted:
+        return ""
+    return f"was deleted by run {deleted['run_id']} ({str(deleted['at'])[:10]}, keep-versions: {deleted['keep']})"
+
+
+def moves(ledger: Ledger, alias: Alias, served: Served) -> list[Move]:
+    """Read the last moves of an environment that has ``alias``, oldest first; ``served`` is what the ledger says of it.
+
+    The last may be one that only the alias tells of: its run has died, or is about to record it.
+    """
+    return [*reversed(ledger.history(alias.name, _HISTORY)), *_unrecorded(alias, served)]
+
+
+def _unrecorded(alias: Alias, served: Served) -> Iterator[Move]:
+    moved = alias.promotion
+    if moved and moved.previous is not None and moved.sequence > served.sequence:
+        yield promotion_item(moved)
+
+
+def served_before(moves: Sequence[Move], version: str) -> list[Release]:
+    """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
+
+    What was rolled back is not counted: a second rollback goes further back, and does not return.
+    """
+    served: list[Release] = []
+    for move in moves:
+        release = Release.of(str(move["version"]), move)
+        if not served and move.get("previous"):
+            served.append(Release(str(move["previous"]), ""))
+        if move.get("kind") == Kind.ROLLBACK:
+            at = [place for place, earlier in enumerate(served) if earlier.version == release.version]
+            if at:
+                served = served[: at[-1]]
+            elif served and served[-1].version == move.get("previous"):
+                served.pop()
+        served.append(release)
+    while served and served[-1].version == version:
+        served.pop()
+    return served

@@ -1,0 +1,206 @@
+"""``keep-versions``: what a promotion deletes, what it never does, and that nothing of it makes a run fail."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from promote.clock import SystemClock
+from sandbox.client import Account
+from tests.conftest import make_runner
+from tests.runner import Ended, Runner
+from tests.world import FUNCTION, World, archive
+
+TARGET = {"function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
+RETAINING = {"lambda.ListVersionsByFunction", "lambda.ListAliases", "lambda.DeleteFunction"}
+
+
+class Later(SystemClock):
+    """Forty days ahead: no job or workflow run of today can be at work any more."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=40)
+
+
+@pytest.fixture
+def later(tmp_path: Path, account: Account, world: World) -> Runner:
+    """A runner in a world where a stranger has published four versions, and pointed the environment at the last."""
+    function = world.function
+    function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=f"arn:aws:iam::{account.id}:role/hello",
+        Code={"ZipFile": archive({"app.py": "1"})},
+        Publish=True,
+    )
+    for text in ("2", "3", "4"):
+        world.settle()
+        function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": text}), Publish=True)
+    world.settle()
+    function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="4")
+    return make_runner(tmp_path / "later", account, Later())
+
+
+def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
+    """Run with something new."""
+    (runner.workspace / "function" / "commit").write_text(str(number))
+    named = {name.replace("_", "-"): value for name, value in given.items()}
+    return runner.run({**inputs, **named}, commit=f"{number}" * 40, run_id=number)
+
+
+def command(runner: Runner, name: str, **given: str) -> Ended:
+    named = {key.replace("_", "-"): value for key, value in given.items()}
+    return runner.run({**TARGET, **named, "command": name}, commit="9" * 40, run_id=99)
+
+
+def versions(world: World) -> list[int]:
+    return [int(version) for version in world.versions()]
+
+
+def deletions(world: World) -> dict[str, int]:
+    """Give the versions that are recorded as deleted, and how many were to be kept."""
+    found = [item for item in world.records("version") if "deleted" in item]
+    return {item["version"]: int(item["deleted"]["keep"]) for item in found}
+
+
+def retained(account: Account) -> list[str]:
+    return sorted(call.name for call in account.calls() if call.name in RETAINING)
+
+
+def test_what_is_served_or_may_be_gone_back_to_stays_and_the_rest_goes(
+    runner: Runner, inputs: dict[str, str], world: World, account: Account
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    assert command(runner, "promote", **{"from": "preprod"}, environment="prod").result == "promoted"
+    assert release(runner, inputs, 2).result == "promoted"
+    assert release(runner, inputs, 3, checks="GET /health 500", keep_versions="1").result == "blocked"
+    assert release(runner, inputs, 4).result == "promoted"
+    world.function.create_alias(
+        FunctionName=FUNCTION,
+        Name="canary",
+        FunctionVersion="4",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}},
+    )
+    assert release(runner, inputs, 5).result == "promoted"
+    (runner.workspace / "function" / "commit").write_text("6")
+    assert runner.run({**inputs, "keep-versions": "1", "dry-run": "true"}, run_id=6).result == "planned"
+    # Only a promotion deletes; and what failed goes before the others, of which each is needed by somebody.
+    assert (retained(account), versions(world)) == ([], [1, 2, 3, 4, 5])
+    ended = release(runner, inputs, 6, keep_versions="2")
+    assert (ended.code, ended.result, versions(world)) == (0, "promoted", [1, 2, 4, 5, 6])
+    assert deletions(world) == {"3": 2}
+    assert "Deleted version 3 (keep-versions: 2)." in ended.log
+
+    world.function.delete_alias(FunctionName=FUNCTION, Name="canary")
+    account.forget()
+    ended = release(runner, inputs, 7, keep_versions="2")
+    assert retained(account) == [
+        "lambda.DeleteFunction",
+        "lambda.DeleteFunction",
+        "lambda.ListAliases",
+        "lambda.ListVersionsByFunction",
+    ]
+    # Beside them: state, candidates, records of the versions; the history of each environment; a record each.
+    calls = [call.name for call in account.calls()]
+    since = calls[calls.index("lambda.ListVersionsByFunction") :]
+    others = sorted(name for name in since if name not in RETAINING)
+    assert others == ["dynamodb.Query"] * 5 + ["dynamodb.UpdateItem"] * 2
+    assert (ended.result, versions(world)) == ("promoted", [1, 5, 6, 7])
+    assert deletions(world) == {"2": 2, "3": 2, "4": 2}
+    assert "Deleted versions 2, 4 (keep-versions: 2)." in ended.log
+
+    # Whoever asks for one of them hears what became of it.
+    fate = "ersion 4 of hello was deleted by run 7 ("
+    assert fate in command(runner, "promote", version="4", environment="prod").errors[0].message
+    assert "2 → 4, deleted since" in command(runner, "status").log
+    assert "6 → 7\n" in command(runner, "status").log.replace("6 → 7  ", "6 → 7\n")
+    assert [command(runner, "rollback").outputs["version"] for _ in range(2)] == ["6", "5"]
+    refused = command(runner, "rollback")
+    assert refused.result == "refused"
+    assert "ersion 4 of hello, to go back to, was deleted by run 7 (" in refused.errors[0].message
+
+
+def test_where_there_is_nothing_to_delete_it_takes_one_call(
+    runner: Runner, inputs: dict[str, str], account: Account
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    account.forget()
+    assert release(runner, inputs, 2).result == "promoted"
+    without = sorted(call.name for call in account.calls())
+    account.forget()
+    assert release(runner, inputs, 3, keep_versions="3").result == "promoted"
+    calls = [call.name for call in account.calls()]
+    assert sorted(calls) == sorted([*without, "lambda.ListVersionsByFunction"])
+    # Nobody waits for it: alias, record and lock are dealt with before.
+    assert calls[-1] == "lambda.ListVersionsByFunction"
+
+
+def test_what_another_job_may_still_promote_stays(
+    runner: Runner, inputs: dict[str, str], world: World, tmp_path: Path, account: Account
+) -> None:
+    assert release(runner, inputs, 1, command="deploy", isolation="version").result == "deployed"
+    for number in (2, 3):
+        assert release(runner, inputs, number, keep_versions="1").result == "promoted"
+    assert release(runner, inputs, 4, keep_versions="1").result == "promoted"
+    assert versions(world) == [1, 3, 4]
+    assert runner.post({**inputs, "command": "deploy"}, run_id=1).code == 0
+    later = make_runner(tmp_path / "later", account, Later())
+    assert release(later, inputs, 5, keep_versions="1").result == "promoted"
+    assert versions(world) == [4, 5]
+
+
+def test_an_alias_that_is_made_meanwhile_keeps_its_version(
+    later: Runner, inputs: dict[str, str], world: World, account: Account
+) -> None:
+    held = account.inject("hold-before", "lambda.DeleteFunction", times=2)
+
+    def interfere() -> None:
+        held.wait_until_hit(60)
+        world.function.create_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="1")
+        world.function.create_alias(FunctionName=FUNCTION, Name="next", FunctionVersion="2")
+        held.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        interference = pool.submit(interfere)
+        ended = release(later, inputs, 5, keep_versions="1")
+        interference.result()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "::warning" not in ended.log.replace("::warning title=promote-on-success::The commits", "")
+    assert versions(world) == [1, 2, 4, 5]
+    assert deletions(world) == {"3": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "gone"),
+    [
+        (("error-before", "lambda.ListVersionsByFunction"), []),
+        (("error-before", "lambda.ListAliases"), []),
+        (("error-before", "lambda.DeleteFunction"), []),
+        (("cut-after", "lambda.DeleteFunction"), [1, 2, 3]),
+    ],
+)
+def test_whatever_fails_is_a_warning(
+    later: Runner, inputs: dict[str, str], world: World, fault: tuple[str, str], gone: list[int]
+) -> None:
+    # One answer that is lost is asked for again.
+    world.account.inject(*fault, times=1 if gone else 0)
+    ended = release(later, inputs, 5, keep_versions="1")
+    world.account.clear_faults()
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "5"), ended.log
+    warnings = [annotation.message for annotation in ended.annotations if annotation.kind == "warning"]
+    told = [text for text in warnings if text.startswith("Not all older versions could be deleted (keep-versions): ")]
+    assert len(told) == (0 if gone else 1)
+    # Of what is still there, no record says that it is gone; and the other way round.
+    assert [number for number in (1, 2, 3) if number not in versions(world)] == gone
+    assert sorted(deletions(world)) == [str(number) for number in gone]
+
+
+def test_the_version_that_the_environment_served_before_stays_whoever_promoted_it(
+    later: Runner, inputs: dict[str, str], world: World
+) -> None:
+    assert release(later, inputs, 5, keep_versions="1").result == "promoted"
+    # Version 4 was pointed at by a stranger: the first promotion says that it came before.
+    assert versions(world) == [4, 5]

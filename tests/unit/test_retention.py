@@ -1,0 +1,98 @@
+"""Which versions are deleted: the choice itself, for whatever there is, and what keeps a version from it."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promote.model import Alias, Kind, Promotion, Published, Served
+from promote.records import State, Trial
+from promote.retention import at_work, named, superfluous, unsettled
+from promote.table import Item
+
+NOW = datetime(2026, 7, 31, 12, tzinfo=UTC)
+
+numbers = st.integers(1, 40)
+sets = st.frozensets(numbers, max_size=20)
+versions = st.frozensets(numbers, min_size=1, max_size=40)
+
+
+def test_those_that_failed_go_first_and_then_the_oldest() -> None:
+    def left(keep: int) -> list[int]:
+        return superfluous(range(1, 8), 7, keep, proven={1, 2, 4, 7}, protected=set())
+
+    assert left(7) == []
+    assert left(6) == [3]
+    assert left(4) == [3, 5, 6]
+    assert left(3) == [3, 5, 6, 1]
+    assert left(1) == [3, 5, 6, 1, 2, 4]
+
+
+def test_what_is_protected_takes_no_place_of_the_newest() -> None:
+    assert superfluous(range(1, 8), 7, 2, proven=set(range(1, 8)), protected={1, 2}) == [3, 4, 5]
+
+
+def test_what_is_newer_than_the_promoted_version_is_left_alone() -> None:
+    assert superfluous([1, 2, 3, 8, 9], 3, 1, proven={3}, protected=set()) == [1, 2]
+
+
+@given(versions, st.integers(1, 10), sets, sets, st.data())
+def test_the_choice(
+    there: frozenset[int], keep: int, proven: frozenset[int], kept: frozenset[int], data: st.DataObject
+) -> None:
+    promoted = data.draw(st.sampled_from(sorted(there)))
+    gone = superfluous(there, promoted, keep, proven=proven, protected=kept)
+    assert len(set(gone)) == len(gone)
+    assert set(gone) <= {number for number in there if number < promoted} - kept
+    stays = there - set(gone)
+    old = {number for number in there if number <= promoted}
+    assert len(stays & old) >= min(keep, len(old))
+    # Whatever goes is worse than whatever stays without protection: it has not passed, or is older.
+    for number in gone:
+        for other in (stays & old) - kept - {promoted}:
+            assert (number in proven, number) < (other in proven, other)
+    # Nothing is left for a second time, and to keep more deletes less.
+    assert superfluous(stays, promoted, keep, proven=proven, protected=kept) == []
+    assert set(superfluous(there, promoted, keep + 1, proven=proven, protected=kept)) <= set(gone)
+
+
+def test_whatever_an_alias_names_stays() -> None:
+    aliases = [Alias("prod", "3", "r", "", {"7": 0.1}), Alias("dev", "$LATEST", "r", "", {})]
+    assert set(named(aliases)) == {3, 7}
+
+
+def test_an_unfinished_promotion_keeps_where_it_comes_from_and_where_it_goes_to() -> None:
+    intent = Promotion("prod", "5", "2", "c0ffee", 1, 1, 3, "ab", Kind.PROMOTION)
+    first = Promotion("dev", "6", "", "c0ffee", 1, 1, 1, "ab", Kind.PROMOTION)
+    state = State(environments={"prod": Served(intent=intent), "dev": Served(intent=first), "qa": Served("1")})
+    assert set(at_work(state, [], NOW)) == {2, 5, 6}
+
+
+def test_an_endpoint_of_its_own_keeps_a_version_while_somebody_uses_it() -> None:
+    trials = (Trial("3", "a", "1", 1, 30), Trial("4", "b", "1", 1, 30, is_dead=True))
+    assert set(at_work(State(trials=trials), [], NOW)) == {3}
+
+
+def test_a_candidate_that_a_workflow_run_may_still_promote_stays() -> None:
+    def item(version: int, days: float, used: str = "") -> Item:
+        return {"version": str(version), "at": (NOW - timedelta(days=days)).isoformat(), "used": used}
+
+    items = [item(1, 0), item(2, 34.9), item(3, 35.1), item(4, 0, "0000000001-ab"), {"version": "5"}]
+    assert set(at_work(State(), items, NOW)) == {1, 2, 5}
+
+
+def test_a_version_without_a_verdict_stays_as_long_as_a_job_may_take() -> None:
+    def published(number: int, days: float) -> Published:
+        return Published(number, "", f"{NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%S.000+0000}")
+
+    versions = [
+        published(1, 6),
+        published(2, 4),
+        published(3, 6),
+        published(4, 6),
+        published(5, 4),
+        Published(6, "", ""),
+    ]
+    built = {"built": (NOW - timedelta(days=4)).isoformat()}
+    records: dict[int, Item] = {3: built, 4: {**built, "verdict": {"outcome": "failed"}}, 5: {"verdict": {}}}
+    assert set(unsettled(versions, records, NOW)) == {2, 3, 6}
