@@ -50,6 +50,7 @@ class Clients:
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
         self._lock = threading.RLock()
+        self._hearts: dict[float, DynamoDBClient] = {}
 
     @cached_property
     def _session(self) -> "boto3.session.Session":
@@ -147,9 +148,12 @@ class Clients:
         return self._client("dynamodb")  # type: ignore[no-any-return]
 
     def heart(self, limit: float) -> "DynamoDBClient":
-        """Make a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
+        """Give a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
         options: dict[str, Any] = {"connect_timeout": limit, "read_timeout": limit}
-        return self._client("dynamodb", **options, retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+        with self._lock:
+            if limit not in self._hearts:
+                self._hearts[limit] = self._client("dynamodb", **options, retries={"total_max_attempts": 1})
+            return self._hearts[limit]
 
     def function_arn(self, name: str) -> str:
         """Give the ARN of the function ``name`` of the caller's account, whether or not it exists."""

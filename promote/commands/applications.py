@@ -49,9 +49,13 @@ def combined(job: Job, parts: Sequence[Report], whole: Report) -> Report:
 
 
 def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:
+    """Yield what is said of functions; what is said of several alike, once."""
+    texts: dict[str, list[str]] = {}
     for name, part in parts:
         for text in of(part):
-            yield f"{name}: {text}"
+            texts.setdefault(text, []).append(name)
+    for text, names in texts.items():
+        yield f"{listed(names)}: {text}"
 
 
 def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:

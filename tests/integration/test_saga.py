@@ -293,6 +293,28 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     assert application.assert_whole(again) is Stage.DONE
 
 
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_putting_back_that_arrives_late_changes_nothing(application: Application, *, has_moved: bool) -> None:
+    """Meanwhile others have brought all back, and made the next release."""
+    release = application.release()
+    name = MOVE[0]
+    life = refused(application, *MOVE[has_moved:])
+    later: list[Release] = []
+
+    def go_on() -> None:
+        application.recover()
+        later.append(application.release())
+        application.carry_out(later[0])
+
+    if has_moved:
+        life.before("update_alias", application.arns[name], lambda: None)
+    life.before("update_alias", application.arns[name], go_on)
+    saga = application.saga(life)
+    saga.begin(release)
+    assert saga.settle(release, is_ours=True).release.stage is Stage.REVERTED
+    assert application.assert_whole(later[0]) is Stage.DONE
+
+
 def test_a_release_that_is_done_by_others_stays_done(application: Application) -> None:
     """A run that could not move an alias finds that somebody else could."""
     release = application.release()
