@@ -12,7 +12,7 @@ from promote.holding import Holding
 from promote.job import Job
 from promote.ledger import Pending, replaced
 from promote.lock import Lock
-from promote.model import Alias, Promotion, Result, listed
+from promote.model import Alias, Kind, Promotion, Result, listed
 from promote.parallel import each, within
 from promote.pipeline import Decision, Proposal, Standing
 from promote.release import Part, Release, Stage, release_key
@@ -129,8 +129,13 @@ def orders(targets: Sequence[Target]) -> list[Standing]:
     return [known[target.served.commit, target.served.run_id] for target in targets]
 
 
-def promote_all(held: Held, proposals: Sequence[Proposal], moved: Callable[[Outcome], None]) -> Outcome:
-    """Move the environment's aliases of all functions as ``proposals`` say, or none; locks are given back with it.
+def promote_all(
+    targets: Sequence[Target],
+    holdings: Sequence[Holding],
+    proposals: Sequence[Proposal],
+    moved: Callable[[Outcome], None],
+) -> Outcome:
+    """Move the environment's aliases of all functions as ``proposals`` say, or none; ``holdings`` end with it.
 
     ``moved`` hears of it at once.
 
@@ -138,7 +143,6 @@ def promote_all(held: Held, proposals: Sequence[Proposal], moved: Callable[[Outc
         PromoteError: an alias cannot be moved; all are back, or the error says that they will be.
 
     """
-    targets, holdings = [target for target, _ in held], [holding for _, holding in held]
     job = targets[0].job
     for attempt in range(_ATTEMPTS):
         try:
@@ -235,14 +239,15 @@ def _release(
 
 
 def _staying(target: Target, proposal: Proposal, sequence: int) -> Promotion:
-    """Give what is recorded of a function that is not moved, and keeps the commit that it has."""
+    """Give what is recorded of a function that is not moved, and keeps the commit that it has or goes back to."""
     run, served = target.job.run, target.served
+    is_back = proposal.kind is Kind.ROLLBACK
     return Promotion(
         environment=target.environment,
         version=proposal.candidate.version,
         previous=None,
-        commit=served.commit,
-        run_id=served.run_id,
+        commit=proposal.commit if is_back else served.commit,
+        run_id=proposal.run_id if is_back else served.run_id,
         attempt=1,
         sequence=sequence,
         operation=run.operation,

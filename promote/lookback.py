@@ -1,5 +1,6 @@
 """What an environment has served, and so what a rollback can go back to, as the ledger and the alias say."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,3 +73,32 @@ def served_before(moves: Sequence[Move], version: str) -> list[Release]:
     while served and served[-1].version == version:
         served.pop()
     return served
+
+
+def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str, str]) -> dict[str, str] | None:
+    """Give the versions that functions, which now serve ``now``, served before as one; None: nothing is known.
+
+    ``made`` has the moves of each, oldest first. The functions of one release have moved under one sequence, so that
+    their moves together are moves of the whole, of which ``served_before`` tells. Empty: a function served nothing.
+    """
+    state = {name: str(made[name][0].get("previous") or "") if made[name] else now[name] for name in now}
+    # What a function did before its moves that were read is not known, so the whole is not either.
+    floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= _HISTORY), default=0)
+    whole: list[Move] = []
+    steps: dict[int, dict[str, Move]] = {}
+    for name, found in made.items():
+        for move in found:
+            steps.setdefault(int(move["sequence"]), {})[name] = move
+    for sequence, moved in sorted(steps.items()):
+        before = _whole(state)
+        state |= {name: str(move["version"]) for name, move in moved.items()}
+        if sequence >= floor:
+            whole.append({**next(iter(moved.values())), "version": _whole(state), "previous": before})
+    served = served_before(whole, _whole(now))
+    found_before: dict[str, str] | None = json.loads(served[-1].version) if served else None
+    return found_before
+
+
+def _whole(state: Mapping[str, str]) -> str:
+    """Write the versions of several functions as one; empty: none serves anything."""
+    return json.dumps(state, sort_keys=True) if any(state.values()) else ""

@@ -19,7 +19,7 @@ from promote.job import Job
 from promote.ledger import Ledger, Pending
 from promote.line import Entry
 from promote.lock import Lock
-from promote.model import LATEST_ENDPOINT, Served, Snapshot
+from promote.model import LATEST_ENDPOINT, ReleaseKey, Served, Snapshot
 from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
 from promote.records import State
@@ -245,13 +245,18 @@ def finish_release(target: Target) -> Target:
     pending = state.served(target.environment).pending
     if pending is None:
         return replace(target, state=state)
-    saga = make_saga(target.job)
+    finish(target.job, pending)
+    return replace(target, state=target.ledger.read())
+
+
+def finish(job: Job, pending: ReleaseKey) -> None:
+    """Bring an unfinished release to its end; errors as of ``finish_release``."""
+    saga = make_saga(job)
     ended = saga.settle(saga.read(pending))
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
     run_id, meaning = ended.release.run_id, ended.release.stage.meaning
-    target.job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
-    return replace(target, state=target.ledger.read())
+    job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
 
 
 def make_saga(job: Job) -> Saga:

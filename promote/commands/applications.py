@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from promote.application import Held, Outcome
 from promote.commands import outcomes
@@ -134,7 +135,7 @@ def gave_way(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
 
 
 def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[Standing]) -> Report:
-    """Say what would be done, ``steps`` after all."""
+    """Say what would be done, ``steps`` after all; ``orders`` are what would be decided by, if that matters."""
     parts = each(
         [lambda target=target: outcomes.planned(target, steps, None) for target in targets],  # type: ignore[misc]
         WIDTH,
@@ -144,7 +145,7 @@ def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[St
         headline = f"Dry run: a run would give way. {said}"
     elif any(order.is_refused for order in orders):
         headline = f"Dry run: a run would be refused. {refused(job, targets, parts, orders).headline}"
-    elif not any(part.changes for part in parts) and all(_is_served(target) for target in targets):
+    elif orders and not any(part.changes for part in parts) and all(_is_served(target) for target in targets):
         headline = f"Dry run: nothing would change; {name(job)} serves this release already."
     else:
         headline = f"Dry run: a run would {steps}: {name(job)}."
@@ -180,3 +181,16 @@ def promoted(job: Job, parts: Sequence[Report], outcome: Outcome) -> Report:
         return replace(whole, headline=headline)
     window = f"The {len(moves)} aliases were moved within {1000 * outcome.seconds:.0f} ms."
     return replace(whole, headline=headline, notes=(window, *whole.notes))
+
+
+def decided(job: Job, targets: Sequence[Target], reports: Sequence[Report], outcome: Outcome) -> Report:
+    """Say how it ended; after a move, see that the endpoints reach the functions."""
+    found = [decision.standing for decision in outcome.decisions]
+    if outcome.result is Result.SUPERSEDED:
+        return superseded(job, targets, reports, found)
+    if outcome.result is Result.REFUSED:
+        return refused(job, targets, reports, found)
+    parts = moved(targets, reports, outcome)
+    with job.phase("endpoints"):
+        parts = each([partial(outcomes.reachable, *pair) for pair in zip(targets, parts, strict=True)], WIDTH)
+    return promoted(job, parts, outcome)

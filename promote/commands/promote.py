@@ -1,23 +1,41 @@
 """``promote``: promote what was proven elsewhere: by the job's own steps, in another environment, or earlier."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from promote import pipeline
-from promote.announce import announce
-from promote.commands import outcomes
-from promote.errors import RefusedError
+from promote.announce import announce, announce_all
+from promote.application import holding_all, prepare_all, promote_all
+from promote.commands import applications, outcomes
+from promote.errors import ConflictError, InputError, RefusedError
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
 from promote.lookback import fate
-from promote.model import Candidate, CheckResult, Kind, Outcome, Result, Snapshot, Verdict, same_content
+from promote.model import (
+    LATEST_ENDPOINT,
+    Candidate,
+    CheckResult,
+    Kind,
+    Outcome,
+    Result,
+    Snapshot,
+    Verdict,
+    same_content,
+)
+from promote.parallel import each
 from promote.pipeline import Built, Decision, Proposal
 from promote.records import Deployment
 from promote.report import Report
-from promote.retention import retain
-from promote.target import Target, holding, prepare
+from promote.retention import retain, retain_all
+from promote.saga import WIDTH
+from promote.target import Target, finish, holding, prepare
 from promote.trial import discard
+
+_LOOKS = 5
+"""Times that the environment to promote from is read until no release is made there meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,8 @@ class Source:
 
 def promote(job: Job) -> Report:
     """Point the environment at the source's version, with the verdict that it has or gets."""
+    if job.inputs.parts:
+        return _promote_all(job)
     with job.phase("read"):
         target = prepare(job)
         source = _source(target)
@@ -59,6 +79,94 @@ def promote(job: Job) -> Report:
             )
         return report
     return retain(target, announce(target, _release(target, source), source.commit))
+
+
+def _promote_all(job: Job) -> Report:
+    """Promote the release that another environment serves: what all functions serve there, or nothing."""
+    if not job.inputs.source:
+        raise InputError(
+            "from",
+            "it is missing, and of several functions only what an environment serves can be promoted",
+            hint="Name the environment that comes before this one.",
+        )
+    with job.phase("read"):
+        targets = prepare_all(job)
+        sources = _sources(targets)
+        each([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
+    if job.inputs.dry_run:
+        orders = [
+            pipeline.standing(target, source.commit, source.run_id, target.served.commit, target.served.run_id)
+            for target, source in zip(targets, sources, strict=True)
+        ]
+        return applications.planned(job, targets, f"promote what {job.inputs.source} serves", orders)
+    report = _release_all(job, targets, sources)
+    return retain_all(job, targets, announce_all(job, targets, report, sources[0].commit))
+
+
+def _sources(targets: Sequence[Target]) -> list[Source]:
+    """Find what the functions serve as one in the environment to promote from.
+
+    A release that is being made there while they are read would give some functions as they were before it, and others
+    as they are after it: the ledger, read afterwards, tells.
+
+    Raises:
+        ConflictError: it does not come to rest.
+
+    """
+    name = targets[0].job.inputs.source
+    for _ in range(_LOOKS):
+        sources = each([partial(_source, target) for target in targets], WIDTH)
+        states = each([target.ledger.read for target in targets], WIDTH)
+        pending = next((state.served(name).pending for state in states if state.served(name).pending), None)
+        if pending is not None:
+            finish(targets[0].job, pending)
+            continue
+        served = [state.served(name).version for state in states]
+        if all(source.candidate.version == version for source, version in zip(sources, served, strict=True)):
+            return sources
+    raise ConflictError(
+        f"{name} of {targets[0].job.inputs.names} is not what the ledger says: somebody else moves its aliases",
+        hint=f"Run a release to {name}, and promote from it then.",
+    )
+
+
+def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> Report:
+    with job.phase("verify"):
+        verdicts = each([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
+    found = list(zip(targets, sources, verdicts, strict=True))
+    reports = [
+        Report(
+            Result.FAILED,
+            candidate=source.candidate,
+            deployed=source.snapshot,
+            previous=target.served.version,
+            verdict=verdict,
+            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+            environment=target.endpoints.known(target.environment, target.served.gateway),
+        )
+        for target, source, verdict in found
+    ]
+    # They are true whether or not the locks are had.
+    each([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
+    if any(verdict and not verdict.passed for verdict in verdicts):
+        return applications.blocked(job, reports)
+    locks = {target.ledger.arn: make_lock(target.job, target.ledger.arn, may_give_way=False) for target in targets}
+    with holding_all(job, targets, lambda target: locks[target.ledger.arn]) as held:
+        now = [target for target, _ in held]
+        reports = [
+            replace(report, lock_wait=holding.lease.waited) for report, (_, holding) in zip(reports, held, strict=True)
+        ]
+        proposals = each([partial(_proposal, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
+        with job.phase("promote"):
+            outcome = promote_all(
+                now,
+                [holding for _, holding in held],
+                proposals,
+                moved=lambda outcome: job.reports.append(
+                    applications.promoted(job, applications.moved(now, reports, outcome), outcome)
+                ),
+            )
+    return applications.decided(job, now, reports, outcome)
 
 
 def _release(target: Target, source: Source) -> Report:

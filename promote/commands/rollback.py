@@ -1,40 +1,37 @@
 """``rollback``: point the environment back at what it served before, or at a proven version."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from promote import pipeline
-from promote.announce import announce
-from promote.commands import outcomes
-from promote.errors import RefusedError
+from promote.announce import announce, announce_all
+from promote.application import prepare_all, promote_all
+from promote.commands import applications, outcomes
+from promote.errors import InputError, RefusedError
 from promote.job import Job
-from promote.lookback import Release, fate, moves, served_before
-from promote.model import LATEST_ENDPOINT, Alias, Kind, Result
+from promote.lookback import Release, fate, moves, served_before, served_together_before
+from promote.model import LATEST_ENDPOINT, Alias, Kind, Result, listed
+from promote.parallel import each
 from promote.pipeline import Proposal
 from promote.report import Report
+from promote.saga import WIDTH
 from promote.target import Target, finish_release, prepare
 
 
 def rollback(job: Job) -> Report:
     """Go back, at once: no lock is waited for, since Lambda's preconditions and the ledger's carry the move."""
+    if job.inputs.parts:
+        return _rollback_all(job)
     with job.phase("read"):
         target = prepare(job)
         if target.served.pending and not job.inputs.dry_run:
             target = finish_release(target)
-        alias = target.function.alias(target.environment)
-        if alias is None:
-            raise RefusedError(
-                f"the environment {target.environment} of {target.function.name} does not exist",
-                hint="Correct the input environment; command: status shows those that there are.",
-            )
+        alias = _served(target)
         back = _destination(target, alias)
         proposal = _proposal(target, back, alias)
     if job.inputs.dry_run:
         return outcomes.planned(target, f"go back to version {back.version}", None)
-    report = Report(
-        Result.FAILED,
-        candidate=proposal.candidate,
-        previous=alias.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-    )
+    report = _begun(target, proposal, alias)
     job.reports.append(report)
     with job.phase("promote"):
         decision = pipeline.promote(
@@ -45,6 +42,94 @@ def rollback(job: Job) -> Report:
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
         )
     return announce(target, outcomes.decided(target, report, decision), proposal.commit)
+
+
+def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
+    return Report(
+        Result.FAILED,
+        candidate=proposal.candidate,
+        previous=alias.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+
+
+def _rollback_all(job: Job) -> Report:
+    """Bring all functions back to what they served as one before their last release, or none."""
+    if job.inputs.version:
+        raise InputError(
+            "version", "it is of one function, and there are several", hint="Take it away, or name one function."
+        )
+    with job.phase("read"):
+        targets: Sequence[Target] = prepare_all(job)
+        if not job.inputs.dry_run:
+            targets = [finish_release(target) if target.served.pending else target for target in targets]
+        aliases = each([partial(_served, target) for target in targets], WIDTH)
+        backs = _destinations(targets, aliases)
+        proposals = each([partial(_proposal, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH)
+    changed = [
+        f"{target.function.name} to version {back.version}"
+        for target, back, alias in zip(targets, backs, aliases, strict=True)
+        if back.version != alias.version
+    ]
+    if job.inputs.dry_run:
+        return applications.planned(job, targets, f"go back with {listed(changed)}", [])
+    reports = [_begun(*found) for found in zip(targets, proposals, aliases, strict=True)]
+    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+    with job.phase("promote"):
+        outcome = promote_all(
+            targets,
+            [],
+            proposals,
+            moved=lambda outcome: job.reports.append(
+                applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
+            ),
+        )
+    commit = next(
+        proposal.commit
+        for proposal, alias in zip(proposals, aliases, strict=True)
+        if proposal.candidate.version != alias.version
+    )
+    return announce_all(job, targets, applications.decided(job, targets, reports, outcome), commit)
+
+
+def _served(target: Target) -> Alias:
+    alias = target.function.alias(target.environment)
+    if alias is None:
+        raise RefusedError(
+            f"the environment {target.environment} of {target.function.name} does not exist",
+            hint="Correct the input environment; command: status shows those that there are.",
+        )
+    return alias
+
+
+def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[Release]:
+    """Find what each function served before the last release; one that was new in it stays.
+
+    Raises:
+        RefusedError: there is nothing before.
+
+    """
+    found = each(
+        [partial(moves, target.ledger, alias, target.served) for target, alias in zip(targets, aliases, strict=True)],
+        WIDTH,
+    )
+    made = {target.ledger.arn: known for target, known in zip(targets, found, strict=True)}
+    now = {target.ledger.arn: alias.version for target, alias in zip(targets, aliases, strict=True)}
+    before = served_together_before(made, now)
+    if before is None or not any(before[arn] not in ("", version) for arn, version in now.items()):
+        raise RefusedError(
+            f"as far as the ledger says, {targets[0].environment} of {targets[0].job.inputs.names} served nothing "
+            "as one before",
+            hint="Go back with one function at a time, to a version that the input version names.",
+        )
+    backs = []
+    for target in targets:
+        arn = target.ledger.arn
+        version = before[arn] or now[arn]
+        then = [move for move in made[arn] if move["version"] == version] or [target.ledger.version(version)]
+        backs.append(Release.of(version, then[-1]))
+    return backs
 
 
 def _destination(target: Target, alias: Alias) -> Release:

@@ -52,7 +52,7 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if any(report.verdict and not report.verdict.passed for report in reports):
             return applications.blocked(job, reports)
         outcome = _promote(job, held, reports, built, [report.verdict for report in reports])
-    return _decided(job, now, reports, outcome)
+    return applications.decided(job, now, reports, outcome)
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
@@ -70,7 +70,7 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     with holding_all(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
         now = [target for target, _ in held]
         outcome = _promote(job, held, reports, built, [None] * len(now))
-    return _decided(job, now, reports, outcome)
+    return applications.decided(job, now, reports, outcome)
 
 
 def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[Built]]:
@@ -156,22 +156,10 @@ def _promote(
     ]
     with job.phase("promote"):
         return promote_all(
-            held,
+            targets,
+            [holding for _, holding in held],
             proposals,
             moved=lambda outcome: job.reports.append(
                 applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
             ),
         )
-
-
-def _decided(job: Job, targets: Sequence[Target], reports: Sequence[Report], outcome: Outcome) -> Report:
-    """Say how it ended; after a move, see that the endpoints reach the functions."""
-    found = [decision.standing for decision in outcome.decisions]
-    if outcome.result is Result.SUPERSEDED:
-        return applications.superseded(job, targets, reports, found)
-    if outcome.result is Result.REFUSED:
-        return applications.refused(job, targets, reports, found)
-    parts = applications.moved(targets, reports, outcome)
-    with job.phase("endpoints"):
-        parts = each([partial(outcomes.reachable, *pair) for pair in zip(targets, parts, strict=True)], WIDTH)
-    return applications.promoted(job, parts, outcome)

@@ -165,6 +165,49 @@ def test_a_function_that_is_not_named_any_more_is_missed(application: Applicatio
     assert application.serves() == dict.fromkeys(NAMES, "1")
 
 
+def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_back(application: Application) -> None:
+    application.run(1)
+    application.change("mail", "worker", text="2")
+    application.run(2)
+    application.change("api", text="3")
+    application.run(3)
+    assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
+    bare = {"command": "rollback", "artifact": "", "runtime": "", "handler": "", "role": "", "checks": ""}
+    bare["function_name"] = "\n".join(NAMES)
+    planned = application.run(3, **bare, dry_run="true")
+    assert "a run would go back with api to version 1" in planned.log
+    for serves in ({"api": "1", "mail": "2", "worker": "2"}, {"api": "1", "mail": "1", "worker": "1"}):
+        back = application.run(3, **bare)
+        assert (back.code, back.result) == (0, "rolled-back"), back.log
+        assert application.serves() == serves
+        assert "⏪ preprod of api, mail and worker is back" in back.outputs["release-notes"]
+        application.assert_whole()
+    end = application.run(3, **bare)
+    assert (end.code, end.result) == (1, "refused"), end.log
+    # What was taken back can be promoted again: the environment has the older commit now.
+    again = application.run(3)
+    assert (again.code, again.result) == (0, "promoted"), again.log
+    assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
+    application.assert_whole()
+
+
+def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application: Application) -> None:
+    bare = {"command": "promote", "artifact": "", "runtime": "", "handler": "", "role": "", "checks": ""}
+    bare |= {"function_name": "\n".join(NAMES), "environment": "prod", "from": "preprod"}
+    application.run(1)
+    first = application.run(1, **bare)
+    assert (first.code, first.result) == (0, "promoted"), first.log
+    application.change("api", "mail", text="2")
+    application.run(2)
+    again = application.run(2, **bare)
+    assert (again.code, again.result) == (0, "promoted"), again.log
+    prod = [item for item in application.world.records("environment") if item["sk"] == "environment#prod"]
+    assert {item["pk"].rpartition(":")[2]: item["version"] for item in prod} == application.serves()
+    assert {item["commit"] for item in prod} == {f"{2:040x}"}
+    same = application.run(2, **bare)
+    assert (same.code, same.result) == (0, "unchanged"), same.log
+
+
 SHARES = 4
 
 
