@@ -218,6 +218,10 @@ def _source(target: Target) -> Source:
             )
         snapshot = _existing(target, alias.version)
         move = None if alias.is_moved_by_others else alias.promotion
+        served = target.state.served(inputs.source)
+        if move and served.version == alias.version and served.sequence > move.sequence:
+            # It has stayed as it was in a later release, of which its alias says nothing.
+            return Source(snapshot, served.commit, served.run_id)
         return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
     return _recorded(target, _existing(target, inputs.version))
 

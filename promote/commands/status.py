@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from promote import history
@@ -14,7 +15,7 @@ from promote.ledger import Ledger
 from promote.line import Claim, Entry
 from promote.model import Alias, Kind, Result, Snapshot, same_content
 from promote.notes.compose import moment
-from promote.parallel import gather, side_by_side
+from promote.parallel import each, gather, side_by_side
 from promote.records import State
 from promote.report import Link, Listing, Report
 
@@ -45,6 +46,8 @@ class _Environment:
 
 def status(job: Job) -> Report:
     """Read the ledger and, beside it, what Lambda itself says; show both."""
+    if job.inputs.parts:
+        return _status_all(job)
     inputs = job.inputs
     function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
     ledger = Ledger(job.table, job.arn, job.run, job.clock)
@@ -86,7 +89,25 @@ def status(job: Job) -> Report:
         Result.REPORTED,
         headline=_headline(job, environments, state.lock, latest),
         listings=listings,
-        notes=tuple(_notes(environments, state.lock)),
+        notes=tuple(_notes(environments, state)),
+    )
+
+
+def _status_all(job: Job) -> Report:
+    """Show several functions, one after the other."""
+    _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+    with job.phase("read"):
+        reports = each([partial(status, job.of_part(inputs, "")) for inputs in job.inputs.parts], _WIDTH)
+    named = [(inputs.function_name, report) for inputs, report in zip(job.inputs.parts, reports, strict=True)]
+    return Report(
+        Result.REPORTED,
+        headline=" ".join(report.headline for report in reports),
+        listings=tuple(
+            replace(listing, title=f"{name}: {listing.title.lower()}")
+            for name, report in named
+            for listing in report.listings
+        ),
+        notes=tuple(f"{name}: {note}" for name, report in named for note in report.notes),
     )
 
 
@@ -184,8 +205,14 @@ def _why(item: Mapping[str, Any]) -> str:
     return "" if kind in ("", Kind.PROMOTION) else ", ".join(filter(None, [kind, *said]))
 
 
-def _notes(environments: list[_Environment], lock: Entry) -> Iterator[str]:
+def _notes(environments: list[_Environment], state: State) -> Iterator[str]:
+    lock = state.lock
     for found in environments:
+        if pending := state.served(found.name).pending:
+            yield (
+                f"A release of several functions to {found.name} is unfinished ({pending.identity}): the next run of "
+                "any of them finishes it, forward or back."
+            )
         if found.alias and found.history and found.alias.is_moved_by_others:
             yield f"Somebody else has pointed {found.name} at version {found.alias.version} since its last promotion."
     if lock.opened:

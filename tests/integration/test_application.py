@@ -206,6 +206,10 @@ def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application:
     assert {item["commit"] for item in prod} == {f"{2:040x}"}
     same = application.run(2, **bare)
     assert (same.code, same.result) == (0, "unchanged"), same.log
+    shown = application.run(2, **{**bare, "command": "status", "from": "", "environment": ""})
+    assert (shown.code, shown.result) == (0, "reported"), shown.log
+    assert "### worker: promotions" in shown.summary
+    assert "mail: preprod serves version 2, prod serves version 2, the lock is free." in shown.log
 
 
 SHARES = 4

@@ -1,8 +1,10 @@
 """What an environment served before, from the moves of its alias: a rollback goes further back and never returns."""
 
+from collections.abc import Mapping
+
 import pytest
 
-from promote.lookback import served_before
+from promote.lookback import served_before, served_together_before
 
 Move = tuple[str, str, str]
 """The version before, the one after, and why."""
@@ -56,3 +58,25 @@ def test_what_a_stranger_has_set_is_gone_back_from_to_what_was_there() -> None:
 
 def test_a_ledger_without_moves_knows_of_nothing() -> None:
     assert served_before([], "1") == []
+
+
+def test_what_several_functions_served_as_one() -> None:
+    def moves(*steps: tuple[int, str, str]) -> list[Mapping[str, object]]:
+        kinds = {True: "rollback", False: "promotion"}
+        return [
+            {"sequence": sequence, "version": version, "previous": previous, "kind": kinds[sequence > 10]}
+            for sequence, previous, version in steps
+        ]
+
+    api, mail = (1, "", "1"), (1, "", "1")
+    first = {"api": "1", "mail": "1"}
+    made = {"api": moves(api), "mail": moves(mail)}
+    assert served_together_before(made, first) is None
+    made = {"api": moves(api, (3, "1", "2")), "mail": moves(mail, (2, "1", "2"))}
+    assert served_together_before(made, {"api": "2", "mail": "2"}) == {"api": "1", "mail": "2"}
+    # It went back once: the next time it goes further back.
+    made = {"api": moves(api, (3, "1", "2"), (11, "2", "1")), "mail": moves(mail, (2, "1", "2"))}
+    assert served_together_before(made, {"api": "1", "mail": "2"}) == first
+    # A function that is new in the last release served nothing before, and one that never moved is as it is.
+    made = {"api": moves(api), "mail": moves((2, "", "7")), "log": []}
+    assert served_together_before(made, {"api": "1", "mail": "7", "log": "4"}) == {"api": "1", "mail": "", "log": "4"}
