@@ -212,6 +212,27 @@ def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application:
     assert "mail: preprod serves version 2, prod serves version 2, the lock is free." in shown.log
 
 
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_the_post_step_finishes_the_release_of_a_killed_step(application: Application, number: int) -> None:
+    """Killed after the transaction that begins it, after a move, after the one that ends it."""
+    application.run(1)
+    application.runner.finish()
+    application.change("mail", "worker", text="2")
+    started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
+    run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
+    started.wait_until_hit(60)
+    held = application.world.account.inject("hold-after", nth=number)
+    started.release()
+    held.wait_until_hit(60)
+    run.kill()
+    application.world.account.clear_faults()
+    [post] = application.runner.finish()
+    assert post.code == 0, post.log
+    assert not post.annotations, post.log
+    assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
+    application.assert_whole()
+
+
 SHARES = 4
 
 
