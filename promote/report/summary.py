@@ -187,7 +187,7 @@ def _title(phase: Phase) -> str:
 def _facts(report: Report, context: Context, job: "Job | None") -> Iterator[tuple[str, object]]:
     """Yield the evidence: what is spoken of, and where to find it."""
     if job:
-        yield "Function", job.inputs.function_name
+        yield "Functions" if job.inputs.parts else "Function", job.inputs.names
         at = Markdown(f" {address(report.environment.url)}" if report.environment else "")
         if job.inputs.environment:
             yield "Environment", Markdown(escape(job.inputs.environment) + at)

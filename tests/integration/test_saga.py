@@ -184,6 +184,22 @@ def test_killed_after_each_call_the_next_run_brings_all_to_one_release(applicati
     assert stages == {Stage.DONE}
 
 
+def test_killed_after_each_call_of_a_first_release_the_next_run_brings_all_to_it(application: Application) -> None:
+    for number in count(1):
+        for name in MOVE:
+            application.world.function.delete_alias(FunctionName=name, Name="preprod")
+        release, life = application.release(), Life(number)
+        try:
+            application.carry_out(release, life)
+        except Killed:
+            pass
+        else:
+            break
+        application.recover()
+        assert application.assert_whole(release) is Stage.DONE
+    assert number == 5
+
+
 def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(application: Application) -> None:
     for first in (1, 2, 3):
         for second in count(1):
