@@ -96,12 +96,12 @@ class Gateways:
     def build(self, qualifier: str) -> Gateway:
         """Make a whole new API that no custom domain leads to, and the permission beside it."""
         gateway = self.make(qualifier)
-        api, client = gateway.api_id, self._client
+        api = gateway.api_id
 
         def fill() -> None:
             # One after the other: API Gateway refuses to change one API twice at the same time.
             self._route(api, self._target(qualifier), set(), is_there=False)
-            client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+            self._stage(api)
 
         side_by_side(
             fill,
@@ -113,8 +113,7 @@ class Gateways:
         """Delete an API that ``build`` has made, and its permission; what is gone already is well."""
         # The API comes last: by it, the permission is found again where a run dies in between.
         self.forget(qualifier, gateway)
-        with suppress(self._client.exceptions.NotFoundException):
-            self.delete(gateway)
+        self.delete(gateway)
 
     def complete(self, qualifier: str, gateway: Gateway) -> None:
         """Make whatever is missing of it.
@@ -132,8 +131,9 @@ class Gateways:
         return found is not None and found.api_id == gateway.api_id and not any(self._gaps(qualifier, gateway))
 
     def delete(self, gateway: Gateway) -> None:
-        """Delete an API that was made by mistake."""
-        self._client.delete_api(ApiId=gateway.api_id)
+        """Delete an API; that it is gone already is well."""
+        with suppress(self._client.exceptions.NotFoundException):
+            self._client.delete_api(ApiId=gateway.api_id)
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""
@@ -152,7 +152,7 @@ class Gateways:
         if routes.get(ROUTE) not in integrations:
             yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
         if STAGE not in {stage["StageName"] for stage in client.get_stages(ApiId=api)["Items"]}:
-            yield lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+            yield lambda: self._stage(api)
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
             yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
@@ -180,7 +180,13 @@ class Gateways:
             route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
             client.update_route(ApiId=api, RouteId=route["RouteId"], Target=integration)
         else:
-            client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+            # It is there: made by our own call whose answer was lost, or by another run, to the same target.
+            with suppress(client.exceptions.ConflictException):
+                client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+
+    def _stage(self, api: str) -> None:
+        with suppress(self._client.exceptions.ConflictException):  # as of a route
+            self._client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
 
     def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
         """Let the path of ``qualifier`` lead to ``api``; ``taken`` is the mapping that it has."""
