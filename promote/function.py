@@ -111,7 +111,7 @@ class Function:
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
         answer = settled.configuration
-        if "Failed" in (answer.get("State"), answer.get("LastUpdateStatus")):
+        if settled.has_failed:
             reason = answer.get("LastUpdateStatusReason") or answer.get("StateReason") or "Lambda gives no reason"
             raise FunctionError(
                 f"Lambda could not bring {self.name}:{settled.version} up: {reason}",

@@ -172,7 +172,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         configured = function.configure(latest, changes)
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
-    if code is not None and not code.is_in(latest.code_sha256):
+    if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
         answer = function.upload(latest, code)
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     else:
