@@ -21,6 +21,7 @@ from promote.records import (
     environment_key,
     gateway_of,
     promotion_item,
+    promotion_key,
     served_of,
     trial_of,
     version_key,
@@ -225,7 +226,7 @@ class Ledger:
         if promotion.previous is not None:
             entry = {
                 "pk": self.arn,
-                "sk": f"promotion#{promotion.environment}#{promotion.identity}",
+                "sk": promotion_key(promotion),
                 "at": now,
                 "url": self._run.url,
                 **promotion_item(promotion),
@@ -267,6 +268,11 @@ class Ledger:
                 parts = [part for part, refused in zip(parts, cancelled.refused, strict=True) if not refused]
             else:
                 return
+
+    def has_recorded(self, promotion: Promotion) -> bool:
+        """Whether the history has this move: whoever moves the alias after us records ours before."""
+        sk = promotion_key(promotion)
+        return bool(self._table.query(self.arn, sk, sk))
 
     def finish(self, environment: str, moved: Promotion | None, served: Served) -> Served:
         """Bring the record up to what the alias says (``moved``), where a run died between the move and its record.

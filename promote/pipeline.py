@@ -357,6 +357,11 @@ def promote(
         except KeyboardInterrupt:
             _reconcile(target, holding, proposal, decision, moved)
             raise
+        if target.ledger.has_recorded(decision.promotion):
+            # Only its answer was lost: somebody else has moved the alias on since then.
+            moved(decision)
+            text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
+            return _recorded(target, holding, proposal, replace(decision, warnings=(*decision.warnings, text)))
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
