@@ -7,7 +7,7 @@ CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test check bench e2e lock docs clean
+.PHONY: demo test check prove bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
@@ -32,6 +32,12 @@ check: $(VENV)/.ready $(CHECKS)/.ready  ## lint, format, types; the Dockerfile, 
 	  sed '/^ *attestations: write/d' $$file > $(CHECKS)/$${file##*/} && \
 	  $(CHECKS)/bin/node $(CHECKS)/node_modules/@action-validator/cli/cli.mjs $(CHECKS)/$${file##*/} || { echo "in $$file"; exit 1; }; \
 	done
+
+TIME ?= 60
+
+prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME seconds; or SCHEDULES=50000, SEED=4711, MUTANTS=1
+	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
+	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
 
 bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off, many runs at once and the container's start, counted and timed
 	$(BIN)/python -m benchmarks.promotion

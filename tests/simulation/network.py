@@ -1,0 +1,464 @@
+"""The way to AWS, to an endpoint and to GitHub: each call travels there and back, and a fault can hit it anywhere.
+
+A request that was sent takes effect when it arrives, whatever has become of its sender. Clients retry as botocore's
+standard mode does.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from http.client import responses
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import requests
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.retries import standard
+
+from promote.aws import Clients
+from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
+from tests.simulation.plan import Fault, Hit
+from tests.simulation.scheduler import Killed, Process, Scheduler
+
+_TRANSIENT: Any = standard.TransientRetryableChecker
+_THROTTLED: Any = standard.ThrottledRetryableChecker
+_RETRIED_CODES = {*_THROTTLED._THROTTLED_ERROR_CODES, *_TRANSIENT._TRANSIENT_ERROR_CODES}  # noqa: SLF001 - botocore has
+_RETRIED_STATUSES = _TRANSIENT._TRANSIENT_STATUS_CODES  # noqa: SLF001 - these tables nowhere else
+_LONGEST_BACKOFF = 20.0
+
+_PATIENCE = {"lambda": 60.0, "dynamodb": 5.0, "apigatewayv2": 30.0, "sts": 30.0}
+"""Seconds of promote.aws's read timeouts."""
+
+_THROTTLING = {
+    "dynamodb": ("ThrottlingException", 400),
+    "lambda": ("TooManyRequestsException", 429),
+    "apigatewayv2": ("TooManyRequestsException", 429),
+    "sts": ("Throttling", 400),
+}
+_FAILURE = {
+    "dynamodb": "InternalServerError",
+    "lambda": "ServiceException",
+    "apigatewayv2": "InternalServerErrorException",
+    "sts": "InternalFailure",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request."""
+
+    service: str
+    operation: str
+    arguments: Mapping[str, Any]
+    subject: str = ""
+    """Of a write to the table: what it is of."""
+
+    @cached_property
+    def name(self) -> str:
+        """The name under which faults find it."""
+        return f"{self.service}.{self.operation}{self.subject and ' ' + self.subject}"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.operation.startswith(("Get", "Query", "Describe", "Invoke", "Compare"))
+
+
+class Caller(Protocol):
+    """A job, as the network sees it."""
+
+    place: int
+    """In the plan."""
+    lease: float
+    name: str
+
+
+class Backstage(Protocol):
+    """Who carries out what a call asks for, and what a fault is that no network can make."""
+
+    def carry_out(self, caller: Caller, call: Call) -> Any:
+        """Let the call take effect; Refusal is an answer."""
+
+    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+        """Let a stranger act, or somebody open the lock, or the job be run again."""
+
+    def issued(self, caller: Caller, call: Call) -> None:
+        """Hear that a call is about to be sent."""
+
+    def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
+        """Hear of a fault."""
+
+    def say(self, who: str, text: str) -> None:
+        """Write a line into the trace."""
+
+
+@dataclass
+class Faults:
+    """The faults of a plan, and how far each has counted."""
+
+    planned: tuple[Fault, ...]
+    counts: list[int] = field(init=False)
+    hit: list[tuple[str, Hit]] = field(default_factory=list)
+    """Those that have happened: the call's name and what went wrong."""
+    spared: frozenset[str] = frozenset()
+    """Names of calls at which nothing goes wrong in this schedule."""
+    are_over: bool = False
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * len(self.planned)
+
+    def at(self, name: str, place: int) -> list[Hit]:
+        """Count a call, and say what goes wrong with it."""
+        found: list[Hit] = []
+        if self.are_over or name in self.spared:
+            return found
+        for number, fault in enumerate(self.planned):
+            if fault.call not in ("", name) or fault.job not in (-1, place):
+                continue
+            self.counts[number] += 1
+            if self.counts[number] == fault.nth and (fault.hit is not Hit.UPDATE_FAILS or name.startswith("lambda.")):
+                found.append(fault.hit)
+                self.hit.append((name, fault.hit))
+        return found
+
+
+_FOR_GOOD = (Hit.UNSENT_FOR_GOOD, Hit.LOST_FOR_GOOD, Hit.THROTTLED_FOR_GOOD, Hit.FAILED_FOR_GOOD)
+_TROUBLE = (
+    Hit.UNLOCK,
+    Hit.STRANGER_CODE,
+    Hit.STRANGER_CONFIGURATION,
+    Hit.STRANGER_ALIAS,
+    Hit.STRANGER_WEIGHTS,
+)
+
+
+class Lost(Exception):  # noqa: N818 - a client makes its own error of it
+    """There was no answer."""
+
+    lasting: Hit | None = None
+    """What goes wrong with further attempts, too."""
+
+    def __init__(self, *, in_time: bool, was_sent: bool) -> None:
+        super().__init__("no answer")
+        self.in_time = in_time
+        """Whether it is known at once, by a connection that was closed."""
+        self.was_sent = was_sent
+
+
+class Network:
+    """Carries calls. Each half of the way takes a while, by ``chance``; None: the same for all."""
+
+    def __init__(self, scheduler: Scheduler, chance: Random | None, faults: Faults, backstage: Backstage) -> None:
+        self.scheduler = scheduler
+        self.faults = faults
+        self.backstage = backstage
+        self.chance = chance or Random(0)
+        self._is_even = chance is None
+        self.longest = 0.25
+        """Seconds of one way, where no fault makes it longer."""
+        self.calls = 0
+        self.under_way: Counter[str] = Counter()
+        """Writes to the table that have not arrived yet, by the names of their callers."""
+
+    def delay(self) -> float:
+        """Give the seconds of one way."""
+        if self._is_even:
+            return 0.02
+        draw = self.chance.random()
+        if draw < 0.8:
+            return 0.005 + 0.05 * self.chance.random()
+        return self.longest * self.chance.random()
+
+    def exchange(self, process: Process, caller: Caller, call: Call, patience: float, hit: Hit | None = None) -> Any:
+        """Send ``call`` once and give its answer; ``hit``: what goes on going wrong.
+
+        Raises:
+            Refusal: the service says no.
+            Lost: there is no answer.
+
+        """
+        self.calls += 1
+        hits = [hit] if hit else self.faults.at(call.name, caller.place)
+        for one in hits:
+            self.backstage.hit(caller, call, one)
+        try:
+            return _Exchange(self, process, caller, call, set(hits)).carry_out(patience)
+        except (Refusal, Lost) as error:
+            error.lasting = next((one for one in hits if one in _FOR_GOOD), None)
+            raise
+
+
+class _Exchange:
+    """One request on its way, and what goes wrong with it."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller, call: Call, hits: set[Hit]) -> None:
+        self._network, self._process, self._caller, self._call, self._hits = network, process, caller, call, hits
+        self._scheduler, self._chance, self._backstage = network.scheduler, network.chance, network.backstage
+        self._beyond = 1.6 * caller.lease
+        """Seconds that are longer than the lease."""
+        self._there, self._back = network.delay(), network.delay()
+        self._there += self._beyond if Hit.LATE_EFFECT in hits else 0
+        self._back += self._beyond if Hit.LATE_ANSWER in hits else 0
+        self._is_first = self._chance.random() < 0.5
+        """Whether trouble comes before the effect."""
+        self._is_write = call.service == "dynamodb" and not call.is_read
+        self._answered = process.event()
+        self._answer: Any = None
+
+    def carry_out(self, patience: float) -> Any:
+        """Send it, and wait for the answer."""
+        self._disturb()
+        self._refuse()
+        self._network.under_way[self._caller.name] += self._is_write
+        self._scheduler.at(self._scheduler.now + self._there, self._arrive)
+        is_soon = (self._there + self._back) * self._process.rate < patience
+        if not self._answered.wait(None if is_soon else patience):
+            raise Lost(in_time=False, was_sent=True)
+        if Hit.CRASH_ANSWERED in self._hits:
+            self._process.kill()
+            raise Killed
+        if isinstance(self._answer, Refusal | Lost):
+            raise self._answer
+        return self._answer
+
+    def _disturb(self) -> None:
+        """Let happen what has to do with the process alone."""
+        scheduler, process, hits, chance = self._scheduler, self._process, self._hits, self._chance
+        if Hit.CRASH_BEFORE in hits:
+            process.kill()
+            raise Killed
+        if Hit.WALL_CLOCK in hits:
+            process.skew += chance.choice((600, -600))
+        if Hit.CLOCK_RATE in hits:
+            rate = chance.choice((0.95, 1.05))
+            process.zero += scheduler.now * (process.rate - rate)
+            process.rate = rate
+        if hits & {Hit.SIGINT, Hit.SIGTERM}:
+            # Some of it hits the call on its way, before or after the effect. The runner is patient for ten seconds.
+            when = scheduler.now + chance.choice((0.0, 0.01, 0.03, 0.08))
+            scheduler.at(when, process.signal)
+            if Hit.SIGINT in hits:
+                scheduler.at(when + 7.5, process.signal)
+            scheduler.at(when + 10.0, process.kill)
+        if Hit.PAUSED in hits:
+            process.freeze(self._beyond)
+            process.sleep(0)
+
+    def _refuse(self) -> None:
+        """Let it come back without having had any effect."""
+        hits, process = self._hits, self._process
+        if hits & {Hit.UNSENT, Hit.UNSENT_FOR_GOOD}:
+            process.sleep(self._there)
+            raise Lost(in_time=True, was_sent=False)
+        if hits & {Hit.THROTTLED, Hit.THROTTLED_FOR_GOOD}:
+            process.sleep(self._there + self._back)
+            code, status = _THROTTLING.get(self._call.service, ("", 429))
+            raise Refusal(code, "Rate exceeded", status)
+        if Hit.FAILED_BEFORE in hits:
+            process.sleep(self._there + self._back)
+            raise _failure(self._call)
+
+    def _arrive(self) -> None:
+        scheduler, hits = self._scheduler, self._hits
+        self._network.under_way[self._caller.name] -= self._is_write
+        if self._is_first:
+            self._make_trouble(_TROUBLE)
+        self._make_trouble((Hit.UPDATE_FAILS,))
+        answer = self._take_effect()
+        if not self._is_first:
+            self._make_trouble(_TROUBLE)
+        if Hit.DUPLICATED in hits:
+            later = 1.2 * self._caller.lease * self._chance.random()
+            scheduler.at(scheduler.now + later, self._take_effect_again)
+        if hits & {Hit.CRASH_AFTER, Hit.RERUN}:
+            self._process.kill()
+        self._make_trouble((Hit.RERUN,))
+        if Hit.PAUSED_AFTER in hits:
+            self._process.freeze(self._beyond)
+        if hits & {Hit.FAILED_AFTER, Hit.FAILED_FOR_GOOD}:
+            answer = _failure(self._call)
+        if hits & {Hit.LOST, Hit.LOST_FOR_GOOD}:
+            answer = Lost(in_time=True, was_sent=True)
+        scheduler.at(scheduler.now + self._back, lambda: self._deliver(answer))
+
+    def _take_effect(self) -> Any:
+        try:
+            return self._backstage.carry_out(self._caller, self._call)
+        except Refusal as refusal:
+            return refusal
+
+    def _take_effect_again(self) -> None:
+        self._backstage.say(self._caller.name, f"{self._call.name} takes effect once more")
+        self._take_effect()
+
+    def _make_trouble(self, kinds: tuple[Hit, ...]) -> None:
+        for hit in kinds:
+            if hit in self._hits:
+                self._backstage.make_trouble(hit, self._caller)
+
+    def _deliver(self, answer: Any) -> None:
+        self._answer = answer
+        if not self._process.is_dead:
+            self._answered.set()
+
+
+def _failure(call: Call) -> Refusal:
+    return Refusal(_FAILURE.get(call.service, ""), "The service encountered an internal error.", 500)
+
+
+class Client:
+    """What promote takes for a client of boto3."""
+
+    def __init__(
+        self, network: Network, process: Process, caller: Caller, service: str, *, attempts: int, patience: float
+    ) -> None:
+        self._network, self._process, self._caller = network, process, caller
+        self._service, self._attempts, self._patience = service, attempts, patience
+        self.exceptions = real(service).exceptions
+        self.meta = real(service).meta
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        operation = self.meta.method_to_api_mapping[method]
+        call = partial(self._call, operation)
+        setattr(self, method, call)
+        return call
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        network, process = self._network, self._process
+        if operation == "TransactWriteItems":
+            arguments["ClientRequestToken"] = f"token-{network.chance.getrandbits(64):x}"
+        call = Call(self._service, operation, arguments, self._subject(operation, arguments))
+        lasting: Hit | None = None
+        network.backstage.issued(self._caller, call)
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return network.exchange(process, self._caller, call, self._patience, lasting)
+            except (Refusal, Lost) as error:
+                failure = self._error(call, error)
+                # Only the first attempt takes effect.
+                lasting = Hit.UNSENT_FOR_GOOD if error.lasting is Hit.LOST_FOR_GOOD else error.lasting
+                if attempt == self._attempts or not _is_retried(error):
+                    raise failure from None
+            process.sleep(min(network.chance.random() * 2 ** (attempt - 1), _LONGEST_BACKOFF))
+        raise AssertionError("unreachable")
+
+    def _subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        if operation != "UpdateItem":
+            return ""
+        kind: str = arguments["Key"]["sk"]["S"].partition("#")[0].partition("@")[0]
+        return kind + (" beat" if self._attempts == 1 else "")
+
+    def _error(self, call: Call, error: Refusal | Lost) -> Exception:
+        url = f"https://{call.service}.{REGION}.amazonaws.com/"
+        if isinstance(error, Refusal):
+            return refusal(call.service, call.operation, error.code, error.message, error.status, **error.more)
+        if not error.in_time:
+            return ReadTimeoutError(endpoint_url=url)
+        return ConnectionClosedError(endpoint_url=url) if error.was_sent else EndpointConnectionError(endpoint_url=url)
+
+
+def _is_retried(error: Refusal | Lost) -> bool:
+    return isinstance(error, Lost) or error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES
+
+
+class Table(Client):
+    """A client of DynamoDB. Without a lock that works, each job sees one of its own under that name."""
+
+    def __init__(
+        self,
+        network: Network,
+        process: Process,
+        caller: Caller,
+        *,
+        attempts: int,
+        patience: float,
+        has_lock: bool,
+    ) -> None:
+        super().__init__(network, process, caller, "dynamodb", attempts=attempts, patience=patience)
+        self._lock = "lock" if has_lock else f"lock@{caller.name}"
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        if self._lock == "lock":
+            return super()._call(operation, **arguments)
+        if operation == "Query":
+            return self._query(**arguments)
+        if operation == "TransactWriteItems":
+            arguments["TransactItems"] = [
+                {kind: self._veiled(part) for kind, part in item.items()} for item in arguments["TransactItems"]
+            ]
+        return super()._call(operation, **self._veiled(arguments))
+
+    def _veiled(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if arguments.get("Key", {}).get("sk") != {"S": "lock"}:
+            return arguments
+        return {**arguments, "Key": {**arguments["Key"], "sk": {"S": self._lock}}}
+
+    def _query(self, **arguments: Any) -> Any:
+        values = arguments["ExpressionAttributeValues"]
+        first, last = values[":first"]["S"], values[":last"]["S"]
+        first, last = (self._lock if first == "lock" else first), ("lock~" if last == "lock" else last)
+        arguments["ExpressionAttributeValues"] = {**values, ":first": {"S": first}, ":last": {"S": last}}
+        answer = super()._call("Query", **arguments)
+        items = [item for item in answer["Items"] if item["sk"]["S"] == self._lock or "@" not in item["sk"]["S"]]
+        shown = [{**item, "sk": {"S": "lock"}} if item["sk"]["S"] == self._lock else item for item in items]
+        return {**answer, "Items": shown}
+
+
+class Reach(Clients):
+    """The clients of one process."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller, *, has_lock: bool) -> None:
+        super().__init__(REGION, {})
+        self._network, self._process, self._caller, self._has_lock = network, process, caller, has_lock
+
+    def resolve_region(self) -> str:
+        """Give the only region that there is."""
+        return REGION
+
+    def require_runtime(self, runtime: str | None) -> None:
+        """Take any."""
+
+    def _client(self, service: str, **different: Any) -> Any:
+        attempts = different.get("retries", {}).get("total_max_attempts", 5)
+        patience = different.get("read_timeout", _PATIENCE[service])
+        network, process, caller = self._network, self._process, self._caller
+        if service == "dynamodb":
+            return Table(network, process, caller, attempts=attempts, patience=patience, has_lock=self._has_lock)
+        return Client(network, process, caller, service, attempts=attempts, patience=patience)
+
+
+class Session:
+    """What promote takes for a session of requests."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller) -> None:
+        self._network, self._process, self._caller = network, process, caller
+
+    def request(
+        self, method: str, url: str, *, headers: Any, timeout: tuple[float, float], allow_redirects: bool
+    ) -> Any:
+        """Ask an endpoint."""
+        if method != "GET" or url.rpartition("/")[2] not in ("", "health") or allow_redirects or "Host" in headers:
+            raise NotModelledError(url)
+        api = url.removeprefix("https://").partition(".")[0]
+        answer = self._send(Call("execute-api", "Invoke", {"api": api}), timeout[1])
+        if answer is None:
+            raise requests.ConnectionError("its name does not resolve yet")
+        return SimpleNamespace(status_code=answer.status, content=answer.body)
+
+    def get(self, url: str, *, params: Any, headers: Any, timeout: tuple[float, float]) -> Any:
+        """Ask GitHub how one commit stands to another."""
+        del params, headers
+        to, _, commit = url.rpartition("/")[2].partition("...")
+        answer = self._send(Call("github", "Compare", {"to": int(to, 16), "commit": int(commit, 16)}), timeout[1])
+        return SimpleNamespace(ok=isinstance(answer, str), json=lambda: {"status": answer})
+
+    def _send(self, call: Call, limit: float) -> Any:
+        try:
+            return self._network.exchange(self._process, self._caller, call, limit)
+        except Refusal as error:
+            body = f'{{"message":"{responses[error.status]}"}}'.encode()
+            return SimpleNamespace(status=error.status, body=body)
+        except Lost as error:
+            raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
