@@ -363,9 +363,13 @@ def _is_server_side(error: Any) -> bool:
 
 
 def _unanswered() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - loaded long before it can occur
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
+        ConnectionError,  # noqa: A004 - botocore's own
+        HTTPClientError,
+    )
 
-    return (HTTPClientError,)
+    # The error is that of the last attempt: an earlier one may have taken effect though this one had no connection.
+    return ConnectionError, HTTPClientError
 
 
 def changed_by_others(name: str) -> ConflictError:

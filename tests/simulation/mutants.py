@@ -124,6 +124,13 @@ MUTANTS = (
         ("lambda.UpdateAlias",),
     ),
     Mutant(
+        "a last attempt without a connection is taken for a call that was never sent",
+        "promote.function",
+        "return ConnectionError, HTTPClientError",
+        "return (HTTPClientError,)",
+        ("lambda.UpdateAlias",),
+    ),
+    Mutant(
         "a repetition that meets its own effect is taken for a race that was lost",
         "promote.function",
         """                found = self.alias(promotion.environment)

@@ -181,7 +181,7 @@ class Network:
         """
         self.calls += 1
         hits = [hit] if hit else self.faults.at(call.name, caller.place)
-        for one in hits:
+        for one in hits if hit is None else ():  # what goes on going wrong is one fault
             self.backstage.hit(caller, call, one)
         try:
             return _Exchange(self, process, caller, call, set(hits)).carry_out(patience)
