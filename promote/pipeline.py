@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from promote import configuration
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError, LockError
+from promote.errors import ConflictError, LockError, ServiceError
 from promote.function import changed_by_others
 from promote.history import Relation, relation
 from promote.holding import Holding
@@ -338,6 +338,7 @@ def promote(
     Raises:
         ConflictError: somebody else keeps moving the alias.
         FunctionError: Lambda refuses the move.
+        ServiceError: Lambda never answered, and nobody has seen the move.
 
     """
     verdict = proposal.verdict
@@ -350,6 +351,7 @@ def promote(
             verdict = None
         if decision.promotion is None:
             return decision
+        unconfirmed: ServiceError | None = None
         try:
             if target.function.point(alias, decision.promotion):
                 moved(decision)
@@ -357,11 +359,15 @@ def promote(
         except KeyboardInterrupt:
             _reconcile(target, holding, proposal, decision, moved)
             raise
+        except ServiceError as error:
+            unconfirmed = error
         if target.ledger.has_recorded(decision.promotion):
             # Only its answer was lost: somebody else has moved the alias on since then.
             moved(decision)
             text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
             return _recorded(target, holding, proposal, replace(decision, warnings=(*decision.warnings, text)))
+        if unconfirmed:
+            raise unconfirmed
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(

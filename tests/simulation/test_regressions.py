@@ -22,6 +22,11 @@ REGRESSIONS = {
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateStage"),),
     ),
+    # The first attempt took effect, and the last had no connection: nobody looked what had become of the first.
+    "the answer to UpdateAlias is lost, and its repetitions have no connection": Plan(
+        jobs=(Job(Kind.RUN, 1),),
+        faults=(Fault(Hit.LOST_FOR_GOOD, "lambda.UpdateAlias"),),
+    ),
     # Two runs of one commit beside each other, for the lock does not work: the second said it had changed nothing,
     # though its alias was made, and the answer lost, just before the first one kept it for the same commit.
     "the answer to CreateAlias is lost, and another run keeps the alias": Plan(
@@ -32,6 +37,21 @@ REGRESSIONS = {
         faults=(Fault(Hit.LOST, "lambda.CreateAlias"), Fault(Hit.LATE_ANSWER, "apigatewayv2.GetApi", 2)),
         seed=106383,
         exists=False,
+        has_lock=False,
+    ),
+    # As above, and no answer at all came, so that the run said the move was not to be seen: another had come after it.
+    "the answers to UpdateAlias are all errors, and another run has moved on": Plan(
+        jobs=(
+            Job(Kind.RUN, 5, lease=2, rate=1.05, configures=True, invokes=True),
+            Job(Kind.ONWARD, 2, start=0.17484789244350446, rate=0.95, skew=-600, configures=True),
+            Job(Kind.RUN, 5, start=0.43839254720450826),
+            Job(Kind.ALONE, 1, start=0.8747182908176732, lease=8, configures=True, invokes=True),
+            Job(Kind.ALONE, 2, skew=-600),
+        ),
+        faults=(Fault(Hit.FAILED_FOR_GOOD, "lambda.UpdateAlias"),),
+        seed=403011,
+        bad=(5,),
+        knows_history=False,
         has_lock=False,
     ),
     # The next environment gets, verified by itself, what a stranger has put into the one before: of no known commit.
