@@ -102,12 +102,16 @@ class Ledger:
         self._table.put(item)
         return trial
 
-    def locate_trial(self, trial: Trial, gateway: Gateway) -> None:
-        """Record where it is."""
+    def locate_trial(self, trial: Trial, gateway: Gateway) -> bool:
+        """Record where it is; False: another run has taken it for one of a run that died, and has struck it out."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
-        self._table.update(
-            self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
-        )
+        try:
+            self._table.update(
+                self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
+            )
+        except Refused:
+            return False
+        return True
 
     def beat_trial(self, trial: Trial, table: Table) -> str:
         """Say that it is in use; give who has it by now, if somebody has removed it.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from promote.aws import Clients, understood
 from promote.endpoint import locate
+from promote.errors import ConflictError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.heartbeat import Heartbeat
@@ -41,10 +42,21 @@ class Trials:
         return cls(gateways, ledger, clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Trial, Endpoint]:
-        """Make an endpoint of the version's own, for the job with the number ``job``."""
+        """Make an endpoint of the version's own, for the job with the number ``job``.
+
+        Raises:
+            ConflictError: it took so long that another run has taken this one for dead.
+
+        """
         trial = self.ledger.begin_trial(version, job, lease)
         gateway = self.gateways.build(trial.qualifier)
-        self.ledger.locate_trial(trial, gateway)
+        if not self.ledger.locate_trial(trial, gateway):
+            # Nobody would ever find it.
+            self.gateways.remove(trial.qualifier, gateway)
+            raise ConflictError(
+                f"another run has struck out the endpoint that was being made for version {version} alone",
+                hint="This run was suspended or cut off for longer than its lease; run the job again.",
+            )
         return replace(trial, gateway=gateway), locate("candidate", gateway, self.emulator, is_new=True)
 
     def remove(self, trial: Trial) -> None:
