@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.errors import PromoteError
 from promote.model import Result
+from promote.records import TRIAL
 from promote.report import Report
 from promote.snapshot import fingerprint
 from promote.waiting import Superseded
@@ -65,6 +66,8 @@ UNKNOWN = -1
 
 _FASTEST, _SLOWEST = 1.05, 0.95
 _MOMENT = 0.001
+_LOOKS = 2.0
+"""Seconds until a waiter has looked, and seen that the lock is free."""
 
 
 class Broken(AssertionError):  # noqa: N818 - what is broken is a guarantee
@@ -108,7 +111,10 @@ class Watch:
         self._beaten_at = 0.0
         self._lost: dict[str, tuple[float, float, bool]] = {}
         """When an operation lost the lock to others, its lease, and whether by force."""
-        self._entries = {key for key in self._items if key[1].startswith("promotion#")}
+        self._begun_at: dict[str, str] = {}
+        """The version that was served when an operation first read the alias."""
+        self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
+        """The history, each entry as it was when it was written."""
         self._count = len(self._items)
         self._environments: dict[str, Any] = {}
         self._issued_at: dict[str, float] = {}
@@ -116,6 +122,7 @@ class Watch:
             job.kind in (Kind.ADOPT, Kind.UNLOCK) for job in schedule.plan.jobs
         )
         """Whether something has happened that may make a run fail."""
+        self._leaves_apis = False
 
     # What the world tells
 
@@ -130,9 +137,16 @@ class Watch:
         """Hear of a fault."""
         if hit not in _HARMLESS or name in _NOT_REPEATED or name.endswith("beat"):
             self._excuses = True
+        # The client makes a second one then, for API Gateway takes no token; nobody knows the first.
+        self._leaves_apis = self._leaves_apis or (
+            name == "apigatewayv2.CreateApi" and hit in (Hit.LOST, Hit.FAILED_AFTER)
+        )
 
     def took_effect(self, actor: "Actor", call: Call) -> None:
         """See what has come of a call."""
+        if call.operation == "GetAlias":
+            alias = self._world.functions.aliases[call.arguments["Name"]]
+            self._begun_at.setdefault(actor.operation, alias.version)
         if call.is_read:
             return
         if call.service == "lambda":
@@ -196,12 +210,19 @@ class Watch:
             raise Broken(PROVEN, f"version {alias.version} is not the code of commit {actor.planned.commit}")
 
     def _require_order(self, actor: "Actor", move: Move, before: Alias | None) -> None:
-        """2. An older commit never replaces a newer one, save by a rollback; each move has a sequence of its own."""
+        """2. An older commit never replaces a newer one, save by a rollback; each move has a sequence of its own.
+
+        And a rollback goes back from what it has found, not from what has come since then.
+        """
         if actor.builds and move.commit != actor.planned.commit:
             raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
         served = self.commits.get(move.environment, UNKNOWN)
         if actor.planned.kind is not Kind.ROLLBACK and UNKNOWN != move.commit < served:
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
+        if actor.planned.kind is Kind.ROLLBACK and before and before.version != self._begun_at[actor.operation]:
+            raise Broken(
+                ORDER, f"{actor.name} was to go back from {self._begun_at[actor.operation]}, and not from {move}"
+            )
         last = _DESCRIPTION.fullmatch(before.description) if before else None
         if last and int(last["sequence"]) >= int(move.identity.partition("-")[0]):
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
@@ -330,11 +351,11 @@ class Watch:
         if len(self._items) == self._count:
             return
         self._count = len(self._items)
-        for key in self._items.keys() - self._entries:
+        for key in self._items.keys() - self._entries.keys():
             if not key[1].startswith("promotion#"):
                 continue
-            self._entries.add(key)
             item, (_, environment, identity) = self._items[key], key[1].split("#")
+            self._entries[key] = item
             found = [move for move in self.moves if (move.environment, move.identity) == (environment, identity)]
             if not found:
                 raise Broken(RECORD, f"{key[1]} is of a move that never took effect")
@@ -372,19 +393,35 @@ class Watch:
         served = self._world.functions.versions[alias.version].content.code_sha256
         if served != actor.digest or self.commits[ENVIRONMENT] != actor.planned.commit or alias.weights:
             raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias}")
-        if report.lock_wait is not None and report.lock_wait > 3 * lease + 3:
+        if report.lock_wait is not None and report.lock_wait > lease / _SLOWEST + _LOOKS:
             raise Broken(LOCK, f"the lock was free only after {report.lock_wait:.0f} s")
         if "owner" in self._lock:
             raise Broken(LOCK, f"it is still held by {_text(self._lock, 'owner')}")
         if trouble := self._trouble(ENVIRONMENT):
             raise Broken(UP, f"{ENVIRONMENT} {trouble}")
-        recorded = {key[1].rpartition("#")[2] for key in self._entries if key[1].startswith(f"promotion#{ENVIRONMENT}")}
-        for move in self.moves:
-            is_entry = move.environment == ENVIRONMENT and move.previous is not None
-            if is_entry and move.identity not in recorded:
-                raise Broken(RECORD, f"nothing was recorded of {move}")
+        self._require_records()
+        if not self._excuses and not self._leaves_apis:
+            self._require_tidiness()
+
+    def _require_tidiness(self) -> None:
+        """See that nothing was left behind: no endpoint of a candidate, and none that nobody knows."""
+        known = {item["endpoint"]["M"]["api_id"]["S"] for item in self._items.values() if "endpoint" in item}
+        trials = [sk for _, sk in self._items if sk.startswith(TRIAL)]
+        if trials or known != set(self._world.gateways.apis):
+            raise Broken(ENDS, f"left behind: {trials or set(self._world.gateways.apis) - known}")
+
+    def _require_records(self) -> None:
+        """7. Each move has its entry, which nobody has touched since; a run that died left an intent for the next."""
         if "intent" in self._items[ARN, f"environment#{ENVIRONMENT}"]:
             raise Broken(RECORD, "an intent is left without an outcome")
+        for move in self.moves:
+            record = self._items[ARN, f"environment#{move.environment}"]
+            key = ARN, f"promotion#{move.environment}#{move.identity}"
+            if move.previous is not None and "intent" not in record and key not in self._entries:
+                raise Broken(RECORD, f"nothing was recorded of {move}")
+        for key, item in self._entries.items():
+            if self._items.get(key) != item:
+                raise Broken(RECORD, f"{key[1]} is no longer what it was")
 
     # Where to look
 

@@ -11,6 +11,8 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
+from tests.simulation.plan import Hit
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -22,6 +24,8 @@ class Mutant:
     new: str
     calls: tuple[str, ...] = ()
     """At which faults are likely to show it; empty: any. A matter of time alone."""
+    hits: tuple[Hit, ...] = ()
+    """The same of what goes wrong there."""
 
 
 MUTANTS = (
@@ -55,6 +59,7 @@ MUTANTS = (
         'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))',
         'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat >= :beat"))',
         ("dynamodb.UpdateItem lock",),
+        (Hit.LATE_ANSWER,),
     ),
     Mutant(
         "a lease is counted from the answer",
@@ -140,6 +145,74 @@ MUTANTS = (
         """                found = self.alias(promotion.environment)
 """,
         ("lambda.UpdateAlias",),
+    ),
+    Mutant(
+        "the lease is not looked at before the alias is moved",
+        "promote.function",
+        "        for pause in (*_ALIAS_PAUSES, None):\n            self._guard()\n",
+        "        for pause in (*_ALIAS_PAUSES, None):\n",
+    ),
+    Mutant(
+        "a run gives way to an older one",
+        "promote.waiting",
+        "if claim.replaces(self._claim):",
+        "if self._claim.replaces(claim):",
+    ),
+    Mutant(
+        "the RevisionId is taken as the update has returned it",
+        "promote.function",
+        "        while _is_pending(answer):\n            if self._clock",
+        "        while False:\n            if self._clock",
+    ),
+    Mutant(
+        "a published version has the next number",
+        "promote.function",
+        "        return snapshot(answer)\n\n    def rehearse",
+        '        return snapshot({**answer, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
+        "    def rehearse",
+    ),
+    Mutant(
+        "a candidate of its own is verified at $LATEST",
+        "promote.gateway",
+        'return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]',
+        'return "" if qualifier == LATEST_ENDPOINT or "#" in qualifier else qualifier',
+    ),
+    Mutant(
+        "the environment's endpoint shows $LATEST",
+        "promote.gateway",
+        'return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]',
+        'return qualifier.partition("#")[0] if "#" in qualifier else ""',
+    ),
+    Mutant(
+        "$LATEST is not read again after the job's own steps",
+        "promote.commands.promote",
+        "latest.revision_id != deployment.revision_id or not same_content(latest, source.candidate)",
+        "False",
+    ),
+    Mutant(
+        "any verdict is taken for a proof",
+        "promote.ledger",
+        'return record.get("proof") if candidate.is_in(record) else None',
+        'return record.get("verdict") if candidate.is_in(record) else None',
+        hits=(Hit.STRANGER_ALIAS,),
+    ),
+    Mutant(
+        "a rollback goes back from whatever has come meanwhile",
+        "promote.pipeline",
+        'if proposal.instead_of not in ("", previous):',
+        "if False:",
+    ),
+    Mutant(
+        "an endpoint in use is taken for one that a dead run has left",
+        "promote.records",
+        "> 2 * lease + _SLACK",
+        "> -1",
+    ),
+    Mutant(
+        "a candidate's endpoint stays",
+        "promote.trial",
+        "            self.gateways.remove(trial.qualifier, gateway)\n        self.ledger.end_trial",
+        "            pass\n        self.ledger.end_trial",
     ),
     Mutant(
         "no ancestry",

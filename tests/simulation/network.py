@@ -125,6 +125,7 @@ class Faults:
 
 
 _FOR_GOOD = (Hit.UNSENT_FOR_GOOD, Hit.LOST_FOR_GOOD, Hit.THROTTLED_FOR_GOOD, Hit.FAILED_FOR_GOOD)
+_PROLONGED = {Hit.LATE_EFFECT, Hit.LATE_ANSWER, Hit.PAUSED, Hit.PAUSED_AFTER}
 _TROUBLE = (
     Hit.UNLOCK,
     Hit.STRANGER_CODE,
@@ -171,6 +172,12 @@ class Network:
             return 0.005 + 0.05 * self.chance.random()
         return self.longest * self.chance.random()
 
+    def beyond(self, lease: float) -> float:
+        """Give seconds that are longer than the lease, and now and then than all that is granted to an endpoint."""
+        if self._is_even:
+            return 1.6 * lease
+        return 3 * lease + 6 if self.chance.random() < 0.3 else lease * (1.1 + 0.8 * self.chance.random())
+
     def exchange(self, process: Process, caller: Caller, call: Call, patience: float, hit: Hit | None = None) -> Any:
         """Send ``call`` once and give its answer; ``hit``: what goes on going wrong.
 
@@ -196,8 +203,7 @@ class _Exchange:
     def __init__(self, network: Network, process: Process, caller: Caller, call: Call, hits: set[Hit]) -> None:
         self._network, self._process, self._caller, self._call, self._hits = network, process, caller, call, hits
         self._scheduler, self._chance, self._backstage = network.scheduler, network.chance, network.backstage
-        self._beyond = 1.6 * caller.lease
-        """Seconds that are longer than the lease."""
+        self._beyond = network.beyond(caller.lease) if hits & _PROLONGED else 0.0
         self._there, self._back = network.delay(), network.delay()
         self._there += self._beyond if Hit.LATE_EFFECT in hits else 0
         self._back += self._beyond if Hit.LATE_ANSWER in hits else 0

@@ -32,9 +32,14 @@ class Kind(Word):
     ROLLBACK = "rollback"
     """``rollback`` to what was served before."""
     ONWARD = "onward"
-    """``promote`` of what the environment serves to the next one."""
+    """``promote`` of what the environment serves to the next one, verified again."""
+    ONWARD_PROVEN = "onward-proven"
+    """The same by the verdict that it has."""
     UNLOCK = "unlock"
     """``unlock``: the lock is opened by force."""
+
+
+_KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
 
 
 class Hit(Word):
@@ -137,6 +142,11 @@ class Job:
     invokes: bool = False
     """Whether it verifies by direct invocation instead of HTTP."""
 
+    @property
+    def longest_lease(self) -> int:
+        """The lease of a step that keeps the lock for the next one, which nobody beats for in between."""
+        return (3 if self.kind in _KEEPING else 1) * self.lease
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -177,7 +187,8 @@ class Plan:
 
 
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
-_KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK]
+_KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
+BUILDING_NOTHING = (Kind.ROLLBACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
 
 
 def random_plan(seed: int) -> Plan:
@@ -186,7 +197,7 @@ def random_plan(seed: int) -> Plan:
     call, hit = PAIRS[seed % len(PAIRS)]
     jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
     jobs[0] = _suited(jobs[0], call, chance)
-    if all(job.kind in (Kind.ROLLBACK, Kind.UNLOCK, Kind.ONWARD) for job in jobs):
+    if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
     faults: list[Fault] = []
     if chance.random() < 0.95:
@@ -255,7 +266,7 @@ _BY_KIND = {
 
 def _suited(job: Job, call: str, chance: Random) -> Job:
     """Give a job that makes the call, most often one that comes first with what is newest."""
-    kind = _BY_KIND.get(call, Kind.RUN if job.kind in (Kind.UNLOCK, Kind.ROLLBACK, Kind.ONWARD) else job.kind)
+    kind = _BY_KIND.get(call, Kind.RUN if job.kind in BUILDING_NOTHING else job.kind)
     is_first = chance.random() < 0.6
     return replace(
         job,

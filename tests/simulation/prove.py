@@ -139,7 +139,8 @@ def hunt(name: str) -> int:
 def _seeds(mutant: Mutant) -> Iterator[int]:
     """Yield seeds whose first fault is where the mutant is likely to show."""
     for seed in count():
-        if not mutant.calls or PAIRS[seed % len(PAIRS)][0] in mutant.calls:
+        call, hit = PAIRS[seed % len(PAIRS)]
+        if (not mutant.calls or call in mutant.calls) and (not mutant.hits or hit in mutant.hits):
             yield seed
 
 

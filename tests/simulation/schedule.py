@@ -43,6 +43,8 @@ from tests.simulation.world import TABLE, World
 ENVIRONMENT, ONWARD = "preprod", "prod"
 _HORIZON = 3000.0
 """Seconds after which whoever is still at work hangs."""
+_TEST_PAUSE = 0.5
+"""Seconds between a test's attempts to reach an endpoint."""
 _LOCK_TIMEOUT = "10"
 """Minutes."""
 
@@ -152,17 +154,19 @@ class Actor:
             yield lambda: self._main("run", **self._building, **self._verifying, **self._isolated(kind is Kind.ALONE))
         if kind in (Kind.STEPS, Kind.STEPS_ALONE):
             isolated = self._isolated(kind is Kind.STEPS_ALONE)
-            yield lambda: self._main("deploy", **self._building, **isolated, lease=str(3 * self.planned.lease))
+            yield lambda: self._main("deploy", **self._building, **isolated, lease=str(self.planned.longest_lease))
             yield self._test
             yield lambda: self._main("promote", candidate=self.outputs.get("candidate", ""), **isolated)
         if kind is Kind.ADOPT:
-            yield lambda: self._main("lock", lease=str(3 * self.planned.lease))
+            yield lambda: self._main("lock", lease=str(self.planned.longest_lease))
             yield self._use_another_tool
             yield lambda: self._main("run", **self._verifying)
         if kind is Kind.ROLLBACK:
             yield lambda: self._main("rollback")
         if kind is Kind.ONWARD:
             yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT}, **self._verifying)
+        if kind is Kind.ONWARD_PROVEN:
+            yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT})
         if kind is Kind.UNLOCK:
             yield lambda: self._main("unlock", reason="it seemed to hang")
 
@@ -204,17 +208,19 @@ class Actor:
         self.say("another tool has deployed")
         scheduler.at(scheduler.now + 0.2, self._next)
 
-    def _test(self) -> None:
+    def _test(self, left: int = 100) -> None:
         """Test the candidate as a step of the job's own does, and go on if it answers as it should."""
         if self.outputs["result"] != Result.DEPLOYED:
             self._post()
             return
         url = self.outputs["candidate-url"] or self.outputs["latest-url"]
         answer = self.schedule.world.carry_out(Call("execute-api", "Invoke", {"api": api_of(url)}))
-        if answer is None:
-            self.schedule.later(0.5, self._test)
+        if answer is None and left > 0:
+            self.schedule.later(_TEST_PAUSE, lambda: self._test(left - 1))
             return
-        is_good = answer.content is not None and self.schedule.world.codes[answer.content.code_sha256]
+        is_good = (
+            answer is not None and answer.content is not None and self.schedule.world.codes[answer.content.code_sha256]
+        )
         self.say(f"the job's own test says {is_good}")
         self.schedule.later(0.2, self._next if is_good else self._post)
 
@@ -405,11 +411,11 @@ class Schedule:
         self.actors.append(closing)
         self.scheduler.at(self.scheduler.now + 1, closing.begin)
         self.scheduler.run(self.scheduler.now + _HORIZON)
-        self.watch.closed(closing, max(job.lease for job in self.plan.jobs))
+        self.watch.closed(closing, max(job.longest_lease for job in self.plan.jobs))
 
     def is_deployed(self, job: plans.Job) -> bool:
         """Whether the job deploys its commit, and that is a good one."""
-        return job.kind not in (Kind.ROLLBACK, Kind.ONWARD, Kind.UNLOCK) and self.is_good(job.commit)
+        return job.kind not in plans.BUILDING_NOTHING and self.is_good(job.commit)
 
     # What actors ask for
 
