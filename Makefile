@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
 	@$(BIN)/python -m examples.demo
 
-test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests; no Docker, no AWS account
+test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests, 2,000 simulated schedules; no Docker, no AWS account
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
@@ -35,7 +35,7 @@ check: $(VENV)/.ready $(CHECKS)/.ready  ## lint, format, types; the Dockerfile, 
 
 TIME ?= 60
 
-prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME seconds; or SCHEDULES=50000, SEED=4711, MUTANTS=1
+prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 seconds; or SCHEDULES=50000, SEED=4711 (replay), MUTANTS=1
 	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
 
