@@ -115,7 +115,7 @@ class Decision:
 
 def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
     """Say how ``ours``, built by the run ``our_run_id``, stands to ``commit``, built by the run ``run_id``."""
-    found = relation(ours, commit, target.job.context, target.job.session)
+    found = relation(ours, commit, target.job.context, target.job.session, target.job.clock)
     is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)
     is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
     return Standing(ours, commit, found, is_older, is_refused)
