@@ -18,7 +18,7 @@ from promote.snapshot import fingerprint
 from promote.waiting import Superseded
 from tests.simulation.functions import ARN, Alias
 from tests.simulation.network import Call
-from tests.simulation.plan import Hit, Kind
+from tests.simulation.plan import ANNOUNCING, Hit, Kind
 from tests.simulation.world import TABLE
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ _HARMLESS = {
     Hit.WALL_CLOCK,
 }
 """What the client's own repetitions, or not looking at the wall clock, make good."""
+_LASTING = {
+    Hit.UNSENT_FOR_GOOD,
+    Hit.LOST_FOR_GOOD,
+    Hit.THROTTLED_FOR_GOOD,
+    Hit.FAILED_FOR_GOOD,
+    Hit.LATE_EFFECT,
+    Hit.LATE_ANSWER,
+    Hit.DUPLICATED,
+}
+"""What makes a call fail in spite of repetitions, or has an effect at another time; it touches nothing else."""
 _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 
 UNKNOWN = -1
@@ -111,10 +121,13 @@ class Watch:
         self._beaten_at = 0.0
         self._lost: dict[str, tuple[float, float, bool]] = {}
         """When an operation lost the lock to others, its lease, and whether by force."""
+        self._announced: dict[str, Result] = {}
+        """How an operation had ended when it began to announce that."""
         self._begun_at: dict[str, str] = {}
         """The version that was served when an operation first read the alias."""
         self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
         """The history, each entry as it was when it was written."""
+        self._notes = {key for key in self._items if key[1].startswith("notes#")}
         self._count = len(self._items)
         self._environments: dict[str, Any] = {}
         self._issued_at: dict[str, float] = {}
@@ -128,6 +141,8 @@ class Watch:
 
     def issued(self, actor: "Actor", call: Call) -> None:
         """See what is about to be sent."""
+        if actor.is_announcing:
+            self._see_announcement(actor, call)
         if call.operation in ("UpdateAlias", "CreateAlias"):
             self._issued_at.setdefault(actor.operation, self._now)
         if call.operation in _GUARDED and actor.planned.kind is not Kind.ROLLBACK and self._schedule.plan.has_lock:
@@ -135,6 +150,8 @@ class Watch:
 
     def hit(self, name: str, hit: Hit) -> None:
         """Hear of a fault."""
+        if name in ANNOUNCING and hit in _HARMLESS | _LASTING:
+            return
         if hit not in _HARMLESS or name in _NOT_REPEATED or name.endswith("beat"):
             self._excuses = True
         # The client makes a second one then, for API Gateway takes no token; nobody knows the first.
@@ -154,7 +171,9 @@ class Watch:
         elif call.service == "dynamodb":
             self._see_lock(actor)
             self._see_records()
-        if call.subject not in ("lock", "lock beat", "version"):
+        elif call.operation == "CreateDeployment":
+            self._see_deployment(actor, call.arguments["body"])
+        if call.service != "github" and call.subject not in ("lock", "lock beat", "version", "notes"):
             self._require_up()
 
     def stranger_acted(self) -> None:
@@ -322,6 +341,8 @@ class Watch:
 
     def failed(self, actor: "Actor", error: Exception) -> None:
         """See the error that has ended a command: one that nobody has foreseen is a mistake."""
+        if actor.operation in self._announced:
+            raise Broken(LOST, f"{actor.name} had ended, and fails by announcing it: {error}") from error
         if not isinstance(error, PromoteError | BotoCoreError | ClientError | Superseded):
             raise Broken(LOST, f"{actor.name} ended with an unexpected {type(error).__name__}: {error}") from error
 
@@ -338,6 +359,32 @@ class Watch:
             raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
         if report.result is Result.FAILED and actor.builds and not self._excuses:
             raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
+        before = self._announced.get(actor.operation, report.result)
+        if report.result is not before and (before.is_success or not actor.was_interrupted):
+            raise Broken(LOST, f"{actor.name} was {before}, has announced that, and says {report.result}")
+        for warning in report.warnings:
+            if "an unexpected" in warning:
+                raise Broken(LOST, f"{actor.name} warns of what nobody has foreseen: {warning}")
+
+    # What follows a promotion
+
+    def _see_announcement(self, actor: "Actor", call: Call) -> None:
+        """5. Nobody waits meanwhile: the lock is given back, unless it is kept for the job, or that went wrong."""
+        assert actor.job is not None
+        self._announced.setdefault(actor.operation, actor.job.reports[-1].result)
+        is_kept = actor.planned.kind is Kind.ADOPT or actor.hits or actor.is_excused or actor.was_interrupted
+        if actor.owns(_text(self._lock, "owner")) and not is_kept:
+            raise Broken(LOCK, f"{actor.name} sends {call.name} while others wait for its lock")
+
+    def _see_deployment(self, actor: "Actor", body: Any) -> None:
+        """6. GitHub is told of what took effect alone, and of that as it was."""
+        told = body["payload"]["promote-on-success"]
+        place = body["environment"], told.get("promotion", ""), int(body["ref"], 16), told["version"]
+        moves = [(move.environment, move.identity, move.commit, move.version) for move in self.moves]
+        if told["success"] and place not in moves:
+            raise Broken(LOST, f"GitHub hears of {place}, which has never taken effect")
+        if not told["success"] and any(move.operation == actor.operation for move in self.moves):
+            raise Broken(LOST, f"{actor.name} has moved {body['environment']}, and GitHub hears that it was blocked")
 
     # 7: the records
 
@@ -351,12 +398,17 @@ class Watch:
         if len(self._items) == self._count:
             return
         self._count = len(self._items)
-        for key in self._items.keys() - self._entries.keys():
-            if not key[1].startswith("promotion#"):
+        for key in self._items.keys() - self._entries.keys() - self._notes:
+            if not key[1].startswith(("promotion#", "notes#")):
                 continue
-            item, (_, environment, identity) = self._items[key], key[1].split("#")
-            self._entries[key] = item
+            item, (kind, environment, identity) = self._items[key], key[1].split("#")
             found = [move for move in self.moves if (move.environment, move.identity) == (environment, identity)]
+            if kind == "notes":
+                self._notes.add(key)
+                if not (found and f"version {found[0].version}" in item["text"]["S"]):
+                    raise Broken(RECORD, f"{key[1]} is of another move, or of none")
+                continue
+            self._entries[key] = item
             if not found:
                 raise Broken(RECORD, f"{key[1]} is of a move that never took effect")
             commit = int(item["commit"]["S"] or "-1", 16)

@@ -243,14 +243,14 @@ MUTANTS = (
         "promote.pipeline",
         "        now.revision_id != latest.revision_id or not same_content(latest, candidate)\n",
         "        False\n",
-        ("execute-api.Invoke", "dynamodb.PutItem"),
+        ("execute-api.Invoke", "dynamodb.PutItem version"),
     ),
     Mutant(
         "$LATEST is not read again after the verification",
         "promote.pipeline",
         "now.revision_id != latest.revision_id or not same_content(latest, candidate)",
         "not same_content(latest, candidate)",
-        ("execute-api.Invoke", "dynamodb.PutItem"),
+        ("execute-api.Invoke", "dynamodb.PutItem version"),
     ),
     Mutant(
         "no fingerprint of the configuration",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from http import HTTPStatus
 from http.client import responses
 from random import Random
 from types import SimpleNamespace
@@ -16,9 +17,13 @@ from typing import Any, Protocol
 import requests
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from botocore.retries import standard
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, ProtocolError
+from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 
 from promote.aws import Clients
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
+from tests.simulation.github import API_URL, routed
 from tests.simulation.plan import Fault, Hit
 from tests.simulation.scheduler import Killed, Process, Scheduler
 
@@ -53,7 +58,7 @@ class Call:
     operation: str
     arguments: Mapping[str, Any]
     subject: str = ""
-    """Of a write to the table: what it is of."""
+    """What it is of, where that makes a difference."""
 
     @cached_property
     def name(self) -> str:
@@ -63,7 +68,7 @@ class Call:
     @property
     def is_read(self) -> bool:
         """Whether it changes nothing."""
-        return self.operation.startswith(("Get", "Query", "Describe", "Invoke", "Compare"))
+        return self.operation.startswith(("Get", "Query", "Describe", "Invoke", "Compare", "List"))
 
 
 class Caller(Protocol):
@@ -73,6 +78,10 @@ class Caller(Protocol):
     """In the plan."""
     lease: float
     name: str
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether it is at what follows a promotion."""
 
 
 class Backstage(Protocol):
@@ -89,6 +98,9 @@ class Backstage(Protocol):
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault."""
+
+    def fail(self, error: Exception) -> None:
+        """End the schedule with an error, which the code under test would take for one of the call's."""
 
     def say(self, who: str, text: str) -> None:
         """Write a line into the trace."""
@@ -351,9 +363,12 @@ class Client:
         raise AssertionError("unreachable")
 
     def _subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        if operation != "UpdateItem":
+        if operation == "GetFunctionConfiguration":
+            return "announced" if self._caller.is_announcing else ""
+        if operation not in ("UpdateItem", "PutItem"):
             return ""
-        kind: str = arguments["Key"]["sk"]["S"].partition("#")[0].partition("@")[0]
+        key = arguments["Item" if operation == "PutItem" else "Key"]
+        kind: str = key["sk"]["S"].partition("#")[0].partition("@")[0]
         return kind + (" beat" if self._attempts == 1 else "")
 
     def _error(self, call: Call, error: Refusal | Lost) -> Exception:
@@ -440,31 +455,109 @@ class Session:
 
     def __init__(self, network: Network, process: Process, caller: Caller) -> None:
         self._network, self._process, self._caller = network, process, caller
+        self.adapters: dict[str, HTTPAdapter] = {}
+
+    def mount(self, prefix: str, adapter: HTTPAdapter) -> None:
+        """Take what decides on repetitions."""
+        self.adapters[prefix] = adapter
 
     def request(
-        self, method: str, url: str, *, headers: Any, timeout: tuple[float, float], allow_redirects: bool
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Any,
+        timeout: tuple[float, float],
+        allow_redirects: bool = True,
+        params: Any = None,
+        json: Any = None,
+        auth: Any = None,
     ) -> Any:
-        """Ask an endpoint."""
+        """Ask an endpoint or GitHub."""
+        if url.startswith(f"{API_URL}/") and auth:
+            return self._ask_github(method, url, params, json, timeout[1])
         if method != "GET" or url.rpartition("/")[2] not in ("", "health") or allow_redirects or "Host" in headers:
-            raise NotModelledError(url)
+            self._network.backstage.fail(NotModelledError(url))
         api = url.removeprefix("https://").partition(".")[0]
-        answer = self._send(Call("execute-api", "Invoke", {"api": api}), timeout[1])
+        try:
+            answer = self._exchange(Call("execute-api", "Invoke", {"api": api}), timeout[1])
+        except Refusal as error:
+            body = f'{{"message":"{responses[error.status]}"}}'.encode()
+            return SimpleNamespace(status_code=error.status, content=body)
+        except Lost as error:
+            raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
         if answer is None:
             raise requests.ConnectionError("its name does not resolve yet")
         return SimpleNamespace(status_code=answer.status, content=answer.body)
 
-    def get(self, url: str, *, params: Any, headers: Any, timeout: tuple[float, float]) -> Any:
-        """Ask GitHub how one commit stands to another."""
-        del params, headers
-        to, _, commit = url.rpartition("/")[2].partition("...")
-        answer = self._send(Call("github", "Compare", {"to": int(to, 16), "commit": int(commit, 16)}), timeout[1])
-        return SimpleNamespace(ok=isinstance(answer, str), json=lambda: {"status": answer})
-
-    def _send(self, call: Call, limit: float) -> Any:
+    def _ask_github(self, method: str, url: str, query: Any, body: Any, limit: float) -> "Response":
+        """Repeat as the adapter says, in the way of urllib3.HTTPConnectionPool.urlopen and requests' adapter."""
         try:
-            return self._network.exchange(self._process, self._caller, call, limit)
-        except Refusal as error:
-            body = f'{{"message":"{responses[error.status]}"}}'.encode()
-            return SimpleNamespace(status=error.status, body=body)
-        except Lost as error:
-            raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
+            operation, arguments, subject = routed(method, url, query, body)
+        except NotModelledError as error:
+            self._network.backstage.fail(error)
+            raise
+        call = Call("github", operation, arguments, subject)
+        self._network.backstage.issued(self._caller, call)
+        retries = next(adapter for prefix, adapter in self.adapters.items() if url.startswith(prefix)).max_retries
+        lasting: Hit | None = None
+        while True:
+            try:
+                return Response(method, 200, self._exchange(call, limit, lasting))
+            except Refusal as refusal:
+                lasting, response = refusal.lasting, self._refused(method, refusal)
+                if not retries.is_retry(method, response.status, "Retry-After" in response.headers):
+                    return response
+                try:
+                    retries = retries.increment(method, url, response=response, _pool=_POOL)  # type: ignore[arg-type]
+                except MaxRetryError:
+                    return response
+                retries.sleep(response)  # type: ignore[arg-type] # what is asked of a response, no more
+            except Lost as lost:
+                # Only the first attempt takes effect.
+                lasting = Hit.UNSENT_FOR_GOOD if lost.lasting is Hit.LOST_FOR_GOOD else lost.lasting
+                try:
+                    retries = retries.increment(method, url, error=_broken(lost, url), _pool=_POOL)
+                except ReadTimeoutOfUrllib3 as error:
+                    raise requests.ReadTimeout(error) from error
+                except (MaxRetryError, ProtocolError) as error:
+                    raise requests.ConnectionError(error) from error
+                retries.sleep()
+
+    def _refused(self, method: str, refusal: Refusal) -> "Response":
+        headers: dict[str, str] = {}
+        if refusal.status == HTTPStatus.FORBIDDEN:
+            headers["X-Accepted-GitHub-Permissions"] = refusal.code
+        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            headers["Retry-After"] = self._network.chance.choice(("1", "5", "60"))
+        return Response(method, refusal.status, {"message": refusal.message}, headers)
+
+    def _exchange(self, call: Call, limit: float, hit: Hit | None = None) -> Any:
+        return self._network.exchange(self._process, self._caller, call, limit, hit)
+
+
+class Response:
+    """GitHub's, as far as requests, urllib3's repetitions and promote ask it."""
+
+    def __init__(self, method: str, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        self.status = self.status_code = status
+        self.reason, self.headers = responses[status], headers or {}
+        self.ok, self.links = status < HTTPStatus.BAD_REQUEST, dict[str, Any]()
+        self.request = SimpleNamespace(method=method)
+        self._body = body
+
+    def json(self) -> Any:
+        return self._body
+
+    def get_redirect_location(self) -> bool:
+        return False
+
+
+_POOL: Any = "GitHub"
+"""What stands for the connections in the texts of errors."""
+
+
+def _broken(lost: Lost, url: str) -> Exception:
+    if not lost.in_time:
+        return ReadTimeoutOfUrllib3(_POOL, url, "Read timed out.")
+    return ProtocolError("Connection aborted.") if lost.was_sent else ConnectTimeoutError(_POOL, "refused")

@@ -81,6 +81,7 @@ CALLS = (
     *UPDATES,
     "lambda.PublishVersion",
     "lambda.GetFunctionConfiguration",
+    "lambda.GetFunctionConfiguration announced",
     "lambda.GetAlias",
     "lambda.CreateAlias",
     "lambda.UpdateAlias",
@@ -89,7 +90,10 @@ CALLS = (
     "lambda.RemovePermission",
     "lambda.Invoke",
     "dynamodb.Query",
-    "dynamodb.PutItem",
+    "dynamodb.PutItem version",
+    "dynamodb.PutItem candidate",
+    "dynamodb.PutItem endpoint",
+    "dynamodb.PutItem notes",
     "dynamodb.UpdateItem lock",
     "dynamodb.UpdateItem lock beat",
     "dynamodb.UpdateItem environment",
@@ -113,8 +117,23 @@ CALLS = (
     "sts.GetCallerIdentity",
     "execute-api.Invoke",
     "github.Compare",
+    "github.Compare commits",
+    "github.ListPullRequests",
+    "github.ListPullRequestsOf",
+    "github.ListCommits",
+    "github.GetContents",
+    "github.CreateDeployment",
+    "github.CreateStatus",
+    "github.ListDeployments",
 )
-"""Every call that the simulated commands make, the table's updates by what they are of."""
+"""Every call that the simulated commands make, the table's writes by what they are of."""
+
+ANNOUNCING = (
+    "lambda.GetFunctionConfiguration announced",
+    "dynamodb.PutItem notes",
+    *CALLS[CALLS.index("github.Compare") + 1 :],
+)
+"""Those that follow a promotion, and undo nothing of it."""
 
 PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit is not Hit.UPDATE_FAILS or call in UPDATES]
 """What can go wrong where: all of it is to be reached."""
@@ -176,6 +195,8 @@ class Plan:
     """Whether the function, its table and endpoints exist, and the environment serves commit 0."""
     knows_history: bool = True
     """Whether GitHub says how commits stand to each other; else the order of the runs decides."""
+    is_granted: bool = True
+    """Whether the jobs' tokens may read pull requests and write deployments, and not only read the contents."""
     has_lock: bool = True
     """Whether the lock works; else each job has one of its own, and all believe that they hold it."""
 
@@ -218,7 +239,8 @@ def random_plan(seed: int) -> Plan:
         bad=tuple(commit for commit in commits if chance.random() < 0.15),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
         exists=not (call in _FIRST or chance.random() < 0.1),
-        knows_history=call == "github.Compare" or chance.random() < 0.7,
+        knows_history=call.startswith("github.") or chance.random() < 0.7,
+        is_granted=call in ANNOUNCING or chance.random() < 0.8,
         has_lock=chance.random() < 0.8,
     )
 
@@ -256,6 +278,10 @@ _BY_KIND = {
     "lambda.RemovePermission": Kind.ALONE,
     "apigatewayv2.DeleteApi": Kind.ALONE,
     "dynamodb.DeleteItem": Kind.ALONE,
+    "dynamodb.PutItem candidate": Kind.STEPS,
+    "dynamodb.PutItem endpoint": Kind.ALONE,
+    "lambda.GetFunctionConfiguration announced": Kind.STEPS,
+    "github.ListDeployments": Kind.ONWARD,
     "dynamodb.UpdateItem version": Kind.ALONE,
     "dynamodb.UpdateItem endpoint": Kind.ALONE,
     "dynamodb.UpdateItem endpoint beat": Kind.ALONE,

@@ -18,7 +18,7 @@ from promote.aws import understood
 from promote.commands import COMMANDS
 from promote.context import Context
 from promote.function import Function
-from promote.github import relation
+from promote.history import relation
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.ledger import Ledger
@@ -34,6 +34,7 @@ from promote.workflow import Workflow
 from tests.simulation import plan as plans
 from tests.simulation.errors import ACCOUNT, Refusal
 from tests.simulation.functions import FUNCTION
+from tests.simulation.github import REPOSITORY
 from tests.simulation.invariants import Broken, Watch
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
 from tests.simulation.plan import Hit, Kind, Plan
@@ -118,7 +119,9 @@ class Actor:
         self.is_excused = False
         """Whether something is under way that nobody could have given back."""
         self.hits: list[float] = []
-        """When something went wrong with one of its calls."""
+        """When something went wrong with one of its calls, until it announced what it had done."""
+        self.job: Job | None = None
+        """What the command of its present step works with."""
         self._steps = self._plan_steps()
 
     def say(self, text: str) -> None:
@@ -137,6 +140,11 @@ class Actor:
     def digest(self) -> str:
         """CodeSha256 of its commit's code."""
         return workspace().digest(self.schedule.code_of(self.planned.commit))
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether its command is at what follows a promotion."""
+        return self.job is not None and self.job.under_way == ["announce"]
 
     def owns(self, owner: str) -> bool:
         """Whether ``owner`` is one of its steps."""
@@ -250,9 +258,9 @@ class Actor:
 
         def work() -> None:
             with using(process):
-                job = None
+                job = self.job = None
                 try:
-                    job = self._job(process, environ, operation)
+                    job = self.job = self._job(process, environ, operation)
                     done.append(COMMANDS[job.inputs.command](job))
                     process.is_deaf = True
                 except KeyboardInterrupt:
@@ -333,7 +341,7 @@ class Actor:
         return {
             "GITHUB_WORKSPACE": str(workspace().folder),
             "GITHUB_SHA": f"{self.planned.commit:040x}",
-            "GITHUB_REPOSITORY": "octo/hello",
+            "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_RUN_ID": str(self.run_id),
             "GITHUB_RUN_ATTEMPT": str(self.attempt),
@@ -371,7 +379,7 @@ class Schedule:
         digests = workspace().digests
         bad = {digests[f"commit-{commit}.zip"] for commit in plan.bad}
         codes = {digest: digest not in bad for digest in digests.values()}
-        self.world = World(self.scheduler, self.chance, codes, saved)
+        self.world = World(self.scheduler, self.chance, codes, saved, is_generous=plan.is_granted)
         self.faults = Faults(plan.faults)
         self.network = Network(self.scheduler, self.chance if plan.seed else None, self.faults, self)
         self.actors: list[Actor] = []
@@ -459,15 +467,19 @@ class Schedule:
         try:
             self.watch.issued(caller, call)
         except Broken as broken:
-            # The code under test would take it for an error of the call's.
-            self.later(0, partial(_raise, broken))
+            self.fail(broken)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error, which the code under test would take for one of the call's."""
+        self.later(0, partial(_raise, error))
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault."""
         assert isinstance(caller, Actor)
         self.say(caller.name, f"!! {call.name}: {hit}")
         self.watch.hit(call.name, hit)
-        caller.hits.append(self.scheduler.now)
+        if not caller.is_announcing:
+            caller.hits.append(self.scheduler.now)
         if hit in (Hit.LATE_EFFECT, Hit.DUPLICATED):
             caller.is_excused = True
 

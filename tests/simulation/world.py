@@ -1,4 +1,4 @@
-"""The world outside: one account's Lambda function, tables and HTTP APIs, and the history of commits."""
+"""The world outside: one account's Lambda function, tables and HTTP APIs, and the repository on GitHub."""
 
 import copy
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from botocore import xform_name
 from tests.simulation.errors import ACCOUNT, Refusal
 from tests.simulation.functions import Content, Functions, payload
 from tests.simulation.gateways import Gateways
+from tests.simulation.github import GitHub
 from tests.simulation.network import Call
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.tables import Tables
@@ -21,14 +22,23 @@ TABLE = "promote-on-success"
 class World:
     """All that calls have an effect on; ``codes`` says of each CodeSha256 that there can be whether it is well."""
 
-    def __init__(self, scheduler: Scheduler, chance: Random, codes: Mapping[str, bool], saved: Any = None) -> None:
-        """Begin with what another world has ``saved``, if anything."""
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        chance: Random,
+        codes: Mapping[str, bool],
+        saved: Any = None,
+        *,
+        is_generous: bool = True,
+    ) -> None:
+        """Begin with what another world has ``saved``, if anything; ``is_generous`` is as of ``GitHub``."""
         self._chance = chance
         self.codes = codes
         numbers = count(10_000 if saved else 1)
         self.functions = Functions(scheduler, chance, numbers)
         self.tables = Tables(scheduler)
         self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
+        self.github = GitHub(is_generous=is_generous)
         self.proven: set[Content] = set()
         """Contents that have answered a check as they should."""
         if saved:
@@ -44,8 +54,7 @@ class World:
         if call.service == "execute-api":
             return self._request(call.arguments["api"])
         if call.service == "github":
-            to, commit = call.arguments["to"], call.arguments["commit"]
-            return "ahead" if commit > to else "behind" if commit < to else "identical"
+            return self.github.carry_out(call.operation, call.arguments)
         if call.service == "sts":
             return {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job"}
         if call.operation == "Invoke":
