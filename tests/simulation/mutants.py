@@ -11,7 +11,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-from tests.simulation.plan import Hit
+from tests.simulation.plan import ANNOUNCING, Hit
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Mutant:
     hits: tuple[Hit, ...] = ()
     """The same of what goes wrong there."""
 
+
+GITHUB = tuple(call for call in ANNOUNCING if call.startswith("github."))
 
 MUTANTS = (
     Mutant(
@@ -314,6 +316,40 @@ MUTANTS = (
         "with suppress(client.exceptions.ConflictException):\n                client.create_route",
         "with suppress(client.exceptions.NotFoundException):\n                client.create_route",
         ("apigatewayv2.CreateRoute",),
+    ),
+    Mutant(
+        "the lock is not given back with the record of the promotion",
+        "promote.ledger",
+        "        if release:\n            parts.append(release)\n",
+        "",
+    ),
+    Mutant(
+        "what goes wrong at GitHub goes wrong with the run",
+        "promote.announce",
+        'yield f"GitHub does not show what {name} has: {_said(understood(error))}"',
+        "raise",
+        GITHUB,
+    ),
+    Mutant(
+        "notes that cannot be written make the run fail",
+        "promote.announce",
+        'report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))',
+        "raise",
+        ("dynamodb.PutItem notes",),
+    ),
+    Mutant(
+        "GitHub hears of a success, however it has ended",
+        "promote.announce",
+        "is_success=move is not None,",
+        "is_success=True,",
+    ),
+    Mutant(
+        "a promotion whose announcement is cut off has failed",
+        "promote.action",
+        "    if certain.result.is_success:\n",
+        "    if False:\n",
+        ANNOUNCING,
+        (Hit.SIGINT, Hit.SIGTERM),
     ),
 )
 
