@@ -96,7 +96,7 @@ def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: 
     clients = Clients(lent.region, environ)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
     function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
-    trials = Trials.of(clients, function, ledger)
+    trials = Trials.of(clients, function, ledger, clock)
     left = [trial for trial in ledger.read().trials if trial.job == steps.job]
     trials.clear(left)
     return bool(left)

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,11 @@ class Clients:
         return self._client("apigatewayv2")  # type: ignore[no-any-return]
 
     @cached_property
+    def maker(self) -> "ApiGatewayV2Client":
+        """The same for what must not be repeated without a look at what has come of it."""
+        return self._client("apigatewayv2", retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+
+    @cached_property
     def storage(self) -> "S3Client":
         """Amazon S3."""
         return self._client("s3")  # type: ignore[no-any-return]
@@ -179,6 +185,23 @@ def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
     except ClientError as error:
         error.response["Error"]["Message"] = Redactor(variables.values())(message_of(error))
         raise
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same call may succeed a moment later: AWS was not reached, has failed, or wants fewer calls.
+
+    Unless it was refused, the call may also have taken effect.
+    """
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
+        ClientError,
+        ConnectionError,  # noqa: A004 - botocore's own
+        HTTPClientError,
+    )
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    return isinstance(error, ConnectionError | HTTPClientError)
 
 
 def code_of(error: "ClientError") -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from promote.aws import is_passing
+from promote.clock import Clock
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
@@ -19,22 +21,30 @@ if TYPE_CHECKING:
 STAGE = "$default"
 ROUTE = "$default"
 
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds after attempts to make an API that may yet succeed."""
+
 _ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewayv2 delete-api-mapping)."
 
 
 class Gateways:
     """The HTTP APIs of one function, by what they show: ``latest``, an environment, or a version as ``7#a1b2``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what they are made with
         self,
         client: Callable[[], "ApiGatewayV2Client"],
+        maker: Callable[[], "ApiGatewayV2Client"],
         function: Function,
         arn: str,
+        clock: Clock,
         *,
         domain_name: str,
         base_path: str,
     ) -> None:
+        """``maker`` is a client that repeats nothing."""
         self._lazy_client = client
+        self._maker = maker
+        self._clock = clock
         self._function = function
         self._arn = arn
         self._domain_name = domain_name
@@ -85,13 +95,29 @@ class Gateways:
             token = {"NextToken": page["NextToken"]}
 
     def make(self, qualifier: str) -> Gateway:
-        """Make the API itself, with nothing in it yet."""
-        answer = self._client.create_api(
-            Name=f"{self._function.name}-{qualifier}"[:128],
-            Description=self._description(qualifier),
-            ProtocolType="HTTP",
-        )
-        return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+        """Make the API itself, with nothing in it yet.
+
+        API Gateway takes no token by which it would know a repetition: before another API is made, this looks whether
+        the call that was not answered has made one.
+        """
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self._maker().create_api(
+                    Name=f"{self._function.name}-{qualifier}"[:128],
+                    Description=self._description(qualifier),
+                    ProtocolType="HTTP",
+                )
+                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                self._clock.sleep(pause or 0)
+                found = self.find(qualifier, None)
+                if found:
+                    return found
+                if pause is None:
+                    raise
+        raise AssertionError("unreachable")
 
     def build(self, qualifier: str) -> Gateway:
         """Make a whole new API that no custom domain leads to, and the permission beside it."""

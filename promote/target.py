@@ -115,7 +115,13 @@ def prepare(job: Job) -> Target:
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     ledger = Ledger(job.table, arn, job.run, clock)
     gateways = Gateways(
-        lambda: clients.gateway, function, arn, domain_name=inputs.domain_name, base_path=inputs.base_path
+        lambda: clients.gateway,
+        lambda: clients.maker,
+        function,
+        arn,
+        clock,
+        domain_name=inputs.domain_name,
+        base_path=inputs.base_path,
     )
     invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
     target = Target(
@@ -133,7 +139,7 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
-        trials=Trials.of(clients, function, ledger),
+        trials=Trials.of(clients, function, ledger, clock),
         verification=Verification(
             inputs.checks,
             events,

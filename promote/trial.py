@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from promote.aws import Clients, understood
+from promote.clock import Clock
 from promote.endpoint import locate
 from promote.errors import ConflictError
 from promote.function import Function
@@ -36,9 +37,17 @@ class Trials:
     emulator: str
 
     @classmethod
-    def of(cls, clients: Clients, function: Function, ledger: Ledger) -> "Trials":
+    def of(cls, clients: Clients, function: Function, ledger: Ledger, clock: Clock) -> "Trials":
         """Bring together what trials depend on; they are not mapped to a custom domain."""
-        gateways = Gateways(lambda: clients.gateway, function, ledger.arn, domain_name="", base_path="")
+        gateways = Gateways(
+            lambda: clients.gateway,
+            lambda: clients.maker,
+            function,
+            ledger.arn,
+            clock,
+            domain_name="",
+            base_path="",
+        )
         return cls(gateways, ledger, clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Trial, Endpoint]:

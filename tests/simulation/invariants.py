@@ -135,7 +135,6 @@ class Watch:
             job.kind in (Kind.ADOPT, Kind.UNLOCK) for job in schedule.plan.jobs
         )
         """Whether something has happened that may make a run fail."""
-        self._leaves_apis = False
 
     # What the world tells
 
@@ -154,10 +153,6 @@ class Watch:
             return
         if hit not in _HARMLESS or name in _NOT_REPEATED or name.endswith("beat"):
             self._excuses = True
-        # The client makes a second one then, for API Gateway takes no token; nobody knows the first.
-        self._leaves_apis = self._leaves_apis or (
-            name == "apigatewayv2.CreateApi" and hit in (Hit.LOST, Hit.FAILED_AFTER)
-        )
 
     def took_effect(self, actor: "Actor", call: Call) -> None:
         """See what has come of a call."""
@@ -452,7 +447,7 @@ class Watch:
         if trouble := self._trouble(ENVIRONMENT):
             raise Broken(UP, f"{ENVIRONMENT} {trouble}")
         self._require_records()
-        if not self._excuses and not self._leaves_apis:
+        if not self._excuses:
             self._require_tidiness()
 
     def _require_tidiness(self) -> None:

@@ -318,6 +318,14 @@ MUTANTS = (
         ("apigatewayv2.CreateRoute",),
     ),
     Mutant(
+        "an API is made once more without a look at what has come of the first call",
+        "promote.gateway",
+        "found = self.find(qualifier, None)\n                if found:\n                    return found",
+        "found = None",
+        ("apigatewayv2.CreateApi",),
+        (Hit.LOST, Hit.FAILED_AFTER),
+    ),
+    Mutant(
         "the lock is not given back with the record of the promotion",
         "promote.ledger",
         "        if release:\n            parts.append(release)\n",

@@ -325,7 +325,7 @@ class Actor:
             with suppress(Exception):
                 ledger = Ledger(table, lent.arn, Run("", 0, 1, "", ""), process)
                 function = Function(lambda: clients.function, FUNCTION, lent.arn, process)
-                trials = Trials.of(clients, function, ledger)
+                trials = Trials.of(clients, function, ledger, process)
                 trials.clear([trial for trial in ledger.read().trials if trial.job == steps.job])
                 steps.take_back(lent)
 

@@ -22,6 +22,16 @@ REGRESSIONS = {
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateStage"),),
     ),
+    # The client repeated it, API Gateway takes no token, and nobody knew the first of the two APIs.
+    "the answer to CreateApi is lost": Plan(
+        jobs=(Job(Kind.RUN, 1),),
+        faults=(Fault(Hit.LOST, "apigatewayv2.CreateApi"),),
+        exists=False,
+    ),
+    "the answer to CreateApi of a candidate's own endpoint is an error": Plan(
+        jobs=(Job(Kind.ALONE, 1),),
+        faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateApi"),),
+    ),
     # The first attempt took effect, and the last had no connection: nobody looked what had become of the first.
     "the answer to UpdateAlias is lost, and its repetitions have no connection": Plan(
         jobs=(Job(Kind.RUN, 1),),
