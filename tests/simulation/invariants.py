@@ -125,6 +125,8 @@ class Watch:
         """How an operation had ended when it began to announce that."""
         self._begun_at: dict[str, str] = {}
         """The version that was served when an operation first read the alias."""
+        self._unheard: set[str] = set()
+        """Operations that will not hear what the alias was."""
         self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
         """The history, each entry as it was when it was written."""
         self._notes = {key for key in self._items if key[1].startswith("notes#")}
@@ -147,8 +149,10 @@ class Watch:
         if call.operation in _GUARDED and actor.planned.kind is not Kind.ROLLBACK and self._schedule.plan.has_lock:
             self._require_lock(actor, call)
 
-    def hit(self, name: str, hit: Hit) -> None:
+    def hit(self, actor: "Actor", name: str, hit: Hit) -> None:
         """Hear of a fault."""
+        if name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
+            self._unheard.add(actor.operation)
         if name in ANNOUNCING and hit in _HARMLESS | _LASTING:
             return
         if hit not in _HARMLESS or name in _NOT_REPEATED or name.endswith("beat"):
@@ -156,7 +160,9 @@ class Watch:
 
     def took_effect(self, actor: "Actor", call: Call) -> None:
         """See what has come of a call."""
-        if call.operation == "GetAlias":
+        if call.operation == "GetAlias" and actor.operation in self._unheard:
+            self._unheard.discard(actor.operation)
+        elif call.operation == "GetAlias":
             alias = self._world.functions.aliases[call.arguments["Name"]]
             self._begun_at.setdefault(actor.operation, alias.version)
         if call.is_read:

@@ -477,7 +477,7 @@ class Schedule:
         """Hear of a fault."""
         assert isinstance(caller, Actor)
         self.say(caller.name, f"!! {call.name}: {hit}")
-        self.watch.hit(call.name, hit)
+        self.watch.hit(caller, call.name, hit)
         if not caller.is_announcing:
             caller.hits.append(self.scheduler.now)
         if hit in (Hit.LATE_EFFECT, Hit.DUPLICATED):
