@@ -5,13 +5,13 @@ import fnmatch
 import hashlib
 import os
 import re
-import stat
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from promote.archive import UNPACKED_LIMIT, pack, size_of, too_large
 from promote.aws import code_of, message_of
 from promote.errors import AccessError, InputError
 
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DIRECT_LIMIT = 50 * 1024 * 1024
-UNPACKED_LIMIT = 250 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, deployment package."""
-
-_LEFT_OUT = (".git", "__pycache__", "*.pyc", ".DS_Store")
-"""Never part of a function, and different at each build: they would change the digest of the same code."""
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold: every entry has it, so that the same tree gives the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class Archive:
         """Say in a few words what it is."""
         origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
         count = len(self.names)
-        return f"{size(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
+        return f"{size_of(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
     if archive.size > DIRECT_LIMIT:
         raise InputError(
             "artifact",
-            f"the archive of {artifact!r} is {size(archive.size)}, and Lambda takes {size(DIRECT_LIMIT)} directly",
+            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda takes {size_of(DIRECT_LIMIT)} directly",
             hint="Upload it to S3 in a step before this one and give its s3://bucket/key.",
         )
     return archive
@@ -162,69 +155,13 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def pack(directory: Path, archive: Path, workspace: Path) -> None:
-    """Write ``directory`` as a .zip whose bytes depend on nothing but names, contents and the executable bit.
-
-    Raises:
-        InputError: the directory is empty or too large, or a link in it leads nowhere or out of the workspace.
-
-    """
-    files, total = [], 0
-    for name, file in _files(directory, "", _real(workspace), frozenset()):
-        files.append((name, file))
-        total += file.stat().st_size
-        if total > UNPACKED_LIMIT:
-            raise _too_large("the directory is too large")
-    files.sort()
-    if not files:
-        raise InputError(
-            "artifact", "the directory holds no file", hint="Is it built, or downloaded, in a step before this one?"
-        )
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target:
-        for name, file in files:
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            executable = file.stat().st_mode & stat.S_IXUSR
-            entry.create_system = 3  # Unix, on every machine
-            entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with file.open("rb") as source, target.open(entry, "w") as sink:
-                _copy(source, sink)
-
-
-def _files(folder: Path, prefix: str, workspace: Path, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each file; links are followed, as ``zip -r`` does, but not to a folder ``above``."""
-    here = _real(folder)
-    if here in above:
-        return
-    for path in sorted(folder.iterdir()):
-        name = prefix + path.name
-        if _is_left_out(path.name):
-            continue
-        if path.is_symlink() and not _real(path).is_relative_to(workspace):
-            raise InputError("artifact", f"the link {name!r} leads out of the workspace", hint="Copy what it leads to.")
-        if path.is_dir():
-            yield from _files(path, f"{name}/", workspace, above | {here})
-        elif not path.is_file():
-            raise InputError(
-                "artifact", f"{name!r} is a broken link or no regular file", hint="Take it out of the directory."
-            )
-        elif name.encode(errors="replace").decode() != name:
-            raise InputError("artifact", f"{name!r} is no name for a file in a .zip", hint="Rename it, in UTF-8.")
-        else:
-            yield name, path
-
-
-def _is_left_out(name: str) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _LEFT_OUT)
-
-
 def _inspect(file: Path, shown: str) -> Archive:
     """Check that ``file`` is a .zip that Lambda can take."""
-    digest, length = hashlib.sha256(), 0
+    digest, size = hashlib.sha256(), 0
     with file.open("rb") as source:
         while block := source.read(1 << 20):
             digest.update(block)
-            length += len(block)
+            size += len(block)
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -240,20 +177,12 @@ def _inspect(file: Path, shown: str) -> Archive:
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
-        raise _too_large(f"{shown!r} is {size(unpacked)} when unpacked")
+        raise too_large(f"{shown!r} is {size_of(unpacked)} when unpacked")
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
-        size=length,
+        size=size,
         names=frozenset(entry.filename for entry in entries),
-    )
-
-
-def _too_large(what: str) -> InputError:
-    return InputError(
-        "artifact",
-        f"{what}, and Lambda takes {size(UNPACKED_LIMIT)} unpacked",
-        hint="Leave out what the function does not need, or deploy it as a container image.",
     )
 
 
@@ -342,17 +271,3 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "provided": ("",),
 }
 """What a runtime loads for a handler: a file's name after the handler's own part, by the runtime's family."""
-
-
-def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
-    while block := source.read(1 << 20):
-        sink.write(block)
-
-
-def size(count: float) -> str:
-    """Give a number of bytes as people say it: ``1.2 KB``, ``3.4 MB``."""
-    for unit in ("bytes", "KB", "MB"):
-        if count < 1024:  # noqa: PLR2004 - the next unit begins here
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GB"

@@ -4,7 +4,8 @@ The threads are daemons, and an interrupt does not wait for them: a run that is 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
@@ -87,6 +88,34 @@ def side_by_side(first: Callable[[], _One], second: Callable[[], _Other]) -> tup
 def gather(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
     """Run all, at most ``width`` at a time; give the results in order, or raise the first error in order."""
     return [pending.result() for pending in _start(calls, width)]
+
+
+def in_order(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
+    """Run ``width`` at a time, a few ahead of whoever takes the results, and yield these in order.
+
+    The calls are taken one by one, so that no more of them, and of their results, exist at once than that.
+    """
+    queue: SimpleQueue[_Pending[_One]] = SimpleQueue()
+    awaited: deque[_Pending[_One]] = deque()
+    room = threading.Semaphore(width)
+
+    def work() -> None:
+        is_at_work = True
+        while is_at_work:
+            _work(queue)
+            room.release()
+            # What came before the release was left to us; what comes after it has somebody else begin.
+            is_at_work = not queue.empty() and room.acquire(blocking=False)
+
+    for call in calls:
+        awaited.append(_Pending(call))
+        queue.put(awaited[-1])
+        if room.acquire(blocking=False):
+            start(work)
+        if len(awaited) > 2 * width:
+            yield awaited.popleft().result()
+    while awaited:
+        yield awaited.popleft().result()
 
 
 def within(seconds: float, call: Callable[[], _One]) -> _One:

@@ -22,7 +22,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from promote.artifact import pack
+from promote.archive import pack
 from promote.aws import explain
 from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner

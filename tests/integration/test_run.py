@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from promote.artifact import pack
+from promote.archive import pack
 from tests.runner import Runner, edit
 from tests.world import FUNCTION, World, archive, get
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.artifact import Archive, Image, inside, load, pack, require_handler
+from promote.archive import pack
+from promote.artifact import Archive, Image, inside, load, require_handler
 from promote.errors import InputError
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
