@@ -1,7 +1,9 @@
 """What packing does to keep its pace: chunks, threads, samples. What it packs is in ``test_artifact.py``."""
 
 import random
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -39,16 +41,22 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_every_file_comes_out_as_it_went_in(tree: Path) -> None:
-    with zipfile.ZipFile(packed(tree)) as archive:
+    file = packed(tree)
+    with zipfile.ZipFile(file) as archive:
         assert len(archive.namelist()) == 322
         for entry in archive.infolist():
             content = (tree / entry.filename).read_bytes()
             assert entry.file_size == len(content)
             assert archive.read(entry) == content, entry.filename
-        # The headers before the files' data are read by those who cannot seek, and agree with the directory.
-        ends = [entry.header_offset for entry in archive.infolist()[1:]] + [archive.start_dir]
-        for entry, end in zip(archive.infolist(), ends, strict=True):
-            assert entry.header_offset + 30 + len(entry.filename) + entry.compress_size == end
+        entries, end = archive.infolist(), archive.start_dir
+    # Who reads from front to back goes by the headers before the data: they say the same, and leave no gap.
+    content, place = file.read_bytes(), 0
+    for entry in entries:
+        signature, crc, deflated, size, name = struct.unpack_from("<4s10x3LH", content, place)
+        assert (place, signature, name) == (entry.header_offset, b"PK\3\4", len(entry.filename))
+        assert (crc, deflated, size) == (entry.CRC, entry.compress_size, entry.file_size), entry.filename
+        place += 30 + name + deflated
+    assert place == end
 
 
 def test_the_number_of_threads_does_not_show(tree: Path) -> None:
@@ -62,6 +70,16 @@ def test_what_is_compressed_already_is_stored_as_it_is(tree: Path) -> None:
         assert size < sizes[f"noise-{size}"] <= size * 1.001 + 16
         assert sizes[f"text-{size}"] < size / 3
     assert noise(4 * 4096)[100:1000] in packed(tree).read_bytes()
+
+
+def test_what_would_hardly_become_smaller_is_stored_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "function"
+    folder.mkdir()
+    dense = noise(CHUNK).translate(None, bytes(range(16)))
+    (folder / "dense").write_bytes(dense)
+    assert len(zlib.compress(dense, 1)) < 0.995 * len(dense)
+    with zipfile.ZipFile(packed(folder)) as archive:
+        assert archive.getinfo("dense").compress_size > len(dense)
 
 
 def test_a_file_that_is_compressed_here_and_there(tmp_path: Path) -> None:
@@ -80,6 +98,11 @@ def test_more_files_than_a_small_directory_counts(tmp_path: Path) -> None:
     for number in range(256):
         (folder / "folder" / str(number)).touch()
         (folder / f"link-{number}").symlink_to("folder")
-    with zipfile.ZipFile(packed(folder)) as archive:
+    file = packed(folder)
+    end = file.read_bytes()[-98:]
+    assert struct.unpack_from("<4s28xQ", end) == (b"PK\6\6", 257 * 256)
+    assert struct.unpack_from("<4s4xQ", end, 56) == (b"PK\6\7", file.stat().st_size - 98)
+    assert struct.unpack_from("<4s4xHH", end, 76) == (b"PK\5\6", 65535, 65535)
+    with zipfile.ZipFile(file) as archive:
         assert len(set(archive.namelist())) == 257 * 256
         assert archive.read("link-255/255") == b""
