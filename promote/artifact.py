@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -37,12 +38,15 @@ class Archive:
     object_version: str = ""
     package_type: Literal["Zip"] = "Zip"
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
-        if not self.bucket:
-            return {"ZipFile": self.file.read_bytes()}
-        where = {"S3Bucket": self.bucket, "S3Key": self.key}
-        return {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block: a file is open in them."""
+        if self.bucket:
+            where = {"S3Bucket": self.bucket, "S3Key": self.key}
+            yield {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+        else:
+            with self.file.open("rb") as content:
+                yield {"ZipFile": content}
 
     @property
     def is_local(self) -> bool:
@@ -68,9 +72,10 @@ class Image:
     package_type: Literal["Image"] = "Image"
     is_local: Literal[False] = False
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
-        return {"ImageUri": self.uri}
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block."""
+        yield {"ImageUri": self.uri}
 
     def is_in(self, code_sha256: str) -> bool:
         """Whether a function with this CodeSha256 has this image; never known of a tag."""

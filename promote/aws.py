@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
 from promote.redaction import Redactor
+from promote.streaming import stream_archives
 
 if TYPE_CHECKING:
     import boto3
@@ -132,8 +133,10 @@ class Clients:
 
     @cached_property
     def function(self) -> "LambdaClient":
-        """AWS Lambda."""
-        return self._client("lambda")  # type: ignore[no-any-return]
+        """AWS Lambda; it takes open files as archives, and does not hold them in memory."""
+        client: LambdaClient = self._client("lambda")
+        stream_archives(client.meta.events)
+        return client
 
     @cached_property
     def invoker(self) -> "LambdaClient":

@@ -6,7 +6,7 @@ Every write carries Lambda's own precondition, and every lost answer is told fro
 import json
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from promote.artifact import Code
 from promote.aws import code_of, concealing, message_of
@@ -127,12 +127,11 @@ class Function:
 
         """
         deadline = self._clock.monotonic() + _PROPAGATION
-        source: Any = code.arguments()
         while True:
             self._guard()
             try:
-                with concealing(configuration):
-                    self._client.create_function(FunctionName=self._id, Code=source, **configuration)
+                with code.arguments() as source, concealing(configuration):
+                    self._client.create_function(FunctionName=self._id, Code=cast("Any", source), **configuration)
             except self._client.exceptions.ResourceConflictException:
                 # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
                 # follows compares code and configuration in either case.
@@ -174,9 +173,10 @@ class Function:
         """
         self._guard()
         try:
-            answer = self._client.update_function_code(
-                FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **code.arguments()
-            )
+            with code.arguments() as source:
+                answer = self._client.update_function_code(
+                    FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **source
+                )
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
         return snapshot(answer)
@@ -189,7 +189,8 @@ class Function:
 
         """
         try:
-            self._client.update_function_code(FunctionName=self._id, DryRun=True, **code.arguments())
+            with code.arguments() as source:
+                self._client.update_function_code(FunctionName=self._id, DryRun=True, **source)
         except self._client.exceptions.ClientError as error:
             failure = self._failure(error)
             if not isinstance(failure, ConflictError):  # an update in progress: the real one will wait for it
