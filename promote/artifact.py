@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from promote.archive import UNPACKED_LIMIT, pack, size_of, too_large
 from promote.aws import code_of, message_of
+from promote.clock import Clock
 from promote.errors import AccessError, InputError
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
 
 DIRECT_LIMIT = 50 * 1024 * 1024
@@ -47,6 +49,11 @@ class Archive:
         else:
             with self.file.open("rb") as content:
                 yield {"ZipFile": content}
+
+    @property
+    def is_oversized(self) -> bool:
+        """Whether it is on disk alone, and more than Lambda takes in a request."""
+        return self.is_local and self.size > DIRECT_LIMIT
 
     @property
     def is_local(self) -> bool:
@@ -89,10 +96,13 @@ class Image:
 Code: TypeAlias = Archive | Image
 
 
-def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"]) -> Code | None:
+def load(
+    artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
+) -> Code | None:
     """Read what the input ``artifact`` names; None when it is empty and $LATEST is to be adopted.
 
-    A packed directory or a copy from S3 lies in ``temporary`` afterwards.
+    A packed directory or a copy from S3 lies in ``temporary`` afterwards. An archive that is larger than Lambda takes
+    in a request is well where there is a bucket for it.
 
     Raises:
         InputError: it cannot be deployed.
@@ -123,11 +133,11 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
             f"{artifact!r} does not exist in the workspace",
             hint="Is it built, or downloaded, in a step before this one? Paths start at the repository's root.",
         )
-    if archive.size > DIRECT_LIMIT:
+    if archive.is_oversized and not has_bucket:
         raise InputError(
             "artifact",
             f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda takes {size_of(DIRECT_LIMIT)} directly",
-            hint="Upload it to S3 in a step before this one and give its s3://bucket/key.",
+            hint="Name a bucket of the function's region in the input artifact-bucket: larger ones go through it.",
         )
     return archive
 
@@ -201,14 +211,8 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     try:
         answer = storage.get_object(Bucket=bucket, Key=key)
     except storage.exceptions.ClientError as error:
-        if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
-            # The only text of AWS's that names neither action nor resource.
-            partition = storage.meta.partition
-            raise AccessError(
-                f"AWS denies s3:GetObject on arn:{partition}:s3:::{bucket}/{key}: {message_of(error)}",
-                hint="Allow it in the policy of the role that this job assumes. Allow s3:ListBucket on the bucket as "
-                "well: without it, S3 says the same of an object that does not exist.",
-            ) from error
+        advice = "Allow s3:ListBucket on the bucket as well: without it, S3 says the same of a missing object."
+        _require_words(error, storage, f"s3:GetObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
         if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
         raise InputError(
@@ -223,6 +227,69 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     return replace(
         _inspect(target, artifact), bucket=bucket, key=key, object_version="" if version == "null" else version
     )
+
+
+def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tuple[Archive, bool]:
+    """Put the archive into the bucket, or the folder of one, that ``place`` names; False: it was there already.
+
+    It is named after its digest, which S3 checks. What is there is left as it is, so that the same archive is stored
+    once: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
+
+    Raises:
+        InputError: there is no such bucket.
+        AccessError: S3 denies it without saying what.
+
+    """
+    bucket, _, folder = place.partition("/")
+    key = f"{folder}/" * bool(folder) + base64.b64decode(archive.code_sha256).hex() + ".zip"
+    staged = replace(archive, bucket=bucket, key=key)
+    for pause in (*_CONFLICT_PAUSES, None):
+        try:
+            with archive.file.open("rb") as content:
+                storage.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=content,
+                    ContentType="application/zip",
+                    ChecksumSHA256=archive.code_sha256,
+                    IfNoneMatch="*",
+                )
+        except storage.exceptions.ClientError as error:
+            if code_of(error) == "PreconditionFailed":
+                return staged, False
+            if code_of(error) == "ConditionalRequestConflict" and pause is not None:
+                clock.sleep(pause)  # somebody else is putting it there, or removing it
+                continue
+            if code_of(error) == "NoSuchBucket":
+                raise InputError(
+                    "artifact-bucket",
+                    f"there is no bucket {bucket}",
+                    hint="Correct its name, or create it, in the function's region.",
+                ) from error
+            advice = "docs/iam-policy.json of this action has all that it needs."
+            _require_words(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+            raise
+        else:
+            return staged, True
+    raise AssertionError("unreachable")
+
+
+_CONFLICT_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between attempts at an object that others write at the same time."""
+
+
+def _require_words(error: "ClientError", storage: "S3Client", denied: str, advice: str) -> None:
+    """Say what S3 denies where it does not: the only texts of AWS's that name neither action nor resource are S3's.
+
+    Raises:
+        AccessError: it was such a text.
+
+    """
+    if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
+        raise AccessError(
+            f"AWS denies {denied.format(partition=storage.meta.partition)}: {message_of(error)}",
+            hint=f"Allow it in the policy of the role that this job assumes. {advice}",
+        ) from error
 
 
 def _image(artifact: str) -> Image:

@@ -227,9 +227,12 @@ class Function:
         if code in _STALE:
             return changed_by_others(self.name)
         if code in ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException"):
+            advice = "Name another bucket: Lambda reads from its own region alone."
+            if "PermanentRedirect" not in message_of(error):
+                advice = "Correct what Lambda's text says and run the job again; the environment was not touched."
             return FunctionError(
                 f"Lambda refuses the deployment to {self.name}: {message_of(error)}",
-                hint="Correct what Lambda's text says and run the job again; the environment was not touched.",
+                hint=advice,
             )
         return error
 

@@ -26,7 +26,7 @@ from promote.model import (
     same_content,
 )
 from promote.parallel import side_by_side, within
-from promote.target import Target
+from promote.target import Target, staged
 from promote.trial import on_trial
 from promote.verify import junit
 from promote.verify.suite import KIND
@@ -134,7 +134,7 @@ def latest_endpoint(target: Target) -> Endpoint | None:
     """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
-        target.function.create(target.code, target.creation)
+        target.function.create(staged(target.job, target.code), target.creation)
     return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
 
 
@@ -173,7 +173,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
-        answer = function.upload(latest, code)
+        answer = function.upload(latest, staged(job, code))
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     else:
         served = _served_version(target, latest)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote import configuration
-from promote.artifact import Code, Image, load, require_handler
+from promote.artifact import Code, Image, load, require_handler, stage
 from promote.endpoint import Endpoints
 from promote.errors import ConflictError, FunctionError, InputError
 from promote.function import Function
@@ -108,7 +108,13 @@ def prepare(job: Job) -> Target:
     template = read_template(job)
     function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
     code, latest = side_by_side(
-        lambda: load(inputs.artifact, job.context.workspace, job.temporary, lambda: clients.storage),
+        lambda: load(
+            inputs.artifact,
+            job.context.workspace,
+            job.temporary,
+            lambda: clients.storage,
+            has_bucket=bool(inputs.artifact_bucket),
+        ),
         function.find,
     )
     arn, creation = _identity(job, region, code, latest)
@@ -161,9 +167,23 @@ def prepare(job: Job) -> Target:
     )
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
-    if code is not None and latest is not None and not code.is_local and not code.is_in(latest.code_sha256):
+    if code is None or (latest and code.is_in(latest.code_sha256)):
+        return target
+    if not inputs.dry_run:
+        # Before the lock: it takes a while, and what is wrong with the bucket shows before anything is changed.
+        code = staged(job, code)
+    if latest and not code.is_local:
         function.rehearse(code)
-    return target
+    return replace(target, code=code)
+
+
+def staged(job: Job, code: Code) -> Code:
+    """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
+    if isinstance(code, Image) or not code.is_oversized:
+        return code
+    archive, is_new = stage(code, job.inputs.artifact_bucket, job.clients.storage, job.clock)
+    job.say("deploy", f"s3://{archive.bucket}/{archive.key} {'was uploaded' if is_new else 'is there already'}")
+    return archive
 
 
 def read_template(job: Job) -> Template | None:
