@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MEMORY = 120 * 1024
 """KB that a run may take at the most, whatever the size of the archive."""
-LARGE, DIRECT = 51 << 20, 40 << 20
+LARGE, DIRECT = 70 << 20, 40 << 20
 
 
 @pytest.fixture
@@ -125,9 +125,13 @@ def test_a_bucket_in_another_region_is_refused_before_anything_is_changed(
     elsewhere = f"elsewhere-{world.account.id}"
     storage.create_bucket(Bucket=elsewhere, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     plant(runner, LARGE)
+    world.account.forget()
     ended = runner.run({**inputs, "artifact-bucket": elsewhere, "memory-size": "512"})
     assert (ended.code, ended.result) == (1, "failed"), ended.log
     assert world.function.get_function_configuration(FunctionName=FUNCTION)["RevisionId"] == revision
+    calls = [call.name for call in world.account.calls()]
+    assert "s3.PutObject" in calls
+    assert "dynamodb.UpdateItem" not in calls, "the lock was not even asked for"
     assert len(ended.errors) == 1
     assert "PermanentRedirect" in ended.errors[0].message
     assert "Lambda reads from its own region alone" in ended.errors[0].message
