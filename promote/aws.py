@@ -324,10 +324,10 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
 
 def understood(error: Exception) -> PromoteError:
     """Turn whatever was raised into an error that says what to do; what nobody has foreseen is a mistake of ours."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
-
     if isinstance(error, PromoteError):
         return error
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
+
     if isinstance(error, BotoCoreError | ClientError):
         return explain(error)
     where = traceback.extract_tb(error.__traceback__)[-1]
