@@ -97,6 +97,18 @@ def test_it_goes_through_the_bucket_and_is_stored_once(
     assert again.result == "unchanged"
     assert "s3" not in {call.service for call in world.account.calls()}
 
+    # What was found in $LATEST at first is not there any more when it is this run's turn.
+    held = runner.start({"function-name": FUNCTION, "command": "lock"}, run_id=5)
+    assert held.wait().result == "locked"
+    started = runner.start(given, run_id=6)
+    started.wait_for("next in line")
+    world.overwrite_latest()
+    runner.post({}, run_id=5, environ=held.saved)
+    late = started.wait()
+    assert late.code == 0, late.log
+    assert f"s3://{bucket}/{key} is there already" in late.log
+    assert key == f"lambda/{base64.b64decode(world.code_sha256()).hex()}.zip"
+
 
 def test_what_lambda_takes_directly_is_sent_from_disk_also_twice(
     runner: MeasuringRunner, inputs: dict[str, str], world: World

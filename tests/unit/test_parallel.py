@@ -68,12 +68,13 @@ def test_an_error_comes_where_its_result_would_have() -> None:
 
 
 def test_whoever_stops_early_leaves_nobody_behind() -> None:
-    before = set(threading.enumerate())
-    results = in_order((lambda: None for _ in range(1000)), WIDTH)
+    before, later = set(threading.enumerate()), threading.Event()
+    results = in_order([lambda: True, *[partial(later.wait, PATIENCE)] * 1000], WIDTH)
     next(results)
     workers = set(threading.enumerate()) - before
     assert len(workers) == WIDTH
     results.close()  # type: ignore[attr-defined] # a generator
+    later.set()
     for worker in workers:
         worker.join(PATIENCE)
         assert not worker.is_alive()
