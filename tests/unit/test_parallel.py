@@ -69,7 +69,8 @@ def test_an_error_comes_where_its_result_would_have() -> None:
 
 def test_whoever_stops_early_leaves_nobody_behind() -> None:
     before, later = set(threading.enumerate()), threading.Event()
-    results = in_order([lambda: True, *[partial(later.wait, PATIENCE)] * 1000], WIDTH)
+    calls: list[Callable[[], bool]] = [lambda: True, *[partial(later.wait, PATIENCE)] * 1000]
+    results = in_order(calls, WIDTH)
     next(results)
     workers = set(threading.enumerate()) - before
     assert len(workers) == WIDTH
