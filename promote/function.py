@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_lambda import LambdaClient
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.25, 2.0, 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.1, 2.0, 600.0
 _PROPAGATION = 30.0
 """Seconds: between looks at an update in progress, until we give up on it, and for a new role to become known."""
 
