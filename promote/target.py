@@ -107,7 +107,8 @@ def prepare(job: Job) -> Target:
     events = read_events(inputs.invocations, job.context.workspace)
     template = read_template(job)
     function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
-    code, latest = side_by_side(
+    _ = clients.function  # before any other, for its call is the first
+    code, (latest, _) = side_by_side(
         lambda: load(
             inputs.artifact,
             job.context.workspace,
@@ -115,7 +116,7 @@ def prepare(job: Job) -> Target:
             lambda: clients.storage,
             has_bucket=bool(inputs.artifact_bucket),
         ),
-        function.find,
+        lambda: side_by_side(function.find, job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
@@ -130,6 +131,19 @@ def prepare(job: Job) -> Target:
         base_path=inputs.base_path,
     )
     invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
+    verification = Verification(
+        inputs.checks,
+        events,
+        read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
+        inputs.test_command,
+        _surroundings(job),
+        inputs.verify_timeout,
+        job.session,
+        invoked,
+        clock,
+        redact=Redactor(_variables(latest, inputs.configuration)),
+    )
+    state, _ = side_by_side(ledger.read, verification.connect)
     target = Target(
         job=job,
         function=function,
@@ -146,22 +160,11 @@ def prepare(job: Job) -> Target:
             say=job.say,
         ),
         trials=Trials.of(clients, function, ledger, clock),
-        verification=Verification(
-            inputs.checks,
-            events,
-            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
-            inputs.test_command,
-            _surroundings(job),
-            inputs.verify_timeout,
-            job.session,
-            invoked,
-            clock,
-            redact=Redactor(_variables(latest, inputs.configuration)),
-        ),
+        verification=verification,
         plan=inputs.plan(events, job.run.commit or job.run.operation),
         code=code,
         latest=latest,
-        state=ledger.read(),
+        state=state,
         creation=creation,
         template=template,
     )
