@@ -116,7 +116,9 @@ def tag_before(workspace: Path, tag: str) -> str | None:
 
 def _asked(workspace: Path, question: "Callable[[Repo], _Answer]") -> "_Answer | None":
     """Put ``question`` to the repository that ``workspace`` is in; None: there is none, or it lacks something."""
-    from dulwich.repo import Repo  # noqa: PLC0415 - needed only once an environment serves something
+    if not any((folder / ".git").exists() for folder in (workspace, *workspace.parents)):
+        return None
+    from dulwich.repo import Repo  # noqa: PLC0415 - needed only where there is a clone
 
     try:
         with Repo.discover(str(workspace)) as repository:
