@@ -26,7 +26,7 @@ from promote.line import Claim
 from promote.lock import Lock
 from promote.model import Result, Run
 from promote.report import Report
-from promote.report.summary import render
+from promote.report.summary import render, template
 from promote.steps import Place, Steps
 from promote.table import Table
 from promote.trial import Trials
@@ -133,6 +133,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             environ=environ,
             steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
+            idle=lambda: template(workflow.redact),
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""

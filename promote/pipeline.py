@@ -182,7 +182,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
             return Built(served.candidate, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    published = function.settled(answer.version, known=answer)
+    published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
     # What digest the tag of an image stands for, only Lambda knows.
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
