@@ -58,6 +58,8 @@ class Examined:
     alias: Alias | None
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
+    is_reached: bool = False
+    """Whether the environment's endpoint was seen to reach the function meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -273,9 +275,9 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, _ = side_by_side(
+    verdict, (_, is_reached) = side_by_side(
         lambda: target.verification.run(endpoint, candidate.version),
-        lambda: target.ledger.record_candidate(candidate),
+        lambda: side_by_side(lambda: target.ledger.record_candidate(candidate), lambda: _is_reached(target)),
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
@@ -287,7 +289,14 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, alias, endpoint)
+    return Examined(verdict, alias, endpoint, is_reached)
+
+
+def _is_reached(target: Target) -> bool:
+    """Whether the environment's endpoint reaches what the alias points at: it is the same whatever version that is."""
+    known = target.endpoints.known(target.environment, target.served.gateway)
+    is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
+    return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
