@@ -6,7 +6,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -133,12 +133,18 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             environ=environ,
             steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
-            idle=lambda: template(workflow.redact),
+            idle=lambda: _load_summary(workflow),
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""
         job.say(inputs.command.value, f"{inputs.function_name}{target}")
         return COMMANDS[inputs.command](job)
+
+
+def _load_summary(workflow: Workflow) -> None:
+    """Load what the run is told with at its end; that it fails is told then."""
+    with suppress(Exception):
+        template(workflow.redact)
 
 
 def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:

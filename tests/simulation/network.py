@@ -347,7 +347,7 @@ class Client:
         network, process = self._network, self._process
         if operation == "TransactWriteItems":
             arguments["ClientRequestToken"] = f"token-{network.chance.getrandbits(64):x}"
-        call = Call(self._service, operation, arguments, self._subject(operation, arguments))
+        call = Call(self._service, operation, _sent(arguments), self._subject(operation, arguments))
         lasting: Hit | None = None
         network.backstage.issued(self._caller, call)
         for attempt in range(1, self._attempts + 1):
@@ -378,6 +378,13 @@ class Client:
         if not error.in_time:
             return ReadTimeoutError(endpoint_url=url)
         return ConnectionClosedError(endpoint_url=url) if error.was_sent else EndpointConnectionError(endpoint_url=url)
+
+
+def _sent(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the arguments as they are on their way: an archive is read as it is sent; then its file may be closed."""
+    if "Code" in arguments:
+        return {**arguments, "Code": _sent(arguments["Code"])}
+    return {name: value.read() if hasattr(value, "read") else value for name, value in arguments.items()}
 
 
 def _is_retried(error: Refusal | Lost) -> bool:
