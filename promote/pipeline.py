@@ -275,9 +275,8 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, (_, is_reached) = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version),
-        lambda: side_by_side(lambda: target.ledger.record_candidate(candidate), lambda: _is_reached(target)),
+    verdict, is_reached = side_by_side(
+        lambda: target.verification.run(endpoint, candidate.version), lambda: _record_and_look(target, candidate)
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
@@ -292,8 +291,12 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     return Examined(verdict, alias, endpoint, is_reached)
 
 
-def _is_reached(target: Target) -> bool:
-    """Whether the environment's endpoint reaches what the alias points at: it is the same whatever version that is."""
+def _record_and_look(target: Target, candidate: Candidate) -> bool:
+    """Record the candidate; then see whether the environment's endpoint reaches what its alias points at.
+
+    It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.
+    """
+    target.ledger.record_candidate(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
     is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
     return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
