@@ -39,13 +39,8 @@ prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 secon
 	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off, many runs at once, the container's start, packing and memory, counted and measured
-	$(BIN)/python -m benchmarks.promotion
-	$(BIN)/python -m benchmarks.handoff --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.isolation --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.container --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.packing --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.memory --write docs/benchmarks.md
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
+	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)

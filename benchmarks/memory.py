@@ -1,12 +1,10 @@
 """The most memory that a run takes, with archives of the sizes that Lambda takes at the most.
 
-``python -m benchmarks.memory --write docs/benchmarks.md``. Each run is a process of its own, measured from its start to
+Each run is a process of its own, measured from its start to
 its end, and promotes something new.
 """
 
-import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,12 +14,12 @@ from pathlib import Path
 
 import boto3
 
-from benchmarks.page import filled
-from benchmarks.promotion import REPOSITORY, SOURCE, environ, say
+from benchmarks.findings import Findings, at_most, machine, spread
+from benchmarks.runs import REPOSITORY, SETTLE, SOURCE, command, environ
 from promote.archive import pack
 from sandbox.client import REGION, Account, Sandbox
 
-ROUNDS = 3
+ROUNDS = 5
 GOAL = 120
 """MB that a run may take."""
 MEGABYTE = 1 << 20
@@ -52,20 +50,16 @@ CASES = (
 )
 
 
-def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Peak memory, measured.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
-    file: Path | None = parser.parse_args().write
+def measure() -> Findings:
+    """Measure, and give what was found."""
     found: dict[Case, list[float]] = {}
     for case in CASES:
         # A sandbox for each: it keeps what it is given in memory.
-        with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=0.1) as sandbox:
+        with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
             found[case] = [peak(case, sandbox.account(), Path(folder) / str(number)) for number in range(ROUNDS)]
-    text = describe(found)
-    say(text)
-    if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), "memory", text), encoding="utf-8")
+    most = max(number for numbers in found.values() for number in numbers)
+    figure = at_most("peak memory, archives of 50 MB and of 250 MB unpacked", most, GOAL, "{:.0f} MB")
+    return Findings((figure,), describe(found))
 
 
 def peak(case: Case, account: Account, folder: Path) -> float:
@@ -94,15 +88,14 @@ def peak(case: Case, account: Account, folder: Path) -> float:
         with (folder / "code.zip").open("rb") as content:
             client.put_object(Bucket=bucket, Key="code.zip", Body=content)
     inputs = {"INPUT_ARTIFACT": case.artifact.format(bucket), "INPUT_ARTIFACT-BUCKET": bucket}
-    command = [sys.executable, "-I", str(REPOSITORY / "entrypoint.py")]
-    return measured(command, {**environ(account, folder, 1), **inputs})
+    return measured(command(), {**environ(account, folder, 1), **inputs})
 
 
-def measured(command: Sequence[str], variables: Mapping[str, str]) -> float:
+def measured(program: Sequence[str], variables: Mapping[str, str]) -> float:
     """Run a command; give the MB that it has had at the most."""
     with tempfile.NamedTemporaryFile() as file:
         subprocess.run(  # noqa: S603 - our own interpreter and scripts
-            [sys.executable, "-IS", str(REPOSITORY / "benchmarks" / "measured.py"), file.name, *command],
+            [sys.executable, "-IS", str(REPOSITORY / "benchmarks" / "measured.py"), file.name, *program],
             env=variables,
             check=True,
             stdout=subprocess.DEVNULL,
@@ -116,13 +109,8 @@ def describe(found: Mapping[Case, Sequence[float]]) -> str:
     lines = [
         f"A run takes **{most:.0f} MB** at the most; the goal is {GOAL} MB.",
         "",
-        "| the function's code | min | max |",
-        "| --- | --- | --- |",
+        "| the function's code | min | median | max |",
+        "| --- | --- | --- | --- |",
     ]
-    lines += [f"| {case.name} | {min(numbers):.0f} MB | {max(numbers):.0f} MB |" for case, numbers in found.items()]
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    return "\n".join([*lines, "", f"{machine}; {ROUNDS} runs of each."])
-
-
-if __name__ == "__main__":
-    main()
+    lines += [f"| {case.name} | {spread(numbers, '{:.0f} MB')} |" for case, numbers in found.items()]
+    return "\n".join([*lines, "", f"{machine()}; {ROUNDS} runs of each."])

@@ -1,13 +1,11 @@
 """Packing a directory against ``zip -r``: time, size, and whether the same files give the same bytes.
 
-``python -m benchmarks.packing --write docs/benchmarks.md``. 10,000 files of 200 MB are made of words, of noise (as
+10,000 files of 200 MB are made of words, of noise (as
 images are) and of bytes in between (as libraries are), and packed in turn by both, after a change of all files' times.
 """
 
-import argparse
 import hashlib
 import os
-import platform
 import random
 import shutil
 import statistics
@@ -19,8 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.page import filled
-from benchmarks.promotion import say
+from benchmarks.findings import Findings, at_most, machine, spread
 from promote.archive import pack
 
 ROUNDS = 5
@@ -39,11 +36,8 @@ class Found:
     size: int = 0
 
 
-def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.packing", description="Packing, against zip -r.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
-    file: Path | None = parser.parse_args().write
+def measure() -> Findings:
+    """Measure, and give what was found."""
     program = shutil.which("zip")
     if not program:
         raise SystemExit("zip is not there: install it, such as with apt-get install zip")
@@ -59,14 +53,14 @@ def main() -> None:
             for path in tree.rglob("*"):
                 os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
             for name, peer in peers.items():
-                measure(peer, scratch / f"{number}.zip", found[name])
-    text = describe(found, count, size)
-    say(text)
-    if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), "packing", text), encoding="utf-8")
+                once(peer, scratch / f"{number}.zip", found[name])
+    middle = {name: statistics.median(one.seconds) for name, one in found.items()}
+    ratio = middle["this action"] / middle["`zip -r`"]
+    figure = at_most("packing 10,000 files of 200 MB against `zip -r`", ratio, GOAL)
+    return Findings((figure,), describe(found, count, size))
 
 
-def measure(peer: Callable[[Path], object], archive: Path, found: Found) -> None:
+def once(peer: Callable[[Path], object], archive: Path, found: Found) -> None:
     """Let one of them pack, once."""
     started = time.perf_counter()
     peer(archive)
@@ -116,14 +110,8 @@ def describe(found: Mapping[str, Found], count: int, size: int) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, one in found.items():
-        times = " | ".join(f"{seconds:.2f} s" for seconds in (min(one.seconds), middle[name], max(one.seconds)))
         lines.append(
-            f"| {name} | {middle[name] / base:.2f} | {times} | {one.size / 1e6:.1f} MB | "
+            f"| {name} | {middle[name] / base:.2f} | {spread(one.seconds)} | {one.size / 1e6:.1f} MB | "
             f"{len(one.digests)} of {len(one.seconds)} |"
         )
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    return "\n".join([*lines, "", f"{machine}, zlib {zlib.ZLIB_RUNTIME_VERSION}; {ROUNDS} rounds, in turn."])
-
-
-if __name__ == "__main__":
-    main()
+    return "\n".join([*lines, "", f"{machine()}, zlib {zlib.ZLIB_RUNTIME_VERSION}; {ROUNDS} rounds, in turn."])
