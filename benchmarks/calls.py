@@ -2,7 +2,7 @@
 
 The sandbox adds 50 ms to each call of AWS's API, and to no request to the function. What the calls have to take then is
 the longest chain of those that need each other's answers (``benchmarks.chain``): the floor. What is held against it is
-the time from the first call to the last answer, without what is not ours: the requests to the function, and the time
+the time from the first call to the last answer, without what is not ours: the answer to the check, and the time
 that Lambda takes for its update. What we do between two calls is in it; starting Python, loading modules and writing
 the summary is not, and is told beside it.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.chain import REQUEST, STEPS, assigned, calls_in, ended, longest
 from benchmarks.findings import Figure, Findings, at_most, machine, spread
-from benchmarks.runs import SETTLE, plant, promote
+from benchmarks.runs import SETTLE, first, plant, promote, visit
 from sandbox.client import Account, Call, Sandbox
 
 ROUNDS = 7
@@ -55,10 +55,8 @@ class Promotion:
 
     @property
     def ours(self) -> float:
-        """The same without the requests to the function, and without what Lambda takes for the update."""
-        requests = [call for calls in self.steps.values() for call in calls if call.name == REQUEST]
-        answered = max(map(ended, requests)) - min(call.started for call in requests)
-        return self.path - answered - SETTLE
+        """The same without the check, and without what Lambda takes for the update."""
+        return self.path - self.steps["check"][0].seconds - SETTLE
 
     @property
     def after(self) -> float:
@@ -70,14 +68,13 @@ def measure() -> Findings:
     """Measure, and give what was found."""
     with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
         account, workspace = sandbox.account(), Path(folder)
-        plant(workspace, 0)
-        promote(account, workspace, 0)
+        _, url = first(account, workspace)
         fast, slow = [], []
         for number in range(1, 2 * ROUNDS, 2):
-            fast.append(one(account, workspace, number))
+            fast.append(one(account, workspace, number, url))
             for service in SERVICES:
                 account.inject("latency", f"{service}.*", times=0, seconds=LATENCY)
-            slow.append(one(account, workspace, number + 1))
+            slow.append(one(account, workspace, number + 1, url))
             account.clear_faults()
     chain = longest()
     floor = calls_in(chain) * LATENCY
@@ -100,7 +97,7 @@ def measure() -> Findings:
         "| --- | --- | --- | --- | --- |",
     ]
     rows = {
-        "first call to last answer, without the function's answers and Lambda's update": [run.ours for run in slow],
+        "first call to last answer, without the check and Lambda's update": [run.ours for run in slow],
         "first call to last answer": [run.path for run in slow],
         "until the first call: Python, modules, the first client": [run.before for run in slow],
         "after the last answer: outputs, summary, end": [run.after for run in slow],
@@ -114,9 +111,10 @@ def measure() -> Findings:
     return Findings(figures, "\n".join(lines))
 
 
-def one(account: Account, workspace: Path, number: int) -> Promotion:
-    """Promote something new."""
+def one(account: Account, workspace: Path, number: int, url: str) -> Promotion:
+    """Promote something new to the environment at ``url``, which is in use."""
     plant(workspace, number)
+    visit(url)
     account.forget()
     begun = time.monotonic()
     promote(account, workspace, number)

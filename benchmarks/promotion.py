@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 
 from benchmarks.findings import Findings, at_most, machine, spread
-from benchmarks.runs import ENVIRONMENT, FUNCTION, PEERS, REPOSITORY, SETTLE, plant, promote
+from benchmarks.runs import ENVIRONMENT, FUNCTION, PEERS, REPOSITORY, SETTLE, first, plant, promote, visit
 from sandbox.client import REGION, Account, Sandbox
 
 ROUNDS = 7
@@ -34,12 +34,12 @@ def measure() -> Findings:
     with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
         account, other = sandbox.account(), sandbox.account()
         ours_at, theirs_at = Path(folder) / "ours", Path(folder) / "theirs"
-        first(account, ours_at)
-        url = first(other, theirs_at)
+        visited, (url, _) = first(account, ours_at)[1], first(other, theirs_at)
         make_table(other)
         calls = 0
         for number in range(1, ROUNDS + 1):
             plant(ours_at, number)
+            visit(visited)
             ours.append(promote(account, ours_at, number))
             unchanged.append(promote(account, ours_at, number))
             directory = plant(theirs_at, number)
@@ -62,17 +62,6 @@ def measure() -> Findings:
     lines += [f"| {name} | {statistics.median(times) / base:.2f} | {spread(times)} |" for name, times in rows.items()]
     lines += ["", f"{machine()}; {aws_version()}; {ROUNDS} rounds, in turn."]
     return Findings((at_most("a promotion against a script on the AWS CLI", ratio, GOAL),), "\n".join(lines))
-
-
-def first(account: Account, workspace: Path) -> str:
-    """Make the function, its endpoints and the alias, with the action; give the URL of $LATEST."""
-    plant(workspace, 0)
-    outputs = workspace / "outputs"
-    outputs.touch()
-    promote(account, workspace, 0, {"GITHUB_OUTPUT": str(outputs)})
-    # Each output is a name with a delimiter, its value and the delimiter.
-    lines = outputs.read_text(encoding="utf-8").splitlines()
-    return next(lines[at + 1] for at, line in enumerate(lines) if line.startswith("latest-url<<"))
 
 
 def make_table(account: Account) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.request import urlopen
 
 from sandbox.client import Account
 
@@ -38,6 +39,24 @@ def promote(account: Account, workspace: Path, number: int, different: Mapping[s
         command(), env={**environ(account, workspace, number), **different}, check=True, stdout=subprocess.DEVNULL
     )
     return time.perf_counter() - started
+
+
+def first(account: Account, workspace: Path) -> tuple[str, str]:
+    """Make the function, its endpoints and the alias; give the URLs of $LATEST and of the environment."""
+    plant(workspace, 0)
+    outputs = workspace / "outputs"
+    outputs.touch()
+    promote(account, workspace, 0, {"GITHUB_OUTPUT": str(outputs)})
+    # Each output is a name with a delimiter, its value and the delimiter.
+    lines = outputs.read_text(encoding="utf-8").splitlines()
+    values = {line.partition("<<")[0]: lines[at + 1] for at, line in enumerate(lines) if "<<" in line}
+    return values["latest-url"], values["environment-url"]
+
+
+def visit(url: str) -> None:
+    """Ask the environment as its users do, who keep the version that it serves from being a new process each time."""
+    with urlopen(url) as answer:  # noqa: S310 - the sandbox's own
+        answer.read()
 
 
 def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
