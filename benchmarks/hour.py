@@ -26,7 +26,7 @@ from benchmarks.findings import Figure, Findings
 from promote.aws import understood
 from promote.commands import COMMANDS
 from promote.context import Context
-from promote.github import relation
+from promote.history import relation
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.model import Result, Run
@@ -199,8 +199,16 @@ class Hour:
     def make_trouble(self, hit: Hit, caller: Caller) -> None:
         """Make trouble; there is none."""
 
+    def fail(self, error: Exception) -> None:
+        """End with an error that the code under test would take for one of the call's."""
+        self.scheduler.at(self.scheduler.now, partial(_raise, error))
+
     def say(self, who: str, text: str) -> None:
         """Write a line into the trace; there is none."""
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Slow(Session):
@@ -222,6 +230,8 @@ class Worker:
     """The run of one commit: its machine, and the command."""
 
     lease = 30.0
+    is_announcing = False
+    """GitHub's part in notes is not played."""
 
     def __init__(self, hour: Hour, commit: Commit) -> None:
         self.hour, self.commit = hour, commit
@@ -271,6 +281,7 @@ class Worker:
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_RUN_ID": str(10_000 + self.commit.number),
             "INPUT_GITHUB-TOKEN": "token",
+            "INPUT_GITHUB-DEPLOYMENTS": "false",
             "INPUT_FUNCTION-NAME": FUNCTION,
             "INPUT_ENVIRONMENT": ENVIRONMENT,
             "INPUT_ARTIFACT": f"commit-{self.commit.number}.zip",
