@@ -76,6 +76,12 @@ STEPS = (
         ("move the alias",),
         "that the alias has moved; it gives the lock back along with that",
     ),
+    Step(
+        "record the notes",
+        "dynamodb.PutItem",
+        ("record the promotion",),
+        "that the promotion is recorded: whatever the notes need time for, nobody waits for them any more",
+    ),
 )
 
 _BY_NAME = {step.name: step for step in STEPS}

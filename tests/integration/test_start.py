@@ -46,7 +46,7 @@ def test_wrong_inputs_load_nothing_that_they_do_not_need(runner: TracingRunner, 
     ended = runner.run({**inputs, "lock-timeout": "soon"})
     assert ended.code == 1
     assert loaded(ended) & INSTALLED == ALWAYS
-    assert loaded(ended) & {"http", "ssl", *NEVER} == set()
+    assert loaded(ended) & {"ssl", *NEVER} == set()
 
 
 def test_the_steady_state_loads_what_it_uses(runner: TracingRunner, inputs: dict[str, str]) -> None:
