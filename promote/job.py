@@ -41,6 +41,8 @@ class Job:
     """What this job's steps share."""
     temporary: Path
     """A folder of this run's own."""
+    idle: Callable[[], object] = lambda: None
+    """Loads what the run needs at its end, while it waits for others."""
     phases: list[Phase] = field(default_factory=list)
     """Those that have ended."""
     under_way: list[str] = field(default_factory=list)

@@ -21,6 +21,7 @@ from promote.records import (
     environment_key,
     gateway_of,
     promotion_item,
+    promotion_key,
     served_of,
     trial_of,
     version_key,
@@ -101,12 +102,16 @@ class Ledger:
         self._table.put(item)
         return trial
 
-    def locate_trial(self, trial: Trial, gateway: Gateway) -> None:
-        """Record where it is."""
+    def locate_trial(self, trial: Trial, gateway: Gateway) -> bool:
+        """Record where it is; False: another run has taken it for one of a run that died, and has struck it out."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
-        self._table.update(
-            self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
-        )
+        try:
+            self._table.update(
+                self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
+            )
+        except Refused:
+            return False
+        return True
 
     def beat_trial(self, trial: Trial, table: Table) -> str:
         """Say that it is in use; give who has it by now, if somebody has removed it.
@@ -226,7 +231,7 @@ class Ledger:
         if promotion.previous is not None:
             entry = {
                 "pk": self.arn,
-                "sk": f"promotion#{promotion.environment}#{promotion.identity}",
+                "sk": promotion_key(promotion),
                 "at": now,
                 "url": self._run.url,
                 **promotion_item(promotion),
@@ -268,6 +273,11 @@ class Ledger:
                 parts = [part for part, refused in zip(parts, cancelled.refused, strict=True) if not refused]
             else:
                 return
+
+    def has_recorded(self, promotion: Promotion) -> bool:
+        """Whether the history has this move: whoever moves the alias after us records ours before."""
+        sk = promotion_key(promotion)
+        return bool(self._table.query(self.arn, sk, sk))
 
     def finish(self, environment: str, moved: Promotion | None, served: Served) -> Served:
         """Bring the record up to what the alias says (``moved``), where a run died between the move and its record.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from promote import configuration
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError, LockError
+from promote.errors import ConflictError, LockError, ServiceError
 from promote.function import changed_by_others
 from promote.history import Relation, relation
 from promote.holding import Holding
@@ -26,7 +26,7 @@ from promote.model import (
     same_content,
 )
 from promote.parallel import side_by_side, within
-from promote.target import Target
+from promote.target import Target, staged
 from promote.trial import on_trial
 from promote.verify import junit
 from promote.verify.suite import KIND
@@ -58,6 +58,8 @@ class Examined:
     alias: Alias | None
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
+    is_reached: bool = False
+    """Whether the environment's endpoint was seen to reach the function meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Decision:
 
 def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
     """Say how ``ours``, built by the run ``our_run_id``, stands to ``commit``, built by the run ``run_id``."""
-    found = relation(ours, commit, target.job.context, target.job.session)
+    found = relation(ours, commit, target.job.context, target.job.session, target.job.clock)
     is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)
     is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
     return Standing(ours, commit, found, is_older, is_refused)
@@ -134,7 +136,7 @@ def latest_endpoint(target: Target) -> Endpoint | None:
     """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
-        target.function.create(target.code, target.creation)
+        target.function.create(staged(target.job, target.code), target.creation)
     return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
 
 
@@ -172,8 +174,8 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         configured = function.configure(latest, changes)
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
-    if code is not None and not code.is_in(latest.code_sha256):
-        answer = function.upload(latest, code)
+    if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
+        answer = function.upload(latest, staged(job, code))
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     else:
         served = _served_version(target, latest)
@@ -182,7 +184,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
             return Built(served.candidate, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    published = function.settled(answer.version, known=answer)
+    published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
     # What digest the tag of an image stands for, only Lambda knows.
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
@@ -273,9 +275,8 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, _ = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version),
-        lambda: target.ledger.record_candidate(candidate),
+    verdict, is_reached = side_by_side(
+        lambda: target.verification.run(endpoint, candidate.version), lambda: _record_and_look(target, candidate)
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
@@ -287,7 +288,18 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, alias, endpoint)
+    return Examined(verdict, alias, endpoint, is_reached)
+
+
+def _record_and_look(target: Target, candidate: Candidate) -> bool:
+    """Record the candidate; then see whether the environment's endpoint reaches what its alias points at.
+
+    It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.
+    """
+    target.ledger.record_candidate(candidate)
+    known = target.endpoints.known(target.environment, target.served.gateway)
+    is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
+    return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
@@ -338,6 +350,7 @@ def promote(
     Raises:
         ConflictError: somebody else keeps moving the alias.
         FunctionError: Lambda refuses the move.
+        ServiceError: Lambda never answered, and nobody has seen the move.
 
     """
     verdict = proposal.verdict
@@ -350,6 +363,7 @@ def promote(
             verdict = None
         if decision.promotion is None:
             return decision
+        unconfirmed: ServiceError | None = None
         try:
             if target.function.point(alias, decision.promotion):
                 moved(decision)
@@ -357,6 +371,15 @@ def promote(
         except KeyboardInterrupt:
             _reconcile(target, holding, proposal, decision, moved)
             raise
+        except ServiceError as error:
+            unconfirmed = error
+        if target.ledger.has_recorded(decision.promotion):
+            # Only its answer was lost: somebody else has moved the alias on since then.
+            moved(decision)
+            text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
+            return _recorded(target, holding, proposal, replace(decision, warnings=(*decision.warnings, text)))
+        if unconfirmed:
+            raise unconfirmed
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
