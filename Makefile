@@ -7,13 +7,13 @@ CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test check bench e2e lock docs clean
+.PHONY: demo test check prove bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
 	@$(BIN)/python -m examples.demo
 
-test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests; no Docker, no AWS account
+test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests, 2,000 simulated schedules; no Docker, no AWS account
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
@@ -33,11 +33,14 @@ check: $(VENV)/.ready $(CHECKS)/.ready  ## lint, format, types; the Dockerfile, 
 	  $(CHECKS)/bin/node $(CHECKS)/node_modules/@action-validator/cli/cli.mjs $(CHECKS)/$${file##*/} || { echo "in $$file"; exit 1; }; \
 	done
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## a promotion, the lock's hand-off, many runs at once and the container's start, counted and timed
-	$(BIN)/python -m benchmarks.promotion
-	$(BIN)/python -m benchmarks.handoff --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.isolation --write docs/benchmarks.md
-	$(BIN)/python -m benchmarks.container --write docs/benchmarks.md
+TIME ?= 60
+
+prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 seconds; or SCHEDULES=50000, SEED=4711 (replay), MUTANTS=1
+	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
+	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
+
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
+	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)

@@ -1,11 +1,9 @@
 """The action's container: from ``docker run`` to its first AWS call, beside the bare base image; and its size.
 
-``python -m benchmarks.container [--write FILE]`` prints what was found, and writes it between the marks in FILE.
-Without a Docker Engine it says that it needs one, and writes nothing. The containers take turns, one of each kind a
-round. Times are of this machine: what counts is the difference, which is what the action adds to what Docker takes.
+Without a Docker Engine it says that it needs one. The containers take turns, one of each kind a round. What counts is
+the difference, which is what the action adds to what Docker takes.
 """
 
-import argparse
 import os
 import platform
 import shutil
@@ -17,14 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-from benchmarks.page import filled
-from benchmarks.promotion import REPOSITORY, say
+from benchmarks.findings import Figure, Findings, at_most, spread
+from benchmarks.runs import REPOSITORY
 
 IMAGE = "promote-on-success:bench"
 BASE = "python:3.13-slim-trixie"
 ROUNDS = 15
+MORE = "container start to the first AWS call, beyond an empty container"
+ADDED = "what the image adds to its base"
 GOAL = 0.45
 """Seconds that the action may take to its first AWS call beyond what the bare base image takes to its output."""
 LARGEST = 40
@@ -77,24 +76,21 @@ class Door:
         return first
 
 
-def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.container", description="The container, measured.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
-    file: Path | None = parser.parse_args().write
+def measure() -> Findings:
+    """Measure, and give what was found."""
     client = shutil.which("docker")
     if not client or subprocess.run([client, "version"], check=False, capture_output=True).returncode:  # noqa: S603 - Docker's client
-        say("The container was not measured: that needs a Docker Engine and its client.")
-        return
+        text = "Not measured: that needs a Docker Engine and its client."
+        return Findings(tuple(Figure(name, "not measured: no Docker Engine") for name in (MORE, ADDED)), text)
     # The builder that nektos/act and the tests use, whose layers are then found in the cache.
     docker(client, "build", "--quiet", "--network", "host", "--tag", IMAGE, str(REPOSITORY))
     with door() as opened:
         one_round(client, opened)  # what the machine reads of the images for the first time, it need not read again
         rounds = [one_round(client, opened) for _ in range(ROUNDS)]
-    text = describe(rounds, unpacked(client, IMAGE) - unpacked(client, BASE))
-    say(text)
-    if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), "container", text), encoding="utf-8")
+    added = unpacked(client, IMAGE) - unpacked(client, BASE)
+    more = statistics.median(one.difference for one in rounds)
+    figures = at_most(MORE, more, GOAL, "{:.2f} s"), at_most(ADDED, added, LARGEST, "{:.0f} MB")
+    return Findings(figures, describe(rounds, added))
 
 
 @contextmanager
@@ -159,8 +155,7 @@ def run(
         log += process.stdout.read()
         code = process.wait(LONGEST_RUN)
     if code != expected:
-        say(log)
-        raise subprocess.CalledProcessError(code, process.args)
+        raise subprocess.CalledProcessError(code, process.args, log)
     return begun, output, time.perf_counter()
 
 
@@ -197,11 +192,7 @@ def describe(rounds: Sequence[Round], added: float) -> str:
         "this action's post step, nothing to give back, until its end": [one.post_end for one in rounds],
     }
     for name, times in rows.items():
-        numbers = (min(times), statistics.median(times), max(times))
-        lines.append(f"| {name} | {' | '.join(f'{number:.2f} s' for number in numbers)} |")
-    machine = f"{os.cpu_count()} cores, {platform.system()}"
-    return "\n".join([*lines, "", f"{machine}; {ROUNDS} rounds, a container of each kind in turn."])
-
-
-if __name__ == "__main__":
-    main()
+        lines.append(f"| {name} | {spread(times)} |")
+    return "\n".join(
+        [*lines, "", f"{os.cpu_count()} cores, {platform.system()}; {ROUNDS} rounds, a container of each kind in turn."]
+    )

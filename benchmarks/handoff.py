@@ -1,14 +1,10 @@
 """The lock, handed on: our own against python-dynamodb-lock, and what waiting for it costs.
 
-``python -m benchmarks.handoff [--write FILE]`` prints what was found, and writes it between the marks in FILE. Both
-locks are handed on at the same time, on one sandbox; each in its own process and virtual environment. Times are of this
-machine: what counts is their ratio.
+Both locks are handed on at the same time, on one sandbox; each in its own process and virtual environment.
 """
 
-import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -19,12 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import filled
-from benchmarks.promotion import REPOSITORY, SOURCE, environ, promote, say
+from benchmarks.findings import Findings, at_most, machine
 from benchmarks.relay import LANES, LONGEST_WAIT, ROUNDS
+from benchmarks.runs import PEERS, REPOSITORY, SETTLE, command, environ, plant, promote
 from sandbox.client import Account, Call, Sandbox
 
-PEER = REPOSITORY / ".venv-bench" / "bin" / "python"
 PAIRS = 7
 """Pairs of whole runs, one of which waits for the other."""
 LONGEST_CHECK = 1.0
@@ -35,19 +30,15 @@ READS_FIRST, READS_BEHIND = 3000, 200
 """What a waiter may read in ten minutes."""
 
 
-def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.handoff", description="The lock's hand-off, measured.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
-    file: Path | None = parser.parse_args().write
-    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=0.1) as sandbox:
-        contenders = [contend(sandbox, Path(sys.executable), "ours"), contend(sandbox, PEER, "peer")]
+def measure() -> Findings:
+    """Measure, and give what was found."""
+    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
+        contenders = [contend(sandbox, Path(sys.executable), "ours"), contend(sandbox, PEERS / "python", "peer")]
         ours, peer = (json.loads(answer_of(contender)) for contender in contenders)
         runs = pairs(sandbox.account(), Path(folder))
-    text = describe(ours, peer, runs)
-    say(text)
-    if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), "hand-off", text), encoding="utf-8")
+    ratio = statistics.mean(ours["relays"]) / statistics.mean(peer["relays"])
+    figure = at_most("hand-off of the lock against python-dynamodb-lock, means", ratio, GOAL, "{:.3f}")
+    return Findings((figure,), describe(ours, peer, runs))
 
 
 def contend(sandbox: Sandbox, python: Path, module: str) -> subprocess.Popen[str]:
@@ -73,9 +64,7 @@ def pairs(account: Account, folder: Path) -> list[tuple[float, float]]:
     """Let one run wait while another verifies; give the seconds from release to lock and to the first change."""
     chance, found = random.Random(0), []  # noqa: S311 - a schedule, not a secret
     workspaces = folder / "holder", folder / "waiter"
-    for workspace in workspaces:
-        (workspace / "function").mkdir(parents=True)
-        (workspace / "function" / "app.py").write_text(SOURCE, encoding="utf-8")
+    plant(workspaces[0], 1)
     promote(account, workspaces[0], 1)
     for number in range(2, 2 + 2 * PAIRS, 2):
         held = account.inject("hold-before", "execute-api.Invoke")
@@ -96,9 +85,9 @@ def pairs(account: Account, folder: Path) -> list[tuple[float, float]]:
 
 def begin(account: Account, workspace: Path, number: int) -> subprocess.Popen[str]:
     """Start a run that promotes something new."""
-    (workspace / "function" / "app.py").write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
+    plant(workspace, number)
     return subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-I", "-u", str(REPOSITORY / "entrypoint.py")],
+        command("-u"),
         env=environ(account, workspace, number),
         stdout=subprocess.PIPE,
         text=True,
@@ -160,10 +149,5 @@ def _reads(waiter: Mapping[str, int]) -> str:
 
 
 def _circumstances() -> str:
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     waits = f"{LANES} locks at a time, each handed on {ROUNDS} times after waits of up to {LONGEST_WAIT:.0f} s"
-    return f"{machine}; {waits}; {PAIRS} pairs of whole runs."
-
-
-if __name__ == "__main__":
-    main()
+    return f"{machine()}; {waits}; {PAIRS} pairs of whole runs."

@@ -1,21 +1,17 @@
 """Ten runs at once on one function, whose verification takes five seconds each, in both isolations.
 
-``python -m benchmarks.isolation [--write FILE]`` prints what was found, and writes it between the marks in FILE. Times
-are of this machine: what counts is the ratio of ten runs to one.
+What counts is the ratio of ten runs to one.
 """
 
-import argparse
-import os
-import platform
+import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.page import filled
-from benchmarks.promotion import REPOSITORY, SOURCE, environ, say
+from benchmarks.findings import Findings, at_most, machine
+from benchmarks.runs import SETTLE, command, environ, plant
 from sandbox.client import Account, Sandbox
 
 RUNS = 10
@@ -24,25 +20,23 @@ VERIFICATION = 5
 GOAL = 3.0
 """What ten runs may take of the time of one, each at an endpoint of its own."""
 LATEST, VERSION = "latest", "version"
+ROUNDS = {VERSION: 5, LATEST: 1}
+"""One after the other, ten runs are ten measurements by themselves."""
 
 
-def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.isolation", description="Ten runs beside one another.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the findings between the marks in FILE")
-    file: Path | None = parser.parse_args().write
-    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=0.1) as sandbox:
+def measure() -> Findings:
+    """Measure, and give what was found."""
+    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
         found = {
-            isolation: measure(sandbox.account(), Path(folder) / isolation, isolation)
-            for isolation in (VERSION, LATEST)
+            isolation: [round_of(sandbox.account(), Path(folder) / f"{isolation}{n}", isolation) for n in range(rounds)]
+            for isolation, rounds in ROUNDS.items()
         }
-    text = describe(found)
-    say(text)
-    if file:
-        file.write_text(filled(file.read_text(encoding="utf-8"), "isolation", text), encoding="utf-8")
+    ratio = statistics.median(ten / one for one, ten in found[VERSION])
+    figure = at_most(f"{RUNS} runs at once against one, `isolation: version`", ratio, GOAL, "{:.1f}")
+    return Findings((figure,), describe(found))
 
 
-def measure(account: Account, folder: Path, isolation: str) -> tuple[float, float]:
+def round_of(account: Account, folder: Path, isolation: str) -> tuple[float, float]:
     """Give the seconds of one run and of all of them together, with an endpoint of the environment's made before."""
     finish([start(account, folder, 1, isolation)])
     begun = time.perf_counter()
@@ -56,8 +50,7 @@ def measure(account: Account, folder: Path, isolation: str) -> tuple[float, floa
 def start(account: Account, folder: Path, number: int, isolation: str) -> subprocess.Popen[str]:
     """Start a run that promotes something new."""
     workspace = folder / str(number)
-    (workspace / "function").mkdir(parents=True)
-    (workspace / "function" / "app.py").write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
+    plant(workspace, number)
     different = {
         # Whose commits and runs have no order, so that none gives way to another before it has verified.
         "GITHUB_SHA": "",
@@ -68,7 +61,7 @@ def start(account: Account, folder: Path, number: int, isolation: str) -> subpro
         "INPUT_QUEUE": "fifo",
     }
     return subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-I", str(REPOSITORY / "entrypoint.py")],
+        command(),
         env={**environ(account, workspace, number), **different},
         stdout=subprocess.PIPE,
         text=True,
@@ -80,25 +73,22 @@ def finish(runs: list[subprocess.Popen[str]]) -> None:
     for run in runs:
         output, _ = run.communicate()
         if run.returncode:
-            say(output)
-            raise subprocess.CalledProcessError(run.returncode, run.args)
+            raise subprocess.CalledProcessError(run.returncode, run.args, output)
 
 
-def describe(found: Mapping[str, tuple[float, float]]) -> str:
-    """Write what was found, as Markdown."""
-    one, ten = found[VERSION]
-    ratio = f"**{ten / one:.1f}**"
+def describe(found: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Write what was found, as Markdown: medians."""
+    ratio = f"**{statistics.median(ten / one for one, ten in found[VERSION]):.1f}**"
     lines = [
         f"With `isolation: version`, {RUNS} runs take {ratio} times what one takes; the goal is {GOAL:.0f}.",
         "",
         f"| verification of {VERIFICATION} s each | one run | {RUNS} runs at once | ratio |",
         "| --- | --- | --- | --- |",
     ]
-    for isolation, (one, ten) in found.items():
-        lines.append(f"| `isolation: {isolation}` | {one:.1f} s | {ten:.1f} s | {ten / one:.1f} |")
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    return "\n".join([*lines, "", f"{machine}; `queue: fifo`."])
-
-
-if __name__ == "__main__":
-    main()
+    for isolation, pairs in found.items():
+        one, ten = (statistics.median(times) for times in zip(*pairs, strict=True))
+        ratio = f"{statistics.median(ten / one for one, ten in pairs):.1f}"
+        lines.append(f"| `isolation: {isolation}` | {one:.1f} s | {ten:.1f} s | {ratio} |")
+    return "\n".join(
+        [*lines, "", f"{machine()}; `queue: fifo`; {ROUNDS[VERSION]} rounds with `version`, one with `latest`."]
+    )

@@ -1,85 +1,96 @@
-"""One promotion in the steady state, as a whole process: its time, and its AWS calls by name.
+"""One promotion as a whole process, beside a bash script on the AWS CLI that takes the same steps.
 
-``python -m benchmarks.promotion``. Times are of this machine; the ratio of a promotion to a run that finds nothing to
-do says what deploying, verifying and promoting cost beyond starting up, reading and locking.
+Both deploy, verify and promote something new each time, in turn, on one sandbox, each in an account of its own. A run
+of the action that finds nothing to do is measured along with them: what it takes is for starting, reading and locking.
 """
 
 import os
+import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
-from sandbox.client import Account, Sandbox
+import boto3
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from benchmarks.findings import Findings, at_most, machine, spread
+from benchmarks.runs import ENVIRONMENT, FUNCTION, PEERS, REPOSITORY, SETTLE, first, plant, promote, visit
+from sandbox.client import REGION, Account, Sandbox
+
 ROUNDS = 7
-SOURCE = "def handler(event, context):\n    return {'statusCode': 200, 'body': '{}'}\n"
+GOAL = 0.20
+"""What our median may be of the script's."""
+LOCKS = "locks"
+"""The script's table."""
 
 
-def main() -> None:
-    """Measure, and print what was found."""
-    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=0.1) as sandbox:
-        account = sandbox.account()
-        workspace = Path(folder)
-        source = workspace / "function" / "app.py"
-        source.parent.mkdir()
-        source.write_text(SOURCE, encoding="utf-8")
-        promote(account, workspace, 0)
-        promotions, repetitions = [], []
-        calls: Counter[str] = Counter()
+def measure() -> Findings:
+    """Measure, and give what was found."""
+    for program in ("bash", "curl", "zip"):
+        if not shutil.which(program):
+            raise SystemExit(f"{program} is not there, which the script needs: install it")
+    ours, unchanged, theirs = [], [], []
+    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
+        account, other = sandbox.account(), sandbox.account()
+        ours_at, theirs_at = Path(folder) / "ours", Path(folder) / "theirs"
+        visited, (url, _) = first(account, ours_at)[1], first(other, theirs_at)
+        make_table(other)
+        calls = 0
         for number in range(1, ROUNDS + 1):
-            source.write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
-            account.forget()
-            promotions.append(promote(account, workspace, number))
-            calls = Counter(call.name for call in account.calls() if call.service != "execute-api")
-            repetitions.append(promote(account, workspace, number))
-    for name, times in (("promoted", promotions), ("unchanged", repetitions)):
-        middle = statistics.median(times)
-        say(f"{name:<10} {min(times):.2f} s at best, {middle:.2f} s in the middle, {max(times):.2f} s at worst")
-    say(f"ratio      {statistics.median(promotions) / statistics.median(repetitions):.1f}")
-    say(f"AWS calls  {calls.total()} for the last promotion:")
-    for name, count in sorted(calls.items()):
-        say(f"           {count} {name}")
+            plant(ours_at, number)
+            visit(visited)
+            ours.append(promote(account, ours_at, number))
+            unchanged.append(promote(account, ours_at, number))
+            directory = plant(theirs_at, number)
+            other.forget()
+            theirs.append(script(other, directory, url))
+            calls = sum(call.service != "execute-api" for call in other.calls())
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    lines = [
+        f"A promotion takes **{ratio:.2f}** of the script's time; the goal is {GOAL:.2f} at the most.",
+        "",
+        "| a whole process | ratio of medians | min | median | max |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    base = statistics.median(theirs)
+    rows = {
+        "this action, a promotion": ours,
+        "this action, nothing to do": unchanged,
+        f"the script on the AWS CLI ({calls} calls)": theirs,
+    }
+    lines += [f"| {name} | {statistics.median(times) / base:.2f} | {spread(times)} |" for name, times in rows.items()]
+    lines += ["", f"{machine()}; {aws_version()}; {ROUNDS} rounds, in turn."]
+    return Findings((at_most("a promotion against a script on the AWS CLI", ratio, GOAL),), "\n".join(lines))
 
 
-def promote(account: Account, workspace: Path, number: int) -> float:
-    """Run the action once; give the seconds that the process took."""
-    started = time.perf_counter()
-    subprocess.run(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-I", str(REPOSITORY / "entrypoint.py")],
-        env=environ(account, workspace, number),
-        check=True,
-        stdout=subprocess.DEVNULL,
+def make_table(account: Account) -> None:
+    """Make the script's table."""
+    client = boto3.client(
+        "dynamodb",
+        region_name=REGION,
+        aws_access_key_id=account.id,
+        aws_secret_access_key="any",  # noqa: S106 - the sandbox asks for none
+        endpoint_url=account.environ["AWS_ENDPOINT_URL"],
     )
+    client.create_table(
+        TableName=LOCKS,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
+    )
+
+
+def script(account: Account, directory: Path, url: str) -> float:
+    """Let the script promote what is in ``directory``; give the seconds that it took."""
+    program = [str(REPOSITORY / "benchmarks" / "script.sh"), FUNCTION, ENVIRONMENT, str(directory), url, LOCKS]
+    environ = {"PATH": f"{PEERS}:{os.environ['PATH']}", "HOME": str(directory.parent), **account.environ}
+    started = time.perf_counter()
+    subprocess.run(["bash", *program], env=environ, check=True, stdout=subprocess.DEVNULL)  # noqa: S603, S607 - our own
     return time.perf_counter() - started
 
 
-def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
-    """Give the environment of a run that promotes ``function/`` of the workspace."""
-    return {
-        "PATH": os.environ["PATH"],
-        "GITHUB_WORKSPACE": str(workspace),
-        "GITHUB_SHA": f"{number:040x}",
-        "GITHUB_RUN_ID": str(number),
-        **account.environ,
-        "INPUT_FUNCTION-NAME": "measured",
-        "INPUT_ENVIRONMENT": "preprod",
-        "INPUT_ARTIFACT": "function",
-        "INPUT_RUNTIME": "python3.13",
-        "INPUT_HANDLER": "app.handler",
-        "INPUT_ROLE": f"arn:aws:iam::{account.id}:role/measured",
-        "INPUT_CHECKS": "GET / 200",
-    }
-
-
-def say(text: str) -> None:
-    """Print a line."""
-    sys.stdout.write(text + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def aws_version() -> str:
+    """Name the AWS CLI."""
+    told = subprocess.run([PEERS / "aws", "--version"], check=True, capture_output=True, text=True).stdout  # noqa: S603 - as locked
+    return told.split()[0]

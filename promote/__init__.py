@@ -10,7 +10,8 @@ The modules, from the door down; imports point down only:
 - ``target``: what a run works on, read before it is changed, held under the lock
 - ``function``, ``gateway``, ``endpoint``, ``http``, ``lock``, ``ledger``, ``table``, ``artifact``, ``history``,
   ``github``, ``deployments``, ``releases``, ``rest``, ``workflow``: one outside thing each
-- ``aws``: clients, and what AWS's errors mean
+- ``aws``: clients, and what AWS's errors mean; ``streaming``: what they send from disk
+- ``archive``: a directory as a .zip
 - ``inputs``, ``context``, ``check``, ``commits``, ``tags``, ``snapshot``, ``model``, ``errors``, ``clock``: frozen
   values
 """

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from promote.line import Claim
 from promote.lock import Lock
 from promote.model import ReleaseKey, Result, Run
 from promote.report import Report
-from promote.report.summary import render
+from promote.report.summary import render, template
 from promote.saga import Saga
 from promote.steps import Place, Steps
 from promote.table import Table
@@ -123,7 +123,7 @@ def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: 
     clients = Clients(lent.region, environ)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
     function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
-    trials = Trials.of(clients, function, ledger)
+    trials = Trials.of(clients, function, ledger, clock)
     left = [trial for trial in ledger.read().trials if trial.job == steps.job]
     trials.clear(left)
     return bool(left)
@@ -160,11 +160,18 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             environ=environ,
             steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
+            idle=lambda: _load_summary(workflow),
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""
         job.say(inputs.command.value, f"{inputs.names}{target}")
         return COMMANDS[inputs.command](job)
+
+
+def _load_summary(workflow: Workflow) -> None:
+    """Load what the run is told with at its end; that it fails is told then."""
+    with suppress(Exception):
+        template(workflow.redact)
 
 
 def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:

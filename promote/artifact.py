@@ -5,28 +5,24 @@ import fnmatch
 import hashlib
 import os
 import re
-import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from promote.archive import UNPACKED_LIMIT, pack, size_of, too_large
 from promote.aws import code_of, message_of
+from promote.clock import Clock
 from promote.errors import AccessError, InputError
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
 
 DIRECT_LIMIT = 50 * 1024 * 1024
-UNPACKED_LIMIT = 250 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, deployment package."""
-
-_LEFT_OUT = (".git", "__pycache__", "*.pyc", ".DS_Store")
-"""Never part of a function, and different at each build: they would change the digest of the same code."""
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold: every entry has it, so that the same tree gives the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +40,20 @@ class Archive:
     object_version: str = ""
     package_type: Literal["Zip"] = "Zip"
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
-        if not self.bucket:
-            return {"ZipFile": self.file.read_bytes()}
-        where = {"S3Bucket": self.bucket, "S3Key": self.key}
-        return {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block: a file is open in them."""
+        if self.bucket:
+            where = {"S3Bucket": self.bucket, "S3Key": self.key}
+            yield {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+        else:
+            with self.file.open("rb") as content:
+                yield {"ZipFile": content}
+
+    @property
+    def is_oversized(self) -> bool:
+        """Whether it is on disk alone, and more than Lambda takes in a request."""
+        return self.is_local and self.size > DIRECT_LIMIT
 
     @property
     def is_local(self) -> bool:
@@ -64,7 +68,7 @@ class Archive:
         """Say in a few words what it is."""
         origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
         count = len(self.names)
-        return f"{size(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
+        return f"{size_of(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,10 @@ class Image:
     package_type: Literal["Image"] = "Image"
     is_local: Literal[False] = False
 
-    def arguments(self) -> dict[str, Any]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode."""
-        return {"ImageUri": self.uri}
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block."""
+        yield {"ImageUri": self.uri}
 
     def is_in(self, code_sha256: str) -> bool:
         """Whether a function with this CodeSha256 has this image; never known of a tag."""
@@ -91,10 +96,13 @@ class Image:
 Code: TypeAlias = Archive | Image
 
 
-def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"]) -> Code | None:
+def load(
+    artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
+) -> Code | None:
     """Read what the input ``artifact`` names; None when it is empty and $LATEST is to be adopted.
 
-    A packed directory or a copy from S3 lies in ``temporary`` afterwards.
+    A packed directory or a copy from S3 lies in ``temporary`` afterwards. An archive that is larger than Lambda takes
+    in a request is well where there is a bucket for it.
 
     Raises:
         InputError: it cannot be deployed.
@@ -125,11 +133,11 @@ def load(artifact: str, workspace: Path, temporary: Path, storage: Callable[[], 
             f"{artifact!r} does not exist in the workspace",
             hint="Is it built, or downloaded, in a step before this one? Paths start at the repository's root.",
         )
-    if archive.size > DIRECT_LIMIT:
+    if archive.is_oversized and not has_bucket:
         raise InputError(
             "artifact",
-            f"the archive of {artifact!r} is {size(archive.size)}, and Lambda takes {size(DIRECT_LIMIT)} directly",
-            hint="Upload it to S3 in a step before this one and give its s3://bucket/key.",
+            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda takes {size_of(DIRECT_LIMIT)} directly",
+            hint="Name a bucket of the function's region in the input artifact-bucket: larger ones go through it.",
         )
     return archive
 
@@ -162,69 +170,13 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def pack(directory: Path, archive: Path, workspace: Path) -> None:
-    """Write ``directory`` as a .zip whose bytes depend on nothing but names, contents and the executable bit.
-
-    Raises:
-        InputError: the directory is empty or too large, or a link in it leads nowhere or out of the workspace.
-
-    """
-    files, total = [], 0
-    for name, file in _files(directory, "", _real(workspace), frozenset()):
-        files.append((name, file))
-        total += file.stat().st_size
-        if total > UNPACKED_LIMIT:
-            raise _too_large("the directory is too large")
-    files.sort()
-    if not files:
-        raise InputError(
-            "artifact", "the directory holds no file", hint="Is it built, or downloaded, in a step before this one?"
-        )
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as target:
-        for name, file in files:
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            executable = file.stat().st_mode & stat.S_IXUSR
-            entry.create_system = 3  # Unix, on every machine
-            entry.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            with file.open("rb") as source, target.open(entry, "w") as sink:
-                _copy(source, sink)
-
-
-def _files(folder: Path, prefix: str, workspace: Path, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each file; links are followed, as ``zip -r`` does, but not to a folder ``above``."""
-    here = _real(folder)
-    if here in above:
-        return
-    for path in sorted(folder.iterdir()):
-        name = prefix + path.name
-        if _is_left_out(path.name):
-            continue
-        if path.is_symlink() and not _real(path).is_relative_to(workspace):
-            raise InputError("artifact", f"the link {name!r} leads out of the workspace", hint="Copy what it leads to.")
-        if path.is_dir():
-            yield from _files(path, f"{name}/", workspace, above | {here})
-        elif not path.is_file():
-            raise InputError(
-                "artifact", f"{name!r} is a broken link or no regular file", hint="Take it out of the directory."
-            )
-        elif name.encode(errors="replace").decode() != name:
-            raise InputError("artifact", f"{name!r} is no name for a file in a .zip", hint="Rename it, in UTF-8.")
-        else:
-            yield name, path
-
-
-def _is_left_out(name: str) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _LEFT_OUT)
-
-
 def _inspect(file: Path, shown: str) -> Archive:
     """Check that ``file`` is a .zip that Lambda can take."""
-    digest, length = hashlib.sha256(), 0
+    digest, size = hashlib.sha256(), 0
     with file.open("rb") as source:
         while block := source.read(1 << 20):
             digest.update(block)
-            length += len(block)
+            size += len(block)
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -240,20 +192,12 @@ def _inspect(file: Path, shown: str) -> Archive:
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
-        raise _too_large(f"{shown!r} is {size(unpacked)} when unpacked")
+        raise too_large(f"{shown!r} is {size_of(unpacked)} when unpacked")
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
-        size=length,
+        size=size,
         names=frozenset(entry.filename for entry in entries),
-    )
-
-
-def _too_large(what: str) -> InputError:
-    return InputError(
-        "artifact",
-        f"{what}, and Lambda takes {size(UNPACKED_LIMIT)} unpacked",
-        hint="Leave out what the function does not need, or deploy it as a container image.",
     )
 
 
@@ -267,14 +211,8 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     try:
         answer = storage.get_object(Bucket=bucket, Key=key)
     except storage.exceptions.ClientError as error:
-        if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
-            # The only text of AWS's that names neither action nor resource.
-            partition = storage.meta.partition
-            raise AccessError(
-                f"AWS denies s3:GetObject on arn:{partition}:s3:::{bucket}/{key}: {message_of(error)}",
-                hint="Allow it in the policy of the role that this job assumes. Allow s3:ListBucket on the bucket as "
-                "well: without it, S3 says the same of an object that does not exist.",
-            ) from error
+        advice = "Allow s3:ListBucket on the bucket as well: without it, S3 says the same of a missing object."
+        _require_words(error, storage, f"s3:GetObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
         if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
         raise InputError(
@@ -289,6 +227,69 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     return replace(
         _inspect(target, artifact), bucket=bucket, key=key, object_version="" if version == "null" else version
     )
+
+
+def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tuple[Archive, bool]:
+    """Put the archive into the bucket, or the folder of one, that ``place`` names; False: it was there already.
+
+    It is named after its digest, which S3 checks. What is there is left as it is, so that the same archive is stored
+    once: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
+
+    Raises:
+        InputError: there is no such bucket.
+        AccessError: S3 denies it without saying what.
+
+    """
+    bucket, _, folder = place.partition("/")
+    key = f"{folder}/" * bool(folder) + base64.b64decode(archive.code_sha256).hex() + ".zip"
+    staged = replace(archive, bucket=bucket, key=key)
+    for pause in (*_CONFLICT_PAUSES, None):
+        try:
+            with archive.file.open("rb") as content:
+                storage.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=content,
+                    ContentType="application/zip",
+                    ChecksumSHA256=archive.code_sha256,
+                    IfNoneMatch="*",
+                )
+        except storage.exceptions.ClientError as error:
+            if code_of(error) == "PreconditionFailed":
+                return staged, False
+            if code_of(error) == "ConditionalRequestConflict" and pause is not None:
+                clock.sleep(pause)  # somebody else is putting it there, or removing it
+                continue
+            if code_of(error) == "NoSuchBucket":
+                raise InputError(
+                    "artifact-bucket",
+                    f"there is no bucket {bucket}",
+                    hint="Correct its name, or create it, in the function's region.",
+                ) from error
+            advice = "docs/iam-policy.json of this action has all that it needs."
+            _require_words(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+            raise
+        else:
+            return staged, True
+    raise AssertionError("unreachable")
+
+
+_CONFLICT_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between attempts at an object that others write at the same time."""
+
+
+def _require_words(error: "ClientError", storage: "S3Client", denied: str, advice: str) -> None:
+    """Say what S3 denies where it does not: the only texts of AWS's that name neither action nor resource are S3's.
+
+    Raises:
+        AccessError: it was such a text.
+
+    """
+    if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
+        raise AccessError(
+            f"AWS denies {denied.format(partition=storage.meta.partition)}: {message_of(error)}",
+            hint=f"Allow it in the policy of the role that this job assumes. {advice}",
+        ) from error
 
 
 def _image(artifact: str) -> Image:
@@ -342,17 +343,3 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "provided": ("",),
 }
 """What a runtime loads for a handler: a file's name after the handler's own part, by the runtime's family."""
-
-
-def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
-    while block := source.read(1 << 20):
-        sink.write(block)
-
-
-def size(count: float) -> str:
-    """Give a number of bytes as people say it: ``1.2 KB``, ``3.4 MB``."""
-    for unit in ("bytes", "KB", "MB"):
-        if count < 1024:  # noqa: PLR2004 - the next unit begins here
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GB"

@@ -7,11 +7,13 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
 from promote.redaction import Redactor
+from promote.streaming import stream_archives
 
 if TYPE_CHECKING:
     import boto3
@@ -133,8 +135,10 @@ class Clients:
 
     @cached_property
     def function(self) -> "LambdaClient":
-        """AWS Lambda."""
-        return self._client("lambda")  # type: ignore[no-any-return]
+        """AWS Lambda; it takes open files as archives, and does not hold them in memory."""
+        client: LambdaClient = self._client("lambda")
+        stream_archives(client.meta.events)
+        return client
 
     @cached_property
     def invoker(self) -> "LambdaClient":
@@ -168,6 +172,11 @@ class Clients:
         return self._client("apigatewayv2")  # type: ignore[no-any-return]
 
     @cached_property
+    def maker(self) -> "ApiGatewayV2Client":
+        """The same for what must not be repeated without a look at what has come of it."""
+        return self._client("apigatewayv2", retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+
+    @cached_property
     def storage(self) -> "S3Client":
         """Amazon S3."""
         return self._client("s3")  # type: ignore[no-any-return]
@@ -184,6 +193,23 @@ def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
     except ClientError as error:
         error.response["Error"]["Message"] = Redactor(variables.values())(message_of(error))
         raise
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same call may succeed a moment later: AWS was not reached, has failed, or wants fewer calls.
+
+    Unless it was refused, the call may also have taken effect.
+    """
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
+        ClientError,
+        ConnectionError,  # noqa: A004 - botocore's own
+        HTTPClientError,
+    )
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+    return isinstance(error, ConnectionError | HTTPClientError)
 
 
 def code_of(error: "ClientError") -> str:
@@ -303,10 +329,10 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
 
 def understood(error: Exception) -> PromoteError:
     """Turn whatever was raised into an error that says what to do; what nobody has foreseen is a mistake of ours."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
-
     if isinstance(error, PromoteError):
         return error
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
+
     if isinstance(error, BotoCoreError | ClientError):
         return explain(error)
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -17,6 +17,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` pass."""
 
+    def __hash__(self) -> int:
+        """Tell clocks apart, as what is found out once a run wants it."""
+
 
 class SystemClock:
     """The machine's own clock."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _PATIENCE, _PATIENCE_WITH_ERRORS = 30.0, 5.0
 """Seconds that a new endpoint has to become reachable, and to stop answering for a function it cannot reach."""
 
+_GLANCE = 1.0
+"""Seconds for a request that others wait for."""
+
 
 class Endpoints:
     """The endpoints of one function: ``latest`` and its environments."""
@@ -83,6 +86,13 @@ class Endpoints:
             return None
         self._say("endpoint", f"that of {endpoint.qualifier} is gone or incomplete: making it anew")
         return self._make(endpoint.qualifier, endpoint.gateway)
+
+    def answers(self, endpoint: Endpoint | None, path: str) -> bool:
+        """Whether ours reaches the function, by one request that is given a second; False: that is still to be seen."""
+        if endpoint is None or endpoint.gateway is None:
+            return False
+        answer = ask(self._session(), endpoint, "GET", path, _GLANCE)
+        return not (answer.trouble or answer.is_gateways_own)
 
     def confirm(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
         """Ask ours for ``path``, and mend it where API Gateway itself answers; give it, and what is wrong with it.

@@ -6,7 +6,7 @@ Every write carries Lambda's own precondition, and every lost answer is told fro
 import json
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from promote.artifact import Code
 from promote.aws import code_of, concealing, message_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_lambda import LambdaClient
 
-_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.25, 2.0, 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.1, 2.0, 600.0
 _PROPAGATION = 30.0
 """Seconds: between looks at an update in progress, until we give up on it, and for a new role to become known."""
 
@@ -111,7 +111,7 @@ class Function:
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
         answer = settled.configuration
-        if "Failed" in (answer.get("State"), answer.get("LastUpdateStatus")):
+        if settled.has_failed:
             reason = answer.get("LastUpdateStatusReason") or answer.get("StateReason") or "Lambda gives no reason"
             raise FunctionError(
                 f"Lambda could not bring {self.name}:{settled.version} up: {reason}",
@@ -127,12 +127,11 @@ class Function:
 
         """
         deadline = self._clock.monotonic() + _PROPAGATION
-        source: Any = code.arguments()
         while True:
             self._guard()
             try:
-                with concealing(configuration):
-                    self._client.create_function(FunctionName=self._id, Code=source, **configuration)
+                with code.arguments() as source, concealing(configuration):
+                    self._client.create_function(FunctionName=self._id, Code=cast("Any", source), **configuration)
             except self._client.exceptions.ResourceConflictException:
                 # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
                 # follows compares code and configuration in either case.
@@ -174,9 +173,10 @@ class Function:
         """
         self._guard()
         try:
-            answer = self._client.update_function_code(
-                FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **code.arguments()
-            )
+            with code.arguments() as source:
+                answer = self._client.update_function_code(
+                    FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **source
+                )
         except self._client.exceptions.ClientError as error:
             raise self._failure(error) from error
         return snapshot(answer)
@@ -189,7 +189,8 @@ class Function:
 
         """
         try:
-            self._client.update_function_code(FunctionName=self._id, DryRun=True, **code.arguments())
+            with code.arguments() as source:
+                self._client.update_function_code(FunctionName=self._id, DryRun=True, **source)
         except self._client.exceptions.ClientError as error:
             failure = self._failure(error)
             if not isinstance(failure, ConflictError):  # an update in progress: the real one will wait for it
@@ -226,9 +227,12 @@ class Function:
         if code in _STALE:
             return changed_by_others(self.name)
         if code in ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException"):
+            advice = "Name another bucket: Lambda reads from its own region alone."
+            if "PermanentRedirect" not in message_of(error):
+                advice = "Correct what Lambda's text says and run the job again; the environment was not touched."
             return FunctionError(
                 f"Lambda refuses the deployment to {self.name}: {message_of(error)}",
-                hint="Correct what Lambda's text says and run the job again; the environment was not touched.",
+                hint=advice,
             )
         return error
 
@@ -403,9 +407,13 @@ def _is_server_side(error: Any) -> bool:
 
 
 def _unanswered() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - loaded long before it can occur
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
+        ConnectionError,  # noqa: A004 - botocore's own
+        HTTPClientError,
+    )
 
-    return (HTTPClientError,)
+    # The error is that of the last attempt: an earlier one may have taken effect though this one had no connection.
+    return ConnectionError, HTTPClientError
 
 
 def changed_by_others(name: str) -> ConflictError:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from promote.aws import is_passing
+from promote.clock import Clock
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
@@ -19,22 +21,30 @@ if TYPE_CHECKING:
 STAGE = "$default"
 ROUTE = "$default"
 
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds after attempts to make an API that may yet succeed."""
+
 _ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewayv2 delete-api-mapping)."
 
 
 class Gateways:
     """The HTTP APIs of one function, by what they show: ``latest``, an environment, or a version as ``7#a1b2``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what they are made with
         self,
         client: Callable[[], "ApiGatewayV2Client"],
+        maker: Callable[[], "ApiGatewayV2Client"],
         function: Function,
         arn: str,
+        clock: Clock,
         *,
         domain_name: str,
         base_path: str,
     ) -> None:
+        """``maker`` is a client that repeats nothing."""
         self._lazy_client = client
+        self._maker = maker
+        self._clock = clock
         self._function = function
         self._arn = arn
         self._domain_name = domain_name
@@ -85,23 +95,39 @@ class Gateways:
             token = {"NextToken": page["NextToken"]}
 
     def make(self, qualifier: str) -> Gateway:
-        """Make the API itself, with nothing in it yet."""
-        answer = self._client.create_api(
-            Name=f"{self._function.name}-{qualifier}"[:128],
-            Description=self._description(qualifier),
-            ProtocolType="HTTP",
-        )
-        return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+        """Make the API itself, with nothing in it yet.
+
+        API Gateway takes no token by which it would know a repetition: before another API is made, this looks whether
+        the call that was not answered has made one.
+        """
+        for pause in (*_PAUSES, None):
+            try:
+                answer = self._maker().create_api(
+                    Name=f"{self._function.name}-{qualifier}"[:128],
+                    Description=self._description(qualifier),
+                    ProtocolType="HTTP",
+                )
+                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                self._clock.sleep(pause or 0)
+                found = self.find(qualifier, None)
+                if found:
+                    return found
+                if pause is None:
+                    raise
+        raise AssertionError("unreachable")
 
     def build(self, qualifier: str) -> Gateway:
         """Make a whole new API that no custom domain leads to, and the permission beside it."""
         gateway = self.make(qualifier)
-        api, client = gateway.api_id, self._client
+        api = gateway.api_id
 
         def fill() -> None:
             # One after the other: API Gateway refuses to change one API twice at the same time.
             self._route(api, self._target(qualifier), set(), is_there=False)
-            client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+            self._stage(api)
 
         side_by_side(
             fill,
@@ -113,8 +139,7 @@ class Gateways:
         """Delete an API that ``build`` has made, and its permission; what is gone already is well."""
         # The API comes last: by it, the permission is found again where a run dies in between.
         self.forget(qualifier, gateway)
-        with suppress(self._client.exceptions.NotFoundException):
-            self.delete(gateway)
+        self.delete(gateway)
 
     def complete(self, qualifier: str, gateway: Gateway) -> None:
         """Make whatever is missing of it.
@@ -132,8 +157,9 @@ class Gateways:
         return found is not None and found.api_id == gateway.api_id and not any(self._gaps(qualifier, gateway))
 
     def delete(self, gateway: Gateway) -> None:
-        """Delete an API that was made by mistake."""
-        self._client.delete_api(ApiId=gateway.api_id)
+        """Delete an API; that it is gone already is well."""
+        with suppress(self._client.exceptions.NotFoundException):
+            self._client.delete_api(ApiId=gateway.api_id)
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""
@@ -152,7 +178,7 @@ class Gateways:
         if routes.get(ROUTE) not in integrations:
             yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
         if STAGE not in {stage["StageName"] for stage in client.get_stages(ApiId=api)["Items"]}:
-            yield lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+            yield lambda: self._stage(api)
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
             yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
@@ -180,7 +206,13 @@ class Gateways:
             route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
             client.update_route(ApiId=api, RouteId=route["RouteId"], Target=integration)
         else:
-            client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+            # It is there: made by our own call whose answer was lost, or by another run, to the same target.
+            with suppress(client.exceptions.ConflictException):
+                client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+
+    def _stage(self, api: str) -> None:
+        with suppress(self._client.exceptions.ConflictException):  # as of a route
+            self._client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
 
     def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
         """Let the path of ``qualifier`` lead to ``api``; ``taken`` is the mapping that it has."""

@@ -3,11 +3,11 @@
 The two share nothing but two attributes, so that no slow call of the one can hold up the other.
 """
 
-import threading
 from collections.abc import Callable
 
 from promote.clock import Clock
 from promote.errors import LockError
+from promote.parallel import event, start
 
 _LONGEST = 30.0
 """Seconds of a lease that is renewed in good time; a longer one is renewed as often as this."""
@@ -29,11 +29,11 @@ class Heartbeat:
         self._clock = clock
         self._trusted_until = since + lease
         self._other = ""
-        self._stopped = threading.Event()
+        self._stopped = event()
 
     def start(self) -> None:
         """Begin."""
-        threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
+        start(self._run)
 
     def stop(self) -> None:
         """End; a beat under way may still arrive, which harms nobody."""

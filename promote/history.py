@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promote import tags
-from promote.clock import Clock, SystemClock
+from promote.clock import Clock
 from promote.commits import Listing, Message, person
 from promote.context import Context
 from promote.errors import GitHubError
@@ -42,11 +42,7 @@ class Relation(StrEnum):
 
 @cache
 def relation(
-    commit: str,
-    to: str,
-    context: Context,
-    session: "Callable[[], requests.Session]",
-    clock: Clock = SystemClock(),  # noqa: B008 - it has no state
+    commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock
 ) -> Relation:
     """Say, once a run, how ``commit`` stands to ``to``: by local history when it is there, else as GitHub says."""
     return related(commit, to, context.workspace, GitHub(context, session, clock, _PATIENCE))
@@ -120,7 +116,9 @@ def tag_before(workspace: Path, tag: str) -> str | None:
 
 def _asked(workspace: Path, question: "Callable[[Repo], _Answer]") -> "_Answer | None":
     """Put ``question`` to the repository that ``workspace`` is in; None: there is none, or it lacks something."""
-    from dulwich.repo import Repo  # noqa: PLC0415 - needed only once an environment serves something
+    if not any((folder / ".git").exists() for folder in (workspace, *workspace.parents)):
+        return None
+    from dulwich.repo import Repo  # noqa: PLC0415 - needed only where there is a clone
 
     try:
         with Repo.discover(str(workspace)) as repository:

@@ -80,6 +80,8 @@ class Inputs:
     """Empty: the environment's."""
     environment: str
     artifact: str
+    artifact_bucket: str
+    """``bucket`` or ``bucket/prefix``, or empty."""
     configuration: Configuration
     endpoints: Endpoints
     latest_url: str
@@ -148,6 +150,7 @@ class Inputs:
             region=region,
             environment=_environment(read, "environment", is_required=command in _RELEASING),
             artifact=read.text("artifact"),
+            artifact_bucket=_bucket(read),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
             latest_url=read.url("latest-url"),
@@ -473,6 +476,17 @@ def _configuration(read: Reader) -> Configuration:
         timeout=read.integer("timeout", "seconds", 1, 900),
         environment_variables=_environment_variables(read),
     )
+
+
+def _bucket(read: Reader) -> str:
+    value = read.text("artifact-bucket").removeprefix("s3://").strip("/")
+    if value and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-zA-Z0-9!_.*'()-]{1,200}){0,4}", value):
+        raise InputError(
+            "artifact-bucket",
+            f"{value!r} is no S3 bucket",
+            hint="Write its name, such as my-builds, or my-builds/some/folder to keep to a folder of it.",
+        )
+    return value
 
 
 def _names(read: Reader) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from promote.records import (
     environment_key,
     gateway_of,
     promotion_item,
+    promotion_key,
     served_item,
     served_of,
     trial_of,
@@ -110,12 +111,16 @@ class Ledger:
         self._table.put(item)
         return trial
 
-    def locate_trial(self, trial: Trial, gateway: Gateway) -> None:
-        """Record where it is."""
+    def locate_trial(self, trial: Trial, gateway: Gateway) -> bool:
+        """Record where it is; False: another run has taken it for one of a run that died, and has struck it out."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
-        self._table.update(
-            self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
-        )
+        try:
+            self._table.update(
+                self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
+            )
+        except Refused:
+            return False
+        return True
 
     def beat_trial(self, trial: Trial, table: Table) -> str:
         """Say that it is in use; give who has it by now, if somebody has removed it.
@@ -271,6 +276,11 @@ class Ledger:
                 parts = [part for part in parts if part not in refused]
             else:
                 return
+
+    def has_recorded(self, promotion: Promotion) -> bool:
+        """Whether the history has this move: whoever moves the alias after us records ours before."""
+        sk = promotion_key(promotion)
+        return bool(self._table.query(self.arn, sk, sk))
 
     def using(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that uses up the candidate's record ``token``, if it is not used up."""

@@ -119,6 +119,11 @@ class Snapshot:
     """Lambda's answer, which holds environment variables: never to be shown."""
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it could not be brought up, so that it does not run what it says."""
+        return "Failed" in (self.configuration.get("State"), self.configuration.get("LastUpdateStatus"))
+
+    @property
     def candidate(self) -> "Candidate":
         """The version by its digests."""
         return Candidate(self.version, self.code_sha256, self.fingerprint)

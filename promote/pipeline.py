@@ -8,7 +8,7 @@ from functools import partial
 from promote import configuration
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError, LockError
+from promote.errors import ConflictError, LockError, ServiceError
 from promote.function import changed_by_others
 from promote.history import Relation, relation
 from promote.holding import Holding
@@ -28,7 +28,7 @@ from promote.model import (
     same_content,
 )
 from promote.parallel import side_by_side, within
-from promote.target import Target, finish_release
+from promote.target import Target, finish_release, staged
 from promote.trial import on_trial
 from promote.verify import junit
 from promote.verify.suite import KIND
@@ -60,6 +60,8 @@ class Examined:
     alias: Alias | None
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
+    is_reached: bool = False
+    """Whether the environment's endpoint was seen to reach the function meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Decision:
 
 def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
     """Say how ``ours``, built by the run ``our_run_id``, stands to ``commit``, built by the run ``run_id``."""
-    found = relation(ours, commit, target.job.context, target.job.session)
+    found = relation(ours, commit, target.job.context, target.job.session, target.job.clock)
     is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)
     is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
     return Standing(ours, commit, found, is_older, is_refused)
@@ -136,7 +138,7 @@ def latest_endpoint(target: Target) -> Endpoint | None:
     """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
-        target.function.create(target.code, target.creation)
+        target.function.create(staged(target.job, target.code), target.creation)
     return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
 
 
@@ -174,8 +176,8 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         configured = function.configure(latest, changes)
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
-    if code is not None and not code.is_in(latest.code_sha256):
-        answer = function.upload(latest, code)
+    if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
+        answer = function.upload(latest, staged(job, code))
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     else:
         served = _served_version(target, latest)
@@ -184,7 +186,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
             return Built(served.candidate, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    published = function.settled(answer.version, known=answer)
+    published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
     # What digest the tag of an image stands for, only Lambda knows.
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
@@ -275,9 +277,8 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, _ = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version),
-        lambda: target.ledger.record_candidate(candidate),
+    verdict, is_reached = side_by_side(
+        lambda: target.verification.run(endpoint, candidate.version), lambda: _record_and_look(target, candidate)
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
@@ -289,7 +290,18 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, alias, endpoint)
+    return Examined(verdict, alias, endpoint, is_reached)
+
+
+def _record_and_look(target: Target, candidate: Candidate) -> bool:
+    """Record the candidate; then see whether the environment's endpoint reaches what its alias points at.
+
+    It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.
+    """
+    target.ledger.record_candidate(candidate)
+    known = target.endpoints.known(target.environment, target.served.gateway)
+    is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
+    return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
@@ -340,23 +352,21 @@ def promote(
     Raises:
         ConflictError: somebody else keeps moving the alias.
         FunctionError: Lambda refuses the move.
+        ServiceError: Lambda never answered, and nobody has seen the move.
 
     """
     verdict = proposal.verdict
     for _ in range(_ATTEMPTS):
         try:
-            if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
-                target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-            decision = decide(target, proposal, alias)
-            if verdict or decision.promotion:
-                target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
-                verdict = None
+            target, decision = _intended(target, proposal, alias, verdict)
         except Pending:
             target = finish_release(target)
             alias = target.function.alias(target.environment)
             continue
+        verdict = None
         if decision.promotion is None:
             return decision
+        unconfirmed: ServiceError | None = None
         try:
             if target.function.point(alias, decision.promotion):
                 moved(decision)
@@ -364,12 +374,38 @@ def promote(
         except KeyboardInterrupt:
             _reconcile(target, holding, proposal, decision, moved)
             raise
+        except ServiceError as error:
+            unconfirmed = error
+        if target.ledger.has_recorded(decision.promotion):
+            # Only its answer was lost: somebody else has moved the alias on since then.
+            moved(decision)
+            text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
+            return _recorded(target, holding, proposal, replace(decision, warnings=(*decision.warnings, text)))
+        if unconfirmed:
+            raise unconfirmed
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
         f"the alias {target.environment} was moved by somebody else each of the {_ATTEMPTS} times that this run tried",
         hint="See who else moves this alias (a console, another workflow); then run the job again.",
     )
+
+
+def _intended(
+    target: Target, proposal: Proposal, alias: Alias | None, verdict: Verdict | None
+) -> tuple[Target, Decision]:
+    """Decide, and record the verdict and the intent; a move that nobody has recorded yet is recorded before.
+
+    Raises:
+        Pending: the function is part of an unfinished release.
+
+    """
+    if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
+        target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
+    decision = decide(target, proposal, alias)
+    if verdict or decision.promotion:
+        target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
+    return target, decision
 
 
 def _reconcile(

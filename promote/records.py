@@ -101,6 +101,11 @@ def version_key(version: str) -> str:
     return f"version#{int(version):010d}"
 
 
+def promotion_key(promotion: Promotion) -> str:
+    """Give the sort key of a promotion; those of an environment sort by time."""
+    return f"promotion#{promotion.environment}#{promotion.identity}"
+
+
 def content_item(candidate: Candidate, plan: str) -> dict[str, str]:
     """Write what an environment or a promotion says of the code."""
     return {"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint, "plan": plan}
@@ -171,7 +176,7 @@ def entry_item(arn: str, promotion: Promotion, candidate: Candidate, plan: str, 
     """Write a promotion's entry in the history of the function ``arn``."""
     return {
         "pk": arn,
-        "sk": f"promotion#{promotion.environment}#{promotion.identity}",
+        "sk": promotion_key(promotion),
         "at": at,
         **promotion_item(promotion),
         **content_item(candidate, plan),

@@ -61,6 +61,12 @@ class Table:
         self._client = client
         self._clock = clock
 
+    def connect(self) -> None:
+        """Make the client and load what values are written with: while another call is under way, it takes no time."""
+        self._client()
+        self.encode({"": ""})
+        self._decode({"": {"S": ""}})
+
     def query(self, pk: str, first: str, last: str, *, having: str = "") -> list[Item]:
         """Read the items of ``pk`` from ``first`` to ``last``, strongly consistent.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote import configuration
-from promote.artifact import Code, Image, load, require_handler
+from promote.artifact import Code, Image, load, require_handler, stage
 from promote.endpoint import Endpoints
 from promote.errors import ConflictError, FunctionError, InputError
 from promote.function import Function
@@ -108,17 +108,43 @@ def prepare(job: Job) -> Target:
     events = read_events(inputs.invocations, job.context.workspace)
     template = read_template(job)
     function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
-    code, latest = side_by_side(
-        lambda: load(inputs.artifact, job.context.workspace, job.temporary, lambda: clients.storage),
-        function.find,
+    _ = clients.function  # before any other, for its call is the first
+    code, (latest, _) = side_by_side(
+        lambda: load(
+            inputs.artifact,
+            job.context.workspace,
+            job.temporary,
+            lambda: clients.storage,
+            has_bucket=bool(inputs.artifact_bucket),
+        ),
+        lambda: side_by_side(function.find, job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     ledger = Ledger(job.table, arn, job.run, clock)
     gateways = Gateways(
-        lambda: clients.gateway, function, arn, domain_name=inputs.domain_name, base_path=inputs.base_path
+        lambda: clients.gateway,
+        lambda: clients.maker,
+        function,
+        arn,
+        clock,
+        domain_name=inputs.domain_name,
+        base_path=inputs.base_path,
     )
     invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
+    verification = Verification(
+        inputs.checks,
+        events,
+        read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
+        inputs.test_command,
+        _surroundings(job),
+        inputs.verify_timeout,
+        job.session,
+        invoked,
+        clock,
+        redact=Redactor(_variables(latest, inputs.configuration)),
+    )
+    state, _ = side_by_side(ledger.read, verification.connect)
     target = Target(
         job=job,
         function=function,
@@ -134,31 +160,34 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
-        trials=Trials.of(clients, function, ledger),
-        verification=Verification(
-            inputs.checks,
-            events,
-            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
-            inputs.test_command,
-            _surroundings(job),
-            inputs.verify_timeout,
-            job.session,
-            invoked,
-            clock,
-            redact=Redactor(_variables(latest, inputs.configuration)),
-        ),
+        trials=Trials.of(clients, function, ledger, clock),
+        verification=verification,
         plan=inputs.plan(events, job.run.commit or job.run.operation),
         code=code,
         latest=latest,
-        state=ledger.read(),
+        state=state,
         creation=creation,
         template=template,
     )
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
-    if code is not None and latest is not None and not code.is_local and not code.is_in(latest.code_sha256):
+    if code is None or (latest and code.is_in(latest.code_sha256)):
+        return target
+    if not inputs.dry_run:
+        # Before the lock: it takes a while, and what is wrong with the bucket shows before anything is changed.
+        code = staged(job, code)
+    if latest and not code.is_local:
         function.rehearse(code)
-    return target
+    return replace(target, code=code)
+
+
+def staged(job: Job, code: Code) -> Code:
+    """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
+    if isinstance(code, Image) or not code.is_oversized:
+        return code
+    archive, is_new = stage(code, job.inputs.artifact_bucket, job.clients.storage, job.clock)
+    job.say("deploy", f"s3://{archive.bucket}/{archive.key} {'was uploaded' if is_new else 'is there already'}")
+    return archive
 
 
 def read_template(job: Job) -> Template | None:

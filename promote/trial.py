@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from promote.aws import Clients, understood
+from promote.clock import Clock
 from promote.endpoint import locate
+from promote.errors import ConflictError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.heartbeat import Heartbeat
@@ -35,16 +37,35 @@ class Trials:
     emulator: str
 
     @classmethod
-    def of(cls, clients: Clients, function: Function, ledger: Ledger) -> "Trials":
+    def of(cls, clients: Clients, function: Function, ledger: Ledger, clock: Clock) -> "Trials":
         """Bring together what trials depend on; they are not mapped to a custom domain."""
-        gateways = Gateways(lambda: clients.gateway, function, ledger.arn, domain_name="", base_path="")
+        gateways = Gateways(
+            lambda: clients.gateway,
+            lambda: clients.maker,
+            function,
+            ledger.arn,
+            clock,
+            domain_name="",
+            base_path="",
+        )
         return cls(gateways, ledger, clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Trial, Endpoint]:
-        """Make an endpoint of the version's own, for the job with the number ``job``."""
+        """Make an endpoint of the version's own, for the job with the number ``job``.
+
+        Raises:
+            ConflictError: it took so long that another run has taken this one for dead.
+
+        """
         trial = self.ledger.begin_trial(version, job, lease)
         gateway = self.gateways.build(trial.qualifier)
-        self.ledger.locate_trial(trial, gateway)
+        if not self.ledger.locate_trial(trial, gateway):
+            # Nobody would ever find it.
+            self.gateways.remove(trial.qualifier, gateway)
+            raise ConflictError(
+                f"another run has struck out the endpoint that was being made for version {version} alone",
+                hint="This run was suspended or cut off for longer than its lease; run the job again.",
+            )
         return replace(trial, gateway=gateway), locate("candidate", gateway, self.emulator, is_new=True)
 
     def remove(self, trial: Trial) -> None:

@@ -1,9 +1,6 @@
 """Several actors in one process who share a time that is the test's own, and a lock that they want."""
 
-import heapq
-import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import count, pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -13,10 +10,12 @@ from botocore.config import Config
 from promote.errors import LockError
 from promote.line import Claim, Queue
 from promote.lock import Lock
+from promote.parallel import using
 from promote.table import Table
 from promote.waiting import Superseded, acquire
 from sandbox.client import Account
 from tests.clock import Time
+from tests.simulation.scheduler import Process, Scheduler
 from tests.world import TABLE, World
 
 if TYPE_CHECKING:
@@ -25,74 +24,38 @@ if TYPE_CHECKING:
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 
 
+class Actor(Process):
+    """Somebody, and the clock that they have."""
+
+
 class Stage:
     """One actor acts at a time, until it sleeps; then time moves to the next who wakes. No machine is too slow."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self._due: list[tuple[float, int, Actor]] = []
-        self._turns, self._actors = count(), count(1)
-        self._is_free = threading.Semaphore(0)
+        self._scheduler = Scheduler()
+        self._actors = count(1)
 
-    def enter(self, act: Callable[["Actor"], None], at: float, skew: float = 0) -> "Actor":
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return self._scheduler.now
+
+    def enter(self, act: Callable[[Actor], None], at: float, skew: float = 0) -> Actor:
         """Let somebody begin ``at`` these seconds, with a wall clock that is ``skew`` seconds ahead."""
         # Everybody counts from a moment of their own: monotonic times of two machines have nothing in common.
-        actor = Actor(self, act, 1000.0 * next(self._actors), skew)
-        self.wake(actor, at)
-        return actor
+        number = next(self._actors)
+        actor = Actor(self._scheduler, f"actor {number}", zero=1000.0 * number, skew=skew)
 
-    def wake(self, actor: "Actor", at: float) -> None:
-        heapq.heappush(self._due, (at, next(self._turns), actor))
+        def work() -> None:
+            with using(actor):
+                act(actor)
+
+        self._scheduler.at(at, lambda: actor.start(work))
+        return actor
 
     def run(self, until: float = float("inf")) -> None:
         """Let all act until nobody has anything to do; an error of one of them ends it."""
-        while self._due and self._due[0][0] <= until:
-            at, _, actor = heapq.heappop(self._due)
-            if actor.frozen_until > at:
-                if actor.frozen_until != float("inf"):
-                    self.wake(actor, actor.frozen_until)
-                continue
-            self.seconds = max(at, self.seconds)
-            actor.go.release()
-            self._is_free.acquire()
-            if actor.error:
-                raise actor.error
-
-    def leave(self) -> None:
-        """Let the others act."""
-        self._is_free.release()
-
-
-class Actor:
-    """Somebody, and the clock that they have."""
-
-    def __init__(self, stage: Stage, act: Callable[["Actor"], None], zero: float, skew: float) -> None:
-        self.go = threading.Semaphore(0)
-        self.error: Exception | None = None
-        self.frozen_until = 0.0
-        """Infinite: killed, without a chance to do anything any more."""
-        self._stage, self._act, self._zero, self._skew = stage, act, zero, skew
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self._stage.seconds + self._skew, UTC)
-
-    def monotonic(self) -> float:
-        return self._stage.seconds + self._zero
-
-    def sleep(self, seconds: float) -> None:
-        self._stage.wake(self, self._stage.seconds + seconds)
-        self._stage.leave()
-        self.go.acquire()
-
-    def _run(self) -> None:
-        self.go.acquire()
-        try:
-            self._act(self)
-        except Exception as error:  # noqa: BLE001 - for the thread of the test
-            self.error = error
-        finally:
-            self._stage.leave()
+        self._scheduler.run(until)
 
 
 class Scene:
@@ -213,6 +176,9 @@ class Job:
         """Suspend it at ``seconds`` until then, or kill it."""
 
         def stop() -> None:
-            self.actor.frozen_until = until
+            if until == float("inf"):
+                self.actor.kill()
+            else:
+                self.actor.freeze(until - seconds)
 
         self._scene.at(seconds, stop)

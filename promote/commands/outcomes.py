@@ -98,12 +98,15 @@ def _circumstances(target: Target) -> list[str]:
     return met
 
 
-def reachable(target: Target, report: Report) -> Report:
-    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning."""
+def reachable(target: Target, report: Report, *, is_reached: bool = False) -> Report:
+    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning.
+
+    ``is_reached``: that of the environment was seen to along with the verification.
+    """
     path = target.job.inputs.first_path
     try:
         environment = target.endpoints.obtain(target.environment, target.served.gateway)
-        environment, warnings = target.endpoints.confirm(environment, path)
+        environment, warnings = (environment, ()) if is_reached else target.endpoints.confirm(environment, path)
         report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
         if report.verdict is None:
             latest, warnings = target.endpoints.confirm(report.latest, path)
@@ -192,11 +195,11 @@ def name(target: Target) -> str:
     return f"{target.environment} of {target.function.name}"
 
 
-def decided(target: Target, report: Report, decision: Decision) -> Report:
-    """Say how a promotion ended; after a move, see that the endpoints reach the function."""
+def decided(target: Target, report: Report, decision: Decision, *, is_reached: bool = False) -> Report:
+    """Say how a promotion ended; after a move, see that the endpoints reach the function (``reachable``)."""
     if decision.result is Result.SUPERSEDED:
         return superseded(target, replace(report, previous=decision.previous), decision.standing)
     if decision.result is Result.REFUSED:
         return refused(target, replace(report, previous=decision.previous), decision.standing)
     with target.job.phase("endpoints"):
-        return reachable(target, promoted(target, report, decision))
+        return reachable(target, promoted(target, report, decision), is_reached=is_reached)

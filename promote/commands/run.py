@@ -47,7 +47,7 @@ def _release(target: Target) -> Report:
         if report.result is Result.BLOCKED:
             return report
         decision = _promote(now, held, report, built, examined)
-    return outcomes.decided(now, report, decision)
+    return outcomes.decided(now, report, decision, is_reached=examined.is_reached)
 
 
 def _release_alone(target: Target) -> Report:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from promote.artifact import size
+from promote.archive import size_of
 from promote.notes.model import Difference
 from promote.snapshot import CONFIGURABLE
 
@@ -65,7 +65,7 @@ def _digest(package_type: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _code_size(configuration: Mapping[str, Any]) -> str:
     count = configuration.get("CodeSize")
-    return size(count) if count else ""  # that of an image is given as 0
+    return size_of(count) if count else ""  # that of an image is given as 0
 
 
 def _storage(configuration: Mapping[str, Any]) -> str:

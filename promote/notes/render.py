@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -88,8 +89,12 @@ def render(
     clean = _redacted(notes, redact)
     if template:
         return _rendered_apart(Task(template.source, clean, limit), template)
-    source = Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
-    return Task(source, clean, limit, is_ours=True).done()
+    return Task(_ours(), clean, limit, is_ours=True).done()
+
+
+@cache
+def _ours() -> str:
+    return Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
 
 
 def _rendered_apart(task: "Task", template: Template) -> Markdown:

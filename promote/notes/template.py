@@ -10,7 +10,8 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
+from functools import lru_cache
+from types import CodeType, MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, Undefined, nodes, pass_context
@@ -278,11 +279,18 @@ def compiled(source: str, environment: Environment) -> Compiled:
         Refused: it is wrong.
 
     """
+    return Compiled.from_code(environment, _code(source), environment.make_globals(None))
+
+
+@lru_cache(maxsize=2)
+def _code(source: str) -> CodeType:
+    """Compile it once, however often it is rendered: nothing that is folded into it is of the notes."""
+    environment = Environment(ANYWHERE)
     try:
         tree = environment.parse(source)
         _require_known_parts(tree)
         _require_known_names(tree, environment)
-        return environment.from_string(source)
+        return environment.compile(source)
     except TemplateSyntaxError as error:
         raise Refused(
             _sentence(error.message or "it is no Jinja template"), _syntax_hint(error), error.lineno

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from promote.report.markdown import Markdown, address, code, escape, link, row, 
 from promote.workflow import SUMMARY_LIMIT
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from promote.job import Job
 
 _RESULTS = {
@@ -48,22 +50,9 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
     ``job`` is None where the inputs were wrong. ``redact`` takes the secrets out of text as it came: when it has been
     cut and has marks in between, they might not be found any more.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - needed at the very end alone
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 - it knows HTML alone; finalize escapes all that is inserted
-        finalize=lambda value: value if isinstance(value, Markdown) else text(redact(str(value))),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
-    environment.filters.update(raw=Markdown)
-    environment.globals.update(row=lambda *cells: row(*(_cell(cell, redact) for cell in cells)), more=_more)
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
-        environment.get_template("summary.md.jinja").render,
+        template(redact).render,
         report=report,
         mark=_RESULTS[report.result],
         facts=list(_facts(report, context, job)),
@@ -83,6 +72,25 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
 
 
 _TOO_LONG = Markdown("The release notes are too long for this page; the step's output `release-notes` has them.")
+
+
+@cache
+def template(redact: Callable[[str], str]) -> "Template":
+    """Load the template, which takes a while, once a run."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - loaded while others work
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - it knows HTML alone; finalize escapes all that is inserted
+        finalize=lambda value: value if isinstance(value, Markdown) else text(redact(str(value))),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
+    environment.filters.update(raw=Markdown)
+    environment.globals.update(row=lambda *cells: row(*(_cell(cell, redact) for cell in cells)), more=_more)
+    return environment.get_template("summary.md.jinja")
 
 
 def _cell(cell: object, redact: Callable[[str], str]) -> Markdown:

@@ -291,7 +291,14 @@ CASES = [
         do="the build",
         setup=write("code.zip", zipped({"a/": b"", "a/b/": b""})),
     ),
-    one("artifact", "code.zip", says=["51.0 MB", "50.0 MB directly"], do="to S3", setup=too_large, why="over 50 MB"),
+    one(
+        "artifact",
+        "code.zip",
+        says=["51.0 MB", "50.0 MB directly"],
+        do="artifact-bucket",
+        setup=too_large,
+        why="over 50 MB",
+    ),
     one(
         "artifact",
         "code.zip",
@@ -742,6 +749,27 @@ CASES = [
         ["AWS_ENDPOINT_URL", "'localhost:4566' is no http(s) URL"],
         ["http://"],
         environ={"AWS_ENDPOINT_URL": "localhost:4566"},
+    ),
+    # --- a bucket for large archives ---
+    one("artifact-bucket", "My Builds", says="'My Builds' is no S3 bucket", do="such as my-builds"),
+    one("artifact-bucket", "arn:aws:s3:::builds", says="'arn:aws:s3:::builds' is no S3 bucket", do="its name"),
+    one("artifact-bucket", "builds//a", says="'builds//a' is no S3 bucket", do="my-builds/some/folder"),
+    one("artifact-bucket", "b" * 64, says="is no S3 bucket", do="its name", why="64 characters"),
+    one(
+        "artifact-bucket",
+        "no-such-bucket",
+        says="there is no bucket no-such-bucket",
+        do="in the function's region",
+        setup=too_large,
+        artifact="code.zip",
+    ),
+    Case(
+        "denied: s3:PutObject, not named",
+        {"artifact": "code.zip", "artifact-bucket": BUCKET},
+        ["AWS denies s3:PutObject on arn:aws:s3:::builds/", ".zip: Access Denied"],
+        ["Allow it in the policy of the role", "docs/iam-policy.json"],
+        too_large,
+        faults=[Fault("s3.PutObject", "AccessDenied", "Access Denied", 403)],
     ),
     # --- refusals that repeat what was sent ---
     *(

@@ -4,6 +4,7 @@ The sandbox holds one exact call, so that the run is there when the signal comes
 away has had its effect or has not: ``hold-after`` and ``hold-before``.
 """
 
+import json
 import signal
 import time
 import zlib
@@ -17,7 +18,7 @@ import pytest
 
 from sandbox.client import Call, Fault
 from tests.runner import Ended, Runner, Started, edit
-from tests.world import World
+from tests.world import FUNCTION, World
 
 LOCK_FREE, EXIT = 5.0, 7.0
 """Seconds after the signal: the runner sends SIGTERM after 7.5 and kills after 10."""
@@ -148,7 +149,6 @@ def test_a_run_cancelled_before_the_move_leaves_the_environment_as_it_was(  # no
         ("hold-after", "lambda.UpdateAlias", 1),  # it has moved the alias, and does not know it yet
         ("hold-before", "dynamodb.TransactWriteItems", 2),  # it records that
         ("hold-after", "dynamodb.TransactWriteItems", 2),
-        ("hold-before", "execute-api.Invoke", 3),  # it looks whether the environment's endpoint answers
     ],
 )
 def test_a_run_cancelled_after_the_move_finds_out_and_records_it(  # noqa: PLR0917 - fixtures and parameters
@@ -161,7 +161,24 @@ def test_a_run_cancelled_after_the_move_finds_out_and_records_it(  # noqa: PLR09
     nth: int,
     number: Signals,
 ) -> None:
-    held = world.account.inject(kind, operation, nth=nth)
+    assert promoted.outputs["version"] == "1"
+    assert_found_out(world.account.inject(kind, operation, nth=nth), runner, inputs, world, number)
+
+
+@by_signal
+def test_a_run_cancelled_as_it_looks_at_a_damaged_endpoint_has_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, number: Signals
+) -> None:
+    assert promoted.outputs["version"] == "1"
+    policy = json.loads(world.function.get_policy(FunctionName=FUNCTION, Qualifier="preprod")["Policy"])
+    for statement in policy["Statement"]:
+        world.function.remove_permission(FunctionName=FUNCTION, Qualifier="preprod", StatementId=statement["Sid"])
+    # Two checks, and beside them a look at the environment's endpoint; the one after the move is the fourth.
+    assert_found_out(world.account.inject("hold-before", "execute-api.Invoke", nth=4), runner, inputs, world, number)
+
+
+def assert_found_out(held: Fault, runner: Runner, inputs: dict[str, str], world: World, number: Signals) -> None:
+    """Cancel a run where ``held`` holds it, after the move, and see that it has found out and recorded it."""
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     held.wait_until_hit(20)
     assert world.alias_version() == "2"
@@ -170,7 +187,7 @@ def test_a_run_cancelled_after_the_move_finds_out_and_records_it(  # noqa: PLR09
     assert cancelled.ended.outputs["promoted"] == "true"
     assert any("cancelled" in annotation.message for annotation in cancelled.ended.annotations)
     # By this run, not by the next one.
-    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+    assert world.history() == [("", "1"), ("1", "2")]
     assert "intent" not in world.records("environment")[0]
     assert_next_run_ends_well(runner, inputs, world, is_promoted=True)
 

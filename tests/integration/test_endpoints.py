@@ -43,8 +43,10 @@ def gateways_of(world: World, name: str, base_path: str = "app") -> Gateways:
     )
     return Gateways(
         lambda: world.gateway,
+        lambda: world.gateway,
         Function(lambda: world.function, name, "", SystemClock()),
         f"arn:aws:lambda:us-east-1:{world.account.id}:function:{name}",
+        SystemClock(),
         domain_name="api.example.com",
         base_path=base_path,
     )
@@ -119,6 +121,16 @@ def test_two_functions_do_not_take_each_others_path(runner: Runner, inputs: dict
     assert (mappings(world), world.apis(), world.items()) == before
     assert len(world.function.list_functions()["Functions"]) == 1
     assert runner.run({**given, "function-name": "other", "base-path": "other"}).result == "promoted"
+
+
+@pytest.mark.parametrize("kind", ["cut-after", "error-after"])
+def test_an_api_that_was_made_without_an_answer_is_not_made_again(
+    runner: Runner, inputs: dict[str, str], world: World, kind: str
+) -> None:
+    world.account.inject(kind, "apigatewayv2.CreateApi")
+    ended = runner.run(inputs)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert len(world.apis()) == 2
 
 
 class Overtaken:

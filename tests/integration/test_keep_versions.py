@@ -18,15 +18,18 @@ RETAINING = {"lambda.ListVersionsByFunction", "lambda.ListAliases", "lambda.Dele
 
 
 class Later(SystemClock):
-    """Forty days ahead: no job or workflow run of today can be at work any more."""
+    """So many days ahead: after five, no job of today can be at work any more, and after 35 no workflow run."""
+
+    def __init__(self, days: int) -> None:
+        self._ahead = timedelta(days=days)
 
     def now(self) -> datetime:
-        return super().now() + timedelta(days=40)
+        return super().now() + self._ahead
 
 
 @pytest.fixture
 def later(tmp_path: Path, account: Account, world: World) -> Runner:
-    """A runner in a world where a stranger has published four versions, and pointed the environment at the last."""
+    """Make a runner of a later time; a stranger has published four versions, and the environment has the last."""
     function = world.function
     function.create_function(
         FunctionName=FUNCTION,
@@ -41,7 +44,7 @@ def later(tmp_path: Path, account: Account, world: World) -> Runner:
         function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": text}), Publish=True)
     world.settle()
     function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="4")
-    return make_runner(tmp_path / "later", account, Later())
+    return make_runner(tmp_path / "later", account, Later(40))
 
 
 def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
@@ -147,9 +150,13 @@ def test_what_another_job_may_still_promote_stays(
     assert release(runner, inputs, 4, keep_versions="1").result == "promoted"
     assert versions(world) == [1, 3, 4]
     assert runner.post({**inputs, "command": "deploy"}, run_id=1).code == 0
-    later = make_runner(tmp_path / "later", account, Later())
-    assert release(later, inputs, 5, keep_versions="1").result == "promoted"
-    assert versions(world) == [4, 5]
+    # No job can be at work with it after ten days, but one that has waited for an approval; after forty, none.
+    waiting = make_runner(tmp_path / "waiting", account, Later(10))
+    assert release(waiting, inputs, 5, keep_versions="1").result == "promoted"
+    assert versions(world) == [1, 4, 5]
+    over = make_runner(tmp_path / "over", account, Later(40))
+    assert release(over, inputs, 6, keep_versions="1").result == "promoted"
+    assert versions(world) == [5, 6]
 
 
 def test_an_alias_that_is_made_meanwhile_keeps_its_version(

@@ -22,7 +22,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from promote.artifact import pack
+from promote.archive import pack
 from promote.aws import explain
 from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner
@@ -67,6 +67,7 @@ class Place:
         self.world = World(self.account)
         self.domain = f"api-{self.account.id}.example.com"
         self.bucket = f"builds-{self.account.id}"
+        self.archives = f"archives-{self.account.id}"
         self.arn = f"arn:aws:lambda:{REGION}:{self.account.id}:function:{FUNCTION}"
         self.inputs = {**make_inputs(self.account), "checks": "GET /health 200"}
         self.target = {"function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
@@ -78,6 +79,7 @@ class Place:
         """Give the policy as a user would write it for this account, but for one action."""
         text = POLICY.replace("eu-west-1", REGION).replace("123456789012", self.account.id)
         text = text.replace("my-function", FUNCTION).replace("my-builds", self.bucket)
+        text = text.replace("my-archives", self.archives)
         policy: dict[str, Any] = json.loads(text.replace("api.example.com", self.domain))
         for statement in policy["Statement"]:
             if without and statement["Sid"] == without.statement:
@@ -192,6 +194,12 @@ def prepare_function(place: Place) -> None:
     (place.runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
 
 
+def prepare_large(place: Place) -> None:
+    place.make_function()
+    place.world.session.client("s3", endpoint_url=place.world.url).create_bucket(Bucket=place.archives)
+    (place.runner.workspace / "function" / "model.bin").write_bytes(os.urandom(51 << 20))
+
+
 def prepare_domain(place: Place) -> None:
     place.make_domain()
     place.damage_endpoints()
@@ -219,6 +227,14 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
                 invoke="event.json statusCode == `200`",
             ),
             prepare_function,
+        ),
+    ),
+    "a large archive": (
+        Step(
+            "deployed",
+            1,
+            run(command="deploy", checks="", endpoints="none", artifact_bucket="{place.archives}"),
+            prepare_large,
         ),
     ),
     "damaged endpoints": (Step("promoted", 1, run(domain_name="{place.domain}", base_path="app"), prepare_domain),),
@@ -364,6 +380,7 @@ def generalized(pattern: str) -> str:
     """Give the pattern for any account of the sandbox."""
     pattern = pattern.replace("eu-west-1", REGION).replace("123456789012", "[0-9]" * 12)
     pattern = pattern.replace("my-function", FUNCTION).replace("my-builds", "builds-*")
+    pattern = pattern.replace("my-archives", "archives-*")
     return pattern.replace("api.example.com", "api-[0-9]*[0-9].example.com")
 
 

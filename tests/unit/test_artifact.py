@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.artifact import Archive, Image, inside, load, pack, require_handler
+from promote.archive import pack
+from promote.artifact import Archive, Image, inside, load, require_handler
 from promote.errors import InputError
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
@@ -175,7 +176,8 @@ def test_a_directory_becomes_an_archive(tmp_path: Path) -> None:
     assert isinstance(archive, Archive)
     content = archive.file.read_bytes()
     assert archive.file.parent == temporary
-    assert archive.arguments() == {"ZipFile": content}
+    with archive.arguments() as arguments:
+        assert arguments["ZipFile"].read() == content
     assert archive.code_sha256 == base64.b64encode(hashlib.sha256(content).digest()).decode()
     assert archive.is_in(archive.code_sha256)
     assert not archive.is_in("else")
@@ -189,7 +191,8 @@ def test_an_archive_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "code.zip").write_bytes(content)
     archive = load("./code.zip", tmp_path, tmp_path, no_storage)
     assert isinstance(archive, Archive)
-    assert archive.arguments() == {"ZipFile": content}
+    with archive.arguments() as arguments:
+        assert arguments["ZipFile"].read() == content
     assert archive.describe() == "2.2 KB with 2 files"
     assert load(str(tmp_path / "code.zip"), tmp_path, tmp_path, no_storage) == archive
 
@@ -216,7 +219,8 @@ def test_nothing_is_to_be_adopted(tmp_path: Path) -> None:
 def test_an_image(tmp_path: Path, tag: str) -> None:
     image = load(IMAGE + tag, tmp_path, tmp_path, no_storage)
     assert image == Image(IMAGE + tag)
-    assert image.arguments() == {"ImageUri": IMAGE + tag}
+    with image.arguments() as arguments:
+        assert arguments == {"ImageUri": IMAGE + tag}
     assert image.describe() == f"image {IMAGE}{tag}"
     assert image.is_in(DIGEST) == tag.endswith(DIGEST), "of a tag, nobody knows"
 

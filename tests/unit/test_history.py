@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from promote import history
+from promote.clock import SystemClock
 from promote.history import Relation, related, relation
 from promote.notes.model import Person
 from tests.clock import Time
@@ -83,7 +84,7 @@ def test_local_history_decides(
     clone: Path, commits: Mapping[str, str], github: Repository, pair: tuple[str, str], expected: Relation
 ) -> None:
     ours, theirs = (commits[name] for name in pair)
-    assert relation(ours, theirs, github.context(clone), github.session) is expected
+    assert relation(ours, theirs, github.context(clone), github.session, SystemClock()) is expected
     assert github.requests == []
 
 

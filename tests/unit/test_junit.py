@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promote.model import CheckResult, Outcome, Verdict
@@ -95,6 +95,7 @@ def test_a_report_that_is_missing_or_a_flood_is_an_error(tmp_path: Path) -> None
 TEXT = st.text(st.characters(codec=None), max_size=30) | st.text("\x00\x1b\r\n\t<>&\"'\ud800\ufffe]]>", max_size=30)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

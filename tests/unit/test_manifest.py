@@ -121,7 +121,8 @@ class TestFile:
             api, mail, reports = found.inputs(environ(environment=environment))
             is_prod = environment == "prod"
             assert api.configuration.memory_size == (1024 if is_prod else 512)
-            assert api.configuration.environment_variables == {"LOG_LEVEL": "warning" if is_prod else "info"}
+            level = "warning" if is_prod else "info"
+            assert api.configuration.environment_variables == {"CURRENCY": "EUR", "LOG_LEVEL": level}
             assert (api.function_name, api.artifact, len(api.checks), api.tests) == (
                 "shop-api",
                 "build/api.zip",

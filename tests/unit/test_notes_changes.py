@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.artifact import size
+from promote.archive import size_of
 from promote.notes import categories
 from promote.notes.categories import read, sections
 from promote.notes.changes import changes
@@ -439,7 +439,7 @@ def test_the_first_version_differs_from_nothing() -> None:
 
 
 def test_sizes_are_said_as_people_say_them() -> None:
-    assert [size(count) for count in (0, 1023, 1024, 1536, 5 << 20)] == [
+    assert [size_of(count) for count in (0, 1023, 1024, 1536, 5 << 20)] == [
         "0 bytes",
         "1023 bytes",
         "1.0 KB",

@@ -1,0 +1,381 @@
+"""A busy hour: 100 commits of which 10 are broken, under several ways of taking turns, in simulated time.
+
+The commands are the real ones, each run a process of its own in the simulation of the tests: its clock, its network and
+its models of AWS. Nothing is waited for. GitHub's ``concurrency`` is a model after its documentation, in front of runs
+that then have the lock for themselves: one run at a time, and one that is pending, whose place a newer one takes; with
+``queue: max``, up to 100 that are pending, and no more, here in the order of their coming, which is not guaranteed.
+https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+"""
+
+import hashlib
+import statistics
+import tempfile
+import zipfile
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.findings import Figure, Findings
+from promote.aws import understood
+from promote.commands import COMMANDS
+from promote.context import Context
+from promote.history import relation
+from promote.inputs import Inputs
+from promote.job import Job
+from promote.model import Result, Run
+from promote.parallel import using
+from promote.report import Report
+from promote.steps import Steps
+from promote.workflow import Workflow
+from tests.simulation.errors import ACCOUNT
+from tests.simulation.functions import FUNCTION
+from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
+from tests.simulation.plan import Hit
+from tests.simulation.schedule import ENVIRONMENT, beginning
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.world import World
+
+COMMITS, BROKEN = 100, 10
+HOUR = 3600.0
+MINUTES = (1, 5, 10)
+UNEVEN = 0.2
+"""By how much a verification may be shorter or longer, as a part of it."""
+LONGEST = 48 * HOUR
+LONGEST_WAIT = 360 * 60
+"""Seconds that a run may wait for the lock: the most that lock-timeout can be, and as long as GitHub lets a job run."""
+SHOWN = 5
+"""Minutes of verification whose figures are in the summary."""
+MODEL = "as long as one run alone does, and gives up after six hours of waiting"
+SLICE = 60.0
+"""Seconds that are simulated at a time: the simulation has a limit of steps, which is for what does not end."""
+LONGEST_REQUEST = 10.0
+"""Seconds that the action gives a request which is no check."""
+
+
+class Way(StrEnum):
+    """A way of taking turns."""
+
+    NEWEST = "`isolation: latest`, `queue: newest`"
+    FIFO = "`isolation: latest`, `queue: fifo`"
+    VERSION = "`isolation: version`"
+    SINGLE = "GitHub's `concurrency`"
+    MAX = "GitHub's `concurrency`, `queue: max`"
+
+
+PENDING = {Way.SINGLE: 1, Way.MAX: 100}
+"""Runs that GitHub lets wait."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One push."""
+
+    number: int
+    """Its place in the history."""
+    pushed: float
+    verification: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """An archive for each commit."""
+
+    folder: Path
+    digests: Sequence[str]
+    """CodeSha256 by the commit's number."""
+
+
+@dataclass
+class Told:
+    """What has become of an hour."""
+
+    reports: dict[int, Report] = field(default_factory=dict)
+    """Of the runs that have ended, by the commit's number."""
+    verified: set[int] = field(default_factory=set)
+    """Commits whose verification has begun."""
+    served: list[tuple[float, int]] = field(default_factory=list)
+    """When the environment came to serve which commit."""
+    cancelled: int = 0
+    """Runs that GitHub has ended before they began."""
+
+    def count(self, result: Result) -> int:
+        """Count the runs with that result."""
+        return sum(report.result is result for report in self.reports.values())
+
+    @property
+    def wasted(self) -> int:
+        """Count verifications that have neither promoted nor held up anything."""
+        useful = (Result.PROMOTED, Result.BLOCKED)
+        return sum(self.reports[number].result not in useful for number in self.verified)
+
+    def delays(self, commits: Sequence[Commit], broken: set[int]) -> list[float]:
+        """Give, of each good commit that was served ever, the seconds until it or a newer one was."""
+        found = []
+        for commit in commits:
+            when = next((when for when, number in self.served if number >= commit.number), None)
+            if commit.number not in broken and when is not None:
+                found.append(when - commit.pushed)
+        return found
+
+
+class Hour:
+    """One hour, played: what the network takes for the world behind it."""
+
+    def __init__(self, way: Way, commits: Sequence[Commit], broken: set[int], repository: Repository) -> None:
+        self.way, self.commits, self.repository = way, commits, repository
+        self.told = Told()
+        self.scheduler, self.chance = Scheduler(), Random(0)  # noqa: S311 - the same hour each time
+        self._numbers = {digest: number for number, digest in enumerate(repository.digests)}
+        codes = {digest: number not in broken for digest, number in self._numbers.items()}
+        self.world = World(self.scheduler, self.chance, codes, beginning())
+        self.network = Network(self.scheduler, None, Faults(()), self)
+        self._pending: list[Commit] = []
+        self._is_running = False
+
+    def play(self) -> Told:
+        """Let all commits come, and their runs end."""
+        for commit in self.commits:
+            self.scheduler.at(commit.pushed, partial(self._pushed, commit))
+        while len(self.told.reports) + self.told.cancelled < len(self.commits):
+            self.scheduler.run(self.scheduler.now + SLICE)
+            self.scheduler.now += 0 if self.scheduler.steps else SLICE
+            self.scheduler.steps = 0
+            if self.scheduler.now > LONGEST:
+                raise TimeoutError(f"{self.way} has not ended after {LONGEST / HOUR:.0f} hours")
+        relation.cache_clear()
+        return self.told
+
+    # GitHub
+
+    def _pushed(self, commit: Commit) -> None:
+        if self.way not in PENDING:
+            Worker(self, commit).begin()
+            return
+        if len(self._pending) == PENDING[self.way]:
+            self.told.cancelled += 1
+            if self.way is Way.MAX:
+                return
+            self._pending.clear()
+        self._pending.append(commit)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._pending and not self._is_running:
+            self._is_running = True
+            Worker(self, self._pending.pop(0)).begin()
+
+    def ended(self, commit: Commit, report: Report) -> None:
+        """Hear that the run of a commit has ended."""
+        self.told.reports[commit.number] = report
+        self._is_running = False
+        self._go_on()
+
+    # What the network asks for
+
+    def carry_out(self, caller: Caller, call: Call) -> Any:
+        """Let a call take effect, and see what the environment serves then."""
+        del caller
+        answer = self.world.carry_out(call)
+        if call.name == "lambda.UpdateAlias":
+            functions = self.world.functions
+            version = functions.versions[functions.aliases[ENVIRONMENT].version]
+            self.told.served.append((self.scheduler.now, self._numbers[version.content.code_sha256]))
+        return answer
+
+    def issued(self, caller: Caller, call: Call) -> None:
+        """Hear that a call is about to be sent."""
+
+    def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
+        """Hear of a fault; there is none."""
+
+    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+        """Make trouble; there is none."""
+
+    def fail(self, error: Exception) -> None:
+        """End with an error that the code under test would take for one of the call's."""
+        self.scheduler.at(self.scheduler.now, partial(_raise, error))
+
+    def say(self, who: str, text: str) -> None:
+        """Write a line into the trace; there is none."""
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+class Slow(Session):
+    """A session whose checks take as long as the commit's verification does."""
+
+    def __init__(self, worker: "Worker", process: Process) -> None:
+        super().__init__(worker.hour.network, process, worker)
+        self._worker, self._clock = worker, process
+
+    def request(self, method: str, url: str, **given: Any) -> Any:
+        """Ask an endpoint, and be slow where it is for a check."""
+        if given["timeout"][1] > LONGEST_REQUEST:
+            self._worker.hour.told.verified.add(self._worker.commit.number)
+            self._clock.sleep(self._worker.commit.verification)
+        return super().request(method, url, **given)
+
+
+class Worker:
+    """The run of one commit: its machine, and the command."""
+
+    lease = 30.0
+    is_announcing = False
+    """GitHub's part in notes is not played."""
+
+    def __init__(self, hour: Hour, commit: Commit) -> None:
+        self.hour, self.commit = hour, commit
+        self.place, self.name = commit.number, f"run {commit.number}"
+
+    def begin(self) -> None:
+        """Start."""
+        hour = self.hour
+        process = Process(hour.scheduler, self.name, zero=1000.0 * self.place)
+
+        def work() -> None:
+            with using(process):
+                try:
+                    job = self._job(process)
+                    report = COMMANDS[job.inputs.command](job)
+                except Exception as error:  # noqa: BLE001 - as the action does
+                    report = Report(Result.FAILED, headline=str(understood(error)))
+            process.end()
+            hour.ended(self.commit, report)
+
+        process.start(work)
+
+    def _job(self, process: Process) -> Job:
+        environ = {**self._environ, **_ISOLATED.get(self.hour.way, {})}
+        context, chance = Context.from_environ(environ), self.hour.chance
+        workflow, session = Workflow({}, StringIO()), Slow(self, process)
+        return Job(
+            inputs=Inputs.from_environ(environ),
+            context=context,
+            run=Run(context.commit, context.run_id, context.attempt, context.run_url, f"{self.place:012x}"),
+            workflow=workflow,
+            clock=process,
+            clients=Reach(self.hour.network, process, self, has_lock=True),
+            session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
+            chance=chance.random,
+            environ=environ,
+            steps=Steps({}, context, workflow, draw=lambda: f"{chance.getrandbits(64):016x}"),
+            temporary=self.hour.repository.folder,
+        )
+
+    @property
+    def _environ(self) -> Mapping[str, str]:
+        return {
+            "GITHUB_WORKSPACE": str(self.hour.repository.folder),
+            "GITHUB_SHA": f"{self.commit.number:040x}",
+            "GITHUB_REPOSITORY": "octo/hello",
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_RUN_ID": str(10_000 + self.commit.number),
+            "INPUT_GITHUB-TOKEN": "token",
+            "INPUT_GITHUB-DEPLOYMENTS": "false",
+            "INPUT_FUNCTION-NAME": FUNCTION,
+            "INPUT_ENVIRONMENT": ENVIRONMENT,
+            "INPUT_ARTIFACT": f"commit-{self.commit.number}.zip",
+            "INPUT_RUNTIME": "python3.13",
+            "INPUT_HANDLER": "app.handler",
+            "INPUT_ROLE": f"arn:aws:iam::{ACCOUNT}:role/hello",
+            "INPUT_CHECKS": "GET /health 200 status == 'ok'",
+            "INPUT_VERIFY-TIMEOUT": "30",
+            "INPUT_LOCK-TIMEOUT": str(LONGEST_WAIT // 60),
+        }
+
+
+_ISOLATED: Mapping[Way, Mapping[str, str]] = {
+    Way.FIFO: {"INPUT_QUEUE": "fifo"},
+    Way.VERSION: {"INPUT_ISOLATION": "version"},
+}
+
+
+def measure() -> Findings:
+    """Play all hours, and give what was found."""
+    lines = [
+        "| verification | way | verifications | promotions | push to served, p50 | p95 | never served | wasted |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    ends: dict[tuple[int, str], str] = {}
+    with repository() as planted:
+        for minutes in MINUTES:
+            commits, broken = history(minutes)
+            for way, told in hours(minutes, commits, broken, planted):
+                *_, ends[minutes, way], _, _ = cells = row(told, commits, broken)
+                lines.append(f"| {minutes} min | {way} | {' | '.join(cells)} |")
+    ways = (Way.VERSION, Way.NEWEST, Way.SINGLE)
+    found = ", ".join(ends[SHOWN, way] for way in ways)
+    name = f"100 commits in an hour, {SHOWN} min each, p95 from push to served: {', '.join(ways)}"
+    lines += ["", f"Nothing here is of the machine. (model): one run at a time, in order, of which each takes {MODEL}."]
+    return Findings((Figure(name, found),), "\n".join(lines))
+
+
+def hours(minutes: int, commits: Sequence[Commit], broken: set[int], planted: Repository) -> Iterator[tuple[str, Told]]:
+    """Play the hour in all ways. Long lines of waiters take long to simulate, so that these are a model as well."""
+    for way in Way:
+        if way is not Way.FIFO or minutes == min(MINUTES):
+            yield way, Hour(way, commits, broken, planted).play()
+        if way is Way.FIFO:
+            yield f"{way} (model)", modelled(commits, broken, planted)
+
+
+def modelled(commits: Sequence[Commit], broken: set[int], planted: Repository) -> Told:
+    """Give what becomes of the hour where one run goes after the other, and gives up after too long a wait."""
+    first = Commit(1, 0.0, commits[0].verification)
+    alone = Hour(Way.FIFO, [first], set(), planted).play()
+    overhead = alone.served[0][0] - first.verification
+    told, free = Told(), 0.0
+    for commit in commits:
+        begun = max(free, commit.pushed)
+        result = Result.BLOCKED if commit.number in broken else Result.PROMOTED
+        if begun - commit.pushed > LONGEST_WAIT:
+            told.reports[commit.number] = Report(Result.FAILED)
+            continue
+        free = begun + commit.verification + overhead
+        told.verified.add(commit.number)
+        told.reports[commit.number] = Report(result)
+        if result is Result.PROMOTED:
+            told.served.append((free, commit.number))
+    return told
+
+
+def row(told: Told, commits: Sequence[Commit], broken: set[int]) -> list[str]:
+    """Write the cells of one hour."""
+    delays = told.delays(commits, broken)
+    shares = statistics.quantiles(delays, n=20, method="inclusive")
+    times = [f"{seconds / 60:.1f} min" for seconds in (shares[9], shares[18])]
+    counts = [str(len(told.verified)), str(told.count(Result.PROMOTED))]
+    return [*counts, *times, str(len(commits) - len(broken) - len(delays)), str(told.wasted)]
+
+
+def history(minutes: int) -> tuple[list[Commit], set[int]]:
+    """Give the commits of an hour, the same for all ways, and the numbers of those that are broken."""
+    chance = Random(0)  # noqa: S311 - the same hour each time
+    pushes = sorted(HOUR * chance.random() for _ in range(COMMITS))
+    broken = set(chance.sample(range(1, COMMITS + 1), BROKEN))
+    longer = [1 + UNEVEN * (2 * chance.random() - 1) for _ in pushes]
+    commits = [Commit(n + 1, pushed, 60 * minutes * longer[n]) for n, pushed in enumerate(pushes)]
+    return commits, broken
+
+
+@contextmanager
+def repository() -> Iterator[Repository]:
+    """Make the archives for as long as the block lasts."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, digests = Path(temporary).resolve(), []
+        for number in range(COMMITS + 1):
+            path = folder / f"commit-{number}.zip"
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr(zipfile.ZipInfo("app.py"), f"# {path.name}\n")
+            digests.append(b64encode(hashlib.sha256(path.read_bytes()).digest()).decode())
+        yield Repository(folder, digests)

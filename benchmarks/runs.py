@@ -1,0 +1,77 @@
+"""Runs of the action as the benchmarks start them: whole processes, in an account of the sandbox."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.request import urlopen
+
+from sandbox.client import Account
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PEERS = REPOSITORY / ".venv-bench" / "bin"
+"""The programs that the benchmarks compare with."""
+SOURCE = "def handler(event, context):\n    return {'statusCode': 200, 'body': '{}'}\n"
+FUNCTION, ENVIRONMENT = "measured", "preprod"
+SETTLE = 0.1
+"""Seconds that the sandbox's Lambda takes for an update."""
+
+
+def plant(workspace: Path, number: int) -> Path:
+    """Write the function that the run ``number`` is to deploy; give its directory."""
+    directory = workspace / "function"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "app.py").write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
+    return directory
+
+
+def command(*options: str) -> list[str]:
+    """Give the command of the action's main step, with further options for its interpreter."""
+    return [sys.executable, "-I", *options, str(REPOSITORY / "entrypoint.py")]
+
+
+def promote(account: Account, workspace: Path, number: int, different: Mapping[str, str] = {}) -> float:
+    """Run the action once; give the seconds that the process took."""
+    started = time.perf_counter()
+    subprocess.run(  # noqa: S603 - our own interpreter and script
+        command(), env={**environ(account, workspace, number), **different}, check=True, stdout=subprocess.DEVNULL
+    )
+    return time.perf_counter() - started
+
+
+def first(account: Account, workspace: Path) -> tuple[str, str]:
+    """Make the function, its endpoints and the alias; give the URLs of $LATEST and of the environment."""
+    plant(workspace, 0)
+    outputs = workspace / "outputs"
+    outputs.touch()
+    promote(account, workspace, 0, {"GITHUB_OUTPUT": str(outputs)})
+    # Each output is a name with a delimiter, its value and the delimiter.
+    lines = outputs.read_text(encoding="utf-8").splitlines()
+    values = {line.partition("<<")[0]: lines[at + 1] for at, line in enumerate(lines) if "<<" in line}
+    return values["latest-url"], values["environment-url"]
+
+
+def visit(url: str) -> None:
+    """Ask the environment as its users do, who keep the version that it serves from being a new process each time."""
+    with urlopen(url) as answer:  # noqa: S310 - the sandbox's own
+        answer.read()
+
+
+def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
+    """Give the environment of a run that promotes ``function/`` of the workspace."""
+    return {
+        "PATH": os.environ["PATH"],
+        "GITHUB_WORKSPACE": str(workspace),
+        "GITHUB_SHA": f"{number:040x}",
+        "GITHUB_RUN_ID": str(number),
+        **account.environ,
+        "INPUT_FUNCTION-NAME": FUNCTION,
+        "INPUT_ENVIRONMENT": ENVIRONMENT,
+        "INPUT_ARTIFACT": "function",
+        "INPUT_RUNTIME": "python3.13",
+        "INPUT_HANDLER": "app.handler",
+        "INPUT_ROLE": f"arn:aws:iam::{account.id}:role/measured",
+        "INPUT_CHECKS": "GET / 200",
+    }

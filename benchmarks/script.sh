@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The seed of the idea, as many repositories have it: deploy, look, and move the alias, with the AWS CLI.
+#
+# usage: script.sh FUNCTION ENVIRONMENT DIRECTORY URL LOCK-TABLE
+#
+# It packs DIRECTORY, puts it to $LATEST under a lock, waits for it, asks URL, which shows $LATEST, publishes what has
+# answered, and points the alias ENVIRONMENT at that. It has none of the action's guarantees: what it publishes need not
+# be what it has verified, an older commit can replace a newer one, and a lock that is left behind stays.
+set -euo pipefail
+
+function=$1 environment=$2 directory=$3 url=$4 table=$5
+archive=$(mktemp -d)/function.zip
+
+give_back() {
+  aws dynamodb delete-item --table-name "$table" --key "{\"name\": {\"S\": \"$function\"}}"
+  rm -r "${archive%/*}"
+}
+
+(cd "$directory" && zip -qr "$archive" .)
+
+until aws dynamodb put-item --table-name "$table" --item "{\"name\": {\"S\": \"$function\"}}" \
+  --condition-expression 'attribute_not_exists(#name)' --expression-attribute-names '{"#name": "name"}'; do
+  sleep 5
+done
+trap give_back EXIT
+
+aws lambda update-function-code --function-name "$function" --zip-file "fileb://$archive" > /dev/null
+aws lambda wait function-updated --function-name "$function"
+curl --fail --silent --show-error "$url" > /dev/null
+version=$(aws lambda publish-version --function-name "$function" --query Version --output text)
+aws lambda update-alias --function-name "$function" --name "$environment" --function-version "$version" > /dev/null

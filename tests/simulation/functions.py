@@ -1,0 +1,371 @@
+"""AWS Lambda: one function with its versions, aliases, policies and asynchronous updates, strict as the sandbox is.
+
+The rules and their sources are those of sandbox/README.md. One is AWS's alone: until an update has completed, $LATEST
+runs what it had before.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from random import Random
+from typing import Any
+
+from tests.simulation.errors import ACCOUNT, REGION, NotModelledError, Refusal
+from tests.simulation.scheduler import Scheduler
+
+FUNCTION = "hello"
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{FUNCTION}"
+_CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a version is: its code and everything that can be configured."""
+
+    code_sha256: str
+    configuration: str
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias, a new value when it changes."""
+
+    version: str
+    revision_id: str
+    description: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Version:
+    """A published version."""
+
+    configuration: dict[str, Any]
+    content: Content
+
+
+class Functions:
+    """The service, by the names of botocore's methods; ``chance`` says how long updates take."""
+
+    def __init__(self, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
+        self._scheduler = scheduler
+        self._chance = chance
+        self._numbers = numbers
+        self.latest: dict[str, Any] | None = None
+        """Configuration of $LATEST; None: there is no function."""
+        self.running: Content | None = None
+        """What an invocation of $LATEST runs."""
+        self.versions: dict[str, Version] = {}
+        self.aliases: dict[str, Alias] = {}
+        self.policies: dict[str, dict[str, str]] = {}
+        """Source ARNs by statement by qualifier; that of $LATEST is empty."""
+        self.update_fails = False
+        """Whether the next update is going to fail."""
+
+    # What the models beside this one ask for
+
+    def resolve(self, qualifier: str, pick: float) -> tuple[str, Content] | None:
+        """Give the version that runs for ``qualifier``, and its content; None: none can.
+
+        ``pick`` from 0 to 1 decides where an alias splits its traffic.
+        """
+        if not qualifier or qualifier == "$LATEST":
+            is_active = self.latest is not None and self.latest["State"] == "Active"
+            return ("$LATEST", self.running) if is_active and self.running else None
+        if qualifier in self.aliases:
+            alias = self.aliases[qualifier]
+            qualifier = next((other for other, weight in alias.weights.items() if pick < weight), alias.version)
+            if qualifier == "$LATEST":
+                return self.resolve("", pick)
+        version = self.versions.get(qualifier)
+        if version is None or version.configuration["State"] != "Active":
+            return None
+        return qualifier, version.content
+
+    def allows(self, qualifier: str, api: str) -> bool:
+        """Whether API Gateway may invoke ``qualifier`` for the API."""
+        return self._source(api) in self.policies.get(qualifier, {}).values()
+
+    @staticmethod
+    def _source(api: str) -> str:
+        return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/*"
+
+    # Code and configuration
+
+    def get_function_configuration(self, *, FunctionName: str, Qualifier: str = "$LATEST") -> dict[str, Any]:
+        latest = self._function(FunctionName)
+        if Qualifier == "$LATEST":
+            return dict(latest)
+        if Qualifier not in self.versions:
+            raise self._missing(Qualifier)
+        return dict(self.versions[Qualifier].configuration)
+
+    def create_function(self, *, FunctionName: str, Code: Mapping[str, Any], PackageType: str, **given: Any) -> Any:
+        if FunctionName != FUNCTION or given.keys() - set(_CONFIGURED) or PackageType != "Zip":
+            raise NotModelledError((FunctionName, given))
+        if self.latest is not None:
+            raise Refusal("ResourceConflictException", f"Function already exist: {FUNCTION}", 409)
+        self.latest = {
+            "FunctionName": FUNCTION,
+            "FunctionArn": ARN,
+            "PackageType": PackageType,
+            "MemorySize": 128,
+            "Timeout": 3,
+            "Version": "$LATEST",
+            "Description": "",
+            "CodeSha256": _digest(**Code),
+            "RevisionId": self._revision(),
+            "State": "Pending",
+            "LastUpdateStatus": "InProgress",
+            **given,
+        }
+        self._complete_later(lambda failed: self._completed(is_new=True, failed=failed))
+        return dict(self.latest)
+
+    def update_function_code(
+        self,
+        *,
+        FunctionName: str,
+        ZipFile: bytes,
+        RevisionId: str = "",
+        Publish: bool = False,
+    ) -> dict[str, Any]:
+        latest = self._function(FunctionName)
+        self._require_rest(latest)
+        self._require_revision(latest, RevisionId)
+        self.latest = self._begun({**latest, "CodeSha256": _digest(ZipFile=ZipFile)})
+        return self._published() if Publish else dict(self.latest)
+
+    def update_function_configuration(self, *, FunctionName: str, RevisionId: str = "", **changes: Any) -> Any:
+        if changes.keys() - set(_CONFIGURED):
+            raise NotModelledError(changes)
+        latest = self._function(FunctionName)
+        self._require_rest(latest)
+        self._require_revision(latest, RevisionId)
+        self.latest = self._begun({**latest, **changes})
+        return dict(self.latest)
+
+    def publish_version(self, *, FunctionName: str, CodeSha256: str = "", RevisionId: str = "") -> dict[str, Any]:
+        latest = self._function(FunctionName)
+        self._require_rest(latest)
+        if CodeSha256 and latest["CodeSha256"] != CodeSha256:
+            raise Refusal(
+                "InvalidParameterValueException",
+                f"CodeSHA256 ({CodeSha256}) is different from current CodeSHA256 in $LATEST ({latest['CodeSha256']}). "
+                "Please try again with the CodeSHA256 in $LATEST.",
+            )
+        self._require_revision(latest, RevisionId)
+        return self._published()
+
+    def _published(self) -> dict[str, Any]:
+        """Publish $LATEST; give the last version where nothing has changed since."""
+        assert self.latest is not None
+        content = content_of(self.latest)
+        last = max(self.versions, key=int, default="")
+        if last and self.versions[last].content == content:
+            return dict(self.versions[last].configuration)
+        number = str(len(self.versions) + 1)
+        configuration = {
+            **self.latest,
+            "Version": number,
+            "FunctionArn": f"{ARN}:{number}",
+            "RevisionId": self._revision(),
+            "State": "Pending",
+        }
+        version = self.versions[number] = Version(configuration, content)
+
+        def complete(failed: bool) -> None:  # noqa: FBT001 - the completion's one fact
+            status = "Failed" if failed else "Successful"
+            version.configuration |= {"State": "Failed" if failed else "Active", "LastUpdateStatus": status}
+
+        self._complete_later(complete)
+        self.latest = {**self.latest, "RevisionId": self._revision()}
+        return dict(configuration)
+
+    def _begun(self, latest: dict[str, Any]) -> dict[str, Any]:
+        self._complete_later(lambda failed: self._completed(is_new=False, failed=failed))
+        return {**latest, "RevisionId": self._revision(), "State": "Active", "LastUpdateStatus": "InProgress"}
+
+    def _completed(self, *, is_new: bool, failed: bool) -> None:
+        assert self.latest is not None
+        state = {"LastUpdateStatus": "Failed" if failed else "Successful"}
+        state |= {"State": "Failed" if failed else "Active"} if is_new else {}
+        self.latest = {**self.latest, **state, "RevisionId": self._revision()}
+        if not failed:
+            self.running = content_of(self.latest)
+
+    def _complete_later(self, complete: Callable[[bool], None]) -> None:
+        failed = self.update_fails
+        settled = self._scheduler.now + self._chance.choice((0.05, 0.2, 0.2, 0.7, 3.0))
+        self._scheduler.at(settled, lambda: complete(failed))
+
+    def _require_rest(self, latest: Mapping[str, Any]) -> None:
+        if latest["State"] == "Pending" or latest["LastUpdateStatus"] == "InProgress":
+            raise Refusal(
+                "ResourceConflictException",
+                f"The operation cannot be performed at this time. An update is in progress for resource: {ARN}",
+                409,
+            )
+
+    def _require_revision(self, current: Mapping[str, Any], wanted: str) -> None:
+        if wanted and current["RevisionId"] != wanted:
+            raise _stale()
+
+    # Aliases
+
+    def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
+        self._function(FunctionName)
+        if Name not in self.aliases:
+            raise Refusal("ResourceNotFoundException", f"Alias not found: {ARN}:{Name}", 404)
+        return self._shown(Name)
+
+    def create_alias(
+        self, *, FunctionName: str, Name: str, FunctionVersion: str, Description: str = ""
+    ) -> dict[str, Any]:
+        self._function(FunctionName)
+        self._require_target(FunctionVersion)
+        if Name in self.aliases:
+            raise Refusal("ResourceConflictException", f"Alias already exists: {ARN}:{Name}", 409)
+        self.aliases[Name] = Alias(FunctionVersion, self._revision(), Description)
+        return self._shown(Name)
+
+    def update_alias(
+        self,
+        *,
+        FunctionName: str,
+        Name: str,
+        FunctionVersion: str = "",
+        Description: str | None = None,
+        RoutingConfig: Mapping[str, Any] | None = None,
+        RevisionId: str = "",
+    ) -> dict[str, Any]:
+        self._function(FunctionName)
+        if Name not in self.aliases:
+            raise Refusal("ResourceNotFoundException", f"Alias not found: {ARN}:{Name}", 404)
+        alias = self.aliases[Name]
+        if RevisionId and alias.revision_id != RevisionId:
+            raise _stale()
+        version = FunctionVersion or alias.version
+        weights = alias.weights if RoutingConfig is None else RoutingConfig["AdditionalVersionWeights"]
+        self._require_target(version)
+        if weights and (version == "$LATEST" or version in weights or set(weights) - set(self.versions)):
+            raise Refusal("InvalidParameterValueException", "The weights are none that this alias can have.")
+        self.aliases[Name] = replace(
+            alias,
+            version=version,
+            revision_id=self._revision(),
+            description=alias.description if Description is None else Description,
+            weights=dict(weights),
+        )
+        return self._shown(Name)
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        alias = self.aliases[name]
+        answer: dict[str, Any] = {
+            "AliasArn": f"{ARN}:{name}",
+            "Name": name,
+            "FunctionVersion": alias.version,
+            "Description": alias.description,
+            "RevisionId": alias.revision_id,
+        }
+        return {**answer, **({"RoutingConfig": {"AdditionalVersionWeights": alias.weights}} if alias.weights else {})}
+
+    def _require_target(self, version: str) -> None:
+        if version == "$LATEST":
+            return
+        if version not in self.versions:
+            raise self._missing(version)
+        if self.versions[version].configuration["State"] == "Failed":
+            raise Refusal(
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. "
+                f"The function {ARN}:{version} is currently in the following state: Failed",
+                409,
+            )
+
+    # Policies and invocations
+
+    def get_policy(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:
+        self._function(FunctionName)
+        statements = self.policies.get(Qualifier, {})
+        if not statements:
+            raise Refusal("ResourceNotFoundException", "The resource you requested does not exist.", 404)
+        return {"Policy": json.dumps({"Statement": [{"Sid": statement} for statement in statements]})}
+
+    def add_permission(
+        self,
+        *,
+        FunctionName: str,
+        StatementId: str,
+        Action: str,
+        Principal: str,
+        SourceArn: str,
+        Qualifier: str = "",
+    ) -> dict[str, Any]:
+        if (Action, Principal) != ("lambda:InvokeFunction", "apigateway.amazonaws.com"):
+            raise NotModelledError((Action, Principal))
+        latest = self._function(FunctionName)
+        if Qualifier and Qualifier not in self.aliases and Qualifier not in self.versions:
+            raise self._missing(Qualifier)
+        statements = self.policies.setdefault(Qualifier, {})
+        if StatementId in statements:
+            raise Refusal(
+                "ResourceConflictException",
+                f"The statement id ({StatementId}) provided already exists. "
+                "Please provide a new statement id, or remove the existing statement.",
+                409,
+            )
+        statements[StatementId] = SourceArn
+        if not Qualifier:
+            self.latest = {**latest, "RevisionId": self._revision()}
+        return {"Statement": json.dumps({"Sid": StatementId})}
+
+    def remove_permission(self, *, FunctionName: str, StatementId: str, Qualifier: str = "") -> dict[str, Any]:
+        latest = self._function(FunctionName)
+        if StatementId not in self.policies.get(Qualifier, {}):
+            raise Refusal("ResourceNotFoundException", "No policy is associated with the given resource.", 404)
+        del self.policies[Qualifier][StatementId]
+        if not Qualifier:
+            self.latest = {**latest, "RevisionId": self._revision()}
+        return {}
+
+    def _function(self, name: str) -> dict[str, Any]:
+        if name not in (FUNCTION, ARN):
+            raise NotModelledError(name)
+        if self.latest is None:
+            raise self._missing("")
+        return self.latest
+
+    def _missing(self, qualifier: str) -> Refusal:
+        arn = f"{ARN}:{qualifier}" if qualifier else ARN
+        return Refusal("ResourceNotFoundException", f"Function not found: {arn}", 404)
+
+    def _revision(self) -> str:
+        return f"revision-{next(self._numbers)}"
+
+
+def content_of(configuration: Mapping[str, Any]) -> Content:
+    """Give what makes two versions the same."""
+    configured = {name: configuration.get(name) for name in _CONFIGURED}
+    return Content(configuration["CodeSha256"], json.dumps(configured, sort_keys=True))
+
+
+def _digest(*, ZipFile: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(ZipFile).digest()).decode()
+
+
+def _stale() -> Refusal:
+    return Refusal(
+        "PreconditionFailedException",
+        "The RevisionId provided does not match the latest RevisionId for the Lambda function or alias. "
+        "Call the GetFunction or the GetAlias API to retrieve the latest RevisionId for your resource.",
+        412,
+    )
+
+
+def payload(text: str) -> BytesIO:
+    """Make the body of an invocation's answer."""
+    return BytesIO(text.encode())

@@ -1,0 +1,156 @@
+"""Amazon API Gateway's HTTP APIs, and what comes back from them; custom domains are not modelled."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.simulation.errors import REGION, NotModelledError, Refusal
+from tests.simulation.functions import ARN, Content, Functions
+from tests.simulation.scheduler import Scheduler
+
+
+@dataclass
+class Api:
+    """One HTTP API."""
+
+    name: str
+    description: str
+    reachable_at: float
+    """When its name resolves everywhere."""
+    integrations: dict[str, str] = field(default_factory=dict)
+    """URIs."""
+    routes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Key and target."""
+    stages: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What an endpoint has answered; ``content`` is what ran, None where API Gateway itself has answered."""
+
+    status: int
+    body: bytes
+    content: Content | None = None
+
+
+class Gateways:
+    """The service, by the names of botocore's methods; ``is_good`` says of a CodeSha256 whether the code is well."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        functions: Functions,
+        chance: Random,
+        numbers: Iterator[int],
+        is_good: Callable[[str], bool],
+    ) -> None:
+        self._scheduler = scheduler
+        self._functions = functions
+        self._chance = chance
+        self._is_good = is_good
+        self._numbers = numbers
+        self.apis: dict[str, Api] = {}
+
+    def get_api(self, *, ApiId: str) -> dict[str, Any]:
+        return self._shown(ApiId, self._api(ApiId))
+
+    def get_apis(self) -> dict[str, Any]:
+        return {"Items": [self._shown(api, made) for api, made in self.apis.items()]}
+
+    def create_api(self, *, Name: str, Description: str, ProtocolType: str) -> dict[str, Any]:
+        if ProtocolType != "HTTP":
+            raise NotModelledError(ProtocolType)
+        api = f"api{next(self._numbers)}"
+        self.apis[api] = Api(Name, Description, self._scheduler.now + self._chance.choice((0, 0, 0.3, 2.0)))
+        return self._shown(api, self.apis[api])
+
+    def delete_api(self, *, ApiId: str) -> dict[str, Any]:
+        self._api(ApiId)
+        del self.apis[ApiId]
+        return {}
+
+    def create_integration(
+        self,
+        *,
+        ApiId: str,
+        IntegrationType: str,
+        IntegrationUri: str,
+        PayloadFormatVersion: str,
+        TimeoutInMillis: int,
+    ) -> dict[str, Any]:
+        if (IntegrationType, PayloadFormatVersion, TimeoutInMillis) != ("AWS_PROXY", "2.0", 30_000):
+            raise NotModelledError(IntegrationType)
+        number = f"integration{next(self._numbers)}"
+        self._api(ApiId).integrations[number] = IntegrationUri
+        return {"IntegrationId": number, "IntegrationUri": IntegrationUri}
+
+    def create_route(self, *, ApiId: str, RouteKey: str, Target: str) -> dict[str, Any]:
+        api = self._api(ApiId)
+        if any(key == RouteKey for key, _ in api.routes.values()):
+            raise Refusal("ConflictException", f"Route with key {RouteKey} already exists for this API", 409)
+        number = f"route{next(self._numbers)}"
+        api.routes[number] = RouteKey, Target
+        return {"RouteId": number, "RouteKey": RouteKey, "Target": Target}
+
+    def update_route(self, *, ApiId: str, RouteId: str, Target: str) -> dict[str, Any]:
+        api = self._api(ApiId)
+        if RouteId not in api.routes:
+            raise Refusal("NotFoundException", f"Route {RouteId} not found", 404)
+        api.routes[RouteId] = api.routes[RouteId][0], Target
+        return {"RouteId": RouteId, "Target": Target}
+
+    def create_stage(self, *, ApiId: str, StageName: str, AutoDeploy: bool) -> dict[str, Any]:
+        if not AutoDeploy:
+            raise NotModelledError(AutoDeploy)
+        api = self._api(ApiId)
+        if StageName in api.stages:
+            raise Refusal("ConflictException", "Stage already exists", 409)
+        api.stages.add(StageName)
+        return {"StageName": StageName}
+
+    def get_routes(self, *, ApiId: str) -> dict[str, Any]:
+        routes = self._api(ApiId).routes
+        return {
+            "Items": [{"RouteId": route, "RouteKey": key, "Target": target} for route, (key, target) in routes.items()]
+        }
+
+    def get_integrations(self, *, ApiId: str) -> dict[str, Any]:
+        found = self._api(ApiId).integrations
+        return {"Items": [{"IntegrationId": number, "IntegrationUri": uri} for number, uri in found.items()]}
+
+    def get_stages(self, *, ApiId: str) -> dict[str, Any]:
+        return {"Items": [{"StageName": name} for name in sorted(self._api(ApiId).stages)]}
+
+    def is_reachable(self, api: str) -> bool:
+        """Whether a client can reach the API at all."""
+        return api in self.apis and self._scheduler.now >= self.apis[api].reachable_at
+
+    def request(self, api: str, pick: float) -> Response:
+        """Answer a request for ``/health``; ``pick`` from 0 to 1 decides where an alias splits its traffic."""
+        made = self.apis[api]
+        target = next((target for key, target in made.routes.values() if key == "$default"), None)
+        if target is None or "$default" not in made.stages:
+            return Response(404, b'{"message":"Not Found"}')
+        uri = made.integrations.get(target.removeprefix("integrations/"), "")
+        qualifier = uri.removeprefix(ARN).removeprefix(":")
+        if not uri.startswith(ARN) or not self._functions.allows(qualifier, api):
+            return Response(500, b'{"message":"Internal Server Error"}')
+        found = self._functions.resolve(qualifier, pick)
+        if found is None:
+            return Response(500, b'{"message":"Internal Server Error"}')
+        return Response(200, self.answer(found[1]).encode(), found[1])
+
+    def answer(self, content: Content) -> str:
+        """Give what the code answers for itself."""
+        return json.dumps({"status": "ok" if self._is_good(content.code_sha256) else "broken"})
+
+    def _api(self, api: str) -> Api:
+        if api not in self.apis:
+            raise Refusal("NotFoundException", f"API {api} not found", 404)
+        return self.apis[api]
+
+    def _shown(self, api: str, made: Api) -> dict[str, Any]:
+        endpoint = f"https://{api}.execute-api.{REGION}.amazonaws.com"
+        return {"ApiId": api, "ApiEndpoint": endpoint, "Name": made.name, "Description": made.description}

@@ -1,0 +1,406 @@
+"""Small deliberate breakages of the protocol: each must be caught by some guarantee, or the proof proves nothing.
+
+A mutant is a change of one place in the source of a module, made while that is imported; the tree is not touched. A
+text that is not there exactly once is an error.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+from tests.simulation.plan import ANNOUNCING, Hit
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One breakage."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    calls: tuple[str, ...] = ()
+    """At which faults are likely to show it; empty: any. A matter of time alone."""
+    hits: tuple[Hit, ...] = ()
+    """The same of what goes wrong there."""
+
+
+GITHUB = tuple(call for call in ANNOUNCING if call.startswith("github."))
+
+MUTANTS = (
+    Mutant(
+        "release without owner and token",
+        "promote.lock",
+        'return "Update", self._releasing({"owner": lease.owner, "token": lease.token})',
+        'return "Update", self._releasing({}, "attribute_exists(#owner)")',
+    ),
+    Mutant(
+        "the token does not grow",
+        "promote.lock",
+        'expressions={"token": "if_not_exists(#token, :zero) + :one"}',
+        'expressions={"token": "if_not_exists(#token, :one)"}',
+    ),
+    Mutant(
+        "the lock is taken though somebody holds it",
+        "promote.lock",
+        'change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})',
+        'change = self._taking(_NOBODY_WAITS, {"nobody": []})',
+    ),
+    Mutant(
+        "a holder is counted out after half of its lease",
+        "promote.line",
+        "return self.silence(claim, now) > claim.lease",
+        "return self.silence(claim, now) > claim.lease / 2",
+    ),
+    Mutant(
+        "a holder is counted out though it has beaten since",
+        "promote.lock",
+        'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))',
+        'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat >= :beat"))',
+        ("dynamodb.UpdateItem lock",),
+        (Hit.LATE_ANSWER,),
+    ),
+    Mutant(
+        "a lease is counted from the answer",
+        "promote.heartbeat",
+        "self._trusted_until = sent + self._lease",
+        "self._trusted_until = self._clock.monotonic() + self._lease",
+        ("dynamodb.UpdateItem lock beat",),
+    ),
+    Mutant(
+        "a lease is trusted for good",
+        "promote.heartbeat",
+        "if self._clock.monotonic() >= self._trusted_until:",
+        "if self._clock.monotonic() >= self._trusted_until + 9999:",
+    ),
+    Mutant(
+        "an unlock leaves no record",
+        "promote.ledger",
+        'self._table.transact([opening, ("Put", self._table.insertion(entry))])',
+        "self._table.transact([opening])",
+    ),
+    Mutant(
+        "an unlock does not raise the token",
+        "promote.lock",
+        'assign={"token": token, "opened"',
+        'assign={"token": found.token, "opened"',
+    ),
+    Mutant(
+        "what is asked for is not noted for the post step",
+        "promote.steps",
+        "self.held[held] = token or self.held.get(held, 0)",
+        "pass",
+    ),
+    Mutant(
+        "the alias is moved without its RevisionId",
+        "promote.function",
+        "                RevisionId=alias.revision_id,\n",
+        "",
+    ),
+    Mutant(
+        "weights are not cleared",
+        "promote.function",
+        '                RoutingConfig={"AdditionalVersionWeights": {}},\n',
+        "",
+        ("lambda.UpdateFunctionCode", "lambda.GetAlias", "execute-api.Invoke"),
+    ),
+    Mutant(
+        "weights are not noticed",
+        "promote.model",
+        "return promotion is None or promotion.version != self.version or bool(self.weights)",
+        "return promotion is None or promotion.version != self.version",
+    ),
+    Mutant(
+        "no operation in what tells a move of ours",
+        "promote.function",
+        """                found = self.alias(promotion.environment)
+                if found is not None and found.promotion == promotion:""",
+        """                found = self.alias(promotion.environment)
+                if found is not None and found.version == promotion.version:""",
+    ),
+    Mutant(
+        "a move whose answer was lost is taken for one that failed",
+        "promote.function",
+        """            except _unanswered() as error:
+                return self._settle_unknown(promotion, error)""",
+        """            except _unanswered():
+                raise""",
+        ("lambda.UpdateAlias",),
+    ),
+    Mutant(
+        "a last attempt without a connection is taken for a call that was never sent",
+        "promote.function",
+        "return ConnectionError, HTTPClientError",
+        "return (HTTPClientError,)",
+        ("lambda.UpdateAlias",),
+    ),
+    Mutant(
+        "a repetition that meets its own effect is taken for a race that was lost",
+        "promote.function",
+        """                found = self.alias(promotion.environment)
+                if found is not None and found.promotion == promotion:
+                    return True
+""",
+        """                found = self.alias(promotion.environment)
+""",
+        ("lambda.UpdateAlias",),
+    ),
+    Mutant(
+        "the lease is not looked at before the alias is moved",
+        "promote.function",
+        "        for pause in (*_ALIAS_PAUSES, None):\n            self._guard()\n",
+        "        for pause in (*_ALIAS_PAUSES, None):\n",
+    ),
+    Mutant(
+        "a run gives way to an older one",
+        "promote.waiting",
+        "if claim.replaces(self._claim):",
+        "if self._claim.replaces(claim):",
+    ),
+    Mutant(
+        "the RevisionId is taken as the update has returned it",
+        "promote.function",
+        "        while _is_pending(answer):\n            if self._clock",
+        "        while False:\n            if self._clock",
+    ),
+    Mutant(
+        "a published version has the next number",
+        "promote.function",
+        "        return snapshot(answer)\n\n    def rehearse",
+        '        return snapshot({**answer, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
+        "    def rehearse",
+    ),
+    Mutant(
+        "a candidate of its own is verified at $LATEST",
+        "promote.gateway",
+        'return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]',
+        'return "" if qualifier == LATEST_ENDPOINT or "#" in qualifier else qualifier',
+    ),
+    Mutant(
+        "the environment's endpoint shows $LATEST",
+        "promote.gateway",
+        'return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]',
+        'return qualifier.partition("#")[0] if "#" in qualifier else ""',
+    ),
+    Mutant(
+        "$LATEST is not read again after the job's own steps",
+        "promote.commands.promote",
+        "latest.revision_id != deployment.revision_id or not same_content(latest, source.candidate)",
+        "False",
+    ),
+    Mutant(
+        "any verdict is taken for a proof",
+        "promote.ledger",
+        'return record.get("proof") if candidate.is_in(record) else None',
+        'return record.get("verdict") if candidate.is_in(record) else None',
+        hits=(Hit.STRANGER_ALIAS,),
+    ),
+    Mutant(
+        "a rollback goes back from whatever has come meanwhile",
+        "promote.pipeline",
+        'if proposal.instead_of not in ("", previous):',
+        "if False:",
+    ),
+    Mutant(
+        "an endpoint in use is taken for one that a dead run has left",
+        "promote.records",
+        "> 2 * lease + _SLACK",
+        "> -1",
+    ),
+    Mutant(
+        "a candidate's endpoint stays",
+        "promote.trial",
+        "            self.gateways.remove(trial.qualifier, gateway)\n        self.ledger.end_trial",
+        "            pass\n        self.ledger.end_trial",
+    ),
+    Mutant(
+        "no ancestry",
+        "promote.pipeline",
+        "is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)",
+        "is_older = found is Relation.UNKNOWN and 0 < our_run_id < run_id",
+    ),
+    Mutant(
+        "no order of runs where the history is not known",
+        "promote.pipeline",
+        "is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)",
+        "is_older = found is Relation.OLDER",
+    ),
+    Mutant(
+        "the order is decided once, before the deployment",
+        "promote.pipeline",
+        "    if found.is_older and not is_back:\n        return Decision(Result.SUPERSEDED, previous, found)\n",
+        "",
+    ),
+    Mutant(
+        "the sequence does not grow",
+        "promote.pipeline",
+        "sequence=max(last.sequence if last else 0, served.sequence) + 1,",
+        "sequence=max(last.sequence if last else 0, served.sequence, 1),",
+    ),
+    Mutant(
+        "a verdict is not bound to what was in $LATEST",
+        "promote.pipeline",
+        "        now.revision_id != latest.revision_id or not same_content(latest, candidate)\n",
+        "        False\n",
+        ("execute-api.Invoke", "dynamodb.PutItem version"),
+    ),
+    Mutant(
+        "$LATEST is not read again after the verification",
+        "promote.pipeline",
+        "now.revision_id != latest.revision_id or not same_content(latest, candidate)",
+        "not same_content(latest, candidate)",
+        ("execute-api.Invoke", "dynamodb.PutItem version"),
+    ),
+    Mutant(
+        "no fingerprint of the configuration",
+        "promote.snapshot",
+        "parts: dict[str, Any] = {name: configuration.get(name) for name in CONFIGURABLE}",
+        'return "0" * 64\n    parts: dict[str, Any] = {}',
+        ("lambda.GetFunctionConfiguration",),
+    ),
+    Mutant(
+        "whatever has not failed has passed",
+        "promote.model",
+        "return self.outcome is Outcome.PASSED\n",
+        "return self.outcome is not Outcome.FAILED\n",
+        ("execute-api.Invoke", "lambda.Invoke"),
+    ),
+    Mutant(
+        "the verdict is not recorded before the move",
+        "promote.ledger",
+        'assign={"verdict": record, **({"proof": record} if verdict.passed else {})},',
+        'assign={"verdict": record},',
+    ),
+    Mutant(
+        "a dead run's record is not finished",
+        "promote.ledger",
+        "            self.record_promotion(moved, candidate, plan)\n",
+        "",
+        ("lambda.UpdateAlias", "dynamodb.TransactWriteItems"),
+    ),
+    Mutant(
+        "an older record takes the place of a newer one",
+        "promote.ledger",
+        'condition="attribute_not_exists(#sequence) OR #sequence < :sequence",',
+        'condition="attribute_not_exists(#sequence) OR #sequence >= :zero OR #sequence < :sequence",\n'
+        '            values={"zero": 0},',
+        ("dynamodb.TransactWriteItems",),
+    ),
+    Mutant(
+        "a move that others have recorded is not known again",
+        "promote.pipeline",
+        "if target.ledger.has_recorded(decision.promotion):",
+        "if False:",
+        ("lambda.CreateAlias", "lambda.UpdateAlias"),
+    ),
+    Mutant(
+        "who loses a race for an endpoint deletes the other's",
+        "promote.endpoint",
+        "self._gateways.delete(gateway)",
+        "self._gateways.delete(winner)",
+        ("apigatewayv2.CreateApi", "apigatewayv2.GetRoutes", "apigatewayv2.GetStages", "apigatewayv2.GetApis"),
+    ),
+    Mutant(
+        "code that is in $LATEST is not uploaded again though the update has failed",
+        "promote.pipeline",
+        "if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):",
+        "if code is not None and not code.is_in(latest.code_sha256):",
+        ("lambda.UpdateFunctionConfiguration", "lambda.CreateFunction"),
+    ),
+    Mutant(
+        "a repeated CreateRoute is an error",
+        "promote.gateway",
+        "with suppress(client.exceptions.ConflictException):\n                client.create_route",
+        "with suppress(client.exceptions.NotFoundException):\n                client.create_route",
+        ("apigatewayv2.CreateRoute",),
+    ),
+    Mutant(
+        "an API is made once more without a look at what has come of the first call",
+        "promote.gateway",
+        "found = self.find(qualifier, None)\n                if found:\n                    return found",
+        "found = None",
+        ("apigatewayv2.CreateApi",),
+        (Hit.LOST, Hit.FAILED_AFTER),
+    ),
+    Mutant(
+        "the lock is not given back with the record of the promotion",
+        "promote.ledger",
+        "        if release:\n            parts.append(release)\n",
+        "",
+    ),
+    Mutant(
+        "what goes wrong at GitHub goes wrong with the run",
+        "promote.announce",
+        'yield f"GitHub does not show what {name} has: {_said(understood(error))}"',
+        "raise",
+        GITHUB,
+    ),
+    Mutant(
+        "notes that cannot be written make the run fail",
+        "promote.announce",
+        'report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))',
+        "raise",
+        ("dynamodb.PutItem notes",),
+    ),
+    Mutant(
+        "GitHub hears of a success, however it has ended",
+        "promote.announce",
+        "is_success=move is not None,",
+        "is_success=True,",
+    ),
+    Mutant(
+        "a promotion whose announcement is cut off has failed",
+        "promote.action",
+        "    if certain.result.is_success:\n",
+        "    if False:\n",
+        ANNOUNCING,
+        (Hit.SIGINT, Hit.SIGTERM),
+    ),
+)
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module with the mutant's text in the place of its own."""
+
+    mutant: Mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compile it anew: what is compiled already is the original."""
+        source = self.get_source(fullname)
+        count = source.count(self.mutant.old) if source else 0
+        if source is None or count != 1:
+            raise ImportError(f"mutant {self.mutant.name!r}: its text stands {count} times in {fullname}")
+        return compile(source.replace(self.mutant.old, self.mutant.new), self.path, "exec", dont_inherit=True)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the one module in its mutated form."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"there is no module {fullname}")
+        loader = _Loader(fullname, spec.origin)
+        loader.mutant = self._mutant
+        spec.loader = loader
+        return spec
+
+
+def install(name: str) -> Mutant:
+    """Break the protocol in this process, before any of it is imported."""
+    loaded = [module for module in sys.modules if module == "promote" or module.startswith("promote.")]
+    if loaded:
+        raise RuntimeError(f"too late: {loaded[0]} is imported already")
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    sys.meta_path.insert(0, _Finder(mutant))
+    return mutant

@@ -1,0 +1,570 @@
+"""The way to AWS, to an endpoint and to GitHub: each call travels there and back, and a fault can hit it anywhere.
+
+A request that was sent takes effect when it arrives, whatever has become of its sender. Clients retry as botocore's
+standard mode does.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from http import HTTPStatus
+from http.client import responses
+from random import Random
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import requests
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.retries import standard
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, ProtocolError
+from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
+
+from promote.aws import Clients
+from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
+from tests.simulation.github import API_URL, routed
+from tests.simulation.plan import Fault, Hit
+from tests.simulation.scheduler import Killed, Process, Scheduler
+
+_TRANSIENT: Any = standard.TransientRetryableChecker
+_THROTTLED: Any = standard.ThrottledRetryableChecker
+_RETRIED_CODES = {*_THROTTLED._THROTTLED_ERROR_CODES, *_TRANSIENT._TRANSIENT_ERROR_CODES}  # noqa: SLF001 - botocore has
+_RETRIED_STATUSES = _TRANSIENT._TRANSIENT_STATUS_CODES  # noqa: SLF001 - these tables nowhere else
+_LONGEST_BACKOFF = 20.0
+
+_PATIENCE = {"lambda": 60.0, "dynamodb": 5.0, "apigatewayv2": 30.0, "sts": 30.0}
+"""Seconds of promote.aws's read timeouts."""
+
+_THROTTLING = {
+    "dynamodb": ("ThrottlingException", 400),
+    "lambda": ("TooManyRequestsException", 429),
+    "apigatewayv2": ("TooManyRequestsException", 429),
+    "sts": ("Throttling", 400),
+}
+_FAILURE = {
+    "dynamodb": "InternalServerError",
+    "lambda": "ServiceException",
+    "apigatewayv2": "InternalServerErrorException",
+    "sts": "InternalFailure",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request."""
+
+    service: str
+    operation: str
+    arguments: Mapping[str, Any]
+    subject: str = ""
+    """What it is of, where that makes a difference."""
+
+    @cached_property
+    def name(self) -> str:
+        """The name under which faults find it."""
+        return f"{self.service}.{self.operation}{self.subject and ' ' + self.subject}"
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.operation.startswith(("Get", "Query", "Describe", "Invoke", "Compare", "List"))
+
+
+class Caller(Protocol):
+    """A job, as the network sees it."""
+
+    place: int
+    """In the plan."""
+    lease: float
+    name: str
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether it is at what follows a promotion."""
+
+
+class Backstage(Protocol):
+    """Who carries out what a call asks for, and what a fault is that no network can make."""
+
+    def carry_out(self, caller: Caller, call: Call) -> Any:
+        """Let the call take effect; Refusal is an answer."""
+
+    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+        """Let a stranger act, or somebody open the lock, or the job be run again."""
+
+    def issued(self, caller: Caller, call: Call) -> None:
+        """Hear that a call is about to be sent."""
+
+    def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
+        """Hear of a fault."""
+
+    def fail(self, error: Exception) -> None:
+        """End the schedule with an error, which the code under test would take for one of the call's."""
+
+    def say(self, who: str, text: str) -> None:
+        """Write a line into the trace."""
+
+
+@dataclass
+class Faults:
+    """The faults of a plan, and how far each has counted."""
+
+    planned: tuple[Fault, ...]
+    counts: list[int] = field(init=False)
+    hit: list[tuple[str, Hit]] = field(default_factory=list)
+    """Those that have happened: the call's name and what went wrong."""
+    spared: frozenset[str] = frozenset()
+    """Names of calls at which nothing goes wrong in this schedule."""
+    are_over: bool = False
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * len(self.planned)
+
+    def at(self, name: str, place: int) -> list[Hit]:
+        """Count a call, and say what goes wrong with it."""
+        found: list[Hit] = []
+        if self.are_over or name in self.spared:
+            return found
+        for number, fault in enumerate(self.planned):
+            if fault.call not in ("", name) or fault.job not in (-1, place):
+                continue
+            self.counts[number] += 1
+            if self.counts[number] == fault.nth and (fault.hit is not Hit.UPDATE_FAILS or name.startswith("lambda.")):
+                found.append(fault.hit)
+                self.hit.append((name, fault.hit))
+        return found
+
+
+_FOR_GOOD = (Hit.UNSENT_FOR_GOOD, Hit.LOST_FOR_GOOD, Hit.THROTTLED_FOR_GOOD, Hit.FAILED_FOR_GOOD)
+_PROLONGED = {Hit.LATE_EFFECT, Hit.LATE_ANSWER, Hit.PAUSED, Hit.PAUSED_AFTER}
+_TROUBLE = (
+    Hit.UNLOCK,
+    Hit.STRANGER_CODE,
+    Hit.STRANGER_CONFIGURATION,
+    Hit.STRANGER_ALIAS,
+    Hit.STRANGER_WEIGHTS,
+)
+
+
+class Lost(Exception):  # noqa: N818 - a client makes its own error of it
+    """There was no answer."""
+
+    lasting: Hit | None = None
+    """What goes wrong with further attempts, too."""
+
+    def __init__(self, *, in_time: bool, was_sent: bool) -> None:
+        super().__init__("no answer")
+        self.in_time = in_time
+        """Whether it is known at once, by a connection that was closed."""
+        self.was_sent = was_sent
+
+
+class Network:
+    """Carries calls. Each half of the way takes a while, by ``chance``; None: the same for all."""
+
+    def __init__(self, scheduler: Scheduler, chance: Random | None, faults: Faults, backstage: Backstage) -> None:
+        self.scheduler = scheduler
+        self.faults = faults
+        self.backstage = backstage
+        self.chance = chance or Random(0)
+        self._is_even = chance is None
+        self.longest = 0.25
+        """Seconds of one way, where no fault makes it longer."""
+        self.calls = 0
+        self.under_way: Counter[str] = Counter()
+        """Writes to the table that have not arrived yet, by the names of their callers."""
+
+    def delay(self) -> float:
+        """Give the seconds of one way."""
+        if self._is_even:
+            return 0.02
+        draw = self.chance.random()
+        if draw < 0.8:
+            return 0.005 + 0.05 * self.chance.random()
+        return self.longest * self.chance.random()
+
+    def beyond(self, lease: float) -> float:
+        """Give seconds that are longer than the lease, and now and then than all that is granted to an endpoint."""
+        if self._is_even:
+            return 1.6 * lease
+        return 3 * lease + 6 if self.chance.random() < 0.3 else lease * (1.1 + 0.8 * self.chance.random())
+
+    def exchange(self, process: Process, caller: Caller, call: Call, patience: float, hit: Hit | None = None) -> Any:
+        """Send ``call`` once and give its answer; ``hit``: what goes on going wrong.
+
+        Raises:
+            Refusal: the service says no.
+            Lost: there is no answer.
+
+        """
+        self.calls += 1
+        hits = [hit] if hit else self.faults.at(call.name, caller.place)
+        for one in hits if hit is None else ():  # what goes on going wrong is one fault
+            self.backstage.hit(caller, call, one)
+        try:
+            return _Exchange(self, process, caller, call, set(hits)).carry_out(patience)
+        except (Refusal, Lost) as error:
+            error.lasting = next((one for one in hits if one in _FOR_GOOD), None)
+            raise
+
+
+class _Exchange:
+    """One request on its way, and what goes wrong with it."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller, call: Call, hits: set[Hit]) -> None:
+        self._network, self._process, self._caller, self._call, self._hits = network, process, caller, call, hits
+        self._scheduler, self._chance, self._backstage = network.scheduler, network.chance, network.backstage
+        self._beyond = network.beyond(caller.lease) if hits & _PROLONGED else 0.0
+        self._there, self._back = network.delay(), network.delay()
+        self._there += self._beyond if Hit.LATE_EFFECT in hits else 0
+        self._back += self._beyond if Hit.LATE_ANSWER in hits else 0
+        self._is_first = self._chance.random() < 0.5
+        """Whether trouble comes before the effect."""
+        self._is_write = call.service == "dynamodb" and not call.is_read
+        self._answered = process.event()
+        self._answer: Any = None
+
+    def carry_out(self, patience: float) -> Any:
+        """Send it, and wait for the answer."""
+        self._disturb()
+        self._refuse()
+        self._network.under_way[self._caller.name] += self._is_write
+        self._scheduler.at(self._scheduler.now + self._there, self._arrive)
+        is_soon = (self._there + self._back) * self._process.rate < patience
+        if not self._answered.wait(None if is_soon else patience):
+            raise Lost(in_time=False, was_sent=True)
+        if Hit.CRASH_ANSWERED in self._hits:
+            self._process.kill()
+            raise Killed
+        if isinstance(self._answer, Refusal | Lost):
+            raise self._answer
+        return self._answer
+
+    def _disturb(self) -> None:
+        """Let happen what has to do with the process alone."""
+        scheduler, process, hits, chance = self._scheduler, self._process, self._hits, self._chance
+        if Hit.CRASH_BEFORE in hits:
+            process.kill()
+            raise Killed
+        if Hit.WALL_CLOCK in hits:
+            process.skew += chance.choice((600, -600))
+        if Hit.CLOCK_RATE in hits:
+            rate = chance.choice((0.95, 1.05))
+            process.zero += scheduler.now * (process.rate - rate)
+            process.rate = rate
+        if hits & {Hit.SIGINT, Hit.SIGTERM}:
+            # Some of it hits the call on its way, before or after the effect. The runner is patient for ten seconds.
+            when = scheduler.now + chance.choice((0.0, 0.01, 0.03, 0.08))
+            scheduler.at(when, process.signal)
+            if Hit.SIGINT in hits:
+                scheduler.at(when + 7.5, process.signal)
+            scheduler.at(when + 10.0, process.kill)
+        if Hit.PAUSED in hits:
+            process.freeze(self._beyond)
+            process.sleep(0)
+
+    def _refuse(self) -> None:
+        """Let it come back without having had any effect."""
+        hits, process = self._hits, self._process
+        if hits & {Hit.UNSENT, Hit.UNSENT_FOR_GOOD}:
+            process.sleep(self._there)
+            raise Lost(in_time=True, was_sent=False)
+        if hits & {Hit.THROTTLED, Hit.THROTTLED_FOR_GOOD}:
+            process.sleep(self._there + self._back)
+            code, status = _THROTTLING.get(self._call.service, ("", 429))
+            raise Refusal(code, "Rate exceeded", status)
+        if Hit.FAILED_BEFORE in hits:
+            process.sleep(self._there + self._back)
+            raise _failure(self._call)
+
+    def _arrive(self) -> None:
+        scheduler, hits = self._scheduler, self._hits
+        self._network.under_way[self._caller.name] -= self._is_write
+        if self._is_first:
+            self._make_trouble(_TROUBLE)
+        self._make_trouble((Hit.UPDATE_FAILS,))
+        answer = self._take_effect()
+        if not self._is_first:
+            self._make_trouble(_TROUBLE)
+        if Hit.DUPLICATED in hits:
+            later = 1.2 * self._caller.lease * self._chance.random()
+            scheduler.at(scheduler.now + later, self._take_effect_again)
+        if hits & {Hit.CRASH_AFTER, Hit.RERUN}:
+            self._process.kill()
+        self._make_trouble((Hit.RERUN,))
+        if Hit.PAUSED_AFTER in hits:
+            self._process.freeze(self._beyond)
+        if hits & {Hit.FAILED_AFTER, Hit.FAILED_FOR_GOOD}:
+            answer = _failure(self._call)
+        if hits & {Hit.LOST, Hit.LOST_FOR_GOOD}:
+            answer = Lost(in_time=True, was_sent=True)
+        scheduler.at(scheduler.now + self._back, lambda: self._deliver(answer))
+
+    def _take_effect(self) -> Any:
+        try:
+            return self._backstage.carry_out(self._caller, self._call)
+        except Refusal as refusal:
+            return refusal
+
+    def _take_effect_again(self) -> None:
+        self._backstage.say(self._caller.name, f"{self._call.name} takes effect once more")
+        self._take_effect()
+
+    def _make_trouble(self, kinds: tuple[Hit, ...]) -> None:
+        for hit in kinds:
+            if hit in self._hits:
+                self._backstage.make_trouble(hit, self._caller)
+
+    def _deliver(self, answer: Any) -> None:
+        self._answer = answer
+        if not self._process.is_dead:
+            self._answered.set()
+
+
+def _failure(call: Call) -> Refusal:
+    return Refusal(_FAILURE.get(call.service, ""), "The service encountered an internal error.", 500)
+
+
+class Client:
+    """What promote takes for a client of boto3."""
+
+    def __init__(
+        self, network: Network, process: Process, caller: Caller, service: str, *, attempts: int, patience: float
+    ) -> None:
+        self._network, self._process, self._caller = network, process, caller
+        self._service, self._attempts, self._patience = service, attempts, patience
+        self.exceptions = real(service).exceptions
+        self.meta = real(service).meta
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        operation = self.meta.method_to_api_mapping[method]
+        call = partial(self._call, operation)
+        setattr(self, method, call)
+        return call
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        network, process = self._network, self._process
+        if operation == "TransactWriteItems":
+            arguments["ClientRequestToken"] = f"token-{network.chance.getrandbits(64):x}"
+        call = Call(self._service, operation, _sent(arguments), self._subject(operation, arguments))
+        lasting: Hit | None = None
+        network.backstage.issued(self._caller, call)
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return network.exchange(process, self._caller, call, self._patience, lasting)
+            except (Refusal, Lost) as error:
+                failure = self._error(call, error)
+                # Only the first attempt takes effect.
+                lasting = Hit.UNSENT_FOR_GOOD if error.lasting is Hit.LOST_FOR_GOOD else error.lasting
+                if attempt == self._attempts or not _is_retried(error):
+                    raise failure from None
+            process.sleep(min(network.chance.random() * 2 ** (attempt - 1), _LONGEST_BACKOFF))
+        raise AssertionError("unreachable")
+
+    def _subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        if operation == "GetFunctionConfiguration":
+            return "announced" if self._caller.is_announcing else ""
+        if operation not in ("UpdateItem", "PutItem"):
+            return ""
+        key = arguments["Item" if operation == "PutItem" else "Key"]
+        kind: str = key["sk"]["S"].partition("#")[0].partition("@")[0]
+        return kind + (" beat" if self._attempts == 1 else "")
+
+    def _error(self, call: Call, error: Refusal | Lost) -> Exception:
+        url = f"https://{call.service}.{REGION}.amazonaws.com/"
+        if isinstance(error, Refusal):
+            return refusal(call.service, call.operation, error.code, error.message, error.status, **error.more)
+        if not error.in_time:
+            return ReadTimeoutError(endpoint_url=url)
+        return ConnectionClosedError(endpoint_url=url) if error.was_sent else EndpointConnectionError(endpoint_url=url)
+
+
+def _sent(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the arguments as they are on their way: an archive is read as it is sent; then its file may be closed."""
+    if "Code" in arguments:
+        return {**arguments, "Code": _sent(arguments["Code"])}
+    return {name: value.read() if hasattr(value, "read") else value for name, value in arguments.items()}
+
+
+def _is_retried(error: Refusal | Lost) -> bool:
+    return isinstance(error, Lost) or error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES
+
+
+class Table(Client):
+    """A client of DynamoDB. Without a lock that works, each job sees one of its own under that name."""
+
+    def __init__(
+        self,
+        network: Network,
+        process: Process,
+        caller: Caller,
+        *,
+        attempts: int,
+        patience: float,
+        has_lock: bool,
+    ) -> None:
+        super().__init__(network, process, caller, "dynamodb", attempts=attempts, patience=patience)
+        self._lock = "lock" if has_lock else f"lock@{caller.name}"
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        if self._lock == "lock":
+            return super()._call(operation, **arguments)
+        if operation == "Query":
+            return self._query(**arguments)
+        if operation == "TransactWriteItems":
+            arguments["TransactItems"] = [
+                {kind: self._veiled(part) for kind, part in item.items()} for item in arguments["TransactItems"]
+            ]
+        return super()._call(operation, **self._veiled(arguments))
+
+    def _veiled(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if arguments.get("Key", {}).get("sk") != {"S": "lock"}:
+            return arguments
+        return {**arguments, "Key": {**arguments["Key"], "sk": {"S": self._lock}}}
+
+    def _query(self, **arguments: Any) -> Any:
+        values = arguments["ExpressionAttributeValues"]
+        first, last = values[":first"]["S"], values[":last"]["S"]
+        first, last = (self._lock if first == "lock" else first), ("lock~" if last == "lock" else last)
+        arguments["ExpressionAttributeValues"] = {**values, ":first": {"S": first}, ":last": {"S": last}}
+        answer = super()._call("Query", **arguments)
+        items = [item for item in answer["Items"] if item["sk"]["S"] == self._lock or "@" not in item["sk"]["S"]]
+        shown = [{**item, "sk": {"S": "lock"}} if item["sk"]["S"] == self._lock else item for item in items]
+        return {**answer, "Items": shown}
+
+
+class Reach(Clients):
+    """The clients of one process."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller, *, has_lock: bool) -> None:
+        super().__init__(REGION, {})
+        self._network, self._process, self._caller, self._has_lock = network, process, caller, has_lock
+
+    def resolve_region(self) -> str:
+        """Give the only region that there is."""
+        return REGION
+
+    def require_runtime(self, runtime: str | None) -> None:
+        """Take any."""
+
+    def _client(self, service: str, **different: Any) -> Any:
+        attempts = different.get("retries", {}).get("total_max_attempts", 5)
+        patience = different.get("read_timeout", _PATIENCE[service])
+        network, process, caller = self._network, self._process, self._caller
+        if service == "dynamodb":
+            return Table(network, process, caller, attempts=attempts, patience=patience, has_lock=self._has_lock)
+        return Client(network, process, caller, service, attempts=attempts, patience=patience)
+
+
+class Session:
+    """What promote takes for a session of requests."""
+
+    def __init__(self, network: Network, process: Process, caller: Caller) -> None:
+        self._network, self._process, self._caller = network, process, caller
+        self.adapters: dict[str, HTTPAdapter] = {}
+
+    def mount(self, prefix: str, adapter: HTTPAdapter) -> None:
+        """Take what decides on repetitions."""
+        self.adapters[prefix] = adapter
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Any,
+        timeout: tuple[float, float],
+        allow_redirects: bool = True,
+        params: Any = None,
+        json: Any = None,
+        auth: Any = None,
+    ) -> Any:
+        """Ask an endpoint or GitHub."""
+        if url.startswith(f"{API_URL}/") and auth:
+            return self._ask_github(method, url, params, json, timeout[1])
+        if method != "GET" or url.rpartition("/")[2] not in ("", "health") or allow_redirects or "Host" in headers:
+            self._network.backstage.fail(NotModelledError(url))
+        api = url.removeprefix("https://").partition(".")[0]
+        try:
+            answer = self._exchange(Call("execute-api", "Invoke", {"api": api}), timeout[1])
+        except Refusal as error:
+            body = f'{{"message":"{responses[error.status]}"}}'.encode()
+            return SimpleNamespace(status_code=error.status, content=body)
+        except Lost as error:
+            raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
+        if answer is None:
+            raise requests.ConnectionError("its name does not resolve yet")
+        return SimpleNamespace(status_code=answer.status, content=answer.body)
+
+    def _ask_github(self, method: str, url: str, query: Any, body: Any, limit: float) -> "Response":
+        """Repeat as the adapter says, in the way of urllib3.HTTPConnectionPool.urlopen and requests' adapter."""
+        try:
+            operation, arguments, subject = routed(method, url, query, body)
+        except NotModelledError as error:
+            self._network.backstage.fail(error)
+            raise
+        call = Call("github", operation, arguments, subject)
+        self._network.backstage.issued(self._caller, call)
+        retries = next(adapter for prefix, adapter in self.adapters.items() if url.startswith(prefix)).max_retries
+        lasting: Hit | None = None
+        while True:
+            try:
+                return Response(method, 200, self._exchange(call, limit, lasting))
+            except Refusal as refusal:
+                lasting, response = refusal.lasting, self._refused(method, refusal)
+                if not retries.is_retry(method, response.status, "Retry-After" in response.headers):
+                    return response
+                try:
+                    retries = retries.increment(method, url, response=response, _pool=_POOL)  # type: ignore[arg-type]
+                except MaxRetryError:
+                    return response
+                retries.sleep(response)  # type: ignore[arg-type] # what is asked of a response, no more
+            except Lost as lost:
+                # Only the first attempt takes effect.
+                lasting = Hit.UNSENT_FOR_GOOD if lost.lasting is Hit.LOST_FOR_GOOD else lost.lasting
+                try:
+                    retries = retries.increment(method, url, error=_broken(lost, url), _pool=_POOL)
+                except ReadTimeoutOfUrllib3 as error:
+                    raise requests.ReadTimeout(error) from error
+                except (MaxRetryError, ProtocolError) as error:
+                    raise requests.ConnectionError(error) from error
+                retries.sleep()
+
+    def _refused(self, method: str, refusal: Refusal) -> "Response":
+        headers: dict[str, str] = {}
+        if refusal.status == HTTPStatus.FORBIDDEN:
+            headers["X-Accepted-GitHub-Permissions"] = refusal.code
+        if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
+            headers["Retry-After"] = self._network.chance.choice(("1", "5", "60"))
+        return Response(method, refusal.status, {"message": refusal.message}, headers)
+
+    def _exchange(self, call: Call, limit: float, hit: Hit | None = None) -> Any:
+        return self._network.exchange(self._process, self._caller, call, limit, hit)
+
+
+class Response:
+    """GitHub's, as far as requests, urllib3's repetitions and promote ask it."""
+
+    def __init__(self, method: str, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        self.status = self.status_code = status
+        self.reason, self.headers = responses[status], headers or {}
+        self.ok, self.links = status < HTTPStatus.BAD_REQUEST, dict[str, Any]()
+        self.request = SimpleNamespace(method=method)
+        self._body = body
+
+    def json(self) -> Any:
+        return self._body
+
+    def get_redirect_location(self) -> bool:
+        return False
+
+
+_POOL: Any = "GitHub"
+"""What stands for the connections in the texts of errors."""
+
+
+def _broken(lost: Lost, url: str) -> Exception:
+    if not lost.in_time:
+        return ReadTimeoutOfUrllib3(_POOL, url, "Read timed out.")
+    return ProtocolError("Connection aborted.") if lost.was_sent else ConnectTimeoutError(_POOL, "refused")

@@ -1,0 +1,319 @@
+"""What a schedule is made of: who comes when, with which clock, and what goes wrong at which call.
+
+A plan and nothing else decides a schedule; it is a frozen value, so that a failure can be printed, kept, and played
+again, whatever later versions make of its seed.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+
+class Word(StrEnum):
+    """Shown as it is written in Python, so that a plan that was printed can be pasted into a test."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+class Kind(Word):
+    """What a job does, step by step."""
+
+    RUN = "run"
+    """``run``, verified at the endpoint of $LATEST."""
+    ALONE = "alone"
+    """``run`` with ``isolation: version``."""
+    STEPS = "steps"
+    """``deploy``, then ``promote`` with that candidate."""
+    STEPS_ALONE = "steps-alone"
+    """The same with ``isolation: version``."""
+    ADOPT = "adopt"
+    """``lock``, a deployment by another tool, then ``run`` without artifact."""
+    ROLLBACK = "rollback"
+    """``rollback`` to what was served before."""
+    ONWARD = "onward"
+    """``promote`` of what the environment serves to the next one, verified again."""
+    ONWARD_PROVEN = "onward-proven"
+    """The same by the verdict that it has."""
+    UNLOCK = "unlock"
+    """``unlock``: the lock is opened by force."""
+
+
+_KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
+
+
+class Hit(Word):
+    """What goes wrong at a call; "for good": and at each further attempt of the same call."""
+
+    CRASH_BEFORE = "crash before it was sent"
+    CRASH_AFTER = "crash after it took effect"
+    CRASH_ANSWERED = "crash after its answer"
+    UNSENT = "no connection"
+    UNSENT_FOR_GOOD = "no connection, for good"
+    LOST = "answer lost"
+    LOST_FOR_GOOD = "answer lost, for good"
+    LATE_EFFECT = "effect later than the lease"
+    LATE_ANSWER = "answer later than the lease"
+    DUPLICATED = "takes effect twice"
+    THROTTLED = "throttled"
+    THROTTLED_FOR_GOOD = "throttled, for good"
+    FAILED_BEFORE = "5xx without effect"
+    FAILED_AFTER = "5xx after the effect"
+    FAILED_FOR_GOOD = "5xx after the effect, for good"
+    PAUSED = "suspended beyond the lease before it is sent"
+    PAUSED_AFTER = "suspended beyond the lease after the effect"
+    WALL_CLOCK = "wall clock jumps by ten minutes"
+    CLOCK_RATE = "clock goes 5 % wrong from here"
+    SIGINT = "SIGINT"
+    SIGTERM = "SIGTERM"
+    RERUN = "crash, and a further attempt of the run"
+    UNLOCK = "lock opened by force"
+    STRANGER_CODE = "a stranger updates the code"
+    STRANGER_CONFIGURATION = "a stranger updates the configuration"
+    STRANGER_ALIAS = "a stranger moves the alias"
+    STRANGER_WEIGHTS = "a stranger splits the alias"
+    UPDATE_FAILS = "the update is accepted and fails"
+
+
+UPDATES = ("lambda.CreateFunction", "lambda.UpdateFunctionCode", "lambda.UpdateFunctionConfiguration")
+
+CALLS = (
+    *UPDATES,
+    "lambda.PublishVersion",
+    "lambda.GetFunctionConfiguration",
+    "lambda.GetFunctionConfiguration announced",
+    "lambda.GetAlias",
+    "lambda.CreateAlias",
+    "lambda.UpdateAlias",
+    "lambda.GetPolicy",
+    "lambda.AddPermission",
+    "lambda.RemovePermission",
+    "lambda.Invoke",
+    "dynamodb.Query",
+    "dynamodb.PutItem version",
+    "dynamodb.PutItem candidate",
+    "dynamodb.PutItem endpoint",
+    "dynamodb.PutItem notes",
+    "dynamodb.UpdateItem lock",
+    "dynamodb.UpdateItem lock beat",
+    "dynamodb.UpdateItem environment",
+    "dynamodb.UpdateItem version",
+    "dynamodb.UpdateItem endpoint",
+    "dynamodb.UpdateItem endpoint beat",
+    "dynamodb.DeleteItem",
+    "dynamodb.TransactWriteItems",
+    "dynamodb.CreateTable",
+    "dynamodb.DescribeTable",
+    "apigatewayv2.GetApi",
+    "apigatewayv2.GetApis",
+    "apigatewayv2.CreateApi",
+    "apigatewayv2.DeleteApi",
+    "apigatewayv2.GetRoutes",
+    "apigatewayv2.GetIntegrations",
+    "apigatewayv2.GetStages",
+    "apigatewayv2.CreateRoute",
+    "apigatewayv2.CreateIntegration",
+    "apigatewayv2.CreateStage",
+    "sts.GetCallerIdentity",
+    "execute-api.Invoke",
+    "github.Compare",
+    "github.Compare commits",
+    "github.ListPullRequests",
+    "github.ListPullRequestsOf",
+    "github.ListCommits",
+    "github.GetContents",
+    "github.CreateDeployment",
+    "github.CreateStatus",
+    "github.ListDeployments",
+)
+"""Every call that the simulated commands make, the table's writes by what they are of."""
+
+ANNOUNCING = (
+    "lambda.GetFunctionConfiguration announced",
+    "dynamodb.PutItem notes",
+    *CALLS[CALLS.index("github.Compare") + 1 :],
+)
+"""Those that follow a promotion, and undo nothing of it."""
+
+PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit is not Hit.UPDATE_FAILS or call in UPDATES]
+"""What can go wrong where: all of it is to be reached."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a workflow run."""
+
+    kind: Kind
+    commit: int
+    """The place of its commit in the history, which is a line: 1 is the oldest."""
+    start: float = 0.0
+    """Seconds after the beginning."""
+    run_id: int = 0
+    """0: as high as its commit is new."""
+    lease: int = 4
+    rate: float = 1.0
+    """How fast its machine's clock goes."""
+    skew: int = 0
+    """Seconds that its wall clock is ahead."""
+    fifo: bool = False
+    configures: bool = False
+    """Whether its inputs change the configuration, too."""
+    invokes: bool = False
+    """Whether it verifies by direct invocation instead of HTTP."""
+
+    @property
+    def longest_lease(self) -> int:
+        """The lease of a step that keeps the lock for the next one, which nobody beats for in between."""
+        return (3 if self.kind in _KEEPING else 1) * self.lease
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong at the ``nth`` call of that name, of all or of one job."""
+
+    hit: Hit
+    call: str = ""
+    """Empty: any call."""
+    nth: int = 1
+    job: int = -1
+    """The job's place in the plan; -1: any."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One schedule."""
+
+    jobs: tuple[Job, ...]
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+    """Of how long each call takes and of all else that is left to chance; 0: each takes equally long."""
+    bad: tuple[int, ...] = ()
+    """Commits whose code fails its checks."""
+    same: tuple[tuple[int, int], ...] = ()
+    """Commits that have the code of another one."""
+    exists: bool = True
+    """Whether the function, its table and endpoints exist, and the environment serves commit 0."""
+    knows_history: bool = True
+    """Whether GitHub says how commits stand to each other; else the order of the runs decides."""
+    is_granted: bool = True
+    """Whether the jobs' tokens may read pull requests and write deployments, and not only read the contents."""
+    has_lock: bool = True
+    """Whether the lock works; else each job has one of its own, and all believe that they hold it."""
+
+    @property
+    def rates_differ(self) -> bool:
+        """Whether clocks go at different rates, so that a lease is not the same for all."""
+        drifts = any(fault.hit is Hit.CLOCK_RATE for fault in self.faults)
+        return drifts or len({job.rate for job in self.jobs}) > 1
+
+
+_KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
+_KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
+BUILDING_NOTHING = (Kind.ROLLBACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
+
+
+def random_plan(seed: int) -> Plan:
+    """Draw a plan. The first fault is one after the other of all pairs of call and fault, so that each has its turn."""
+    chance = Random(seed)
+    call, hit = PAIRS[seed % len(PAIRS)]
+    jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
+    jobs[0] = _suited(jobs[0], call, chance)
+    if all(job.kind in BUILDING_NOTHING for job in jobs):
+        jobs.append(Job(Kind.RUN, len(jobs)))
+    faults: list[Fault] = []
+    if chance.random() < 0.95:
+        rare = call not in _FREQUENT
+        faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
+        faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
+        for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
+            other = chance.choice(list(Hit))
+            where = chance.choice(CALLS) if chance.random() < 0.3 else ""
+            nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
+            if other is not Hit.UPDATE_FAILS or where in UPDATES:
+                faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
+    commits = range(1, 6)
+    return Plan(
+        jobs=tuple(jobs),
+        faults=tuple(faults),
+        seed=seed + 1,
+        bad=tuple(commit for commit in commits if chance.random() < 0.15),
+        same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
+        exists=not (call in _FIRST or chance.random() < 0.1),
+        knows_history=call.startswith("github.") or chance.random() < 0.7,
+        is_granted=call in ANNOUNCING or chance.random() < 0.8,
+        has_lock=chance.random() < 0.8,
+    )
+
+
+_FIRST = (
+    "lambda.CreateFunction",
+    "lambda.CreateAlias",
+    "lambda.GetPolicy",
+    "dynamodb.CreateTable",
+    "dynamodb.DescribeTable",
+    "dynamodb.UpdateItem environment",
+    "apigatewayv2.GetApis",
+    "apigatewayv2.GetRoutes",
+    "apigatewayv2.GetIntegrations",
+    "apigatewayv2.GetStages",
+)
+"""Calls of a function's first run."""
+
+_FREQUENT = (
+    "lambda.GetFunctionConfiguration",
+    "dynamodb.Query",
+    "dynamodb.UpdateItem lock",
+    "dynamodb.UpdateItem lock beat",
+    "dynamodb.TransactWriteItems",
+)
+"""Calls that each job makes several times."""
+
+_COMPANIONS = {
+    # Only an endpoint at fault is looked for, and only a long verification needs signs of life.
+    "apigatewayv2.GetApi": Fault(Hit.FAILED_BEFORE, "execute-api.Invoke"),
+    "dynamodb.UpdateItem endpoint beat": Fault(Hit.LATE_ANSWER, "execute-api.Invoke"),
+}
+
+_BY_KIND = {
+    "lambda.RemovePermission": Kind.ALONE,
+    "apigatewayv2.DeleteApi": Kind.ALONE,
+    "dynamodb.DeleteItem": Kind.ALONE,
+    "dynamodb.PutItem candidate": Kind.STEPS,
+    "dynamodb.PutItem endpoint": Kind.ALONE,
+    "lambda.GetFunctionConfiguration announced": Kind.STEPS,
+    "github.ListDeployments": Kind.ONWARD,
+    "dynamodb.UpdateItem version": Kind.ALONE,
+    "dynamodb.UpdateItem endpoint": Kind.ALONE,
+    "dynamodb.UpdateItem endpoint beat": Kind.ALONE,
+    "lambda.PublishVersion": Kind.ADOPT,
+    "sts.GetCallerIdentity": Kind.ADOPT,
+}
+
+
+def _suited(job: Job, call: str, chance: Random) -> Job:
+    """Give a job that makes the call, most often one that comes first with what is newest."""
+    kind = _BY_KIND.get(call, Kind.RUN if job.kind in BUILDING_NOTHING else job.kind)
+    is_first = chance.random() < 0.6
+    return replace(
+        job,
+        kind=kind,
+        commit=5 if is_first else job.commit,
+        start=0.0 if is_first else job.start,
+        configures=job.configures or call == "lambda.UpdateFunctionConfiguration",
+        invokes=(job.invokes or call == "lambda.Invoke")
+        and call not in ("execute-api.Invoke", "apigatewayv2.GetApi", "dynamodb.UpdateItem endpoint beat"),
+    )
+
+
+def _random_job(chance: Random) -> Job:
+    return Job(
+        kind=chance.choice(_KINDS),
+        commit=chance.randint(1, 5),
+        start=chance.choice((0.0, 0.0, 0.5, 2.0, 6.0, 15.0)) * chance.random(),
+        lease=chance.choice((2, 4, 4, 8)),
+        rate=chance.choice((1.0, 1.0, 1.0, 0.95, 1.05)),
+        skew=chance.choice((0, 0, 600, -600)),
+        fifo=chance.random() < 0.3,
+        configures=chance.random() < 0.3,
+        invokes=chance.random() < 0.25,
+    )

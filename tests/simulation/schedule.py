@@ -1,0 +1,570 @@
+"""One schedule: the jobs of a plan, each step of them the real command in a process of its own, in one world."""
+
+import hashlib
+import tempfile
+import zipfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from io import StringIO
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from promote.action import _INTERRUPTED, _ended
+from promote.aws import understood
+from promote.commands import COMMANDS
+from promote.context import Context
+from promote.function import Function
+from promote.history import relation
+from promote.inputs import Inputs
+from promote.job import Job
+from promote.ledger import Ledger
+from promote.line import Claim
+from promote.lock import Lock
+from promote.model import Result, Run
+from promote.parallel import using
+from promote.report import Report
+from promote.steps import Steps
+from promote.table import Table
+from promote.trial import Trials
+from promote.workflow import Workflow
+from tests.simulation import plan as plans
+from tests.simulation.errors import ACCOUNT, Refusal
+from tests.simulation.functions import FUNCTION
+from tests.simulation.github import REPOSITORY
+from tests.simulation.invariants import Broken, Watch
+from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
+from tests.simulation.plan import Hit, Kind, Plan
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.world import TABLE, World
+
+ENVIRONMENT, ONWARD = "preprod", "prod"
+_HORIZON = 3000.0
+"""Seconds after which whoever is still at work hangs."""
+_TEST_PAUSE = 0.5
+"""Seconds between a test's attempts to reach an endpoint."""
+_LOCK_TIMEOUT = "10"
+"""Minutes."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The checked-out repository, the same for all: an archive for each commit, and an event."""
+
+    folder: Path
+    digests: Mapping[str, str]
+    """CodeSha256 by the archive's name."""
+
+    def digest(self, commit: int) -> str:
+        return self.digests[f"commit-{commit}.zip"]
+
+
+@cache
+def workspace() -> Workspace:
+    """Make the workspace once a process."""
+    folder = Path(tempfile.mkdtemp(prefix="promote-simulation-")).resolve()
+    digests = {}
+    for name in [*(f"commit-{commit}.zip" for commit in range(10)), "stranger.zip"]:
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
+        digests[name] = b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
+    (folder / "event.json").write_text("{}")
+    return Workspace(folder, digests)
+
+
+class Log(Workflow):
+    """The runner's side of a step: what it saves for the post step is lost with the process, what it says is traced."""
+
+    def __init__(self, process: Process, job: "Actor") -> None:
+        super().__init__({}, StringIO())
+        self._process, self._job = process, job
+
+    def say(self, text: str) -> None:
+        """Trace a line."""
+        self._job.say(text)
+
+    def warn(self, text: str, *, title: str) -> None:
+        """Trace a warning."""
+        self._job.say(f"warning: {title}: {text}")
+
+    def state(self, name: str, value: str) -> None:
+        """Keep a value for the job's further steps."""
+        self._process.require_life()
+        self._job.state[f"STATE_{name}"] = value
+
+
+class Actor:
+    """One job at work: its machine, its steps, and what has become of them."""
+
+    def __init__(self, schedule: "Schedule", place: int, planned: plans.Job, attempt: int = 1) -> None:
+        self.schedule, self.place, self.planned, self.attempt = schedule, place, planned, attempt
+        self.lease = float(planned.lease)
+        self.name = f"job{place}" + (f".{attempt}" if attempt > 1 else "")
+        self.run_id = planned.run_id or 1000 + 10 * planned.commit + max(place, 0)
+        self.state: dict[str, str] = {}
+        """What its steps have saved."""
+        self.reports: list[Report] = []
+        self.outputs: dict[str, str] = {}
+        self.is_over = False
+        self.has_died = False
+        """Whether its machine went away, so that there was no post step."""
+        self.operations: set[str] = set()
+        """Of its steps."""
+        self.operation = ""
+        """Of its present step."""
+        self.was_interrupted = False
+        self.is_excused = False
+        """Whether something is under way that nobody could have given back."""
+        self.hits: list[float] = []
+        """When something went wrong with one of its calls, until it announced what it had done."""
+        self.job: Job | None = None
+        """What the command of its present step works with."""
+        self._steps = self._plan_steps()
+
+    def say(self, text: str) -> None:
+        self.schedule.say(self.name, text)
+
+    def begin(self) -> None:
+        """Start with the first step."""
+        self._next()
+
+    @property
+    def builds(self) -> bool:
+        """Whether it deploys the code of its own commit."""
+        return self.planned.kind in (Kind.RUN, Kind.ALONE, Kind.STEPS, Kind.STEPS_ALONE)
+
+    @property
+    def digest(self) -> str:
+        """CodeSha256 of its commit's code."""
+        return workspace().digest(self.schedule.code_of(self.planned.commit))
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether its command is at what follows a promotion."""
+        return self.job is not None and self.job.under_way == ["announce"]
+
+    def owns(self, owner: str) -> bool:
+        """Whether ``owner`` is one of its steps."""
+        return owner.rpartition("/")[2] in self.operations
+
+    def hits_since(self, when: float) -> int:
+        """Count what went wrong since then."""
+        return sum(hit >= when for hit in self.hits)
+
+    # Its steps
+
+    def _plan_steps(self) -> Iterator[Callable[[], None]]:
+        kind = self.planned.kind
+        if kind in (Kind.RUN, Kind.ALONE):
+            yield lambda: self._main("run", **self._building, **self._verifying, **self._isolated(kind is Kind.ALONE))
+        if kind in (Kind.STEPS, Kind.STEPS_ALONE):
+            isolated = self._isolated(kind is Kind.STEPS_ALONE)
+            yield lambda: self._main("deploy", **self._building, **isolated, lease=str(self.planned.longest_lease))
+            yield self._test
+            yield lambda: self._main("promote", candidate=self.outputs.get("candidate", ""), **isolated)
+        if kind is Kind.ADOPT:
+            yield lambda: self._main("lock", lease=str(self.planned.longest_lease))
+            yield self._use_another_tool
+            yield lambda: self._main("run", **self._verifying)
+        if kind is Kind.ROLLBACK:
+            yield lambda: self._main("rollback")
+        if kind is Kind.ONWARD:
+            yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT}, **self._verifying)
+        if kind is Kind.ONWARD_PROVEN:
+            yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT})
+        if kind is Kind.UNLOCK:
+            yield lambda: self._main("unlock", reason="it seemed to hang")
+
+    @property
+    def _building(self) -> dict[str, str]:
+        commit = self.schedule.code_of(self.planned.commit)
+        inputs = {
+            "artifact": f"commit-{commit}.zip",
+            "runtime": "python3.13",
+            "handler": "app.handler",
+            "role": f"arn:aws:iam::{ACCOUNT}:role/hello",
+        }
+        if self.planned.configures:
+            inputs |= {
+                "memory-size": str(128 + 64 * self.planned.commit),
+                "environment-variables": f'{{"COMMIT": "{self.planned.commit}"}}',
+            }
+        return inputs
+
+    @property
+    def _verifying(self) -> dict[str, str]:
+        if self.planned.invokes:
+            return {"invoke": "event.json status == 'ok'"}
+        return {"checks": "GET /health 200 status == 'ok'"}
+
+    def _isolated(self, is_alone: bool) -> dict[str, str]:  # noqa: FBT001 - the input's one fact
+        return {"isolation": "version" if is_alone else "latest"}
+
+    def _use_another_tool(self) -> None:
+        """Deploy the commit's code as a tool would that knows nothing of locks."""
+        functions, scheduler = self.schedule.world.functions, self.schedule.scheduler
+        archive = (workspace().folder / f"commit-{self.schedule.code_of(self.planned.commit)}.zip").read_bytes()
+        try:
+            functions.update_function_code(FunctionName=FUNCTION, ZipFile=archive)
+        except Refusal as refusal:
+            if refusal.code == "ResourceConflictException":
+                scheduler.at(scheduler.now + 0.5, self._use_another_tool)
+                return
+        self.say("another tool has deployed")
+        scheduler.at(scheduler.now + 0.2, self._next)
+
+    def _test(self, left: int = 100) -> None:
+        """Test the candidate as a step of the job's own does, and go on if it answers as it should."""
+        if self.outputs["result"] != Result.DEPLOYED:
+            self._post()
+            return
+        url = self.outputs["candidate-url"] or self.outputs["latest-url"]
+        answer = self.schedule.world.carry_out(Call("execute-api", "Invoke", {"api": api_of(url)}))
+        if answer is None and left > 0:
+            self.schedule.later(_TEST_PAUSE, lambda: self._test(left - 1))
+            return
+        is_good = (
+            answer is not None and answer.content is not None and self.schedule.world.codes[answer.content.code_sha256]
+        )
+        self.say(f"the job's own test says {is_good}")
+        self.schedule.later(0.2, self._next if is_good else self._post)
+
+    def _next(self) -> None:
+        step = next(self._steps, None)
+        if step is None:
+            self._post()
+        else:
+            step()
+
+    def _main(self, command: str, **inputs: str) -> None:
+        environ = {
+            "INPUT_COMMAND": command,
+            "INPUT_FUNCTION-NAME": FUNCTION,
+            "INPUT_ENVIRONMENT": ENVIRONMENT,
+            "INPUT_LEASE": str(self.planned.lease),
+            "INPUT_LOCK-TIMEOUT": _LOCK_TIMEOUT,
+            "INPUT_QUEUE": "fifo" if self.planned.fifo else "newest",
+            **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
+            **self._context,
+        }
+        process = self.schedule.process(self)
+        done: list[Report] = []
+        operation = f"{self.schedule.chance.getrandbits(48):012x}"
+        self.operations.add(operation)
+        self.operation = operation
+
+        def work() -> None:
+            with using(process):
+                job = self.job = None
+                try:
+                    job = self.job = self._job(process, environ, operation)
+                    done.append(COMMANDS[job.inputs.command](job))
+                    process.is_deaf = True
+                except KeyboardInterrupt:
+                    self.was_interrupted = True
+                    done.append(_ended(_INTERRUPTED, [job] if job else []))
+                except Exception as error:  # noqa: BLE001 - as the action does
+                    process.is_deaf = True
+                    done.append(_ended(understood(error), [job] if job else []))
+                    self.schedule.watch.failed(self, error)
+
+        self.say(f"{command} begins")
+        self.schedule.start(process, work, lambda: self._main_ended(command, done))
+
+    def _main_ended(self, command: str, done: list[Report]) -> None:
+        schedule = self.schedule
+        if not done:
+            self.say(f"{command} was killed")
+            self.has_died = schedule.chance.random() < 0.5
+        else:
+            report = done[0]
+            self.say(f"{command} ends: {report.result}: {report.headline}")
+            self.reports.append(report)
+            self.outputs.update(report.outputs())
+            schedule.watch.ended(self, command, report)
+        schedule.later(0.1, self._next if done and done[0].result.is_success else self._post)
+
+    def _post(self) -> None:
+        self._steps = iter(())
+        self.is_excused = self.is_excused or bool(self.schedule.network.under_way[self.name])
+        began = self.schedule.scheduler.now
+        if self.has_died:
+            self._end()
+            return
+        process = self.schedule.process(self)
+        process.is_deaf = True
+        done: list[bool] = []
+
+        def work() -> None:
+            with using(process):
+                self._give_back(process)
+            done.append(True)
+
+        def ended() -> None:
+            self.is_excused = self.is_excused or bool(self.hits_since(began))
+            self._end(in_order=bool(done))
+
+        self.schedule.start(process, work, ended)
+
+    def _give_back(self, process: Process) -> None:
+        """Do what ``promote.action.post`` does, with this world's clients."""
+        log = Log(process, self)
+        context = Context.from_environ(self._context)
+        steps = Steps(self.state, context, log, draw=str)
+        clients = self.schedule.reach(process, self)
+        table = Table(lambda: clients.table, TABLE, process)
+        for held in list(steps.held):
+            with suppress(Exception):
+                claim = Claim(owner="post", lease=1, job=steps.job)
+                Lock(table, held.arn, claim, process, lambda _, text: self.say(text)).clear()
+                steps.forget(held)
+        for lent in list(steps.lent):
+            with suppress(Exception):
+                ledger = Ledger(table, lent.arn, Run("", 0, 1, "", ""), process)
+                function = Function(lambda: clients.function, FUNCTION, lent.arn, process)
+                trials = Trials.of(clients, function, ledger, process)
+                trials.clear([trial for trial in ledger.read().trials if trial.job == steps.job])
+                steps.take_back(lent)
+
+    def _end(self, *, in_order: bool = False) -> None:
+        self.is_over = True
+        self.say("is over" + ("" if in_order else ", without its post step"))
+        self.schedule.watch.over(self, in_order=in_order)
+
+    # What the commands get
+
+    @property
+    def _context(self) -> dict[str, str]:
+        return {
+            "GITHUB_WORKSPACE": str(workspace().folder),
+            "GITHUB_SHA": f"{self.planned.commit:040x}",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_RUN_ID": str(self.run_id),
+            "GITHUB_RUN_ATTEMPT": str(self.attempt),
+            "INPUT_GITHUB-TOKEN": "token" if self.schedule.plan.knows_history else "",
+        }
+
+    def _job(self, process: Process, environ: Mapping[str, str], operation: str) -> Job:
+        context = Context.from_environ(environ)
+        log = Log(process, self)
+        chance = self.schedule.chance
+        session = Session(self.schedule.network, process, self)
+        return Job(
+            inputs=Inputs.from_environ(environ),
+            context=context,
+            run=Run(context.commit, context.run_id, context.attempt, context.run_url, operation),
+            workflow=log,
+            clock=process,
+            clients=self.schedule.reach(process, self),
+            session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
+            chance=chance.random,
+            environ=environ,
+            steps=Steps(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
+            temporary=workspace().folder,
+        )
+
+
+class Schedule:
+    """A plan, played."""
+
+    def __init__(self, plan: Plan, saved: Any = None, *, traced: bool = False) -> None:
+        self.plan = plan
+        self.scheduler = Scheduler()
+        self.chance = Random(plan.seed)
+        self.trace: list[str] | None = [] if traced else None
+        digests = workspace().digests
+        bad = {digests[f"commit-{commit}.zip"] for commit in plan.bad}
+        codes = {digest: digest not in bad for digest in digests.values()}
+        self.world = World(self.scheduler, self.chance, codes, saved, is_generous=plan.is_granted)
+        self.faults = Faults(plan.faults)
+        self.network = Network(self.scheduler, self.chance if plan.seed else None, self.faults, self)
+        self.actors: list[Actor] = []
+        self.watch = Watch(self)
+        self._strangers = 0
+
+    def code_of(self, commit: int) -> int:
+        """Give the commit whose code ``commit`` has: its own, or that of another."""
+        return dict(self.plan.same).get(commit, commit)
+
+    def is_good(self, commit: int) -> bool:
+        """Whether the code of ``commit`` passes its checks."""
+        return self.world.codes[workspace().digest(self.code_of(commit))]
+
+    def play(self) -> None:
+        """Let all jobs come and end, then one more without any fault; what is broken on the way is raised."""
+        try:
+            self._play()
+        finally:
+            relation.cache_clear()  # it would keep each schedule alive
+
+    def _play(self) -> None:
+        for place, job in enumerate(self.plan.jobs):
+            actor = Actor(self, place, job)
+            self.actors.append(actor)
+            self.scheduler.at(job.start, actor.begin)
+        self.scheduler.run(_HORIZON)
+        self.watch.all_over()
+        self.faults.are_over = True
+        newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
+        has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
+        if self.watch.commits.get(ENVIRONMENT, 0) > newest or has_failed:
+            # A job has adopted another's code, and promoted it as its own commit; or Lambda has a version of that
+            # content that will never come up, and publishing the same content gives no other.
+            newest = 6
+        closing = Actor(self, -1, plans.Job(Kind.RUN, newest, run_id=9999))
+        self.actors.append(closing)
+        self.scheduler.at(self.scheduler.now + 1, closing.begin)
+        self.scheduler.run(self.scheduler.now + _HORIZON)
+        self.watch.closed(closing, max(job.longest_lease for job in self.plan.jobs))
+
+    def is_deployed(self, job: plans.Job) -> bool:
+        """Whether the job deploys its commit, and that is a good one."""
+        return job.kind not in plans.BUILDING_NOTHING and self.is_good(job.commit)
+
+    # What actors ask for
+
+    def process(self, actor: Actor) -> Process:
+        """Make a process on the actor's machine."""
+        job = actor.planned
+        zero = 1000.0 * (actor.place + 2)  # monotonic times of two machines have nothing in common
+        return Process(self.scheduler, actor.name, zero=zero, rate=job.rate, skew=job.skew)
+
+    def start(self, process: Process, work: Callable[[], None], ended: Callable[[], None]) -> None:
+        """Let a process do its work; ``ended`` hears when it is no more, be it killed."""
+
+        def act() -> None:
+            try:
+                work()
+            finally:
+                if not process.is_dead:
+                    process.end()
+
+        process.gone = ended
+        process.start(act)
+
+    def reach(self, process: Process, actor: Actor) -> Reach:
+        """Give the clients of a process."""
+        return Reach(self.network, process, actor, has_lock=self.plan.has_lock)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let something happen after a while."""
+        self.scheduler.at(self.scheduler.now + seconds, act)
+
+    def say(self, who: str, text: str) -> None:
+        """Write a line into the trace."""
+        if self.trace is not None:
+            self.trace.append(f"{self.scheduler.now:9.3f} {who:<8} {text}")
+
+    # What the network asks for
+
+    def issued(self, caller: Caller, call: Call) -> None:
+        """Hear that a call is about to be sent."""
+        assert isinstance(caller, Actor)
+        try:
+            self.watch.issued(caller, call)
+        except Broken as broken:
+            self.fail(broken)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error, which the code under test would take for one of the call's."""
+        self.later(0, partial(_raise, error))
+
+    def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
+        """Hear of a fault."""
+        assert isinstance(caller, Actor)
+        self.say(caller.name, f"!! {call.name}: {hit}")
+        self.watch.hit(caller, call.name, hit)
+        if not caller.is_announcing:
+            caller.hits.append(self.scheduler.now)
+        if hit in (Hit.LATE_EFFECT, Hit.DUPLICATED):
+            caller.is_excused = True
+
+    def carry_out(self, caller: Caller, call: Call) -> Any:
+        """Let a call take effect, and see what has come of it."""
+        assert isinstance(caller, Actor)
+        try:
+            answer = self.world.carry_out(call)
+        except Refusal as refusal:
+            self.say(caller.name, f"{call.name} -> {refusal.code}")
+            raise
+        finally:
+            self.world.functions.update_fails = False
+        if self.trace is not None:
+            self.say(caller.name, f"{call.name} {self._shown(call)}")
+        self.watch.took_effect(caller, call)
+        return answer
+
+    @staticmethod
+    def _shown(call: Call) -> str:
+        names = ("Name", "FunctionVersion", "Qualifier", "RevisionId", "ApiId", "UpdateExpression")
+        shown = {name: call.arguments[name] for name in names if name in call.arguments}
+        return " ".join(f"{name}={value}" for name, value in shown.items())
+
+    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+        """Let a stranger act, or somebody open the lock, or the job be run again."""
+        assert isinstance(caller, Actor)
+        self.say("stranger", f"{hit}")
+        if hit is Hit.RERUN:
+            again = Actor(self, caller.place, caller.planned, caller.attempt + 1)
+            self.actors.append(again)
+            self.later(2 * self.chance.random(), again.begin)
+        elif hit is Hit.UPDATE_FAILS:
+            self.world.functions.update_fails = True
+        elif hit is Hit.UNLOCK:
+            opener = Actor(self, 90 + len(self.actors), plans.Job(Kind.UNLOCK, 0))
+            self.actors.append(opener)
+            opener.begin()
+        else:
+            with suppress(Refusal):
+                self._strange(hit)
+            self.watch.stranger_acted()
+
+    def _strange(self, hit: Hit) -> None:
+        functions = self.world.functions
+        self._strangers += 1
+        if functions.latest is None:
+            return
+        if hit is Hit.STRANGER_CODE:
+            archive = (workspace().folder / "stranger.zip").read_bytes()
+            functions.update_function_code(FunctionName=FUNCTION, ZipFile=archive)
+        elif hit is Hit.STRANGER_CONFIGURATION:
+            functions.update_function_configuration(FunctionName=FUNCTION, Timeout=10 + self._strangers)
+        elif hit is Hit.STRANGER_ALIAS:
+            version = self.chance.choice(list(functions.versions) or ["$LATEST"])
+            functions.update_alias(FunctionName=FUNCTION, Name=ENVIRONMENT, FunctionVersion=version)
+        elif hit is Hit.STRANGER_WEIGHTS:
+            version = self.chance.choice(list(functions.versions) or ["$LATEST"])
+            weights = {"AdditionalVersionWeights": {version: 0.5}}
+            functions.update_alias(FunctionName=FUNCTION, Name=ENVIRONMENT, RoutingConfig=weights)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def api_of(url: str) -> str:
+    """Give the id of the API that has this URL."""
+    return url.removeprefix("https://").partition(".")[0]
+
+
+@cache
+def beginning() -> Any:
+    """Give the world in which commit 0 has been deployed, verified and promoted, made once a process."""
+    first = Schedule(Plan((plans.Job(Kind.RUN, 0),), seed=0, exists=False))
+    first.play()
+    return first.world.save()
+
+
+def play(plan: Plan, *, traced: bool = False) -> Schedule:
+    """Play a plan to its end; what it breaks is raised, with the schedule as ``schedule``."""
+    schedule = Schedule(plan, beginning() if plan.exists else None, traced=traced)
+    try:
+        schedule.play()
+    except Exception as error:
+        error.schedule = schedule  # type: ignore[attr-defined]
+        raise
+    return schedule

@@ -1,0 +1,87 @@
+"""Schedules that have broken something once, by name."""
+
+import pytest
+
+from tests.simulation.plan import Fault, Hit, Job, Kind, Plan
+from tests.simulation.schedule import play
+
+REGRESSIONS = {
+    # A failed update leaves what it brought in $LATEST: the next run found nothing to change, and could not publish.
+    "an update of the configuration fails, and the job is run again": Plan(
+        jobs=(Job(Kind.RUN, 1, configures=True), Job(Kind.RUN, 1, start=30, configures=True)),
+        faults=(Fault(Hit.UPDATE_FAILS, "lambda.UpdateFunctionConfiguration"),),
+        same=((1, 0),),
+    ),
+    # The client repeats it, and API Gateway says that the route exists: the run took that for a failure.
+    "the answer to CreateRoute is lost": Plan(
+        jobs=(Job(Kind.RUN, 1),),
+        faults=(Fault(Hit.LOST, "apigatewayv2.CreateRoute"),),
+        exists=False,
+    ),
+    "the answer to CreateStage of a candidate's own endpoint is lost": Plan(
+        jobs=(Job(Kind.ALONE, 1),),
+        faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateStage"),),
+    ),
+    # The client repeated it, API Gateway takes no token, and nobody knew the first of the two APIs.
+    "the answer to CreateApi is lost": Plan(
+        jobs=(Job(Kind.RUN, 1),),
+        faults=(Fault(Hit.LOST, "apigatewayv2.CreateApi"),),
+        exists=False,
+    ),
+    "the answer to CreateApi of a candidate's own endpoint is an error": Plan(
+        jobs=(Job(Kind.ALONE, 1),),
+        faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateApi"),),
+    ),
+    # The first attempt took effect, and the last had no connection: nobody looked what had become of the first.
+    "the answer to UpdateAlias is lost, and its repetitions have no connection": Plan(
+        jobs=(Job(Kind.RUN, 1),),
+        faults=(Fault(Hit.LOST_FOR_GOOD, "lambda.UpdateAlias"),),
+    ),
+    # Two runs of one commit beside each other, for the lock does not work: the second said it had changed nothing,
+    # though its alias was made, and the answer lost, just before the first one kept it for the same commit.
+    "the answer to CreateAlias is lost, and another run keeps the alias": Plan(
+        jobs=(
+            Job(Kind.STEPS, 5, lease=2, rate=1.05, fifo=True),
+            Job(Kind.ALONE, 5, skew=600),
+        ),
+        faults=(Fault(Hit.LOST, "lambda.CreateAlias"), Fault(Hit.LATE_ANSWER, "apigatewayv2.GetApi", 2)),
+        seed=106383,
+        exists=False,
+        has_lock=False,
+    ),
+    # As above, and no answer at all came, so that the run said the move was not to be seen: another had come after it.
+    "the answers to UpdateAlias are all errors, and another run has moved on": Plan(
+        jobs=(
+            Job(Kind.RUN, 5, lease=2, rate=1.05, configures=True, invokes=True),
+            Job(Kind.ONWARD, 2, start=0.17484789244350446, rate=0.95, skew=-600, configures=True),
+            Job(Kind.RUN, 5, start=0.43839254720450826),
+            Job(Kind.ALONE, 1, start=0.8747182908176732, lease=8, configures=True, invokes=True),
+            Job(Kind.ALONE, 2, skew=-600),
+        ),
+        faults=(Fault(Hit.FAILED_FOR_GOOD, "lambda.UpdateAlias"),),
+        seed=403011,
+        bad=(5,),
+        knows_history=False,
+        has_lock=False,
+    ),
+    # The answers to two calls are late, so that the other run takes the endpoint for one of a dead run and strikes it
+    # out: the run ended with an error that nobody had foreseen, and its endpoint stayed for good.
+    "an endpoint is struck out while it is being made": Plan(
+        jobs=(Job(Kind.ALONE, 1, lease=8), Job(Kind.RUN, 2, start=25)),
+        faults=(
+            Fault(Hit.LATE_ANSWER, "apigatewayv2.CreateRoute"),
+            Fault(Hit.LATE_ANSWER, "apigatewayv2.CreateStage"),
+        ),
+    ),
+    # The next environment gets, verified by itself, what a stranger has put into the one before: of no known commit.
+    "an environment is promoted from one that a stranger has moved": Plan(
+        jobs=(Job(Kind.RUN, 5), Job(Kind.ONWARD, 4, start=1.6)),
+        faults=(Fault(Hit.STRANGER_ALIAS, "dynamodb.UpdateItem version"),),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_is_mended(name: str) -> None:
+    schedule = play(REGRESSIONS[name])
+    assert len(schedule.faults.hit) <= len(REGRESSIONS[name].faults)

@@ -1,0 +1,102 @@
+"""The world outside: one account's Lambda function, tables and HTTP APIs, and the repository on GitHub."""
+
+import copy
+from collections.abc import Mapping
+from itertools import count
+from random import Random
+from typing import Any
+
+from botocore import xform_name
+
+from tests.simulation.errors import ACCOUNT, Refusal
+from tests.simulation.functions import Content, Functions, payload
+from tests.simulation.gateways import Gateways
+from tests.simulation.github import GitHub
+from tests.simulation.network import Call
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.tables import Tables
+
+TABLE = "promote-on-success"
+
+
+class World:
+    """All that calls have an effect on; ``codes`` says of each CodeSha256 that there can be whether it is well."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        chance: Random,
+        codes: Mapping[str, bool],
+        saved: Any = None,
+        *,
+        is_generous: bool = True,
+    ) -> None:
+        """Begin with what another world has ``saved``, if anything; ``is_generous`` is as of ``GitHub``."""
+        self._chance = chance
+        self.codes = codes
+        numbers = count(10_000 if saved else 1)
+        self.functions = Functions(scheduler, chance, numbers)
+        self.tables = Tables(scheduler)
+        self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
+        self.github = GitHub(is_generous=is_generous)
+        self.proven: set[Content] = set()
+        """Contents that have answered a check as they should."""
+        if saved:
+            self._load(saved)
+
+    def carry_out(self, call: Call) -> Any:
+        """Let a call take effect, and give its answer.
+
+        Raises:
+            Refusal: the service says no.
+
+        """
+        if call.service == "execute-api":
+            return self._request(call.arguments["api"])
+        if call.service == "github":
+            return self.github.carry_out(call.operation, call.arguments)
+        if call.service == "sts":
+            return {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job"}
+        if call.operation == "Invoke":
+            return self._invoke(**call.arguments)
+        model = {"lambda": self.functions, "dynamodb": self.tables, "apigatewayv2": self.gateways}[call.service]
+        return getattr(model, xform_name(call.operation))(**call.arguments)
+
+    def _request(self, api: str) -> Any:
+        if not self.gateways.is_reachable(api):
+            return None
+        answer = self.gateways.request(api, self._chance.random())
+        self._note(answer.content)
+        return answer
+
+    def _invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> Any:
+        del FunctionName, Payload
+        found = self.functions.resolve(Qualifier, self._chance.random())
+        if found is None:
+            raise Refusal("ResourceConflictException", "The function is currently in the following state: Pending", 409)
+        self._note(found[1])
+        return {"StatusCode": 200, "ExecutedVersion": found[0], "Payload": payload(self.gateways.answer(found[1]))}
+
+    def _note(self, content: Content | None) -> None:
+        if content is not None and self.codes[content.code_sha256]:
+            self.proven.add(content)
+
+    def save(self) -> Any:
+        """Give all that there is, for a further world to begin with."""
+        functions = self.functions
+        return copy.deepcopy(
+            (
+                (functions.latest, functions.running, functions.versions, functions.aliases, functions.policies),
+                self.tables.tables,
+                self.gateways.apis,
+                self.proven,
+            )
+        )
+
+    def _load(self, saved: Any) -> None:
+        found, tables, apis, self.proven = copy.deepcopy(saved)
+        functions = self.functions
+        functions.latest, functions.running, functions.versions, functions.aliases, functions.policies = found
+        self.tables.tables, self.gateways.apis = tables, apis
+        for api in apis.values():
+            api.reachable_at = 0.0

@@ -1,0 +1,81 @@
+"""Work side by side whose results come in order."""
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from promote.parallel import in_order
+
+WIDTH = 2
+AHEAD = 2 * WIDTH + 1
+PATIENCE = 20.0
+
+
+def test_results_come_in_order_though_the_work_ends_in_another() -> None:
+    later = threading.Event()
+
+    def first() -> int:
+        assert later.wait(PATIENCE)
+        return 0
+
+    def second() -> int:
+        later.set()
+        return 1
+
+    assert list(in_order([first, second], WIDTH)) == [0, 1]
+
+
+def test_no_more_than_that_many_work_at_once() -> None:
+    together, alone, most = threading.Barrier(WIDTH), threading.Lock(), 0
+    working = 0
+
+    def work() -> None:
+        nonlocal working, most
+        with alone:
+            working += 1
+            most = max(most, working)
+        together.wait(PATIENCE)
+        with alone:
+            working -= 1
+        together.wait(PATIENCE)
+
+    list(in_order([work] * 4 * WIDTH, WIDTH))
+    assert most == WIDTH
+
+
+def test_work_is_taken_as_its_results_are() -> None:
+    taken = 0
+
+    def calls() -> Iterator[Callable[[], int]]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield partial(int, number)
+
+    for number, result in enumerate(in_order(calls(), WIDTH)):
+        assert result == number
+        assert taken <= number + AHEAD
+    assert taken == 1000
+
+
+def test_an_error_comes_where_its_result_would_have() -> None:
+    results = in_order([lambda: 1, lambda: 1 // 0, lambda: 3], WIDTH)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_whoever_stops_early_leaves_nobody_behind() -> None:
+    before, later = set(threading.enumerate()), threading.Event()
+    calls: list[Callable[[], bool]] = [lambda: True, *[partial(later.wait, PATIENCE)] * 1000]
+    results = in_order(calls, WIDTH)
+    next(results)
+    workers = set(threading.enumerate()) - before
+    assert len(workers) == WIDTH
+    results.close()  # type: ignore[attr-defined] # a generator
+    later.set()
+    for worker in workers:
+        worker.join(PATIENCE)
+        assert not worker.is_alive()
