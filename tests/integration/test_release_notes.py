@@ -60,6 +60,19 @@ class Team:
         """Give the newest commit."""
         return git(self.runner.workspace, "rev-parse", "HEAD")
 
+    def tag(self, name: str, sha: str) -> None:
+        """Tag ``sha`` here and on GitHub."""
+        git(self.runner.workspace, "tag", name, sha)
+        self.hub.tag(name, sha)
+
+    def make_shallow(self) -> None:
+        """Leave of the history what actions/checkout leaves by default: one commit."""
+        workspace = self.runner.workspace
+        shallow = workspace.parent / "shallow"
+        git(workspace.parent, "clone", "--quiet", "--depth=1", f"file://{workspace}", shallow.name)
+        shutil.rmtree(workspace / ".git")
+        shutil.copytree(shallow / ".git", workspace / ".git")
+
     def shown(self, environment: str = "preprod") -> list[tuple[str, str, str]]:
         """Give commit, status and link of each deployment that GitHub shows, the latest first."""
         found = []
@@ -134,6 +147,10 @@ def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
     again = team.tell(second)
     assert (again.code, again.result) == (0, "reported"), again.log
     assert "back at version 1" in again.outputs["release-notes"]
+    team.tag("v1.0.0", first)
+    team.tag("v1.1.0", second)
+    assert "| preprod | 1 |" in team.tell(second, tag="v1.0.0").outputs["release-notes"]
+    assert "| preprod | 2, taken back |" in team.tell(second, tag="v1.1.0").outputs["release-notes"]
 
 
 def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(team: Team) -> None:
@@ -256,6 +273,56 @@ def test_notes_of_a_tag_say_which_environments_have_it_and_become_its_release(te
     assert (ended.code, ended.result) == (0, "reported"), ended.log
     assert "not yet" in ended.outputs["release-notes"]
     assert team.hub.releases[0]["prerelease"] is True
+
+
+def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
+    """A shallow clone: of the tag that preprod has had for long, and of the tag before, GitHub alone could tell."""
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    team.tag("v1.0.0", first)
+    second = team.commit("feat: Be faster")
+    team.tag("v1.1.0", second)
+    team.run(team.commit("feat: Be right"))
+    team.make_shallow()
+
+    ended = team.tell(second, ref="refs/tags/v1.1.0", environment="", github_token="")
+    assert ended.code == 0, ended.log
+    notes = ended.outputs["release-notes"]
+    assert "not yet" not in notes
+    assert "| preprod |" not in notes
+    for said in ("Whether preprod has had v1.1.0 is not known", "What is new in v1.1.0 is not known"):
+        assert [said in annotation.message for annotation in ended.annotations].count(True) == 1, ended.annotations
+        assert said in notes
+    assert notes.count("fetch-depth: 0") == notes.count("github-token") == 2
+
+    team.hub.fail(403, path="git/matching-refs", message="Resource not accessible by integration")
+    ended = team.tell(second, ref="refs/tags/v1.1.0", publish_release="true")
+    assert ended.code == 0, ended.log
+    [release] = team.hub.releases
+    for text in (ended.outputs["release-notes"], release["body"]):
+        assert "Say hello" not in text
+        assert "What is new in v1.1.0 is not known" in text
+        assert "`contents: read`" in text
+        assert "| preprod | 2 |" in text  # which GitHub tells
+
+    for number in range(6):
+        team.hub.tag(f"v1.0.{number + 1}", team.hub.commit("fix: One more", parents=(first,), branch="v1.0"))
+    ended = team.tell(second, ref="refs/tags/v1.1.0")
+    assert "versions before it are of other branches" in ended.outputs["release-notes"]
+    assert "Say hello" not in ended.outputs["release-notes"]
+
+
+def test_of_many_promotions_few_are_asked_about(team: Team) -> None:
+    for number in range(4):
+        team.run(team.commit(f"feat: Greet in language {number}"))
+    last = team.pushed()
+    team.hub.tag("v1.0.0", last)
+    shutil.rmtree(team.runner.workspace / ".git")
+    team.hub.requests.clear()
+    ended = team.tell(last, tag="v1.0.0")
+    assert (ended.code, ended.annotations) == (0, ()), ended.log
+    assert "| preprod | 4 |" in ended.outputs["release-notes"]
+    assert len([path for path in team.hub.asked() if path.startswith("compare/")]) == 1
 
 
 def test_without_a_clone_the_notes_come_from_github(team: Team) -> None:

@@ -234,7 +234,8 @@ TAGGED = replace(
     carried=(
         Carried("preprod", "4", AT - timedelta(hours=5), RUN),
         Carried("prod", "5", AT, RUN),
-        Carried("demo", ""),
+        Carried("demo", "3", AT - timedelta(days=1), RUN, is_taken_back=True),
+        Carried("test", ""),
     ),
 )
 CASES: dict[str, Callable[[], Notes]] = {
