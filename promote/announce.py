@@ -65,13 +65,23 @@ def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> R
         report = replace(report, warnings=(*report.warnings, *(notes.changes.gaps if is_asked else ())))
         text, warnings = rendered(job, notes, target.template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-        short = text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
-        target.ledger.record_notes(target.environment, move.identity, short)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
+        return _warned(report, error)
+    try:
         if job.inputs.release_notes_path:
             report = replace(report, release_notes_path=write(job, text))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
-        report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
+    except Exception as error:  # noqa: BLE001 - the same
+        report = _warned(report, error)
+    try:
+        short = text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
+        target.ledger.record_notes(target.environment, move.identity, short)
+    except Exception as error:  # noqa: BLE001 - the same
+        report = _warned(report, error)
     return report
+
+
+def _warned(report: Report, error: Exception) -> Report:
+    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:

@@ -20,7 +20,7 @@ class Attempt:
     description: str
     """Shortened to what GitHub takes."""
     details: Mapping[str, Any]
-    """JSON values that name the promotion and its version, for whoever reads the deployment by the API."""
+    """JSON values that name the ``function``, the version and the promotion, for readers of the API."""
     environment_url: str = ""
     run_url: str = ""
 
@@ -47,18 +47,16 @@ def announce(github: GitHub, attempt: Attempt) -> None:
         environment_url=attempt.environment_url,
         log_url=attempt.run_url,
     )
-    if attempt.is_success and is_production:
-        _retire(github, attempt.environment, made)
+    if attempt.is_success:
+        _retire(github, attempt, made)
 
 
-def _retire(github: GitHub, environment: str, since: int) -> None:
-    """End the deployment that was active before the one numbered ``since``.
-
-    Of other environments GitHub does so itself: auto_inactive at
-    https://docs.github.com/rest/deployments/statuses#create-a-deployment-status.
-    """
-    for earlier in github.deployments(environment):
+def _retire(github: GitHub, attempt: Attempt, since: int) -> None:
+    """End the deployment of the same function that was active before the one numbered ``since``."""
+    for earlier in github.deployments(attempt.environment):
         ours = earlier.payload.get(_OURS)
-        if earlier.id < since and isinstance(ours, dict) and ours.get("success") is True:
+        if earlier.id >= since or not isinstance(ours, dict) or ours.get("function") != attempt.details["function"]:
+            continue
+        if ours.get("success") is True:
             github.set_status(earlier.id, "inactive")
             return

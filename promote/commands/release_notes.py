@@ -286,6 +286,7 @@ def _published(desk: _Desk, report: Report, notes: Notes, template: Template | N
     made = releases.publish(
         desk.github,
         notes.tag,
+        notes.function,
         lambda limit: render(notes, template, limit=limit, redact=desk.job.workflow.redact),
     )
     done = "was published" if made.is_changed else "says so already"
