@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sandbox.client import Fault
 from tests import github
-from tests.github import TOKEN, Repository
+from tests.github import TOKEN, Repository, Request
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, edit
 from tests.world import World
@@ -189,11 +190,12 @@ def test_commits_with_the_same_code_are_told_with_the_next_promotion(team: Team)
 def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble: str) -> None:
     team.run(team.commit("feat: Say hello"))
     second = team.commit("feat: Be faster (#9)", pull=9)
-    different = {}
+    different, held = {}, list[str]()
     if trouble == "down":
         team.environ["GITHUB_API_URL"] = "http://127.0.0.1:9"
     elif trouble == "slow":
         team.hub.fail(200, times=20, seconds=30)
+        team.hub.on_request = lambda _: held.append(world.lock_owner())
     elif trouble == "rate limited":
         soon = str(int(datetime.now(UTC).timestamp()) + 3000)
         headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": soon}
@@ -213,7 +215,61 @@ def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble:
         assert "`pull-requests: read`" in told
     if trouble == "no token":
         assert "github-token" in told
+    assert not any(held)  # the lock is free before GitHub is asked
+    assert bool(held) is (trouble == "slow")
     assert TOKEN not in ended.log + ended.summary
+
+
+def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: World) -> None:
+    team.run(team.commit("feat: Say hello"))
+    faults = list[Fault]()
+
+    def refuse(_: Request) -> None:
+        """Take nothing more once the promotion has taken place: then GitHub is asked."""
+        if not faults:
+            code = "AccessDeniedException"
+            faults.append(world.account.inject("error-before", "dynamodb.PutItem", times=0, status=400, code=code))
+
+    team.hub.on_request = refuse
+    ended = team.run(team.commit("feat: Be faster"), release_notes_path="NOTES.md")
+    assert faults[0].hit
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "Be faster" in (team.runner.workspace / "NOTES.md").read_text(encoding="utf-8")
+    assert ended.outputs["release-notes-path"] == "NOTES.md"
+    [warning] = ended.annotations
+    assert warning.message.startswith("The release notes: ")
+    assert len(world.records("notes")) == 1
+
+    world.account.clear_faults()
+    (team.runner.workspace / "folder").mkdir()
+    ended = team.run(team.commit("feat: Be right"), release_notes_path="folder")
+    [warning] = ended.annotations
+    assert "release-notes-path" in warning.message
+    assert len(world.records("notes")) == 2
+
+
+def test_functions_of_one_repository_share_its_environments_and_releases(team: Team) -> None:
+    first = team.commit("feat: Say hello")
+    for function in ("hello", "other"):
+        ended = team.run(first, function_name=function)
+        assert (ended.result, ended.annotations) == ("promoted", ()), ended.log
+    assert [state for _, state, _ in team.shown()] == ["success", "success"]
+    second = team.commit("feat: Be faster")
+    assert team.run(second).result == "promoted"
+    assert [(sha, state) for sha, state, _ in team.shown()] == [
+        (second, "success"),
+        (first, "success"),
+        (first, "inactive"),
+    ]
+    team.tag("v1.0.0", second)
+    for function in ("hello", "other"):
+        ended = team.tell(second, tag="v1.0.0", function_name=function, publish_release="true")
+        assert ended.code == 0, ended.log
+    [release] = team.hub.releases
+    hello, other = release["body"].split("## other v1.0.0")
+    assert "## hello v1.0.0" in hello
+    assert "| preprod | 2 |" in hello
+    assert "| preprod | not yet |" in other
 
 
 def test_a_template_of_the_repositorys_own_is_used_and_its_failure_is_no_failure_of_the_promotion(team: Team) -> None:
