@@ -241,10 +241,13 @@ def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: W
     assert len(world.records("notes")) == 1
 
     world.account.clear_faults()
-    (team.runner.workspace / "folder").mkdir()
-    ended = team.run(team.commit("feat: Be right"), release_notes_path="folder")
+    config = team.runner.workspace / ".git" / "config"
+    before = config.read_text()
+    (team.runner.workspace / "link").symlink_to(".git/config")
+    ended = team.run(team.commit("feat: Be right"), release_notes_path="link")
     [warning] = ended.annotations
-    assert "release-notes-path" in warning.message
+    assert "release-notes-path: it leads out of the repository by a link, or into .git" in warning.message
+    assert config.read_text() == before
     assert len(world.records("notes")) == 2
 
 
