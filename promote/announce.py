@@ -67,12 +67,9 @@ def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> R
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job, notes, target.template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-        target.ledger.record_notes(target.environment, move.identity, _stored(job, notes, text))
-        if job.inputs.release_notes_path:
-            report = replace(report, release_notes_path=write(job, text))
     except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
-        report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
-    return report
+        return _warned(report, error)
+    return _kept(job, report, notes, [(target, move)])
 
 
 def announce_all(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
@@ -135,17 +132,9 @@ def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitH
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job, notes, targets[0].template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-        short = _stored(job, notes, text)
-        moves = [(target, part.move) for target, part in parts if part.move]
-        each(
-            [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
-            WIDTH,
-        )
-        if job.inputs.release_notes_path:
-            report = replace(report, release_notes_path=write(job, text))
     except Exception as error:  # noqa: BLE001 - whatever it is, the release has taken place
-        report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
-    return report
+        return _warned(report, error)
+    return _kept(job, report, notes, [(target, part.move) for target, part in parts if part.move])
 
 
 def _noted_part(target: Target, part: Report, github: GitHub) -> Notes:
@@ -174,9 +163,27 @@ def _gaps(job: Job, notes: Notes, github: GitHub) -> tuple[str, ...]:
     return notes.changes.gaps if job.inputs.github_deployments or github.is_known else ()
 
 
-def _stored(job: Job, notes: Notes, text: str) -> str:
-    """Give the notes as the ledger takes them."""
-    return text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
+def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, Promotion]]) -> Report:
+    """Write the text to the file that was asked for, and to the ledger with each move."""
+    text = report.release_notes
+    try:
+        if job.inputs.release_notes_path:
+            report = replace(report, release_notes_path=write(job, text))
+    except Exception as error:  # noqa: BLE001 - the promotion has taken place
+        report = _warned(report, error)
+    try:
+        short = text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
+        each(
+            [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
+            WIDTH,
+        )
+    except Exception as error:  # noqa: BLE001 - the same
+        report = _warned(report, error)
+    return report
+
+
+def _warned(report: Report, error: Exception) -> Report:
+    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:

@@ -20,7 +20,8 @@ class Attempt:
     description: str
     """Shortened to what GitHub takes."""
     details: Mapping[str, Any]
-    """JSON values that name the promotion and its version, for whoever reads the deployment by the API."""
+    """JSON values for readers of the API: the promotion, and the ``function`` and its version, or the ``functions``, each
+    with its version."""
     environment_url: str = ""
     run_url: str = ""
 
@@ -47,18 +48,27 @@ def announce(github: GitHub, attempt: Attempt) -> None:
         environment_url=attempt.environment_url,
         log_url=attempt.run_url,
     )
-    if attempt.is_success and is_production:
-        _retire(github, attempt.environment, made)
+    if attempt.is_success:
+        _retire(github, attempt, made)
 
 
-def _retire(github: GitHub, environment: str, since: int) -> None:
-    """End the deployment that was active before the one numbered ``since``.
-
-    Of other environments GitHub does so itself: auto_inactive at
-    https://docs.github.com/rest/deployments/statuses#create-a-deployment-status.
-    """
-    for earlier in github.deployments(environment):
-        ours = earlier.payload.get(_OURS)
-        if earlier.id < since and isinstance(ours, dict) and ours.get("success") is True:
+def _retire(github: GitHub, attempt: Attempt, since: int) -> None:
+    """End what was active of the same functions, and of no other, before the deployment numbered ``since``."""
+    left = ours = _functions(attempt.details)
+    for earlier in github.deployments(attempt.environment):
+        details = earlier.payload.get(_OURS)
+        if earlier.id >= since or not isinstance(details, dict) or details.get("success") is not True:
+            continue
+        theirs = _functions(details)
+        if theirs <= ours and theirs & left:
             github.set_status(earlier.id, "inactive")
-            return
+            left = left - theirs
+            if not left:
+                return
+
+
+def _functions(details: Mapping[str, Any]) -> frozenset[str]:
+    several, one = details.get("functions"), details.get("function")
+    if isinstance(several, dict):
+        return frozenset(several)
+    return frozenset([one] if isinstance(one, str) else [])

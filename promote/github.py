@@ -153,7 +153,7 @@ class GitHub:
         query = {"ref": commit} if commit else {}
         return self._client.seek(Call(f"reading {path}", _CONTENTS, f"contents/{_quoted(path)}", query), _contents)
 
-    def deployments(self, environment: str, most: int = 30) -> tuple[Deployment, ...]:
+    def deployments(self, environment: str, most: int = _PAGE) -> tuple[Deployment, ...]:
         """Give the last ones of ``environment``, the latest first."""
         call = Call("listing deployments", _DEPLOYMENTS, "deployments", {"environment": environment, "per_page": most})
         return tuple(self._client.listed(call, _deployment, most - 1)[:most])
@@ -182,7 +182,9 @@ class GitHub:
     ) -> None:
         """Say how the deployment of that number has ended: ``success``, ``failure``, ``error`` or ``inactive``."""
         urls = {"environment_url": environment_url, "log_url": log_url}
-        body = {"state": state, "description": _shortened(description)} | {
+        # Of itself, GitHub would end the deployments of other functions to the environment, too: auto_inactive at
+        # https://docs.github.com/rest/deployments/statuses#create-a-deployment-status.
+        body = {"state": state, "description": _shortened(description), "auto_inactive": False} | {
             name: url for name, url in urls.items() if url
         }
         path = f"deployments/{deployment}/statuses"

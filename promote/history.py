@@ -104,12 +104,15 @@ def tag_before(workspace: Path, tag: str) -> str | None:
 
         head = _peeled(repository, tag)
         names = [name.decode("utf-8", "replace") for name in repository.refs.as_dict(Ref(_TAGS))]
+        is_far = False
         if tags.Version.of(tag):
-            found = next((name for name in tags.before(tag, names)[:_TRIES] if _has(repository, head, name)), "")
+            nearest = tags.before(tag, names)
+            found = next((name for name in nearest[:_TRIES] if _has(repository, head, name)), "")
+            is_far = len(nearest) > _TRIES
         else:
             found = _first_tagged(repository, head, set(names) - {tag})
         # A shallow clone may lack older tags, and the history that leads to those it has.
-        return found or (None if repository.get_shallow() else "")
+        return found or (None if is_far or repository.get_shallow() else "")
 
     return _asked(workspace, answer)
 

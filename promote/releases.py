@@ -1,4 +1,4 @@
-"""The GitHub Release of a tag, with our notes in a section of their own."""
+"""The GitHub Release of a tag, with the notes of each function in a section of their own."""
 
 import re
 from collections.abc import Callable
@@ -8,12 +8,15 @@ from promote.errors import GitHubError
 from promote.github import GitHub, Release
 from promote.tags import Version
 
-BEGIN = "<!-- promote-on-success:begin -->"
-END = "<!-- promote-on-success:end -->"
+BEGIN = "<!-- promote-on-success:begin {function} -->"
+END = "<!-- promote-on-success:end {function} -->"
+"""What stands around the section of a function: several functions of a repository may share a tag."""
 
 BODY_LIMIT = 125_000
 """Characters of a release's text, the author's included: GitHub refuses more."""
 
+_ATTEMPTS = 3
+"""Times that the section is written: GitHub takes a text as a whole, and jobs for other functions may write theirs."""
 _ALREADY_EXISTS = "already_exists"
 _INVALID = 422
 _IMMUTABLE_HINT = (
@@ -32,26 +35,77 @@ class Published:
     """Whether it is still to be published by its author."""
 
 
-def publish(github: GitHub, tag: str, text_for: Callable[[int], str]) -> Published:
-    """Make the release of ``tag``, or put our notes into the one that is there.
+def publish(github: GitHub, tag: str, function: str, text_for: Callable[[int], str]) -> Published:
+    """Make the release of ``tag``, or put the notes of ``function`` into the one that is there.
 
     ``text_for`` gives the notes with at most so many characters. In a release that is there, only what stands between
-    :data:`BEGIN` and :data:`END` is replaced; the rest of its text, and whether it is a draft, a pre-release or the
-    latest, stays as its author has it. That goes for an immutable release too: GitHub lets its text be edited.
+    :data:`BEGIN` and :data:`END` of the function is replaced; the rest of its text, and whether it is a draft, a
+    pre-release or the latest, stays as its author has it. That goes for an immutable release too: GitHub lets its text
+    be edited.
 
     Raises:
         GitHubError: GitHub has no such tag, does not let us, or the author's text leaves no room.
 
     """
     try:
-        return _publish(github, tag, text_for)
+        return _publish(github, tag, Section(function, text_for))
     except GitHubError as error:
         if error.status == _INVALID and "immutable" in str(error):
             raise GitHubError(str(error), hint=_IMMUTABLE_HINT, status=error.status, codes=error.codes) from error
         raise
 
 
-def _publish(github: GitHub, tag: str, text_for: Callable[[int], str]) -> Published:
+class Section:
+    """The part of a release's text that is a function's."""
+
+    def __init__(self, function: str, text_for: Callable[[int], str]) -> None:
+        self._begin, self._end = BEGIN.format(function=function), END.format(function=function)
+        begin, end = re.escape(self._begin), re.escape(self._end)
+        self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
+        self._text_for = text_for
+        # Rendered now, since it takes a while: between reading a release and writing it others may write theirs.
+        self._whole = text_for(BODY_LIMIT)
+
+    def is_in(self, body: str) -> bool:
+        """Whether ``body`` has one."""
+        return bool(self._pattern.search(body))
+
+    def placed(self, body: str, tag: str) -> str:
+        """Put it into ``body``: where it is, else at the end. Markers that have no counterpart are removed.
+
+        Raises:
+            GitHubError: the rest leaves no room.
+
+        """
+        before, after = self._around(body)
+        frame = f"{before}{self._begin}\n\n", f"\n\n{self._end}{after}"
+        limit = BODY_LIMIT - sum(map(len, frame))
+        text = self._text(limit) if limit > 0 else ""
+        if limit <= 0 or len(text) > limit:
+            raise GitHubError(
+                f"the text that the release of {tag} has already leaves no room for the notes: GitHub takes "
+                f"{BODY_LIMIT:,} characters in all",
+                hint="Shorten the release's own text, or leave publish-release out.",
+            )
+        return text.join(frame)
+
+    def _text(self, limit: int) -> str:
+        text = self._whole if len(self._whole) <= limit else self._text_for(limit)
+        return _MARKER.sub("", text).strip()
+
+    def _around(self, body: str) -> tuple[str, str]:
+        """Give what stands before and after it, where it is or where it is to be."""
+        found = self._pattern.search(body)
+        if found:
+            return self._unmarked(body[: found.start()]), self._unmarked(self._pattern.sub("", body[found.end() :]))
+        rest = self._unmarked(body)
+        return (f"{rest}\n\n" if rest.strip() else "", "")
+
+    def _unmarked(self, text: str) -> str:
+        return text.replace(self._begin, "").replace(self._end, "")
+
+
+def _publish(github: GitHub, tag: str, section: Section) -> Published:
     found = github.release(tag)
     if found is None:
         if not github.tag_commit(tag):
@@ -60,56 +114,30 @@ def _publish(github: GitHub, tag: str, text_for: Callable[[int], str]) -> Publis
                 hint=f"Push it first: git push origin {tag}. If it is there, the token needs `contents: write`.",
             )
         try:
-            return _published(_create(github, tag, text_for), is_changed=True)
+            return _published(_create(github, tag, section), is_changed=True)
         except GitHubError as error:
             # Somebody else was first.
             found = github.release(tag) if _ALREADY_EXISTS in error.codes else None
             if found is None:
                 raise
-    body = placed(found.body, tag, text_for)
-    if _same(body, found.body):
-        return _published(found, is_changed=False)
-    return _published(github.update_release(found, body), is_changed=True)
-
-
-def placed(body: str, tag: str, text_for: Callable[[int], str]) -> str:
-    """Put our section into ``body``: where it is, else at the end. Markers that have no counterpart are removed.
-
-    Raises:
-        GitHubError: the rest leaves no room.
-
-    """
-    before, after = _around(body)
-    frame = f"{before}{BEGIN}\n\n", f"\n\n{END}{after}"
-    limit = BODY_LIMIT - sum(map(len, frame))
-    text = _without_markers(text_for(limit)).strip() if limit > 0 else ""
-    if limit <= 0 or len(text) > limit:
-        raise GitHubError(
-            f"the text that the release of {tag} has already leaves no room for the notes: GitHub takes "
-            f"{BODY_LIMIT:,} characters in all",
-            hint="Shorten the release's own text, or leave publish-release out.",
-        )
-    return text.join(frame)
-
-
-def _around(body: str) -> tuple[str, str]:
-    """Give what stands before and after our section, where it is or where it is to be."""
-    found = _SECTION.search(body)
-    if found:
-        return _without_markers(body[: found.start()]), _without_markers(_SECTION.sub("", body[found.end() :]))
-    rest = _without_markers(body)
-    return (f"{rest}\n\n" if rest.strip() else "", "")
-
-
-def _without_markers(text: str) -> str:
-    return text.replace(BEGIN, "").replace(END, "")
-
-
-def _create(github: GitHub, tag: str, text_for: Callable[[int], str]) -> Release:
-    version = Version.of(tag)
-    return github.create_release(
-        tag, placed("", tag, text_for), is_prerelease=version is not None and version.is_prerelease
+    for _ in range(_ATTEMPTS):
+        body = section.placed(found.body, tag)
+        if _same(body, found.body):
+            return _published(found, is_changed=False)
+        written = github.update_release(found, body)
+        found = github.release(tag) or written
+        if section.is_in(found.body):
+            return _published(found, is_changed=True)
+    raise GitHubError(
+        f"the notes were written to the release of {tag} {_ATTEMPTS} times, and others have overwritten them each time",
+        hint="Run the job again when the others that write to this release have ended.",
     )
+
+
+def _create(github: GitHub, tag: str, section: Section) -> Release:
+    version = Version.of(tag)
+    is_prerelease = version is not None and version.is_prerelease
+    return github.create_release(tag, section.placed("", tag), is_prerelease=is_prerelease)
 
 
 def _published(release: Release, *, is_changed: bool) -> Published:
@@ -121,4 +149,5 @@ def _same(ours: str, theirs: str) -> bool:
     return ours.replace("\r\n", "\n").rstrip() == theirs.replace("\r\n", "\n").rstrip()
 
 
-_SECTION = re.compile(f"{re.escape(BEGIN)}((?!{re.escape(BEGIN)}).)*?{re.escape(END)}", re.DOTALL)
+_MARKER = re.compile(r"<!-- promote-on-success:(?:begin|end)[^>]*-->")
+"""Of any function: notes have none in them."""

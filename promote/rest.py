@@ -5,7 +5,7 @@ neither.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -285,7 +285,9 @@ def _permission_hint(accepted: str, fallback: str) -> str:
 
 
 def _moment(text: str) -> str:
-    return f"after {datetime.fromtimestamp(int(text), UTC):%H:%M} UTC" if text.isdecimal() else ""
+    with suppress(ValueError, OverflowError, OSError):  # also of a number that is no time
+        return f"after {datetime.fromtimestamp(int(text), UTC):%H:%M} UTC"
+    return ""
 
 
 def _cause(error: BaseException, seconds: float) -> str:

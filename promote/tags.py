@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import total_ordering
+from operator import itemgetter
 from typing import Self
 
 
@@ -62,7 +63,9 @@ def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
             continue
         if ours.is_prerelease or not version.is_prerelease:
             found.append((version, name))
-    return tuple(name for _, name in sorted(found, reverse=True))
+    # Of those of one number, such as v1 and v1.0.0, the longest comes first: the short one is moved along.
+    found.sort(key=lambda one: (len(one[0].numbers), one[1]))
+    return tuple(name for _, name in sorted(found, key=itemgetter(0))[::-1])
 
 
 def _parts(suffix: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import errors
 from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
-from sandbox.strict.updates import Failure, planned_failure
+from sandbox.strict.updates import Failure, planned_duration, planned_failure
 
 if TYPE_CHECKING:
     from sandbox.operations import Operation
@@ -105,6 +105,11 @@ async def fail_update(fault: Fault, _: Victim) -> None:
     planned_failure.set(Failure(reason, str(fault.parameters.get("code", "InternalError"))))
 
 
+async def prolong_update(fault: Fault, _: Victim) -> None:
+    """Let the update of a function take `seconds` until it completes."""
+    planned_duration.set(float(fault.parameters["seconds"]))
+
+
 Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
 """What a fault does before or after the effect; an answer takes the place of the real one."""
 
@@ -115,6 +120,7 @@ BEFORE: dict[str, Step] = {
     "cut-before": cut,
     "hold-before": hold,
     "update-fails": fail_update,
+    "update-lasts": prolong_update,
 }
 """What each kind of fault does before the effect."""
 AFTER: dict[str, Step] = {"error-after": fail, "cut-after": cut, "hold-after": hold}
@@ -125,6 +131,7 @@ PARAMETERS: dict[str, set[str]] = {
     "error-before": {"status", "code", "message"},
     "error-after": {"status", "code", "message"},
     "update-fails": {"reason", "code"},
+    "update-lasts": {"seconds"},
 }
 """The parameters that each kind understands, besides the ones they all have."""
 

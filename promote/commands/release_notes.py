@@ -13,11 +13,12 @@ from promote.job import Job
 from promote.ledger import Ledger
 from promote.model import Kind, Result
 from promote.notes.compose import moment, of_promotion, recorded_proof, sources, write
-from promote.notes.model import Carried, Notes
+from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
 from promote.parallel import gather, side_by_side
 from promote.records import promotion_of
 from promote.report import Link, Report
+from promote.table import Item
 from promote.tags import Version, before
 from promote.target import read_template
 
@@ -29,6 +30,9 @@ _TAGS = 5
 """Earlier tags that are tried, where GitHub is asked which of them the history has."""
 _WIDTH = 8
 """Environments that are read at the same time."""
+_CONTAINING = (Relation.SAME, Relation.NEWER)
+_NO_HISTORY = "the checkout does not tell (fetch-depth: 0 gives it the history)"
+_NO_TOKEN = "there is no github-token to ask GitHub with"  # noqa: S105 - says so
 
 
 @dataclass(frozen=True)
@@ -146,20 +150,21 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
     job, context = desk.job, desk.job.context
     found = sources(job, desk.github)
     commit, state = side_by_side(lambda: _commit_of(desk, tag), desk.ledger.read)
-    since_tag, since = _tag_before(desk, tag, commit)
+    earlier = _tag_before(desk, tag, commit)
     names = [job.inputs.environment] if job.inputs.environment else sorted(state.environments)
     changes, carried = side_by_side(
-        lambda: found.between(since, commit),
-        lambda: gather([lambda name=name: _carried(desk, name, commit) for name in names], _WIDTH),  # type: ignore[misc]
+        # Without the tag before, all of the history would be told as new.
+        lambda: Changes(gaps=(earlier.gap,)) if earlier.gap else found.between(earlier.commit, commit),
+        lambda: gather([lambda name=name: _carried(desk, name, tag, commit) for name in names], _WIDTH),  # type: ignore[misc]
     )
     return Notes(
         function=desk.function.name,
         tag=tag,
         commit=commit,
-        since=since,
-        since_tag=since_tag,
-        changes=changes,
-        carried=tuple(carried),
+        since=earlier.commit,
+        since_tag=earlier.name,
+        changes=replace(changes, gaps=(*changes.gaps, *(gap for _, gap in carried if gap))),
+        carried=tuple(row for row, _ in carried if row),
         at=job.clock.now(),
         actor=context.actor,
         run_url=job.run.url,
@@ -185,35 +190,77 @@ def _commit_of(desk: _Desk, tag: str) -> str:
     return found
 
 
-def _tag_before(desk: _Desk, tag: str, commit: str) -> tuple[str, str]:
-    """Give the tag before and its commit; empty: it is the first, or nobody knows."""
+@dataclass(frozen=True)
+class _Earlier:
+    """The tag before; empty: the tag is the first, or nobody knows."""
+
+    name: str = ""
+    commit: str = ""
+    gap: str = ""
+    """Why nobody knows."""
+
+
+def _tag_before(desk: _Desk, tag: str, commit: str) -> _Earlier:
     workspace = desk.job.context.workspace
     name = history.tag_before(workspace, tag)
-    if name:
-        return name, history.tag_commit(workspace, name)
-    if name is None and desk.github.is_known:
-        with suppress(GitHubError):
-            version = Version.of(tag)
-            for earlier in before(tag, desk.github.tags(version.prefix if version else ""))[:_TAGS]:
-                found = desk.github.tag_commit(earlier)
-                if found and desk.github.relation(found, commit) in ("ahead", "identical"):
-                    return earlier, found
-    return "", ""
+    if name is not None:
+        return _Earlier(name, history.tag_commit(workspace, name)) if name else _Earlier()
+    unknown = f"What is new in {tag} is not known, for the tag before it is not: {_NO_HISTORY}"
+    version = Version.of(tag)
+    if not desk.github.is_known or version is None:
+        return _Earlier(gap=f"{unknown}, and {_NO_TOKEN if version else 'its name does not tell'}.")
+    try:
+        names = before(tag, desk.github.tags(version.prefix))
+        for earlier in names[:_TAGS]:
+            found = desk.github.tag_commit(earlier)
+            if found and desk.github.relation(found, commit) in ("ahead", "identical"):
+                return _Earlier(earlier, found)
+    except GitHubError as error:
+        return _Earlier(gap=f"{unknown}, and GitHub does not tell: {error}. {error.hint}")
+    if len(names) > _TAGS:
+        return _Earlier(gap=f"{unknown}, and the {_TAGS} versions before it are of other branches.")
+    return _Earlier()
 
 
-def _carried(desk: _Desk, environment: str, commit: str) -> Carried:
-    """Find the promotion that brought ``commit`` to ``environment`` first."""
-    for item in reversed(desk.ledger.history(environment, _HISTORY)):
-        theirs = str(item.get("commit", ""))
-        if item.get("kind") != Kind.ROLLBACK and theirs and _contains(desk, commit, theirs):
-            url = desk.job.context.own_page(str(item.get("url") or ""))
-            return Carried(environment, str(item["version"]), moment(item.get("at")), url)
-    return Carried(environment, "")
+def _carried(desk: _Desk, environment: str, tag: str, commit: str) -> tuple[Carried | None, str]:
+    """Find the promotion that brought ``commit`` to ``environment`` first.
+
+    Give also what is not known of that; with None, it is whether the environment has it at all.
+    """
+    job, first = desk.job, None
+    items = desk.ledger.history(environment, _HISTORY)
+    # From the newest on, since an environment goes forwards: what came before one that lacks it lacks it too.
+    for item in (item for item in items if item.get("kind") != Kind.ROLLBACK):
+        found = _related(desk, item, commit)
+        if found is Relation.UNKNOWN and first is None:
+            return None, f"Whether {environment} has had {tag} is not known: {_why_unknown(desk, item)}."
+        if found not in _CONTAINING:
+            break
+        first = item
+    if first is None:
+        return Carried(environment, ""), ""
+    row = Carried(
+        environment,
+        str(first["version"]),
+        moment(first.get("at")),
+        job.context.own_page(str(first.get("url") or "")),
+    )
+    if items[0].get("kind") != Kind.ROLLBACK:
+        return row, ""
+    found = _related(desk, items[0], commit)
+    if found is Relation.UNKNOWN:
+        return row, f"Whether {environment} still has {tag} is not known: {_why_unknown(desk, items[0])}."
+    return replace(row, is_taken_back=found not in _CONTAINING), ""
 
 
-def _contains(desk: _Desk, commit: str, head: str) -> bool:
-    found = history.related(head, commit, desk.job.context.workspace, desk.github)
-    return found in (Relation.SAME, Relation.NEWER)
+def _related(desk: _Desk, item: Item, commit: str) -> Relation:
+    return history.related(str(item.get("commit") or ""), commit, desk.job.context.workspace, desk.github)
+
+
+def _why_unknown(desk: _Desk, item: Item) -> str:
+    if not item.get("commit"):
+        return f"the record of version {item['version']} there names no commit"
+    return f"{_NO_HISTORY}, and {'GitHub does not tell' if desk.github.is_known else _NO_TOKEN}"
 
 
 def _written(desk: _Desk, report: Report, notes: Notes, template: Template | None) -> Report:
@@ -239,6 +286,7 @@ def _published(desk: _Desk, report: Report, notes: Notes, template: Template | N
     made = releases.publish(
         desk.github,
         notes.tag,
+        notes.function,
         lambda limit: render(notes, template, limit=limit, redact=desk.job.workflow.redact),
     )
     done = "was published" if made.is_changed else "says so already"

@@ -16,6 +16,7 @@ from promote.notes.render import LIMIT, Template, render
 from promote.notes.sources import Sources
 from promote.parallel import side_by_side
 from promote.table import Item
+from promote.workspace import inside
 
 
 def sources(job: Job, github: GitHub) -> Sources:
@@ -119,9 +120,11 @@ def write(job: Job, text: str) -> str:
     workspace = job.context.workspace
     file = workspace / path
     try:
-        if not file.resolve().is_relative_to(workspace):
+        if inside(workspace, path) is None:
             raise InputError(
-                "release-notes-path", "it leads out of the repository by a link", hint="Name a file within it."
+                "release-notes-path",
+                "it leads out of the repository by a link, or into .git",
+                hint="Name a file within it.",
             )
         owner = workspace.stat()
         for folder in reversed(file.parents):

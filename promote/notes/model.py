@@ -133,6 +133,8 @@ class Carried:
     at: datetime | None = None
     url: str = ""
     """Of the run."""
+    is_taken_back: bool = False
+    """Whether the environment has been rolled back since, to something that lacks it."""
 
 
 @dataclass(frozen=True)

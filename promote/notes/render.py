@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from promote.errors import InputError
 from promote.notes.model import Notes
 from promote.report.markdown import Markdown
+from promote.workspace import inside
 
 if TYPE_CHECKING:
     from promote.notes.fit import Task
@@ -47,10 +48,9 @@ def load_template(path: str, workspace: Path) -> Template:
     """
     from promote.notes.template import ANYWHERE, Environment, Refused, compiled  # noqa: PLC0415 - seldom needed
 
-    root = workspace.resolve()
     try:
-        file = (root / path).resolve()
-        if not file.is_relative_to(root):
+        file = inside(workspace, path)
+        if file is None:
             raise InputError(_INPUT, f"{path!r} is not in the repository", hint=_FROM_ROOT)
         if not file.is_file():
             what = "a directory" if file.is_dir() else "not there"

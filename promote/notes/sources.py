@@ -13,6 +13,7 @@ from promote.github import GitHub
 from promote.notes.changes import changes
 from promote.notes.model import Changes, Commit, PullRequest
 from promote.parallel import gather, side_by_side
+from promote.workspace import inside
 
 _CONFIGURATION = ".github/release.yml"
 _LARGEST = 100_000
@@ -119,10 +120,13 @@ class Sources:
         """Read the checkout's own; None: there is no checkout that could have it."""
         if not (self.workspace / ".git").exists():
             return None
-        file = self.workspace / _CONFIGURATION
         try:
-            return file.read_bytes()[:_LARGEST].decode(errors="replace") if file.is_file() else ""
-        except OSError:
+            file = inside(self.workspace, _CONFIGURATION)
+            if file is None or not file.is_file():
+                return ""
+            with file.open("rb") as opened:
+                return opened.read(_LARGEST).decode(errors="replace")
+        except (OSError, RuntimeError):
             return ""
 
     def _configuration(self, commit: str) -> str:

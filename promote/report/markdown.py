@@ -152,10 +152,23 @@ def _visible(value: str) -> str:
     """Give ``value`` on one line, shortened, with invisible characters (control, bidirectional, ...) spelled out."""
     line = " ".join(value.split())
     shown = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in line[: LIMIT + 1]
+        character if character.isprintable() or _is_joiner(line, place) else character.encode("unicode_escape").decode()
+        for place, character in enumerate(line[: LIMIT + 1])
     )
     return shown if len(shown) <= LIMIT else shown[: LIMIT - 1] + "…"
+
+
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
+def _is_joiner(line: str, place: int) -> bool:
+    """Say whether one stands between visible characters, none of ASCII's.
+
+    It makes one picture of several emoji there, and parts or joins letters of Persian and Indic scripts.
+    """
+    around = line[place - 1 : place] + line[place + 1 : place + 2]
+    is_between = len(around) == 2 and around.isprintable() and not any(map(str.isascii, around))  # noqa: PLR2004 - both
+    return line[place] in _JOINERS and is_between
 
 
 def _code_within(words: str) -> str:

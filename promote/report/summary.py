@@ -59,7 +59,7 @@ def render(report: Report, context: Context, job: "Job | None", redact: Callable
         missed=sorted((check for check in checks if check.outcome is not Outcome.PASSED), key=_order),
         passed=[check for check in checks if check.outcome is Outcome.PASSED],
         marks=_OUTCOMES,
-        flow=Flow.of(report, context),
+        flow=Flow.of(report, context, job.inputs.environment if job else ""),
         timeline=Timeline.of(report, job.phases) if job else None,
     )
     # Their title would repeat the headline.
@@ -125,9 +125,9 @@ class Flow:
     has_moved: bool
 
     @classmethod
-    def of(cls, report: Report, context: Context) -> "Flow | None":
-        """Lay it out; None: nothing was verified."""
-        verdict, environment = report.verdict, report.environment
+    def of(cls, report: Report, context: Context, name: str) -> "Flow | None":
+        """Lay it out; ``name`` is the environment's, which may have no endpoint. None: nothing was verified."""
+        verdict, environment = report.verdict, report.environment.qualifier if report.environment else name
         if not (verdict and report.candidate and environment and report.result in (Result.PROMOTED, Result.BLOCKED)):
             return None
         outcome, has_moved = verdict.outcome, report.result is Result.PROMOTED
@@ -138,7 +138,7 @@ class Flow:
             version=report.candidate.version,
             outcome=outcome.value,
             verdict=f"{count} of {len(verdict.checks)} checks {outcome.value}" if verdict.checks else outcome.value,
-            environment=environment.qualifier,
+            environment=environment,
             after=f"{'serves' if has_moved else 'keeps'} version {after}" if after else "serves nothing yet",
             has_moved=has_moved,
         )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sandbox.strict.emulator import Record, Reply, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REASONS = ("StateReason", "StateReasonCode", "LastUpdateStatusReason", "LastUpdateStatusReasonCode")
 
@@ -24,6 +27,9 @@ class Failure:
 
 planned_failure: ContextVar[Failure | None] = ContextVar("planned_failure", default=None)
 """The failure that a fault plans for the update which the current request begins."""
+
+planned_duration: ContextVar[float | None] = ContextVar("planned_duration", default=None)
+"""The seconds that a fault plans for the update which the current request begins."""
 
 
 def refuse_while_updating(function: Record) -> Reply | None:
@@ -80,14 +86,18 @@ class Updates:
             version["config"], State="Pending", StateReason="The function is being created.", StateReasonCode="Creating"
         )
         failure = planned_failure.get()
-        asyncio.get_running_loop().call_later(self._settle, lambda: _complete(version, failure, created=True))
+        self._call_later(lambda: _complete(version, failure, created=True))
 
     def _later(self, function: Record, failure: Failure | None, *, created: bool) -> None:
         def complete() -> None:
             _complete(function, failure, created=created)
             renew_revision(function)
 
-        asyncio.get_running_loop().call_later(self._settle, complete)
+        self._call_later(complete)
+
+    def _call_later(self, complete: Callable[[], None]) -> None:
+        planned = planned_duration.get()
+        asyncio.get_running_loop().call_later(self._settle if planned is None else planned, complete)
 
 
 def renew_revision(function: Record) -> None:

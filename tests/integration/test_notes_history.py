@@ -1,12 +1,18 @@
 """Changes from what git itself writes: merges, squashes, reverts, cherry-picks, and a history that was replaced."""
 
+import os
 from pathlib import Path
 
 import pytest
+import requests
 
+from promote.clock import SystemClock
+from promote.context import Context
+from promote.github import GitHub
 from promote.history import commits
 from promote.notes.changes import changes
 from promote.notes.model import Changes
+from promote.notes.sources import Sources
 from tests.repository import commit, git
 
 URL = "https://github.com/octo-org/hello"
@@ -108,6 +114,35 @@ def test_a_branch_that_was_rewritten_is_told_of_once(repository: Path) -> None:
         git(repository, "merge", "-q", "--no-ff", "--no-edit", branch)
 
     assert told(between(repository, since)) == {"Features": ["Greet"], "Documentation": ["Explain"]}
+
+
+def test_the_sections_file_is_one_of_the_repositorys_own(repository: Path) -> None:
+    """Another one is not read, whatever links there are."""
+    since, until = git(repository, "rev-parse", "HEAD"), write(repository, "a", "feat: greet")
+    file, outside = repository / ".github" / "release.yml", repository.parent / "outside"
+    file.parent.mkdir()
+    outside.write_text("outside")
+    (repository / ".git" / "extra").write_text("token")
+
+    def gaps() -> tuple[str, ...]:
+        github = GitHub(Context.from_environ({}), requests.Session, SystemClock())
+        return Sources(repository, github, "").between(since, until).gaps[1:]
+
+    assert gaps() == ()
+    for target in ("../../outside", "../.git/extra", "release.yml", ".."):
+        file.symlink_to(target)
+        assert gaps() == ()
+        file.unlink()
+    os.mkfifo(file)
+    assert gaps() == ()
+    file.unlink()
+    file.write_text("a: b")
+    [gap] = gaps()
+    assert gap.startswith(".github/release.yml is not used: ")
+    with file.open("ab") as opened:
+        opened.truncate(10**11)  # of which no more than a little is read
+    [gap] = gaps()
+    assert gap.startswith(".github/release.yml is not used: ")
 
 
 def test_the_same_commit_has_no_changes(repository: Path) -> None:

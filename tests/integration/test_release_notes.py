@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sandbox.client import Fault
 from tests import github
-from tests.github import TOKEN, Repository
+from tests.github import TOKEN, Repository, Request
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, edit
 from tests.world import World
@@ -59,6 +60,19 @@ class Team:
     def pushed(self) -> str:
         """Give the newest commit."""
         return git(self.runner.workspace, "rev-parse", "HEAD")
+
+    def tag(self, name: str, sha: str) -> None:
+        """Tag ``sha`` here and on GitHub."""
+        git(self.runner.workspace, "tag", name, sha)
+        self.hub.tag(name, sha)
+
+    def make_shallow(self) -> None:
+        """Leave of the history what actions/checkout leaves by default: one commit."""
+        workspace = self.runner.workspace
+        shallow = workspace.parent / "shallow"
+        git(workspace.parent, "clone", "--quiet", "--depth=1", f"file://{workspace}", shallow.name)
+        shutil.rmtree(workspace / ".git")
+        shutil.copytree(shallow / ".git", workspace / ".git")
 
     def shown(self, environment: str = "preprod") -> list[tuple[str, str, str]]:
         """Give commit, status and link of each deployment that GitHub shows, the latest first."""
@@ -134,6 +148,10 @@ def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
     again = team.tell(second)
     assert (again.code, again.result) == (0, "reported"), again.log
     assert "back at version 1" in again.outputs["release-notes"]
+    team.tag("v1.0.0", first)
+    team.tag("v1.1.0", second)
+    assert "| preprod | 1 |" in team.tell(second, tag="v1.0.0").outputs["release-notes"]
+    assert "| preprod | 2, taken back |" in team.tell(second, tag="v1.1.0").outputs["release-notes"]
 
 
 def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(team: Team) -> None:
@@ -172,11 +190,12 @@ def test_commits_with_the_same_code_are_told_with_the_next_promotion(team: Team)
 def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble: str) -> None:
     team.run(team.commit("feat: Say hello"))
     second = team.commit("feat: Be faster (#9)", pull=9)
-    different = {}
+    different, held = {}, list[str]()
     if trouble == "down":
         team.environ["GITHUB_API_URL"] = "http://127.0.0.1:9"
     elif trouble == "slow":
         team.hub.fail(200, times=20, seconds=30)
+        team.hub.on_request = lambda _: held.append(world.lock_owner())
     elif trouble == "rate limited":
         soon = str(int(datetime.now(UTC).timestamp()) + 3000)
         headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": soon}
@@ -196,7 +215,64 @@ def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble:
         assert "`pull-requests: read`" in told
     if trouble == "no token":
         assert "github-token" in told
+    assert not any(held)  # the lock is free before GitHub is asked
+    assert bool(held) is (trouble == "slow")
     assert TOKEN not in ended.log + ended.summary
+
+
+def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: World) -> None:
+    team.run(team.commit("feat: Say hello"))
+    faults = list[Fault]()
+
+    def refuse(_: Request) -> None:
+        """Take nothing more once the promotion has taken place: then GitHub is asked."""
+        if not faults:
+            code = "AccessDeniedException"
+            faults.append(world.account.inject("error-before", "dynamodb.PutItem", times=0, status=400, code=code))
+
+    team.hub.on_request = refuse
+    ended = team.run(team.commit("feat: Be faster"), release_notes_path="NOTES.md")
+    assert faults[0].hit
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "Be faster" in (team.runner.workspace / "NOTES.md").read_text(encoding="utf-8")
+    assert ended.outputs["release-notes-path"] == "NOTES.md"
+    [warning] = ended.annotations
+    assert warning.message.startswith("The release notes: ")
+    assert len(world.records("notes")) == 1
+
+    world.account.clear_faults()
+    config = team.runner.workspace / ".git" / "config"
+    before = config.read_text()
+    (team.runner.workspace / "link").symlink_to(".git/config")
+    ended = team.run(team.commit("feat: Be right"), release_notes_path="link")
+    [warning] = ended.annotations
+    assert "release-notes-path: it leads out of the repository by a link, or into .git" in warning.message
+    assert config.read_text() == before
+    assert len(world.records("notes")) == 2
+
+
+def test_functions_of_one_repository_share_its_environments_and_releases(team: Team) -> None:
+    first = team.commit("feat: Say hello")
+    for function in ("hello", "other"):
+        ended = team.run(first, function_name=function)
+        assert (ended.result, ended.annotations) == ("promoted", ()), ended.log
+    assert [state for _, state, _ in team.shown()] == ["success", "success"]
+    second = team.commit("feat: Be faster")
+    assert team.run(second).result == "promoted"
+    assert [(sha, state) for sha, state, _ in team.shown()] == [
+        (second, "success"),
+        (first, "success"),
+        (first, "inactive"),
+    ]
+    team.tag("v1.0.0", second)
+    for function in ("hello", "other"):
+        ended = team.tell(second, tag="v1.0.0", function_name=function, publish_release="true")
+        assert ended.code == 0, ended.log
+    [release] = team.hub.releases
+    hello, other = release["body"].split("## other v1.0.0")
+    assert "## hello v1.0.0" in hello
+    assert "| preprod | 2 |" in hello
+    assert "| preprod | not yet |" in other
 
 
 def test_a_template_of_the_repositorys_own_is_used_and_its_failure_is_no_failure_of_the_promotion(team: Team) -> None:
@@ -256,6 +332,56 @@ def test_notes_of_a_tag_say_which_environments_have_it_and_become_its_release(te
     assert (ended.code, ended.result) == (0, "reported"), ended.log
     assert "not yet" in ended.outputs["release-notes"]
     assert team.hub.releases[0]["prerelease"] is True
+
+
+def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
+    """A shallow clone: of the tag that preprod has had for long, and of the tag before, GitHub alone could tell."""
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    team.tag("v1.0.0", first)
+    second = team.commit("feat: Be faster")
+    team.tag("v1.1.0", second)
+    team.run(team.commit("feat: Be right"))
+    team.make_shallow()
+
+    ended = team.tell(second, ref="refs/tags/v1.1.0", environment="", github_token="")
+    assert ended.code == 0, ended.log
+    notes = ended.outputs["release-notes"]
+    assert "not yet" not in notes
+    assert "| preprod |" not in notes
+    for said in ("Whether preprod has had v1.1.0 is not known", "What is new in v1.1.0 is not known"):
+        assert [said in annotation.message for annotation in ended.annotations].count(True) == 1, ended.annotations
+        assert said in notes
+    assert notes.count("fetch-depth: 0") == notes.count("github-token") == 2
+
+    team.hub.fail(403, path="git/matching-refs", message="Resource not accessible by integration")
+    ended = team.tell(second, ref="refs/tags/v1.1.0", publish_release="true")
+    assert ended.code == 0, ended.log
+    [release] = team.hub.releases
+    for text in (ended.outputs["release-notes"], release["body"]):
+        assert "Say hello" not in text
+        assert "What is new in v1.1.0 is not known" in text
+        assert "`contents: read`" in text
+        assert "| preprod | 2 |" in text  # which GitHub tells
+
+    for number in range(6):
+        team.hub.tag(f"v1.0.{number + 1}", team.hub.commit("fix: One more", parents=(first,), branch="v1.0"))
+    ended = team.tell(second, ref="refs/tags/v1.1.0")
+    assert "versions before it are of other branches" in ended.outputs["release-notes"]
+    assert "Say hello" not in ended.outputs["release-notes"]
+
+
+def test_of_many_promotions_few_are_asked_about(team: Team) -> None:
+    for number in range(4):
+        team.run(team.commit(f"feat: Greet in language {number}"))
+    last = team.pushed()
+    team.hub.tag("v1.0.0", last)
+    shutil.rmtree(team.runner.workspace / ".git")
+    team.hub.requests.clear()
+    ended = team.tell(last, tag="v1.0.0")
+    assert (ended.code, ended.annotations) == (0, ()), ended.log
+    assert "| preprod | 4 |" in ended.outputs["release-notes"]
+    assert len([path for path in team.hub.asked() if path.startswith("compare/")]) == 1
 
 
 def test_without_a_clone_the_notes_come_from_github(team: Team) -> None:

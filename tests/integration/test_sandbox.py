@@ -266,6 +266,7 @@ class TestPublication:
 
     def test_leaves_a_version_pending_until_it_is_ready(self, aws: World) -> None:
         aws.ready()
+        aws.account.inject("update-lasts", "lambda.PublishVersion", seconds=0.5)
         assert aws.awslambda.publish_version(FunctionName=NAME)["State"] == "Pending"
         with pytest.raises(ClientError) as caught:
             aws.invoke("1")
@@ -278,10 +279,12 @@ class TestPublication:
 
 class TestUpdate:
     def test_excludes_other_changes_while_in_progress(self, aws: World) -> None:
+        aws.account.inject("update-lasts", "lambda.CreateFunction", seconds=1)
         aws.create()
         with pytest.raises(ClientError, match="state: Pending"):
             aws.update("two")
         aws.settle()
+        aws.account.inject("update-lasts", "lambda.UpdateFunctionCode", seconds=1)
         aws.update("two")
         for change in (
             lambda: aws.update("three"),

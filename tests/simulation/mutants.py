@@ -341,8 +341,8 @@ MUTANTS = (
     Mutant(
         "notes that cannot be written make the run fail",
         "promote.announce",
-        'report = replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))',
-        "raise",
+        '    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))',
+        "    raise error",
         ("dynamodb.PutItem notes",),
     ),
     Mutant(

@@ -24,7 +24,7 @@ def attempt(github: Repository, *, environment: str = "preprod", is_success: boo
         github.branches["main"],
         is_success=is_success,
         description="version 7 passed\nverification",
-        details={"promotion": "a1", "version": "7"},
+        details={"function": "hello", "promotion": "a1", "version": "7"},
         environment_url="https://api.example.com/preprod",
         run_url="https://github.com/octo/hello/actions/runs/1",
     )
@@ -32,17 +32,19 @@ def attempt(github: Repository, *, environment: str = "preprod", is_success: boo
 
 def test_a_promotion_is_one_deployment_that_links_to_environment_and_run(github: Repository) -> None:
     announce(github.client(), attempt(github))
-    assert github.asked() == ["deployments", "deployments/1/statuses"]
+    assert github.asked("POST") == ["deployments", "deployments/1/statuses"]
     (made,) = github.deployments
     assert (made["ref"], made["environment"]) == (github.branches["main"], "preprod")
     assert made["description"] == "version 7 passed verification"
-    assert made["payload"] == {"promote-on-success": {"promotion": "a1", "version": "7", "success": True}}
+    details = {"function": "hello", "promotion": "a1", "version": "7", "success": True}
+    assert made["payload"] == {"promote-on-success": details}
     assert made["production_environment"] is False
     assert github.statuses == {
         1: [
             {
                 "state": "success",
                 "description": "version 7 passed verification",
+                "auto_inactive": False,
                 "environment_url": "https://api.example.com/preprod",
                 "log_url": "https://github.com/octo/hello/actions/runs/1",
             }
@@ -59,6 +61,7 @@ def test_what_was_blocked_is_a_failure_and_leaves_the_one_before_active(github: 
     assert github.statuses[2][0] == {
         "state": "failure",
         "description": "version 7 passed verification",
+        "auto_inactive": False,
         "log_url": "https://r",
     }
 
@@ -72,6 +75,25 @@ def test_one_deployment_of_an_environment_is_active(github: Repository, environm
     assert states == ["success", "inactive", "failure", "inactive", "failure", "success"]
     is_production = environment != "preprod"
     assert [made["production_environment"] for made in github.deployments] == [False] + 5 * [is_production]
+
+
+@pytest.mark.parametrize("environment", ["preprod", "prod"])
+def test_each_function_of_a_repository_has_an_active_deployment(github: Repository, environment: str) -> None:
+    functions = [f"function-{number}" for number in range(40)]
+    for function in (*functions, functions[0]):
+        made = replace(attempt(github, environment=environment), details={"function": function, "version": "7"})
+        announce(github.client(), made)
+    assert [github.state(number) for number in range(1, 42)] == ["inactive", *["success"] * 40]
+
+
+def test_a_release_of_several_ends_what_was_active_of_them_alone(github: Repository) -> None:
+    for names in ("a", "b", "bc", "a", "ab", "abc"):
+        details = {"functions": dict.fromkeys(names, "7")} if len(names) > 1 else {"function": names}
+        announce(github.client(), replace(attempt(github, environment="prod"), details=details))
+    states = [github.state(number) for number in range(1, 7)]
+    assert states == ["inactive", "inactive", "inactive", "inactive", "inactive", "success"]
+    announce(github.client(), replace(attempt(github, environment="prod"), details={"functions": {"b": "8", "d": "1"}}))
+    assert [github.state(number) for number in (6, 7)] == ["success", "success"]
 
 
 def test_deployments_of_others_stay_as_they_are(github: Repository) -> None:

@@ -213,6 +213,8 @@ def test_of_several_sets_of_permissions_the_first_is_named(repository: Repositor
             "after 13:00 UTC",
         ),
         ({"status": 429, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"}}, "later"),
+        ({"status": 429, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 14}}, "later"),
+        ({"status": 429, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 30}}, "later"),
         ({"status": 429}, "later"),
         ({"status": 403, "headers": {"Retry-After": "60"}}, "later"),
         ({"status": 403, "message": "You have exceeded a secondary rate limit."}, "later"),

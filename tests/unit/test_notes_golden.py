@@ -157,6 +157,7 @@ def people() -> Changes:
     history.commit("build(deps): bump boto3 from 1.2 to 1.3", "", BOT)
     history.commit("Update dependency requests to v3", "", Person("renovate[bot]", "renovate[bot]"))
     history.commit("ci: cache more", "", HUBOT)
+    history.commit("feat: a 🧑\u200d💻 reads نیم\u200cشب", "", Person("علی\u200cمحمد"))
     history.commit(
         "refactor!: drop Python 3.10", "BREAKING-CHANGE: Python 3.11\nis needed\n\nSigned-off-by: nobody", HUBOT
     )
@@ -234,7 +235,8 @@ TAGGED = replace(
     carried=(
         Carried("preprod", "4", AT - timedelta(hours=5), RUN),
         Carried("prod", "5", AT, RUN),
-        Carried("demo", ""),
+        Carried("demo", "3", AT - timedelta(days=1), RUN, is_taken_back=True),
+        Carried("test", ""),
     ),
 )
 CASES: dict[str, Callable[[], Notes]] = {

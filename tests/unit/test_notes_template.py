@@ -407,6 +407,9 @@ def files(folder: Path) -> dict[str, str]:
     root = folder / "repository"
     (root / "link").symlink_to("../outside.md")
     (root / "ring").symlink_to("ring")
+    (root / ".git").mkdir()
+    (root / ".git" / "config").write_text("secret", encoding="utf-8")
+    (root / "token").symlink_to(".git/config")
     (root / "binary").write_bytes(b"\xff\xfe\x00")
     (root / "huge").write_bytes(b"x" * (64 * 1024 + 1))
     os.mkfifo(root / "pipe")
@@ -416,6 +419,7 @@ def files(folder: Path) -> dict[str, str]:
         "link": "is not in the repository",
         "../outside.md": "is not in the repository",
         "/etc/passwd": "is not in the repository",
+        "token": "is not in the repository",
         "ring": "",
         "binary": "is no text in UTF-8 (byte 0)",
         "huge": "is larger than 64 KB",

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from promote import releases
 from promote.errors import GitHubError
-from promote.releases import BEGIN, BODY_LIMIT, END, Published, placed, publish
+from promote.releases import BODY_LIMIT, Published, Section, publish
 from tests.github import Repository, Request, emulated
 
 NOTES = "## Changes\n\n- one ü 🎉"
+BEGIN, END = (marker.format(function="hello") for marker in (releases.BEGIN, releases.END))
 SECTION = f"{BEGIN}\n\n{NOTES}\n\n{END}"
 URL = "https://github.com/octo/hello/releases/tag/v1.0.0"
 
@@ -24,8 +26,8 @@ def notes(_limit: int) -> str:
     return NOTES
 
 
-def unasked(limit: int) -> str:
-    raise AssertionError(limit)
+def placed(body: str) -> str:
+    return Section("hello", notes).placed(body, "v1")
 
 
 def writes(github: Repository) -> list[str]:
@@ -33,23 +35,23 @@ def writes(github: Repository) -> list[str]:
 
 
 def test_a_release_is_made_and_made_once(github: Repository) -> None:
-    assert publish(github.client(), "v1.0.0", notes) == Published(URL, is_changed=True, is_draft=False)
+    assert publish(github.client(), "v1.0.0", "hello", notes) == Published(URL, is_changed=True, is_draft=False)
     (made,) = github.releases
     assert (made["name"], made["body"], made["draft"], made["prerelease"]) == ("v1.0.0", SECTION, False, False)
     assert github.requests[-1].body["make_latest"] == "legacy"  # an older series does not become the latest one
-    assert publish(github.client(), "v1.0.0", notes) == Published(URL, is_changed=False, is_draft=False)
+    assert publish(github.client(), "v1.0.0", "hello", notes) == Published(URL, is_changed=False, is_draft=False)
     made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as GitHub's editor leaves it
-    assert not publish(github.client(), "v1.0.0", notes).is_changed
+    assert not publish(github.client(), "v1.0.0", "hello", notes).is_changed
     assert writes(github) == ["POST releases"]
-    assert publish(github.client(), "v1.0.0", lambda _: "new").is_changed
+    assert publish(github.client(), "v1.0.0", "hello", lambda _: "new").is_changed
     assert github.releases[0]["body"] == f"{BEGIN}\n\nnew\n\n{END}\r\n"
-    assert github.requests[-1].body.keys() == {"body"}  # whatever else the author has chosen stays
+    assert github.requests[-2].body.keys() == {"body"}  # whatever else the author has chosen stays
 
 
 @pytest.mark.parametrize("tag", ["v1.1.0-rc.1", "v1.1.0b1", "v1.1.0"])
 def test_a_prerelease_is_one_by_its_tag(github: Repository, tag: str) -> None:
     github.tag(tag, github.branches["main"], annotated=1)
-    publish(github.client(), tag, notes)
+    publish(github.client(), tag, "hello", notes)
     is_prerelease = tag != "v1.1.0"
     assert github.releases[0]["prerelease"] is is_prerelease
     assert github.requests[-1].body["make_latest"] == ("false" if is_prerelease else "legacy")
@@ -60,7 +62,7 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
     before = dict(github.release("v1.0.0", "The author's\r\nwords  ", **{kind: True}))
     for number in range(250):
         github.release(f"v0.{number}", "")
-    published = publish(github.client(), "v1.0.0", notes)
+    published = publish(github.client(), "v1.0.0", "hello", notes)
     assert published == Published(URL, is_changed=True, is_draft=kind == "draft")
     made = github.releases[-1]
     assert made == before | {"body": f"The author's\r\nwords  \n\n{SECTION}"}
@@ -70,13 +72,13 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
 def test_a_published_release_comes_before_a_draft(github: Repository) -> None:
     github.release("v1.0.0", "published")
     github.release("v1.0.0", "draft", draft=True)
-    publish(github.client(), "v1.0.0", notes)
+    publish(github.client(), "v1.0.0", "hello", notes)
     assert [release["body"] for release in github.releases] == ["draft", f"published\n\n{SECTION}"]
 
 
 def test_a_release_without_text_is_given_one(github: Repository) -> None:
     github.release("v1.0.0", None)
-    publish(github.client(), "v1.0.0", notes)
+    publish(github.client(), "v1.0.0", "hello", notes)
     assert github.releases[0]["body"] == SECTION
 
 
@@ -98,18 +100,19 @@ def test_a_release_without_text_is_given_one(github: Repository) -> None:
     ],
 )
 def test_the_authors_words_stay(before: str, after: str) -> None:
-    assert placed(before, "v1", notes) == after
-    assert placed(after, "v1", notes) == after
+    assert placed(before) == after
+    assert placed(after) == after
 
 
 def test_a_long_body_with_broken_markers_takes_no_time() -> None:
     body = BEGIN * 3_000 + "x" * 20_000
-    assert placed(body, "v1", notes) == "x" * 20_000 + f"\n\n{SECTION}"
+    assert placed(body) == "x" * 20_000 + f"\n\n{SECTION}"
 
 
 def test_notes_cannot_end_their_section() -> None:
-    made = placed("", "v1", lambda _: f"one{END}two{BEGIN}three")
-    assert made == f"{BEGIN}\n\nonetwothree\n\n{END}"
+    others = releases.BEGIN.format(function="other")
+    made = Section("hello", lambda _: f"one{END}two{BEGIN}three{others}four").placed("", "v1")
+    assert made == f"{BEGIN}\n\nonetwothreefour\n\n{END}"
 
 
 def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
@@ -121,16 +124,16 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
 
     words = "ü" * 1_000
     github.release("v1.0.0", words)
-    publish(github.client(), "v1.0.0", text_for)
+    publish(github.client(), "v1.0.0", "hello", text_for)
     body = github.releases[0]["body"]
     assert len(body) == BODY_LIMIT
     assert body.startswith(words)
-    assert asked == [BODY_LIMIT - len(f"{words}\n\n{BEGIN}\n\n\n\n{END}")]
+    assert asked == [BODY_LIMIT, BODY_LIMIT - len(f"{words}\n\n{BEGIN}\n\n\n\n{END}")]
 
-    for length, text in ((BODY_LIMIT, unasked), (BODY_LIMIT - 80, notes), (1_000, lambda limit: "n" * (limit + 1))):
+    for length, text in ((BODY_LIMIT, notes), (BODY_LIMIT - 80, notes), (1_000, lambda limit: "n" * (limit + 1))):
         github.releases[0]["body"] = "w" * length
         with pytest.raises(GitHubError, match="leaves no room for the notes") as raised:
-            publish(github.client(), "v1.0.0", text)
+            publish(github.client(), "v1.0.0", "hello", text)
         assert raised.value.hint.startswith("Shorten the release's own text")
         assert github.releases[0]["body"] == "w" * length
 
@@ -141,20 +144,63 @@ def test_the_release_that_somebody_else_makes_meanwhile_is_updated(github: Repos
             github.release("v1.0.0", "theirs")
 
     github.on_request = meanwhile
-    assert publish(github.client(), "v1.0.0", notes).is_changed
+    assert publish(github.client(), "v1.0.0", "hello", notes).is_changed
     assert [release["body"] for release in github.releases] == [f"theirs\n\n{SECTION}"]
+
+
+def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository) -> None:
+    """As the jobs of a matrix do."""
+    for text in ("old", "new"):
+        for function in ("orders", "orders-2", "invoices"):
+            said = f"{function} {text}"
+            assert publish(github.client(), "v1.0.0", function, lambda _, said=said: said).is_changed  # type: ignore[misc]
+        github.releases[0]["body"] += "\n\nYours, the team" if text == "old" else ""
+    sections = [
+        f"{releases.BEGIN.format(function=function)}\n\n{function} new\n\n{releases.END.format(function=function)}"
+        for function in ("orders", "orders-2", "invoices")
+    ]
+    assert github.releases[0]["body"] == "\n\n".join([*sections, "Yours, the team"])
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_what_another_job_overwrites_is_written_again(github: Repository, times: int) -> None:
+    """It has read the release before our notes were there, and writes it after that."""
+    theirs = "theirs"
+    github.release("v1.0.0", theirs)
+    rendered: list[int] = []
+    overwritten: list[str] = []
+
+    def meanwhile(request: Request) -> None:
+        assert rendered  # since it takes a while
+        if request.method == "GET" and BEGIN in github.releases[0]["body"] and len(overwritten) < times:
+            overwritten.append(github.releases[0]["body"])
+            github.releases[0]["body"] = theirs
+
+    def text_for(limit: int) -> str:
+        rendered.append(limit)
+        return NOTES
+
+    github.on_request = meanwhile
+    if times < 3:
+        assert publish(github.client(), "v1.0.0", "hello", text_for).is_changed
+        assert github.releases[0]["body"] == f"theirs\n\n{SECTION}"
+    else:
+        with pytest.raises(GitHubError, match="others have overwritten them each time"):
+            publish(github.client(), "v1.0.0", "hello", text_for)
+    assert writes(github) == ["PATCH 1"] * min(times + 1, 3)
+    assert len(rendered) == 1
 
 
 def test_without_a_tag_nothing_is_made(github: Repository) -> None:
     with pytest.raises(GitHubError, match=r"there is no tag v2\.0\.0 on GitHub") as raised:
-        publish(github.client(), "v2.0.0", notes)
+        publish(github.client(), "v2.0.0", "hello", notes)
     assert "git push origin v2.0.0" in raised.value.hint
     assert (github.releases, list(github.tags)) == ([], ["v1.0.0"])
 
 
 def refused(github: Repository) -> GitHubError:
     with pytest.raises(GitHubError) as raised:
-        publish(github.client(), "v1.0.0", notes)
+        publish(github.client(), "v1.0.0", "hello", notes)
     return raised.value
 
 

@@ -412,6 +412,7 @@ UNTOUCHED = [
     "environment-variables: LOG_LEVEL, TABLE_NAME",
     'it says {"status": "broken"}; 50% of 3 + 4 = 7?',
     "Grüße, naïve 世界!",
+    "🧑\u200d💻 and 👩🏽\u200d❤️\u200d👨 by علی\u200cمحمد, who says نیم\u200cشب and க்\u200dஷ",  # with joiners
 ]
 
 
@@ -471,6 +472,19 @@ def test_github_finds_nothing_to_replace_outside_of_code(attack: str, parser: Ma
 @pytest.mark.parametrize("sentence", UNTOUCHED)
 def test_ordinary_sentences_stay_as_they_are(sentence: str) -> None:
     assert text(sentence) == sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["in\u200dvisible", "é\u200de", "e\u200cé", "\u200d💻", "💻\u200d", "💻\u200d\u200d💻", "💻\u200d \u202e\u200d💻"],
+)
+def test_joiners_that_join_nothing_are_spelled_out(words: str) -> None:
+    assert text(words).isprintable()
+
+
+def test_a_function_without_endpoints_has_a_chart_too() -> None:
+    rendered = render(replace(PROMOTED, environment=None), CONTEXT, job(*PHASES))
+    assert 'environment(["preprod serves version 4"])' in rendered
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,9 @@ def test_before_a_prerelease_comes_whatever_is_older() -> None:
     assert before("v1.2.0-rc.2", names) == ("v1.2.0-rc.1", "v1.2.0-beta.1", "v1.1.0", "v1.1.0-rc.1")
     assert before("v1.2.0", names) == ("v1.1.0",)
     assert before("v1.1.0", names) == ()
+
+
+def test_the_tag_that_is_moved_along_comes_after_the_release_it_was_moved_to() -> None:
+    names = ["v1", "v1.0", "v1.0.0", "v1.0.1", "v01.0.0"]
+    for order in itertools.permutations(names):
+        assert before("v1.0.1", order) == ("v1.0.0", "v01.0.0", "v1.0", "v1")
