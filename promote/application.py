@@ -272,6 +272,8 @@ def _carry_out(
     judged = [(target, proposal) for target, proposal in zip(targets, proposals, strict=True) if proposal.verdict]
     place = Place(release.key.pk, job.clients.resolve_region(), job.inputs.table)
     locks = [held.lock.giving_back(held.lease) for held in holdings if not held.stays]
+    for held in holdings:
+        held.heartbeat.require()
     job.steps.begin(place, release.key.sk)
     try:
         saga.begin(
