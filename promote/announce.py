@@ -108,7 +108,8 @@ def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitH
     parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
     try:
         told = each([partial(_noted_part, target, part, github) for target, part in parts], WIDTH)
-        first = next(notes for notes in told if notes.version != notes.previous_version)
+        # Also one whose alias only got its words or its whole traffic back has moved, from a version to the same.
+        first = next(notes for notes, (_, part) in zip(told, parts, strict=True) if part.move)
         notes = replace(
             first,
             function=job.inputs.names,
