@@ -20,8 +20,8 @@ class Attempt:
     description: str
     """Shortened to what GitHub takes."""
     details: Mapping[str, Any]
-    """JSON values for readers of the API: the promotion, and the ``function`` and its version, or the ``functions``, each
-    with its version."""
+    """JSON values for readers of the API: the promotion, and the ``function`` and its version, or all ``functions``,
+    each with its version."""
     environment_url: str = ""
     run_url: str = ""
 
