@@ -109,13 +109,9 @@ def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock
     clients = Clients(begun.region, environ)
     table = Table(lambda: clients.table, begun.table, clock)
     saga = Saga.of(clients, table, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
-    found = saga.find(ReleaseKey(begun.arn, release))
-    if found is None or found.stage.is_final:
-        return
-    ended = saga.settle(found, is_ours=True)
-    if ended.problem and not ended.release.stage.is_final:
-        raise ended.problem
-    workflow.say(f"{'promote':<9} finished the release of {found.names}: {ended.release.stage.meaning}")
+    ended = saga.finish(ReleaseKey(begun.arn, release))
+    if ended:
+        workflow.say(f"{'promote':<9} finished the release of {ended.names}: {ended.stage.meaning}")
 
 
 def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:

@@ -180,6 +180,21 @@ class Saga:
             hint="Somebody else keeps writing it: see who, and run the job again.",
         )
 
+    def finish(self, key: ReleaseKey) -> Release | None:
+        """Bring a release that this job has begun to its end, and give it; None: nothing is left to be done.
+
+        Raises:
+            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+
+        """
+        found = self.find(key)
+        if found is None or found.stage.is_final:
+            return None
+        ended = self.settle(found, is_ours=True)
+        if ended.problem and not ended.release.stage.is_final:
+            raise ended.problem
+        return ended.release
+
     def _move(self, release: Release) -> PromoteError | None:
         """Move the aliases, those that have not moved; give why one cannot be moved, or None."""
 
