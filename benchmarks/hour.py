@@ -36,9 +36,10 @@ from promote.steps import Steps
 from promote.workflow import Workflow
 from tests.simulation.errors import ACCOUNT
 from tests.simulation.functions import FUNCTION
+from tests.simulation.invariants import ENVIRONMENT
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
 from tests.simulation.plan import Hit
-from tests.simulation.schedule import ENVIRONMENT, beginning
+from tests.simulation.schedule import beginning
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.world import World
 
@@ -185,8 +186,8 @@ class Hour:
         del caller
         answer = self.world.carry_out(call)
         if call.name == "lambda.UpdateAlias":
-            functions = self.world.functions
-            version = functions.versions[functions.aliases[ENVIRONMENT].version]
+            function = self.world.functions[FUNCTION]
+            version = function.versions[function.aliases[ENVIRONMENT].version]
             self.told.served.append((self.scheduler.now, self._numbers[version.content.code_sha256]))
         return answer
 
@@ -196,7 +197,12 @@ class Hour:
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault; there is none."""
 
-    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+    def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        """Say what a change of an alias is of: of nothing else than the function."""
+        del operation, arguments
+        return ""
+
+    def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
         """Make trouble; there is none."""
 
     def fail(self, error: Exception) -> None:

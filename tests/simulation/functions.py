@@ -16,8 +16,9 @@ from typing import Any
 from tests.simulation.errors import ACCOUNT, REGION, NotModelledError, Refusal
 from tests.simulation.scheduler import Scheduler
 
-FUNCTION = "hello"
-ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{FUNCTION}"
+FUNCTIONS = ("hello", "api", "mail", "worker")
+FUNCTION = FUNCTIONS[0]
+"""The one that most schedules are about."""
 _CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
 
 
@@ -47,10 +48,11 @@ class Version:
     content: Content
 
 
-class Functions:
-    """The service, by the names of botocore's methods; ``chance`` says how long updates take."""
+class Function:
+    """One function, by the names of botocore's methods; ``chance`` says how long updates take."""
 
-    def __init__(self, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
+    def __init__(self, name: str, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
+        self.name, self.arn = name, arn_of(name)
         self._scheduler = scheduler
         self._chance = chance
         self._numbers = numbers
@@ -64,6 +66,14 @@ class Functions:
         """Source ARNs by statement by qualifier; that of $LATEST is empty."""
         self.update_fails = False
         """Whether the next update is going to fail."""
+
+    def save(self) -> Any:
+        """Give all that there is."""
+        return self.latest, self.running, self.versions, self.aliases, self.policies
+
+    def load(self, saved: Any) -> None:
+        """Go on from what another has saved."""
+        self.latest, self.running, self.versions, self.aliases, self.policies = saved
 
     # What the models beside this one ask for
 
@@ -104,13 +114,13 @@ class Functions:
         return dict(self.versions[Qualifier].configuration)
 
     def create_function(self, *, FunctionName: str, Code: Mapping[str, Any], PackageType: str, **given: Any) -> Any:
-        if FunctionName != FUNCTION or given.keys() - set(_CONFIGURED) or PackageType != "Zip":
+        if FunctionName != self.name or given.keys() - set(_CONFIGURED) or PackageType != "Zip":
             raise NotModelledError((FunctionName, given))
         if self.latest is not None:
-            raise Refusal("ResourceConflictException", f"Function already exist: {FUNCTION}", 409)
+            raise Refusal("ResourceConflictException", f"Function already exist: {self.name}", 409)
         self.latest = {
-            "FunctionName": FUNCTION,
-            "FunctionArn": ARN,
+            "FunctionName": self.name,
+            "FunctionArn": self.arn,
             "PackageType": PackageType,
             "MemorySize": 128,
             "Timeout": 3,
@@ -171,7 +181,7 @@ class Functions:
         configuration = {
             **self.latest,
             "Version": number,
-            "FunctionArn": f"{ARN}:{number}",
+            "FunctionArn": f"{self.arn}:{number}",
             "RevisionId": self._revision(),
             "State": "Pending",
         }
@@ -206,7 +216,7 @@ class Functions:
         if latest["State"] == "Pending" or latest["LastUpdateStatus"] == "InProgress":
             raise Refusal(
                 "ResourceConflictException",
-                f"The operation cannot be performed at this time. An update is in progress for resource: {ARN}",
+                f"The operation cannot be performed at this time. An update is in progress for resource: {self.arn}",
                 409,
             )
 
@@ -219,7 +229,7 @@ class Functions:
     def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._function(FunctionName)
         if Name not in self.aliases:
-            raise Refusal("ResourceNotFoundException", f"Alias not found: {ARN}:{Name}", 404)
+            raise Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{Name}", 404)
         return self._shown(Name)
 
     def create_alias(
@@ -228,7 +238,7 @@ class Functions:
         self._function(FunctionName)
         self._require_target(FunctionVersion)
         if Name in self.aliases:
-            raise Refusal("ResourceConflictException", f"Alias already exists: {ARN}:{Name}", 409)
+            raise Refusal("ResourceConflictException", f"Alias already exists: {self.arn}:{Name}", 409)
         self.aliases[Name] = Alias(FunctionVersion, self._revision(), Description)
         return self._shown(Name)
 
@@ -244,7 +254,7 @@ class Functions:
     ) -> dict[str, Any]:
         self._function(FunctionName)
         if Name not in self.aliases:
-            raise Refusal("ResourceNotFoundException", f"Alias not found: {ARN}:{Name}", 404)
+            raise Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{Name}", 404)
         alias = self.aliases[Name]
         if RevisionId and alias.revision_id != RevisionId:
             raise _stale()
@@ -265,7 +275,7 @@ class Functions:
     def _shown(self, name: str) -> dict[str, Any]:
         alias = self.aliases[name]
         answer: dict[str, Any] = {
-            "AliasArn": f"{ARN}:{name}",
+            "AliasArn": f"{self.arn}:{name}",
             "Name": name,
             "FunctionVersion": alias.version,
             "Description": alias.description,
@@ -282,7 +292,7 @@ class Functions:
             raise Refusal(
                 "ResourceConflictException",
                 "The operation cannot be performed at this time. "
-                f"The function {ARN}:{version} is currently in the following state: Failed",
+                f"The function {self.arn}:{version} is currently in the following state: Failed",
                 409,
             )
 
@@ -333,18 +343,44 @@ class Functions:
         return {}
 
     def _function(self, name: str) -> dict[str, Any]:
-        if name not in (FUNCTION, ARN):
+        if name not in (self.name, self.arn):
             raise NotModelledError(name)
         if self.latest is None:
             raise self._missing("")
         return self.latest
 
     def _missing(self, qualifier: str) -> Refusal:
-        arn = f"{ARN}:{qualifier}" if qualifier else ARN
+        arn = f"{self.arn}:{qualifier}" if qualifier else self.arn
         return Refusal("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
     def _revision(self) -> str:
         return f"revision-{next(self._numbers)}"
+
+
+class Functions:
+    """The service: all functions that there can be, by name, whether or not they exist."""
+
+    def __init__(self, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
+        self.all = {name: Function(name, scheduler, chance, numbers) for name in FUNCTIONS}
+
+    def __getitem__(self, function: str) -> Function:
+        """Give the function of a name or an ARN."""
+        return self.all[name_of(function)]
+
+    @property
+    def aliases(self) -> dict[tuple[str, str], Alias]:
+        """All aliases, by the names of function and alias."""
+        return {(name, alias): found for name, one in self.all.items() for alias, found in one.aliases.items()}
+
+
+def arn_of(name: str) -> str:
+    """Give the ARN of a function."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def name_of(function: str) -> str:
+    """Give the function's name, of a name or of an ARN with or without qualifier."""
+    return function.split(":")[6] if function.startswith("arn:") else function
 
 
 def content_of(configuration: Mapping[str, Any]) -> Content:

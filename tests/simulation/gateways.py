@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.errors import REGION, NotModelledError, Refusal
-from tests.simulation.functions import ARN, Content, Functions
+from tests.simulation.functions import Content, Functions, name_of
 from tests.simulation.scheduler import Scheduler
 
 
@@ -134,10 +134,13 @@ class Gateways:
         if target is None or "$default" not in made.stages:
             return Response(404, b'{"message":"Not Found"}')
         uri = made.integrations.get(target.removeprefix("integrations/"), "")
-        qualifier = uri.removeprefix(ARN).removeprefix(":")
-        if not uri.startswith(ARN) or not self._functions.allows(qualifier, api):
+        if not uri.startswith("arn:aws:lambda:"):
             return Response(500, b'{"message":"Internal Server Error"}')
-        found = self._functions.resolve(qualifier, pick)
+        function = self._functions[name_of(uri)]
+        qualifier = uri.removeprefix(function.arn).removeprefix(":")
+        if not function.allows(qualifier, api):
+            return Response(500, b'{"message":"Internal Server Error"}')
+        found = function.resolve(qualifier, pick)
         if found is None:
             return Response(500, b'{"message":"Internal Server Error"}')
         return Response(200, self.answer(found[1]).encode(), found[1])

@@ -10,30 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from promote.errors import PromoteError
+from promote.errors import LockError, PromoteError
 from promote.model import Result
 from promote.records import TRIAL
+from promote.release import Release, Stage
 from promote.report import Report
 from promote.snapshot import fingerprint
 from promote.waiting import Superseded
-from tests.simulation.functions import ARN, Alias
+from tests.simulation.functions import Alias, arn_of, name_of
+from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, PROVEN, RECORD, UP, Broken
 from tests.simulation.network import Call
-from tests.simulation.plan import ANNOUNCING, Hit, Kind
+from tests.simulation.plan import ANNOUNCING, BEGINNING, KEEPING, Hit, Kind
+from tests.simulation.releases import Place, Releases
 from tests.simulation.world import TABLE
 
 if TYPE_CHECKING:
     from tests.simulation.schedule import Actor, Schedule
 
 ENVIRONMENT = "preprod"
-
-PROVEN = "1 proven code only"
-ORDER = "2 never backwards"
-UP = "3 the environment stays up"
-LOCK = "5 the lock is live and honest"
-LOST = "6 a lost answer is not a lost fact"
-RECORD = "7 everything leaves a record"
-ENDS = "every run ends, and the newest good commit is served"
-"""Guarantee 4 is 1 to 3 in schedules in which the lock does not work."""
 
 _DESCRIPTION = re.compile(
     r".*: version (?P<version>\d+) (?P<how>kept|(?:after|back from|by force after) (?P<previous>\S+)) "
@@ -74,25 +68,19 @@ _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
 
+_TWO = 2
+"""Faults after a move, upon which a run may not know that it was made."""
 _FASTEST, _SLOWEST = 1.05, 0.95
 _MOMENT = 0.001
 _LOOKS = 2.0
 """Seconds until a waiter has looked, and seen that the lock is free."""
 
 
-class Broken(AssertionError):  # noqa: N818 - what is broken is a guarantee
-    """A guarantee does not hold."""
-
-    def __init__(self, guarantee: str, what: str) -> None:
-        super().__init__(f"{guarantee}: {what}")
-        self.guarantee = guarantee
-
-
 @dataclass(frozen=True)
 class Move:
     """A move of an alias that took effect, by one of ours."""
 
-    environment: str
+    place: Place
     version: str
     previous: str | None
     """None: it was kept, for a later commit."""
@@ -101,6 +89,11 @@ class Move:
     identity: str
     at: float
 
+    @property
+    def environment(self) -> str:
+        """That it is of."""
+        return self.place[1]
+
 
 class Watch:
     """Sees each effect, and says when one breaks a guarantee."""
@@ -108,30 +101,35 @@ class Watch:
     def __init__(self, schedule: "Schedule") -> None:
         self._schedule = schedule
         self._world = schedule.world
+        self.releases = Releases(self._world)
         self.moves: list[Move] = []
-        self.commits: dict[str, int] = {}
+        self.commits: dict[Place, int] = {}
         """What each environment serves, by our own moves."""
-        self._aliases: dict[str, Alias] = dict(self._world.functions.aliases)
+        self._aliases = self._world.functions.aliases
         self._is_ours = dict.fromkeys(self._aliases, True)
         """Whether the alias is where one of ours has put it."""
-        if self._aliases:
-            self.commits[ENVIRONMENT] = 0
-        self._up: set[str] = set()
-        self._lock = self._lock_item()
-        self._beaten_at = 0.0
-        self._lost: dict[str, tuple[float, float, bool]] = {}
-        """When an operation lost the lock to others, its lease, and whether by force."""
+        self.commits |= dict.fromkeys(self._aliases, 0)
+        self._before: dict[tuple[Place, str], tuple[int | None, bool]] = {}
+        """The commit of an alias before a move, and whether it was ours."""
+        self._up: set[Place] = set()
+        self._locks = {pk: item for (pk, sk), item in self._items.items() if sk == "lock"}
+        """By the functions' ARNs."""
+        self._beaten_at: dict[str, float] = {}
+        self._lost: dict[tuple[str, str], tuple[float, float, bool]] = {}
+        """When an operation lost the lock of a function to others, its lease, and whether by force."""
+        self._counted_out: set[str] = set()
+        """Owners that were silent for as long as their lease at one of their locks."""
         self._announced: dict[str, Result] = {}
         """How an operation had ended when it began to announce that."""
-        self._begun_at: dict[str, str] = {}
-        """The version that was served when an operation first read the alias."""
-        self._unheard: set[str] = set()
-        """Operations that will not hear what the alias was."""
+        self._begun_at: dict[tuple[str, str], str] = {}
+        """The version of a function that was served when an operation first read the alias, while that was at rest."""
+        self._unheard: set[tuple[str, str]] = set()
+        """Operations and functions, of which they will not hear what the alias was."""
         self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
         """The history, each entry as it was when it was written."""
         self._notes = {key for key in self._items if key[1].startswith("notes#")}
         self._count = len(self._items)
-        self._environments: dict[str, Any] = {}
+        self._environments: dict[Place, Any] = {}
         self._issued_at: dict[str, float] = {}
         self._excuses = not schedule.plan.has_lock or any(
             job.kind in (Kind.ADOPT, Kind.UNLOCK) for job in schedule.plan.jobs
@@ -144,78 +142,155 @@ class Watch:
         """See what is about to be sent."""
         if actor.is_announcing:
             self._see_announcement(actor, call)
-        if call.operation in ("UpdateAlias", "CreateAlias"):
+        if call.operation in ("UpdateAlias", "CreateAlias") and actor.operation in call.arguments["Description"]:
             self._issued_at.setdefault(actor.operation, self._now)
-        if call.operation in _GUARDED and actor.planned.kind is not Kind.ROLLBACK and self._schedule.plan.has_lock:
-            self._require_lock(actor, call)
-
-    def hit(self, actor: "Actor", name: str, hit: Hit) -> None:
-        """Hear of a fault."""
-        if name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
-            self._unheard.add(actor.operation)
-        if name in ANNOUNCING and hit in _HARMLESS | _LASTING:
+        if actor.planned.kind is Kind.ROLLBACK or not self._schedule.plan.has_lock:
             return
-        if hit not in _HARMLESS or name in _NOT_REPEATED or name.endswith("beat"):
+        if call.operation in _GUARDED and not self._is_of_a_release(actor, call):
+            self._require_lock(actor, call, arn_of(name_of(call.arguments["FunctionName"])))
+        if call.name == BEGINNING:
+            for arn in {pk for pk, sk in written(call) if sk.startswith("environment#")}:
+                self._require_lock(actor, call, arn)
+
+    def _is_of_a_release(self, actor: "Actor", call: Call) -> bool:
+        """Whether a call moves an alias for a release that was begun, for which nobody needs a lock any more."""
+        if call.operation not in ("UpdateAlias", "CreateAlias"):
+            return False
+        found = _DESCRIPTION.fullmatch(call.arguments["Description"])
+        place = name_of(call.arguments["FunctionName"]), call.arguments["Name"]
+        is_its_own = found is not None and found["operation"] == actor.operation
+        return found is None or not is_its_own or self.releases.part(place, _identity(found)) is not None
+
+    def hit(self, actor: "Actor", call: Call, hit: Hit) -> None:
+        """Hear of a fault."""
+        if call.name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
+            self._unheard.add((actor.operation, name_of(call.arguments["FunctionName"])))
+        if call.name in ANNOUNCING and hit in _HARMLESS | _LASTING:
+            return
+        if hit not in _HARMLESS or call.name in _NOT_REPEATED or call.name.endswith("beat"):
             self._excuses = True
 
     def took_effect(self, actor: "Actor", call: Call) -> None:
         """See what has come of a call."""
-        if call.operation == "GetAlias" and actor.operation in self._unheard:
-            self._unheard.discard(actor.operation)
-        elif call.operation == "GetAlias":
-            alias = self._world.functions.aliases[call.arguments["Name"]]
-            self._begun_at.setdefault(actor.operation, alias.version)
+        if call.operation == "GetAlias":
+            self._see_reading(actor, call)
         if call.is_read:
             return
         if call.service == "lambda":
-            self._see_aliases(actor)
+            self._see_aliases(actor, name_of(call.arguments["FunctionName"]))
         elif call.service == "dynamodb":
-            self._see_lock(actor)
+            keys = written(call)
+            for pk in (pk for pk, sk in keys if sk == "lock"):
+                self._see_lock(actor, pk)
+            for release in self.releases.see_records(keys):
+                self._see_release(release)
             self._see_records()
         elif call.operation == "CreateDeployment":
             self._see_deployment(actor, call.arguments["body"])
         if call.service != "github" and call.subject not in ("lock", "lock beat", "version", "notes"):
             self._require_up()
 
+    def _see_reading(self, actor: "Actor", call: Call) -> None:
+        function = name_of(call.arguments["FunctionName"])
+        place, reader = (function, call.arguments["Name"]), (actor.operation, function)
+        if reader in self._unheard:
+            self._unheard.discard(reader)
+        elif self.releases.of(place) is None:  # else it is read to bring that to its end
+            self._begun_at.setdefault(reader, self._aliases[place].version)
+
     def stranger_acted(self) -> None:
         """See what a stranger has done, for which nobody here is to blame."""
-        for name, alias in self._world.functions.aliases.items():
-            if self._aliases.get(name) is not alias:
-                self._is_ours[name] = False
-                self._up.discard(name)
-                self._aliases[name] = alias
+        for place, alias in self._world.functions.aliases.items():
+            if self._aliases.get(place) is not alias:
+                self._is_ours[place] = False
+                self._up.discard(place)
+                self._aliases[place] = alias
+                self.releases.stranger_acted(place)
 
     # 1 and 2: the moves
 
-    def _see_aliases(self, actor: "Actor") -> None:
-        for name, alias in self._world.functions.aliases.items():
-            before = self._aliases.get(name)
+    def _see_aliases(self, actor: "Actor", function: str) -> None:
+        for name, alias in self._world.functions[function].aliases.items():
+            place = (function, name)
+            before = self._aliases.get(place)
             if before is alias:
                 continue
-            self._aliases[name] = alias
-            self._is_ours[name] = True
-            move = self._move(name, alias)
-            self._require_proven(actor, alias)
-            self._require_order(actor, move, before)
-            self.commits[name] = move.commit
+            self._aliases[place] = alias
+            found = _DESCRIPTION.fullmatch(alias.description)
+            if found is None or not self.releases.is_new(place, _identity(found)):
+                self._see_putting_back(actor, place, before, alias)
+                continue
+            move = self._move(place, alias)
+            self._before[place, move.identity] = self.commits.get(place), self._is_ours.get(place, True)
+            self._is_ours[place] = True
+            mover = self._mover(actor, move)
+            self._require_proven(mover, place, alias)
+            self._require_order(mover, move, before)
+            self.commits[place] = move.commit
             self.moves.append(move)
+            self.releases.moved(place, before, move.identity)
 
-    def _move(self, name: str, alias: Alias) -> Move:
+    def _see_putting_back(self, actor: "Actor", place: Place, before: Alias | None, alias: Alias) -> None:
+        """See an alias that goes back to what it was, since its release is turned back; or a fence on the way there."""
+        undone = self.releases.put_back(place, before, alias)
+        if undone:
+            was_ours = self._take_back(place, undone)
+            if self._is_ours[place] and not was_ours:
+                self._is_ours[place] = False
+                self._up.discard(place)
+        if before is None:
+            self._is_ours[place] = True
+            release = self.releases.of(place)
+            self._require_proven((release and self._mover_of(release)) or actor, place, alias)
+
+    def _take_back(self, place: Place, identity: str) -> bool:
+        """Reckon with the commit from before a move; give whether the alias was ours then."""
+        commit, was_ours = self._before[place, identity]
+        if commit is None:
+            self.commits.pop(place, None)
+        else:
+            self.commits[place] = commit
+        return was_ours
+
+    def _move(self, place: Place, alias: Alias) -> Move:
         found = _DESCRIPTION.fullmatch(alias.description)
         if found is None or found["version"] != alias.version:
-            raise Broken(RECORD, f"the alias {name} does not say what it is: {alias}")
+            raise Broken(RECORD, f"the alias {place[1]} of {place[0]} does not say what it is: {alias}")
         previous = None if found["how"] == "kept" else found["previous"].replace("none", "")
-        identity = f"{found['sequence']}-{found['operation']}"
         commit = UNKNOWN if found["commit"] == "unknown" else int(found["commit"], 16)
-        return Move(name, alias.version, previous, commit, found["operation"], identity, self._now)
+        return Move(place, alias.version, previous, commit, found["operation"], _identity(found), self._now)
 
-    def _require_proven(self, actor: "Actor", alias: Alias) -> None:
+    def _mover(self, actor: "Actor", move: Move) -> "Actor":
+        """Give the job whose move it is: whoever finishes a release makes its moves."""
+        actors = self._schedule.actors
+        return next((found for found in actors if move.operation in found.operations), actor)
+
+    def _see_release(self, release: Release) -> None:
+        """See a release that has ended: of those whose aliases stay, the record alone tells the commit."""
+        mover = self._mover_of(release)
+        for part in release.parts:
+            place, identity = (part.name, release.environment), part.promotion.identity
+            if release.stage is Stage.REVERTED and self.releases.take_back(place, identity):
+                self._take_back(place, identity)  # a stranger has it
+            if release.stage is Stage.REVERTED or part.moves:
+                continue
+            commit = int(part.promotion.commit or "-1", 16)
+            served = self.commits.get(place, UNKNOWN)
+            if mover and mover.planned.kind is not Kind.ROLLBACK and UNKNOWN != commit < served:
+                raise Broken(ORDER, f"commit {commit} takes the place of the newer {served} of {place[0]}, which stays")
+            self.commits[place] = commit
+
+    def _mover_of(self, release: Release) -> "Actor | None":
+        operation = release.key.identity.partition("-")[2]
+        return next((found for found in self._schedule.actors if operation in found.operations), None)
+
+    def _require_proven(self, actor: "Actor", place: Place, alias: Alias) -> None:
         """1. An alias moves only to a version with a passed verdict recorded before, bound to code and configuration.
 
         And that verdict is true: exactly this content has answered a check as it should.
         """
-        version = self._world.functions.versions[alias.version]
-        record = self._items.get((ARN, f"version#{int(alias.version):010d}"), {})
+        version = self._world.functions[place[0]].versions[alias.version]
+        record = self._items.get((arn_of(place[0]), f"version#{int(alias.version):010d}"), {})
         proof = record.get("proof", {"M": {}})["M"]
         if proof.get("outcome") != {"S": "passed"}:
             raise Broken(PROVEN, f"version {alias.version} has no passed verdict")
@@ -226,7 +301,7 @@ class Watch:
             raise Broken(PROVEN, f"no check was ever answered well by what version {alias.version} holds")
         if alias.weights:
             raise Broken(PROVEN, f"some of the traffic goes to {dict(alias.weights)}")
-        if actor.builds and version.content.code_sha256 != actor.digest:
+        if actor.builds and version.content.code_sha256 != actor.digest(place[0]):
             raise Broken(PROVEN, f"version {alias.version} is not the code of commit {actor.planned.commit}")
 
     def _require_order(self, actor: "Actor", move: Move, before: Alias | None) -> None:
@@ -236,13 +311,12 @@ class Watch:
         """
         if actor.builds and move.commit != actor.planned.commit:
             raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
-        served = self.commits.get(move.environment, UNKNOWN)
+        served = self.commits.get(move.place, UNKNOWN)
         if actor.planned.kind is not Kind.ROLLBACK and UNKNOWN != move.commit < served:
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
-        if actor.planned.kind is Kind.ROLLBACK and before and before.version != self._begun_at[actor.operation]:
-            raise Broken(
-                ORDER, f"{actor.name} was to go back from {self._begun_at[actor.operation]}, and not from {move}"
-            )
+        begun_at = self._begun_at.get((move.operation, move.place[0]), "")
+        if actor.planned.kind is Kind.ROLLBACK and before and before.version != begun_at:
+            raise Broken(ORDER, f"{actor.name} was to go back from {begun_at}, and not from {move}")
         last = _DESCRIPTION.fullmatch(before.description) if before else None
         if last and int(last["sequence"]) >= int(move.identity.partition("-")[0]):
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
@@ -251,17 +325,17 @@ class Watch:
 
     def _require_up(self) -> None:
         """3. Once an environment can be reached, it answers from proven code, whatever else happens."""
-        for name, is_ours in self._is_ours.items():
+        for place, is_ours in self._is_ours.items():
             if not is_ours:
                 continue
-            trouble = self._trouble(name)
+            trouble = self._trouble(place)
             if not trouble:
-                self._up.add(name)
-            elif name in self._up:
-                raise Broken(UP, f"{name} {trouble}")
+                self._up.add(place)
+            elif place in self._up:
+                raise Broken(UP, f"{place[1]} of {place[0]} {trouble}")
 
-    def _trouble(self, name: str) -> str:
-        item = self._items.get((ARN, f"environment#{name}"), {})
+    def _trouble(self, place: Place) -> str:
+        item = self._items.get((arn_of(place[0]), f"environment#{place[1]}"), {})
         if "endpoint" not in item:
             return "has no endpoint"
         api, gateways = item["endpoint"]["M"]["api_id"]["S"], self._world.gateways
@@ -277,12 +351,12 @@ class Watch:
 
     # 5: the lock
 
-    def _see_lock(self, actor: "Actor") -> None:
+    def _see_lock(self, actor: "Actor", arn: str) -> None:
         """5. Tokens strictly increase; nobody but the owner changes the ownership, save by expiry or recorded force."""
-        before, after = self._lock, self._lock_item()
+        before, after = self._locks.get(arn, {}), self._items.get((arn, "lock"), {})
         if before is after:
             return
-        self._lock = after
+        self._locks[arn] = after
         owner, next_owner = _text(before, "owner"), _text(after, "owner")
         token, next_token = _number(before, "token"), _number(after, "token")
         if next_token < token:
@@ -290,13 +364,13 @@ class Watch:
         if next_owner and next_owner != owner:
             self._require_acquisition(actor, before, after)
         if owner and not next_owner:
-            self._require_release(actor, before, after)
+            self._require_release(actor, arn, before, after)
         if owner and owner != next_owner and not actor.owns(owner):
-            self._lost[owner.rpartition("/")[2]] = self._now, _number(before, "lease"), next_token > token
+            self._lost[arn, owner.rpartition("/")[2]] = self._now, _number(before, "lease"), next_token > token
         if next_owner and (_number(before, "beat"), token, owner) != (_number(after, "beat"), next_token, next_owner):
             if not actor.owns(next_owner):
                 raise Broken(LOCK, f"{actor.name} beats for {next_owner}")
-            self._beaten_at = self._now
+            self._beaten_at[arn] = self._now
 
     def _require_acquisition(self, actor: "Actor", before: Any, after: Any) -> None:
         owner, next_owner = _text(before, "owner"), _text(after, "owner")
@@ -308,26 +382,28 @@ class Watch:
         elif owner:
             raise Broken(LOCK, f"{next_owner} takes the lock that {owner} holds")
 
-    def _require_release(self, actor: "Actor", before: Any, after: Any) -> None:
+    def _require_release(self, actor: "Actor", arn: str, before: Any, after: Any) -> None:
         owner = _text(before, "owner")
         if actor.owns(owner):
             return
         if _number(after, "token") > _number(before, "token"):
-            if not any(sk.startswith(f"unlock#{_number(after, 'token'):010d}") for pk, sk in self._items if pk == ARN):
+            if not any(sk.startswith(f"unlock#{_number(after, 'token'):010d}") for pk, sk in self._items if pk == arn):
                 raise Broken(LOCK, f"{actor.name} opens the lock of {owner} by force, without a record")
             return
-        silence, lease = self._now - self._beaten_at, _number(before, "lease")
-        if silence < lease / _FASTEST - _MOMENT:
+        silence, lease = self._now - self._beaten_at.get(arn, 0.0), _number(before, "lease")
+        if silence >= lease / _FASTEST - _MOMENT:
+            self._counted_out.add(owner)
+        elif owner not in self._counted_out:
             raise Broken(
                 LOCK, f"{actor.name} ends the lock of {owner}, which was silent for {silence:.1f} of {lease} s"
             )
 
-    def _require_lock(self, actor: "Actor", call: Call) -> None:
+    def _require_lock(self, actor: "Actor", call: Call, arn: str) -> None:
         """5. Who believes that it holds the lock, holds it: until it can know of force, or as far as clocks agree."""
-        owner = _text(self._lock, "owner")
+        owner = _text(self._locks.get(arn, {}), "owner")
         if owner and actor.owns(owner):
             return
-        lost, lease, by_force = self._lost.get(actor.operation, (None, 0.0, False))
+        lost, lease, by_force = self._lost.get((arn, actor.operation), (None, 0.0, False))
         if lost is None:
             raise Broken(LOCK, f"{actor.name} sends {call.operation} without ever having had the lock")
         grace = lease / _SLOWEST if by_force else 0.0
@@ -344,20 +420,26 @@ class Watch:
         """See the error that has ended a command: one that nobody has foreseen is a mistake."""
         if actor.operation in self._announced:
             raise Broken(LOST, f"{actor.name} had ended, and fails by announcing it: {error}") from error
+        if isinstance(error, LockError) and "was not free within" in str(error):
+            raise Broken(ENDS, f"{actor.name} waits for a lock in vain: {error}") from error
         if not isinstance(error, PromoteError | BotoCoreError | ClientError | Superseded):
             raise Broken(LOST, f"{actor.name} ended with an unexpected {type(error).__name__}: {error}") from error
 
     def ended(self, actor: "Actor", command: str, report: Report) -> None:
         """6. What took effect is reported as done, and nothing else is; what the client repeats makes nobody fail."""
-        moves = [move for move in self.moves if move.operation == actor.operation]
+        moves = self._moves_of(actor.operation)
+        begun = self.releases.by(actor.operation)
+        is_open = bool(begun) and not begun[-1].stage.is_final
         is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK)
         if all(move.previous is None for move in moves):
             is_told = is_told or report.result is Result.UNCHANGED
         since = self._issued_at.get(actor.operation, float("inf"))
-        if moves and not is_told and not actor.was_interrupted and actor.hits_since(since) < 2:
-            raise Broken(LOST, f"{actor.name} has moved {moves[-1].environment}, and says: {report.headline}")
-        if report.result in (Result.PROMOTED, Result.ROLLED_BACK) and not moves:
-            raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
+        is_excused = is_open or actor.was_interrupted or actor.hits_since(since) >= _TWO
+        if moves and not is_told and not is_excused:
+            raise Broken(LOST, f"{actor.name} has moved {moves[-1].place}, and says: {report.headline}")
+        if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
+            self._require_truth(actor, report, moves)
+        self._require_locks_given_back(actor)
         if report.result is Result.FAILED and actor.builds and not self._excuses:
             raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
         before = self._announced.get(actor.operation, report.result)
@@ -367,6 +449,29 @@ class Watch:
             if "an unexpected" in warning:
                 raise Broken(LOST, f"{actor.name} warns of what nobody has foreseen: {warning}")
 
+    def _moves_of(self, operation: str) -> list[Move]:
+        """Give the moves that an operation has made, save for those that were turned back."""
+        moves = [move for move in self.moves if move.operation == operation]
+        return [move for move in moves if (move.place, move.identity) not in self.releases.undone]
+
+    def _require_truth(self, actor: "Actor", report: Report, moves: list[Move]) -> None:
+        """6. Who says that it has moved the environment, has; of several functions, all, and those that it names."""
+        begun = self.releases.by(actor.operation)
+        if not moves:
+            raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
+        if begun and not (begun[-1].stage is Stage.DONE or self.releases.has_moved(begun[-1])):
+            raise Broken(LOST, f"{actor.name} says {report.result}, and has not moved all")
+        told = {(name, part.move.identity) for name, part in report.parts if part.move}
+        if report.parts and told != {(move.place[0], move.identity) for move in moves}:
+            raise Broken(LOST, f"{actor.name} tells of {told}, and has moved {moves}")
+
+    def _require_locks_given_back(self, actor: "Actor") -> None:
+        """5. A step that keeps no lock for the next one ends without any, unless something went wrong with that."""
+        is_kept = actor.planned.kind in KEEPING or actor.hits or actor.is_excused or actor.was_interrupted
+        for arn, lock in self._locks.items():
+            if not is_kept and actor.owns(_text(lock, "owner")):
+                raise Broken(LOCK, f"{actor.name} has ended, and still has the lock of {name_of(arn)}")
+
     # What follows a promotion
 
     def _see_announcement(self, actor: "Actor", call: Call) -> None:
@@ -374,28 +479,36 @@ class Watch:
         assert actor.job is not None
         self._announced.setdefault(actor.operation, actor.job.reports[-1].result)
         is_kept = actor.planned.kind is Kind.ADOPT or actor.hits or actor.is_excused or actor.was_interrupted
-        if actor.owns(_text(self._lock, "owner")) and not is_kept:
+        if any(actor.owns(_text(lock, "owner")) for lock in self._locks.values()) and not is_kept:
             raise Broken(LOCK, f"{actor.name} sends {call.name} while others wait for its lock")
 
     def _see_deployment(self, actor: "Actor", body: Any) -> None:
         """6. GitHub is told of what took effect alone, and of that as it was."""
         told = body["payload"]["promote-on-success"]
-        place = body["environment"], told.get("promotion", ""), int(body["ref"], 16), told["version"]
-        moves = [(move.environment, move.identity, move.commit, move.version) for move in self.moves]
-        if told["success"] and place not in moves:
-            raise Broken(LOST, f"GitHub hears of {place}, which has never taken effect")
-        if not told["success"] and any(move.operation == actor.operation for move in self.moves):
+        versions = told.get("functions") or {told.get("function"): told.get("version")}
+        identity = told.get("promotion", "")
+        moves = [
+            move
+            for move in self.moves
+            if (move.environment, move.identity, move.commit) == (body["environment"], identity, int(body["ref"], 16))
+            and versions.get(move.place[0]) == move.version
+            and (move.place, move.identity) not in self.releases.undone
+        ]
+        if told["success"] and not moves:
+            raise Broken(LOST, f"GitHub hears of {told}, which has never taken effect")
+        if not told["success"] and self._moves_of(actor.operation):
             raise Broken(LOST, f"{actor.name} has moved {body['environment']}, and GitHub hears that it was blocked")
 
     # 7: the records
 
     def _see_records(self) -> None:
         """7. Each entry is of a move that took effect, and says the same; what is recorded last stays the last."""
-        for name in self.commits:
-            before, after = self._environments.get(name, {}), self._items.get((ARN, f"environment#{name}"), {})
-            self._environments[name] = after
+        for place in self.commits:
+            key = arn_of(place[0]), f"environment#{place[1]}"
+            before, after = self._environments.get(place, {}), self._items.get(key, {})
+            self._environments[place] = after
             if _number(after, "sequence") < _number(before, "sequence"):
-                raise Broken(RECORD, f"the record of {name} falls back to {_number(after, 'sequence')}")
+                raise Broken(RECORD, f"the record of {place} falls back to {_number(after, 'sequence')}")
         if len(self._items) == self._count:
             return
         self._count = len(self._items)
@@ -403,10 +516,11 @@ class Watch:
             if not key[1].startswith(("promotion#", "notes#")):
                 continue
             item, (kind, environment, identity) = self._items[key], key[1].split("#")
-            found = [move for move in self.moves if (move.environment, move.identity) == (environment, identity)]
+            place = name_of(key[0]), environment
+            found = [move for move in self.moves if (move.place, move.identity) == (place, identity)]
             if kind == "notes":
                 self._notes.add(key)
-                if not (found and f"version {found[0].version}" in item["text"]["S"]):
+                if not (found and self._is_told(found[0], item["text"]["S"])):
                     raise Broken(RECORD, f"{key[1]} is of another move, or of none")
                 continue
             self._entries[key] = item
@@ -417,13 +531,28 @@ class Watch:
             if said != (found[0].version, found[0].previous, found[0].commit):
                 raise Broken(RECORD, f"{key[1]} says {said}, and the move was {found[0]}")
 
+    def _is_told(self, move: Move, notes: str) -> bool:
+        """Whether the notes of a move say what was moved; those of a release say so in a table of its functions."""
+        if not self.releases.part(move.place, move.identity):
+            return f"version {move.version}" in notes
+        rows = [line for line in notes.splitlines() if line.startswith(f"| {move.place[0]} |")]
+        now = f"{move.previous} → {move.version} " if move.previous else f"{move.version}, the first "
+        if move.previous == move.version:  # a stranger had split it, or taken our words away
+            now = f"{move.version} stays "
+        return len(rows) == 1 and f"| {now}" in rows[0]
+
     # The end
 
     def over(self, actor: "Actor", *, in_order: bool) -> None:
         """5. After any end of a job that has its post step, the lock is not the job's."""
-        owner = _text(self._lock, "owner")
-        if in_order and owner and actor.owns(owner) and not actor.is_excused:
+        if not in_order or actor.is_excused:
+            return
+        if any(actor.owns(_text(lock, "owner")) for lock in self._locks.values()):
             raise Broken(LOCK, f"{actor.name} is over, and its lock is not given back")
+        for operation in actor.operations:
+            for release in self.releases.by(operation):
+                if not release.stage.is_final:
+                    raise Broken(ENDS, f"{actor.name} is over, and its release is {release.stage}")
 
     def all_over(self) -> None:
         """See that every run ends; and if nothing has gone wrong, that what is newest and good is served."""
@@ -433,8 +562,12 @@ class Watch:
         jobs = self._schedule.plan.jobs
         plain = all(job.kind in (Kind.RUN, Kind.ALONE, Kind.STEPS, Kind.STEPS_ALONE) for job in jobs)
         newest = max(job.commit for job in jobs)
-        if plain and not self._excuses and self._schedule.is_good(newest) and self.commits.get(ENVIRONMENT) != newest:
-            raise Broken(ENDS, f"commit {newest} is not served, but {self.commits.get(ENVIRONMENT)}")
+        for job in jobs:
+            if self._excuses or not plain or job.commit != newest or not self._schedule.is_good(newest, job.functions):
+                continue
+            served = [self.commits.get((function, ENVIRONMENT)) for function in job.functions]
+            if set(served) != {newest}:
+                raise Broken(ENDS, f"commit {newest} is not served, but {served} of {job.functions}")
 
     def closed(self, actor: "Actor", lease: int) -> None:
         """See what one more run has made of it, without any fault; ``lease`` is the longest that anybody had."""
@@ -442,19 +575,30 @@ class Watch:
         if report is None or report.result not in (Result.PROMOTED, Result.UNCHANGED):
             said = f"{report.result}: {report.headline} {report.failures}" if report else "nothing"
             raise Broken(ENDS, f"after all that, a run without any fault says {said}")
-        alias = self._world.functions.aliases[ENVIRONMENT]
-        served = self._world.functions.versions[alias.version].content.code_sha256
-        if served != actor.digest or self.commits[ENVIRONMENT] != actor.planned.commit or alias.weights:
-            raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias}")
-        if report.lock_wait is not None and report.lock_wait > lease / _SLOWEST + _LOOKS:
+        environment = actor.environment
+        for function in actor.planned.functions:
+            place = function, environment
+            if environment == ENVIRONMENT:
+                self._require_served(actor, place)
+            if trouble := self._trouble(place):
+                raise Broken(UP, f"{place} {trouble}")
+            if owner := _text(self._locks.get(arn_of(function), {}), "owner"):
+                raise Broken(LOCK, f"it is still held by {owner}")
+            if "intent" in self._items[arn_of(function), f"environment#{environment}"]:
+                raise Broken(RECORD, f"an intent of {function} is left without an outcome")
+        self.releases.require_rest((function, environment) for function in actor.planned.functions)
+        waits = len(actor.planned.functions)
+        if report.lock_wait is not None and report.lock_wait > waits * (lease / _SLOWEST + _LOOKS):
             raise Broken(LOCK, f"the lock was free only after {report.lock_wait:.0f} s")
-        if "owner" in self._lock:
-            raise Broken(LOCK, f"it is still held by {_text(self._lock, 'owner')}")
-        if trouble := self._trouble(ENVIRONMENT):
-            raise Broken(UP, f"{ENVIRONMENT} {trouble}")
         self._require_records()
         if not self._excuses:
             self._require_tidiness()
+
+    def _require_served(self, actor: "Actor", place: Place) -> None:
+        alias = self._aliases[place]
+        served = self._world.functions[place[0]].versions[alias.version].content.code_sha256
+        if served != actor.digest(place[0]) or self.commits[place] != actor.planned.commit or alias.weights:
+            raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias} of {place[0]}")
 
     def _require_tidiness(self) -> None:
         """See that nothing was left behind: no endpoint of a candidate, and none that nobody knows."""
@@ -465,12 +609,13 @@ class Watch:
 
     def _require_records(self) -> None:
         """7. Each move has its entry, which nobody has touched since; a run that died left an intent for the next."""
-        if "intent" in self._items[ARN, f"environment#{ENVIRONMENT}"]:
-            raise Broken(RECORD, "an intent is left without an outcome")
         for move in self.moves:
-            record = self._items[ARN, f"environment#{move.environment}"]
-            key = ARN, f"promotion#{move.environment}#{move.identity}"
-            if move.previous is not None and "intent" not in record and key not in self._entries:
+            arn = arn_of(move.place[0])
+            record = self._items[arn, f"environment#{move.environment}"]
+            key = arn, f"promotion#{move.environment}#{move.identity}"
+            if move.previous is None or (move.place, move.identity) in self.releases.undone:
+                continue
+            if not record.keys() & {"intent", "pending"} and key not in self._entries:
                 raise Broken(RECORD, f"nothing was recorded of {move}")
         for key, item in self._entries.items():
             if self._items.get(key) != item:
@@ -486,8 +631,19 @@ class Watch:
     def _items(self) -> Any:
         return self._world.tables.tables.get(TABLE, {})
 
-    def _lock_item(self) -> Any:
-        return self._items.get((ARN, "lock"), {})
+
+def written(call: Call) -> list[tuple[str, str]]:
+    """Give the keys of the items that a call to the table writes."""
+    parts = [call.arguments]
+    if call.operation == "TransactWriteItems":
+        parts = [part for item in call.arguments["TransactItems"] for part in item.values()]
+    keys = [part["Item"] if "Item" in part else part["Key"] for part in parts if "Item" in part or "Key" in part]
+    return [(key["pk"]["S"], key["sk"]["S"]) for key in keys]
+
+
+def _identity(found: re.Match[str]) -> str:
+    """Give the identity of the promotion that a Description tells of."""
+    return f"{found['sequence']}-{found['operation']}"
 
 
 def _text(item: Any, name: str) -> str:

@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant(
         "weights are not cleared",
         "promote.function",
-        '                RoutingConfig={"AdditionalVersionWeights": {}},\n',
+        '                RoutingConfig={"AdditionalVersionWeights": weights},\n',
         "",
         ("lambda.UpdateFunctionCode", "lambda.GetAlias", "execute-api.Invoke"),
     ),
@@ -237,8 +237,8 @@ MUTANTS = (
     Mutant(
         "the sequence does not grow",
         "promote.pipeline",
-        "sequence=max(last.sequence if last else 0, served.sequence) + 1,",
-        "sequence=max(last.sequence if last else 0, served.sequence, 1),",
+        "alias.promotion else 0, target.served.sequence) + 1",
+        "alias.promotion else 0, target.served.sequence, 1)",
     ),
     Mutant(
         "a verdict is not bound to what was in $LATEST",
@@ -284,9 +284,8 @@ MUTANTS = (
     Mutant(
         "an older record takes the place of a newer one",
         "promote.ledger",
-        'condition="attribute_not_exists(#sequence) OR #sequence < :sequence",',
-        'condition="attribute_not_exists(#sequence) OR #sequence >= :zero OR #sequence < :sequence",\n'
-        '            values={"zero": 0},',
+        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",',
+        "condition=_FREE,",
         ("dynamodb.TransactWriteItems",),
     ),
     Mutant(

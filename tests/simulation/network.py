@@ -90,11 +90,14 @@ class Backstage(Protocol):
     def carry_out(self, caller: Caller, call: Call) -> Any:
         """Let the call take effect; Refusal is an answer."""
 
-    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+    def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
         """Let a stranger act, or somebody open the lock, or the job be run again."""
 
     def issued(self, caller: Caller, call: Call) -> None:
         """Hear that a call is about to be sent."""
+
+    def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        """Say what a change of an alias or a transaction is of, where that makes a difference."""
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault."""
@@ -314,7 +317,7 @@ class _Exchange:
     def _make_trouble(self, kinds: tuple[Hit, ...]) -> None:
         for hit in kinds:
             if hit in self._hits:
-                self._backstage.make_trouble(hit, self._caller)
+                self._backstage.make_trouble(hit, self._caller, self._call)
 
     def _deliver(self, answer: Any) -> None:
         self._answer = answer
@@ -365,6 +368,10 @@ class Client:
     def _subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
         if operation == "GetFunctionConfiguration":
             return "announced" if self._caller.is_announcing else ""
+        if operation == "Query":
+            return "release" if arguments["ExpressionAttributeValues"][":first"]["S"].startswith("release#") else ""
+        if operation in ("UpdateAlias", "TransactWriteItems"):
+            return self._network.backstage.subject(operation, arguments)
         if operation not in ("UpdateItem", "PutItem"):
             return ""
         key = arguments["Item" if operation == "PutItem" else "Key"]

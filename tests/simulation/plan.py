@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from tests.simulation.functions import FUNCTION
+
 
 class Word(StrEnum):
     """Shown as it is written in Python, so that a plan that was printed can be pasted into a test."""
@@ -39,7 +41,8 @@ class Kind(Word):
     """``unlock``: the lock is opened by force."""
 
 
-_KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
+KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
+"""Those of several steps, which keep the lock in between."""
 
 
 class Hit(Word):
@@ -85,11 +88,13 @@ CALLS = (
     "lambda.GetAlias",
     "lambda.CreateAlias",
     "lambda.UpdateAlias",
+    "lambda.UpdateAlias back",
     "lambda.GetPolicy",
     "lambda.AddPermission",
     "lambda.RemovePermission",
     "lambda.Invoke",
     "dynamodb.Query",
+    "dynamodb.Query release",
     "dynamodb.PutItem version",
     "dynamodb.PutItem candidate",
     "dynamodb.PutItem endpoint",
@@ -100,8 +105,12 @@ CALLS = (
     "dynamodb.UpdateItem version",
     "dynamodb.UpdateItem endpoint",
     "dynamodb.UpdateItem endpoint beat",
+    "dynamodb.UpdateItem release",
     "dynamodb.DeleteItem",
     "dynamodb.TransactWriteItems",
+    "dynamodb.TransactWriteItems begin",
+    "dynamodb.TransactWriteItems done",
+    "dynamodb.TransactWriteItems reverted",
     "dynamodb.CreateTable",
     "dynamodb.DescribeTable",
     "apigatewayv2.GetApi",
@@ -135,6 +144,11 @@ ANNOUNCING = (
 )
 """Those that follow a promotion, and undo nothing of it."""
 
+BEGINNING = "dynamodb.TransactWriteItems begin"
+GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems reverted")
+SAGA = (BEGINNING, "dynamodb.TransactWriteItems done", *GOING_BACK, "dynamodb.Query release")
+"""Those of a release of several functions alone."""
+
 PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit is not Hit.UPDATE_FAILS or call in UPDATES]
 """What can go wrong where: all of it is to be reached."""
 
@@ -160,11 +174,13 @@ class Job:
     """Whether its inputs change the configuration, too."""
     invokes: bool = False
     """Whether it verifies by direct invocation instead of HTTP."""
+    functions: tuple[str, ...] = (FUNCTION,)
+    """Several are released as one."""
 
     @property
     def longest_lease(self) -> int:
         """The lease of a step that keeps the lock for the next one, which nobody beats for in between."""
-        return (3 if self.kind in _KEEPING else 1) * self.lease
+        return (3 if self.kind in KEEPING else 1) * self.lease
 
 
 @dataclass(frozen=True)
@@ -188,17 +204,29 @@ class Plan:
     seed: int = 0
     """Of how long each call takes and of all else that is left to chance; 0: each takes equally long."""
     bad: tuple[int, ...] = ()
-    """Commits whose code fails its checks."""
+    """Commits whose code fails its checks; of ``hello``."""
+    broken: tuple[int, ...] = ()
+    """Commits whose code of ``worker`` does."""
     same: tuple[tuple[int, int], ...] = ()
-    """Commits that have the code of another one."""
+    """Commits whose code of ``hello`` is that of another one; that of ``api`` changes with every other commit alone."""
     exists: bool = True
-    """Whether the function, its table and endpoints exist, and the environment serves commit 0."""
+    """Whether the functions, their table and endpoints exist, and the environment serves commit 0."""
     knows_history: bool = True
     """Whether GitHub says how commits stand to each other; else the order of the runs decides."""
     is_granted: bool = True
     """Whether the jobs' tokens may read pull requests and write deployments, and not only read the contents."""
     has_lock: bool = True
     """Whether the lock works; else each job has one of its own, and all believe that they hold it."""
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """All that the jobs work on."""
+        return tuple(sorted({function for job in self.jobs for function in job.functions}))
+
+    @property
+    def has_applications(self) -> bool:
+        """Whether functions are released as one."""
+        return any(len(job.functions) > 1 for job in self.jobs)
 
     @property
     def rates_differ(self) -> bool:
@@ -218,12 +246,16 @@ def random_plan(seed: int) -> Plan:
     call, hit = PAIRS[seed % len(PAIRS)]
     jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
     jobs[0] = _suited(jobs[0], call, chance)
+    if call in SAGA or (call not in _OF_ONE and chance.random() < _SHARE):
+        jobs = _of_applications(jobs, call, chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
     faults: list[Fault] = []
     if chance.random() < 0.95:
         rare = call not in _FREQUENT
         faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
+        if call in GOING_BACK:
+            faults.append(Fault(chance.choice(_TURNING), "lambda.UpdateAlias", chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             other = chance.choice(list(Hit))
@@ -237,6 +269,7 @@ def random_plan(seed: int) -> Plan:
         faults=tuple(faults),
         seed=seed + 1,
         bad=tuple(commit for commit in commits if chance.random() < 0.15),
+        broken=tuple(commit for commit in commits if chance.random() < 0.1),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
         exists=not (call in _FIRST or chance.random() < 0.1),
         knows_history=call.startswith("github.") or chance.random() < 0.7,
@@ -244,6 +277,49 @@ def random_plan(seed: int) -> Plan:
         has_lock=chance.random() < 0.8,
     )
 
+
+_SHARE = 0.08
+"""Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
+
+_APPLICATIONS = (
+    ("hello", "worker"),
+    ("worker", "hello"),
+    ("hello", "api"),
+    ("api", "worker", "hello"),
+    ("hello", "api", "worker"),
+)
+"""Not in the order of their names, which is that of the locks."""
+_OTHERS = "mail"
+"""A function of the application that shares one with the first."""
+
+_TURNING = (Hit.UNSENT_FOR_GOOD, Hit.UNSENT_FOR_GOOD, Hit.STRANGER_ALIAS, Hit.STRANGER_WEIGHTS, Hit.LATE_EFFECT)
+"""What a release is turned back for; or a later run does so, while a move is still under way."""
+
+
+def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
+    """Let jobs be of an application, of one that shares a function with it, and of single functions of both."""
+    first = chance.choice(_APPLICATIONS)
+    second = chance.choice([(chance.choice(first), _OTHERS), (_OTHERS, chance.choice(first))])
+    made: list[Job] = []
+    for job in jobs:
+        draw = chance.random()
+        functions = first if draw < 0.55 or not made else second if draw < 0.75 else (chance.choice(first + second),)
+        kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
+        made.append(replace(job, functions=functions, kind=kind))
+    if call in SAGA and made[0].kind not in (Kind.RUN, Kind.ALONE):
+        made[0] = replace(made[0], kind=Kind.RUN)
+    return made
+
+
+_OF_ONE_KIND = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT, Kind.UNLOCK)
+"""What is done with one function alone."""
+_OF_ONE = (
+    "dynamodb.PutItem candidate",
+    "lambda.GetFunctionConfiguration announced",
+    "lambda.PublishVersion",
+    "sts.GetCallerIdentity",
+)
+"""Calls of these."""
 
 _FIRST = (
     "lambda.CreateFunction",
@@ -265,6 +341,8 @@ _FREQUENT = (
     "dynamodb.UpdateItem lock",
     "dynamodb.UpdateItem lock beat",
     "dynamodb.TransactWriteItems",
+    "dynamodb.Query release",
+    BEGINNING,
 )
 """Calls that each job makes several times."""
 

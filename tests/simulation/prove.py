@@ -123,7 +123,7 @@ def replay(seed: int) -> int:
 def hunt(name: str) -> int:
     """Play schedules with the mutant until it is caught; 0: it was."""
     mutant = install(name)
-    from tests.simulation.invariants import Broken  # noqa: PLC0415 - the mutant is installed before
+    from tests.simulation.guarantees import Broken  # noqa: PLC0415 - the mutant is installed before
     from tests.simulation.schedule import play  # noqa: PLC0415 - the same
 
     for number, seed in enumerate(islice(_seeds(mutant), _PATIENCE), 1):

@@ -13,35 +13,38 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from promote import manifest
 from promote.action import _INTERRUPTED, _ended
 from promote.aws import understood
 from promote.commands import COMMANDS
 from promote.context import Context
 from promote.function import Function
 from promote.history import relation
-from promote.inputs import Inputs
 from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim
 from promote.lock import Lock
-from promote.model import Result, Run
+from promote.model import ReleaseKey, Result, Run
 from promote.parallel import using
 from promote.report import Report
+from promote.saga import Saga
 from promote.steps import Steps
 from promote.table import Table
 from promote.trial import Trials
 from promote.workflow import Workflow
 from tests.simulation import plan as plans
 from tests.simulation.errors import ACCOUNT, Refusal
-from tests.simulation.functions import FUNCTION
+from tests.simulation.functions import FUNCTION, FUNCTIONS, name_of
 from tests.simulation.github import REPOSITORY
-from tests.simulation.invariants import Broken, Watch
+from tests.simulation.guarantees import Broken
+from tests.simulation.invariants import ENVIRONMENT, Watch, written
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
 from tests.simulation.plan import Hit, Kind, Plan
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.world import TABLE, World
 
-ENVIRONMENT, ONWARD = "preprod", "prod"
+ONWARD = "prod"
+"""The environment after the first."""
 _HORIZON = 3000.0
 """Seconds after which whoever is still at work hangs."""
 _TEST_PAUSE = 0.5
@@ -52,14 +55,14 @@ _LOCK_TIMEOUT = "10"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The checked-out repository, the same for all: an archive for each commit, and an event."""
+    """The checked-out repository, the same for all: an archive for each function and commit, and an event."""
 
     folder: Path
     digests: Mapping[str, str]
     """CodeSha256 by the archive's name."""
 
-    def digest(self, commit: int) -> str:
-        return self.digests[f"commit-{commit}.zip"]
+    def digest(self, function: str, commit: int) -> str:
+        return self.digests[f"{function}-{commit}.zip"]
 
 
 @cache
@@ -67,12 +70,19 @@ def workspace() -> Workspace:
     """Make the workspace once a process."""
     folder = Path(tempfile.mkdtemp(prefix="promote-simulation-")).resolve()
     digests = {}
-    for name in [*(f"commit-{commit}.zip" for commit in range(10)), "stranger.zip"]:
+    for name in [f"{function}-{code}.zip" for function in FUNCTIONS for code in (*range(10), "stranger")]:
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
         digests[name] = b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
     (folder / "event.json").write_text("{}")
     return Workspace(folder, digests)
+
+
+class Temporary(type(Path())):  # type: ignore[misc] # Path is a factory before Python 3.12
+    """A folder that nothing is put into, so that those in it need not be made."""
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as pathlib has it
+        """Do nothing."""
 
 
 class Log(Workflow):
@@ -136,10 +146,19 @@ class Actor:
         """Whether it deploys the code of its own commit."""
         return self.planned.kind in (Kind.RUN, Kind.ALONE, Kind.STEPS, Kind.STEPS_ALONE)
 
-    @property
-    def digest(self) -> str:
+    def digest(self, function: str) -> str:
         """CodeSha256 of its commit's code."""
-        return workspace().digest(self.schedule.code_of(self.planned.commit))
+        return workspace().digest(function, self.schedule.code_of(function, self.planned.commit))
+
+    @property
+    def environment(self) -> str:
+        """That it promotes to."""
+        return ONWARD if self.planned.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN) else ENVIRONMENT
+
+    @property
+    def _names(self) -> str:
+        """The functions, as the input has them."""
+        return "\n".join(self.planned.functions)
 
     @property
     def is_announcing(self) -> bool:
@@ -180,9 +199,13 @@ class Actor:
 
     @property
     def _building(self) -> dict[str, str]:
-        commit = self.schedule.code_of(self.planned.commit)
+        archives = {
+            function: f"{function}-{self.schedule.code_of(function, self.planned.commit)}.zip"
+            for function in self.planned.functions
+        }
+        several = {"function-name": "\n".join(f"{function} = {archive}" for function, archive in archives.items())}
         inputs = {
-            "artifact": f"commit-{commit}.zip",
+            **(several if len(archives) > 1 else {"artifact": archives[self.planned.functions[0]]}),
             "runtime": "python3.13",
             "handler": "app.handler",
             "role": f"arn:aws:iam::{ACCOUNT}:role/hello",
@@ -196,19 +219,23 @@ class Actor:
 
     @property
     def _verifying(self) -> dict[str, str]:
+        name, check = "checks", "GET /health 200 status == 'ok'"
         if self.planned.invokes:
-            return {"invoke": "event.json status == 'ok'"}
-        return {"checks": "GET /health 200 status == 'ok'"}
+            name, check = "invoke", "event.json status == 'ok'"
+        if len(self.planned.functions) > 1:
+            return {name: "\n".join(f"{function}: {check}" for function in self.planned.functions)}
+        return {name: check}
 
     def _isolated(self, is_alone: bool) -> dict[str, str]:  # noqa: FBT001 - the input's one fact
         return {"isolation": "version" if is_alone else "latest"}
 
     def _use_another_tool(self) -> None:
         """Deploy the commit's code as a tool would that knows nothing of locks."""
-        functions, scheduler = self.schedule.world.functions, self.schedule.scheduler
-        archive = (workspace().folder / f"commit-{self.schedule.code_of(self.planned.commit)}.zip").read_bytes()
+        name, scheduler = self.planned.functions[0], self.schedule.scheduler
+        commit = self.schedule.code_of(name, self.planned.commit)
+        archive = (workspace().folder / f"{name}-{commit}.zip").read_bytes()
         try:
-            functions.update_function_code(FunctionName=FUNCTION, ZipFile=archive)
+            self.schedule.world.functions[name].update_function_code(FunctionName=name, ZipFile=archive)
         except Refusal as refusal:
             if refusal.code == "ResourceConflictException":
                 scheduler.at(scheduler.now + 0.5, self._use_another_tool)
@@ -242,7 +269,7 @@ class Actor:
     def _main(self, command: str, **inputs: str) -> None:
         environ = {
             "INPUT_COMMAND": command,
-            "INPUT_FUNCTION-NAME": FUNCTION,
+            "INPUT_FUNCTION-NAME": self._names,
             "INPUT_ENVIRONMENT": ENVIRONMENT,
             "INPUT_LEASE": str(self.planned.lease),
             "INPUT_LOCK-TIMEOUT": _LOCK_TIMEOUT,
@@ -316,6 +343,12 @@ class Actor:
         steps = Steps(self.state, context, log, draw=str)
         clients = self.schedule.reach(process, self)
         table = Table(lambda: clients.table, TABLE, process)
+        for begun, release in list(steps.begun.items()):
+            with suppress(Exception):
+                saga = Saga.of(clients, table, process, lambda _, text: self.say(text))
+                if saga.finish(ReleaseKey(begun.arn, release)):
+                    self.say("the post step has finished the release")
+                steps.end(begun)
         for held in list(steps.held):
             with suppress(Exception):
                 claim = Claim(owner="post", lease=1, job=steps.job)
@@ -324,7 +357,8 @@ class Actor:
         for lent in list(steps.lent):
             with suppress(Exception):
                 ledger = Ledger(table, lent.arn, Run("", 0, 1, "", ""), process)
-                function = Function(lambda: clients.function, FUNCTION, lent.arn, process)
+                name = name_of(lent.arn)
+                function = Function(lambda: clients.function, name, lent.arn, process)
                 trials = Trials.of(clients, function, ledger, process)
                 trials.clear([trial for trial in ledger.read().trials if trial.job == steps.job])
                 steps.take_back(lent)
@@ -354,7 +388,7 @@ class Actor:
         chance = self.schedule.chance
         session = Session(self.schedule.network, process, self)
         return Job(
-            inputs=Inputs.from_environ(environ),
+            inputs=manifest.read(environ, workspace().folder),
             context=context,
             run=Run(context.commit, context.run_id, context.attempt, context.run_url, operation),
             workflow=log,
@@ -364,7 +398,7 @@ class Actor:
             chance=chance.random,
             environ=environ,
             steps=Steps(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
-            temporary=workspace().folder,
+            temporary=Temporary(workspace().folder),
         )
 
 
@@ -377,7 +411,8 @@ class Schedule:
         self.chance = Random(plan.seed)
         self.trace: list[str] | None = [] if traced else None
         digests = workspace().digests
-        bad = {digests[f"commit-{commit}.zip"] for commit in plan.bad}
+        bad = {digests[f"{FUNCTION}-{commit}.zip"] for commit in plan.bad}
+        bad |= {digests[f"worker-{commit}.zip"] for commit in plan.broken}
         codes = {digest: digest not in bad for digest in digests.values()}
         self.world = World(self.scheduler, self.chance, codes, saved, is_generous=plan.is_granted)
         self.faults = Faults(plan.faults)
@@ -386,13 +421,16 @@ class Schedule:
         self.watch = Watch(self)
         self._strangers = 0
 
-    def code_of(self, commit: int) -> int:
-        """Give the commit whose code ``commit`` has: its own, or that of another."""
-        return dict(self.plan.same).get(commit, commit)
+    def code_of(self, function: str, commit: int) -> int:
+        """Give the commit whose code of the function ``commit`` has: its own, or that of another."""
+        if function == FUNCTION:
+            return dict(self.plan.same).get(commit, commit)
+        return commit - commit % 2 if function == "api" else commit
 
-    def is_good(self, commit: int) -> bool:
-        """Whether the code of ``commit`` passes its checks."""
-        return self.world.codes[workspace().digest(self.code_of(commit))]
+    def is_good(self, commit: int, functions: tuple[str, ...]) -> bool:
+        """Whether the code of ``commit`` passes its checks in all of these functions."""
+        digests = [workspace().digest(function, self.code_of(function, commit)) for function in functions]
+        return all(self.world.codes[digest] for digest in digests)
 
     def play(self) -> None:
         """Let all jobs come and end, then one more without any fault; what is broken on the way is raised."""
@@ -410,20 +448,36 @@ class Schedule:
         self.watch.all_over()
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
-        has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
-        if self.watch.commits.get(ENVIRONMENT, 0) > newest or has_failed:
+        has_failed = any(hit is Hit.UPDATE_FAILS for _, hit in self.faults.hit)
+        highest = max(self.watch.commits.get((function, ENVIRONMENT), 0) for function in self.plan.functions)
+        if highest > newest or has_failed or not self.is_good(newest, self.plan.functions):
             # A job has adopted another's code, and promoted it as its own commit; or Lambda has a version of that
             # content that will never come up, and publishing the same content gives no other.
             newest = 6
-        closing = Actor(self, -1, plans.Job(Kind.RUN, newest, run_id=9999))
-        self.actors.append(closing)
-        self.scheduler.at(self.scheduler.now + 1, closing.begin)
-        self.scheduler.run(self.scheduler.now + _HORIZON)
-        self.watch.closed(closing, max(job.longest_lease for job in self.plan.jobs))
+        for number, (kind, functions) in enumerate(self._closings(), 1):
+            closing = Actor(self, -number, plans.Job(kind, newest, run_id=9999, functions=functions))
+            self.actors.append(closing)
+            self.scheduler.at(self.scheduler.now + 1, closing.begin)
+            self.scheduler.run(self.scheduler.now + _HORIZON)
+            self.watch.closed(closing, max(job.longest_lease for job in self.plan.jobs))
+
+    def _closings(self) -> list[tuple[Kind, tuple[str, ...]]]:
+        """Say of what there is one more run: of all that was released, to each environment that it was released to."""
+        jobs = self.plan.jobs
+        if not self.plan.has_applications:
+            return [(Kind.RUN, jobs[0].functions)]
+        several = [job.functions for job in jobs if len(job.functions) > 1]
+        released = {function for functions in several for function in functions}
+        alone = [job.functions for job in jobs if not released & set(job.functions)]
+        onward = [job.functions for job in jobs if job.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN)]
+        return [
+            *((Kind.RUN, functions) for functions in dict.fromkeys(several + alone)),
+            *((Kind.ONWARD, functions) for functions in dict.fromkeys(onward)),
+        ]
 
     def is_deployed(self, job: plans.Job) -> bool:
         """Whether the job deploys its commit, and that is a good one."""
-        return job.kind not in plans.BUILDING_NOTHING and self.is_good(job.commit)
+        return job.kind not in plans.BUILDING_NOTHING and self.is_good(job.commit, job.functions)
 
     # What actors ask for
 
@@ -469,6 +523,18 @@ class Schedule:
         except Broken as broken:
             self.fail(broken)
 
+    def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
+        """Say what a change of an alias or a transaction is of: how far it brings a release of several functions."""
+        if operation == "UpdateAlias":
+            place = name_of(arguments["FunctionName"]), arguments["Name"]
+            return "back" if self.watch.releases.is_on_its_way_back(place, arguments["Description"]) else ""
+        part = arguments["TransactItems"][0]
+        ((_, what),) = part.items()
+        if "Item" in what:
+            return "begin" if what["Item"]["sk"]["S"].startswith("release#") else ""
+        is_of_release = what["Key"]["sk"]["S"].startswith("release#")
+        return str(what["ExpressionAttributeValues"][":stage"]["S"]) if is_of_release else ""
+
     def fail(self, error: Exception) -> None:
         """End with an error, which the code under test would take for one of the call's."""
         self.later(0, partial(_raise, error))
@@ -477,7 +543,7 @@ class Schedule:
         """Hear of a fault."""
         assert isinstance(caller, Actor)
         self.say(caller.name, f"!! {call.name}: {hit}")
-        self.watch.hit(caller, call.name, hit)
+        self.watch.hit(caller, call, hit)
         if not caller.is_announcing:
             caller.hits.append(self.scheduler.now)
         if hit in (Hit.LATE_EFFECT, Hit.DUPLICATED):
@@ -492,7 +558,8 @@ class Schedule:
             self.say(caller.name, f"{call.name} -> {refusal.code}")
             raise
         finally:
-            self.world.functions.update_fails = False
+            if call.service == "lambda":
+                self.world.functions[call.arguments["FunctionName"]].update_fails = False
         if self.trace is not None:
             self.say(caller.name, f"{call.name} {self._shown(call)}")
         self.watch.took_effect(caller, call)
@@ -504,7 +571,7 @@ class Schedule:
         shown = {name: call.arguments[name] for name in names if name in call.arguments}
         return " ".join(f"{name}={value}" for name, value in shown.items())
 
-    def make_trouble(self, hit: Hit, caller: Caller) -> None:
+    def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
         """Let a stranger act, or somebody open the lock, or the job be run again."""
         assert isinstance(caller, Actor)
         self.say("stranger", f"{hit}")
@@ -513,33 +580,43 @@ class Schedule:
             self.actors.append(again)
             self.later(2 * self.chance.random(), again.begin)
         elif hit is Hit.UPDATE_FAILS:
-            self.world.functions.update_fails = True
+            self.world.functions[call.arguments["FunctionName"]].update_fails = True
         elif hit is Hit.UNLOCK:
-            opener = Actor(self, 90 + len(self.actors), plans.Job(Kind.UNLOCK, 0))
+            opener = Actor(
+                self, 90 + len(self.actors), plans.Job(Kind.UNLOCK, 0, functions=(self._subject_of(caller, call),))
+            )
             self.actors.append(opener)
             opener.begin()
         else:
             with suppress(Refusal):
-                self._strange(hit)
+                self._strange(hit, self._subject_of(caller, call))
             self.watch.stranger_acted()
 
-    def _strange(self, hit: Hit) -> None:
-        functions = self.world.functions
+    def _subject_of(self, caller: "Actor", call: Call) -> str:
+        """Give the function that a call is of; of none, one of its job's."""
+        if call.service == "lambda":
+            return name_of(call.arguments["FunctionName"])
+        keys = written(call) if call.service == "dynamodb" else []
+        names = [name_of(pk) for pk, _ in keys] or list(caller.planned.functions)
+        return names[0] if len(set(names)) == 1 else self.chance.choice(names)
+
+    def _strange(self, hit: Hit, name: str) -> None:
+        function = self.world.functions[name]
         self._strangers += 1
-        if functions.latest is None:
+        if function.latest is None:
             return
         if hit is Hit.STRANGER_CODE:
-            archive = (workspace().folder / "stranger.zip").read_bytes()
-            functions.update_function_code(FunctionName=FUNCTION, ZipFile=archive)
+            archive = (workspace().folder / f"{name}-stranger.zip").read_bytes()
+            function.update_function_code(FunctionName=name, ZipFile=archive)
         elif hit is Hit.STRANGER_CONFIGURATION:
-            functions.update_function_configuration(FunctionName=FUNCTION, Timeout=10 + self._strangers)
+            function.update_function_configuration(FunctionName=name, Timeout=10 + self._strangers)
         elif hit is Hit.STRANGER_ALIAS:
-            version = self.chance.choice(list(functions.versions) or ["$LATEST"])
-            functions.update_alias(FunctionName=FUNCTION, Name=ENVIRONMENT, FunctionVersion=version)
+            version = self.chance.choice(list(function.versions) or ["$LATEST"])
+            function.update_alias(FunctionName=name, Name=ENVIRONMENT, FunctionVersion=version)
         elif hit is Hit.STRANGER_WEIGHTS:
-            version = self.chance.choice(list(functions.versions) or ["$LATEST"])
+            version = self.chance.choice(list(function.versions) or ["$LATEST"])
             weights = {"AdditionalVersionWeights": {version: 0.5}}
-            functions.update_alias(FunctionName=FUNCTION, Name=ENVIRONMENT, RoutingConfig=weights)
+            function.update_alias(FunctionName=name, Name=ENVIRONMENT, RoutingConfig=weights)
 
 
 def _raise(error: Exception) -> None:
@@ -552,16 +629,17 @@ def api_of(url: str) -> str:
 
 
 @cache
-def beginning() -> Any:
+def beginning(functions: tuple[str, ...] = (FUNCTION,)) -> Any:
     """Give the world in which commit 0 has been deployed, verified and promoted, made once a process."""
-    first = Schedule(Plan((plans.Job(Kind.RUN, 0),), seed=0, exists=False))
+    first = Schedule(Plan((plans.Job(Kind.RUN, 0, functions=functions),), seed=0, exists=False))
     first.play()
     return first.world.save()
 
 
 def play(plan: Plan, *, traced: bool = False) -> Schedule:
     """Play a plan to its end; what it breaks is raised, with the schedule as ``schedule``."""
-    schedule = Schedule(plan, beginning() if plan.exists else None, traced=traced)
+    functions = FUNCTIONS if plan.functions != (FUNCTION,) else (FUNCTION,)
+    schedule = Schedule(plan, beginning(functions) if plan.exists else None, traced=traced)
     try:
         schedule.play()
     except Exception as error:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.client import Account, Sandbox
 from tests.simulation.errors import ACCOUNT, Refusal
-from tests.simulation.functions import FUNCTION
+from tests.simulation.functions import FUNCTION, Function
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.world import TABLE, World
 from tests.world import World as SandboxWorld
@@ -58,10 +58,15 @@ class Twins:
         """What the sandbox calls something, by what the model calls it."""
         self._accounts = (account.id, ACCOUNT)
 
+    @property
+    def functions(self) -> Function:
+        """The model of the function."""
+        return self.model.functions[FUNCTION]
+
     def call(self, service: str, method: str, **arguments: Any) -> Any:
         """Call both; give the model's answer, or the code of its refusal."""
         client = {"lambda": self.sandbox.function, "dynamodb": self.sandbox.table, "gateway": self.sandbox.gateway}
-        model = {"lambda": self.model.functions, "dynamodb": self.model.tables, "gateway": self.model.gateways}
+        model: Any = {"lambda": self.functions, "dynamodb": self.model.tables, "gateway": self.model.gateways}
         answer: Any
         try:
             answer = getattr(model[service], method)(**arguments)
@@ -126,7 +131,7 @@ def settle(twins: Twins) -> None:
     """Let the update come to its end in both."""
     twins.scheduler.run()
     twins.sandbox.settle()
-    for version in twins.model.functions.versions:
+    for version in twins.functions.versions:
         for _ in range(200):
             answer = twins.sandbox.function.get_function_configuration(FunctionName=FUNCTION, Qualifier=version)
             if answer["State"] != "Pending":
@@ -149,7 +154,7 @@ def create(twins: Twins) -> None:
 
 def lambda_calls(chance: Random, twins: Twins) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield calls of Lambda without end."""
-    functions = twins.model.functions
+    functions = twins.functions
     revisions = [""]
     while True:
         latest = functions.latest
@@ -221,13 +226,13 @@ def test_lambda_during_an_update() -> None:
 
 
 def test_a_missing_function(twins: Twins) -> None:
-    twins.model.functions.latest = {"RevisionId": "none", "CodeSha256": "none"}
+    twins.functions.latest = {"RevisionId": "none", "CodeSha256": "none"}
     calls = lambda_calls(Random(0), twins)
     for _ in range(40):
         method, arguments = next(calls)
-        twins.model.functions.latest = None
+        twins.functions.latest = None
         assert twins.call("lambda", method, FunctionName=FUNCTION, **arguments) == "ResourceNotFoundException"
-        twins.model.functions.latest = {"RevisionId": "none", "CodeSha256": "none"}
+        twins.functions.latest = {"RevisionId": "none", "CodeSha256": "none"}
 
 
 CONDITIONS = (

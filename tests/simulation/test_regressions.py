@@ -5,6 +5,8 @@ import pytest
 from tests.simulation.plan import Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import play
 
+TWO = ("hello", "worker")
+
 REGRESSIONS = {
     # A failed update leaves what it brought in $LATEST: the next run found nothing to change, and could not publish.
     "an update of the configuration fails, and the job is run again": Plan(
@@ -77,6 +79,16 @@ REGRESSIONS = {
     "an environment is promoted from one that a stranger has moved": Plan(
         jobs=(Job(Kind.RUN, 5), Job(Kind.ONWARD, 4, start=1.6)),
         faults=(Fault(Hit.STRANGER_ALIAS, "dynamodb.UpdateItem version"),),
+    ),
+    # The saga needs no lock, so nobody looked at it before it began: the run went on where that of one function stops.
+    "the lock of one of the functions is opened while all are verified": Plan(
+        jobs=(Job(Kind.RUN, 1, lease=2, functions=TWO),),
+        faults=(Fault(Hit.UNLOCK, "lambda.UpdateFunctionCode"), Fault(Hit.LATE_ANSWER, "execute-api.Invoke")),
+    ),
+    # The only alias that was moved went from a version to the same, and the notes were about none.
+    "a stranger splits the alias of one function, and no other has anything new": Plan(
+        jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
+        faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
 }
 

@@ -63,4 +63,4 @@ def test_no_schedule_breaks_a_guarantee(plan: Plan) -> None:
 def test_even_calls_and_no_fault() -> None:
     """What shrinking leads to: each call takes equally long, and nothing goes wrong."""
     schedule = play(Plan((Job(Kind.RUN, 1), Job(Kind.ALONE, 2), Job(Kind.STEPS, 3))))
-    assert schedule.watch.commits == {"preprod": 3}
+    assert schedule.watch.commits == {("hello", "preprod"): 3}

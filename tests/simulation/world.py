@@ -1,4 +1,4 @@
-"""The world outside: one account's Lambda function, tables and HTTP APIs, and the repository on GitHub."""
+"""The world outside: one account's Lambda functions, tables and HTTP APIs, and the repository on GitHub."""
 
 import copy
 from collections.abc import Mapping
@@ -59,7 +59,9 @@ class World:
             return {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job"}
         if call.operation == "Invoke":
             return self._invoke(**call.arguments)
-        model = {"lambda": self.functions, "dynamodb": self.tables, "apigatewayv2": self.gateways}[call.service]
+        model: Any = {"dynamodb": self.tables, "apigatewayv2": self.gateways}.get(call.service)
+        if call.service == "lambda":
+            model = self.functions[call.arguments["FunctionName"]]
         return getattr(model, xform_name(call.operation))(**call.arguments)
 
     def _request(self, api: str) -> Any:
@@ -70,8 +72,8 @@ class World:
         return answer
 
     def _invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> Any:
-        del FunctionName, Payload
-        found = self.functions.resolve(Qualifier, self._chance.random())
+        del Payload
+        found = self.functions[FunctionName].resolve(Qualifier, self._chance.random())
         if found is None:
             raise Refusal("ResourceConflictException", "The function is currently in the following state: Pending", 409)
         self._note(found[1])
@@ -83,10 +85,9 @@ class World:
 
     def save(self) -> Any:
         """Give all that there is, for a further world to begin with."""
-        functions = self.functions
         return copy.deepcopy(
             (
-                (functions.latest, functions.running, functions.versions, functions.aliases, functions.policies),
+                {name: function.save() for name, function in self.functions.all.items()},
                 self.tables.tables,
                 self.gateways.apis,
                 self.proven,
@@ -95,8 +96,8 @@ class World:
 
     def _load(self, saved: Any) -> None:
         found, tables, apis, self.proven = copy.deepcopy(saved)
-        functions = self.functions
-        functions.latest, functions.running, functions.versions, functions.aliases, functions.policies = found
+        for name, function in self.functions.all.items():
+            function.load(found[name])
         self.tables.tables, self.gateways.apis = tables, apis
         for api in apis.values():
             api.reachable_at = 0.0

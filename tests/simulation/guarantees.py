@@ -1,0 +1,19 @@
+"""The guarantees by the names under which they are broken; docs/proof.md says what they are."""
+
+PROVEN = "1 proven code only"
+ORDER = "2 never backwards"
+UP = "3 the environment stays up"
+LOCK = "5 the lock is live and honest"
+LOST = "6 a lost answer is not a lost fact"
+RECORD = "7 everything leaves a record"
+ONE = "8 all functions of a release or none"
+ENDS = "every run ends, and the newest good commit is served"
+"""Guarantee 4 is 1 to 3, and 8, in schedules in which the lock does not work."""
+
+
+class Broken(AssertionError):  # noqa: N818 - what is broken is a guarantee
+    """A guarantee does not hold."""
+
+    def __init__(self, guarantee: str, what: str) -> None:
+        super().__init__(f"{guarantee}: {what}")
+        self.guarantee = guarantee

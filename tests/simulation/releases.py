@@ -1,0 +1,331 @@
+"""What must be true of releases of several functions after every step: all of them move, or none does.
+
+What a release is to move is known from its record; what has moved, from the aliases themselves. A stranger who moves an
+alias is to blame for what that function serves, and nobody else is.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from promote.model import Promotion
+from promote.release import Part, Release, Stage, release_of
+from tests.simulation.functions import Alias, name_of
+from tests.simulation.guarantees import ONE, Broken
+from tests.simulation.world import TABLE, World
+
+Key = tuple[str, str]
+"""Of an item: ``pk`` and ``sk``."""
+Place = tuple[str, str]
+"""An alias: the names of the function and of the environment."""
+
+STRANGER = "a stranger"
+
+_NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.REVERTING), (Stage.REVERTING, Stage.REVERTED)}
+_SERVED = ("version", "sequence", "commit", "plan", "previous", "intent")
+"""What nobody changes in the record of an environment while its function is part of a release."""
+
+_decoded = TypeDeserializer().deserialize
+
+
+class Releases:
+    """The releases that there are, and what has come of each."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.known: dict[Key, Release] = {}
+        """As their records are now."""
+        self.undone: set[tuple[Place, str]] = set()
+        """Moves that were put back, by their identities."""
+        self._marks: dict[Place, Key] = {}
+        self._environments: dict[Place, Any] = {}
+        self._parts: dict[tuple[Place, str], tuple[Key, Part]] = {}
+        """By the identity of the move."""
+        self._intents: set[tuple[Place, str]] = set()
+        """Moves of single functions that were recorded beforehand, while nothing stood against it."""
+        self._moved: dict[tuple[Place, str], int] = {}
+        """Moves that took effect, numbered."""
+        self._numbers = count(1)
+        self._at: dict[Place, str] = {}
+        """By what each alias is where it is: the identity of a move, or a stranger."""
+        self._last: dict[Place, Key] = {}
+        """The last release that each function was part of."""
+        for key in sorted(self._items):
+            if key[1].startswith("release#"):
+                self._know(key, self._read(key))
+        for key in self._items:
+            if key[1].startswith("environment#"):
+                self._environments[_place(key)] = self._items[key]
+        for place, alias in self._world.functions.aliases.items():
+            self._at[place] = identity_of(alias)
+            self._moved[place, self._at[place]] = next(self._numbers)
+
+    # What others ask for
+
+    def of(self, place: Place) -> Release | None:
+        """Give the unfinished release that a function is part of."""
+        return self.known[self._marks[place]] if place in self._marks else None
+
+    def by(self, operation: str) -> list[Release]:
+        """Give the releases that an operation has begun, in order."""
+        return [found for key, found in self.known.items() if key[1].endswith(f"-{operation}")]
+
+    def part(self, place: Place, identity: str) -> Part | None:
+        """Give the part of a release that a move is; None: it is of one function alone."""
+        found = self._parts.get((place, identity))
+        return found[1] if found else None
+
+    def is_on_its_way_back(self, place: Place, description: str) -> bool:
+        """Whether writing an alias with this Description puts it back, and is no late move."""
+        release = self.of(place)
+        if release is None or release.stage is not Stage.REVERTING:
+            return False
+        return _part(release, place).promotion.description != description
+
+    def has_moved(self, release: Release) -> bool:
+        """Whether all of its moves took effect."""
+        return all((place, part.promotion.identity) in self._moved for place, part in _moves(release))
+
+    def is_new(self, place: Place, identity: str) -> bool:
+        """Whether no move of this identity was ever seen of the alias."""
+        return (place, identity) not in self._moved
+
+    # The records
+
+    def see_records(self, keys: Iterable[Key]) -> list[Release]:
+        """See items that were written in one step; give the releases that have ended with it."""
+        ended: list[Release] = []
+        keys = list(keys)
+        for key in keys:
+            if key[1].startswith("release#"):
+                before, after = self.known.get(key), self._read(key)
+                if before is None:
+                    self._require_beginning(key, after)
+                elif before.stage is not after.stage:
+                    self._require_next(key, before, after)
+                    ended += [after] if after.stage.is_final else []
+        for key in keys:
+            if key[1].startswith("environment#"):
+                self._see_environment(_place(key), self._items[key])
+        for key in keys:
+            if key[1].startswith("promotion#"):
+                self._see_entry(key)
+        for release in ended:
+            (self._require_done if release.stage is Stage.DONE else self._require_reverted)(release)
+        self.require_whole()
+        return ended
+
+    def _know(self, key: Key, release: Release) -> None:
+        self.known[key] = release
+        for place, part in _places(release):
+            self._parts[place, part.promotion.identity] = key, part
+            self._last[place] = key
+
+    def _require_beginning(self, key: Key, release: Release) -> None:
+        """See that it begins as a whole, from what is recorded, and of functions that are free."""
+        if release.stage is not Stage.MOVING:
+            raise Broken(ONE, f"{key[1]} begins as {release.stage}")
+        for place, part in _places(release):
+            if place in self._marks:
+                raise Broken(ONE, f"{place[0]} is part of {self._marks[place][1]}, and {key[1]} begins")
+            item = self._items.get((part.arn, f"environment#{place[1]}"), {})
+            if _mark(item) != key:
+                raise Broken(ONE, f"{key[1]} begins, and {place[0]} does not know of it")
+            if int(item.get("sequence", {"N": "0"})["N"]) != part.sequence:
+                raise Broken(ONE, f"{key[1]} was decided upon before the last promotion of {place[0]}")
+        self._know(key, release)
+
+    def _require_next(self, key: Key, before: Release, after: Release) -> None:
+        if (before.stage, after.stage) not in _NEXT:
+            raise Broken(ONE, f"{key[1]} goes from {before.stage} to {after.stage}")
+        if after.parts != before.parts:
+            raise Broken(ONE, f"the functions of {key[1]} change")
+        self.known[key] = after
+
+    def _see_environment(self, place: Place, item: Any) -> None:
+        """See that a function is marked by one release at a time, until it ends, and is nobody else's meanwhile."""
+        before, self._environments[place] = self._environments.get(place, {}), item
+        old, new = self._marks.get(place), _mark(item)
+        if new and new != old and (old or new not in self.known or self.known[new].stage is not Stage.MOVING):
+            raise Broken(ONE, f"{place[0]} becomes part of {new[1]}" + (f", and is of {old[1]}" if old else ""))
+        if old and not new and not self.known[old].stage.is_final:
+            raise Broken(ONE, f"{place[0]} is let go of before {old[1]} has ended")
+        if old and new and any(before.get(name) != item.get(name) for name in _SERVED):
+            raise Broken(ONE, f"something else is recorded of {place[0]}, which is part of {old[1]}")
+        if new:
+            self._marks[place] = new
+        else:
+            self._marks.pop(place, None)
+            if "intent" in item:
+                intent = item["intent"]["M"]
+                self._intents.add((place, f"{int(intent['sequence']['N']):010d}-{intent['operation']['S']}"))
+
+    def _see_entry(self, key: Key) -> None:
+        _, environment, identity = key[1].split("#")
+        found = self._parts.get(((name_of(key[0]), environment), identity))
+        if found and self.known[found[0]].stage is not Stage.DONE:
+            raise Broken(ONE, f"{key[1]} of {name_of(key[0])} is in the history, and its release is not done")
+
+    def _require_done(self, release: Release) -> None:
+        """See that all has moved, and is recorded of each function in the same step."""
+        for place, part in _places(release):
+            identity = part.promotion.identity
+            item = self._environments[place]
+            if (item["version"]["S"], int(item["sequence"]["N"])) != (part.promotion.version, part.promotion.sequence):
+                raise Broken(ONE, f"{release.key.sk} is done, and the record of {place[0]} does not say so")
+            if ((part.arn, f"promotion#{place[1]}#{identity}") in self._items) is not part.moves:
+                raise Broken(ONE, f"{release.key.sk} is done, and the history of {place[0]} does not say so")
+            if part.moves and (place, identity) not in self._moved:
+                raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} has not moved")
+
+    def _require_reverted(self, release: Release) -> None:
+        """See that each alias is what it was before, or a stranger's, and that no move can arrive any more."""
+        for place, part in _moves(release):
+            alias, before, at = self._alias(place), part.before, self._at.get(place, "")
+            if (part.arn, f"promotion#{place[1]}#{part.promotion.identity}") in self._items:
+                raise Broken(ONE, f"{release.key.sk} is reverted, and stands in the history of {place[0]}")
+            if at == part.promotion.identity:
+                raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} still has it")
+            if (alias and alias.revision_id) == (before and before.revision_id):
+                raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
+            is_back = alias is not None and (
+                _content(alias) == _content(before) if before else alias.description == release.fence
+            )
+            is_others = at == STRANGER or self._moved.get((place, at), 0) > self._moved.get((place, before_of(part)), 0)
+            if not is_back and not is_others:
+                raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} is {alias}, not {before}")
+
+    # The aliases
+
+    def moved(self, place: Place, before: Alias | None, identity: str) -> None:
+        """See a move forward that took effect; ``before`` is the alias until then."""
+        found = self._parts.get((place, identity))
+        if found is None and (place, identity) not in self._intents:
+            raise Broken(ONE, f"{place[0]} moves by {identity}, which was not recorded while nothing stood against it")
+        if found is not None:
+            key, part = found
+            if self.known[key].stage.is_final:
+                raise Broken(ONE, f"{place[0]} moves by {key[1]}, which has ended")
+            if (before and before.revision_id) != (part.before and part.before.revision_id):
+                raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, which it was not decided upon")
+        self._moved[place, identity] = next(self._numbers)
+        self._at[place] = identity
+        self.require_whole()
+
+    def put_back(self, place: Place, before: Alias | None, alias: Alias) -> str:
+        """See an alias that is turned back; give the identity of the move that is taken back, or nothing.
+
+        What a stranger has made of it stays; one who has changed nothing that can be seen was not there.
+        """
+        release = self.of(place)
+        if release is None or release.stage is not Stage.REVERTING:
+            raise Broken(ONE, f"{place[0]} becomes {alias}, though no release is turned back")
+        part = _part(release, place)
+        then, identity, at = part.before, part.promotion.identity, self._at.get(place, "")
+        has_moved = at == identity or (before is not None and part.promotion.description == before.description)
+        is_its_own = has_moved or (before is None and then is None)
+        is_its_own |= before is not None and before.description == release.fence
+        is_its_own |= before is not None and then is not None and before.revision_id == then.revision_id
+        if not is_its_own:
+            raise Broken(ONE, f"{place[0]} is turned back from {before}, which is not of {release.key.sk}")
+        served = [(part.promotion.version, {})] if has_moved else [(then.version, then.weights)] if then else []
+        if before is None or (before.version, before.weights) in served:
+            versions = (then.version, then.weights) if then else (part.promotion.version, {})
+        else:
+            versions = before.version, before.weights
+        texts = (release.fence, then.description) if then else (release.fence,)
+        if (alias.version, alias.weights) != versions or alias.description not in texts:
+            raise Broken(ONE, f"{place[0]} is turned back to {alias}, and was {then}")
+        if at != identity:
+            return ""
+        self.undone.add((place, identity))
+        self._at[place] = before_of(part)
+        return identity
+
+    def take_back(self, place: Place, identity: str) -> bool:
+        """Count a move of a release that was turned back for nothing; False: it was put back, or never took effect."""
+        if (place, identity) not in self._moved or (place, identity) in self.undone:
+            return False
+        self.undone.add((place, identity))
+        return True
+
+    def stranger_acted(self, place: Place) -> None:
+        """Hear that a stranger has written an alias."""
+        self._at[place] = STRANGER
+
+    def require_whole(self) -> None:
+        """See that functions whose last release has ended are all at it, or none; later moves of one are its own.
+
+        A release that was turned back counts for nothing: its functions are where they were.
+        """
+        for key in set(self._last.values()):
+            release = self.known[key]
+            if not release.stage.is_final:
+                continue
+            for place, part in _moves(release):
+                identity, at = part.promotion.identity, self._at.get(place, "")
+                if self._last[place] != key or at == STRANGER:
+                    continue
+                if release.stage is Stage.REVERTED and at == identity:
+                    raise Broken(ONE, f"{place[0]} is at {key[1]}, which was turned back")
+                number = self._moved.get((place, identity), 0)
+                if release.stage is Stage.DONE and self._moved.get((place, at), 0) < number:
+                    raise Broken(ONE, f"{place[0]} is not at {key[1]}, which is done")
+
+    def require_rest(self, places: Iterable[Place]) -> None:
+        """See that nothing is left unfinished of these."""
+        for place in places:
+            if place in self._marks:
+                raise Broken(ONE, f"{place[0]} is left in {self._marks[place][1]}, which has not ended")
+
+    # Where to look
+
+    @property
+    def _items(self) -> Any:
+        return self._world.tables.tables.get(TABLE, {})
+
+    def _read(self, key: Key) -> Release:
+        return release_of({name: _decoded(value) for name, value in self._items[key].items()})
+
+    def _alias(self, place: Place) -> Alias | None:
+        return self._world.functions[place[0]].aliases.get(place[1])
+
+
+def before_of(part: Part) -> str:
+    """Give the identity of the move by which an alias was where it was before; empty: of none."""
+    return identity_of(part.before) if part.before else ""
+
+
+def identity_of(alias: Any) -> str:
+    """Give the identity of the move that an alias's Description tells of; empty: of none."""
+    promotion = Promotion.described("", alias.description)
+    return promotion.identity if promotion else ""
+
+
+def _place(key: Key) -> Place:
+    return name_of(key[0]), key[1].partition("#")[2]
+
+
+def _places(release: Release) -> Iterator[tuple[Place, Part]]:
+    for part in release.parts:
+        yield (part.name, release.environment), part
+
+
+def _moves(release: Release) -> Iterator[tuple[Place, Part]]:
+    return ((place, part) for place, part in _places(release) if part.moves)
+
+
+def _part(release: Release, place: Place) -> Part:
+    return next(part for found, part in _places(release) if found == place)
+
+
+def _mark(item: Any) -> Key | None:
+    pending = item["pending"]["M"] if "pending" in item else None
+    return (pending["pk"]["S"], pending["sk"]["S"]) if pending else None
+
+
+def _content(alias: Any) -> Any:
+    """Give what of an alias is put back, of ours as of the model's."""
+    return alias.version, alias.description, dict(alias.weights)
