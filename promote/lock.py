@@ -203,7 +203,12 @@ class Lock:
         """Take the lock away from who holds it in ``entry`` and has died, unless there was a beat since then."""
         assert entry.holder is not None  # noqa: S101 - somebody has died
         values = {"owner": entry.holder.owner, "token": entry.token, "beat": entry.holder.beat}
-        return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))
+        try:
+            freed = Entry.read(self._table.update(self._releasing(values, f"{_OURS} AND #beat = :beat")))
+        except Refused as refused:
+            return Entry.read(refused.item)
+        self.buried.add(entry.holder.owner)
+        return freed
 
     def take(self, entry: Entry) -> Entry:
         """Take the lock, which is free in ``entry``, when it is our turn, and leave the line; give it as it then is."""

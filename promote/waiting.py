@@ -114,7 +114,6 @@ class _Waiter:
         is_dead, buried = self._sightings.is_dead, self._lock.buried
         if entry.holder and (entry.holder.owner in buried or is_dead(entry.holder, now)):
             self._say_dead([entry.holder], now)
-            buried.add(entry.holder.owner)
             return self._lock.free(entry)
         others = [ticket for ticket in entry.tickets if ticket.owner != self._claim.owner]
         dead = [ticket for ticket in others if is_dead(ticket, now)]
