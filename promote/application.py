@@ -101,7 +101,8 @@ def holding_all(
 ) -> Iterator[Held]:
     """Hold the locks of all for the block, taken in one order by everybody, so that no two wait for each other.
 
-    Where one cannot be had, those before it are given back; errors as of ``holding``.
+    Where one cannot be had, those before it are given back; errors as of ``holding``. Whoever loses one of them stops
+    at all: others who find it dead at one do not wait at the next.
     """
     held: dict[str, tuple[Target, Holding]] = {}
     deadline = job.clock.monotonic() + job.inputs.lock_timeout
@@ -116,7 +117,16 @@ def holding_all(
                 is_other = lock is not target.lock
                 entered = stack.enter_context(holding(target, lock if is_other else None, ends, left))
                 held[target.ledger.arn] = entered
-        yield [held[target.ledger.arn] for target in targets]
+
+        def require() -> None:
+            for _, one in held.values():
+                one.heartbeat.require()
+
+        yield [_guarded(*held[target.ledger.arn], require) for target in targets]
+
+
+def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tuple[Target, Holding]:
+    return replace(target, function=target.function.guarded(require)), held
 
 
 def orders(targets: Sequence[Target]) -> list[Standing]:
