@@ -90,6 +90,27 @@ REGRESSIONS = {
         jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
         faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
+    # The waiter took the holder for dead, since it was suspended itself. It met a beat, and went by what it had thought.
+    "a waiter is suspended beyond the lease of the holder, which lives": Plan(
+        jobs=(Job(Kind.RUN, 1, lease=2), Job(Kind.RUN, 2, start=0.3, fifo=True)),
+        faults=(
+            Fault(Hit.LATE_ANSWER, "lambda.UpdateFunctionCode", job=0),
+            Fault(Hit.LATE_ANSWER, "execute-api.Invoke", job=0),
+            Fault(Hit.PAUSED_AFTER, "dynamodb.UpdateItem lock", 2, 1),
+        ),
+    ),
+    # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
+    "the beats of one lock of two do not arrive": Plan(
+        jobs=(
+            Job(Kind.RUN, 1, lease=8, functions=TWO, configures=True),
+            Job(Kind.RUN, 2, start=0.3, lease=2, functions=TWO, fifo=True),
+        ),
+        faults=(
+            *(Fault(Hit.UNSENT, "dynamodb.UpdateItem lock beat", nth, 0) for nth in range(1, 14, 2)),
+            Fault(Hit.LATE_ANSWER, "lambda.UpdateFunctionConfiguration", 2),
+        ),
+        seed=28,
+    ),
 }
 
 
