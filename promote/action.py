@@ -95,10 +95,10 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
 
 def _finish_releases(steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
     """Finish the releases of several functions that this job has begun."""
-    for begun, release in list(steps.begun.items()):
+    for begun, release in list(steps.begun):
         try:
             _finish(begun, release, environ, clock, workflow)
-            steps.end(begun)
+            steps.end(begun, release)
         except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
             problem = understood(error)
             workflow.warn(f"The release could not be finished: {problem} {problem.hint}", title="Release")

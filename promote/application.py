@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
-from promote.errors import ConflictError, InputError
+from promote.errors import ConflictError, InputError, PromoteError
 from promote.holding import Holding
 from promote.job import Job
 from promote.ledger import Pending, replaced
@@ -72,12 +72,19 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
     if len(set(arns)) < len(arns):
         twice = next(arn for arn in arns if arns.count(arn) > 1)
         raise InputError("function-name", f"it names {twice} twice", hint="Name each function once.")
-    _require_all(job, targets)
+    require_all(job, targets)
     return tuple(targets)
 
 
-def _require_all(job: Job, targets: Sequence[Target]) -> None:
-    """Refuse to release without a function that this step has released so far, unless it is said to be retired."""
+def require_all(job: Job, targets: Sequence[Target]) -> None:
+    """Refuse to release without a function that this step has released so far, unless it is said to be retired.
+
+    Of functions that the input names, and no file, it is told alone: whoever writes that line sees what is missing.
+
+    Raises:
+        InputError: the file does not name one.
+
+    """
     arns = {target.ledger.arn for target in targets}
     keys = dict.fromkeys(target.served.released for target in targets if target.served.released)
     saga = make_saga(job)
@@ -86,13 +93,17 @@ def _require_all(job: Job, targets: Sequence[Target]) -> None:
             continue
         missing = [part.name for part in release.parts if part.arn not in arns]
         missing = [name for name in missing if name not in job.inputs.retired]
-        if missing:
-            raise InputError(
-                "function-name",
-                f"it does not name {listed(missing)}, released to {job.inputs.environment} with the others so far",
-                hint="Name it again; or, where it is to be released with the others no longer, name it in retired of "
-                "promote.yml.",
-            )
+        if not missing:
+            continue
+        text = f"{listed(missing)}, released to {job.inputs.environment} with the others so far"
+        if not job.inputs.application:
+            job.workflow.warn(f"This release is without {text}.", title="Application")
+            continue
+        raise InputError(
+            "application",
+            f"{job.inputs.application} does not name {text}",
+            hint="Name it again; or, where it is to be released with the others no longer, name it in retired.",
+        )
 
 
 @contextmanager
@@ -140,6 +151,7 @@ def orders(targets: Sequence[Target]) -> list[Standing]:
 
 
 def promote_all(
+    job: Job,
     targets: Sequence[Target],
     holdings: Sequence[Holding],
     proposals: Sequence[Proposal],
@@ -153,7 +165,6 @@ def promote_all(
         PromoteError: an alias cannot be moved; all are back, or the error says that they will be.
 
     """
-    job = targets[0].job
     for attempt in range(_ATTEMPTS):
         try:
             targets, aliases = _read(targets)
@@ -167,7 +178,7 @@ def promote_all(
             return Outcome(result, decisions)
         release = _release(targets, proposals, aliases, decisions)
         try:
-            ended = _carry_out(targets, holdings, proposals, release, partial(_tell, moved, decisions))
+            ended = _carry_out(job, targets, holdings, proposals, release, partial(_tell, moved, decisions))
         except Overtaken:
             job.say("promote", "a function was promoted by somebody else meanwhile: deciding again")
             targets = [finish_release(target) for target in targets]
@@ -176,7 +187,7 @@ def promote_all(
             return _outcome(decisions, ended)
         proposals = [replace(proposal, verdict=None) for proposal in proposals]  # recorded when it was begun
         if ended.problem and not isinstance(ended.problem, ConflictError):
-            raise ended.problem
+            raise _turned_back(ended, ended.problem)
         job.say("promote", "all functions are back at what they served: deciding again")
         targets = [finish_release(target) for target in targets]
     raise ConflictError(
@@ -184,6 +195,13 @@ def promote_all(
         "tried",
         hint="See who else moves these aliases (a console, another workflow); then run the job again.",
     )
+
+
+def _turned_back(ended: Ended, problem: PromoteError) -> PromoteError:
+    """Say why nothing was promoted, and what the functions serve."""
+    text = f"{problem}{'' if str(problem).endswith('.') else '.'} All functions are back at what they served"
+    text += f", save for {listed(ended.strangers)}, moved by somebody else meanwhile" if ended.strangers else ""
+    return problem.saying(f"{text}.", "Nothing was promoted. See what the text says, and run the job again.")
 
 
 def _read(targets: Sequence[Target]) -> tuple[list[Target], list[Alias | None]]:
@@ -260,12 +278,12 @@ def _staying(target: Target, proposal: Proposal, sequence: int) -> Promotion:
         run_id=proposal.run_id if is_back else served.run_id,
         attempt=1,
         sequence=sequence,
-        operation=run.operation,
-        kind=proposal.kind,
+        operation=run.operation,  # and of no other kind: a Description that says kept tells of none
     )
 
 
-def _carry_out(
+def _carry_out(  # noqa: PLR0913, PLR0917 - all that takes part
+    job: Job,
     targets: Sequence[Target],
     holdings: Sequence[Holding],
     proposals: Sequence[Proposal],
@@ -278,7 +296,7 @@ def _carry_out(
         Overtaken: a function is no longer as it was read, and nothing was begun.
 
     """
-    job, saga = targets[0].job, make_saga(targets[0].job)
+    saga = make_saga(job)
     judged = [(target, proposal) for target, proposal in zip(targets, proposals, strict=True) if proposal.verdict]
     place = Place(release.key.pk, job.clients.resolve_region(), job.inputs.table)
     locks = [held.lock.giving_back(held.lease) for held in holdings if not held.stays]
@@ -291,10 +309,10 @@ def _carry_out(
             [target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],
         )
     except Overtaken:
-        job.steps.end(place)
+        job.steps.end(place, release.key.sk)
         raise
     except Cancelled as cancelled:
-        job.steps.end(place)
+        job.steps.end(place, release.key.sk)
         refused = (found for found, is_refused in zip(judged, cancelled.refused, strict=True) if is_refused)
         raise replaced(next(refused)[1].candidate) from cancelled
     try:
@@ -309,7 +327,7 @@ def _carry_out(
     if ended.release.stage is not Stage.REVERTED:
         moved(ended)
     if ended.release.stage.is_final:
-        job.steps.end(place)
+        job.steps.end(place, release.key.sk)
     if ended.is_by_us:
         for held in holdings:
             held.is_given_back = not held.stays

@@ -16,6 +16,8 @@
 Each says what happened and why (``str(error)``) and what to do about it (``error.hint``).
 """
 
+from typing import Self
+
 
 class PromoteError(Exception):
     """A run cannot go on.
@@ -28,6 +30,12 @@ class PromoteError(Exception):
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def saying(self, message: str, hint: str = "") -> Self:
+        """Give the same error in other words; an empty ``hint``: with the one that it has."""
+        said = type(self).__new__(type(self), message)  # its args are the message alone, whatever its class wants
+        vars(said).update(vars(self), hint=hint or self.hint)
+        return said
 
 
 class InputError(PromoteError):

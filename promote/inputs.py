@@ -128,6 +128,8 @@ class Inputs:
     """Those of each function, where several are released as one, the first of which these are; empty: there is one."""
     retired: frozenset[str] = frozenset()
     """The names of functions that were released with these once, and are not any more."""
+    application: str = ""
+    """The file that names the functions; empty: the input ``function-name`` does."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, is_part: bool = False) -> Self:

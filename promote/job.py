@@ -88,7 +88,8 @@ class Job:
         """What tells this step of this workflow from others, in all of its runs; empty: nothing does."""
         workflow = self.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
         where = (workflow, self.environ.get("GITHUB_JOB", ""), self.environ.get("GITHUB_ACTION", ""))
-        return " ".join(where) if all(where) else ""
+        # One step of a matrix may release several applications, from a file each.
+        return " ".join((*where, self.inputs.application)).strip() if all(where) else ""
 
     @property
     def report_file(self) -> Path:

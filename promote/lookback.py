@@ -78,25 +78,28 @@ def served_before(moves: Sequence[Move], version: str) -> list[Release]:
 def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str, str]) -> dict[str, str] | None:
     """Give the versions that functions, which now serve ``now``, served before as one; None: nothing is known.
 
-    ``made`` has the moves of each, oldest first. The functions of one release have moved under one sequence, so that
+    ``made`` has the moves of each, oldest first. The functions of one release have moved under one identity, so that
     their moves together are moves of the whole, of which ``served_before`` tells. Empty: a function served nothing.
     """
     state = {name: str(made[name][0].get("previous") or "") if made[name] else now[name] for name in now}
     # What a function did before its moves that were read is not known, so the whole is not either.
     floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= _HISTORY), default=0)
     whole: list[Move] = []
-    steps: dict[int, dict[str, Move]] = {}
+    steps: dict[tuple[int, str], dict[str, Move]] = {}
     for name, found in made.items():
         for move in found:
-            steps.setdefault(int(move["sequence"]), {})[name] = move
-    for sequence, moved in sorted(steps.items()):
+            steps.setdefault((int(move["sequence"]), str(move.get("operation"))), {})[name] = move
+    for (sequence, _), moved in sorted(steps.items()):
         before = _whole(state)
         state |= {name: str(move["version"]) for name, move in moved.items()}
         if sequence >= floor:
             whole.append({**next(iter(moved.values())), "version": _whole(state), "previous": before})
-    served = served_before(whole, _whole(now))
-    found_before: dict[str, str] | None = json.loads(served[-1].version) if served else None
-    return found_before
+    for release in reversed(served_before(whole, _whole(now))):
+        then: dict[str, str] = json.loads(release.version)
+        # A function that was not there yet stays as it is, so that what differs in it alone is no other release.
+        if any(then[name] not in ("", version) for name, version in now.items()):
+            return then
+    return None
 
 
 def _whole(state: Mapping[str, str]) -> str:

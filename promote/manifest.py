@@ -5,14 +5,15 @@ Both are brought into the same form: for each function, the inputs that it would
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promote.artifact import inside
 from promote.errors import InputError
-from promote.inputs import NAME, Command, Inputs, parse_function
+from promote.inputs import NAME, Command, Inputs, Isolation, parse_function
 from promote.marked import Marked
+from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
 
 DEFAULT = "promote.yml"
@@ -106,6 +107,7 @@ class Application:
                 "there is nothing to verify the application with, and what is not verified is not promoted",
                 hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
             )
+        self._require_traffic(read)
         self._require_paths_of_their_own(read)
         return read
 
@@ -155,6 +157,17 @@ class Application:
             for owner, found in lines.items()
         }
 
+    def _require_traffic(self, read: Sequence[Inputs]) -> None:
+        """Refuse a function that nothing would reach: at endpoints of their own, no candidate meets the others."""
+        silent = [inputs.function_name for inputs in read if not inputs.has_verification]
+        if silent and read[0].command is Command.RUN and read[0].isolation is Isolation.VERSION:
+            raise InputError(
+                "isolation",
+                f"version verifies each function alone, and there is nothing to verify {listed(silent)} with",
+                hint=f"Give each a line in checks, such as {silent[0]}: GET /health 200, or invoke; or take isolation: "
+                "latest, where the functions reach each other.",
+            )
+
     def _require_paths_of_their_own(self, read: Sequence[Inputs]) -> None:
         """Refuse two functions at one path of a custom domain: their endpoints would be mapped to the same."""
         seen: dict[tuple[str, str], str] = {}
@@ -167,22 +180,6 @@ class Application:
                     hint=f"Give each function a base-path of its own, in {self.file or DEFAULT}.",
                 )
             seen[path] = inputs.function_name
-
-    def require_all(self, served: Iterable[str]) -> None:
-        """Refuse an application that silently lacks a function which its last release (``served``) has.
-
-        Raises:
-            InputError: it lacks one.
-
-        """
-        names = {part.name for part in self.parts} | self.retired
-        for name in sorted(set(served) - names):
-            raise InputError(
-                "application" if self.file else "function-name",
-                f"{name} belongs to the application's last release, and is not there any more",
-                hint=f"Add it again; or, where it is to be released with the others no longer, name it in retired of "
-                f"{self.file or DEFAULT}.",
-            )
 
 
 def _placed(part: Part, error: InputError, given: Given) -> InputError:
@@ -211,9 +208,9 @@ def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
     found = application(environ, workspace)
     if found is None:
         return Inputs.from_environ(environ)
-    parts = found.inputs(environ)
+    parts = tuple(replace(part, application=found.file) for part in found.inputs(environ))
     if len(parts) == 1:
-        return parts[0]
+        return replace(parts[0], retired=found.retired)
     if parts[0].command not in OF_APPLICATIONS:
         raise InputError(
             "command",

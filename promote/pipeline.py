@@ -265,7 +265,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     candidate, latest = built.candidate, built.latest
     if target.verification.needs_endpoint and not same_content(latest, candidate):
         target.ledger.record_candidate(candidate)
-        verdict = Verdict(Outcome.INCONCLUSIVE, (), _OVERWRITTEN)
+        verdict = Verdict(Outcome.INCONCLUSIVE, (), OVERWRITTEN)
         return Examined(verdict, function.alias(target.environment), endpoint)
     if endpoint and target.verification.has_commands:
         # Commands take API Gateway's own answer for the function's: it is made sure of before.
@@ -288,7 +288,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     if target.verification.needs_endpoint and (
         now.revision_id != latest.revision_id or not same_content(latest, candidate)
     ):
-        verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=_OVERWRITTEN)
+        verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN)
     _tell(target, verdict)
     return Examined(verdict, alias, endpoint, is_reached)
 
@@ -328,7 +328,7 @@ def _tell(target: Target, verdict: Verdict) -> None:
             junit.write(verdict, f"{target.function.name} {target.environment}", seconds, job.report_file)
 
 
-_OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not known what the checks have tested"
+OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not known what the checks have tested"
 
 
 def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endpoint | None:

@@ -85,6 +85,8 @@ class Release:
     stage: Stage = Stage.MOVING
     reason: str = ""
     """Why it was turned back; empty: it was not."""
+    denied: tuple[str, ...] = ()
+    """The ARNs of functions whose aliases nobody may have moved who has tried: they need no fence."""
 
     @property
     def moves(self) -> list[Part]:
@@ -118,6 +120,7 @@ def release_item(release: Release) -> dict[str, Any]:
         "environment": release.environment,
         "stage": release.stage.value,
         "reason": release.reason,
+        "denied": list(release.denied),
         "run_id": release.run_id,
         "url": release.url,
         "origin": release.origin,
@@ -136,6 +139,7 @@ def release_of(item: Item) -> Release:
         origin=str(item["origin"]),
         stage=Stage(item["stage"]),
         reason=str(item["reason"]),
+        denied=tuple(map(str, item.get("denied") or ())),
     )
 
 

@@ -18,7 +18,7 @@ from promote.parallel import each, gather, side_by_side
 from promote.records import State
 from promote.report import Report
 from promote.table import Item
-from promote.target import Target
+from promote.target import Target, make_saga
 
 _JOB, _RUN = timedelta(days=5), timedelta(days=35)
 """How long a job may take on a runner of one's own, and a workflow run with the approvals that it waits for:
@@ -108,6 +108,7 @@ def _superfluous(target: Target, promoted: int, keep: int) -> list[int]:
         *named(aliases),
         *_gone_back_to(target, aliases, state, keep),
         *at_work(state, deployments, now),
+        *_being_released(target, state),
         *unsettled(published.values(), records, now),
     }
     proven = {number for number, version in published.items() if _is_proven(records.get(number, {}), version)}
@@ -140,6 +141,14 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
     # The last place of each version, newest first.
     newest = dict.fromkeys(release.version for release in reversed(served))
     return [int(version) for version in list(newest)[:keep] if version.isdecimal()]
+
+
+def _being_released(target: Target, state: State) -> set[int]:
+    """Give the versions that unfinished releases of several functions end at, forward or back."""
+    saga = make_saga(target.job)
+    releases = [saga.find(served.pending) for served in state.environments.values() if served.pending]
+    parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
+    return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}
 
 
 def at_work(state: State, deployments: Iterable[Item], now: datetime) -> Iterator[int]:

@@ -31,8 +31,8 @@ WIDTH = 32
 _ROUNDS = 10
 """Transitions that are tried because others have made one first; it takes two, or three, to the end."""
 
-_LOOKS, _PAUSE = 10, 0.2
-"""Times that an alias is looked at until it is back, and seconds between them where others are at it as well."""
+_PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between two looks at an alias that is to go back, where others, or Lambda itself, are at it as well."""
 
 _LARGEST = 100
 """Parts that a transaction may have:
@@ -72,6 +72,8 @@ class Saga:
         self._function = function
         self._clock = clock
         self._say = say
+        self._begun: set[ReleaseKey] = set()
+        """The releases that this process has begun."""
 
     @classmethod
     def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "Saga":
@@ -123,6 +125,7 @@ class Saga:
             )
             parts.append(("Update", change))
         record = {**release_item(release), "begun": self._now()}
+        self._begun.add(release.key)
         try:
             self._table.transact([("Put", self._table.insertion(record)), *parts, *further])
         except Cancelled as cancelled:
@@ -142,8 +145,8 @@ class Saga:
     ) -> Ended:
         """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
 
-        With ``is_ours``, this process has begun it. What it lacks the permission to move goes back; of another's
-        release, that is left to whoever has it.
+        With ``is_ours``, this job has begun it, and turns it back where it lacks the permission to move an alias; of
+        another's release, that is left to whoever has it.
 
         Raises:
             PromoteError: it could not be brought to its end now, which is left to whoever comes next.
@@ -153,10 +156,12 @@ class Saga:
         seconds: float | None = None
         strangers: tuple[str, ...] = ()
         is_by_us = False
+        if release.key not in self._begun:
+            release = self._join(release)
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
                 started = self._clock.monotonic()
-                problem = self._move(release)
+                problem, denied = self._move(release)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
                     raise AccessError(
@@ -169,7 +174,7 @@ class Saga:
                     except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
                         return Ended(release, understood(error), seconds)
                 else:
-                    release = self._turn(release, problem)
+                    release = self._turn(release, problem, denied)
             elif release.stage is Stage.REVERTING:
                 strangers = self._put_back(release)
                 release = self._end(release)
@@ -195,22 +200,41 @@ class Saga:
             raise ended.problem
         return ended.release
 
-    def _move(self, release: Release) -> PromoteError | None:
-        """Move the aliases, those that have not moved; give why one cannot be moved, or None."""
+    def _join(self, release: Release) -> Release:
+        """Note that a process which has not begun the release moves its aliases, too; give it as it then is."""
+        if release.stage is Stage.MOVING:
+            change = self._table.change(
+                *(release.key.pk, release.key.sk),
+                assign={"joined": self._now()},
+                condition="#stage = :moving",
+                values={"moving": Stage.MOVING.value},
+            )
+            try:
+                self._table.update(change)
+            except Refused:
+                return self.read(release.key)
+        return release
+
+    def _move(self, release: Release) -> tuple[PromoteError | None, tuple[str, ...]]:
+        """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be."""
 
         def move(part: Part) -> PromoteError | None:
             try:
                 if self._function(part.arn).point(part.before, part.promotion):
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
-                return understood(error)
+                problem = understood(error)
+                return problem.saying(f"the alias of {part.name} was not moved: {problem}")
             return ConflictError(
                 f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
                 hint="See who else moves this alias (a console, another workflow); then run the job again.",
             )
 
-        problems = gather([lambda part=part: move(part) for part in release.moves], WIDTH)  # type: ignore[misc]
-        return next(filter(None, problems), None)
+        # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
+        problems = gather([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        found = list(zip(release.parts, problems, strict=True))
+        denied = tuple(part.arn for part, problem in found if isinstance(problem, AccessError))
+        return next(filter(None, problems), None), denied
 
     def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Release, bool]:
         """Record that all has moved; give the release as it then is, and whether this call has done it.
@@ -244,15 +268,29 @@ class Saga:
             else:
                 return replace(release, stage=Stage.DONE), True
 
-    def _turn(self, release: Release, problem: PromoteError) -> Release:
-        """Decide that the release goes back; give it as it then is, which may be done."""
+    def _turn(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
+        """Decide that the release goes back; give it as it then is, which may be done.
+
+        Of a function that we may not move (``denied``) no move is on its way, unless others have joined. So it needs
+        no other RevisionId, which nobody could give it whose permissions are ours.
+        """
         self._say("promote", f"turning back what has moved: {problem}")
+        turned = replace(release, stage=Stage.REVERTING, reason=str(problem)[:500])
+        alone = self._table.change(
+            *(release.key.pk, release.key.sk),
+            assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied)},
+            condition="#stage = :before AND attribute_not_exists(#joined)",
+            values={"before": release.stage.value},
+        )
+        with suppress(Refused):
+            self._table.update(alone)
+            return replace(turned, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.REVERTING, self._now(), str(problem)[:500])
+            _, change = self._transition(release, Stage.REVERTING, self._now(), turned.reason)
             self._table.update(change)
         except Refused:
             return self.read(release.key)
-        return replace(release, stage=Stage.REVERTING, reason=str(problem)[:500])
+        return turned
 
     def _put_back(self, release: Release) -> tuple[str, ...]:
         """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
@@ -268,8 +306,8 @@ class Saga:
             except Exception as error:  # noqa: BLE001 - the others go back all the same
                 return error
 
-        outcomes = gather([lambda part=part: put_back(part) for part in release.moves], WIDTH)  # type: ignore[misc]
-        for part, outcome in zip(release.moves, outcomes, strict=True):
+        outcomes = gather([lambda part=part: put_back(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        for part, outcome in zip(release.parts, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 problem = understood(outcome)
                 raise ServiceError(
@@ -277,7 +315,7 @@ class Saga:
                     f"{part.before.version if part.before else 'none'}: {problem}",
                     hint=f"The next run of any of these functions puts it back first. {problem.hint}",
                 ) from outcome
-        return tuple(part.name for part, is_back in zip(release.moves, outcomes, strict=True) if not is_back)
+        return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
 
     def _put_one_back(self, release: Release, part: Part) -> bool:
         """Bring one alias back; False: it is a stranger's by now, and stays as it is.
@@ -286,13 +324,18 @@ class Saga:
         late creation from the first. It points at the version that was proven, and nothing leads to it yet.
         """
         function = self._function(part.arn)
-        for _ in range(_LOOKS):
+        for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
+            if part.arn in release.denied and _is_as_before(part, alias):
+                return True
             wanted = self._step_back(release, part, alias)
             if wanted is None:
                 return _is_back(release, part, alias)
             if not function.restore(alias, wanted):
-                self._clock.sleep(_PAUSE)
+                if function.find(wanted.version) is None:
+                    # The version is gone, or the function: no late creation can come, and there is no way back.
+                    return alias is None
+                self._clock.sleep(pause)
         raise ConflictError(
             f"somebody else keeps moving the alias {release.environment} of {part.name}",
             hint="See who does (a console, another workflow); then run the job again.",
@@ -303,7 +346,8 @@ class Saga:
         before = part.before
         is_fence = alias is not None and alias.description == release.fence
         if alias is not None and alias.promotion == part.promotion:
-            if not alias.is_moved_by_others:
+            # Weights may be Lambda's own: it gives them to an alias while it moves provisioned concurrency over.
+            if alias.version == part.promotion.version:
                 return before or self._fence(release, part)
             # A stranger has pointed it elsewhere and left our words, which are not true any more.
             return replace(alias, description=before.description if before else release.fence)
@@ -311,7 +355,7 @@ class Saga:
             return self._fence(release, part) if alias is None else None
         if alias is None:
             return None
-        if alias.revision_id == before.revision_id:
+        if _is_as_before(part, alias):
             return replace(before, description=release.fence)
         return before if is_fence and alias.version == before.version else None
 
@@ -352,6 +396,13 @@ class Saga:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def _is_as_before(part: Part, alias: Alias | None) -> bool:
+    """Whether nobody has touched the alias since the release was decided upon."""
+    if alias is None or part.before is None:
+        return alias is part.before
+    return alias.revision_id == part.before.revision_id
 
 
 def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:

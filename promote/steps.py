@@ -28,7 +28,7 @@ class Place:
     table: str
 
 
-_Memory = tuple[str, dict[Place, int], set[Place], dict[Place, str]]
+_Memory = tuple[str, dict[Place, int], set[Place], set[tuple[Place, str]]]
 """The job's number, the locks that it holds, the functions with an endpoint for one candidate alone, and the releases
 that it has begun."""
 
@@ -52,7 +52,7 @@ class Steps:
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
         """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
         self._workflow = workflow
-        job, held, lent, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), {}))
+        job, held, lent, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
         self.job = job or draw()
         """The number, which this job has for itself."""
         self.held = held
@@ -60,19 +60,19 @@ class Steps:
         self.lent = lent
         """Functions that have an endpoint for one candidate alone."""
         self.begun = begun
-        """The release of several functions that is under way, by the sort key of its record."""
+        """The releases of several functions that are under way, each with the sort key of its record."""
         self._lock = threading.RLock()
 
     def begin(self, held: Place, release: str) -> None:
         """Note a release of several functions that is about to begin; ``release`` is the sort key of its record."""
         with self._lock:
-            self.begun[held] = release
+            self.begun.add((held, release))
             self._write()
 
-    def end(self, held: Place) -> None:
+    def end(self, held: Place, release: str) -> None:
         """Strike a release out that has come to its end."""
         with self._lock:
-            self.begun.pop(held, None)
+            self.begun.discard((held, release))
             self._write()
 
     def lend(self, held: Place) -> None:
@@ -112,7 +112,7 @@ class Steps:
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
         lent = [(place.arn, place.region, place.table) for place in self.lent]
-        begun = [(place.arn, place.region, place.table, release) for place, release in self.begun.items()]
+        begun = [(place.arn, place.region, place.table, release) for place, release in sorted(self.begun, key=str)]
         text = json.dumps({"job": self.job, "held": held, "lent": lent, **({"begun": begun} if begun else {})})
         for file in self._files:
             # A folder that is not there or cannot be written: the others may do.
@@ -133,7 +133,7 @@ def _read(text: str) -> _Memory:
         held[_place(names)] = token
     if not isinstance(job, str) or not job:
         raise ValueError(job)
-    begun = {_place(names): str(release) for *names, release in found.get("begun", [])}
+    begun = {(_place(names), str(release)) for *names, release in found.get("begun", [])}
     return job, held, {_place(names) for names in found.get("lent", [])}, begun
 
 

@@ -159,6 +159,7 @@ def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source])
         proposals = each([partial(_proposal, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
         with job.phase("promote"):
             outcome = promote_all(
+                job,
                 now,
                 [holding for _, holding in held],
                 proposals,

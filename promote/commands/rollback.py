@@ -78,6 +78,7 @@ def _rollback_all(job: Job) -> Report:
     job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
     with job.phase("promote"):
         outcome = promote_all(
+            job,
             targets,
             [],
             proposals,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from promote import pipeline
 from promote.announce import announce
+from promote.application import require_all
 from promote.commands import outcomes
 from promote.commands.run_all import run_all
 from promote.holding import Holding, make_lock
@@ -23,6 +24,7 @@ def run(job: Job) -> Report:
         return run_all(job)
     with job.phase("read"):
         target = prepare(job)
+        require_all(job, (target,))  # it may be what is left of several
         # What the order needs of the history is read before others wait for us.
         order = pipeline.order(target)
     if job.inputs.dry_run:

@@ -105,15 +105,22 @@ def _verified(
         found = each([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
     has_passed = all(report.verdict.passed for report in found if report.verdict)
     if has_passed:
-        found = [report if report.verdict else replace(report, verdict=_with_others(targets)) for report in found]
+        silent = [place for place, report in enumerate(found) if report.verdict is None]
+        verdicts = each([partial(_with_others, targets, targets[place], built[place]) for place in silent], WIDTH)
+        for place, verdict in zip(silent, verdicts, strict=True):
+            found[place] = replace(found[place], verdict=verdict)
+        has_passed = all(verdict.passed for verdict in verdicts)
     job.reports.append(applications.combined(job, found, Report(Result.FAILED)))
     if not has_passed:
         _record(targets, found, built)
     return found
 
 
-def _with_others(targets: Sequence[Target]) -> Verdict:
-    """Give the verdict of what has no checks of its own."""
+def _with_others(targets: Sequence[Target], target: Target, built: Built) -> Verdict:
+    """Give the verdict of what has no checks of its own, and was in $LATEST while the others had theirs."""
+    is_watched = target.job.inputs.isolation is Isolation.LATEST
+    if is_watched and target.function.read().revision_id != built.latest.revision_id:
+        return Verdict(Found.INCONCLUSIVE, (), pipeline.OVERWRITTEN)
     names = [target.function.name for target in targets if target.job.inputs.has_verification]
     return Verdict(Found.PASSED, (CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0),))
 
@@ -156,6 +163,7 @@ def _promote(
     ]
     with job.phase("promote"):
         return promote_all(
+            job,
             targets,
             [holding for _, holding in held],
             proposals,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sandbox.client import Account, Sandbox
 from tests.conftest import make_inputs, make_runner
 from tests.runner import REPOSITORY, Ended
-from tests.world import World, get
+from tests.world import World, archive, get
 
 NAMES = ("api", "mail", "worker")
 
@@ -95,7 +96,8 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     assert (second.code, second.result) == (0, "promoted"), second.log
     assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
     calls = [(call.operation, call.resource.rpartition(":")[2]) for call in world.account.calls()]
-    assert {resource for operation, resource in calls if operation == "UpdateAlias"} == {"mail", "worker"}
+    # The alias of what stays gets the release's words, and keeps its version.
+    assert {resource for operation, resource in calls if operation == "UpdateAlias"} == set(NAMES)
     assert {resource for operation, resource in calls if operation == "UpdateFunctionCode"} == {"mail", "worker"}
     # What has not changed is verified with the others all the same.
     checks = [record["verdict"]["run_id"] for record in world.records("version") if record["pk"].endswith(":api")]
@@ -122,6 +124,27 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     application.assert_whole()
 
 
+def test_a_rollback_of_a_function_that_stays_is_too_late_after_the_release(application: Application) -> None:
+    """It waits for no lock: what it has decided upon before the release arrives when that has ended."""
+    application.run(1)
+    application.change("api", "mail", text="2")
+    application.run(2)
+    bare = {"command": "rollback", "function-name": "api", "environment": "preprod", "endpoints": "none"}
+    held = application.world.account.inject("hold-before", "lambda.UpdateAlias")
+    back = application.runner.start({"github-deployments": "false", **bare}, commit=f"{2:040x}", run_id=20)
+    held.wait_until_hit(60)
+    application.change("mail", text="3")
+    ended = application.run(3)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    held.release()
+    ended = back.wait()
+    # It is decided upon again: api still serves what it was to go back from.
+    assert "preprod was moved by somebody else meanwhile: deciding again" in ended.log
+    assert (ended.code, ended.result) == (0, "rolled-back"), ended.log
+    assert application.serves() == {"api": "1", "mail": "3", "worker": "1"}
+    application.assert_whole()
+
+
 def test_one_broken_function_blocks_all(application: Application) -> None:
     application.run(1)
     application.change(*NAMES, text="2")
@@ -136,7 +159,11 @@ def test_one_broken_function_blocks_all(application: Application) -> None:
 def test_isolated_candidates_are_verified_together_as_well(application: Application) -> None:
     application.run(1)
     application.change("api", "mail", text="2")
-    ended = application.run(2, isolation="version")
+    refused = application.run(2, isolation="version")
+    assert refused.code == 1
+    assert "isolation: version verifies each function alone, and there is nothing to verify mail" in refused.log
+    checks = application.inputs["checks"] + "\nmail: GET /health 200"
+    ended = application.run(2, isolation="version", checks=checks)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert application.serves() == {"api": "2", "mail": "2", "worker": "1"}
     assert len(application.world.apis()) == 6
@@ -154,15 +181,85 @@ def test_dry_run_says_what_would_be_and_writes_nothing(application: Application)
     assert application.world.items() == before
 
 
-def test_a_function_that_is_not_named_any_more_is_missed(application: Application) -> None:
-    application.run(1)
+def test_a_function_that_the_file_does_not_name_any_more_is_missed(application: Application) -> None:
+    file = application.runner.workspace / "promote.yml"
+
+    def run(number: int, text: str) -> Ended:
+        file.write_text(f"checks: GET /health\nfunctions: {{{text}}}\n")
+        return application.run(number, function_name="", checks="")
+
+    of_all = ", ".join(f"{name}: {{artifact: {name}}}" for name in NAMES)
+    assert run(1, of_all).code == 0
     application.change(*NAMES, text="2")
     application.world.account.forget()
-    without = application.run(2, function_name="api = api\nworker = worker")
-    assert (without.code, without.result) == (1, "failed"), without.log
-    assert "does not name mail" in without.errors[0].message
+    for text, missing in (
+        ("api: {artifact: api}, worker: {artifact: worker}", "mail"),
+        ("api: {artifact: api}", "mail and worker"),
+    ):
+        without = run(2, text)
+        assert (without.code, without.result) == (1, "failed"), without.log
+        expected = f"application: promote.yml does not name {missing}, released to preprod with the others so far"
+        assert expected in without.errors[0].message
     assert {call.operation[:3] for call in application.world.account.calls()} <= {"Get", "Que"}
     assert application.serves() == dict.fromkeys(NAMES, "1")
+    file.write_text("functions: {api: {artifact: api}}\nretired: [mail, worker]\nchecks: GET /health\n")
+    alone = application.run(2, function_name="", checks="")
+    assert (alone.code, alone.result) == (0, "promoted"), alone.log
+    assert application.serves() == {"api": "2", "mail": "1", "worker": "1"}
+
+
+def test_lines_that_do_not_name_a_function_any_more_are_told_of(application: Application) -> None:
+    """The workflow may say other lines each time, as its inputs have them."""
+    application.run(1)
+    told = application.run(2, function_name="api = api\nworker = worker")
+    assert (told.code, told.result) == (0, "unchanged"), told.log
+    assert "This release is without mail, released to preprod with the others so far." in told.log
+
+
+def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> None:
+    world = application.world
+    application.run(1)
+    application.change(*NAMES, text="2")
+    held = world.account.inject("hold-before", "lambda.GetAlias")
+    run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
+    held.wait_until_hit(60)
+    opened = application.runner.run({"command": "unlock", "function-name": "mail", "reason": "it hangs"}, run_id=9)
+    assert opened.code == 0, opened.log
+    time.sleep(2.5)  # longer than the lease: a beat has learnt of it by then
+    held.release()
+    ended = run.wait()
+    assert ended.code == 1, ended.log
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    application.assert_whole()
+
+
+def test_a_release_that_was_turned_back_says_why_and_that_all_are_back(application: Application) -> None:
+    application.run(1)
+    application.change("mail", "worker", text="2")
+    application.world.account.inject(
+        "throttle", "lambda.UpdateAlias", status=400, code="InvalidParameterValueException", message="no such thing"
+    )
+    ended = application.run(2)
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert "promote   turning back what has moved: the alias of " in ended.log
+    assert ended.errors[0].message.startswith("The alias of ")
+    assert "All functions are back at what they served." in ended.errors[0].message
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    application.assert_whole()
+
+
+def test_latest_of_a_function_without_checks_is_watched(application: Application) -> None:
+    application.run(1)
+    application.change(*NAMES, text="2")
+    held = application.world.account.inject("hold-before", "execute-api.Invoke")
+    run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
+    held.wait_until_hit(60)
+    application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "a stranger's"}))
+    held.release()
+    ended = run.wait()
+    assert (ended.code, ended.result) == (1, "blocked"), ended.log
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    application.assert_whole()
 
 
 def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_back(application: Application) -> None:

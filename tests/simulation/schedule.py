@@ -343,12 +343,12 @@ class Actor:
         steps = Steps(self.state, context, log, draw=str)
         clients = self.schedule.reach(process, self)
         table = Table(lambda: clients.table, TABLE, process)
-        for begun, release in list(steps.begun.items()):
+        for begun, release in list(steps.begun):
             with suppress(Exception):
                 saga = Saga.of(clients, table, process, lambda _, text: self.say(text))
                 if saga.finish(ReleaseKey(begun.arn, release)):
                     self.say("the post step has finished the release")
-                steps.end(begun)
+                steps.end(begun, release)
         for held in list(steps.held):
             with suppress(Exception):
                 claim = Claim(owner="post", lease=1, job=steps.job)

@@ -347,12 +347,6 @@ class TestFile:
             except InputError as error:
                 assert "s3cr3t" not in f"{error} {error.hint}"  # noqa: PT017 - a right end
 
-    def test_a_function_that_is_gone_without_a_word_is_a_mistake(self) -> None:
-        found = parse("functions: {a: }\nretired: [b]", "promote.yml", "")
-        found.require_all(["a", "b"])
-        with pytest.raises(InputError, match="application: c belongs to the application's last release"):
-            found.require_all(["a", "b", "c"])
-
 
 def paths(inputs: Inputs) -> list[str]:
     return [found.path for found in inputs.checks]

@@ -78,5 +78,19 @@ def test_what_several_functions_served_as_one() -> None:
     made = {"api": moves(api, (3, "1", "2"), (11, "2", "1")), "mail": moves(mail, (2, "1", "2"))}
     assert served_together_before(made, {"api": "1", "mail": "2"}) == first
     # A function that is new in the last release served nothing before, and one that never moved is as it is.
-    made = {"api": moves(api), "mail": moves((2, "", "7")), "log": []}
-    assert served_together_before(made, {"api": "1", "mail": "7", "log": "4"}) == {"api": "1", "mail": "", "log": "4"}
+    made = {"api": moves(api, (2, "1", "2")), "mail": moves((2, "", "7")), "log": []}
+    assert served_together_before(made, {"api": "2", "mail": "7", "log": "4"}) == {"api": "1", "mail": "", "log": "4"}
+    # It stayed when the others went back. The next time they go further back, and it stays again.
+    made = {"api": moves(api, (2, "1", "2"), (3, "2", "3"), (11, "3", "2")), "mail": moves((3, "", "7"))}
+    assert served_together_before(made, {"api": "2", "mail": "7"}) == {"api": "1", "mail": ""}
+
+
+def test_moves_of_each_alone_are_not_one_release() -> None:
+    def moves(*operations: str) -> list[Mapping[str, object]]:
+        return [
+            {"sequence": number, "version": str(number), "previous": str(number - 1 or ""), "operation": operation}
+            for number, operation in enumerate(operations, 1)
+        ]
+
+    made = {"api": moves("a", "b"), "mail": moves("a", "c")}
+    assert served_together_before(made, {"api": "2", "mail": "2"}) == {"api": "2", "mail": "1"}
