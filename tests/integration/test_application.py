@@ -333,6 +333,34 @@ def test_the_post_step_finishes_the_release_of_a_killed_step(application: Applic
 SHARES = 4
 
 
+def test_versions_of_an_unfinished_release_are_kept(application: Application) -> None:
+    world = application.world
+    application.run(1)
+    to_prod = {
+        **application.inputs,
+        **dict.fromkeys(("artifact", "runtime", "handler", "role", "checks"), ""),
+        "command": "promote",
+        "function-name": "\n".join(NAMES),
+        "environment": "prod",
+        "from": "preprod",
+    }
+    held = world.account.inject("hold-after", "dynamodb.TransactWriteItems")
+    run = application.runner.start(to_prod, commit=f"{1:040x}", run_id=1)
+    held.wait_until_hit(60)
+    run.kill()
+    world.account.clear_faults()
+    for number in (2, 3):
+        application.change(*NAMES, text=str(number))
+        ended = application.run(number, keep_versions="1")
+        assert ended.code == 0, ended.log
+    left = world.function.list_versions_by_function(FunctionName="api")["Versions"]
+    assert {found["Version"] for found in left} >= {"$LATEST", "1", "3"}
+    ended = application.runner.run(to_prod, commit=f"{3:040x}", run_id=3)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.function.get_alias(FunctionName="api", Name="prod")["FunctionVersion"] == "3"
+    application.assert_whole()
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
     """The process is killed; the next run, or one of a single function, brings all functions to one release."""
