@@ -1,14 +1,14 @@
 """An application: several functions that are released to one environment as one. Each has a target of its own."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
 from promote.errors import ConflictError, InputError, PromoteError
-from promote.holding import Holding
+from promote.holding import Holding, give_back_together, take_together
 from promote.job import Job
 from promote.ledger import Pending, replaced
 from promote.lock import Lock
@@ -110,30 +110,41 @@ def require_all(job: Job, targets: Sequence[Target]) -> None:
 def holding_all(
     job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
 ) -> Iterator[Held]:
-    """Hold the locks of all for the block, taken in one order by everybody, so that no two wait for each other.
+    """Hold the locks of all for the block: taken in one call where all are free.
 
-    Where one cannot be had, those before it are given back; errors as of ``holding``. Whoever loses one of them stops
-    at all: others who find it dead at one do not wait at the next.
+    Else they are taken in one order by everybody, so that no two wait for each other. Where one cannot be had, those
+    before it are given back; errors as of ``holding``. Whoever loses one of them stops at all: others who find it dead
+    at one do not wait at the next.
     """
     held: dict[str, tuple[Target, Holding]] = {}
     deadline = job.clock.monotonic() + job.inputs.lock_timeout
+    in_order = sorted(targets, key=lambda target: target.ledger.arn)
+    wanted = [(locks(target) or target.lock, target.state.lock) for target in in_order]
     # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
     buried: set[str] = set()
     with ExitStack() as stack:
         with job.phase("lock"):
-            for target in sorted(targets, key=lambda target: target.ledger.arn):
-                lock = locks(target) or target.lock
+            taken = take_together(job, wanted)
+            # Where it comes to no block, nobody else gives back what was taken for it.
+            stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
+            for target, (lock, _) in zip(in_order, wanted, strict=True):
                 lock.buried = buried
                 left = max(0.0, deadline - job.clock.monotonic())
-                is_other = lock is not target.lock
-                entered = stack.enter_context(holding(target, lock if is_other else None, ends, left))
-                held[target.ledger.arn] = entered
+                other = lock if lock is not target.lock else None
+                held[lock.arn] = stack.enter_context(holding(target, other, ends, left, taken.get(lock.arn)))
 
         def require() -> None:
             for _, one in held.values():
                 one.heartbeat.require()
 
         yield [_guarded(*held[target.ledger.arn], require) for target in targets]
+        give_back_together(job, [holding for _, holding in held.values()])
+
+
+def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
+    for lock in taken:
+        if lock.arn not in held:
+            lock.abandon()
 
 
 def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tuple[Target, Holding]:
@@ -150,16 +161,18 @@ def orders(targets: Sequence[Target]) -> list[Standing]:
     return [known[target.served.commit, target.served.run_id] for target in targets]
 
 
-def promote_all(
+def promote_all(  # noqa: PLR0913 - who promotes what, and what is known of it
     job: Job,
     targets: Sequence[Target],
     holdings: Sequence[Holding],
     proposals: Sequence[Proposal],
+    *,
     moved: Callable[[Outcome], None],
+    seen: Sequence[Alias | None] | None = None,
 ) -> Outcome:
     """Move the environment's aliases of all functions as ``proposals`` say, or none; ``holdings`` end with it.
 
-    ``moved`` hears of it at once.
+    ``seen`` are these aliases, where they were just read. ``moved`` hears of it at once.
 
     Raises:
         PromoteError: an alias cannot be moved; all are back, or the error says that they will be.
@@ -167,10 +180,12 @@ def promote_all(
     """
     for attempt in range(_ATTEMPTS):
         try:
-            targets, aliases = _read(targets)
+            targets, aliases = _read(targets, seen)
         except Pending:
             targets = [finish_release(target) for target in targets]
             continue
+        finally:
+            seen = None
         decisions = _decide(targets, proposals, aliases, attempt)
         result = _result(decisions)
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
@@ -204,22 +219,25 @@ def _turned_back(ended: Ended, problem: PromoteError) -> PromoteError:
     return problem.saying(f"{text}.", "Nothing was promoted. See what the text says, and run the job again.")
 
 
-def _read(targets: Sequence[Target]) -> tuple[list[Target], list[Alias | None]]:
-    """Read the aliases, and finish the record of what was moved without being recorded.
+def _read(
+    targets: Sequence[Target], seen: Sequence[Alias | None] | None
+) -> tuple[list[Target], Sequence[Alias | None]]:
+    """Read the aliases, unless they were ``seen``, and finish the record of what was moved without being recorded.
 
     Raises:
         Pending: a function is part of a release that is to be finished first.
 
     """
-    aliases = each([partial(target.function.alias, target.environment) for target in targets], WIDTH)
+    if seen is None:
+        seen = each([partial(target.function.alias, target.environment) for target in targets], WIDTH)
     known = []
-    for target, alias in zip(targets, aliases, strict=True):
+    for target, alias in zip(targets, seen, strict=True):
         if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
             served = target.ledger.finish(target.environment, alias.promotion, target.served)
             known.append(target.with_served(served))
         else:
             known.append(target)
-    return known, aliases
+    return known, seen
 
 
 def _decide(

@@ -1,17 +1,17 @@
 """The lock, held for a piece of work: taken, kept alive beside it, and given back however the work ends."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from promote.errors import LockError
 from promote.heartbeat import Heartbeat
 from promote.inputs import Command
 from promote.job import Job
-from promote.line import Claim, Queue
+from promote.line import Claim, Entry, Queue
 from promote.lock import Lease, Lock
 from promote.parallel import within
-from promote.waiting import Superseded, acquire
+from promote.waiting import Superseded, acquire, acquire_together
 
 _BEATEN = 30
 """Seconds of a lease that a heartbeat renews, where the input is for the time between the job's steps."""
@@ -72,26 +72,66 @@ def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
     except (LockError, Superseded):
         job.steps.forget(job.place(lock.arn))
         raise
-    how = ", as an earlier step has taken it" if lease.kept else ""
+    _tell(job, lock, lease, kept)
+    return lease
+
+
+def take_together(job: Job, wanted: Sequence[tuple[Lock, Entry]]) -> Mapping[str, Lease]:
+    """Take the locks of several functions in one call, if all are free as they were read; empty: none was taken.
+
+    They are given by ARN, and not kept alive yet.
+    """
+    kept = [job.steps.held.get(job.place(lock.arn)) for lock, _ in wanted]
+    for lock, _ in wanted:
+        job.steps.remember(job.place(lock.arn))
+    leases = acquire_together(wanted, job.table)
+    if not leases:
+        for (lock, _), token in zip(wanted, kept, strict=True):
+            if token is None:
+                job.steps.forget(job.place(lock.arn))
+        return {}
+    found = {lock: lease for (lock, _), lease in zip(wanted, leases, strict=True)}
+    for (lock, lease), token in zip(found.items(), kept, strict=True):
+        _tell(job, lock, lease, token)
+    return {lock.arn: lease for lock, lease in found.items()}
+
+
+def give_back_together(job: Job, holdings: Sequence[Holding]) -> None:
+    """Release what is held in one call; what that does not release is left to the end of each."""
+    ours = [holding for holding in holdings if not (holding.stays or holding.is_given_back)]
+    if len(ours) > 1:
+        for holding in ours:
+            holding.heartbeat.stop()
+        with suppress(Exception):
+            parts = [holding.lock.giving_back(holding.lease) for holding in ours]
+            within(_PATIENCE, lambda: job.table.transact(parts))
+            for holding in ours:
+                holding.is_given_back = True
+
+
+def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
+    """Say that the lock is had, and warn where an earlier step had taken it, under the token ``kept``, and lost it."""
     if kept and kept != lease.token:
         job.workflow.warn(
             f"The lock that an earlier step of this job took (token {kept}) was lost in between: its lease was over, "
             "or somebody has opened it by force. Give that step a longer lease.",
             title="Lock",
         )
+    how = ", as an earlier step has taken it" if lease.kept else ""
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
-    job.say("lock", f"held, token {lease.token}{how}{after}")
-    return lease
+    lock.say("lock", f"held, token {lease.token}{how}{after}")
 
 
 @contextmanager
-def hold(job: Job, lock: Lock, ends: str = "", timeout: float | None = None) -> Iterator[Holding]:
-    """Hold the lock for the block; ``timeout`` and errors as of ``take``.
+def hold(
+    job: Job, lock: Lock, ends: str = "", timeout: float | None = None, lease: Lease | None = None
+) -> Iterator[Holding]:
+    """Hold the lock for the block; ``timeout`` and errors as of ``take``. With a ``lease``, it was taken already.
 
     A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
     """
     with job.phase("lock"):
-        lease = take(job, lock, timeout)
+        lease = lease or take(job, lock, timeout)
     holding = Holding(lock, lease, _heartbeat(job, lock, lease), stays=lease.kept not in ("", ends))
     holding.heartbeat.start()
     patience = _PATIENCE

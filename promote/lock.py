@@ -119,6 +119,12 @@ class Lock:
             self._table.ensure()
             return self._carry_out(change)
 
+    def taking(self, entry: Entry) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that takes the lock, if it is as free as in ``entry`` and has its token."""
+        seen = "#token = :seen" if entry.token else "attribute_not_exists(#token)"
+        values: Item = {"nobody": [], **({"seen": entry.token} if entry.token else {})}
+        return "Update", self._taking(f"{_FREE} AND {_NOBODY_WAITS} AND {seen}", values)
+
     def enter(self, entry: Entry) -> Entry:
         """Take over the lock that an earlier step of this job has kept, as ``entry`` shows, under the same token."""
         assert entry.holder is not None  # noqa: S101 - somebody keeps it

@@ -278,7 +278,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, is_reached = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version), lambda: _record_and_look(target, candidate)
+        lambda: target.verification.run(endpoint, candidate.version), lambda: record_and_look(target, candidate)
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
@@ -293,7 +293,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     return Examined(verdict, alias, endpoint, is_reached)
 
 
-def _record_and_look(target: Target, candidate: Candidate) -> bool:
+def record_and_look(target: Target, candidate: Candidate) -> bool:
     """Record the candidate; then see whether the environment's endpoint reaches what its alias points at.
 
     It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.

@@ -18,7 +18,7 @@ from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
 from promote.ledger import Ledger, Pending
 from promote.line import Entry
-from promote.lock import Lock
+from promote.lock import Lease, Lock
 from promote.model import LATEST_ENDPOINT, ReleaseKey, Served, Snapshot
 from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
@@ -203,15 +203,19 @@ def read_template(job: Job) -> Template | None:
 
 @contextmanager
 def holding(
-    target: Target, lock: Lock | None = None, ends: str = "", timeout: float | None = None
+    target: Target,
+    lock: Lock | None = None,
+    ends: str = "",
+    timeout: float | None = None,
+    lease: Lease | None = None,
 ) -> Iterator[tuple[Target, Holding]]:
     """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.holding.take``.
 
-    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends`` and
-    ``timeout`` are as for ``hold``.
+    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends``, ``timeout``
+    and ``lease`` are as for ``hold``.
     """
     job = target.job
-    with hold(job, lock or target.lock, ends, timeout) as held:
+    with hold(job, lock or target.lock, ends, timeout, lease) as held:
         is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
         if not (is_as_read or held.lease.kept):
             # Somebody held the lock when we read, or has held it since.

@@ -5,7 +5,7 @@ is known by a beat that does not change for as long as its lease, on the waiter'
 compared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,7 +13,8 @@ from promote.errors import LockError
 from promote.line import LONGEST_LEASE, Claim, Entry, Sightings
 from promote.lock import LONGEST_LINE, Lease, Lock
 from promote.pace import Pace
-from promote.parallel import within
+from promote.parallel import gather, within
+from promote.table import Cancelled, Missing, Table
 
 _TICKS = 4
 """Beats of a ticket within its lease."""
@@ -57,6 +58,27 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
     assert entry.holder is not None  # noqa: S101 - it is ours
     waited = clock.monotonic() - started
     return Lease(lock.claim.owner, entry.token, entry.holder.lease, lock.asked, waited, kept)
+
+
+def acquire_together(wanted: Sequence[tuple[Lock, Entry]], table: Table) -> list[Lease]:
+    """Take all locks of ``table``, free as they were read, in one call; empty: one is not any more, and none was taken.
+
+    Whoever waits for one while it holds others takes them one by one, in the order that all keep to.
+    """
+    if any(entry.holder or entry.tickets for _, entry in wanted):
+        return []
+    asked = wanted[0][0].clock.monotonic()
+    try:
+        table.transact([lock.taking(entry) for lock, entry in wanted])
+    except (Cancelled, Missing):
+        return []
+    except BaseException:
+        # They may be ours though no answer said so.
+        with suppress(Exception):
+            within(_TIDYING, lambda: gather([lock.abandon for lock, _ in wanted], len(wanted)))
+        raise
+    waited = wanted[0][0].clock.monotonic() - asked
+    return [Lease(lock.claim.owner, entry.token + 1, lock.claim.lease, asked, waited) for lock, entry in wanted]
 
 
 class _Waiter:

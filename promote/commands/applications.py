@@ -183,8 +183,10 @@ def promoted(job: Job, parts: Sequence[Report], outcome: Outcome) -> Report:
     return replace(whole, headline=headline, notes=(window, *whole.notes))
 
 
-def decided(job: Job, targets: Sequence[Target], reports: Sequence[Report], outcome: Outcome) -> Report:
-    """Say how it ended; after a move, see that the endpoints reach the functions."""
+def decided(
+    job: Job, targets: Sequence[Target], reports: Sequence[Report], outcome: Outcome, reached: Sequence[bool] = ()
+) -> Report:
+    """Say how it ended; after a move, see that the endpoints reach the functions, but those that were ``reached``."""
     found = [decision.standing for decision in outcome.decisions]
     if outcome.result is Result.SUPERSEDED:
         return superseded(job, targets, reports, found)
@@ -192,5 +194,12 @@ def decided(job: Job, targets: Sequence[Target], reports: Sequence[Report], outc
         return refused(job, targets, reports, found)
     parts = moved(targets, reports, outcome)
     with job.phase("endpoints"):
-        parts = each([partial(outcomes.reachable, *pair) for pair in zip(targets, parts, strict=True)], WIDTH)
+        known = [bool(reached) and reached[place] for place, _ in enumerate(targets)]
+        parts = each(
+            [
+                partial(outcomes.reachable, target, part, is_reached=is_reached)
+                for target, part, is_reached in zip(targets, parts, known, strict=True)
+            ],
+            WIDTH,
+        )
     return promoted(job, parts, outcome)

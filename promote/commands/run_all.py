@@ -1,7 +1,7 @@
 """``run`` of several functions: deploy side by side, verify together, promote all or none."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
@@ -11,9 +11,9 @@ from promote.commands import applications, outcomes
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
-from promote.model import CheckResult, Result, Verdict, listed
+from promote.model import Alias, CheckResult, Result, Verdict, listed
 from promote.model import Outcome as Found
-from promote.parallel import each
+from promote.parallel import each, side_by_side
 from promote.pipeline import Built, Proposal
 from promote.report import Report
 from promote.retention import retain_all
@@ -22,8 +22,24 @@ from promote.target import Target
 from promote.trial import sweep
 from promote.waiting import Superseded
 
-_Verify = Callable[[Target, Built, Report], Report]
-"""Verifies one function's candidate, and gives the report with the verdict."""
+
+@dataclass(frozen=True)
+class _Verified:
+    """What the verification of one function has found."""
+
+    report: Report
+    """With the verdict; without one, nothing was asked of this function alone."""
+    is_recorded: bool = False
+    """Whether the ledger has the verdict already."""
+    is_seen: bool = False
+    """Whether the environment's alias was read afterwards."""
+    alias: Alias | None = None
+    is_reached: bool = False
+    """Whether the environment's endpoint was seen to along with it."""
+
+
+_Verify = Callable[[Target, Built, Report], _Verified]
+"""Verifies one function's candidate."""
 
 
 def run_all(job: Job) -> Report:
@@ -48,11 +64,12 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if ended:
             return ended
         now = [target for target, _ in held]
-        reports = _verified(job, now, reports, built, _in_latest)
+        found = _verified(job, now, reports, built, _in_latest)
+        reports = [one.report for one in found]
         if any(report.verdict and not report.verdict.passed for report in reports):
             return applications.blocked(job, reports)
-        outcome = _promote(job, held, reports, built, [report.verdict for report in reports])
-    return applications.decided(job, now, reports, outcome)
+        outcome = _promote(job, held, built, found)
+    return applications.decided(job, now, reports, outcome, [one.is_reached for one in found])
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
@@ -62,14 +79,16 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
         if ended:
             return ended
     now = [target.after(then, holding.lease.token) for target, (then, holding) in zip(targets, held, strict=True)]
-    reports = _verified(job, now, reports, built, _alone)
+    found = _verified(job, now, reports, built, _alone)
+    reports = [one.report for one in found]
     if any(report.verdict and not report.verdict.passed for report in reports):
         return applications.blocked(job, reports)
     # Recorded at once: they are true whether or not the locks are had again.
     _record(now, reports, built)
+    found = [replace(one, is_recorded=True) for one in found]
     with holding_all(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
         now = [target for target, _ in held]
-        outcome = _promote(job, held, reports, built, [None] * len(now))
+        outcome = _promote(job, held, built, found)
     return applications.decided(job, now, reports, outcome)
 
 
@@ -93,52 +112,58 @@ def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[B
 
 def _verified(
     job: Job, targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built], verify: _Verify
-) -> list[Report]:
+) -> list[_Verified]:
     """Verify all together, also those that have not changed; nothing, where all of it is served proven.
 
     What has no checks of its own passes with the others. Verdicts that do not promote are recorded.
     """
     if all(pipeline.is_proven(target, made.candidate) for target, made in zip(targets, built, strict=True)):
         job.say("verify", f"{job.inputs.names} are proven already, by the same checks")
-        return list(reports)
+        return [_Verified(report) for report in reports]
     with job.phase("verify"):
         found = each([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
-    has_passed = all(report.verdict.passed for report in found if report.verdict)
-    if has_passed:
-        silent = [place for place, report in enumerate(found) if report.verdict is None]
-        verdicts = each([partial(_with_others, targets, targets[place], built[place]) for place in silent], WIDTH)
-        for place, verdict in zip(silent, verdicts, strict=True):
-            found[place] = replace(found[place], verdict=verdict)
-        has_passed = all(verdict.passed for verdict in verdicts)
-    job.reports.append(applications.combined(job, found, Report(Result.FAILED)))
-    if not has_passed:
-        _record(targets, found, built)
+        if all(one.report.verdict.passed for one in found if one.report.verdict):
+            found = each(
+                [partial(_with_others, targets, *one) for one in zip(targets, built, found, strict=True)], WIDTH
+            )
+    reports = [one.report for one in found]
+    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+    if not all(report.verdict.passed for report in reports if report.verdict):
+        _record(targets, reports, built)
     return found
 
 
-def _with_others(targets: Sequence[Target], target: Target, built: Built) -> Verdict:
+def _with_others(targets: Sequence[Target], target: Target, built: Built, found: _Verified) -> _Verified:
     """Give the verdict of what has no checks of its own, and was in $LATEST while the others had theirs."""
+    if found.report.verdict:
+        return found
     is_watched = target.job.inputs.isolation is Isolation.LATEST
     if is_watched and target.function.read().revision_id != built.latest.revision_id:
-        return Verdict(Found.INCONCLUSIVE, (), pipeline.OVERWRITTEN)
-    names = [target.function.name for target in targets if target.job.inputs.has_verification]
-    return Verdict(Found.PASSED, (CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0),))
+        verdict = Verdict(Found.INCONCLUSIVE, (), pipeline.OVERWRITTEN)
+    else:
+        names = [target.function.name for target in targets if target.job.inputs.has_verification]
+        check = CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0)
+        verdict = Verdict(Found.PASSED, (check,))
+    return replace(found, report=replace(found.report, verdict=verdict))
 
 
-def _in_latest(target: Target, built: Built, report: Report) -> Report:
+def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
     if not target.job.inputs.has_verification:
-        target.ledger.record_candidate(built.candidate)
-        return report
+        is_reached, alias = side_by_side(
+            lambda: pipeline.record_and_look(target, built.candidate),
+            lambda: target.function.alias(target.environment),
+        )
+        report = replace(report, previous=alias.version if alias else "")
+        return _Verified(report, is_seen=True, alias=alias, is_reached=is_reached)
     examined = pipeline.verify(target, built, report.latest)
     previous = examined.alias.version if examined.alias else ""
-    return replace(report, previous=previous, verdict=examined.verdict, latest=examined.latest or report.latest)
+    latest = examined.latest or report.latest
+    report = replace(report, previous=previous, verdict=examined.verdict, latest=latest)
+    return _Verified(report, is_seen=True, alias=examined.alias, is_reached=examined.is_reached)
 
 
-def _alone(target: Target, built: Built, report: Report) -> Report:
-    if not target.job.inputs.has_verification:
-        target.ledger.record_candidate(built.candidate)
-        return report
-    return replace(report, verdict=pipeline.verdict_alone(target, built.candidate))
+def _alone(target: Target, built: Built, report: Report) -> _Verified:
+    return _Verified(replace(report, verdict=pipeline.verdict_alone(target, built.candidate)))
 
 
 def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built]) -> None:
@@ -152,14 +177,18 @@ def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequenc
     )
 
 
-def _promote(
-    job: Job, held: Held, reports: Sequence[Report], built: Sequence[Built], verdicts: Sequence[Verdict | None]
-) -> Outcome:
+def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Verified]) -> Outcome:
     """Propose what was built, with the verdicts that are still to be recorded."""
-    targets = [target for target, _ in held]
+    targets, reports = [target for target, _ in held], [one.report for one in found]
     proposals = [
-        Proposal(made.candidate, job.run.commit, job.run.run_id, target.plan, verdict)
-        for target, made, verdict in zip(targets, built, verdicts, strict=True)
+        Proposal(
+            made.candidate,
+            job.run.commit,
+            job.run.run_id,
+            target.plan,
+            None if one.is_recorded else one.report.verdict,
+        )
+        for target, made, one in zip(targets, built, found, strict=True)
     ]
     with job.phase("promote"):
         return promote_all(
@@ -170,4 +199,5 @@ def _promote(
             moved=lambda outcome: job.reports.append(
                 applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
             ),
+            seen=[one.alias for one in found] if all(one.is_seen for one in found) else None,
         )

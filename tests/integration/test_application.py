@@ -315,7 +315,7 @@ def test_the_post_step_finishes_the_release_of_a_killed_step(application: Applic
     application.run(1)
     application.runner.finish()
     application.change("mail", "worker", text="2")
-    started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
+    started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems", nth=2)  # after the locks
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     started.wait_until_hit(60)
     held = application.world.account.inject("hold-after", nth=number)
@@ -344,7 +344,7 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
         "environment": "prod",
         "from": "preprod",
     }
-    held = world.account.inject("hold-after", "dynamodb.TransactWriteItems")
+    held = world.account.inject("hold-after", "dynamodb.TransactWriteItems", nth=2)  # after the locks
     run = application.runner.start(to_prod, commit=f"{1:040x}", run_id=1)
     held.wait_until_hit(60)
     run.kill()
@@ -371,7 +371,9 @@ def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Pat
         application.change("mail", "worker", text=str(number))
         before, commit = application.serves(), 2 * number
         # From the transaction on that begins it.
-        started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
+        started = application.world.account.inject(
+            "hold-before", "dynamodb.TransactWriteItems", nth=2
+        )  # after the locks
         run = application.runner.start(application.inputs, commit=f"{commit:040x}", run_id=commit)
         started.wait_until_hit(60)
         held = application.world.account.inject("hold-after", nth=number)
