@@ -176,6 +176,8 @@ class Job:
     """Whether it verifies by direct invocation instead of HTTP."""
     functions: tuple[str, ...] = (FUNCTION,)
     """Several are released as one."""
+    is_lost: bool | None = None
+    """Whether its machine is lost with it when it is killed, so that there is no post step; None: chance decides."""
 
     @property
     def longest_lease(self) -> int:
@@ -250,12 +252,14 @@ def random_plan(seed: int) -> Plan:
         jobs = _of_applications(jobs, call, chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
+    exists = not (call in _FIRST or chance.random() < 0.1)
     faults: list[Fault] = []
     if chance.random() < 0.95:
         rare = call not in _FREQUENT
         faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
         if call in GOING_BACK:
-            faults.append(Fault(chance.choice(_TURNING), "lambda.UpdateAlias", chance.choice((1, 1, 2)), 0))
+            moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
+            faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             other = chance.choice(list(Hit))
@@ -271,7 +275,7 @@ def random_plan(seed: int) -> Plan:
         bad=tuple(commit for commit in commits if chance.random() < 0.15),
         broken=tuple(commit for commit in commits if chance.random() < 0.1),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
-        exists=not (call in _FIRST or chance.random() < 0.1),
+        exists=exists,
         knows_history=call.startswith("github.") or chance.random() < 0.7,
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
         has_lock=chance.random() < 0.8,

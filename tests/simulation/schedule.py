@@ -305,7 +305,8 @@ class Actor:
         schedule = self.schedule
         if not done:
             self.say(f"{command} was killed")
-            self.has_died = schedule.chance.random() < 0.5
+            has_died = schedule.chance.random() < 0.5
+            self.has_died = has_died if self.planned.is_lost is None else self.planned.is_lost
         else:
             report = done[0]
             self.say(f"{command} ends: {report.result}: {report.headline}")
