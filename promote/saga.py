@@ -344,7 +344,8 @@ class Saga:
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
-            assign={**served, "released": key} if served else {},
+            # By the latter, whoever has read the alias before knows that it may be another by now.
+            assign={**served, "released": key} if served else {"reverted": release.key.identity},
             remove=("pending", "intent") if served else ("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},
