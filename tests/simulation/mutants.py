@@ -277,15 +277,15 @@ MUTANTS = (
     Mutant(
         "a dead run's record is not finished",
         "promote.ledger",
-        "            self.record_promotion(moved, candidate, plan)\n",
+        "            self.record_promotion(moved, candidate, plan, seen=served)\n",
         "",
         ("lambda.UpdateAlias", "dynamodb.TransactWriteItems"),
     ),
     Mutant(
         "an older record takes the place of a newer one",
         "promote.ledger",
-        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",',
-        "condition=_FREE,",
+        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        "condition, values = _FREE, {}",
         ("dynamodb.TransactWriteItems",),
     ),
     Mutant(
@@ -381,9 +381,18 @@ MUTANTS = (
     Mutant(
         "a move is recorded though the function is part of a release",
         "promote.ledger",
-        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",',
-        'condition="attribute_not_exists(#sequence) OR #sequence < :sequence",',
+        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        'condition, values = "(attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
         SAGA,
+    ),
+    Mutant(
+        "a move is recorded though its release was turned back meanwhile",
+        "promote.ledger",
+        """        if seen:
+            # A release""",
+        """        if False:
+            # A release""",
+        GOING_BACK,
     ),
     Mutant(
         "a release begins though a function is part of another",
@@ -480,7 +489,7 @@ MUTANTS = (
         "promote.saga",
         """            condition="#stage = :before",
 """,
-        """            condition="#stage <= :before OR #stage > :before",
+        """            condition="attribute_exists(#stage) OR #stage = :before",
 """,
         SAGA,
     ),

@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.plan import Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import play
 
-TWO = ("hello", "worker")
+TWO, THREE = ("hello", "worker"), ("hello", "api", "worker")
 
 REGRESSIONS = {
     # A failed update leaves what it brought in $LATEST: the next run found nothing to change, and could not publish.
@@ -98,6 +98,22 @@ REGRESSIONS = {
             Fault(Hit.LATE_ANSWER, "execute-api.Invoke", job=0),
             Fault(Hit.PAUSED_AFTER, "dynamodb.UpdateItem lock", 2, 1),
         ),
+    ),
+    # One run read the alias while its release was under way, and recorded that move when it had been turned back.
+    "a release is turned back between another run's look at the alias and its record": Plan(
+        jobs=(
+            Job(Kind.ALONE, 4, 0.49849650257638756, lease=2, skew=600, configures=True, functions=THREE),
+            Job(Kind.RUN, 4, 0.20815864794621275, rate=0.95, functions=("mail", "hello")),
+            Job(Kind.RUN, 3, 9.220203694071197, rate=1.05, skew=-600, configures=True, functions=("api",)),
+        ),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.CreateAlias", job=0),
+            Fault(Hit.FAILED_AFTER, "dynamodb.UpdateItem release"),
+            Fault(Hit.DUPLICATED, nth=20, job=2),
+        ),
+        seed=31967,
+        exists=False,
+        has_lock=False,
     ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
     "the beats of one lock of two do not arrive": Plan(
