@@ -535,7 +535,8 @@ MUTANTS = (
         "promote.saga",
         "                    release = self._turn(release, problem)\n",
         "                    release = self._turn(release, problem) if is_ours else release\n",
-        SAGA,
+        ("dynamodb.UpdateItem release",),
+        (Hit.CRASH_BEFORE, Hit.CRASH_AFTER, Hit.RERUN),
     ),
     Mutant(
         "a function is let go of by whoever finds it part of a release",
@@ -571,9 +572,9 @@ MUTANTS = (
     ),
     Mutant(
         "the locks of several functions are left to the post step",
-        "promote.application",
-        "    with ExitStack() as stack:\n",
-        "    stack = ExitStack()\n    with suppress(ZeroDivisionError):\n",
+        "promote.holding",
+        "        if not holding.stays:\n            _give_back",
+        "        if not (holding.stays or job.part):\n            _give_back",
         SAGA,
     ),
     Mutant(

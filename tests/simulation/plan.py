@@ -300,6 +300,10 @@ _TURNING = (Hit.UNSENT_FOR_GOOD, Hit.UNSENT_FOR_GOOD, Hit.STRANGER_ALIAS, Hit.ST
 """What a release is turned back for; or a later run does so, while a move is still under way."""
 
 
+_IN_ORDER, _OF_SECOND = 0.58, 0.77
+"""Shares of the jobs, each added to those before: of the first application, and of that or the second."""
+
+
 def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     """Let jobs be of an application, of one that shares a function with it, and of single functions of both."""
     first = chance.choice(_APPLICATIONS)
@@ -307,7 +311,9 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     made: list[Job] = []
     for job in jobs:
         draw = chance.random()
-        functions = first if draw < 0.55 or not made else second if draw < 0.75 else (chance.choice(first + second),)
+        functions = first if draw < 0.45 or not made else first[::-1]  # another step names them in another order
+        if made and draw >= _IN_ORDER:
+            functions = second if draw < _OF_SECOND else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
     if call in SAGA and made[0].kind not in (Kind.RUN, Kind.ALONE):
