@@ -285,7 +285,7 @@ def random_plan(seed: int) -> Plan:
 _SHARE = 0.08
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
 
-_APPLICATIONS = (
+_APPLICATIONS: tuple[tuple[str, ...], ...] = (
     ("hello", "worker"),
     ("worker", "hello"),
     ("hello", "api"),
@@ -300,8 +300,8 @@ _TURNING = (Hit.UNSENT_FOR_GOOD, Hit.UNSENT_FOR_GOOD, Hit.STRANGER_ALIAS, Hit.ST
 """What a release is turned back for; or a later run does so, while a move is still under way."""
 
 
-_IN_ORDER, _OF_SECOND = 0.58, 0.77
-"""Shares of the jobs, each added to those before: of the first application, and of that or the second."""
+_AS_NAMED, _OF_FIRST, _OF_SECOND = 0.45, 0.58, 0.77
+"""Shares of the jobs, each added to those before: the first application, in another order too, and the second."""
 
 
 def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
@@ -311,8 +311,10 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     made: list[Job] = []
     for job in jobs:
         draw = chance.random()
-        functions = first if draw < 0.45 or not made else first[::-1]  # another step names them in another order
-        if made and draw >= _IN_ORDER:
+        functions: tuple[str, ...] = first
+        if made and draw >= _AS_NAMED:
+            functions = first[::-1]  # another step names them in another order
+        if made and draw >= _OF_FIRST:
             functions = second if draw < _OF_SECOND else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
