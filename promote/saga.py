@@ -199,10 +199,15 @@ class Saga:
         """Move the aliases, those that have not moved; give why one cannot be moved, or None."""
 
         def move(part: Part) -> PromoteError | None:
+            function = self._function(part.arn)
             try:
-                if self._function(part.arn).point(part.before, part.promotion):
+                if function.point(part.before, part.promotion):
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
+                with suppress(Exception):
+                    alias = function.alias(release.environment)
+                    if alias is not None and alias.promotion == part.promotion:
+                        return None  # by whoever began it, who may have said so
                 return understood(error)
             return ConflictError(
                 f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
