@@ -115,6 +115,14 @@ REGRESSIONS = {
         exists=False,
         has_lock=False,
     ),
+    # The run had said that all has moved, and its post step turned it back: what it could not do was done already.
+    "the record of a release fails, and whoever writes it is throttled": Plan(
+        jobs=(Job(Kind.RUN, 2, functions=TWO),),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "dynamodb.TransactWriteItems done"),
+            Fault(Hit.THROTTLED_FOR_GOOD, "lambda.UpdateAlias", 3),
+        ),
+    ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
     "the beats of one lock of two do not arrive": Plan(
         jobs=(
