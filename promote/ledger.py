@@ -229,7 +229,7 @@ class Ledger:
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
         )
 
-    def record_promotion(
+    def record_promotion(  # noqa: PLR0913 - a record's parts, by name
         self,
         promotion: Promotion,
         candidate: Candidate,
@@ -237,6 +237,7 @@ class Ledger:
         *,
         token: str = "",
         release: tuple[str, Mapping[str, Any]] | None = None,
+        seen: Served | None = None,
     ) -> None:
         """Record a move of the alias that has taken place: the promotion, what the environment now serves, the release.
 
@@ -245,8 +246,12 @@ class Ledger:
         recorded it for us; the environment, when a later promotion is recorded; the release, when the lock is another's
         by now. A move that only said for which later commit leaves no entry in the history.
 
+        ``seen`` is for a move that is somebody else's, and may be that of a release: what the ledger said before it was
+        seen. Then all is written or nothing.
+
         Raises:
-            Pending: the function is part of an unfinished release, and nothing was recorded.
+            Pending: the function is part of an unfinished release, or of one that has ended meanwhile, and nothing was
+                recorded.
 
         """
         now = self._now()
@@ -254,12 +259,18 @@ class Ledger:
         if promotion.previous is not None:
             entry = {**entry_item(self.arn, promotion, candidate, plan, now), "url": self._run.url}
             parts.append(("Put", self._table.insertion(entry)))
+        condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}
+        if seen:
+            # A release that was turned back since then may have taken the move with it.
+            condition += " AND " + ("#reverted = :reverted" if seen.reverted else "attribute_not_exists(#reverted)")
+            values = {"reverted": seen.reverted} if seen.reverted else {}
         environment = self._table.change(
             self.arn,
             environment_key(promotion.environment),
             assign=served_item(promotion, candidate, plan, now),
             remove=("intent",),
-            condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",
+            condition=condition,
+            values=values,
         )
         parts.append(("Update", environment))
         if token:
@@ -272,7 +283,9 @@ class Ledger:
             except Cancelled as cancelled:
                 refused = [part for part, is_refused in zip(parts, cancelled.refused, strict=True) if is_refused]
                 if any(part[1] is environment for part in refused):
-                    self._require_free(promotion.environment)
+                    self._require_outrun(promotion)
+                    if seen:
+                        return  # whoever has recorded a later one has recorded this one before
                 parts = [part for part in parts if part not in refused]
             else:
                 return
@@ -288,8 +301,10 @@ class Ledger:
             self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
         )
 
-    def _require_free(self, environment: str) -> None:
-        if self.read().served(environment).pending:
+    def _require_outrun(self, promotion: Promotion) -> None:
+        """See that it is a later promotion that stood in the way of a record, and no release."""
+        served = self.read().served(promotion.environment)
+        if served.pending or served.sequence < promotion.sequence:
             raise Pending
 
     def finish(self, environment: str, moved: Promotion | None, served: Served) -> Served:
@@ -298,7 +313,7 @@ class Ledger:
         Gives what the environment serves after that. An intent that came to nothing is struck out.
 
         Raises:
-            Pending: the function is part of an unfinished release, of which the move may be.
+            Pending: the function is part of an unfinished release, of which the move may be; or was so meanwhile.
 
         """
         if moved is not None and moved.sequence > served.sequence:
@@ -306,7 +321,7 @@ class Ledger:
             if intent == moved:
                 moved = intent  # which says why, too
             candidate, plan = self._proven(moved.version)
-            self.record_promotion(moved, candidate, plan)
+            self.record_promotion(moved, candidate, plan, seen=served)
             return self.read().served(environment)
         if served.intent is not None:
             with suppress(Refused):

@@ -334,6 +334,8 @@ class Served:
     """The unfinished release of several functions that this one is part of; until it ends, nothing else is promoted."""
     released: ReleaseKey | None = None
     """The last release of several functions that this one was part of; None: there was none."""
+    reverted: str = ""
+    """The identity of the last one that was turned back; empty: none was."""
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ def served_of(item: Item) -> Served:
         intent=promotion_of(intent) if intent else None,
         pending=_release_key(item.get("pending")),
         released=_release_key(item.get("released")),
+        reverted=str(item.get("reverted", "")),
     )
 
 

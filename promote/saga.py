@@ -20,7 +20,7 @@ from promote.clock import Clock
 from promote.errors import AccessError, ConflictError, PromoteError, ServiceError
 from promote.function import Function
 from promote.model import Alias, ReleaseKey
-from promote.parallel import gather
+from promote.parallel import each, gather
 from promote.records import entry_item, environment_key, served_item
 from promote.release import Part, Release, Stage, release_item, release_of
 from promote.table import Cancelled, Refused, Table
@@ -216,14 +216,28 @@ class Saga:
         return release
 
     def _move(self, release: Release) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be."""
+        """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be.
+
+        Raises:
+            PromoteError: nobody answers who could tell whether one has moved that another process may have moved.
+
+        """
 
         def move(part: Part) -> PromoteError | None:
+            function = self._function(part.arn)
             try:
-                if self._function(part.arn).point(part.before, part.promotion):
+                if function.point(part.before, part.promotion):
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
                 problem = understood(error)
+                try:
+                    alias = function.alias(release.environment)
+                except Exception:  # noqa: BLE001 - the first error tells more
+                    if release.key not in self._begun:
+                        raise problem from error  # it may have moved, and whoever began it may have said so
+                    alias = None
+                if alias is not None and alias.promotion == part.promotion:
+                    return None
                 return problem.saying(f"the alias of {part.name} was not moved: {problem}")
             return ConflictError(
                 f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
@@ -231,7 +245,7 @@ class Saga:
             )
 
         # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
-        problems = gather([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        problems = each([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
         found = list(zip(release.parts, problems, strict=True))
         denied = tuple(part.arn for part, problem in found if isinstance(problem, AccessError))
         return next(filter(None, problems), None), denied
@@ -388,7 +402,8 @@ class Saga:
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
-            assign={**served, "released": key} if served else {},
+            # By the latter, whoever has read the alias before knows that it may be another by now.
+            assign={**served, "released": key} if served else {"reverted": release.key.identity},
             remove=("pending", "intent") if served else ("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},

@@ -179,16 +179,22 @@ class Watch:
         if call.service == "lambda":
             self._see_aliases(actor, name_of(call.arguments["FunctionName"]))
         elif call.service == "dynamodb":
-            keys = written(call)
-            for pk in (pk for pk, sk in keys if sk == "lock"):
-                self._see_lock(actor, pk)
-            for release in self.releases.see_records(keys):
-                self._see_release(release)
-            self._see_records()
+            self._see_writing(actor, call)
         elif call.operation == "CreateDeployment":
             self._see_deployment(actor, call.arguments["body"])
         if call.service != "github" and call.subject not in ("lock", "lock beat", "version", "notes"):
             self._require_up()
+
+    def _see_writing(self, actor: "Actor", call: Call) -> None:
+        keys = written(call)
+        for pk in (pk for pk, sk in keys if sk == "lock"):
+            self._see_lock(actor, pk)
+        for release in self.releases.see_records(keys):
+            self._see_release(release)
+        if call.name == BEGINNING and actor.environment != ENVIRONMENT:
+            for release in self.releases.by(actor.operation)[-1:]:
+                self.releases.require_source(release, ENVIRONMENT)
+        self._see_records()
 
     def _see_reading(self, actor: "Actor", call: Call) -> None:
         function = name_of(call.arguments["FunctionName"])
@@ -461,6 +467,8 @@ class Watch:
             raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
         if begun and not (begun[-1].stage is Stage.DONE or self.releases.has_moved(begun[-1])):
             raise Broken(LOST, f"{actor.name} says {report.result}, and has not moved all")
+        if begun:
+            self.releases.told.add((begun[-1].key.pk, begun[-1].key.sk))
         told = {(name, part.move.identity) for name, part in report.parts if part.move}
         if report.parts and told != {(move.place[0], move.identity) for move in moves}:
             raise Broken(LOST, f"{actor.name} tells of {told}, and has moved {moves}")

@@ -11,7 +11,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
-from tests.simulation.plan import ANNOUNCING, Hit
+from tests.simulation.plan import ANNOUNCING, BEGINNING, GOING_BACK, SAGA, Hit
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ MUTANTS = (
     Mutant(
         "a holder is counted out though it has beaten since",
         "promote.lock",
-        'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat = :beat"))',
-        'return self._carry_out(self._releasing(values, f"{_OURS} AND #beat >= :beat"))',
+        'self._releasing(values, f"{_OURS} AND #beat = :beat")',
+        'self._releasing(values, f"{_OURS} AND #beat >= :beat")',
         ("dynamodb.UpdateItem lock",),
         (Hit.LATE_ANSWER,),
     ),
@@ -277,15 +277,15 @@ MUTANTS = (
     Mutant(
         "a dead run's record is not finished",
         "promote.ledger",
-        "            self.record_promotion(moved, candidate, plan)\n",
+        "            self.record_promotion(moved, candidate, plan, seen=served)\n",
         "",
         ("lambda.UpdateAlias", "dynamodb.TransactWriteItems"),
     ),
     Mutant(
         "an older record takes the place of a newer one",
         "promote.ledger",
-        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)",',
-        "condition=_FREE,",
+        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        "condition, values = _FREE, {}",
         ("dynamodb.TransactWriteItems",),
     ),
     Mutant(
@@ -357,6 +357,238 @@ MUTANTS = (
         "    if False:\n",
         ANNOUNCING,
         (Hit.SIGINT, Hit.SIGTERM),
+    ),
+    Mutant(
+        "a holder is passed over though the attempt to do so has met a beat",
+        "promote.lock",
+        """            return Entry.read(refused.item)
+        self.buried.add(entry.holder.owner)""",
+        """            self.buried.add(entry.holder.owner)
+            return Entry.read(refused.item)""",
+        ("dynamodb.UpdateItem lock",),
+        (Hit.PAUSED, Hit.PAUSED_AFTER),
+    ),
+    Mutant(
+        "the intent of one function is recorded though it is part of a release",
+        "promote.ledger",
+        """                condition=_FREE,
+            )
+            parts.append""",
+        """            )
+            parts.append""",
+        SAGA,
+    ),
+    Mutant(
+        "a move is recorded though the function is part of a release",
+        "promote.ledger",
+        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        'condition, values = "(attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        SAGA,
+    ),
+    Mutant(
+        "a move is recorded though its release was turned back meanwhile",
+        "promote.ledger",
+        """        if seen:
+            # A release""",
+        """        if False:
+            # A release""",
+        GOING_BACK,
+    ),
+    Mutant(
+        "a release begins though a function is part of another",
+        "promote.saga",
+        'condition=f"attribute_not_exists(#pending) AND {known}",',
+        "condition=known,",
+        SAGA,
+    ),
+    Mutant(
+        "a release begins though a function was promoted since it was read",
+        "promote.saga",
+        'known = "#sequence = :sequence" if part.sequence',
+        'known = "#sequence >= :sequence" if part.sequence',
+        SAGA,
+    ),
+    Mutant(
+        "functions that stay are not part of the release",
+        "promote.saga",
+        """        for part in release.parts:
+            known =""",
+        """        for part in release.moves:
+            known =""",
+        SAGA,
+    ),
+    Mutant(
+        "a release begins though a lock was lost",
+        "promote.application",
+        """    for held in holdings:
+        held.heartbeat.require()
+""",
+        "",
+        ("execute-api.Invoke", "lambda.GetAlias", "dynamodb.Query release", BEGINNING),
+    ),
+    Mutant(
+        "the verdicts are not recorded when the release begins",
+        "promote.application",
+        "[target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],",
+        "[],",
+        SAGA,
+    ),
+    Mutant(
+        "a release that was begun anew has the sequence of the one before",
+        "promote.application",
+        "sequence = attempt + max(map(pipeline.next_sequence, targets, aliases))",
+        "sequence = max(map(pipeline.next_sequence, targets, aliases))",
+        SAGA,
+    ),
+    Mutant(
+        "a release has the sequence of the function that was promoted least",
+        "promote.application",
+        "sequence = attempt + max(map(pipeline.next_sequence, targets, aliases))",
+        "sequence = attempt + min(map(pipeline.next_sequence, targets, aliases))",
+        SAGA,
+    ),
+    Mutant(
+        "a function that has something newer does not hold back the others",
+        "promote.application",
+        "if result in (Result.SUPERSEDED, Result.REFUSED) or not any(",
+        "if result is Result.REFUSED or not any(",
+        SAGA,
+    ),
+    Mutant(
+        "a release begins though a function has not passed",
+        "promote.commands.run_all",
+        """        reports = [one.report for one in found]
+        if any(report.verdict and not report.verdict.passed for report in reports):""",
+        """        reports = [one.report for one in found]
+        if all(report.verdict and not report.verdict.passed for report in reports):""",
+        SAGA,
+    ),
+    Mutant(
+        "a release is done though not all of it has moved",
+        "promote.saga",
+        "                if problem is None:\n",
+        "                if problem is None or is_ours:\n",
+        GOING_BACK,
+    ),
+    Mutant(
+        "a release that is turned back is done all the same",
+        "promote.saga",
+        "parts = [self._transition(release, Stage.DONE, now)]",
+        "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
+        SAGA,
+    ),
+    Mutant(
+        "a release that is done is turned back",
+        "promote.saga",
+        "_, change = self._transition(release, Stage.REVERTING",
+        "_, change = self._transition(self.read(release.key), Stage.REVERTING",
+        SAGA,
+    ),
+    Mutant(
+        "a stage follows upon any other",
+        "promote.saga",
+        """            condition="#stage = :before",
+""",
+        """            condition="attribute_exists(#stage) OR #stage = :before",
+""",
+        SAGA,
+    ),
+    Mutant(
+        "aliases that have not moved get no fence",
+        "promote.saga",
+        """            return replace(before, description=release.fence)
+        return before if""",
+        """            return None
+        return before if""",
+        GOING_BACK,
+    ),
+    Mutant(
+        "aliases that were not there get no fence",
+        "promote.saga",
+        "return self._fence(release, part) if alias is None else None",
+        "return None",
+        GOING_BACK,
+    ),
+    Mutant(
+        "an alias is put back whatever has become of it",
+        "promote.saga",
+        "if not function.restore(alias, wanted):",
+        "if not function.restore(function.alias(release.environment), wanted):",
+        GOING_BACK,
+    ),
+    Mutant(
+        "the first alias alone is put back",
+        "promote.saga",
+        "return self._put_one_back(release, part)",
+        "return part is not release.moves[0] or self._put_one_back(release, part)",
+        GOING_BACK,
+    ),
+    Mutant(
+        "what another run has begun always goes back",
+        "promote.saga",
+        "                problem, denied = self._move(release)\n",
+        "                problem, denied = (\n"
+        '                    self._move(release) if is_ours else (ConflictError("it is not ours", hint=""), ())\n'
+        "                )\n",
+        SAGA,
+    ),
+    Mutant(
+        "what another run has begun always goes forward",
+        "promote.saga",
+        "                    release = self._turn(release, problem, denied)\n",
+        "                    release = self._turn(release, problem, denied) if is_ours else release\n",
+        ("dynamodb.UpdateItem release",),
+        (Hit.CRASH_BEFORE, Hit.CRASH_AFTER, Hit.RERUN),
+    ),
+    Mutant(
+        "a function is let go of by whoever finds it part of a release",
+        "promote.target",
+        """    finish(target.job, pending)
+    return""",
+        """    table, sk = target.job.table, "environment#" + target.environment
+    table.update(table.change(target.ledger.arn, sk, remove=("pending",)))
+    return""",
+        SAGA,
+    ),
+    Mutant(
+        "the post step does not finish the release",
+        "promote.saga",
+        "if found is None or found.stage.is_final:",
+        "if True:",
+        SAGA,
+    ),
+    Mutant(
+        "a release is not noted for the post step",
+        "promote.application",
+        """    job.steps.begin(place, release.key.sk)
+    try:""",
+        "    try:",
+        SAGA,
+    ),
+    Mutant(
+        "the locks of several functions are taken in the order in which they are named",
+        "promote.application",
+        "in_order = sorted(targets, key=lambda target: target.ledger.arn)",
+        "in_order = targets",
+        SAGA,
+    ),
+    Mutant(
+        "the locks of several functions are left to the post step",
+        "promote.holding",
+        "        if not holding.stays:\n            _give_back",
+        "        if not (holding.stays or job.part):\n            _give_back",
+        SAGA,
+    ),
+    Mutant(
+        "half of a release is promoted from one environment to the next",
+        "promote.commands.promote",
+        """        states = each([target.ledger.read for target in targets], WIDTH)
+""",
+        """        if name:
+            return sources
+        states = each([target.ledger.read for target in targets], WIDTH)
+""",
+        SAGA,
     ),
 )
 

@@ -176,6 +176,8 @@ class Job:
     """Whether it verifies by direct invocation instead of HTTP."""
     functions: tuple[str, ...] = (FUNCTION,)
     """Several are released as one."""
+    is_lost: bool | None = None
+    """Whether its machine is lost with it when it is killed, so that there is no post step; None: chance decides."""
 
     @property
     def longest_lease(self) -> int:
@@ -250,12 +252,14 @@ def random_plan(seed: int) -> Plan:
         jobs = _of_applications(jobs, call, chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
+    exists = not (call in _FIRST or chance.random() < 0.1)
     faults: list[Fault] = []
     if chance.random() < 0.95:
         rare = call not in _FREQUENT
         faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
         if call in GOING_BACK:
-            faults.append(Fault(chance.choice(_TURNING), "lambda.UpdateAlias", chance.choice((1, 1, 2)), 0))
+            moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
+            faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
             other = chance.choice(list(Hit))
@@ -271,7 +275,7 @@ def random_plan(seed: int) -> Plan:
         bad=tuple(commit for commit in commits if chance.random() < 0.15),
         broken=tuple(commit for commit in commits if chance.random() < 0.1),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
-        exists=not (call in _FIRST or chance.random() < 0.1),
+        exists=exists,
         knows_history=call.startswith("github.") or chance.random() < 0.7,
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
         has_lock=chance.random() < 0.8,
@@ -281,7 +285,7 @@ def random_plan(seed: int) -> Plan:
 _SHARE = 0.08
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
 
-_APPLICATIONS = (
+_APPLICATIONS: tuple[tuple[str, ...], ...] = (
     ("hello", "worker"),
     ("worker", "hello"),
     ("hello", "api"),
@@ -296,6 +300,10 @@ _TURNING = (Hit.UNSENT_FOR_GOOD, Hit.UNSENT_FOR_GOOD, Hit.STRANGER_ALIAS, Hit.ST
 """What a release is turned back for; or a later run does so, while a move is still under way."""
 
 
+_AS_NAMED, _OF_FIRST, _OF_SECOND = 0.45, 0.58, 0.77
+"""Shares of the jobs, each added to those before: the first application, in another order too, and the second."""
+
+
 def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     """Let jobs be of an application, of one that shares a function with it, and of single functions of both."""
     first = chance.choice(_APPLICATIONS)
@@ -303,7 +311,11 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     made: list[Job] = []
     for job in jobs:
         draw = chance.random()
-        functions = first if draw < 0.55 or not made else second if draw < 0.75 else (chance.choice(first + second),)
+        functions: tuple[str, ...] = first
+        if made and draw >= _AS_NAMED:
+            functions = first[::-1]  # another step names them in another order
+        if made and draw >= _OF_FIRST:
+            functions = second if draw < _OF_SECOND else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
     if call in SAGA and made[0].kind not in (Kind.RUN, Kind.ALONE):

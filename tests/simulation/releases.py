@@ -39,6 +39,10 @@ class Releases:
         """As their records are now."""
         self.undone: set[tuple[Place, str]] = set()
         """Moves that were put back, by their identities."""
+        self.told: set[Key] = set()
+        """Releases of which a run has said that they are done."""
+        self._states: list[dict[Place, str]] = []
+        """The versions of all functions that were not part of an unfinished release, one moment after the other."""
         self._marks: dict[Place, Key] = {}
         self._environments: dict[Place, Any] = {}
         self._parts: dict[tuple[Place, str], tuple[Key, Part]] = {}
@@ -61,6 +65,7 @@ class Releases:
         for place, alias in self._world.functions.aliases.items():
             self._at[place] = identity_of(alias)
             self._moved[place, self._at[place]] = next(self._numbers)
+        self._note_state()
 
     # What others ask for
 
@@ -96,26 +101,30 @@ class Releases:
 
     def see_records(self, keys: Iterable[Key]) -> list[Release]:
         """See items that were written in one step; give the releases that have ended with it."""
-        ended: list[Release] = []
         keys = list(keys)
-        for key in keys:
-            if key[1].startswith("release#"):
-                before, after = self.known.get(key), self._read(key)
-                if before is None:
-                    self._require_beginning(key, after)
-                elif before.stage is not after.stage:
-                    self._require_next(key, before, after)
-                    ended += [after] if after.stage.is_final else []
-        for key in keys:
-            if key[1].startswith("environment#"):
-                self._see_environment(_place(key), self._items[key])
+        ended = [found for key in keys if key[1].startswith("release#") for found in self._see_release(key)]
+        environments = [key for key in keys if key[1].startswith("environment#")]
+        for key in environments:
+            self._see_environment(_place(key), self._items[key])
         for key in keys:
             if key[1].startswith("promotion#"):
                 self._see_entry(key)
+        if environments:
+            self._note_state()
         for release in ended:
             (self._require_done if release.stage is Stage.DONE else self._require_reverted)(release)
         self.require_whole()
         return ended
+
+    def _see_release(self, key: Key) -> Iterator[Release]:
+        """See the record of a release; yield it if it has just ended."""
+        before, after = self.known.get(key), self._read(key)
+        if before is None:
+            self._require_beginning(key, after)
+        elif before.stage is not after.stage:
+            self._require_next(key, before, after)
+            if after.stage.is_final:
+                yield after
 
     def _know(self, key: Key, release: Release) -> None:
         self.known[key] = release
@@ -142,6 +151,9 @@ class Releases:
             raise Broken(ONE, f"{key[1]} goes from {before.stage} to {after.stage}")
         if after.parts != before.parts:
             raise Broken(ONE, f"the functions of {key[1]} change")
+        has_stranger = any(self._at.get(place) == STRANGER for place, _ in _moves(after))
+        if after.stage is Stage.REVERTING and key in self.told and not has_stranger:
+            raise Broken(ONE, f"{key[1]} is turned back, and its run has said that it is done")
         self.known[key] = after
 
     def _see_environment(self, place: Place, item: Any) -> None:
@@ -179,6 +191,10 @@ class Releases:
                 raise Broken(ONE, f"{release.key.sk} is done, and the history of {place[0]} does not say so")
             if part.moves and (place, identity) not in self._moved:
                 raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} has not moved")
+            alias = self._alias(place)
+            is_there = alias is not None and alias.version == part.promotion.version
+            if not part.moves and not is_there and self._at.get(place) != STRANGER:
+                raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} does not serve what it says, but {alias}")
 
     def _require_reverted(self, release: Release) -> None:
         """See that each alias is what it was before, or a stranger's, and that no move can arrive any more."""
@@ -212,6 +228,7 @@ class Releases:
                 raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, which it was not decided upon")
         self._moved[place, identity] = next(self._numbers)
         self._at[place] = identity
+        self._note_state()
         self.require_whole()
 
     def put_back(self, place: Place, before: Alias | None, alias: Alias) -> str:
@@ -242,6 +259,7 @@ class Releases:
             return ""
         self.undone.add((place, identity))
         self._at[place] = before_of(part)
+        self._note_state()
         return identity
 
     def take_back(self, place: Place, identity: str) -> bool:
@@ -254,6 +272,17 @@ class Releases:
     def stranger_acted(self, place: Place) -> None:
         """Hear that a stranger has written an alias."""
         self._at[place] = STRANGER
+        self._note_state()
+
+    def require_source(self, release: Release, environment: str) -> None:
+        """See that ``environment`` served all that is promoted from it at one time, and no half of a release."""
+        wanted = {(part.name, environment): part.promotion.version for part in release.parts}
+        if not any(wanted.items() <= state.items() for state in self._states):
+            raise Broken(ONE, f"{release.key.sk} is of {wanted}, which were never served together")
+
+    def _note_state(self) -> None:
+        aliases = self._world.functions.aliases.items()
+        self._states.append({place: alias.version for place, alias in aliases if place not in self._marks})
 
     def require_whole(self) -> None:
         """See that functions whose last release has ended are all at it, or none; later moves of one are its own.

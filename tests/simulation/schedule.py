@@ -305,7 +305,8 @@ class Actor:
         schedule = self.schedule
         if not done:
             self.say(f"{command} was killed")
-            self.has_died = schedule.chance.random() < 0.5
+            has_died = schedule.chance.random() < 0.5
+            self.has_died = has_died if self.planned.is_lost is None else self.planned.is_lost
         else:
             report = done[0]
             self.say(f"{command} ends: {report.result}: {report.headline}")
@@ -470,8 +471,10 @@ class Schedule:
         released = {function for functions in several for function in functions}
         alone = [job.functions for job in jobs if not released & set(job.functions)]
         onward = [job.functions for job in jobs if job.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN)]
+        # In whatever order they are named, it is the same application.
+        runs = {frozenset(functions): functions for functions in several + alone}
         return [
-            *((Kind.RUN, functions) for functions in dict.fromkeys(several + alone)),
+            *((Kind.RUN, functions) for functions in runs.values()),
             *((Kind.ONWARD, functions) for functions in dict.fromkeys(onward)),
         ]
 

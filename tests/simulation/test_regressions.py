@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.plan import Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import play
 
-TWO = ("hello", "worker")
+TWO, THREE = ("hello", "worker"), ("hello", "api", "worker")
 
 REGRESSIONS = {
     # A failed update leaves what it brought in $LATEST: the next run found nothing to change, and could not publish.
@@ -90,13 +90,37 @@ REGRESSIONS = {
         jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
         faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
-    # The waiter took the holder for dead, since it was suspended itself. It met a beat, and did not heed it.
+    # It took the holder for dead, since it was suspended itself; it met a beat, and went by what it had thought.
     "a waiter is suspended beyond the lease of the holder, which lives": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2), Job(Kind.RUN, 2, start=0.3, fifo=True)),
         faults=(
             Fault(Hit.LATE_ANSWER, "lambda.UpdateFunctionCode", job=0),
             Fault(Hit.LATE_ANSWER, "execute-api.Invoke", job=0),
             Fault(Hit.PAUSED_AFTER, "dynamodb.UpdateItem lock", 2, 1),
+        ),
+    ),
+    # One run read the alias while its release was under way, and recorded that move when it had been turned back.
+    "a release is turned back between another run's look at the alias and its record": Plan(
+        jobs=(
+            Job(Kind.ALONE, 4, 0.49849650257638756, lease=2, skew=600, configures=True, functions=THREE),
+            Job(Kind.RUN, 4, 0.20815864794621275, rate=0.95, functions=("mail", "hello")),
+            Job(Kind.RUN, 3, 9.220203694071197, rate=1.05, skew=-600, configures=True, functions=("api",)),
+        ),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.CreateAlias", job=0),
+            Fault(Hit.FAILED_AFTER, "dynamodb.UpdateItem release"),
+            Fault(Hit.DUPLICATED, nth=20, job=2),
+        ),
+        seed=31967,
+        exists=False,
+        has_lock=False,
+    ),
+    # The run had said that all has moved, and its post step turned it back: what it could not do was done already.
+    "the record of a release fails, and whoever writes it is throttled": Plan(
+        jobs=(Job(Kind.RUN, 2, functions=TWO),),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "dynamodb.TransactWriteItems done"),
+            Fault(Hit.THROTTLED_FOR_GOOD, "lambda.UpdateAlias", 3),
         ),
     ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.simulation.plan import CALLS, UPDATES, Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import play
 
-jobs = st.builds(
+alone = st.builds(
     Job,
     kind=st.sampled_from(Kind),
     commit=st.integers(1, 5),
@@ -18,6 +18,18 @@ jobs = st.builds(
     configures=st.booleans(),
     invokes=st.booleans(),
 )
+
+several = st.builds(
+    Job,
+    kind=st.sampled_from([Kind.RUN, Kind.ALONE, Kind.ROLLBACK, Kind.ONWARD, Kind.ONWARD_PROVEN]),
+    commit=st.integers(1, 5),
+    start=st.sampled_from([0.0, 0.3, 1.0, 3.0, 10.0]),
+    lease=st.sampled_from([2, 8]),
+    configures=st.booleans(),
+    functions=st.sampled_from([("hello", "worker"), ("worker", "api", "hello"), ("mail", "worker"), ("worker",)]),
+)
+
+jobs = st.one_of(alone, alone, several)
 
 faults = st.one_of(
     st.builds(
