@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from promote import pipeline
-from promote.announce import announce
 from promote.commands import outcomes
 from promote.errors import RefusedError
 from promote.holding import make_lock
@@ -56,7 +55,7 @@ def promote(job: Job) -> Report:
                 report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
             )
         return report
-    return announce(target, _release(target, source), source.commit)
+    return outcomes.announced(target, _release(target, source), source.commit)
 
 
 def _release(target: Target, source: Source) -> Report:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote import pipeline
-from promote.announce import announce
 from promote.commands import outcomes
 from promote.errors import RefusedError
 from promote.job import Job
@@ -59,7 +58,7 @@ def rollback(job: Job) -> Report:
             alias,
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
         )
-    return announce(target, outcomes.decided(target, report, decision), proposal.commit)
+    return outcomes.announced(target, outcomes.decided(target, report, decision), proposal.commit)
 
 
 def _destination(target: Target, alias: Alias) -> _Release:

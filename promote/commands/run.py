@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from promote import pipeline
-from promote.announce import announce
 from promote.commands import outcomes
 from promote.holding import Holding, make_lock
 from promote.inputs import Isolation
@@ -32,7 +31,7 @@ def run(job: Job) -> Report:
         report = release(target)
     except Superseded as superseded:
         return outcomes.gave_way(target, superseded.by)
-    return announce(target, report, job.run.commit)
+    return outcomes.announced(target, report, job.run.commit)
 
 
 def _release(target: Target) -> Report:
