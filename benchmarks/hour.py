@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.findings import Figure, Findings
 from promote.aws import understood
-from promote.commands import COMMANDS
+from promote.commands import carry_out
 from promote.context import Context
 from promote.history import relation
 from promote.inputs import Inputs
@@ -252,7 +252,7 @@ class Worker:
             with using(process):
                 try:
                     job = self._job(process)
-                    report = COMMANDS[job.inputs.command](job)
+                    report = carry_out(job)
                 except Exception as error:  # noqa: BLE001 - as the action does
                     report = Report(Result.FAILED, headline=str(understood(error)))
             process.end()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from promote import manifest
 from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
-from promote.commands import COMMANDS
+from promote.commands import carry_out
 from promote.context import Context
 from promote.errors import InputError, Interrupted, PromoteError, RefusedError
 from promote.function import Function
@@ -26,7 +26,6 @@ from promote.line import Claim
 from promote.lock import Lock
 from promote.model import ReleaseKey, Result, Run
 from promote.report import Report
-from promote.report.summary import render, template
 from promote.saga import Saga
 from promote.steps import Place, Steps
 from promote.table import Table
@@ -142,6 +141,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
     inputs = manifest.read(environ, context.workspace)
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
+    session = _session()
     folder = context.temporary if context.temporary.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:
         job = Job(
@@ -151,29 +151,52 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             workflow=workflow,
             clock=clock,
             clients=Clients(inputs.region, environ, inputs.verify_timeout),
-            session=_session(),
+            session=session,
             chance=Random().random,  # noqa: S311 - when to look again, not a secret
             environ=environ,
             steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
-            idle=lambda: _load_summary(workflow),
+            idle=_loading(workflow, session),
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""
         job.say(inputs.command.value, f"{inputs.names}{target}")
-        return COMMANDS[inputs.command](job)
+        return carry_out(job)
 
 
-def _load_summary(workflow: Workflow) -> None:
-    """Load what the run is told with at its end; that it fails is told then."""
-    with suppress(Exception):
+def _loading(workflow: Workflow, session: Callable[[], object]) -> Callable[[], None]:
+    """Give what loads, at each call, a piece more of what a run needs later: there is time while others work.
+
+    That a piece cannot be loaded is told where it is needed.
+    """
+
+    def checks_and_summary() -> None:
+        from promote.report.summary import template  # noqa: PLC0415 - now is the time
+
+        session()
         template(workflow.redact)
+
+    def notes() -> None:
+        from promote import announce  # noqa: F401, PLC0415 - now is the time
+        from promote.notes import render  # noqa: PLC0415 - the same
+
+        render.prepare()
+
+    pieces = iter((checks_and_summary, notes))
+
+    def load() -> None:
+        with suppress(Exception):
+            next(pieces, lambda: None)()
+
+    return load
 
 
 def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:
     """Put the report where people and later steps find it."""
     workflow.close_group()  # of a command that was cancelled
     try:
+        from promote.report.summary import render  # noqa: PLC0415 - loaded while others worked
+
         for name, value in report.outputs().items():
             workflow.output(name, value)
         workflow.summary(render(report, context, job, workflow.redact))

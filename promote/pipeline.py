@@ -30,7 +30,6 @@ from promote.model import (
 from promote.parallel import side_by_side, within
 from promote.target import Target, finish_release, staged
 from promote.trial import on_trial
-from promote.verify import junit
 from promote.verify.suite import KIND
 
 _ANNOTATIONS = 9
@@ -301,7 +300,9 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
     target.ledger.record_candidate(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
     is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
-    return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
+    is_reached = not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
+    target.job.idle()
+    return is_reached
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
@@ -322,6 +323,8 @@ def _tell(target: Target, verdict: Verdict) -> None:
     for check in located[:_ANNOTATIONS]:
         job.workflow.error(check.detail or "failed", title=check.name, file=check.file, line=check.line)
     if job.steps.folder:
+        from promote.verify import junit  # noqa: PLC0415 - seldom slower than what it is written beside
+
         # Beside the promotion, and never in its way.
         with suppress(OSError):
             seconds = sum(check.seconds for check in verdict.checks)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promote import configuration
 from promote.artifact import Code, Image, load, require_handler, stage
@@ -20,7 +20,6 @@ from promote.ledger import Ledger, Pending
 from promote.line import Entry
 from promote.lock import Lease, Lock
 from promote.model import LATEST_ENDPOINT, ReleaseKey, Served, Snapshot
-from promote.notes.render import Template, load_template
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
@@ -31,6 +30,9 @@ from promote.verify.command import Surroundings, environment
 from promote.verify.console import Console
 from promote.verify.invoke import read_events
 from promote.verify.suite import read_suite
+
+if TYPE_CHECKING:
+    from promote.notes.render import Template
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Target:
     state: State
     creation: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The configuration of CreateFunction, where that is to be called."""
-    template: Template | None = None
+    template: "Template | None" = None
     """Of the release notes, where it is the repository's own."""
 
     @property
@@ -144,7 +146,6 @@ def prepare(job: Job) -> Target:
         clock,
         redact=Redactor(_variables(latest, inputs.configuration)),
     )
-    state, _ = side_by_side(ledger.read, verification.connect)
     target = Target(
         job=job,
         function=function,
@@ -165,7 +166,7 @@ def prepare(job: Job) -> Target:
         plan=inputs.plan(events, job.run.commit or job.run.operation),
         code=code,
         latest=latest,
-        state=state,
+        state=ledger.read(),
         creation=creation,
         template=template,
     )
@@ -190,7 +191,7 @@ def staged(job: Job, code: Code) -> Code:
     return archive
 
 
-def read_template(job: Job) -> Template | None:
+def read_template(job: Job) -> "Template | None":
     """Read the repository's own template of the release notes, if the inputs name one.
 
     Raises:
@@ -198,7 +199,11 @@ def read_template(job: Job) -> Template | None:
 
     """
     path = job.inputs.release_notes_template
-    return load_template(path, job.context.workspace) if path else None
+    if not path:
+        return None
+    from promote.notes.render import load_template  # noqa: PLC0415 - seldom needed
+
+    return load_template(path, job.context.workspace)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,15 @@ from tests.world import World
 def pytest_xdist_auto_num_workers() -> int:
     """Give one more than there are cores: a good part of the tests waits for time to pass."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure() -> None:
+    """Let the tests' processes be interrupted, also where a shell has started pytest in its background.
+
+    Such a shell leaves SIGINT ignored, and every process inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

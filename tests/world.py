@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
-from sandbox.client import Account
+from sandbox.client import Account, Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -37,6 +37,14 @@ class World:
         self.function: LambdaClient = self.session.client("lambda", endpoint_url=self.url)
         self.table: DynamoDBClient = self.session.client("dynamodb", endpoint_url=self.url)
         self.gateway: ApiGatewayV2Client = self.session.client("apigatewayv2", endpoint_url=self.url)
+
+    def hold(self, kind: str, operation: str, nth: int = 1) -> Fault:
+        """Hold the ``nth`` call of ``operation``: ``kind`` says whether before or after its effect.
+
+        Of requests to the function, all are held from then on: a run sends its check and, beside it, a look at the
+        environment, in any order, and waits for the look no longer than a second.
+        """
+        return self.account.inject(kind, operation, nth=nth, times=0 if operation == "execute-api.Invoke" else 1)
 
     def alias_version(self, name: str = "preprod") -> str:
         """Give the version that the alias points at, or empty."""

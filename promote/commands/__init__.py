@@ -1,26 +1,17 @@
 """One short file a command; each reads like the protocol."""
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from promote.commands.deploy import deploy
-from promote.commands.lock import lock
-from promote.commands.promote import promote
-from promote.commands.release_notes import release_notes
-from promote.commands.rollback import rollback
-from promote.commands.run import run
-from promote.commands.status import status
-from promote.commands.unlock import unlock
-from promote.inputs import Command
 from promote.job import Job
 from promote.report import Report
 
-COMMANDS: Mapping[Command, Callable[[Job], Report]] = {
-    Command.RUN: run,
-    Command.DEPLOY: deploy,
-    Command.PROMOTE: promote,
-    Command.ROLLBACK: rollback,
-    Command.RELEASE_NOTES: release_notes,
-    Command.STATUS: status,
-    Command.LOCK: lock,
-    Command.UNLOCK: unlock,
-}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def carry_out(job: Job) -> Report:
+    """Carry out the job's command. Its module alone is loaded: all of them take longer than a call to AWS."""
+    name = job.inputs.command.value.replace("-", "_")
+    command: Callable[[Job], Report] = getattr(import_module(f"{__name__}.{name}"), name)
+    return command(job)

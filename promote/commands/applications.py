@@ -25,6 +25,13 @@ def name(job: Job) -> str:
     return f"{job.inputs.environment} of {job.inputs.names}"
 
 
+def announced(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
+    """Tell of it: ``promote.announce``."""
+    from promote.announce import announce_all  # noqa: PLC0415 - loaded while others worked
+
+    return announce_all(job, targets, report, commit)
+
+
 def begun(job: Job, held: Held) -> list[Report]:
     """Say of each function what is certain when the locks are had."""
     reports = [outcomes.begun(target, holding) for target, holding in held]

@@ -190,6 +190,13 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
     )
 
 
+def announced(target: Target, report: Report, commit: str) -> Report:
+    """Tell of it: ``promote.announce``."""
+    from promote.announce import announce  # noqa: PLC0415 - loaded while others worked
+
+    return announce(target, report, commit)
+
+
 def name(target: Target) -> str:
     """Name the environment for people."""
     return f"{target.environment} of {target.function.name}"

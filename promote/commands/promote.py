@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
-from promote.announce import announce, announce_all
 from promote.application import holding_all, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.errors import ConflictError, InputError, RefusedError
@@ -78,7 +77,7 @@ def promote(job: Job) -> Report:
                 report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
             )
         return report
-    return retain(target, announce(target, _release(target, source), source.commit))
+    return retain(target, outcomes.announced(target, _release(target, source), source.commit))
 
 
 def _promote_all(job: Job) -> Report:
@@ -100,7 +99,7 @@ def _promote_all(job: Job) -> Report:
         ]
         return applications.planned(job, targets, f"promote what {job.inputs.source} serves", orders)
     report = _release_all(job, targets, sources)
-    return retain_all(job, targets, announce_all(job, targets, report, sources[0].commit))
+    return retain_all(job, targets, applications.announced(job, targets, report, sources[0].commit))
 
 
 def _sources(targets: Sequence[Target]) -> list[Source]:

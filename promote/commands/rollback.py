@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from promote import pipeline
-from promote.announce import announce, announce_all
 from promote.application import prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.errors import InputError, RefusedError
@@ -41,7 +40,7 @@ def rollback(job: Job) -> Report:
             alias,
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
         )
-    return announce(target, outcomes.decided(target, report, decision), proposal.commit)
+    return outcomes.announced(target, outcomes.decided(target, report, decision), proposal.commit)
 
 
 def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
@@ -91,7 +90,7 @@ def _rollback_all(job: Job) -> Report:
         for proposal, alias in zip(proposals, aliases, strict=True)
         if proposal.candidate.version != alias.version
     )
-    return announce_all(job, targets, applications.decided(job, targets, reports, outcome), commit)
+    return applications.announced(job, targets, applications.decided(job, targets, reports, outcome), commit)
 
 
 def _served(target: Target) -> Alias:

@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from promote import pipeline
-from promote.announce import announce
 from promote.application import require_all
 from promote.commands import outcomes
-from promote.commands.run_all import run_all
 from promote.holding import Holding, make_lock
 from promote.inputs import Isolation
 from promote.job import Job
@@ -21,6 +19,8 @@ from promote.waiting import Superseded
 def run(job: Job) -> Report:
     """Bring the commit's code to $LATEST, verify it, and point the environment at it if it passes."""
     if job.inputs.parts:
+        from promote.commands.run_all import run_all  # noqa: PLC0415 - one function needs nothing of it
+
         return run_all(job)
     with job.phase("read"):
         target = prepare(job)
@@ -34,7 +34,7 @@ def run(job: Job) -> Report:
         report = release(target)
     except Superseded as superseded:
         return outcomes.gave_way(target, superseded.by)
-    return retain(target, announce(target, report, job.run.commit))
+    return retain(target, outcomes.announced(target, report, job.run.commit))
 
 
 def _release(target: Target) -> Report:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
-from promote.announce import announce_all
 from promote.application import Held, Outcome, holding_all, orders, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.holding import make_lock
@@ -54,7 +53,7 @@ def run_all(job: Job) -> Report:
         report = release(job, targets)
     except Superseded as superseded:
         return applications.gave_way(job, targets, superseded.by)
-    return retain_all(job, targets, announce_all(job, targets, report, job.run.commit))
+    return retain_all(job, targets, applications.announced(job, targets, report, job.run.commit))
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:

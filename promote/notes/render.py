@@ -92,6 +92,13 @@ def render(
     return Task(_ours(), clean, limit, is_ours=True).done()
 
 
+def prepare() -> None:
+    """Compile our own template, which takes a while: where there is time, it need not be waited for later."""
+    from promote.notes.template import OURS, Environment, compiled  # noqa: PLC0415 - Jinja is needed at the very end
+
+    compiled(_ours(), Environment(OURS))
+
+
 @cache
 def _ours() -> str:
     return Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")

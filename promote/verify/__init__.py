@@ -61,11 +61,6 @@ class Verification:
         """Whether it goes through an endpoint, and not to the version alone."""
         return bool(self.checks or self.has_commands)
 
-    def connect(self) -> None:
-        """Load what the checks are sent with: while a call to AWS is under way, it takes no time."""
-        if self.checks:
-            self.session()
-
     def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
         """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from promote.artifact import inside
 from promote.errors import InputError
 from promote.model import CheckResult, Outcome
-from promote.verify import junit
 from promote.verify.command import Surroundings, run
 from promote.verify.console import Group
 
@@ -117,6 +116,8 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
 
 def _judged(code: int | None, report: Path, group: Group) -> tuple[list[CheckResult], str]:
     """Give the results of the tests, and what is wrong with them as a whole; empty: nothing."""
+    from promote.verify import junit  # noqa: PLC0415 - only tests need it
+
     try:
         results, missing = junit.read(report, KIND), ""
     except ValueError as error:

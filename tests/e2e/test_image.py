@@ -159,7 +159,7 @@ def test_cancelled_at_any_moment(
 
     for number, (kind, operation, nth) in enumerate(MOMENTS, 1):
         (runner.workspace / "function" / "commit").write_text(str(number))
-        hold = account.inject(kind, operation, nth=nth)
+        hold = world.hold(kind, operation, nth)
         started = runner.start(inputs, commit=str(number) * 40, run_id=1000 + number)
         hold.wait_until_hit(timeout=30)
         assert world.lock_owner()

@@ -135,7 +135,7 @@ def test_a_run_cancelled_before_the_move_leaves_the_environment_as_it_was(  # no
     nth: int,
     number: Signals,
 ) -> None:
-    held = world.account.inject(kind, operation, nth=nth)
+    held = world.hold(kind, operation, nth)
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     held.wait_until_hit(20)
     assert_good_end(cancel(started, world, [number]))
@@ -345,7 +345,7 @@ WITHOUT_PAUSE = ([signal.SIGINT, signal.SIGTERM] * 500, 0.005)
 def test_further_signals_do_not_disturb_the_tidying_up(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
 ) -> None:
-    verifies = world.account.inject("hold-before", "execute-api.Invoke")
+    verifies = world.hold("hold-before", "execute-api.Invoke")
     slow = world.account.inject("latency", "dynamodb.UpdateItem", nth=2, seconds=1.5)  # the release
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     verifies.wait_until_hit(20)
@@ -439,7 +439,7 @@ def test_a_run_cancelled_inside_a_lock_of_its_job_leaves_that_to_the_job(
 ) -> None:
     locked = runner.start({"command": "lock", "function-name": "hello"}, run_id=2)
     assert locked.wait().result == "locked"
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     held.wait_until_hit(20)
     started.process.send_signal(number)

@@ -266,7 +266,7 @@ def test_a_forged_file_without_the_jobs_number_gives_nothing_back(runner: Runner
 def test_the_post_step_gives_back_what_a_killed_run_has_left(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, *, kind: str, operation: str, by: str
 ) -> None:
-    held = world.account.inject(kind, operation)
+    held = world.hold(kind, operation)
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     started.kill()
@@ -420,7 +420,7 @@ def test_unlock_leaves_alone_whoever_has_the_lock_by_the_time_it_opens(runner: R
 def test_a_holder_whose_lock_was_opened_stops_before_its_next_change_and_says_who_did_it(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     holder = runner.start({**inputs, "lease": "2"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     waiting = runner.start(inputs, commit="3" * 40, run_id=3)
@@ -556,7 +556,7 @@ def test_a_lock_without_a_sane_token_or_of_another_format_is_not_opened(
 def test_status_shows_everything_and_only_reads(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     holder = runner.start({**inputs, "lease": "4"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     waiting = runner.start(inputs, commit="3" * 40, run_id=3)

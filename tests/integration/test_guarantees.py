@@ -49,7 +49,7 @@ def test_a_strangers_code_is_never_promoted(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, moment: str
 ) -> None:
     nth = 2 if moment == "lambda.GetFunctionConfiguration" else 1
-    held = world.account.inject("hold-before", moment, nth=nth)
+    held = world.hold("hold-before", moment, nth)
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     world.overwrite_latest(STRANGER)
@@ -92,7 +92,7 @@ def test_adopted_code_that_a_stranger_replaces_before_publication_is_not_publish
 def test_configuration_that_a_stranger_changes_during_verification_is_noticed(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     world.function.update_function_configuration(FunctionName=FUNCTION, Environment={"Variables": {"A": "b"}})
@@ -261,7 +261,7 @@ def test_the_lock_is_waited_for_and_its_holder_named(
 def test_a_cancelled_run_gives_the_lock_back(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     started.process.terminate()
@@ -504,7 +504,7 @@ def test_lambda_refusing_a_move_is_not_blamed_on_others(
 def test_the_lease_is_kept_alive_while_the_work_takes_longer(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    held = world.account.inject("hold-before", "execute-api.Invoke", times=0)
+    held = world.hold("hold-before", "execute-api.Invoke")
     working = runner.start({**inputs, "lease": "1"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     waiting = runner.run({**inputs, "lease": "1", "lock-timeout": "0.05"}, commit="3" * 40, run_id=3)
@@ -540,7 +540,7 @@ def test_what_was_to_be_adopted_is_not_replaced_by_what_another_run_has_deployed
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     source = (runner.workspace / "function" / "app.py").read_text()
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     working = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     world.overwrite_latest(source + "\n# what is to be adopted\n")

@@ -16,7 +16,7 @@ from typing import Any
 from promote import manifest
 from promote.action import _INTERRUPTED, _ended
 from promote.aws import understood
-from promote.commands import COMMANDS
+from promote.commands import carry_out
 from promote.context import Context
 from promote.function import Function
 from promote.history import relation
@@ -288,7 +288,7 @@ class Actor:
                 job = self.job = None
                 try:
                     job = self.job = self._job(process, environ, operation)
-                    done.append(COMMANDS[job.inputs.command](job))
+                    done.append(carry_out(job))
                     process.is_deaf = True
                 except KeyboardInterrupt:
                     self.was_interrupted = True
