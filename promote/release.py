@@ -57,6 +57,8 @@ class Part:
     """The alias as it was then; None: there was none."""
     token: str = ""
     """The key of the candidate's record that is used up by the release; empty: it has none."""
+    since: str = ""
+    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
 
     @property
     def moves(self) -> bool:
@@ -85,6 +87,15 @@ class Release:
     stage: Stage = Stage.MOVING
     reason: str = ""
     """Why it was turned back; empty: it was not."""
+    begun: str = ""
+    """When its record was written."""
+    ended: str = ""
+    """When all had moved or were back; empty: it is unfinished."""
+
+    @property
+    def sequence(self) -> int:
+        """That of all its promotions."""
+        return self.parts[0].promotion.sequence
 
     @property
     def moves(self) -> list[Part]:
@@ -111,7 +122,7 @@ def release_key(arns: Sequence[str], environment: str, identity: str) -> Release
 
 
 def release_item(release: Release) -> dict[str, Any]:
-    """Write the record of a release."""
+    """Write the record of a release; when it was begun and ended, whoever writes that says."""
     return {
         "pk": release.key.pk,
         "sk": release.key.sk,
@@ -136,6 +147,8 @@ def release_of(item: Item) -> Release:
         origin=str(item["origin"]),
         stage=Stage(item["stage"]),
         reason=str(item["reason"]),
+        begun=str(item.get("begun", "")),
+        ended=str(item.get(Stage.DONE) or item.get(Stage.REVERTED) or ""),
     )
 
 
@@ -147,6 +160,7 @@ def _part_item(part: Part) -> dict[str, Any]:
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
         "token": part.token,
+        "since": part.since,
         "before": before
         and {
             "version": before.version,
@@ -167,6 +181,7 @@ def _part_of(environment: str, item: Item) -> Part:
         plan=str(item["plan"]),
         sequence=int(item["sequence"]),
         token=str(item["token"]),
+        since=str(item.get("since", "")),
         before=before
         and Alias(
             name=environment,
