@@ -4,7 +4,7 @@ Lambda moves one alias at a time. The record says beforehand what is to move fro
 it can bring all functions to one end: all moved, or all back. ``promote.saga`` does so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -101,6 +101,19 @@ class Release:
     def moves(self) -> list[Part]:
         """Those whose aliases are moved."""
         return [part for part in self.parts if part.moves]
+
+    @property
+    def commit(self) -> str:
+        """What it has promoted, or gone back to."""
+        return (self.moves or self.parts)[0].promotion.commit
+
+    def is_of(self, arns: Collection[str], retired: Collection[str]) -> bool:
+        """Whether it is of the application of the functions ``arns``: it has others only if they are ``retired``.
+
+        It may lack some, which were added later.
+        """
+        others = [part.name for part in self.parts if part.arn not in arns]
+        return len(others) < len(self.parts) and all(name in retired for name in others)
 
     @property
     def names(self) -> str:

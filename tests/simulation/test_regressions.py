@@ -90,7 +90,7 @@ REGRESSIONS = {
         jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
         faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
-    # The waiter took the holder for dead, since it was suspended itself. It met a beat, and went by what it had thought.
+    # The waiter took the holder for dead, since it was suspended itself. It met a beat, and did not heed it.
     "a waiter is suspended beyond the lease of the holder, which lives": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2), Job(Kind.RUN, 2, start=0.3, fifo=True)),
         faults=(
