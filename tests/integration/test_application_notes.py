@@ -41,7 +41,6 @@ class Shop:
             "function-name": "".join(f"{name} = {name}\n" for name in NAMES),
             "artifact": "",
             "checks": "GET /health 200",
-            "lease": "2",
         }
         git(self.runner.workspace, "init", "--quiet", "--initial-branch=main")
 
@@ -171,3 +170,56 @@ def test_an_application_has_one_section_in_the_release_of_a_tag(shop: Shop) -> N
     markers = re.findall("<!-- promote-on-success:begin (.*) -->", release["body"])
     assert markers == ["worker", "api+mail+worker"]
     assert re.findall("^## .*", release["body"], re.MULTILINE) == ["## worker v1.0.0", "## worker, mail and api v1.0.0"]
+
+
+def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop) -> None:
+    first = shop.commit("feat: Say hello")
+    nothing = shop.command("status", environment="")
+    assert "api, mail and worker: nothing has been promoted yet. The function api does not exist." in nothing.log
+    made = shop.run(first)
+    assert (made.code, made.result) == (0, "promoted"), made.log
+    assert shop.command("promote", **{"from": "preprod", "environment": "prod"}).result == "promoted"
+    second = shop.commit("feat: Write letters", "mail")
+    assert shop.run(second).result == "promoted"
+    # One is promoted alone, and one is moved by somebody else.
+    alone = shop.commit("feat: Work harder", "worker")
+    assert shop.run(alone, function_name="worker", artifact="worker").result == "promoted"
+    shop.world.function.update_alias(FunctionName="mail", Name="prod", FunctionVersion="2")
+    shop.world.account.forget()
+    ended = shop.command("status", environment="")
+    assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
+    assert {call.operation for call in shop.world.account.calls() if not call.operation.endswith(READING)} == set()
+    assert ended.outputs["summary"] == (
+        "api, mail and worker: preprod serves one release but for worker, prod serves one release but for mail."
+    )
+    rows = [line for line in ended.summary.splitlines() if line.startswith(("| preprod", "| prod"))]
+    assert "| one release but for worker |" in rows[0]
+    assert second[:10] in rows[0]
+    assert "/actions/runs/4/" in rows[0]
+    assert rows[0].endswith("| api 1, mail 2 and worker 2 |")
+    assert "| worker | 2 | 1 | " in rows[2]
+    assert "promoted alone by run 5" in rows[2]
+    assert "| mail | 2 | 1 |  | somebody else has moved it |" in rows[3]
+    assert "### worker: promotions" in ended.summary
+    assert "worker: preprod serves version 2, prod serves version 1, the lock is free." in ended.log
+
+    # A run that dies in the midst of a release leaves it to its post step, which brings them together again.
+    third, shop.runs = shop.commit("feat: Be faster", "api", "worker"), 50
+    held = shop.world.account.inject("hold-before", "lambda.UpdateAlias")
+    run = shop.runner.start(shop.inputs, commit=third, run_id=50, environ={"GITHUB_API_URL": shop.hub.url})
+    held.wait_until_hit(60)
+    run.kill()
+    shop.world.account.clear_faults()
+    ended = shop.command("status")
+    assert ended.outputs["summary"].endswith("preprod has an unfinished release of run 50.")
+    assert "| preprod | a release that is being moved |" in ended.summary
+    assert "👉 The release of api, mail and worker to preprod that run 50 began 2" in ended.summary
+    assert "is not moved yet" in ended.summary
+    assert ended.log.count("is unfinished") == 0  # once is enough
+    assert "unfinished (" in shop.command("status", function_name="mail").log
+    shop.runner.finish()
+    ended = shop.command("status", function_name="api\nmail\nworker\nother")
+    assert "preprod serves one release but for other. The function other does not exist." in ended.log
+    ended = shop.command("status")
+    assert ended.outputs["summary"] == f"api, mail and worker: preprod serves one release, commit {third[:10]}."
+    assert "Not as the release has it" not in ended.summary
