@@ -11,8 +11,9 @@ from promote.errors import PromoteError
 from promote.github import GitHub
 from promote.job import Job
 from promote.model import Kind, Promotion, Result, Snapshot, same_content
+from promote.notes.application import Piece, of_release
 from promote.notes.compose import of_promotion, proof_of, recorded_proof, rendered, sources, write
-from promote.notes.model import Notes, Part, Proof
+from promote.notes.model import Notes, Proof
 from promote.notes.render import render
 from promote.parallel import each, side_by_side
 from promote.report import Report
@@ -107,28 +108,17 @@ def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitH
     at = job.clock.now()
     parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
     try:
-        told = each([partial(_noted_part, target, part, github) for target, part in parts], WIDTH)
-        # Also one whose alias only got its words or its whole traffic back has moved, from a version to the same.
-        first = next(notes for notes, (_, part) in zip(told, parts, strict=True) if part.move)
-        notes = replace(
-            first,
-            function=job.inputs.names,
-            version="",
-            previous_version="",
-            differences=(),
-            functions=tuple(
-                Part(
-                    function=one.function,
-                    version=one.version,
-                    previous_version=one.previous_version,
-                    environment_url=one.environment_url,
-                    differences=one.differences,
-                )
-                for one in told
-            ),
-            proof=proof_of(report.verdict, at, job.run.url) if report.verdict else first.proof,
+        has_verdict = report.verdict is not None
+        pieces = each([partial(_piece, target, part, is_judged=has_verdict) for target, part in parts], WIDTH)
+        notes = of_release(
+            job,
+            github,
+            job.inputs.names,
+            pieces,
+            proof=proof_of(report.verdict, at, job.run.url) if report.verdict else None,
             at=at,
-            environment_url="",
+            actor=next((part.move.by for _, part in parts if part.move and part.move.by), job.context.actor),
+            run_url=job.run.url,
         )
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job, notes, targets[0].template)
@@ -138,24 +128,17 @@ def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitH
     return _kept(job, report, notes, [(target, part.move) for target, part in parts if part.move])
 
 
-def _noted_part(target: Target, part: Report, github: GitHub) -> Notes:
-    """Give the notes of one function; what has not moved says nothing but its version."""
-    job, url = target.job, part.environment.url if part.environment else ""
-    if part.move is None:
-        version = part.candidate.version if part.candidate else part.previous
-        return Notes(target.function.name, version=version, previous_version=version, environment_url=url)
-    return of_promotion(
-        job,
-        sources(job, github),
+def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
+    """Give what is known of one function; ``is_judged``: the run has found a verdict of the whole."""
+    return Piece(
         target.function,
+        part.candidate.version if part.candidate else part.previous,
         part.move,
         part.since,
-        replaced=_replaced(target, part.move),
+        replaced=_replaced(target, part.move) if part.move else None,
         deployed=part.deployed,
-        proof=None if part.verdict else _recorded(target, part),
-        actor=part.move.by or job.context.actor,
-        run_url=job.run.url,
-        environment_url=url,
+        proof=None if is_judged else _recorded(target, part),
+        url=part.environment.url if part.environment else "",
     )
 
 

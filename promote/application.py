@@ -276,6 +276,7 @@ def _release(
                 sequence=target.served.sequence,
                 before=alias,
                 token=proposal.token,
+                since=target.served.promoted,
             )
         )
     key = release_key([part.arn for part in parts], targets[0].environment, parts[0].promotion.identity)

@@ -194,7 +194,7 @@ def _placed(part: Part, error: InputError, given: Given) -> InputError:
     return InputError("application", f"{place}: {owner}{error.name}: {problem}", hint=error.hint)
 
 
-OF_APPLICATIONS = frozenset({Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.STATUS})
+OF_APPLICATIONS = frozenset({Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.RELEASE_NOTES, Command.STATUS})
 """The commands that work on several functions as one."""
 
 

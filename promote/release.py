@@ -4,7 +4,7 @@ Lambda moves one alias at a time. The record says beforehand what is to move fro
 it can bring all functions to one end: all moved, or all back. ``promote.saga`` does so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -57,6 +57,8 @@ class Part:
     """The alias as it was then; None: there was none."""
     token: str = ""
     """The key of the candidate's record that is used up by the release; empty: it has none."""
+    since: str = ""
+    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
 
     @property
     def moves(self) -> bool:
@@ -87,11 +89,33 @@ class Release:
     """Why it was turned back; empty: it was not."""
     denied: tuple[str, ...] = ()
     """The ARNs of functions whose aliases nobody may have moved who has tried: they need no fence."""
+    begun: str = ""
+    """When its record was written."""
+    ended: str = ""
+    """When all had moved or were back; empty: it is unfinished."""
+
+    @property
+    def sequence(self) -> int:
+        """That of all its promotions."""
+        return self.parts[0].promotion.sequence
 
     @property
     def moves(self) -> list[Part]:
         """Those whose aliases are moved."""
         return [part for part in self.parts if part.moves]
+
+    @property
+    def commit(self) -> str:
+        """What it has promoted, or gone back to."""
+        return (self.moves or self.parts)[0].promotion.commit
+
+    def is_of(self, arns: Collection[str], retired: Collection[str]) -> bool:
+        """Whether it is of the application of the functions ``arns``: it has others only if they are ``retired``.
+
+        It may lack some, which were added later.
+        """
+        others = [part.name for part in self.parts if part.arn not in arns]
+        return len(others) < len(self.parts) and all(name in retired for name in others)
 
     @property
     def names(self) -> str:
@@ -113,7 +137,7 @@ def release_key(arns: Sequence[str], environment: str, identity: str) -> Release
 
 
 def release_item(release: Release) -> dict[str, Any]:
-    """Write the record of a release."""
+    """Write the record of a release; when it was begun and ended, whoever writes that says."""
     return {
         "pk": release.key.pk,
         "sk": release.key.sk,
@@ -140,6 +164,8 @@ def release_of(item: Item) -> Release:
         stage=Stage(item["stage"]),
         reason=str(item["reason"]),
         denied=tuple(map(str, item.get("denied") or ())),
+        begun=str(item.get("begun", "")),
+        ended=str(item.get(Stage.DONE) or item.get(Stage.REVERTED) or ""),
     )
 
 
@@ -151,6 +177,7 @@ def _part_item(part: Part) -> dict[str, Any]:
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
         "token": part.token,
+        "since": part.since,
         "before": before
         and {
             "version": before.version,
@@ -171,6 +198,7 @@ def _part_of(environment: str, item: Item) -> Part:
         plan=str(item["plan"]),
         sequence=int(item["sequence"]),
         token=str(item["token"]),
+        since=str(item.get("since", "")),
         before=before
         and Alias(
             name=environment,

@@ -1,7 +1,7 @@
-"""The GitHub Release of a tag, with the notes of each function in a section of their own."""
+"""The GitHub Release of a tag, with the notes of each function, or of each application, in a section of their own."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from promote.errors import GitHubError
@@ -10,7 +10,11 @@ from promote.tags import Version
 
 BEGIN = "<!-- promote-on-success:begin {function} -->"
 END = "<!-- promote-on-success:end {function} -->"
-"""What stands around the section of a function: several functions of a repository may share a tag."""
+"""What stands around the section of a function: several functions of a repository may share a tag. That of several
+functions which are released as one has the names of all, by the alphabet and with :data:`AND` in between."""
+
+AND = "+"
+"""What no function's name has."""
 
 BODY_LIMIT = 125_000
 """Characters of a release's text, the author's included: GitHub refuses more."""
@@ -35,11 +39,18 @@ class Published:
     """Whether it is still to be published by its author."""
 
 
-def publish(github: GitHub, tag: str, function: str, text_for: Callable[[int], str]) -> Published:
-    """Make the release of ``tag``, or put the notes of ``function`` into the one that is there.
+def publish(
+    github: GitHub,
+    tag: str,
+    functions: Sequence[str],
+    text_for: Callable[[int], str],
+    *,
+    retired: Collection[str] = (),
+) -> Published:
+    """Make the release of ``tag``, or put the notes of ``functions`` into the one that is there.
 
     ``text_for`` gives the notes with at most so many characters. In a release that is there, only what stands between
-    :data:`BEGIN` and :data:`END` of the function is replaced; the rest of its text, and whether it is a draft, a
+    :data:`BEGIN` and :data:`END` of the functions is replaced; the rest of its text, and whether it is a draft, a
     pre-release or the latest, stays as its author has it. That goes for an immutable release too: GitHub lets its text
     be edited.
 
@@ -48,7 +59,7 @@ def publish(github: GitHub, tag: str, function: str, text_for: Callable[[int], s
 
     """
     try:
-        return _publish(github, tag, Section(function, text_for))
+        return _publish(github, tag, Section(functions, text_for, retired))
     except GitHubError as error:
         if error.status == _INVALID and "immutable" in str(error):
             raise GitHubError(str(error), hint=_IMMUTABLE_HINT, status=error.status, codes=error.codes) from error
@@ -56,10 +67,16 @@ def publish(github: GitHub, tag: str, function: str, text_for: Callable[[int], s
 
 
 class Section:
-    """The part of a release's text that is a function's."""
+    """The part of a release's text that is a function's, or that of several which are released as one.
 
-    def __init__(self, function: str, text_for: Callable[[int], str]) -> None:
-        self._begin, self._end = BEGIN.format(function=function), END.format(function=function)
+    Of several, a section that was written before a function was added, or while one of ``retired`` belonged to them, is
+    the same one: it is replaced.
+    """
+
+    def __init__(self, functions: Sequence[str], text_for: Callable[[int], str], retired: Collection[str] = ()) -> None:
+        name = AND.join(sorted(functions))
+        self._own = {*functions, *retired} if len(functions) > 1 else set()
+        self._begin, self._end = BEGIN.format(function=name), END.format(function=name)
         begin, end = re.escape(self._begin), re.escape(self._end)
         self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
         self._text_for = text_for
@@ -77,7 +94,7 @@ class Section:
             GitHubError: the rest leaves no room.
 
         """
-        before, after = self._around(body)
+        before, after = self._around(_SEVERAL.sub(self._renamed, body))
         frame = f"{before}{self._begin}\n\n", f"\n\n{self._end}{after}"
         limit = BODY_LIMIT - sum(map(len, frame))
         text = self._text(limit) if limit > 0 else ""
@@ -88,6 +105,11 @@ class Section:
                 hint="Shorten the release's own text, or leave publish-release out.",
             )
         return text.join(frame)
+
+    def _renamed(self, marker: re.Match[str]) -> str:
+        """Give our own marker for one of the same application, as it was before."""
+        is_ours = self._own.issuperset(marker["functions"].split(AND))
+        return (self._begin if marker["place"] == "begin" else self._end) if is_ours else marker[0]
 
     def _text(self, limit: int) -> str:
         text = self._whole if len(self._whole) <= limit else self._text_for(limit)
@@ -151,3 +173,6 @@ def _same(ours: str, theirs: str) -> bool:
 
 _MARKER = re.compile(r"<!-- promote-on-success:(?:begin|end)[^>]*-->")
 """Of any function: notes have none in them."""
+
+_SEVERAL = re.compile(r"<!-- promote-on-success:(?P<place>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) -->")
+"""Of several functions."""

@@ -1,26 +1,30 @@
 """``release-notes``: what an environment's last promotion has brought or, on a tag, what the tag contains."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from promote import history, releases
+from promote.chronicle import Histories, last_release, read_releases, release_keys, with_stays
 from promote.endpoint import locate
 from promote.errors import GitHubError, InputError
 from promote.function import Function
 from promote.github import GitHub
-from promote.history import Relation
 from promote.job import Job
 from promote.ledger import Ledger
-from promote.model import Kind, Result
+from promote.model import Result
+from promote.notes.application import Piece, of_release
+from promote.notes.carried import Asked, carried
 from promote.notes.compose import moment, of_promotion, recorded_proof, sources, write
 from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
-from promote.parallel import gather, side_by_side
+from promote.parallel import each, gather, side_by_side
 from promote.records import promotion_of
+from promote.release import Part, Release
 from promote.report import Link, Report
-from promote.table import Item
 from promote.tags import Version, before
-from promote.target import read_template
+from promote.target import make_saga, read_template
 
 _PATIENCE = 60
 """Seconds for all that GitHub is asked: the notes are what this run is for."""
@@ -29,10 +33,19 @@ _HISTORY = 200
 _TAGS = 5
 """Earlier tags that are tried, where GitHub is asked which of them the history has."""
 _WIDTH = 8
-"""Environments that are read at the same time."""
-_CONTAINING = (Relation.SAME, Relation.NEWER)
+"""Environments, or functions, that are read at the same time."""
 _NO_HISTORY = "the checkout does not tell (fetch-depth: 0 gives it the history)"
 _NO_TOKEN = "there is no github-token to ask GitHub with"  # noqa: S105 - says so
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A function: the one, or one of several that are released as one."""
+
+    function: Function
+    ledger: Ledger
+    url: str = ""
+    """Of its environment, where its gateway is the user's own."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +53,13 @@ class _Desk:
     """What the notes are written with."""
 
     job: Job
-    function: Function
-    ledger: Ledger
+    members: tuple[_Member, ...]
     github: GitHub
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are several functions, which are released as one."""
+        return len(self.members) > 1
 
 
 def release_notes(job: Job) -> Report:
@@ -51,22 +68,17 @@ def release_notes(job: Job) -> Report:
     tag = inputs.tag or job.context.tag
     _require_subject(job, tag)
     template = read_template(job)
-    desk = _Desk(
-        job,
-        Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock),
-        Ledger(job.table, job.arn, job.run, job.clock),
-        GitHub(job.context, job.session, job.clock, _PATIENCE),
-    )
+    _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+    desk = _Desk(job, _members(job), GitHub(job.context, job.session, job.clock, _PATIENCE))
+    later: Sequence[str] = ()
     with job.phase("read"):
-        notes = _of_tag(desk, tag) if tag else _of_environment(desk)
-    report = Report(
-        Result.REPORTED,
-        headline=f"The release notes of {tag} tell {_count(notes)}."
-        if tag
-        else f"{inputs.environment} of {inputs.function_name} has version {notes.version} "
-        f"since its last promotion, which brought {_count(notes)}.",
-        warnings=notes.changes.gaps,
-    )
+        if tag:
+            notes = _of_tag(desk, tag)
+        elif desk.is_whole:
+            notes, later = _of_release(desk)
+        else:
+            notes = _of_environment(desk)
+    report = Report(Result.REPORTED, headline=_headline(desk, notes), warnings=notes.changes.gaps, notes=tuple(later))
     with job.phase("write"):
         report = _written(desk, report, notes, template)
     if not inputs.publish_release or inputs.dry_run:
@@ -75,6 +87,28 @@ def release_notes(job: Job) -> Report:
     job.reports.append(replace(report, result=Result.FAILED))
     with job.phase("publish"):
         return _published(desk, report, notes, template)
+
+
+def _members(job: Job) -> tuple[_Member, ...]:
+    jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
+    return tuple(each([partial(_member, part) for part in jobs], _WIDTH))
+
+
+def _member(job: Job) -> _Member:
+    inputs = job.inputs
+    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
+    return _Member(function, Ledger(job.table, job.arn, job.run, job.clock), inputs.environment_url)
+
+
+def _headline(desk: _Desk, notes: Notes) -> str:
+    if notes.tag:
+        return f"The release notes of {notes.tag} tell {_count(notes)}."
+    if desk.is_whole:
+        return f"The last release of {notes.function} to {notes.environment} brought {_count(notes)}."
+    return (
+        f"{notes.environment} of {notes.function} has version {notes.version} since its last promotion, "
+        f"which brought {_count(notes)}."
+    )
 
 
 def _require_subject(job: Job, tag: str) -> None:
@@ -113,23 +147,20 @@ def _of_environment(desk: _Desk) -> Notes:
 
     """
     job, environment = desk.job, desk.job.inputs.environment
-    entries = desk.ledger.history(environment, 2)
+    [member] = desk.members
+    entries = member.ledger.history(environment, 2)
     if not entries:
         raise InputError(
             "environment",
-            f"nothing has been promoted to {environment} of {desk.function.name} yet, so there is nothing to tell",
+            f"nothing has been promoted to {environment} of {member.function.name} yet, so there is nothing to tell",
             hint="Correct environment, function-name or table; command: status shows what there is.",
         )
     move, before = promotion_of(entries[0]), entries[1] if len(entries) > 1 else {}
-    state, version = side_by_side(desk.ledger.read, lambda: desk.ledger.version(move.version))
-    gateway = state.served(environment).gateway
-    url = job.inputs.environment_url
-    if gateway and not url:
-        url = locate(environment, gateway, job.clients.endpoint_url).url
+    url, version = side_by_side(lambda: _url(job, member), lambda: member.ledger.version(move.version))
     return of_promotion(
         job,
         sources(job, desk.github),
-        desk.function,
+        member.function,
         move,
         str(before.get("commit", "")),
         proof=recorded_proof(job, version.get("proof")) if move.is_proven else None,
@@ -137,6 +168,76 @@ def _of_environment(desk: _Desk) -> Notes:
         actor=move.by,
         run_url=job.context.own_page(str(entries[0].get("url") or "")),
         environment_url=url,
+    )
+
+
+def _url(job: Job, member: _Member) -> str:
+    """Give the URL of the environment's endpoint, or empty."""
+    environment = job.inputs.environment
+    gateway = member.ledger.read().served(environment).gateway
+    if gateway and not member.url:
+        return locate(environment, gateway, job.clients.endpoint_url).url
+    return member.url
+
+
+def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
+    """Give the notes of the application's last release to the environment, and what has become of it since.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    job, environment = desk.job, desk.job.inputs.environment
+    histories = _histories(desk, environment)
+    keys = release_keys(histories)
+    is_ours = partial(Release.is_of, arns=histories.keys(), retired=job.inputs.retired)
+    release = last_release(keys, make_saga(job).find, is_ours)
+    if release is None:
+        others = " but together with others" if keys else ""
+        raise InputError(
+            "environment",
+            f"{job.inputs.names} have not been released to {environment} as one yet{others}, so there is nothing to "
+            "tell",
+            hint="Name exactly the functions that are released together; command: status shows what there is.",
+        )
+    known = {member.ledger.arn: member for member in desk.members}
+    pieces = each([partial(_piece, desk, part, known.get(part.arn)) for part in release.parts], _WIDTH)
+    notes = of_release(
+        job,
+        desk.github,
+        release.names,
+        pieces,
+        at=moment(release.ended),
+        actor=next((part.promotion.by for part in release.moves), ""),
+        run_url=job.context.own_page(release.url),
+    )
+    newest = {part.name: next(iter(histories.get(part.arn, ())), {}) for part in release.parts}
+    return notes, [
+        f"{name} has been moved since then, to version {move['version']}."
+        for name, move in newest.items()
+        if move and int(move["sequence"]) > release.sequence
+    ]
+
+
+def _histories(desk: _Desk, environment: str) -> Histories:
+    read = [partial(member.ledger.history, environment, _HISTORY) for member in desk.members]
+    return {member.ledger.arn: items for member, items in zip(desk.members, gather(read, _WIDTH), strict=True)}
+
+
+def _piece(desk: _Desk, part: Part, member: _Member | None) -> Piece:
+    """Give what is known of a function of a release; ``member`` is None where it is named no more."""
+    job = desk.job
+    if member is None:
+        function = Function(lambda: job.clients.function, part.name, part.arn, job.clock)
+        member = _Member(function, Ledger(job.table, part.arn, job.run, job.clock))
+    url, proof = side_by_side(lambda: _url(job, member), lambda: member.ledger.proof(part.candidate))
+    return Piece(
+        member.function,
+        part.candidate.version,
+        part.promotion if part.moves else None,
+        part.since,
+        proof=recorded_proof(job, proof) if part.promotion.is_proven else None,
+        url=url,
     )
 
 
@@ -149,22 +250,27 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
     """
     job, context = desk.job, desk.job.context
     found = sources(job, desk.github)
-    commit, state = side_by_side(lambda: _commit_of(desk, tag), desk.ledger.read)
+    commit, states = side_by_side(
+        lambda: _commit_of(desk, tag), lambda: gather([member.ledger.read for member in desk.members], _WIDTH)
+    )
     earlier = _tag_before(desk, tag, commit)
-    names = [job.inputs.environment] if job.inputs.environment else sorted(state.environments)
-    changes, carried = side_by_side(
+    known = sorted({name for state in states for name in state.environments})
+    names = [job.inputs.environment] if job.inputs.environment else known
+    related = cache(lambda sha: history.related(sha, commit, context.workspace, desk.github))
+    asked = Asked(tag, related, _unknown(desk), context.own_page)
+    changes, rows = side_by_side(
         # Without the tag before, all of the history would be told as new.
         lambda: Changes(gaps=(earlier.gap,)) if earlier.gap else found.between(earlier.commit, commit),
-        lambda: gather([lambda name=name: _carried(desk, name, tag, commit) for name in names], _WIDTH),  # type: ignore[misc]
+        lambda: gather([partial(_carried, desk, asked, name) for name in names], _WIDTH),
     )
     return Notes(
-        function=desk.function.name,
+        function=job.inputs.names,
         tag=tag,
         commit=commit,
         since=earlier.commit,
         since_tag=earlier.name,
-        changes=replace(changes, gaps=(*changes.gaps, *(gap for _, gap in carried if gap))),
-        carried=tuple(row for row, _ in carried if row),
+        changes=replace(changes, gaps=(*changes.gaps, *(gap for _, gap in rows if gap))),
+        carried=tuple(row for row, _ in rows if row),
         at=job.clock.now(),
         actor=context.actor,
         run_url=job.run.url,
@@ -222,44 +328,16 @@ def _tag_before(desk: _Desk, tag: str, commit: str) -> _Earlier:
     return _Earlier()
 
 
-def _carried(desk: _Desk, environment: str, tag: str, commit: str) -> tuple[Carried | None, str]:
-    """Find the promotion that brought ``commit`` to ``environment`` first.
-
-    Give also what is not known of that; with None, it is whether the environment has it at all.
-    """
-    job, first = desk.job, None
-    items = desk.ledger.history(environment, _HISTORY)
-    # From the newest on, since an environment goes forwards: what came before one that lacks it lacks it too.
-    for item in (item for item in items if item.get("kind") != Kind.ROLLBACK):
-        found = _related(desk, item, commit)
-        if found is Relation.UNKNOWN and first is None:
-            return None, f"Whether {environment} has had {tag} is not known: {_why_unknown(desk, item)}."
-        if found not in _CONTAINING:
-            break
-        first = item
-    if first is None:
-        return Carried(environment, ""), ""
-    row = Carried(
-        environment,
-        str(first["version"]),
-        moment(first.get("at")),
-        job.context.own_page(str(first.get("url") or "")),
-    )
-    if items[0].get("kind") != Kind.ROLLBACK:
-        return row, ""
-    found = _related(desk, items[0], commit)
-    if found is Relation.UNKNOWN:
-        return row, f"Whether {environment} still has {tag} is not known: {_why_unknown(desk, items[0])}."
-    return replace(row, is_taken_back=found not in _CONTAINING), ""
+def _carried(desk: _Desk, asked: Asked, environment: str) -> tuple[Carried | None, str]:
+    histories = _histories(desk, environment)
+    if desk.is_whole:
+        # A function that stays in a release has all the same what the release has.
+        histories = with_stays(histories, read_releases(desk.job.table, release_keys(histories)))
+    by_name = {member.function.name: histories[member.ledger.arn] for member in desk.members}
+    return carried(asked, environment, by_name)
 
 
-def _related(desk: _Desk, item: Item, commit: str) -> Relation:
-    return history.related(str(item.get("commit") or ""), commit, desk.job.context.workspace, desk.github)
-
-
-def _why_unknown(desk: _Desk, item: Item) -> str:
-    if not item.get("commit"):
-        return f"the record of version {item['version']} there names no commit"
+def _unknown(desk: _Desk) -> str:
     return f"{_NO_HISTORY}, and {'GitHub does not tell' if desk.github.is_known else _NO_TOKEN}"
 
 
@@ -286,8 +364,9 @@ def _published(desk: _Desk, report: Report, notes: Notes, template: Template | N
     made = releases.publish(
         desk.github,
         notes.tag,
-        notes.function,
+        [member.function.name for member in desk.members],
         lambda limit: render(notes, template, limit=limit, redact=desk.job.workflow.redact),
+        retired=desk.job.inputs.retired,
     )
     done = "was published" if made.is_changed else "says so already"
     draft = " It is a draft, which its author publishes." if made.is_draft else ""

@@ -1,20 +1,25 @@
 """``rollback``: point the environment back at what it served before, or at a proven version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from promote import pipeline
 from promote.application import prepare_all, promote_all
+from promote.chronicle import read_releases, release_keys
 from promote.commands import applications, outcomes
 from promote.errors import InputError, RefusedError
 from promote.job import Job
-from promote.lookback import Release, fate, moves, served_before, served_together_before
+from promote.lookback import Move, Release, fate, moves, served_before, served_together_before
 from promote.model import LATEST_ENDPOINT, Alias, Kind, Result, listed
 from promote.parallel import each
 from promote.pipeline import Proposal
+from promote.records import promotion_item
 from promote.report import Report
 from promote.saga import WIDTH
 from promote.target import Target, finish_release, prepare
+
+_RELEASES = 20
+"""Releases, from the newest on, among which the one that is gone back to is looked for."""
 
 
 def rollback(job: Job) -> Report:
@@ -123,13 +128,28 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[R
             "as one before",
             hint="Go back with one function at a time, to a version that the input version names.",
         )
+    together = _released_then(targets[0].job, made, before)
     backs = []
     for target in targets:
         arn = target.ledger.arn
         version = before[arn] or now[arn]
         then = [move for move in made[arn] if move["version"] == version] or [target.ledger.version(version)]
-        backs.append(Release.of(version, then[-1]))
+        backs.append(Release.of(version, together.get(arn) or then[-1]))
     return backs
+
+
+def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping[str, str]) -> dict[str, Move]:
+    """Give what a release has recorded of each function that brought all to the versions ``before``.
+
+    A function that had not changed then was promoted to the commit of the others all the same, of which the history of
+    its own moves does not know. Empty: there was no such release, or it is long ago.
+    """
+    keys = release_keys({arn: list(reversed(moves)) for arn, moves in made.items()})[:_RELEASES]
+    for release in sorted(read_releases(job.table, keys), key=lambda release: release.sequence, reverse=True):
+        found = {part.arn: promotion_item(part.promotion) for part in release.parts}
+        if all(arn in found and found[arn]["version"] == version for arn, version in before.items() if version):
+            return {arn: found[arn] for arn in before if before[arn]}
+    return {}
 
 
 def _destination(target: Target, alias: Alias) -> Release:

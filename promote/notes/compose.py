@@ -26,7 +26,7 @@ def sources(job: Job, github: GitHub) -> Sources:
 
 def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of it
     job: Job,
-    found: Sources,
+    found: Sources | None,
     function: Function,
     move: Promotion,
     since: str,
@@ -37,6 +37,7 @@ def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of i
 ) -> Notes:
     """Give the notes of ``move``; ``since`` is the commit of the promotion before it.
 
+    Without ``found``, they leave out what has changed in the repository.
     ``replaced`` and ``deployed`` are the configurations of the version before and of this one, where they are known;
     ``facts`` are further fields of ``Notes``.
     """
@@ -44,7 +45,7 @@ def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of i
     # What a rollback takes back is what lay between the two.
     older, newer = (move.commit, since) if is_back else (since, move.commit)
     changes, (before, after) = side_by_side(
-        lambda: found.between(older, newer) if older and newer else Changes(),
+        lambda: found.between(older, newer) if found and older and newer else Changes(),
         lambda: _versions(function, move, replaced, deployed),
     )
     return Notes(

@@ -15,7 +15,7 @@ import pytest
 from promote.model import Outcome
 from promote.notes.changes import changes
 from promote.notes.function import differences
-from promote.notes.model import Carried, Changes, Commit, Notes, Person, Proof, PullRequest
+from promote.notes.model import Carried, Changes, Commit, Notes, Part, Person, Proof, PullRequest
 from promote.notes.render import LIMIT, render
 
 GOLDEN = Path(__file__).parent / "golden" / "notes"
@@ -239,6 +239,21 @@ TAGGED = replace(
         Carried("test", ""),
     ),
 )
+ENDPOINT = "https://api.example.com/{}/preprod"
+RELEASED = replace(
+    PROMOTED,
+    function="shop-api, shop-mail and shop-reports",
+    version="",
+    previous_version="",
+    differences=(),
+    environment_url="",
+    functions=(
+        Part("shop-api", "4", "3", ENDPOINT.format("shop-api"), differences(BEFORE, AFTER)),
+        Part("shop-mail", "7", "7", differences=()),
+        Part("shop-reports", "1", "", ENDPOINT.format("shop-reports")),
+    ),
+    proof=Proof(Outcome.PASSED, 2, ("shop-api: GET /health 200", "shop-mail: events/order.json"), AT, RUN),
+)
 CASES: dict[str, Callable[[], Notes]] = {
     "merges": lambda: replace(PROMOTED, changes=merges()),
     "develop": lambda: replace(PROMOTED, changes=develop(), differences=()),
@@ -267,6 +282,30 @@ CASES: dict[str, Callable[[], Notes]] = {
         changes=Changes(gaps=("Pull requests and first contributions are not known, for there is no github-token.",)),
     ),
     "nothing": lambda: replace(PROMOTED, differences=()),
+    "application": lambda: replace(RELEASED, changes=merges()),
+    "application-rollback": lambda: replace(
+        RELEASED,
+        commit=PROMOTED.since,
+        since=PROMOTED.commit,
+        is_rollback=True,
+        reason="orders fail since `/greeting` is slow; see #7",
+        functions=(
+            Part("shop-api", "3", "4", ENDPOINT.format("shop-api"), differences(AFTER, BEFORE)[:3]),
+            *RELEASED.functions[1:2],
+            Part("shop-reports", "1", "1", ENDPOINT.format("shop-reports")),
+        ),
+        changes=merges(),
+    ),
+    "application-tag": lambda: replace(
+        TAGGED,
+        function=RELEASED.function,
+        changes=merges(),
+        carried=(
+            Carried("preprod", "shop-api 4, shop-mail 7 and shop-reports 1", AT - timedelta(hours=5), RUN),
+            Carried("prod", "shop-api 3, shop-mail 7 and shop-reports 1", AT, RUN, is_taken_back=True),
+            Carried("test", ""),
+        ),
+    ),
     "first": lambda: replace(PROMOTED, previous_version="", since="", differences=(), proof=None),
 }
 LIMITS = {"thousand": 6000}

@@ -27,7 +27,7 @@ def notes(_limit: int) -> str:
 
 
 def placed(body: str) -> str:
-    return Section("hello", notes).placed(body, "v1")
+    return Section(["hello"], notes).placed(body, "v1")
 
 
 def writes(github: Repository) -> list[str]:
@@ -35,15 +35,15 @@ def writes(github: Repository) -> list[str]:
 
 
 def test_a_release_is_made_and_made_once(github: Repository) -> None:
-    assert publish(github.client(), "v1.0.0", "hello", notes) == Published(URL, is_changed=True, is_draft=False)
+    assert publish(github.client(), "v1.0.0", ["hello"], notes) == Published(URL, is_changed=True, is_draft=False)
     (made,) = github.releases
     assert (made["name"], made["body"], made["draft"], made["prerelease"]) == ("v1.0.0", SECTION, False, False)
     assert github.requests[-1].body["make_latest"] == "legacy"  # an older series does not become the latest one
-    assert publish(github.client(), "v1.0.0", "hello", notes) == Published(URL, is_changed=False, is_draft=False)
+    assert publish(github.client(), "v1.0.0", ["hello"], notes) == Published(URL, is_changed=False, is_draft=False)
     made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as GitHub's editor leaves it
-    assert not publish(github.client(), "v1.0.0", "hello", notes).is_changed
+    assert not publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
     assert writes(github) == ["POST releases"]
-    assert publish(github.client(), "v1.0.0", "hello", lambda _: "new").is_changed
+    assert publish(github.client(), "v1.0.0", ["hello"], lambda _: "new").is_changed
     assert github.releases[0]["body"] == f"{BEGIN}\n\nnew\n\n{END}\r\n"
     assert github.requests[-2].body.keys() == {"body"}  # whatever else the author has chosen stays
 
@@ -51,7 +51,7 @@ def test_a_release_is_made_and_made_once(github: Repository) -> None:
 @pytest.mark.parametrize("tag", ["v1.1.0-rc.1", "v1.1.0b1", "v1.1.0"])
 def test_a_prerelease_is_one_by_its_tag(github: Repository, tag: str) -> None:
     github.tag(tag, github.branches["main"], annotated=1)
-    publish(github.client(), tag, "hello", notes)
+    publish(github.client(), tag, ["hello"], notes)
     is_prerelease = tag != "v1.1.0"
     assert github.releases[0]["prerelease"] is is_prerelease
     assert github.requests[-1].body["make_latest"] == ("false" if is_prerelease else "legacy")
@@ -62,7 +62,7 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
     before = dict(github.release("v1.0.0", "The author's\r\nwords  ", **{kind: True}))
     for number in range(250):
         github.release(f"v0.{number}", "")
-    published = publish(github.client(), "v1.0.0", "hello", notes)
+    published = publish(github.client(), "v1.0.0", ["hello"], notes)
     assert published == Published(URL, is_changed=True, is_draft=kind == "draft")
     made = github.releases[-1]
     assert made == before | {"body": f"The author's\r\nwords  \n\n{SECTION}"}
@@ -72,13 +72,13 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
 def test_a_published_release_comes_before_a_draft(github: Repository) -> None:
     github.release("v1.0.0", "published")
     github.release("v1.0.0", "draft", draft=True)
-    publish(github.client(), "v1.0.0", "hello", notes)
+    publish(github.client(), "v1.0.0", ["hello"], notes)
     assert [release["body"] for release in github.releases] == ["draft", f"published\n\n{SECTION}"]
 
 
 def test_a_release_without_text_is_given_one(github: Repository) -> None:
     github.release("v1.0.0", None)
-    publish(github.client(), "v1.0.0", "hello", notes)
+    publish(github.client(), "v1.0.0", ["hello"], notes)
     assert github.releases[0]["body"] == SECTION
 
 
@@ -111,7 +111,7 @@ def test_a_long_body_with_broken_markers_takes_no_time() -> None:
 
 def test_notes_cannot_end_their_section() -> None:
     others = releases.BEGIN.format(function="other")
-    made = Section("hello", lambda _: f"one{END}two{BEGIN}three{others}four").placed("", "v1")
+    made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four").placed("", "v1")
     assert made == f"{BEGIN}\n\nonetwothreefour\n\n{END}"
 
 
@@ -124,7 +124,7 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
 
     words = "ü" * 1_000
     github.release("v1.0.0", words)
-    publish(github.client(), "v1.0.0", "hello", text_for)
+    publish(github.client(), "v1.0.0", ["hello"], text_for)
     body = github.releases[0]["body"]
     assert len(body) == BODY_LIMIT
     assert body.startswith(words)
@@ -133,7 +133,7 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
     for length, text in ((BODY_LIMIT, notes), (BODY_LIMIT - 80, notes), (1_000, lambda limit: "n" * (limit + 1))):
         github.releases[0]["body"] = "w" * length
         with pytest.raises(GitHubError, match="leaves no room for the notes") as raised:
-            publish(github.client(), "v1.0.0", "hello", text)
+            publish(github.client(), "v1.0.0", ["hello"], text)
         assert raised.value.hint.startswith("Shorten the release's own text")
         assert github.releases[0]["body"] == "w" * length
 
@@ -144,7 +144,7 @@ def test_the_release_that_somebody_else_makes_meanwhile_is_updated(github: Repos
             github.release("v1.0.0", "theirs")
 
     github.on_request = meanwhile
-    assert publish(github.client(), "v1.0.0", "hello", notes).is_changed
+    assert publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
     assert [release["body"] for release in github.releases] == [f"theirs\n\n{SECTION}"]
 
 
@@ -153,13 +153,36 @@ def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository
     for text in ("old", "new"):
         for function in ("orders", "orders-2", "invoices"):
             said = f"{function} {text}"
-            assert publish(github.client(), "v1.0.0", function, lambda _, said=said: said).is_changed  # type: ignore[misc]
+            assert publish(github.client(), "v1.0.0", [function], lambda _, said=said: said).is_changed  # type: ignore[misc]
         github.releases[0]["body"] += "\n\nYours, the team" if text == "old" else ""
     sections = [
         f"{releases.BEGIN.format(function=function)}\n\n{function} new\n\n{releases.END.format(function=function)}"
         for function in ("orders", "orders-2", "invoices")
     ]
     assert github.releases[0]["body"] == "\n\n".join([*sections, "Yours, the team"])
+
+
+def test_an_application_has_one_section_whichever_functions_it_had_before(github: Repository) -> None:
+    def written(*functions: str, retired: tuple[str, ...] = ()) -> str:
+        said = " ".join(functions)
+        assert publish(github.client(), "v1.0.0", functions, lambda _: said, retired=retired).is_changed
+        return str(github.releases[0]["body"])
+
+    def section(names: str, text: str) -> str:
+        return f"{releases.BEGIN.format(function=names)}\n\n{text}\n\n{releases.END.format(function=names)}"
+
+    written("mail", "api")
+    written("api")
+    written("mail", "billing")
+    others = [section("api", "api"), section("billing+mail", "mail billing")]
+    body = written("worker", "api", "mail")
+    assert body == "\n\n".join([section("api+mail+worker", "worker api mail"), *others])
+    body = written("api", "worker", retired=("mail",))
+    assert body == "\n\n".join([section("api+worker", "api worker"), *others])
+    # Left over by hand, or where two jobs wrote at the same moment.
+    github.releases[0]["body"] += section("api+mail", "old") + releases.BEGIN.format(function="mail+worker")
+    body = written("mail", "api", "worker")
+    assert body == "\n\n".join([section("api+mail+worker", "mail api worker"), *others])
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
@@ -182,25 +205,25 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
 
     github.on_request = meanwhile
     if times < 3:
-        assert publish(github.client(), "v1.0.0", "hello", text_for).is_changed
+        assert publish(github.client(), "v1.0.0", ["hello"], text_for).is_changed
         assert github.releases[0]["body"] == f"theirs\n\n{SECTION}"
     else:
         with pytest.raises(GitHubError, match="others have overwritten them each time"):
-            publish(github.client(), "v1.0.0", "hello", text_for)
+            publish(github.client(), "v1.0.0", ["hello"], text_for)
     assert writes(github) == ["PATCH 1"] * min(times + 1, 3)
     assert len(rendered) == 1
 
 
 def test_without_a_tag_nothing_is_made(github: Repository) -> None:
     with pytest.raises(GitHubError, match=r"there is no tag v2\.0\.0 on GitHub") as raised:
-        publish(github.client(), "v2.0.0", "hello", notes)
+        publish(github.client(), "v2.0.0", ["hello"], notes)
     assert "git push origin v2.0.0" in raised.value.hint
     assert (github.releases, list(github.tags)) == ([], ["v1.0.0"])
 
 
 def refused(github: Repository) -> GitHubError:
     with pytest.raises(GitHubError) as raised:
-        publish(github.client(), "v1.0.0", "hello", notes)
+        publish(github.client(), "v1.0.0", ["hello"], notes)
     return raised.value
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -158,7 +159,163 @@ REPORTED = Report(
     ),
     notes=("The lock was last opened by force by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
 )
+FUNCTIONS = ("shop-api", "shop-mail", "shop-reports")
+APPLICATION = "shop-api, shop-mail and shop-reports"
+
+
+def functions(*rows: tuple[str, str]) -> Listing:
+    """Give the table of an application's functions: what has become of each version, and how it was verified."""
+    endpoints = [f"https://api.example.com/{name}/preprod" for name in FUNCTIONS]
+    return Listing(
+        "Functions",
+        ("Function", "Version", "Verification", "Endpoint"),
+        tuple((name, *row, Link(url, url)) for name, row, url in zip(FUNCTIONS, rows, endpoints, strict=True)),
+        "There are none.",
+    )
+
+
+def of_parts(report: Report, **changes: Any) -> Report:
+    """Give a report of an application: ``changes`` of one, with what is said of a function said of the whole."""
+    verdict = report.verdict and replace(
+        report.verdict,
+        checks=tuple(
+            replace(check, name=f"{name}: {check.name}")
+            for name, check in zip(FUNCTIONS, report.verdict.checks, strict=False)
+        ),
+    )
+    plain = replace(report, candidate=None, previous="", latest=None, environment=None, changes=(), verdict=verdict)
+    return replace(plain, **changes)
+
+
+APPLICATION_STATUS = Report(
+    Result.REPORTED,
+    f"{APPLICATION}: demo has an unfinished release of run 16512345699, preprod serves one release, commit "
+    f"{COMMIT[:10]}, prod serves one release but for shop-mail and shop-reports.",
+    hint=f"The release of {APPLICATION} to demo that run 16512345699 began 2026-01-02 05:12:53 UTC is being moved. If "
+    "that run is dead, its job's post step, or the next run, promotion or rollback of any of these functions, brings "
+    "all of them to one end first.",
+    listings=(
+        Listing(
+            "Application",
+            ("Environment", "Serves", "Commit", "Run", "Since", "Versions"),
+            (
+                (
+                    "demo",
+                    "a release that is being moved",
+                    commit(COMMIT),
+                    Link("16512345699", page(16512345699)),
+                    "2026-01-02 05:12:53 UTC",
+                    "shop-api 4, shop-mail 6 and shop-reports none",
+                ),
+                (
+                    "preprod",
+                    "one release",
+                    commit(COMMIT),
+                    Link("16512345678", page(16512345678)),
+                    "2026-01-02 03:04:05 UTC",
+                    "shop-api 4, shop-mail 7 and shop-reports 1",
+                ),
+                (
+                    "prod",
+                    "one release but for shop-mail and shop-reports",
+                    commit("98f6bcd4621d373c" * 2),
+                    Link("16512345001", page(16512345001)),
+                    "2026-01-01 23:59:59 UTC",
+                    "shop-api 3, shop-mail 7 and shop-reports 2",
+                ),
+            ),
+            "Nothing has been promoted yet.",
+        ),
+        Listing(
+            "Not as the release has it",
+            ("Environment", "Function", "Serves", "Release has", "Since", "Why"),
+            (
+                ("demo", "shop-mail", "6", "7", "", Link("is not moved yet", "")),
+                ("demo", "shop-reports", "none", "1", "", Link("is not moved yet", "")),
+                (
+                    "prod",
+                    "shop-mail",
+                    "7",
+                    "6",
+                    "2026-01-02 00:12:53 UTC",
+                    Link("promoted alone by run 16512345002", page(16512345002)),
+                ),
+                ("prod", "shop-reports", "2", "1", "", Link("somebody else has moved it", "")),
+            ),
+            "",
+        ),
+        *(
+            replace(listing, title=f"{name}: {listing.title.lower()}")
+            for name in FUNCTIONS[:2]
+            for listing in REPORTED.listings
+        ),
+    ),
+)
+APPLICATIONS = {
+    "application-promoted": of_parts(
+        PROMOTED,
+        headline=f"preprod of {APPLICATION} now serves one release: shop-api 4 (before: 3) and shop-reports 1 (before: "
+        "none).",
+        changes=("shop-api: memory-size: 128 → 256", "shop-api: code: 1.2 kB with 3 files", "shop-reports: code: 1 kB"),
+        listings=(functions(("3 → 4", "passed"), ("7 stays", "passed"), ("1, the first", "passed")),),
+        notes=("The 2 aliases were moved within 123 ms.",),
+        release_notes=notes_of("application"),
+    ),
+    "application-blocked": of_parts(
+        BLOCKED,
+        headline=f"shop-mail failed verification, so preprod of {APPLICATION} keeps serving what it served: shop-mail: "
+        "1 of 1 check failed.",
+        hint="The broken build can be looked at on https://api.example.com/shop-mail/latest. Push a fix; nothing needs "
+        "a rollback.",
+        listings=(
+            functions(
+                ("3 stays, 4 was not promoted", "passed"),
+                ("7 stays, 8 was not promoted", "failed"),
+                ("none, 1 was not promoted", "passed"),
+            ),
+        ),
+    ),
+    "application-turned-back": of_parts(
+        PROMOTED,
+        result=Result.FAILED,
+        headline="The alias preprod of shop-mail cannot be moved: AccessDeniedException (lambda:UpdateAlias).",
+        hint="Allow the role lambda:UpdateAlias on the function; docs/iam-policy.json has what the action needs.",
+        listings=(
+            functions(
+                ("3 stays, 4 was not promoted", "passed"),
+                ("7 stays, 8 was not promoted", "passed"),
+                ("1 stays", "passed"),
+            ),
+        ),
+        notes=(),
+    ),
+    "application-rolled-back": of_parts(
+        PROMOTED,
+        result=Result.ROLLED_BACK,
+        headline=f"preprod of {APPLICATION} is back at one release: shop-api 3 (before: 4).",
+        listings=(functions(("4 → 3", ""), ("7 stays", ""), ("1 stays", "")),),
+        verdict=None,
+        lock_wait=None,
+        notes=(),
+        release_notes=notes_of("application-rollback"),
+    ),
+    "application-planned": of_parts(
+        BLOCKED,
+        result=Result.PLANNED,
+        headline=f"Dry run: a run would deploy, verify, and promote if all pass: preprod of {APPLICATION}.",
+        hint="",
+        verdict=None,
+        lock_wait=None,
+        changes=("shop-api: memory-size: 128 → 256", "shop-mail: code: 1.2 kB with 3 files"),
+        listings=(functions(("3 stays", ""), ("7 stays", ""), ("none", "")),),
+    ),
+    "application-status": APPLICATION_STATUS,
+    "application-release-notes": Report(
+        Result.REPORTED, "The release notes of v1.2.0 tell 5 changes.", release_notes=notes_of("application-tag")
+    ),
+}
 REPORTS = {
+    **APPLICATIONS,
     "promoted": PROMOTED,
     "promoted-first": replace(
         PROMOTED,
@@ -298,14 +455,15 @@ REPORTS = {
 }
 
 
-def job(*phases: tuple[str, float]) -> Job:
+def job(*phases: tuple[str, float], several: tuple[str, ...] = ()) -> Job:
     inputs = {"function-name": "hello", "environment": "preprod", "aws-region": "eu-west-1", "checks": "GET /health"}
     moment, spent = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), []
     for name, seconds in phases:
         spent.append(Phase(name, moment, seconds))
         moment += timedelta(seconds=seconds + 0.002)
+    read = Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()})
     return Job(
-        inputs=Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()}),
+        inputs=replace(read, parts=tuple(replace(read, function_name=name) for name in several)),
         context=CONTEXT,
         run=Run(COMMIT, CONTEXT.run_id, CONTEXT.attempt, CONTEXT.run_url, "0123456789ab"),
         workflow=Workflow({}, io.StringIO()),
@@ -324,7 +482,10 @@ def phases_of(name: str) -> tuple[tuple[str, float], ...]:
     if name == "promoted-first":
         return (*PHASES[:1], ("lock", 12.3), ("deploy", 58.4), *PHASES[3:], ("endpoints", 53.1))
     read_and_waited = (*PHASES[:1], ("lock", 48.2 if name == "superseded-in-line" else 12.3))
+    name = name.removeprefix("application-")
     of_others = {
+        "status": PHASES[:1],
+        "turned-back": PHASES,
         "superseded-in-line": read_and_waited,
         "refused": PHASES[:2],
         "locked": read_and_waited,
@@ -341,7 +502,8 @@ def phases_of(name: str) -> tuple[tuple[str, float], ...]:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_summary_is_the_golden_one(name: str) -> None:
-    rendered = render(REPORTS[name], CONTEXT, None if name == "wrong-input" else job(*phases_of(name)))
+    several = FUNCTIONS if name in APPLICATIONS else ()
+    rendered = render(REPORTS[name], CONTEXT, None if name == "wrong-input" else job(*phases_of(name), several=several))
     golden = GOLDEN / f"{name}.md"
     if os.environ.get("WRITE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)

@@ -1,0 +1,125 @@
+"""The notes of several functions that are released as one, brought together from what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from promote import history
+from promote.function import Function
+from promote.github import GitHub
+from promote.history import Relation
+from promote.job import Job
+from promote.model import Kind, Outcome, Promotion, Snapshot
+from promote.notes.compose import of_promotion, sources
+from promote.notes.model import Notes, Part, Proof
+from promote.parallel import each
+
+_WIDTH = 32
+"""Functions whose versions are read at the same time."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is known of one function of a release."""
+
+    function: Function
+    version: str
+    """What it serves with the release."""
+    move: Promotion | None = None
+    """None: its alias has stayed as it was."""
+    since: str = ""
+    """The commit of the promotion before; empty: there was none, or it is not known."""
+    replaced: Snapshot | None = None
+    """The version before, where it need not be read."""
+    deployed: Snapshot | None = None
+    """The version itself, likewise."""
+    proof: Proof | None = None
+    """By which it was proven, where the release had no verdict of its own."""
+    url: str = ""
+    """The environment's endpoint."""
+
+
+def of_release(  # noqa: PLR0913 - a release, and what is already known of it
+    job: Job,
+    github: GitHub,
+    names: str,
+    pieces: Sequence[Piece],
+    *,
+    proof: Proof | None = None,
+    at: datetime | None = None,
+    actor: str = "",
+    run_url: str = "",
+) -> Notes:
+    """Give the notes of a release that has moved some of ``pieces``; ``names`` are those of all, for people.
+
+    ``proof`` is the verdict of the whole; None: there was none, so that each function's own stands for it.
+    """
+    told_by = _widest(job, github, [piece for piece in pieces if piece.move])
+    whole, *others = each(
+        [
+            partial(_of_piece, job, github, piece, has_changes=piece is told_by)
+            for piece in (told_by, *(piece for piece in pieces if piece is not told_by))
+        ],
+        _WIDTH,
+    )
+    told = {notes.function: notes for notes in (whole, *others)}
+    return Notes(
+        function=names,
+        environment=whole.environment,
+        commit=whole.commit,
+        since=whole.since,
+        is_rollback=whole.is_rollback,
+        changes=whole.changes,
+        functions=tuple(_part(told[piece.function.name], piece.url) for piece in pieces),
+        proof=proof or _proof_of_all(pieces),
+        at=at,
+        actor=actor,
+        reason=whole.reason,
+        run_url=run_url,
+        repository=whole.repository,
+        repository_url=whole.repository_url,
+    )
+
+
+def _widest(job: Job, github: GitHub, moved: Sequence[Piece]) -> Piece:
+    """Give the one whose changes are those of the whole.
+
+    A function may have been promoted alone meanwhile, so that less is new of it than of the others; of one that is
+    there for the first time, nothing says what is new.
+    """
+    found, *others = [piece for piece in moved if piece.since] or moved
+    is_back = found.move is not None and found.move.kind is Kind.ROLLBACK
+    for other in others:
+        order = history.related(found.since, other.since, job.context.workspace, github)
+        found = other if order is (Relation.OLDER if is_back else Relation.NEWER) else found
+    return found
+
+
+def _of_piece(job: Job, github: GitHub, piece: Piece, *, has_changes: bool) -> Notes:
+    """Give the notes of one function; what has not moved says nothing but its version."""
+    if piece.move is None:
+        return Notes(piece.function.name, version=piece.version, previous_version=piece.version)
+    known: dict[str, Any] = {"replaced": piece.replaced, "deployed": piece.deployed}
+    found = sources(job, github) if has_changes else None
+    return of_promotion(job, found, piece.function, piece.move, piece.since, **known)
+
+
+def _part(notes: Notes, url: str) -> Part:
+    return Part(notes.function, notes.version, notes.previous_version, url, notes.differences)
+
+
+def _proof_of_all(pieces: Sequence[Piece]) -> Proof | None:
+    """Sum up by what the functions were proven; None: not all were, or it is not known."""
+    proofs = [(piece.function.name, piece.proof) for piece in pieces if piece.proof]
+    if len(proofs) < len(pieces):
+        return None
+    urls = {proof.url for _, proof in proofs}
+    return Proof(
+        outcome=next((proof.outcome for _, proof in proofs if proof.outcome is not Outcome.PASSED), Outcome.PASSED),
+        count=sum(proof.count for _, proof in proofs),
+        names=tuple(f"{function}: {name}" for function, proof in proofs for name in proof.names),
+        at=max((proof.at for _, proof in proofs if proof.at), default=None),
+        url=urls.pop() if len(urls) == 1 else "",
+    )
