@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import calls, container, handoff, hour, isolation, memory, packing, promotion
+from benchmarks import application, calls, container, handoff, hour, isolation, memory, packing, promotion
 from benchmarks.findings import Findings
 from benchmarks.page import written
 
@@ -19,6 +19,7 @@ PARTS: Mapping[str, Callable[[], Findings]] = {
     "calls": calls.measure,
     "hand-off": handoff.measure,
     "isolation": isolation.measure,
+    "application": application.measure,
     "hour": hour.measure,
     "container": container.measure,
     "packing": packing.measure,

@@ -44,13 +44,18 @@ def promote(account: Account, workspace: Path, number: int, different: Mapping[s
 def first(account: Account, workspace: Path) -> tuple[str, str]:
     """Make the function, its endpoints and the alias; give the URLs of $LATEST and of the environment."""
     plant(workspace, 0)
+    outputs = outputs_of(account, workspace, 0)
+    return outputs["latest-url"], outputs["environment-url"]
+
+
+def outputs_of(account: Account, workspace: Path, number: int, different: Mapping[str, str] = {}) -> dict[str, str]:
+    """Run the action once; give the first line of each of its outputs."""
     outputs = workspace / "outputs"
     outputs.touch()
-    promote(account, workspace, 0, {"GITHUB_OUTPUT": str(outputs)})
+    promote(account, workspace, number, {**different, "GITHUB_OUTPUT": str(outputs)})
     # Each output is a name with a delimiter, its value and the delimiter.
     lines = outputs.read_text(encoding="utf-8").splitlines()
-    values = {line.partition("<<")[0]: lines[at + 1] for at, line in enumerate(lines) if "<<" in line}
-    return values["latest-url"], values["environment-url"]
+    return {line.partition("<<")[0]: lines[at + 1] for at, line in enumerate(lines) if "<<" in line}
 
 
 def visit(url: str) -> None:

@@ -33,6 +33,9 @@ _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
     "sts": {"connect_timeout": 5, "read_timeout": 30},
 }
 
+CALLS_AT_ONCE = 32
+"""As many are made side by side at the most: of several functions, one each."""
+
 SERVICES = frozenset({*_TIME_LIMITS, "sso", "sso-oidc", "signin"})
 """The services, in botocore's names, that this project or botocore's credentials make clients of: those that the image
 keeps descriptions of."""
@@ -95,7 +98,7 @@ class Clients:
         options: dict[str, Any] = {
             "retries": {"mode": "standard", "total_max_attempts": 5},
             "user_agent_appid": "promote-on-success",
-            "max_pool_connections": 50,  # several functions are worked on at the same time
+            "max_pool_connections": CALLS_AT_ONCE,
             **_TIME_LIMITS[service],
             **different,
         }

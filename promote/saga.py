@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promote.aws import Clients, understood
+from promote.aws import CALLS_AT_ONCE, Clients, understood
 from promote.clock import Clock
 from promote.errors import AccessError, ConflictError, PromoteError, ServiceError
 from promote.function import Function
@@ -25,7 +25,7 @@ from promote.records import entry_item, environment_key, served_item
 from promote.release import Part, Release, Stage, release_item, release_of
 from promote.table import Cancelled, Refused, Table
 
-WIDTH = 32
+WIDTH = CALLS_AT_ONCE
 """Functions that are worked on at the same time."""
 
 _ROUNDS = 10

@@ -1,0 +1,113 @@
+"""Twelve functions released as one, beside one function: whole processes, in turn, on one sandbox.
+
+Each promotion is of something new, with 50 ms on each call of AWS's API. All endpoints of the environment are asked
+before, as their users would. There is one check, of the first function; and, told beside that, one of each. What the
+functions take to start for these is Lambda's, which has a machine for each; the sandbox starts a process for each, all
+on the cores of one machine.
+"""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chain import ended
+from benchmarks.findings import Figure, Findings, at_most, machine, spread
+from benchmarks.runs import FUNCTION, SETTLE, outputs_of, plant, promote, visit
+from sandbox.client import Account, Sandbox
+
+NAMES = tuple(f"{FUNCTION}-{number:02}" for number in range(1, 13))
+ALL = {"INPUT_FUNCTION-NAME": "\n".join(f"{name} = {name}/function" for name in NAMES), "INPUT_ARTIFACT": ""}
+CHECKS = {"INPUT_CHECKS": "\n".join(f"{name}: GET / 200" for name in NAMES)}
+ROUNDS = 7
+LATENCY = 0.05
+GOAL = 1.5
+"""What twelve functions may take of the time of one."""
+SERVICES = ("lambda", "dynamodb", "apigatewayv2")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is released in an account of its own, again and again."""
+
+    account: Account
+    workspace: Path
+    names: tuple[str, ...]
+    inputs: Mapping[str, str]
+    urls: tuple[str, ...]
+    """Of the environment's endpoints."""
+
+    @classmethod
+    def begin(cls, account: Account, workspace: Path, names: tuple[str, ...], inputs: Mapping[str, str]) -> "Contender":
+        """Make functions, endpoints and aliases."""
+        made = cls(account, workspace, names, inputs, ())
+        made.plant(0)
+        outputs = outputs_of(account, workspace, 0, inputs)
+        parts = json.loads(outputs["functions"] or "{}") or {FUNCTION: outputs}
+        for service in SERVICES:
+            account.inject("latency", f"{service}.*", times=0, seconds=LATENCY)
+        return cls(account, workspace, names, inputs, tuple(part["environment-url"] for part in parts.values()))
+
+    def plant(self, number: int) -> None:
+        """Change every function."""
+        for folder in [self.workspace / name for name in self.names] or [self.workspace]:
+            plant(folder, number)
+
+    def release(self, number: int) -> float:
+        """Promote something new; give the seconds that it took."""
+        self.plant(number)
+        for url in self.urls:
+            visit(url)
+        self.account.forget()
+        return promote(self.account, self.workspace, number, self.inputs)
+
+    def window(self) -> float:
+        """Give the seconds from the first move of the last release that was sent to the last that was answered."""
+        moves = [call for call in self.account.calls() if call.name == "lambda.UpdateAlias"]
+        return max(map(ended, moves)) - min(call.started for call in moves)
+
+
+def measure() -> Findings:
+    """Measure, and give what was found."""
+    with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
+        one, several, checked = (
+            Contender.begin(sandbox.account(), Path(folder) / name, names, inputs)
+            for name, names, inputs in (("one", (), {}), ("several", NAMES, ALL), ("checked", NAMES, ALL | CHECKS))
+        )
+        times: dict[str, list[float]] = {"one": [], "several": [], "checked": []}
+        windows = []
+        for number in range(1, ROUNDS + 1):
+            for name, contender in zip(times, (one, several, checked), strict=True):
+                times[name].append(contender.release(number))
+            windows.append(several.window())
+    base = statistics.median(times["one"])
+    ratio, window = statistics.median(times["several"]) / base, statistics.median(windows)
+    lines = [
+        (
+            f"Twelve functions take **{ratio:.2f}** of the time of one; the goal is {GOAL} at the most. Their aliases "
+            f"disagree for {1000 * window:.0f} ms at the most, of which a call takes {1000 * LATENCY:.0f}."
+        ),
+        "",
+        "| a whole process | ratio of medians | min | median | max |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    rows = {
+        "one function, one check": times["one"],
+        "twelve functions, one check": times["several"],
+        "twelve functions, a check of each": times["checked"],
+    }
+    lines += [f"| {name} | {statistics.median(found) / base:.2f} | {spread(found)} |" for name, found in rows.items()]
+    in_ms = spread([1000 * found for found in windows], "{:.0f} ms")
+    lines += [
+        "",
+        "| from the first move sent to the last one answered | min | median | max |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| twelve aliases | {in_ms} |", "", f"{machine()}; {ROUNDS} rounds, in turn."]
+    figures = (
+        at_most("twelve functions released as one, against one function", ratio, GOAL),
+        Figure("their aliases disagree, with 50 ms for a call", f"{1000 * window:.0f} ms"),
+    )
+    return Findings(figures, "\n".join(lines))
