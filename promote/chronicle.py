@@ -1,6 +1,6 @@
 """What an application has received in an environment, from the histories of its functions and its releases' records."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from promote.model import ReleaseKey
 from promote.records import promotion_item
@@ -18,11 +18,16 @@ def release_keys(histories: Histories) -> list[ReleaseKey]:
     return sorted(keys, key=lambda key: key.identity, reverse=True)
 
 
-def last_release(
-    keys: Iterable[ReleaseKey], find: Callable[[ReleaseKey], Release | None], is_ours: Callable[[Release], bool]
-) -> Release | None:
-    """Give the first of the releases ``keys`` that is the application's; None: there is none."""
-    return next((release for release in map(find, keys) if release and is_ours(release)), None)
+def last_release(releases: Iterable[Release], arns: Collection[str], retired: Collection[str]) -> Release | None:
+    """Give the last of ``releases`` that is of the application of the functions ``arns``; None: there is none.
+
+    That is one of all of these functions; only where there is none, they have been fewer so far.
+    """
+
+    def rank(release: Release) -> tuple[int, str]:
+        return sum(part.arn in arns for part in release.parts), release.key.identity
+
+    return max((release for release in releases if release.is_of(arns, retired)), key=rank, default=None)
 
 
 def read_releases(table: Table, keys: Iterable[ReleaseKey]) -> list[Release]:

@@ -21,10 +21,10 @@ from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
 from promote.parallel import each, gather, side_by_side
 from promote.records import promotion_of
-from promote.release import Part, Release
+from promote.release import Part
 from promote.report import Link, Report
 from promote.tags import Version, before
-from promote.target import make_saga, read_template
+from promote.target import read_template
 
 _PATIENCE = 60
 """Seconds for all that GitHub is asked: the notes are what this run is for."""
@@ -190,8 +190,7 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
     job, environment = desk.job, desk.job.inputs.environment
     histories = _histories(desk, environment)
     keys = release_keys(histories)
-    is_ours = partial(Release.is_of, arns=histories.keys(), retired=job.inputs.retired)
-    release = last_release(keys, make_saga(job).find, is_ours)
+    release = last_release(read_releases(job.table, keys), histories.keys(), job.inputs.retired)
     if release is None:
         others = " but together with others" if keys else ""
         raise InputError(

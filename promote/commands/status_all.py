@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from promote.chronicle import last_release, release_keys
+from promote.chronicle import last_release, read_releases, release_keys
 from promote.coherence import Deviation, Member, deviations
 from promote.job import Job
-from promote.model import ReleaseKey, listed
+from promote.model import listed
 from promote.parallel import each
 from promote.reading import Reading
 from promote.release import Release, Stage
 from promote.report import Link, Listing
 from promote.saga import WIDTH
-from promote.target import make_saga
 
 _STAGES = {Stage.MOVING: "is being moved", Stage.REVERTING: "is being turned back"}
 
@@ -48,19 +47,14 @@ def standings(job: Job, readings: Sequence[Reading]) -> list[Standing]:
 def _standings(job: Job, readings: Sequence[Reading], environment: str) -> list[Standing]:
     members = tuple(_member(reading, environment) for reading in readings)
     served = [reading.state.served(environment) for reading in readings]
-    find = make_saga(job).find
-    pending = [find(key) for key in _newest_first({found.pending for found in served if found.pending})]
-    unfinished = [release for release in pending if release and not release.stage.is_final]
+    pending = read_releases(job.table, {found.pending for found in served if found.pending})
+    unfinished = [release for release in pending if not release.stage.is_final]
     if unfinished:
         return [_standing(environment, members, release) for release in unfinished]
     keys = {found.released for found in served if found.released}
     keys |= set(release_keys({member.arn: member.moves for member in members}))
-    is_ours = partial(Release.is_of, arns=[member.arn for member in members], retired=job.inputs.retired)
-    return [_standing(environment, members, last_release(_newest_first(keys), find, is_ours))]
-
-
-def _newest_first(keys: set[ReleaseKey]) -> list[ReleaseKey]:
-    return sorted(keys, key=lambda key: key.identity, reverse=True)
+    arns = [member.arn for member in members]
+    return [_standing(environment, members, last_release(read_releases(job.table, keys), arns, job.inputs.retired))]
 
 
 def _member(reading: Reading, environment: str) -> Member:
