@@ -44,7 +44,8 @@ LABEL org.opencontainers.image.title="promote-on-success" \
 COPY --from=build /opt/promote /opt/promote
 # The base image has no bytecode of the standard library: an import leaves that of the modules in use.
 RUN PYTHONHASHSEED=0 /opt/promote/bin/python -P -c "import encodings.cp437, encodings.unicode_escape, netrc; \
-    import boto3, dulwich.repo, jinja2, jmespath, pytest, requests, yaml, promote.action"
+    import boto3, dulwich.repo, jinja2, jmespath, pytest, requests, yaml, importlib, pkgutil, promote; \
+    [importlib.import_module(found.name) for found in pkgutil.walk_packages(promote.__path__, 'promote.')]"
 
 # No USER: the workspace and the files for outputs and summary belong to the runner's user, whose id differs between
 # runners; only root can write them everywhere, and GitHub asks for it:
