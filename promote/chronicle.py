@@ -53,4 +53,4 @@ def with_stays(histories: Histories, releases: Sequence[Release]) -> Histories:
 
 
 def _stay(release: Release, part: Part) -> Item:
-    return {**promotion_item(part.promotion), "at": release.ended, "url": release.url}
+    return {**promotion_item(part.promotion), "kind": release.kind.value, "at": release.ended, "url": release.url}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from promote.model import Alias, Candidate, Promotion, ReleaseKey, listed
+from promote.model import Alias, Candidate, Kind, Promotion, ReleaseKey, listed
 from promote.records import content_item, promotion_item, promotion_of
 from promote.table import Item
 
@@ -103,6 +103,11 @@ class Release:
     def moves(self) -> list[Part]:
         """Those whose aliases are moved."""
         return [part for part in self.parts if part.moves]
+
+    @property
+    def kind(self) -> Kind:
+        """Why its aliases were moved; what stays does not say so."""
+        return (self.moves or self.parts)[0].promotion.kind
 
     @property
     def commit(self) -> str:

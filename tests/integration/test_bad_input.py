@@ -660,6 +660,38 @@ CASES = [
     one("keep-versions", "all", says="'all' is no whole number of versions", do="empty to delete none"),
     one("keep-versions", "2.5", says="'2.5' is no whole number of versions", do="empty to delete none"),
     one("keep-versions", "-1", says="'-1' is no whole number of versions", do="empty to delete none"),
+    # --- several functions; more of them in test_manifest.py ---
+    one("application", "other.yml", says="cannot be combined with function-name", do="in one place alone"),
+    one("application", "gone.yml", says="'gone.yml' is not there", do="the repository's root", function_name=""),
+    one(
+        "application",
+        "p.yml",
+        why="unknown key",
+        says="p.yml:2: functions.hello.memory is not known",
+        do="Did you mean memory-size?",
+        setup=write("p.yml", "functions:\n  hello: {memory: 512}\n"),
+        function_name="",
+    ),
+    one(
+        "application",
+        "p.yml",
+        why="wrong type",
+        says="p.yml:2: functions.hello.timeout: a whole number from 1 to 900 is wanted, and this is a list",
+        do="",
+        setup=write("p.yml", "functions:\n  hello: {timeout: [3]}\n"),
+        function_name="",
+    ),
+    one(
+        "function-name",
+        "hello = function\nhello = function",
+        why="twice",
+        says="line 2: the function hello is there twice, first in line 1",
+        do="Take one away",
+        artifact="",
+    ),
+    one(
+        "function-name", "hello\n= function", why="no name", says="line 2: the artifact 'function' is there", do="name"
+    ),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
     # --- the function ---
