@@ -315,9 +315,11 @@ class Watch:
 
         And a rollback goes back from what it has found, not from what has come since then.
         """
-        if actor.builds and move.commit != actor.planned.commit:
-            raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
         served = self.commits.get(move.place, UNKNOWN)
+        # What stays in a release keeps the newer commit that it has.
+        stays = move.previous is None and move.commit == served
+        if actor.builds and move.commit != actor.planned.commit and not stays:
+            raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
         if actor.planned.kind is not Kind.ROLLBACK and UNKNOWN != move.commit < served:
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
         begun_at = self._begun_at.get((move.operation, move.place[0]), "")
