@@ -427,6 +427,13 @@ MUTANTS = (
         ("execute-api.Invoke", "lambda.GetAlias", "dynamodb.Query release", BEGINNING),
     ),
     Mutant(
+        "what was decided of a function that stays, before the release, is not too late after it",
+        "promote.saga",
+        "if function.point(part.before, part.promotion):",
+        "if not part.moves or function.point(part.before, part.promotion):",
+        SAGA,
+    ),
+    Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.application",
         "[target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],",
