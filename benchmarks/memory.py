@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-
 from benchmarks.findings import Findings, at_most, machine, spread
-from benchmarks.runs import REPOSITORY, SETTLE, SOURCE, command, environ
+from benchmarks.runs import REPOSITORY, SETTLE, SOURCE, client, command, environ
 from promote.archive import pack
-from sandbox.client import REGION, Account, Sandbox
+from sandbox.client import Account, Sandbox
 
 ROUNDS = 5
 GOAL = 120
@@ -73,20 +71,14 @@ def peak(case: Case, account: Account, folder: Path) -> float:
     with (function / "table.csv").open("wb") as sink:
         for _ in range(case.text):
             sink.write(TEXT)
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        aws_access_key_id=account.id,
-        aws_secret_access_key="any",  # noqa: S106 - the sandbox asks for none
-        endpoint_url=account.environ["AWS_ENDPOINT_URL"],
-    )
+    storage = client(account, "s3")
     bucket = f"archives-{account.id}"
-    client.create_bucket(Bucket=bucket)
+    storage.create_bucket(Bucket=bucket)
     if case.artifact != "function":
         pack(function, folder / "code.zip", folder)
     if case.artifact.startswith("s3://"):
         with (folder / "code.zip").open("rb") as content:
-            client.put_object(Bucket=bucket, Key="code.zip", Body=content)
+            storage.put_object(Bucket=bucket, Key="code.zip", Body=content)
     inputs = {"INPUT_ARTIFACT": case.artifact.format(bucket), "INPUT_ARTIFACT-BUCKET": bucket}
     return measured(command(), {**environ(account, folder, 1), **inputs})
 

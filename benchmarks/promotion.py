@@ -12,11 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import boto3
-
 from benchmarks.findings import Findings, at_most, machine, spread
-from benchmarks.runs import ENVIRONMENT, FUNCTION, PEERS, REPOSITORY, SETTLE, first, plant, promote, visit
-from sandbox.client import REGION, Account, Sandbox
+from benchmarks.runs import ENVIRONMENT, FUNCTION, PEERS, REPOSITORY, SETTLE, client, first, plant, promote, visit
+from sandbox.client import Account, Sandbox
 
 ROUNDS = 7
 GOAL = 0.20
@@ -66,14 +64,7 @@ def measure() -> Findings:
 
 def make_table(account: Account) -> None:
     """Make the script's table."""
-    client = boto3.client(
-        "dynamodb",
-        region_name=REGION,
-        aws_access_key_id=account.id,
-        aws_secret_access_key="any",  # noqa: S106 - the sandbox asks for none
-        endpoint_url=account.environ["AWS_ENDPOINT_URL"],
-    )
-    client.create_table(
+    client(account, "dynamodb").create_table(
         TableName=LOCKS,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "name", "KeyType": "HASH"}],

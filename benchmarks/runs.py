@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
-from sandbox.client import Account
+import boto3
+
+from sandbox.client import REGION, Account
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PEERS = REPOSITORY / ".venv-bench" / "bin"
@@ -56,6 +59,17 @@ def outputs_of(account: Account, workspace: Path, number: int, different: Mappin
     # Each output is a name with a delimiter, its value and the delimiter.
     lines = outputs.read_text(encoding="utf-8").splitlines()
     return {line.partition("<<")[0]: lines[at + 1] for at, line in enumerate(lines) if "<<" in line}
+
+
+def client(account: Account, service: str) -> Any:
+    """Make boto3's client of a service, for what a benchmark prepares and a run does not."""
+    return boto3.client(  # type: ignore[call-overload] # a name, not a literal
+        service,
+        region_name=REGION,
+        aws_access_key_id=account.id,
+        aws_secret_access_key="any",  # noqa: S106 - the sandbox asks for none
+        endpoint_url=account.environ["AWS_ENDPOINT_URL"],
+    )
 
 
 def visit(url: str) -> None:

@@ -11,7 +11,7 @@ The modules, from the door down; imports point down only:
 - ``function``, ``gateway``, ``endpoint``, ``http``, ``lock``, ``ledger``, ``table``, ``artifact``, ``history``,
   ``github``, ``deployments``, ``releases``, ``rest``, ``workflow``: one outside thing each
 - ``aws``: clients, and what AWS's errors mean; ``streaming``: what they send from disk
-- ``archive``: a directory as a .zip
+- ``archive``: a directory as a .zip; ``workspace``: which paths lead into the repository
 - ``inputs``, ``context``, ``check``, ``commits``, ``tags``, ``snapshot``, ``model``, ``errors``, ``clock``: frozen
   values
 """

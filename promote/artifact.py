@@ -3,7 +3,6 @@
 import base64
 import fnmatch
 import hashlib
-import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from promote.archive import UNPACKED_LIMIT, pack, size_of, too_large
 from promote.aws import code_of, message_of
 from promote.clock import Clock
 from promote.errors import AccessError, InputError
+from promote.workspace import require_inside
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -120,7 +120,7 @@ def load(
             f"{artifact!r} has a scheme that is not known",
             hint="Give a path, s3://bucket/key or the URI of an image in ECR.",
         )
-    path = inside(workspace, artifact, "artifact")
+    path = require_inside(workspace, artifact, "artifact")
     if path.is_dir():
         packed = temporary / "promote-on-success.zip"
         pack(path, packed, workspace)
@@ -140,34 +140,6 @@ def load(
             hint="Name a bucket of the function's region in the input artifact-bucket: larger ones go through it.",
         )
     return archive
-
-
-def inside(workspace: Path, path: str, name: str) -> Path:
-    """Resolve ``path``, which the input ``name`` gives, within the workspace.
-
-    Raises:
-        InputError: it leads out of the workspace.
-
-    """
-    resolved = _real(workspace / path)
-    if not resolved.is_relative_to(_real(workspace)):
-        raise InputError(
-            name,
-            f"{path!r} lies outside the workspace",
-            hint="Give a path within the checked-out repository, relative to its root.",
-        )
-    try:
-        resolved.exists()
-    except OSError as error:
-        raise InputError(
-            name, f"{path!r} is no path: {error.strerror}", hint="Paths start at the repository's root."
-        ) from error
-    return resolved
-
-
-def _real(path: Path) -> Path:
-    """Follow the links; unlike ``Path.resolve``, one that leads to itself is no error, for it leads nowhere."""
-    return Path(os.path.realpath(path))
 
 
 def _inspect(file: Path, shown: str) -> Archive:

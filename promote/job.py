@@ -46,7 +46,7 @@ class Job:
     application: str = ""
     """What tells these functions, together, from others."""
     idle: Callable[[], object] = lambda: None
-    """Loads what the run needs at its end, while it waits for others."""
+    """Loads, each time it is called, a piece more of what the run needs later; called while it waits for others."""
     phases: list[Phase] = field(default_factory=list)
     """Those that have ended."""
     under_way: list[str] = field(default_factory=list)

@@ -134,18 +134,6 @@ def prepare(job: Job) -> Target:
         base_path=inputs.base_path,
     )
     invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
-    verification = Verification(
-        inputs.checks,
-        events,
-        read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
-        inputs.test_command,
-        _surroundings(job),
-        inputs.verify_timeout,
-        job.session,
-        invoked,
-        clock,
-        redact=Redactor(_variables(latest, inputs.configuration)),
-    )
     target = Target(
         job=job,
         function=function,
@@ -162,7 +150,18 @@ def prepare(job: Job) -> Target:
             say=job.say,
         ),
         trials=Trials.of(clients, function, ledger, clock),
-        verification=verification,
+        verification=Verification(
+            inputs.checks,
+            events,
+            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
+            inputs.test_command,
+            _surroundings(job),
+            inputs.verify_timeout,
+            job.session,
+            invoked,
+            clock,
+            redact=Redactor(_variables(latest, inputs.configuration)),
+        ),
         plan=inputs.plan(events, job.run.commit or job.run.operation),
         code=code,
         latest=latest,

@@ -60,26 +60,35 @@ class Lineage:
 
     @cached_property
     def same(self) -> list[int]:
-        """For each commit the number of the first that is the same change: rewritten or cherry-picked ones are."""
-        first = list(range(len(self.commits)))
+        """For each commit the number that stands for its change: all that are one, rewritten or picked, share it."""
+        stands = list(range(len(self.commits)))
+
+        def end(number: int) -> int:
+            while stands[number] != number:
+                number = stands[number]
+            return number
+
         written: dict[object, int] = {}
-        for number in reversed(range(len(self.commits))):
-            commit = self.commits[number]
+        for number, commit in enumerate(self.commits):
             if commit.written and not self.is_merge(number):
                 key = (commit.subject, commit.body, commit.authors[:1], commit.written)
-                first[number] = first[written.setdefault(key, number)]
+                stands[end(number)] = end(written.setdefault(key, number))
             for sha in _PICKED.findall(commit.body):
+                # Of lines that run side by side, clocks alone say which comes first: an origin may be on either side.
                 origin = self._find(sha)
-                if origin is not None and origin > number:
-                    first[number] = first[origin]
-        return first
+                if origin is not None:
+                    stands[end(number)] = end(origin)
+        return [end(number) for number in stands]
 
     @cached_property
     def targets(self) -> dict[int, frozenset[int]]:
-        """For each revert the older commits that it takes back; those that are not here are not among them."""
+        """For each revert the commits that it takes back: those that it names, and what is the same, before it."""
         numbered: dict[int, list[int]] = {}
         for number, request in self.brought_by.items():
             numbered.setdefault(request.number, []).append(number)
+        alike: dict[int, list[int]] = {}
+        for number, stands in enumerate(self.same):
+            alike.setdefault(stands, []).append(number)
         found = {}
         for number, commit in enumerate(self.commits):
             about: set[int] = set()
@@ -89,22 +98,19 @@ class Lineage:
                     about.update(self._brought(target) if self.is_merge(target) else [target])
             for text in _REVERTED_NUMBER.findall(commit.body):
                 about.update(numbered.get(int(text), ()))
-            older = frozenset(target for target in about if target > number and not self.is_merge(target))
-            if older:
-                found[number] = older
+            same = {twin for target in about for twin in alike[self.same[target]]} - {number}
+            before = frozenset(twin for twin in same if self._ancestors[number] >> twin & 1 and not self.is_merge(twin))
+            if before:
+                found[number] = before
         return found
 
     @cached_property
     def undone(self) -> frozenset[int]:
         """The commits that were taken back, by a revert that was not taken back itself."""
-        alike: dict[int, list[int]] = {}
-        for number, first in enumerate(self.same):
-            alike.setdefault(first, []).append(number)
         found: set[int] = set()
         for number in sorted(self.targets):  # newest first: whether it was taken back itself is known by then
             if number not in found:
-                twins = (twin for target in self.targets[number] for twin in alike[self.same[target]])
-                found.update(twin for twin in twins if twin > number)
+                found |= self.targets[number]
         return frozenset(found)
 
     @cached_property

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promote.artifact import inside
 from promote.aws import explain
 from promote.check import Invocation, excerpt
 from promote.clock import Clock
 from promote.errors import InputError
 from promote.model import CheckResult, Outcome
+from promote.workspace import require_inside
 
 if TYPE_CHECKING:
     from promote.function import Function
@@ -27,7 +27,7 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
     """
     events = {}
     for invocation in invocations:
-        path = inside(workspace, invocation.event, "invoke")
+        path = require_inside(workspace, invocation.event, "invoke")
         if not path.is_file():
             raise InputError(
                 "invoke",

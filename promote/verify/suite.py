@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from promote.artifact import inside
 from promote.errors import InputError
 from promote.model import CheckResult, Outcome
 from promote.verify.command import Surroundings, run
 from promote.verify.console import Group
+from promote.workspace import require_inside
 
 KIND = "pytest"
 
@@ -65,7 +65,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
         path = argument.split("::")[0]
         is_option = argument.startswith("-") or _TAKES_VALUE.fullmatch(before) or "=" in path
         is_path = "--pyargs" not in split and not is_option
-        if is_path and not inside(workspace, path, "tests").exists():
+        if is_path and not require_inside(workspace, path, "tests").exists():
             raise InputError(
                 "tests",
                 f"{path!r} does not exist in the workspace",
@@ -73,7 +73,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
             )
     file = None
     if requirements:
-        file = inside(workspace, requirements, "tests-requirements")
+        file = require_inside(workspace, requirements, "tests-requirements")
         if not file.is_file():
             raise InputError(
                 "tests-requirements",

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promote.archive import pack
-from promote.artifact import Archive, Image, inside, load, require_handler
+from promote.artifact import Archive, Image, load, require_handler
 from promote.errors import InputError
+from promote.workspace import require_inside
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
 DIGEST = "0123456789abcdef" * 4
@@ -237,13 +238,13 @@ def test_what_lies_outside_the_workspace(tmp_path: Path, path: str) -> None:
     workspace.mkdir()
     (workspace / "out").symlink_to("..")
     with pytest.raises(InputError, match="lies outside the workspace") as caught:
-        inside(workspace, path, "invoke")
+        require_inside(workspace, path, "invoke")
     assert caught.value.name == "invoke"
 
 
 @pytest.mark.parametrize("path", [".", "a", "a/../b", "a" * 200])
 def test_what_lies_inside(tmp_path: Path, path: str) -> None:
-    assert inside(tmp_path, path, "artifact").is_relative_to(tmp_path)
+    assert require_inside(tmp_path, path, "artifact").is_relative_to(tmp_path)
 
 
 def test_a_workspace_behind_a_link_is_one(tmp_path: Path) -> None:
