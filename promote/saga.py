@@ -314,11 +314,13 @@ class Saga:
             return replace(alias, description=before.description if before else release.fence)
         if before is None:
             return self._fence(release, part) if alias is None else None
-        if alias is None:
-            return None
-        if alias.revision_id == before.revision_id:
+        if alias is not None and alias.revision_id == before.revision_id:
             return replace(before, description=release.fence)
-        return before if is_fence and alias.version == before.version else None
+        if alias is None or not is_fence:
+            return None
+        # What a stranger has made of it since then stays, under the words that it had.
+        is_untouched = (alias.version, alias.weights) == (before.version, before.weights)
+        return before if is_untouched else replace(alias, description=before.description)
 
     def _fence(self, release: Release, part: Part) -> Alias:
         """Give what stays of an alias that was not there before."""
