@@ -497,9 +497,9 @@ MUTANTS = (
         "aliases that have not moved get no fence",
         "promote.saga",
         """            return replace(before, description=release.fence)
-        return before if""",
+        if alias is None or not""",
         """            return None
-        return before if""",
+        if alias is None or not""",
         GOING_BACK,
     ),
     Mutant(

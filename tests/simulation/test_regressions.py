@@ -123,6 +123,15 @@ REGRESSIONS = {
             Fault(Hit.THROTTLED_FOR_GOOD, "lambda.UpdateAlias", 3),
         ),
     ),
+    # The version was the one that it was to go back to, so nobody looked at the weights.
+    "a stranger splits an alias while it goes back": Plan(
+        jobs=(Job(Kind.RUN, 2, functions=TWO),),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias"),
+            Fault(Hit.STRANGER_WEIGHTS, "lambda.UpdateAlias back"),
+        ),
+        knows_history=False,
+    ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
     "the beats of one lock of two do not arrive": Plan(
         jobs=(
