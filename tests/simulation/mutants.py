@@ -386,15 +386,6 @@ MUTANTS = (
         SAGA,
     ),
     Mutant(
-        "a move is recorded though its release was turned back meanwhile",
-        "promote.ledger",
-        """        if seen:
-            # A release""",
-        """        if False:
-            # A release""",
-        GOING_BACK,
-    ),
-    Mutant(
         "a release begins though a function is part of another",
         "promote.saga",
         'condition=f"attribute_not_exists(#pending) AND {known}",',
@@ -536,7 +527,7 @@ MUTANTS = (
         "                    release = self._turn(release, problem)\n",
         "                    release = self._turn(release, problem) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
-        (Hit.CRASH_BEFORE, Hit.CRASH_AFTER, Hit.RERUN),
+        (Hit.CRASH_BEFORE,),
     ),
     Mutant(
         "a function is let go of by whoever finds it part of a release",
