@@ -282,7 +282,7 @@ def random_plan(seed: int) -> Plan:
     )
 
 
-_SHARE = 0.08
+_SHARE = 0.04
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
 
 _APPLICATIONS: tuple[tuple[str, ...], ...] = (
