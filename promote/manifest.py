@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from promote.artifact import inside
 from promote.errors import InputError
 from promote.inputs import NAME, Command, Inputs, Isolation, parse_function
 from promote.marked import Marked
 from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
+from promote.workspace import require_inside
 
 DEFAULT = "promote.yml"
 """The file that is read where neither ``function-name`` nor ``application`` says anything."""
@@ -425,7 +425,7 @@ def _text(workspace: Path, path: str) -> str:
     hint = "Write its path from the repository's root, such as promote.yml; is actions/checkout before this step?"
     if not path.isprintable():
         raise InputError("application", "it holds a line break or a control character", hint="Write it on one line.")
-    file = inside(workspace, path, "application")
+    file = require_inside(workspace, path, "application")
     if not file.is_file():
         raise InputError("application", f"{path!r} is {'a directory' if file.is_dir() else 'not there'}", hint=hint)
     try:

@@ -367,11 +367,13 @@ class Saga:
             return replace(alias, description=before.description if before else release.fence)
         if before is None:
             return self._fence(release, part) if alias is None else None
-        if alias is None:
-            return None
-        if _is_as_before(part, alias):
+        if alias is not None and _is_as_before(part, alias):
             return replace(before, description=release.fence)
-        return before if is_fence and alias.version == before.version else None
+        if alias is None or not is_fence:
+            return None
+        # What a stranger has made of it since then stays, under the words that it had.
+        is_untouched = (alias.version, alias.weights) == (before.version, before.weights)
+        return before if is_untouched else replace(alias, description=before.description)
 
     def _fence(self, release: Release, part: Part) -> Alias:
         """Give what stays of an alias that was not there before."""
@@ -425,4 +427,9 @@ def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
     before = part.before
     if alias is None or before is None:
         return alias is not None and alias.description == release.fence
-    return (alias.version, alias.description, alias.weights) == (before.version, before.description, before.weights)
+    made, served = (
+        # Lambda itself gives the version that it is left from a weight, until provisioned concurrency has moved over.
+        {version: weight for version, weight in weights.items() if version != part.promotion.version}
+        for weights in (alias.weights, before.weights)
+    )
+    return (alias.version, alias.description, made) == (before.version, before.description, served)

@@ -461,19 +461,25 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     release, life = application.release(), Life()
     part = next(part for part in release.parts if part.name == moved)
 
-    def share_and_refuse() -> None:
-        wait_until_moved(application, part)
+    def share(**weights: float) -> None:
         # Lambda itself does so while it moves provisioned concurrency over: https://github.com/hashicorp/
         # terraform-provider-aws/issues/48116
         application.world.function.update_alias(
-            FunctionName=moved, Name="preprod", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
+            FunctionName=moved, Name="preprod", RoutingConfig={"AdditionalVersionWeights": weights}
         )
+
+    def share_and_refuse() -> None:
+        wait_until_moved(application, part)
+        share(**{"1": 0.5})
         raise error_of("InvalidParameterValueException")
 
     life.before("update_alias", application.arns[other], share_and_refuse)
+    life.before("get_alias", application.arns[moved], lambda: None)
+    life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 0.5}))
     saga = application.saga(life)
     saga.begin(release)
     assert saga.settle(release, is_ours=True).strangers == ()
+    share()  # when that, too, has moved over
     assert application.assert_whole(release) is Stage.REVERTED
 
 

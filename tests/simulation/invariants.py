@@ -121,8 +121,9 @@ class Watch:
         """Owners that were silent for as long as their lease at one of their locks."""
         self._announced: dict[str, Result] = {}
         """How an operation had ended when it began to announce that."""
-        self._begun_at: dict[tuple[str, str], str] = {}
-        """The version of a function that was served when an operation first read the alias, while that was at rest."""
+        self._begun_at: dict[tuple[str, str], set[str]] = {}
+        """The versions of a function that an operation has read of the alias until it sent its first move: most often
+        one, or besides what it has found half-way and brought to its end."""
         self._unheard: set[tuple[str, str]] = set()
         """Operations and functions, of which they will not hear what the alias was."""
         self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
@@ -201,8 +202,8 @@ class Watch:
         place, reader = (function, call.arguments["Name"]), (actor.operation, function)
         if reader in self._unheard:
             self._unheard.discard(reader)
-        elif self.releases.of(place) is None:  # else it is read to bring that to its end
-            self._begun_at.setdefault(reader, self._aliases[place].version)
+        elif actor.operation not in self._issued_at:
+            self._begun_at.setdefault(reader, set()).add(self._aliases[place].version)
 
     def stranger_acted(self) -> None:
         """See what a stranger has done, for which nobody here is to blame."""
@@ -322,9 +323,9 @@ class Watch:
             raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
         if actor.planned.kind is not Kind.ROLLBACK and UNKNOWN != move.commit < served:
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
-        begun_at = self._begun_at.get((move.operation, move.place[0]), "")
-        if actor.planned.kind is Kind.ROLLBACK and before and before.version != begun_at:
-            raise Broken(ORDER, f"{actor.name} was to go back from {begun_at}, and not from {move}")
+        begun_at = self._begun_at.get((move.operation, move.place[0]), set())
+        if actor.planned.kind is Kind.ROLLBACK and before and before.version not in begun_at:
+            raise Broken(ORDER, f"{actor.name} was to go back from {sorted(begun_at)}, and not from {move}")
         last = _DESCRIPTION.fullmatch(before.description) if before else None
         if last and int(last["sequence"]) >= int(move.identity.partition("-")[0]):
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")

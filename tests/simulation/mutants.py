@@ -386,15 +386,6 @@ MUTANTS = (
         SAGA,
     ),
     Mutant(
-        "a move is recorded though its release was turned back meanwhile",
-        "promote.ledger",
-        """        if seen:
-            # A release""",
-        """        if False:
-            # A release""",
-        GOING_BACK,
-    ),
-    Mutant(
         "a release begins though a function is part of another",
         "promote.saga",
         'condition=f"attribute_not_exists(#pending) AND {known}",',
@@ -504,9 +495,9 @@ MUTANTS = (
         "aliases that have not moved get no fence",
         "promote.saga",
         """            return replace(before, description=release.fence)
-        return before if""",
+        if alias is None or not""",
         """            return None
-        return before if""",
+        if alias is None or not""",
         GOING_BACK,
     ),
     Mutant(
@@ -545,7 +536,7 @@ MUTANTS = (
         "                    release = self._turn(release, problem, denied)\n",
         "                    release = self._turn(release, problem, denied) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
-        (Hit.CRASH_BEFORE, Hit.CRASH_AFTER, Hit.RERUN),
+        (Hit.CRASH_BEFORE,),
     ),
     Mutant(
         "a function is let go of by whoever finds it part of a release",

@@ -267,7 +267,7 @@ def random_plan(seed: int) -> Plan:
             nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
             if other is not Hit.UPDATE_FAILS or where in UPDATES:
                 faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
-    commits = range(1, 6)
+    commits = range(1, _NEWEST if call in SAGA else _NEWEST + 1)
     return Plan(
         jobs=tuple(jobs),
         faults=tuple(faults),
@@ -282,7 +282,9 @@ def random_plan(seed: int) -> Plan:
     )
 
 
-_SHARE = 0.08
+_NEWEST = 5
+"""The newest commit of those that are played."""
+_SHARE = 0.04
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
 
 _APPLICATIONS: tuple[tuple[str, ...], ...] = (
@@ -296,8 +298,8 @@ _APPLICATIONS: tuple[tuple[str, ...], ...] = (
 _OTHERS = "mail"
 """A function of the application that shares one with the first."""
 
-_TURNING = (Hit.UNSENT_FOR_GOOD, Hit.UNSENT_FOR_GOOD, Hit.STRANGER_ALIAS, Hit.STRANGER_WEIGHTS, Hit.LATE_EFFECT)
-"""What a release is turned back for; or a later run does so, while a move is still under way."""
+_TURNING = (*(Hit.UNSENT_FOR_GOOD, Hit.THROTTLED_FOR_GOOD) * 3, Hit.STRANGER_ALIAS, Hit.STRANGER_WEIGHTS)
+"""What a release is turned back for; a stranger may come too late for that."""
 
 
 _AS_NAMED, _OF_FIRST, _OF_SECOND = 0.45, 0.58, 0.77
@@ -318,8 +320,10 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
             functions = second if draw < _OF_SECOND else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
-    if call in SAGA and made[0].kind not in (Kind.RUN, Kind.ALONE):
-        made[0] = replace(made[0], kind=Kind.RUN)
+    if call in SAGA:
+        kind = made[0].kind if made[0].kind is Kind.ALONE else Kind.RUN
+        made = [replace(job, start=job.start + 1.0) for job in made]
+        made[0] = replace(made[0], kind=kind, commit=_NEWEST, start=0.0)
     return made
 
 
@@ -353,8 +357,6 @@ _FREQUENT = (
     "dynamodb.UpdateItem lock",
     "dynamodb.UpdateItem lock beat",
     "dynamodb.TransactWriteItems",
-    "dynamodb.Query release",
-    BEGINNING,
 )
 """Calls that each job makes several times."""
 

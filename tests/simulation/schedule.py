@@ -433,10 +433,12 @@ class Schedule:
         digests = [workspace().digest(function, self.code_of(function, commit)) for function in functions]
         return all(self.world.codes[digest] for digest in digests)
 
-    def play(self) -> None:
-        """Let all jobs come and end, then one more without any fault; what is broken on the way is raised."""
+    def play(self, *, closes: bool = True) -> None:
+        """Let all jobs come and end, then, if it ``closes``, one more without any fault; what is broken is raised."""
         try:
             self._play()
+            if closes:
+                self._close()
         finally:
             relation.cache_clear()  # it would keep each schedule alive
 
@@ -447,6 +449,8 @@ class Schedule:
             self.scheduler.at(job.start, actor.begin)
         self.scheduler.run(_HORIZON)
         self.watch.all_over()
+
+    def _close(self) -> None:
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
         has_failed = any(hit is Hit.UPDATE_FAILS for _, hit in self.faults.hit)

@@ -14,8 +14,6 @@ from tests.simulation.plan import Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import Schedule, beginning
 
 THREE, ONE = ("hello", "api", "worker"), ("worker",)
-REST = 500.0
-"""Seconds after which all jobs have ended."""
 
 
 def swept(faults: tuple[Fault, ...], hit: Hit, recovering: tuple[str, ...]) -> Iterator[tuple[Schedule, list[int]]]:
@@ -35,18 +33,12 @@ def swept(faults: tuple[Fault, ...], hit: Hit, recovering: tuple[str, ...]) -> I
             knows_history=False,  # and GitHub is not asked for what is told of it afterwards
         )
         schedule = Schedule(plan, beginning(FUNCTIONS))
-        commits: list[int] = []
-
-        def look(schedule: Schedule = schedule, commits: list[int] = commits) -> None:
-            places = [(function, ENVIRONMENT) for function in THREE]
-            schedule.watch.releases.require_rest(places)
-            commits.extend(schedule.watch.commits[place] for place in places)
-
-        schedule.scheduler.at(REST, look)
-        schedule.play()
+        schedule.play(closes=False)
         if not any(happened is hit for _, happened in schedule.faults.hit):
             return
-        yield schedule, commits
+        places = [(function, ENVIRONMENT) for function in THREE]
+        schedule.watch.releases.require_rest(places)
+        yield schedule, [schedule.watch.commits[place] for place in places]
 
 
 @pytest.mark.parametrize("hit", [Hit.CRASH_BEFORE, Hit.CRASH_AFTER])

@@ -123,6 +123,26 @@ REGRESSIONS = {
             Fault(Hit.THROTTLED_FOR_GOOD, "lambda.UpdateAlias", 3),
         ),
     ),
+    # The version was the one that it was to go back to, so nobody looked at the weights.
+    "a stranger splits an alias while it goes back": Plan(
+        jobs=(Job(Kind.RUN, 2, functions=TWO),),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias"),
+            Fault(Hit.STRANGER_WEIGHTS, "lambda.UpdateAlias back"),
+        ),
+        knows_history=False,
+    ),
+    # The same, with nothing in the way of the whole record: not the mark, which is gone, and not the sequence.
+    "a release is turned back while the record of its move is on its way": Plan(
+        jobs=(Job(Kind.RUN, 2, functions=TWO), Job(Kind.RUN, 3, start=5, lease=2, functions=("worker",))),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias", job=0),
+            Fault(Hit.LATE_EFFECT, "dynamodb.TransactWriteItems", job=1),
+        ),
+        seed=5,
+        knows_history=False,
+        has_lock=False,
+    ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
     "the beats of one lock of two do not arrive": Plan(
         jobs=(
