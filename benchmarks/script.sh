@@ -11,6 +11,10 @@ set -euo pipefail
 function=$1 environment=$2 directory=$3 url=$4 table=$5
 archive=$(mktemp -d)/function.zip
 
+aws() {  # before 2.13, the AWS CLI does not read AWS_ENDPOINT_URL itself
+  command aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} "$@"
+}
+
 give_back() {
   aws dynamodb delete-item --table-name "$table" --key "{\"name\": {\"S\": \"$function\"}}"
   rm -r "${archive%/*}"
