@@ -152,6 +152,18 @@ class Saga:
             PromoteError: it could not be brought to its end now, which is left to whoever comes next.
 
         """
+        try:
+            return self._settle(release, locks, is_ours=is_ours)
+        except Exception as error:
+            problem = understood(error)
+            whose = "the release" if is_ours else f"the release {release.key.identity} of run {release.run_id}"
+            raise problem.saying(
+                f"{whose} has begun and is not at its end: {problem}",
+                hint="Whoever comes next, the post step or a run of any of its functions, brings it there first: "
+                f"forward where all its aliases can be moved by then, else back. {problem.hint}",
+            ) from error
+
+    def _settle(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
         problem: PromoteError | None = None
         seconds: float | None = None
         strangers: tuple[str, ...] = ()
@@ -164,9 +176,8 @@ class Saga:
                 problem, denied = self._move(release)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
-                    raise AccessError(
-                        f"release {release.key.identity} of run {release.run_id} is to be finished first: {problem}",
-                        hint=f"Run a job that may move the aliases of all its functions. {problem.hint}",
+                    raise problem.saying(
+                        str(problem), hint=f"Run a job that may move the aliases of all its functions. {problem.hint}"
                     )
                 if problem is None:
                     try:
@@ -327,7 +338,7 @@ class Saga:
                 raise ServiceError(
                     f"{release.environment} of {part.name} could not be put back to version "
                     f"{part.before.version if part.before else 'none'}: {problem}",
-                    hint=f"The next run of any of these functions puts it back first. {problem.hint}",
+                    hint=problem.hint,
                 ) from outcome
         return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
 
