@@ -371,10 +371,11 @@ class Saga:
         before = part.before
         is_fence = alias is not None and alias.description == release.fence
         if alias is not None and alias.promotion == part.promotion:
-            # Weights may be Lambda's own: it gives them to an alias while it moves provisioned concurrency over.
-            if alias.version == part.promotion.version:
+            # What it has left may have a weight: Lambda gives it one while it moves provisioned concurrency over.
+            left = {before.version} if before else set()
+            if alias.version == part.promotion.version and alias.weights.keys() <= left:
                 return before or self._fence(release, part)
-            # A stranger has pointed it elsewhere and left our words, which are not true any more.
+            # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
             return replace(alias, description=before.description if before else release.fence)
         if before is None:
             return self._fence(release, part) if alias is None else None

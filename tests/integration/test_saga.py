@@ -553,6 +553,32 @@ def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(applicat
     assert (ended.strangers == (theirs,)) is (alias.version != before.version)
 
 
+def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(application: Application) -> None:
+    release, life = application.release(), Life()
+    theirs, ours = MOVE
+    part = next(part for part in release.parts if part.name == theirs)
+    function = application.world.function
+
+    def interfere() -> None:
+        wait_until_moved(application, part)
+        made = function.update_function_code(FunctionName=theirs, ZipFile=archive({"app.py": "3"}), Publish=True)
+        function.update_alias(
+            FunctionName=theirs, Name="preprod", RoutingConfig={"AdditionalVersionWeights": {made["Version"]: 0.5}}
+        )
+        raise error_of("InvalidParameterValueException")
+
+    life.before("update_alias", application.arns[ours], interfere)
+    saga = application.saga(life)
+    saga.begin(release)
+    assert saga.settle(release, is_ours=True).strangers == (theirs,)
+    assert application.assert_whole(release, strangers=(theirs,)) is Stage.REVERTED
+    alias = application.alias(theirs)
+    assert part.before is not None
+    assert alias is not None
+    assert (alias.version, alias.weights) == (part.promotion.version, {"3": 0.5})
+    assert alias.description == part.before.description
+
+
 def join(saga: Saga, release: Release) -> None:
     """Act as another run that meets the release and may not finish it either."""
     with suppress(AccessError):

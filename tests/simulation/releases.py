@@ -247,10 +247,14 @@ class Releases:
         is_its_own |= before is not None and then is not None and before.revision_id == then.revision_id
         if not is_its_own:
             raise Broken(ONE, f"{place[0]} is turned back from {before}, which is not of {release.key.sk}")
-        served = [(part.promotion.version, {})] if has_moved else [(then.version, then.weights)] if then else []
-        if before is None or (before.version, before.weights) in served:
-            versions = (then.version, then.weights) if then else (part.promotion.version, {})
-        else:
+        is_untouched = before is None
+        if before is not None and has_moved:  # Lambda itself may have given what it has left a weight
+            left = {then.version} if then else set()
+            is_untouched = before.version == part.promotion.version and before.weights.keys() <= left
+        elif before is not None and then is not None:
+            is_untouched = (before.version, before.weights) == (then.version, then.weights)
+        versions = (then.version, then.weights) if then else (part.promotion.version, {})
+        if before is not None and not is_untouched:
             versions = before.version, before.weights
         texts = (release.fence, then.description) if then else (release.fence,)
         if (alias.version, alias.weights) != versions or alias.description not in texts:
