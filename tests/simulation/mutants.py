@@ -308,6 +308,7 @@ MUTANTS = (
         "if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):",
         "if code is not None and not code.is_in(latest.code_sha256):",
         ("lambda.UpdateFunctionConfiguration", "lambda.CreateFunction"),
+        (Hit.UPDATE_FAILS,),
     ),
     Mutant(
         "a repeated CreateRoute is an error",

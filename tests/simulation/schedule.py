@@ -453,7 +453,7 @@ class Schedule:
     def _close(self) -> None:
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
-        has_failed = any(hit is Hit.UPDATE_FAILS for _, hit in self.faults.hit)
+        has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
         highest = max(self.watch.commits.get((function, ENVIRONMENT), 0) for function in self.plan.functions)
         if highest > newest or has_failed or not self.is_good(newest, self.plan.functions):
             # A job has adopted another's code, and promoted it as its own commit; or Lambda has a version of that
