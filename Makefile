@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 SANDBOX := .venv-sandbox
 PEERS := .venv-bench
+IMAGE := .venv-image
 CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
@@ -39,7 +40,7 @@ prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 secon
 	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
 	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
@@ -59,7 +60,7 @@ lock:  ## renew the lock files (needs uv)
 	$(LOCK) -c requirements/runtime.lock requirements/bench.in -o requirements/bench.lock
 
 clean:
-	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(CHECKS) .demo .e2e
+	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(IMAGE) $(CHECKS) .demo .e2e
 
 $(VENV)/.ready: requirements/dev.lock
 	@echo "setting up $(VENV): the action and its tools (once)"
@@ -88,6 +89,17 @@ $(PEERS)/.ready: requirements/bench.lock
 	@echo "setting up $(PEERS): what the benchmarks compare with (once)"
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.lock
+	@touch $@
+
+# What is measured is what users run: the packages as the image has them, and the code as it is here.
+$(IMAGE)/.ready: requirements/runtime.lock promote/aws.py $(VENV)/.ready
+	@echo "setting up $(IMAGE): the action with the packages of its image (once)"
+	@$(PYTHON) -m venv --clear --without-pip $(IMAGE)
+	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.lock
+	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --no-deps --editable .
+	@$(IMAGE)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws as aws; \
+	  data = pathlib.Path(botocore.__file__).parent / 'data'; \
+	  [shutil.rmtree(each) for each in data.iterdir() if each.is_dir() and each.name not in aws.SERVICES]"
 	@touch $@
 
 # Apart from the rest: neither the demo nor the tests pay for the linters, the greater part of which is Node.

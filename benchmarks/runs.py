@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from sandbox.client import REGION, Account
 REPOSITORY = Path(__file__).resolve().parent.parent
 PEERS = REPOSITORY / ".venv-bench" / "bin"
 """The programs that the benchmarks compare with."""
+PYTHON = REPOSITORY / ".venv-image" / "bin" / "python"
+"""The interpreter of the action, with the packages that its image has."""
 SOURCE = "def handler(event, context):\n    return {'statusCode': 200, 'body': '{}'}\n"
 FUNCTION, ENVIRONMENT = "measured", "preprod"
 SETTLE = 0.1
@@ -32,7 +33,7 @@ def plant(workspace: Path, number: int) -> Path:
 
 def command(*options: str) -> list[str]:
     """Give the command of the action's main step, with further options for its interpreter."""
-    return [sys.executable, "-I", *options, str(REPOSITORY / "entrypoint.py")]
+    return [str(PYTHON), "-I", *options, str(REPOSITORY / "entrypoint.py")]
 
 
 def promote(account: Account, workspace: Path, number: int, different: Mapping[str, str] = {}) -> float:
