@@ -7,11 +7,8 @@ that then have the lock for themselves: one run at a time, and one that is pendi
 https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
 """
 
-import hashlib
 import statistics
 import tempfile
-import zipfile
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +36,7 @@ from tests.simulation.functions import FUNCTION
 from tests.simulation.invariants import ENVIRONMENT
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
 from tests.simulation.plan import Hit
-from tests.simulation.schedule import beginning
+from tests.simulation.schedule import beginning, plant
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.world import World
 
@@ -290,7 +287,7 @@ class Worker:
             "INPUT_GITHUB-DEPLOYMENTS": "false",
             "INPUT_FUNCTION-NAME": FUNCTION,
             "INPUT_ENVIRONMENT": ENVIRONMENT,
-            "INPUT_ARTIFACT": f"commit-{self.commit.number}.zip",
+            "INPUT_ARTIFACT": f"{FUNCTION}-{self.commit.number}.zip",
             "INPUT_RUNTIME": "python3.13",
             "INPUT_HANDLER": "app.handler",
             "INPUT_ROLE": f"arn:aws:iam::{ACCOUNT}:role/hello",
@@ -378,10 +375,6 @@ def history(minutes: int) -> tuple[list[Commit], set[int]]:
 def repository() -> Iterator[Repository]:
     """Make the archives for as long as the block lasts."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder, digests = Path(temporary).resolve(), []
-        for number in range(COMMITS + 1):
-            path = folder / f"commit-{number}.zip"
-            with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr(zipfile.ZipInfo("app.py"), f"# {path.name}\n")
-            digests.append(b64encode(hashlib.sha256(path.read_bytes()).digest()).decode())
-        yield Repository(folder, digests)
+        folder = Path(temporary).resolve()
+        # Under the names that the simulation gives them: it begins with commit 0.
+        yield Repository(folder, [plant(folder, f"{FUNCTION}-{number}.zip") for number in range(COMMITS + 1)])

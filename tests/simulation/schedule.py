@@ -65,15 +65,20 @@ class Workspace:
         return self.digests[f"{function}-{commit}.zip"]
 
 
+def plant(folder: Path, name: str) -> str:
+    """Make an archive whose content is of its name; give its CodeSha256."""
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
+    return b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
+
+
 @cache
 def workspace() -> Workspace:
     """Make the workspace once a process."""
     folder = Path(tempfile.mkdtemp(prefix="promote-simulation-")).resolve()
     digests = {}
     for name in [f"{function}-{code}.zip" for function in FUNCTIONS for code in (*range(10), "stranger")]:
-        with zipfile.ZipFile(folder / name, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
-        digests[name] = b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
+        digests[name] = plant(folder, name)
     (folder / "event.json").write_text("{}")
     return Workspace(folder, digests)
 
