@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from promote import history
+from promote.aws import CALLS_AT_ONCE
 from promote.function import Function
 from promote.github import GitHub
 from promote.history import Relation
@@ -15,9 +16,6 @@ from promote.model import Kind, Outcome, Promotion, Snapshot
 from promote.notes.compose import of_promotion, sources
 from promote.notes.model import Notes, Part, Proof
 from promote.parallel import each
-
-_WIDTH = 32
-"""Functions whose versions are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
             partial(_of_piece, job, github, piece, has_changes=piece is told_by)
             for piece in (told_by, *(piece for piece in pieces if piece is not told_by))
         ],
-        _WIDTH,
+        CALLS_AT_ONCE,
     )
     told = {notes.function: notes for notes in (whole, *others)}
     return Notes(

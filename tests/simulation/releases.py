@@ -247,15 +247,10 @@ class Releases:
         is_its_own |= before is not None and then is not None and before.revision_id == then.revision_id
         if not is_its_own:
             raise Broken(ONE, f"{place[0]} is turned back from {before}, which is not of {release.key.sk}")
-        is_untouched = before is None
-        if before is not None and has_moved:  # Lambda itself may have given what it has left a weight
-            left = {then.version} if then else set()
-            is_untouched = before.version == part.promotion.version and before.weights.keys() <= left
-        elif before is not None and then is not None:
-            is_untouched = (before.version, before.weights) == (then.version, then.weights)
-        versions = (then.version, then.weights) if then else (part.promotion.version, {})
-        if before is not None and not is_untouched:
+        if before is not None and _is_touched(part, before, has_moved=has_moved):
             versions = before.version, before.weights
+        else:
+            versions = (then.version, then.weights) if then else (part.promotion.version, {})
         texts = (release.fence, then.description) if then else (release.fence,)
         if (alias.version, alias.weights) != versions or alias.description not in texts:
             raise Broken(ONE, f"{place[0]} is turned back to {alias}, and was {then}")
@@ -352,6 +347,15 @@ def _moves(release: Release) -> Iterator[tuple[Place, Part]]:
 
 def _part(release: Release, place: Place) -> Part:
     return next(part for found, part in _places(release) if found == place)
+
+
+def _is_touched(part: Part, alias: Alias, *, has_moved: bool) -> bool:
+    """Whether a stranger has moved or split the alias since the release moved it or, without that, was decided upon."""
+    then = part.before
+    if has_moved:  # Lambda itself may have given what it has left a weight
+        left = {then.version} if then else set()
+        return alias.version != part.promotion.version or not alias.weights.keys() <= left
+    return then is None or (alias.version, alias.weights) != (then.version, then.weights)
 
 
 def _mark(item: Any) -> Key | None:
