@@ -1,16 +1,13 @@
 """The grammar of the inputs ``checks`` and ``invoke``, and what is expected of an answer."""
 
-import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jmespath
-from jmespath.functions import Functions
-
 from promote.errors import InputError
+from promote.expression import complaint, problem
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 GRAMMAR = "METHOD PATH [STATUS] [JMESPath expression], as in: GET /health 200 status == 'ok'"
@@ -23,10 +20,7 @@ class Expectation:
     expression: str
 
     def complaint(self, document: bytes) -> str:
-        """Say what is wrong with ``document``, or nothing.
-
-        An expression is true unless it gives null, false, zero, or something empty.
-        """
+        """Say what is wrong with ``document``, or nothing; see ``promote.expression``."""
         if not self.expression:
             return ""
         try:
@@ -34,10 +28,10 @@ class Expectation:
         except (ValueError, RecursionError):
             return f"the body is not JSON: {excerpt(document)}"
         try:
-            found = jmespath.search(self.expression, value)
+            why = complaint(self.expression, value)
         except (ValueError, TypeError, ArithmeticError, RecursionError) as error:  # of Python's own too: ceil() of NaN
             return f"{self.expression} cannot be evaluated: {error}"
-        return "" if found else f"{self.expression} is {json.dumps(found)} of {excerpt(document)}"
+        return f"{self.expression} {why} {excerpt(document)}" if why else ""
 
 
 @dataclass(frozen=True)
@@ -137,51 +131,10 @@ def _http_check(number: int, line: str) -> HttpCheck:
 
 
 def _expectation(name: str, number: int, expression: str) -> Expectation:
-    if expression and (complaint := _does_not_compile(expression)):
-        raise InputError(
-            name,
-            f"line {number}: the JMESPath expression {_shortened(expression)!r} does not compile: {complaint}",
-            hint="Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org.",
-        )
+    what, hint = problem(expression) if expression else ("", "")
+    if what:
+        raise InputError(name, f"line {number}: the JMESPath expression {_shortened(expression)!r} {what}", hint=hint)
     return Expectation(expression)
-
-
-def _does_not_compile(expression: str) -> str:
-    """Say why; empty: it does. What jmespath itself finds only when it comes to it counts too."""
-    try:
-        parsed = jmespath.compile(expression).parsed
-    except RecursionError:
-        return "it is nested too deeply"
-    except ValueError as error:  # also JMESPathError
-        return re.sub(r"(, for expression)?:$", "", " ".join(str(error).split("\n")[0].split()))
-    for node, parent in _nodes(parsed, {}):
-        if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
-            near = difflib.get_close_matches(node["value"], Functions.FUNCTION_TABLE, n=1)
-            return f"there is no function {node['value']}()" + (f"; did you mean {near[0]}()?" if near else "")
-        if node["type"] == "expref" and not _takes_reference(parent, node):
-            return "&, a reference, has a meaning only where a function takes one, as in sort_by(items, &name)"
-        if node["type"] == "slice" and node["children"][2] == 0:
-            return "a slice cannot go on in steps of 0"
-    return ""
-
-
-def _takes_reference(parent: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
-    """Whether ``parent`` is a function that takes a reference where ``node`` stands."""
-    if parent.get("type") != "function_expression":
-        return False
-    signature = Functions.FUNCTION_TABLE[parent["value"]]["signature"]
-    return any(
-        child is node and "expref" in argument["types"]
-        for child, argument in zip(parent["children"], signature, strict=False)
-    )
-
-
-def _nodes(node: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield each node of a parsed expression with its parent, which comes first."""
-    yield node, parent
-    for child in node["children"]:
-        if isinstance(child, Mapping):  # the children of a slice are numbers
-            yield from _nodes(child, node)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -96,6 +96,74 @@ def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> N
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ('status != "error"', "Write text in single quotes: 'error'."),
+        ('"error" != status', "Write text in single quotes: 'error'."),
+        ('!(status == "error")', "Write text in single quotes: 'error'."),
+        ('items[?type == "a b"] | length(@) == `0`', "Write text in single quotes: 'a b'."),
+        ('length(items) > "3"', "Write text in single quotes: '3'."),
+        ("ok == true", "Write the value in backticks: `true`."),
+        ("error == null", "Write the value in backticks: `null`."),
+        ("false != ok && ok", "Write the value in backticks: `false`."),
+    ],
+)
+def test_a_field_that_is_meant_as_a_value_is_refused(expression: str, hint: str) -> None:
+    for parse, line, name in ((parse_checks, "GET / ", "checks"), (parse_invocations, "a.json ", "invoke")):
+        with pytest.raises(InputError) as caught:
+            parse(line + expression)
+        assert caught.value.name == name
+        assert "compares with a field" in str(caught.value)
+        assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "\"my-field\" == 'ok'",
+        '`1` < "my-count"',
+        'a == @."my-field"',
+        'items."my-field" == a',
+        "a == `null`",
+        "a.null == b",
+    ],
+)
+def test_a_field_that_is_meant_as_a_field_may_be_compared(expression: str) -> None:
+    assert parse_checks("GET / " + expression)[0].expectation == Expectation(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "document"),
+    [
+        ("status == ok", '{"state": 1}'),
+        ("status == ok", '{"status": "ok"}'),
+        ("status != error", '{"status": "error"}'),
+        ("!(errors > limit)", "{}"),
+        ("!(status == error)", '{"status": "error"}'),
+        ("length(items[?a == b]) == `1`", '{"items": [{"a": 1, "b": 1}, {}]}'),
+        ("length(items[?a == b]) == `2`", '{"items": [{"a": 1, "b": 1}, {}]}'),
+    ],
+)
+def test_a_comparison_of_fields_that_are_not_there_says_nothing(expression: str, document: str) -> None:
+    assert f"{expression} compares two fields, and one is null" in Expectation(expression).complaint(document.encode())
+
+
+@pytest.mark.parametrize(
+    ("expression", "document"),
+    [
+        ("a == b", '{"a": 1, "b": 1}'),
+        ("a != b", '{"a": 1, "b": 2}'),
+        ("error == `null`", "{}"),
+        ("status != 'error'", "{}"),
+        ("a == b || ok", '{"ok": true}'),
+        ("length(items[?age > `3`]) == `1`", '{"items": [{"age": 4}, {}]}'),
+    ],
+)
+def test_a_comparison_that_does_not_depend_on_what_is_not_there_is_true(expression: str, document: str) -> None:
+    assert Expectation(expression).complaint(document.encode()) == ""
+
+
 def test_functions_may_take_references() -> None:
     (check,) = parse_checks("GET / sort_by(items, &name)[0].name == max_by(map(&@, items), &age).name && items[::-1]")
     assert check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}') == ""
@@ -106,7 +174,7 @@ PATH = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_cha
     lambda rest: f"/{rest}"
 )
 STATUS = st.none() | st.integers(100, 599)
-WORD = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+WORD = st.from_regex(r"(?!(true|false|null)$)[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 RAW = st.text(
     st.characters(exclude_categories=["C", "Z"], include_characters=" #", exclude_characters="'\\"), max_size=9
 )
