@@ -14,6 +14,7 @@ from promote.errors import InputError
 from promote.line import LONGEST_LEASE, Queue
 from promote.model import listed
 from promote.reader import Reader
+from promote.verify.script import require_command
 
 
 class Command(StrEnum):
@@ -163,7 +164,7 @@ class Inputs:
             invocations=parse_invocations(read.raw("invoke")),
             tests=read.raw("tests").strip(),
             tests_requirements=read.text("tests-requirements"),
-            test_command=read.raw("test-command").strip(),
+            test_command=_script(read),
             test_environment=_names(read),
             verify_timeout=60 * read.number("verify-timeout", "minutes", default=10, least=0.01, most=360),
             table=_table(read),
@@ -366,6 +367,12 @@ def _reason(read: Reader) -> str:
 
 
 _LONGEST_REASON = 500
+
+
+def _script(read: Reader) -> str:
+    value = read.raw("test-command").strip()
+    require_command(value)
+    return value
 
 
 def _path(read: Reader, name: str) -> str:

@@ -16,6 +16,7 @@ from promote.model import CheckResult, Outcome
 from promote.redaction import Redactor
 from promote.verify import supervise
 from promote.verify.console import Console
+from promote.verify.script import traces, watched
 
 _LONGEST_LINE = 4096
 """Characters; what is longer is broken."""
@@ -91,7 +92,10 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
     name = next(line.strip() for line in script.splitlines() if line.strip())
     with around.console.group(name) as group:
         options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
-        code = run(["bash", *options, "-c", script], around, deadline - started, group.write)
+        record = around.temporary / "test-command.record"
+        record.unlink(missing_ok=True)
+        code = run(["bash", *options, "-c", watched(script, record)], around, deadline - started, group.write)
+    seen = traces(record)
     outcome, detail = Outcome.PASSED, ""
     if code is None:
         outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was ended"
@@ -99,6 +103,12 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
         outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
     elif code:
         outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
+    elif seen.missing:
+        what = f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
+        advice = "See with command -v whether an optional command exists"
+        outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
+    elif not seen.has_run:
+        outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
     return CheckResult(name, "command", outcome, around.clock.monotonic() - started, detail)
 
 

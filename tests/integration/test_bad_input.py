@@ -530,6 +530,9 @@ CASES = [
     one("checks", "GET / not_null(&status)", says=["line 1: ", "a reference"], do="jmespath.org"),
     one("checks", "GET / keys(@)[::0]", says=["line 1: ", "steps of 0"], do="jmespath.org"),
     one("checks", "HEAD / status == 'ok'", says=["line 1:", "HEAD", "no body"], do="GET"),
+    one("checks", 'GET /health 200 status != "error"', says="compares with a field", do="single quotes: 'error'"),
+    one("checks", "GET /health 200 ok == true", says="compares with a field", do="backticks: `true`"),
+    one("invoke", 'event.json status != "error"', says="compares with a field", do="single quotes: 'error'"),
     one("invoke", "event.json status ==", says=["line 1:", "does not compile"], do="jmespath.org"),
     one("invoke", "\nevent.json", says="'event.json' does not exist", do="repository's root"),
     one("invoke", "../event.json", says="'../event.json' lies outside the workspace", do="relative to its root"),
@@ -564,6 +567,8 @@ CASES = [
     one(
         "tests", "tests/nowhere", says="does not exist in the workspace", do="start at the repository's root", checks=""
     ),
+    one("test-command", "# ./smoke.sh", says="it has no command", do="python3 smoke.py", why="a comment"),
+    one("test-command", "set -e\n\n# later\n:", says="it has no command", do="python3 smoke.py", why="no command"),
     one("tests", "function -k 'half", says="it cannot be split into arguments", do="Close the quotes", checks=""),
     one("tests-requirements", "r.txt", says="it is given without tests", do="Add tests"),
     one(

@@ -221,8 +221,11 @@ SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
         ({"tests": "tests/test_skips.py"}, "skipped"),
         ({"tests": "tests -k nothing"}, "no test was collected"),
         ({"test-command": "no-such-tool --fast"}, "a command was not found (exit code 127)"),
+        ({"test-command": "if no-such-tool; then exit 1; fi"}, "'no-such-tool' was not found or cannot be executed"),
+        ({"test-command": "! ./no-such-script.sh"}, "'./no-such-script.sh' was not found or cannot be executed"),
+        ({"test-command": "smoke() { python3 smoke.py; }"}, "the script ran no command"),
     ],
-    ids=["skipped", "none", "not found"],
+    ids=["skipped", "none", "not found", "not found in if", "not found after !", "not called"],
 )
 def test_what_could_not_be_tested_is_not_promoted(
     runner: Runner, inputs: dict[str, str], world: World, given: dict[str, str], reason: str

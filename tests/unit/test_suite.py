@@ -15,6 +15,7 @@ from promote.errors import InputError
 from promote.model import CheckResult, Outcome, Verdict
 from promote.verify.command import Surroundings, environment, run, run_script
 from promote.verify.console import Console
+from promote.verify.script import require_command
 from promote.verify.suite import Suite, read_suite, run_suite
 from promote.workflow import Workflow
 
@@ -219,6 +220,106 @@ def test_a_command_ends_as_its_exit_code_says(place: Place, script: str, outcome
     assert result.outcome is outcome, result
     assert detail in result.detail
     assert "not reached" not in place.log
+
+
+NOT_FOUND = [
+    "no-such-tool",
+    "no-such-tool | cat",
+    "./no-such-script",
+    "/no/such/tool",
+    "timeout 5 no-such-tool",
+    "env no-such-tool",
+    "command no-such-tool",
+    "./plain.txt",
+]
+
+
+@pytest.mark.parametrize("command", NOT_FOUND)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "if {0}; then exit 1; fi",
+        "! {0}",
+        "{0} || true",
+        "{0} || exit 0",
+        "while {0}; do false; done; echo",
+        "echo $({0} || true)",
+        "look() {{ if {0}; then return 1; fi; }}\nlook",
+        "set -x\nlook() {{ ! {0} 2>/dev/null; }}\nlook && echo yes",
+    ],
+)
+def test_a_command_that_was_not_found_is_inconclusive_wherever_it_stands(place: Place, command: str, form: str) -> None:
+    place.write("plain.txt", "text")
+    result = place.script(form.format(command))
+    assert result.outcome is INCONCLUSIVE, result
+    assert "not found or cannot be executed" in result.detail
+    assert command.split(maxsplit=1)[0] in result.detail or "no-such-tool" in result.detail
+    assert "__promote" not in place.log
+
+
+def test_a_command_that_was_not_found_is_inconclusive_in_a_script_of_the_repository(place: Place) -> None:
+    place.write("smoke.sh", "set -u\nif no-such-tool $UNKNOWN_TO_ALL; then exit 1; fi\n")
+    result = place.script("bash smoke.sh || true\ntrap 'echo the end' EXIT")
+    assert result.outcome is PASSED, result  # the variable was not found before the command
+    place.write("smoke.sh", "if ( no-such-tool --fast ); then exit 1; fi\n")
+    result = place.script("bash smoke.sh\ntrap 'echo the end' EXIT")
+    assert (result.outcome, "'no-such-tool' was not found" in result.detail) == (INCONCLUSIVE, True), result
+    assert "the end" in place.log
+    assert "no-such-tool: command not found" in place.log
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "command -v no-such-tool || echo not there",
+        'set -eux -o pipefail\ntrap \'echo "$?"\' EXIT\n[[ -n $_ ]]\nfalse || echo "$?"',
+        "sleep 0 &\nwait\nwait 999999 || true",
+        "trap 'echo again' DEBUG\necho",
+        "( echo )",
+        "(( 1 + 1 ))",
+        "x=1",
+        "cat <<'END'\nsome text\nEND",
+        "echo goes on \\",
+        "exec true",
+    ],
+)
+def test_a_script_is_run_as_a_step_of_a_workflow_would_be(place: Place, script: str) -> None:
+    result = place.script(script)
+    assert result.outcome is PASSED, (result, place.log)
+
+
+def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
+    """The record of what it runs is seen neither in its variables nor in its line numbers."""
+    script = (
+        'echo one\necho "$_ $LINENO"\nfalse || echo "$? ${PIPESTATUS[*]}"\n( exit 7 ) || echo $?\nset -x\necho traced'
+    )
+    assert place.script(script).outcome is PASSED
+    lines = [line for line in place.log.splitlines() if not line.startswith("::")]
+    assert lines == ["one", "one 2", "1 1", "7", "+ echo traced", "traced"]
+
+
+@pytest.mark.parametrize(
+    "script", ["smoke() { curl --fail http://127.0.0.1:9; }", "if :; then :; fi", "{ :; }\nexit", "set -e; exit 0"]
+)
+def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str) -> None:
+    result = place.script(script)
+    assert (result.outcome, result.detail) == (INCONCLUSIVE, "the script ran no command")
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["# curl $PROMOTE_URL", "\n  \n# a\n\t# b\n", ":", "set -euo pipefail\n# later\n", "exit 0", "# a\n:;\nexit"],
+)
+def test_a_script_without_a_command_is_refused(script: str) -> None:
+    with pytest.raises(InputError, match=r"^test-command: it has no command") as caught:
+        require_command(script)
+    assert "smoke.py" in caught.value.hint
+
+
+@pytest.mark.parametrize("script", ["", "  \n", "true", "# a\ncurl x", "set -e\n./smoke.sh", ": > file", "exit 1"])
+def test_a_script_with_a_command_is_taken(script: str) -> None:
+    """Empty means that there is none."""
+    require_command(script)
 
 
 def test_a_command_is_named_after_its_first_line(place: Place) -> None:
