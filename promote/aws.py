@@ -291,6 +291,8 @@ def _denied(operation: str, message: str) -> AccessError:
             f"Allow {action}{resource} in the policy of the role that this job assumes; "
             "docs/iam-policy.json of this action has all that it needs."
         )
+        if action.startswith(("dynamodb:", "apigateway:")):
+            hint += " If the action is allowed already, add this function's ARN to the condition of that statement."
     return AccessError(f"AWS denies {action}{resource}: {message}", hint=hint)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STAGE = "$default"
 ROUTE = "$default"
 
+TAG = "promote-on-success"
+"""The tag that each API gets when it is created. Its value is the function's ARN; the IAM policy depends on it."""
+
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds after attempts to make an API that may yet succeed."""
 
@@ -106,6 +109,7 @@ class Gateways:
                     Name=f"{self._function.name}-{qualifier}"[:128],
                     Description=self._description(qualifier),
                     ProtocolType="HTTP",
+                    Tags={TAG: self._arn},
                 )
                 return Gateway(answer["ApiId"], answer["ApiEndpoint"])
             except Exception as error:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from promote import configuration
 from promote.artifact import Code, Image, load, require_handler, stage
+from promote.aws import understood
 from promote.endpoint import Endpoints
-from promote.errors import ConflictError, FunctionError, InputError
+from promote.errors import AccessError, ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.holding import Holding, hold, make_lock
@@ -289,7 +290,19 @@ def finish_release(target: Target) -> Target:
 def finish(job: Job, pending: ReleaseKey) -> None:
     """Bring an unfinished release to its end; errors as of ``finish_release``."""
     saga = make_saga(job)
-    ended = saga.settle(saga.read(pending))
+    try:
+        release = saga.read(pending)
+    except Exception as error:
+        problem = understood(error)
+        if not isinstance(problem, AccessError):
+            raise
+        # The release is recorded with its first function, which the role of another one need not have access to.
+        raise problem.saying(
+            f"the unfinished release {pending.identity} cannot be read: {problem}",
+            hint="Run a job of all functions of this release, whose role may read and write the records of all of "
+            f"them. The first of them is {pending.pk}. {problem.hint}",
+        ) from error
+    ended = saga.settle(release)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
     run_id, meaning = ended.release.run_id, ended.release.stage.meaning

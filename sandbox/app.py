@@ -169,8 +169,9 @@ class Wrapper:
     def _control_callers(self, request: Request, account: str, token: str) -> Answer:
         """Give a caller of an account a policy."""
         try:
-            self._callers.admit(account, token, json.loads(request.body))
-        except (TypeError, ValueError) as error:
+            wish = json.loads(request.body)
+            self._callers.admit(account, token, wish["policy"], are_tags_inherited=wish["are_tags_inherited"])
+        except (KeyError, TypeError, ValueError) as error:
             return reply(400, {"message": str(error)})
         return reply(201, {"token": token})
 

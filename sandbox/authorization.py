@@ -10,11 +10,13 @@ has actions, resources and condition keys of each service; where a rule has anot
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document, validate_policy_document
+from ministack.services import apigateway, dynamodb
 
 from sandbox import errors
 
@@ -69,13 +71,18 @@ class Callers:
     def __init__(self) -> None:
         """Begin without any: whoever has no policy may do everything."""
         self._policies: dict[tuple[str, str], list[Any]] = {}
+        self._are_tags_inherited: dict[tuple[str, str], bool] = {}
 
-    def admit(self, account: str, token: str, policy: Mapping[str, Any]) -> None:
-        """Let the caller with that token do what the policy allows; raise ValueError where it is none."""
+    def admit(self, account: str, token: str, policy: Mapping[str, Any], *, are_tags_inherited: bool = True) -> None:
+        """Let the caller with that token do what the policy allows; raise ValueError for an invalid policy.
+
+        With `are_tags_inherited` False, the parts of an HTTP API do not have its tags (see `_tags`).
+        """
         problem = validate_policy_document(dict(policy))
         if problem:
             raise ValueError(problem)
         self._policies[account, token] = parse_policy_document(dict(policy))
+        self._are_tags_inherited[account, token] = are_tags_inherited
 
     def rule(self, operation: Operation, request: Request) -> Ruling:
         """Decide whether the caller may do what the request asks for."""
@@ -84,7 +91,7 @@ class Callers:
         if statements is None or operation.full_name in FREE:
             return Ruling()
         permissions: list[Permission] = []
-        for need in needs(operation, request):
+        for need in needs(operation, request, are_tags_inherited=self._are_tags_inherited[operation.account, token]):
             context = EvalContext(
                 principal_arn=f"arn:aws:sts::{operation.account}:{SESSION}",
                 principal_type="AssumedRole",
@@ -104,7 +111,7 @@ class Callers:
         return Ruling(tuple(permissions))
 
 
-def needs(operation: Operation, request: Request) -> Iterator[Need]:
+def needs(operation: Operation, request: Request, *, are_tags_inherited: bool = True) -> Iterator[Need]:
     """Yield the permissions that a request needs, in the order in which its service asks for them."""
     body = _body(request)
     match operation.service:
@@ -113,7 +120,7 @@ def needs(operation: Operation, request: Request) -> Iterator[Need]:
         case "dynamodb":
             yield from _dynamodb(operation, body)
         case "apigatewayv2" | "apigateway":
-            yield from _gateway(operation, request, body)
+            yield from _gateway(operation, request, body, are_tags_inherited=are_tags_inherited)
         case "s3":
             yield _s3(operation, request)
         case _:
@@ -169,23 +176,71 @@ def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
     if operation.name == "TransactWriteItems":
         for part in body.get("TransactItems", []):
             for kind, given in part.items():
-                context = {"dynamodb:enclosingoperation": ["TransactWriteItems"]}
+                context = {"dynamodb:enclosingoperation": ["TransactWriteItems"], **_leading_keys(operation, given)}
                 yield Need(f"dynamodb:{_PARTS[kind]}", table(given), context)
     else:
-        yield Need(f"dynamodb:{operation.name}", table(body))
+        yield Need(f"dynamodb:{operation.name}", table(body), _leading_keys(operation, body))
         if body.get("Tags"):
             yield Need("dynamodb:TagResource", table(body))
 
 
-def _gateway(operation: Operation, request: Request, body: Mapping[str, Any]) -> Iterator[Need]:
+def _leading_keys(operation: Operation, given: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    """Return `dynamodb:LeadingKeys`: the partition key of the item, or of the items that a query reads.
+
+    An operation on a whole table has no such key, nor has one on a table that does not exist, whose schema is unknown:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    name = str(given.get("TableName", "")).rpartition("/")[2]
+    found: Mapping[str, Any] = dynamodb._tables.get_scoped(operation.account, operation.region, name) or {}  # noqa: SLF001 - MiniStack has no other access
+    schema = found.get("KeySchema", [])
+    key = next((part["AttributeName"] for part in schema if part["KeyType"] == "HASH"), "")
+    item = {**given.get("Item", {}), **given.get("Key", {})}
+    if given.get("KeyConditionExpression"):
+        names: Mapping[str, str] = given.get("ExpressionAttributeNames", {})
+        equal = re.findall(r"([#\w.-]+)\s*=\s*(:\w+)", given["KeyConditionExpression"])
+        values: Mapping[str, Any] = given.get("ExpressionAttributeValues", {})
+        item = {names.get(attribute, attribute): values.get(value, {}) for attribute, value in equal}
+    return {"dynamodb:leadingkeys": [str(value) for value in item[key].values()]} if key in item else {}
+
+
+def _gateway(
+    operation: Operation, request: Request, body: Mapping[str, Any], *, are_tags_inherited: bool
+) -> Iterator[Need]:
     """Yield what API Gateway asks for: the method as the action, the path as the resource.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html
+
+    Tags that are sent along need `TagResource` on the path of the request. The reference does not know this action.
+    Refusals of AWS name it: https://github.com/aws-amplify/amplify-cli/issues/12316
     """
-    resource = f"arn:aws:apigateway:{operation.region}::{request.path.removeprefix('/v2').rstrip('/')}"
-    yield Need(f"apigateway:{request.method}", resource)
-    if body.get("tags"):
+    path = request.path.removeprefix("/v2").rstrip("/")
+    resource = f"arn:aws:apigateway:{operation.region}::{path}"
+    tags: Mapping[str, str] = body.get("tags") or {}
+    context: dict[str, Any] = {f"aws:requesttag/{key.lower()}": value for key, value in tags.items()}
+    if tags:
+        context["aws:tagkeys"] = list(tags)
+    for key, value in _tags(operation, path, are_tags_inherited=are_tags_inherited).items():
+        context[f"aws:resourcetag/{key.lower()}"] = value
+    yield Need(f"apigateway:{request.method}", resource, context)
+    if tags:
         yield Need("apigateway:TagResource", resource)
+
+
+def _tags(operation: Operation, path: str, *, are_tags_inherited: bool) -> Mapping[str, str]:
+    """Return the tags that an HTTP API, or a part of one, has for a policy.
+
+    Whether the parts have the tags of their API is not documented: the guide says so of REST APIs alone, the reference
+    has `aws:ResourceTag` for routes and integrations too, which cannot have tags themselves. So a policy has to work
+    in both cases.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagementv2.html
+    """
+    _, kind, *parts = path.split("/")
+    if kind != "apis" or not parts or (len(parts) > 1 and not are_tags_inherited):
+        return {}
+    arn = f"arn:aws:apigateway:{operation.region}::/apis/{parts[0]}"
+    found: Mapping[str, str] = apigateway._api_tags.get_scoped(operation.account, operation.region, arn) or {}  # noqa: SLF001 - as above
+    return found
 
 
 def _s3(operation: Operation, request: Request) -> Need:

@@ -152,13 +152,14 @@ class Account:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def assume(self, policy: Mapping[str, Any]) -> dict[str, str]:
+    def assume(self, policy: Mapping[str, Any], *, are_tags_inherited: bool = True) -> dict[str, str]:
         """Return the environment variables of a caller who may do in this account what the policy allows, and no more.
 
-        It is known by its session token; whoever has none, or another one, may do everything.
+        It is known by its session token; whoever has none, or another one, may do everything. With
+        `are_tags_inherited` False, routes, integrations and stages do not have the tags of their HTTP API for it.
         """
         token = secrets.token_hex(8)
-        self._ask("PUT", f"callers/{token}", dict(policy))
+        self._ask("PUT", f"callers/{token}", {"policy": dict(policy), "are_tags_inherited": are_tags_inherited})
         return {**self.environ, "AWS_SESSION_TOKEN": token}
 
     def calls(self) -> list[Call]:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import boto3.session
 import botocore.session
 import pytest
 from botocore import xform_name
@@ -24,10 +26,13 @@ from botocore.exceptions import ClientError
 
 from promote.archive import pack
 from promote.aws import explain
+from promote.clock import SystemClock
+from promote.gateway import TAG
+from promote.table import Table
 from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner
 from tests.runner import REPOSITORY, Ended
-from tests.world import FUNCTION, World, archive
+from tests.world import FUNCTION, TABLE, World, archive
 
 POLICY = (REPOSITORY / "docs" / "iam-policy.json").read_text(encoding="utf-8")
 STATEMENTS: list[dict[str, Any]] = json.loads(POLICY)["Statement"]
@@ -58,6 +63,26 @@ class Grant:
 GRANTS = [Grant(statement["Sid"], action) for statement in STATEMENTS for action in listed(statement["Action"])]
 
 
+@dataclass(frozen=True)
+class Condition:
+    """One condition of one statement."""
+
+    statement: str
+    operator: str
+    key: str
+
+
+CONDITIONS = [
+    Condition(statement["Sid"], operator, key)
+    for statement in STATEMENTS
+    for operator, keys in statement.get("Condition", {}).items()
+    for key in keys
+]
+
+OTHER = "other"
+"""A function of another repository in the same account and region."""
+
+
 class Place:
     """An account, and a job that works in it with the policy."""
 
@@ -75,15 +100,21 @@ class Place:
         """Of the step before."""
         self.saved: Mapping[str, str] = {}
 
-    def policy(self, without: Grant | None = None) -> dict[str, Any]:
-        """Give the policy as a user would write it for this account, but for one action."""
+    def policy(
+        self, without: Grant | Condition | None = None, functions: tuple[str, ...] = (FUNCTION,)
+    ) -> dict[str, Any]:
+        """Return the policy as a user would write it for ``functions`` of this account, but for one part."""
         text = POLICY.replace("eu-west-1", REGION).replace("123456789012", self.account.id)
-        text = text.replace("my-function", FUNCTION).replace("my-builds", self.bucket)
-        text = text.replace("my-archives", self.archives)
+        text = text.replace("my-builds", self.bucket).replace("my-archives", self.archives)
         policy: dict[str, Any] = json.loads(text.replace("api.example.com", self.domain))
         for statement in policy["Statement"]:
-            if without and statement["Sid"] == without.statement:
+            if isinstance(without, Grant) and statement["Sid"] == without.statement:
                 statement["Action"] = [name for name in listed(statement["Action"]) if name != without.action]
+            if isinstance(without, Condition) and statement["Sid"] == without.statement:
+                del statement["Condition"][without.operator][without.key]
+            statement["Resource"] = named_for(functions, statement["Resource"])
+            for keys in statement.get("Condition", {}).values():
+                keys.update({key: named_for(functions, value) for key, value in keys.items()})
         # IAM takes no statement without an action.
         policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
         return policy
@@ -124,7 +155,10 @@ class Place:
 
         def damaged() -> str:
             api = gateway.create_api(
-                Name="hello-latest", ProtocolType="HTTP", Description=f"promote-on-success {self.arn} latest"
+                Name="hello-latest",
+                ProtocolType="HTTP",
+                Description=f"promote-on-success {self.arn} latest",
+                Tags={TAG: self.arn},
             )["ApiId"]
             integration = gateway.create_integration(
                 ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=f"{self.arn}:other", PayloadFormatVersion="2.0"
@@ -136,8 +170,10 @@ class Place:
         _, second = damaged(), damaged()
         gateway.create_api_mapping(DomainName=self.domain, ApiMappingKey="app/latest", ApiId=second, Stage="$default")
 
-    def take(self, step: "Step", policy: Mapping[str, Any]) -> tuple[Ended, list[Call]]:
-        """Take the step as a caller who has ``policy``; give its calls that needed a permission."""
+    def take(
+        self, step: "Step", policy: Mapping[str, Any], *, are_tags_inherited: bool = True
+    ) -> tuple[Ended, list[Call]]:
+        """Take the step as a caller who has ``policy``; return its calls that needed a permission."""
         self.account.forget()
         if step.prepare:
             step.prepare(self)
@@ -145,12 +181,21 @@ class Place:
             {**step.inputs(self)},
             commit=f"{step.run_id:x}" * 40,
             run_id=step.run_id,
-            environ={**self.account.assume(policy), **(self.saved if step.is_post else {})},
+            environ={
+                **self.account.assume(policy, are_tags_inherited=are_tags_inherited),
+                **(self.saved if step.is_post else {}),
+            },
             is_post=step.is_post,
         )
         ended = started.wait()
         self.outputs, self.saved = ended.outputs, {**self.saved, **started.saved}
         return ended, [call for call in self.account.calls() if call.permissions]
+
+
+def named_for(functions: tuple[str, ...], value: str | list[str]) -> list[str]:
+    """Write each value that names the function for each of ``functions``."""
+    written = [text.replace("my-function", name) for text in listed(value) for name in functions]
+    return list(dict.fromkeys(written))
 
 
 @dataclass(frozen=True)
@@ -374,6 +419,239 @@ def test_each_action_and_each_resource_of_the_policy_is_used(play: Play) -> None
                 fnmatchcase(resource, pattern) and not any(fnmatchcase(resource, other) for other in others)
                 for resource in asked
             ), f"{pattern} of {statement['Sid']} is superfluous"
+
+
+class Neighbours:
+    """Two functions of one account and region: another repository's role attacks what belongs to ``hello``."""
+
+    def __init__(self, place: Place, policy: Mapping[str, Any], *, are_tags_inherited: bool) -> None:
+        world = place.world
+        self.victim, self.other = place.arn, f"{place.arn.rpartition(':')[0]}:{OTHER}"
+        for name in (FUNCTION, OTHER):
+            world.function.create_function(
+                FunctionName=name,
+                Runtime="python3.13",
+                Handler="app.handler",
+                Role=f"arn:aws:iam::{place.account.id}:role/{OTHER}",
+                Code={"ZipFile": archive({"app.py": "def handler(event, context): pass"})},
+            )
+        Table(lambda: world.table, TABLE, SystemClock()).ensure()
+        for owner in (self.victim, self.other):
+            world.table.put_item(TableName=TABLE, Item={"pk": {"S": owner}, "sk": {"S": "lock"}, "token": {"N": "7"}})
+        self.api = self._api(world, {TAG: self.victim})
+        self.untagged = self._api(world, {})
+        self.own = self._api(world, {TAG: self.other})
+        environ = place.account.assume(policy, are_tags_inherited=are_tags_inherited)
+        session = boto3.session.Session(
+            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=environ["AWS_SESSION_TOKEN"],
+            region_name=REGION,
+        )
+        self.table: Any = session.client("dynamodb", endpoint_url=world.url)
+        self.gateway: Any = session.client("apigatewayv2", endpoint_url=world.url)
+        self.function: Any = session.client("lambda", endpoint_url=world.url)
+
+    @staticmethod
+    def _api(world: World, tags: Mapping[str, str]) -> str:
+        api = world.gateway.create_api(Name="any", ProtocolType="HTTP", Tags=dict(tags))["ApiId"]
+        integration = world.gateway.create_integration(
+            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri="arn:any", PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        world.gateway.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
+        return str(api)
+
+    def route(self, api: str) -> str:
+        return str(self.gateway.get_routes(ApiId=api)["Items"][0]["RouteId"])
+
+    def key(self, owner: str, sk: str = "lock") -> dict[str, Any]:
+        return {"pk": {"S": owner}, "sk": {"S": sk}}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the role of another function must not do, and which condition alone prevents it."""
+
+    condition: Condition
+    name: str
+    make: Callable[[Neighbours], Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LEADING = Condition("LockAndLedger", "ForAllValues:StringLike", "dynamodb:LeadingKeys")
+CREATED = Condition("OnlyForEndpointsToCreateThem", "StringLike", f"aws:RequestTag/{TAG}")
+FILLED = Condition("OnlyForEndpointsToFillThem", "StringLikeIfExists", f"aws:ResourceTag/{TAG}")
+DELETED = Condition("OnlyForEndpointsToDeleteThem", "StringLike", f"aws:ResourceTag/{TAG}")
+INVOKED = Condition("OnlyForEndpointsToInvokeTheFunction", "StringEquals", "lambda:Principal")
+
+ATTEMPTS = [
+    Attempt(LEADING, "put", lambda at: at.table.put_item(TableName=TABLE, Item=at.key(at.victim))),
+    Attempt(
+        LEADING,
+        "update",
+        lambda at: at.table.update_item(
+            TableName=TABLE,
+            Key=at.key(at.victim),
+            UpdateExpression="SET #token = :token",
+            ExpressionAttributeNames={"#token": "token"},
+            ExpressionAttributeValues={":token": {"N": "1"}},
+        ),
+    ),
+    Attempt(LEADING, "delete", lambda at: at.table.delete_item(TableName=TABLE, Key=at.key(at.victim))),
+    Attempt(
+        LEADING,
+        "query",
+        lambda at: at.table.query(
+            TableName=TABLE,
+            KeyConditionExpression="#key = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#key": "pk"},
+            ExpressionAttributeValues={":pk": {"S": at.victim}, ":first": {"S": " "}, ":last": {"S": "~"}},
+        ),
+    ),
+    Attempt(
+        LEADING,
+        "transact",
+        lambda at: at.table.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": TABLE, "Item": at.key(at.other, "release#1")}},
+                {"Put": {"TableName": TABLE, "Item": at.key(at.victim, "release#1")}},
+            ]
+        ),
+    ),
+    Attempt(CREATED, "create-untagged", lambda at: at.gateway.create_api(Name="any", ProtocolType="HTTP")),
+    Attempt(
+        CREATED,
+        "create-as-another",
+        lambda at: at.gateway.create_api(Name="any", ProtocolType="HTTP", Tags={TAG: at.victim}),
+    ),
+    Attempt(
+        FILLED,
+        "integrate",
+        lambda at: at.gateway.create_integration(
+            ApiId=at.api, IntegrationType="HTTP_PROXY", IntegrationMethod="ANY", IntegrationUri="https://example.com"
+        ),
+    ),
+    Attempt(
+        FILLED, "route", lambda at: at.gateway.create_route(ApiId=at.api, RouteKey="GET /", Target="integrations/x")
+    ),
+    Attempt(
+        FILLED,
+        "reroute",
+        lambda at: at.gateway.update_route(ApiId=at.api, RouteId=at.route(at.api), Target="integrations/x"),
+    ),
+    Attempt(FILLED, "stage", lambda at: at.gateway.create_stage(ApiId=at.api, StageName="any")),
+    Attempt(DELETED, "delete-api", lambda at: at.gateway.delete_api(ApiId=at.api)),
+    Attempt(DELETED, "delete-untagged", lambda at: at.gateway.delete_api(ApiId=at.untagged)),
+    Attempt(
+        INVOKED,
+        "invoke",
+        lambda at: at.function.add_permission(
+            FunctionName=OTHER, StatementId="any", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
+def test_a_condition_keeps_the_roles_of_two_functions_apart(sandbox: Sandbox, tmp_path: Path, attempt: Attempt) -> None:
+    place = Place(tmp_path / "with", sandbox)
+    neighbours = Neighbours(place, place.policy(functions=(OTHER,)), are_tags_inherited=True)
+    items, apis = place.world.items(), place.world.gateway.get_apis()["Items"]
+    with pytest.raises(ClientError, match=r"(?i)AccessDenied.*is not authorized to perform"):
+        attempt.make(neighbours)
+    assert (place.world.items(), place.world.gateway.get_apis()["Items"]) == (items, apis)
+
+    place = Place(tmp_path / "without", sandbox)
+    attempt.make(Neighbours(place, place.policy(attempt.condition, (OTHER,)), are_tags_inherited=True))
+
+
+@pytest.mark.parametrize("are_tags_inherited", [True, False])
+def test_a_role_may_do_all_of_it_to_what_is_its_own(
+    sandbox: Sandbox, tmp_path: Path, *, are_tags_inherited: bool
+) -> None:
+    place = Place(tmp_path / "own", sandbox)
+    policy = place.policy(functions=(OTHER,))
+    neighbours = Neighbours(place, policy, are_tags_inherited=are_tags_inherited)
+    neighbours.victim, neighbours.api, neighbours.untagged = neighbours.other, neighbours.own, neighbours.own
+    for attempt in ATTEMPTS:
+        if attempt.name not in ("transact", "create-untagged", "delete-untagged", "invoke"):
+            attempt.make(neighbours)
+
+
+def test_no_tag_of_an_api_can_be_changed(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Else, a role could make the API of another function its own."""
+    place = Place(tmp_path / "tags", sandbox)
+    neighbours = Neighbours(place, place.policy(functions=(OTHER,)), are_tags_inherited=True)
+    for api in (neighbours.api, neighbours.untagged):
+        arn = f"arn:aws:apigateway:{REGION}::/apis/{api}"
+        with pytest.raises(ClientError, match="is not authorized to perform: apigateway:POST"):
+            neighbours.gateway.tag_resource(ResourceArn=arn, Tags={TAG: neighbours.other})
+        with pytest.raises(ClientError, match="is not authorized to perform: apigateway:DELETE"):
+            neighbours.gateway.untag_resource(ResourceArn=arn, TagKeys=[TAG])
+
+
+def test_each_condition_is_tried() -> None:
+    tried = {attempt.condition for attempt in ATTEMPTS}
+    # The sandbox has no other service that a role could be passed to.
+    assert set(CONDITIONS) - tried == {Condition("OnlyToGiveTheFunctionItsRole", "StringEquals", "iam:PassedToService")}
+
+
+@pytest.mark.parametrize("name", ["nothing is there", "damaged endpoints"])
+def test_the_policy_is_enough_where_routes_do_not_have_the_tags_of_their_api(
+    sandbox: Sandbox, tmp_path: Path, name: str
+) -> None:
+    place = Place(tmp_path / "place", sandbox)
+    for step in SCENARIOS[name]:
+        ended, calls = place.take(step, place.policy(), are_tags_inherited=False)
+        denied = [permission for permission in needed_by(calls) if permission.statement is None]
+        assert (ended.code, ended.result, denied) == (0, step.result, []), ended.log
+
+
+def test_a_release_of_several_functions_needs_a_policy_that_names_them_all(sandbox: Sandbox, tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", sandbox)
+    shutil.copytree(place.runner.workspace / "function", place.runner.workspace / OTHER)
+    several = {"function-name": f"{FUNCTION} = function\n{OTHER} = {OTHER}", "artifact": ""}
+    step = Step("promoted", 1, lambda place: {**place.inputs, **several})
+    ended, _ = place.take(step, place.policy(functions=(FUNCTION, OTHER)))
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert {item["pk"].rpartition(":")[2] for item in place.world.items()} == {FUNCTION, OTHER}
+
+    for folder in ("function", OTHER):
+        (place.runner.workspace / folder / "commit").write_text("2")
+    policy = place.policy(functions=(FUNCTION, OTHER))
+    (table,) = (statement for statement in policy["Statement"] if statement["Sid"] == "LockAndLedger")
+    table["Condition"][LEADING.operator][LEADING.key] = [place.arn]
+    items = place.world.items()
+    ended, calls = place.take(Step("", 2, step.inputs), policy)
+    assert ended.code == 1
+    assert len(ended.errors) == 1
+    assert "AWS denies dynamodb:Query" in ended.errors[0].message
+    assert place.world.items() == items
+    assert not any(call.name.startswith(("lambda.Update", "lambda.Publish")) for call in calls)
+
+
+def test_a_release_that_the_role_cannot_read_is_left_to_a_role_that_can(sandbox: Sandbox, tmp_path: Path) -> None:
+    place = Place(tmp_path / "place", sandbox)
+    step = Step("promoted", 1, run())
+    assert place.take(step, place.policy())[0].code == 0
+    first = f"{place.arn.rpartition(':')[0]}:{OTHER}"
+    pending = {"pk": {"S": first}, "sk": {"S": "release#preprod#20260102T030405Z-7"}}
+    place.world.table.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": place.arn}, "sk": {"S": "environment#preprod"}},
+        UpdateExpression="SET pending = :pending",
+        ExpressionAttributeValues={":pending": {"M": pending}},
+    )
+    place.change("2")
+    ended, calls = place.take(Step("", 2, run()), place.policy())
+    (error,) = ended.errors
+    assert "he unfinished release 20260102T030405Z-7 cannot be read: AWS denies dynamodb:Query" in error.message
+    assert "Run a job of all functions of this release, whose role may read and write" in error.message
+    assert first in error.message
+    assert "add this function's ARN to the condition" in error.message
+    assert not any(call.name.startswith(("lambda.Update", "lambda.Publish")) for call in calls)
 
 
 def generalized(pattern: str) -> str:

@@ -59,8 +59,8 @@ class Gateways:
     def get_apis(self) -> dict[str, Any]:
         return {"Items": [self._shown(api, made) for api, made in self.apis.items()]}
 
-    def create_api(self, *, Name: str, Description: str, ProtocolType: str) -> dict[str, Any]:
-        if ProtocolType != "HTTP":
+    def create_api(self, *, Name: str, Description: str, ProtocolType: str, Tags: dict[str, str]) -> dict[str, Any]:
+        if ProtocolType != "HTTP" or not Tags:
             raise NotModelledError(ProtocolType)
         api = f"api{next(self._numbers)}"
         self.apis[api] = Api(Name, Description, self._scheduler.now + self._chance.choice((0, 0, 0.3, 2.0)))
