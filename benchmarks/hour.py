@@ -194,6 +194,9 @@ class Hour:
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault; there is none."""
 
+    def not_found(self, call: Call) -> None:
+        """Know at once what was created."""
+
     def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
         """Say what a change of an alias is of: of nothing else than the function."""
         del operation, arguments

@@ -36,6 +36,8 @@ class Refusal(Exception):  # noqa: N818 - as in promote: an answer
 
     lasting: Any = None
     """What goes wrong with further attempts of the same call, too."""
+    is_unreadable = False
+    """Whether what is read after the last attempt fails."""
 
     def __init__(self, code: str, message: str, status: int = 400, **more: Any) -> None:
         super().__init__(f"{code}: {message}")

@@ -7,7 +7,7 @@ runs what it had before.
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from random import Random
@@ -19,6 +19,10 @@ from tests.simulation.scheduler import Scheduler
 FUNCTIONS = ("hello", "api", "mail", "worker")
 FUNCTION = FUNCTIONS[0]
 """The one that most schedules are about."""
+FRESH = 3.0
+"""Seconds for which a service may not know yet what was created."""
+_RECENTLY = 3.0
+"""Seconds for which a version does not become Inactive. Lambda waits for weeks, in which no run is at work."""
 _CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
 
 
@@ -38,6 +42,8 @@ class Alias:
     revision_id: str
     description: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
+    is_by_aws: bool = False
+    """Whether AWS itself has set or removed the weights, since provisioned concurrency moves."""
 
 
 @dataclass
@@ -66,6 +72,14 @@ class Function:
         """Source ARNs by statement by qualifier; that of $LATEST is empty."""
         self.update_fails = False
         """Whether the next update is going to fail."""
+        self.provisioned: frozenset[str] = frozenset()
+        """Aliases with provisioned concurrency."""
+        self.heard: Callable[[], None] = lambda: None
+        """Called when AWS itself has changed an alias."""
+        self._used: dict[str, float] = {}
+        """When each version was published or invoked, or an alias has left it."""
+        self._created: dict[str, float] = {}
+        """When a version or an alias was created, by its name."""
 
     def save(self) -> Any:
         """Give all that there is."""
@@ -75,12 +89,68 @@ class Function:
         """Go on from what another has saved."""
         self.latest, self.running, self.versions, self.aliases, self.policies = saved
 
+    def not_found(self, qualifier: str) -> Refusal | None:
+        """Return what Lambda may answer of a version or an alias that was just created; None: it was not."""
+        is_there = qualifier in self.versions or qualifier in self.aliases
+        if not is_there or self._scheduler.now - self._created.get(qualifier, -FRESH) >= FRESH:
+            return None
+        return self._no_alias(qualifier) if qualifier in self.aliases else self._missing(qualifier)
+
+    # What others do
+
+    def delete(self) -> None:
+        """Delete the function with all its versions, aliases and policies; the numbers of versions begin again."""
+        self.latest, self.running = None, None
+        self.versions, self.aliases, self.policies = {}, {}, {}
+
+    def create_ready(self, *, code: bytes, versions: int, role: str) -> None:
+        """Create the function with so many versions, all ready, as another tool has done it some time ago."""
+        for number in range(1, versions + 1):
+            self.latest = {
+                "FunctionName": self.name,
+                "FunctionArn": self.arn,
+                "PackageType": "Zip",
+                "MemorySize": 128,
+                "Timeout": 20 + number,
+                "Version": "$LATEST",
+                "Description": "",
+                "Runtime": "python3.13",
+                "Handler": "app.handler",
+                "Role": role,
+                "CodeSha256": _digest(ZipFile=code),
+                "RevisionId": self._revision(),
+                "State": "Active",
+                "LastUpdateStatus": "Successful",
+            }
+            self.running = content_of(self.latest)
+            named = {"Version": str(number), "FunctionArn": f"{self.arn}:{number}", "RevisionId": self._revision()}
+            self.versions[str(number)] = Version({**self.latest, **named}, self.running)
+
+    def idle(self, needed: Collection[str]) -> None:
+        """Let versions become Inactive that serve nothing, were not used for a while and are not ``needed``."""
+        used = {*needed, *(alias.version for alias in self.aliases.values())}
+        used |= {version for alias in self.aliases.values() for version in alias.weights}
+        used |= {number for number, when in self._used.items() if self._scheduler.now - when < _RECENTLY}
+        for number, version in self.versions.items():
+            if number not in used and version.configuration["State"] == "Active":
+                version.configuration["State"] = "Inactive"
+
+    def _wake(self, version: Version) -> None:
+        """Bring an Inactive version up, which its first invocation asks for, and which takes a while."""
+
+        def complete() -> None:
+            version.configuration["State"] = "Active"
+
+        version.configuration["State"] = "Pending"
+        self._scheduler.at(self._scheduler.now + self._chance.choice((0.3, 1.0, 4.0)), complete)
+
     # What the models beside this one ask for
 
-    def resolve(self, qualifier: str, pick: float) -> tuple[str, Content] | None:
+    def resolve(self, qualifier: str, pick: float, *, wakes: bool = True) -> tuple[str, Content] | None:
         """Give the version that runs for ``qualifier``, and its content; None: none can.
 
-        ``pick`` from 0 to 1 decides where an alias splits its traffic.
+        ``pick`` from 0 to 1 decides where an alias splits its traffic. A version that is Inactive fails, and it comes
+        up if this ``wakes`` it, as an invocation does.
         """
         if not qualifier or qualifier == "$LATEST":
             is_active = self.latest is not None and self.latest["State"] == "Active"
@@ -91,9 +161,13 @@ class Function:
             if qualifier == "$LATEST":
                 return self.resolve("", pick)
         version = self.versions.get(qualifier)
-        if version is None or version.configuration["State"] != "Active":
+        if version is None:
             return None
-        return qualifier, version.content
+        if wakes:
+            self._used[qualifier] = self._scheduler.now
+        if version.configuration["State"] == "Inactive" and wakes:
+            self._wake(version)
+        return (qualifier, version.content) if version.configuration["State"] == "Active" else None
 
     def allows(self, qualifier: str, api: str) -> bool:
         """Whether API Gateway may invoke ``qualifier`` for the API."""
@@ -187,6 +261,8 @@ class Function:
         }
         version = self.versions[number] = Version(configuration, content)
 
+        self._created[number] = self._used[number] = self._scheduler.now
+
         def complete(failed: bool) -> None:  # noqa: FBT001 - the completion's one fact
             status = "Failed" if failed else "Successful"
             version.configuration |= {"State": "Failed" if failed else "Active", "LastUpdateStatus": status}
@@ -200,7 +276,8 @@ class Function:
         return {**latest, "RevisionId": self._revision(), "State": "Active", "LastUpdateStatus": "InProgress"}
 
     def _completed(self, *, is_new: bool, failed: bool) -> None:
-        assert self.latest is not None
+        if self.latest is None:
+            return  # it was deleted
         state = {"LastUpdateStatus": "Failed" if failed else "Successful"}
         state |= {"State": "Failed" if failed else "Active"} if is_new else {}
         self.latest = {**self.latest, **state, "RevisionId": self._revision()}
@@ -229,7 +306,7 @@ class Function:
     def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._function(FunctionName)
         if Name not in self.aliases:
-            raise Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{Name}", 404)
+            raise self._no_alias(Name)
         return self._shown(Name)
 
     def create_alias(
@@ -240,6 +317,7 @@ class Function:
         if Name in self.aliases:
             raise Refusal("ResourceConflictException", f"Alias already exists: {self.arn}:{Name}", 409)
         self.aliases[Name] = Alias(FunctionVersion, self._revision(), Description)
+        self._created[Name] = self._scheduler.now
         return self._shown(Name)
 
     def update_alias(
@@ -254,11 +332,12 @@ class Function:
     ) -> dict[str, Any]:
         self._function(FunctionName)
         if Name not in self.aliases:
-            raise Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{Name}", 404)
+            raise self._no_alias(Name)
         alias = self.aliases[Name]
         if RevisionId and alias.revision_id != RevisionId:
             raise _stale()
         version = FunctionVersion or alias.version
+        self._used[alias.version] = self._scheduler.now
         weights = alias.weights if RoutingConfig is None else RoutingConfig["AdditionalVersionWeights"]
         self._require_target(version)
         if weights and (version == "$LATEST" or version in weights or set(weights) - set(self.versions)):
@@ -269,8 +348,38 @@ class Function:
             revision_id=self._revision(),
             description=alias.description if Description is None else Description,
             weights=dict(weights),
+            is_by_aws=False,
         )
-        return self._shown(Name)
+        shown = self._shown(Name)
+        if Name in self.provisioned and "$LATEST" not in {version, alias.version} and version != alias.version:
+            self._keep_old_version(Name, alias.version)
+        return shown
+
+    def _keep_old_version(self, name: str, old: str) -> None:
+        """Give all traffic to the old version until the provisioned concurrency has moved, as AWS itself does."""
+        moved = self.aliases[name]
+
+        def change(weights: Mapping[str, float], only_if: Alias) -> None:
+            if self.aliases.get(name) is only_if and old in self.versions:
+                revised = replace(only_if, weights=weights, revision_id=self._revision(), is_by_aws=True)
+                self.aliases[name] = revised
+                if weights:
+                    seconds = self._chance.choice((1.0, 5.0, 20.0))
+                    self._scheduler.at(self._scheduler.now + seconds, lambda: change({}, revised))
+                self.heard()
+
+        if not moved.weights:
+            self._scheduler.at(self._scheduler.now + 0.001, lambda: change({old: 1.0}, moved))
+
+    def list_aliases(self, *, FunctionName: str) -> dict[str, Any]:
+        self._function(FunctionName)
+        return {"Aliases": [self._shown(name) for name in sorted(self.aliases)]}
+
+    def delete_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
+        self._function(FunctionName)
+        self.aliases.pop(Name, None)
+        self.policies.pop(Name, None)
+        return {}
 
     def _shown(self, name: str) -> dict[str, Any]:
         alias = self.aliases[name]
@@ -348,6 +457,9 @@ class Function:
         if self.latest is None:
             raise self._missing("")
         return self.latest
+
+    def _no_alias(self, name: str) -> Refusal:
+        return Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{name}", 404)
 
     def _missing(self, qualifier: str) -> Refusal:
         arn = f"{self.arn}:{qualifier}" if qualifier else self.arn

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.errors import REGION, NotModelledError, Refusal
-from tests.simulation.functions import Content, Functions, name_of
+from tests.simulation.functions import FRESH, Content, Functions, name_of
 from tests.simulation.scheduler import Scheduler
 
 
@@ -19,6 +19,7 @@ class Api:
     description: str
     reachable_at: float
     """When its name resolves everywhere."""
+    created_at: float = -FRESH
     integrations: dict[str, str] = field(default_factory=dict)
     """URIs."""
     routes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -63,7 +64,8 @@ class Gateways:
         if ProtocolType != "HTTP" or not Tags:
             raise NotModelledError(ProtocolType)
         api = f"api{next(self._numbers)}"
-        self.apis[api] = Api(Name, Description, self._scheduler.now + self._chance.choice((0, 0, 0.3, 2.0)))
+        now = self._scheduler.now
+        self.apis[api] = Api(Name, Description, now + self._chance.choice((0, 0, 0.3, 2.0)), now)
         return self._shown(api, self.apis[api])
 
     def delete_api(self, *, ApiId: str) -> dict[str, Any]:
@@ -127,8 +129,11 @@ class Gateways:
         """Whether a client can reach the API at all."""
         return api in self.apis and self._scheduler.now >= self.apis[api].reachable_at
 
-    def request(self, api: str, pick: float) -> Response:
-        """Answer a request for ``/health``; ``pick`` from 0 to 1 decides where an alias splits its traffic."""
+    def request(self, api: str, pick: float, *, wakes: bool = True) -> Response:
+        """Answer a request for ``/health``; ``pick`` from 0 to 1 decides where an alias splits its traffic.
+
+        A version that is Inactive is brought up if this ``wakes`` it.
+        """
         made = self.apis[api]
         target = next((target for key, target in made.routes.values() if key == "$default"), None)
         if target is None or "$default" not in made.stages:
@@ -140,7 +145,7 @@ class Gateways:
         qualifier = uri.removeprefix(function.arn).removeprefix(":")
         if not function.allows(qualifier, api):
             return Response(500, b'{"message":"Internal Server Error"}')
-        found = function.resolve(qualifier, pick)
+        found = function.resolve(qualifier, pick, wakes=wakes)
         if found is None:
             return Response(500, b'{"message":"Internal Server Error"}')
         return Response(200, self.answer(found[1]).encode(), found[1])
@@ -149,11 +154,22 @@ class Gateways:
         """Give what the code answers for itself."""
         return json.dumps({"status": "ok" if self._is_good(content.code_sha256) else "broken"})
 
+    def not_found(self, api: str) -> Refusal | None:
+        """Return what API Gateway may answer of an API that was just created; None: it was not."""
+        made = self.apis.get(api)
+        if made is None or self._scheduler.now - made.created_at >= FRESH:
+            return None
+        return _missing(api)
+
     def _api(self, api: str) -> Api:
         if api not in self.apis:
-            raise Refusal("NotFoundException", f"API {api} not found", 404)
+            raise _missing(api)
         return self.apis[api]
 
     def _shown(self, api: str, made: Api) -> dict[str, Any]:
         endpoint = f"https://{api}.execute-api.{REGION}.amazonaws.com"
         return {"ApiId": api, "ApiEndpoint": endpoint, "Name": made.name, "Description": made.description}
+
+
+def _missing(api: str) -> Refusal:
+    return Refusal("NotFoundException", f"API {api} not found", 404)

@@ -1,4 +1,4 @@
-"""GitHub, as far as promotions ask it: a history that is a line, the pull requests of some of it, and deployments.
+"""GitHub, as far as promotions ask it: a history that is a graph, the pull requests of some of it, and deployments.
 
 Answers are JSON as https://docs.github.com/rest has it, cut down to the members that are read.
 """
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.commits import Commits
 from tests.simulation.errors import NotModelledError, Refusal
 
 API_URL, REPOSITORY = "https://api.github.com", "octo/hello"
@@ -59,10 +60,15 @@ class Deployment:
 
 
 class GitHub:
-    """One repository. Commits are known by their places in the history; the even ones are squashed pull requests."""
+    """One repository. Commits are known by their numbers; the even ones are squashed pull requests."""
 
-    def __init__(self, *, is_generous: bool) -> None:
-        """``is_generous``: the job's token has all permissions that there are, and not only those for its contents."""
+    def __init__(self, commits: Commits, gone: frozenset[int] = frozenset(), *, is_generous: bool) -> None:
+        """Begin with the history ``commits``, of which GitHub does not have those that are ``gone``.
+
+        ``is_generous``: the job's token has all permissions that there are, and not only those for its contents.
+        """
+        self._commits = commits
+        self._gone = gone
         self._is_generous = is_generous
         self.deployments: dict[int, Deployment] = {}
 
@@ -80,14 +86,23 @@ class GitHub:
         return getattr(self, f"_{name}")(**arguments)
 
     def _compare(self, *, base: str, head: str, query: Any) -> Any:
-        since, until = int(base, 16), int(head, 16)
-        status = "ahead" if until > since else "behind" if until < since else "identical"
-        found = [_commit(place) for place in range(since + 1, until + 1)]
+        since, until = self._known(base), self._known(head)
+        status = self._commits.status(until, since)
+        found = [self._commit(place) for place in self._commits.between(since, until)]
         return {"status": status, "total_commits": len(found), "commits": found[: query["per_page"]]}
 
     def _list_commits(self, *, query: Any) -> Any:
-        places = range(int(query["sha"], 16), -1, -1)
-        return [_commit(place) for place in places if query.get("author", _login(place)) == _login(place)]
+        places = sorted(self._commits.until(self._known(query["sha"])), reverse=True)
+        return [self._commit(place) for place in places if query.get("author", _login(place)) == _login(place)]
+
+    def _known(self, sha: str) -> int:
+        if int(sha, 16) in self._gone:
+            raise Refusal("", f"No commit found for SHA: {sha}", 404)
+        return int(sha, 16)
+
+    def _commit(self, place: int) -> dict[str, Any]:
+        parents = [{"sha": _sha(parent)} for parent in self._commits.parents_of(place)]
+        return {**_commit(place), "parents": parents}
 
     def _list_pull_requests_of(self, *, sha: str, query: Any) -> Any:
         del query
@@ -140,7 +155,6 @@ def _commit(place: int) -> dict[str, Any]:
         "sha": _sha(place),
         "commit": {"author": person, "committer": person, "message": f"fix: what commit {place} mends"},
         "author": {"login": _login(place), "type": "User"},
-        "parents": [{"sha": _sha(place - 1)}] if place else [],
     }
 
 

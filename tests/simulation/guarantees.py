@@ -7,6 +7,7 @@ LOCK = "5 the lock is live and honest"
 LOST = "6 a lost answer is not a lost fact"
 RECORD = "7 everything leaves a record"
 ONE = "8 all functions of a release or none"
+OUT = "9 rolled-back code stays out"
 ENDS = "every run ends, and the newest good commit is served"
 """Guarantee 4 is 1 to 3, and 8, in schedules in which the lock does not work."""
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.errors import LockError, PromoteError
-from promote.model import Result
+from promote.model import LATEST, Result
 from promote.records import TRIAL
 from promote.release import Release, Stage
 from promote.report import Report
 from promote.snapshot import fingerprint
 from promote.waiting import Superseded
 from tests.simulation.functions import Alias, arn_of, name_of
-from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, PROVEN, RECORD, UP, Broken
+from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, UP, Broken
 from tests.simulation.network import Call
 from tests.simulation.plan import ANNOUNCING, BEGINNING, KEEPING, Hit, Kind
 from tests.simulation.releases import Place, Releases
@@ -45,6 +45,8 @@ _GUARDED = {
 """Changes that only the holder of the lock makes."""
 
 _HARMLESS = {
+    Hit.NOT_YET,
+    Hit.CONCURRENT,
     Hit.UNSENT,
     Hit.LOST,
     Hit.THROTTLED,
@@ -61,9 +63,15 @@ _LASTING = {
     Hit.LATE_EFFECT,
     Hit.LATE_ANSWER,
     Hit.DUPLICATED,
+    Hit.LOST_THEN_THROTTLED,
+    Hit.LOST_THEN_REFUSED,
+    Hit.LOST_UNREADABLE,
 }
 """What makes a call fail in spite of repetitions, or has an effect at another time; it touches nothing else."""
 _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
+
+_IS_LATER = True
+"""Whether runs still promote what they do not know to be newer, and what was rolled back."""
 
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
@@ -111,6 +119,10 @@ class Watch:
         self.commits |= dict.fromkeys(self._aliases, 0)
         self._before: dict[tuple[Place, str], tuple[int | None, bool]] = {}
         """The commit of an alias before a move, and whether it was ours."""
+        self._rolled_back: dict[tuple[Place, str], tuple[int, str]] = {}
+        """The commit and the version that a rollback has left, by the alias and the identity of that move."""
+        self._on_latest_since: dict[Place, float] = {}
+        """Since when aliases are on $LATEST."""
         self._up: set[Place] = set()
         self._locks = {pk: item for (pk, sk), item in self._items.items() if sk == "lock"}
         """By the functions' ARNs."""
@@ -132,8 +144,10 @@ class Watch:
         self._count = len(self._items)
         self._environments: dict[Place, Any] = {}
         self._issued_at: dict[str, float] = {}
-        self._excuses = not schedule.plan.has_lock or any(
-            job.kind in (Kind.ADOPT, Kind.UNLOCK) for job in schedule.plan.jobs
+        plan = schedule.plan
+        is_known = _IS_LATER or (plan.knows_history and not plan.gone)
+        self._excuses = not (plan.has_lock and is_known) or any(
+            job.kind in (Kind.ADOPT, Kind.UNLOCK) or not job.knows for job in plan.jobs
         )
         """Whether something has happened that may make a run fail."""
 
@@ -145,7 +159,7 @@ class Watch:
             self._see_announcement(actor, call)
         if call.operation in ("UpdateAlias", "CreateAlias") and actor.operation in call.arguments["Description"]:
             self._issued_at.setdefault(actor.operation, self._now)
-        if actor.planned.kind is Kind.ROLLBACK or not self._schedule.plan.has_lock:
+        if actor.rolls_back or not self._schedule.plan.has_lock:
             return
         if call.operation in _GUARDED and not self._is_of_a_release(actor, call):
             self._require_lock(actor, call, arn_of(name_of(call.arguments["FunctionName"])))
@@ -179,6 +193,8 @@ class Watch:
             return
         if call.service == "lambda":
             self._see_aliases(actor, name_of(call.arguments["FunctionName"]))
+            if call.operation.startswith("UpdateFunction"):
+                self._require_not_served(actor, call)
         elif call.service == "dynamodb":
             self._see_writing(actor, call)
         elif call.operation == "CreateDeployment":
@@ -206,13 +222,34 @@ class Watch:
             self._begun_at.setdefault(reader, set()).add(self._aliases[place].version)
 
     def stranger_acted(self) -> None:
-        """See what a stranger has done, for which nobody here is to blame."""
-        for place, alias in self._world.functions.aliases.items():
+        """See what an external change has made of the aliases, for which no run is to blame."""
+        aliases = self._world.functions.aliases
+        for place in [place for place, alias in self._aliases.items() if aliases.get(place) is not alias]:
+            # What is gone serves nothing, and what was created again is of no known commit.
+            if place not in aliases or not aliases[place].description:
+                self.commits[place] = UNKNOWN
+            if place not in aliases:
+                self._is_ours[place] = False
+                self._up.discard(place)
+                del self._aliases[place]
+                self.releases.stranger_acted(place)
+        for place, alias in aliases.items():
             if self._aliases.get(place) is not alias:
                 self._is_ours[place] = False
                 self._up.discard(place)
                 self._aliases[place] = alias
                 self.releases.stranger_acted(place)
+        for place, alias in aliases.items():
+            if alias.version != LATEST:
+                self._on_latest_since.pop(place, None)
+            else:
+                self._on_latest_since.setdefault(place, self._now)
+
+    def aws_acted(self) -> None:
+        """See the weights that AWS itself has set or removed: the aliases are whose they were before."""
+        for place, alias in self._world.functions.aliases.items():
+            if alias.is_by_aws:
+                self._aliases[place] = alias
 
     # 1 and 2: the moves
 
@@ -223,6 +260,9 @@ class Watch:
             if before is alias:
                 continue
             self._aliases[place] = alias
+            if before is not None and before.version == LATEST and alias.description == before.description:
+                self._require_same(place, alias)
+                continue
             found = _DESCRIPTION.fullmatch(alias.description)
             if found is None or not self.releases.is_new(place, _identity(found)):
                 self._see_putting_back(actor, place, before, alias)
@@ -233,9 +273,24 @@ class Watch:
             mover = self._mover(actor, move)
             self._require_proven(mover, place, alias)
             self._require_order(mover, move, before)
+            self._require_out(mover, move, before)
             self.commits[place] = move.commit
             self.moves.append(move)
             self.releases.moved(place, before, move.identity)
+
+    def _require_same(self, place: Place, alias: Alias) -> None:
+        """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then."""
+        function = self._world.functions[place[0]]
+        if function.versions[alias.version].content != function.running or alias.weights:
+            raise Broken(PROVEN, f"{place[1]} of {place[0]} followed {LATEST}, and gets something else: {alias}")
+        self._on_latest_since.pop(place, None)
+        self.releases.stranger_acted(place)
+
+    def _require_not_served(self, actor: "Actor", call: Call) -> None:
+        """1. What is not verified yet is not served by an alias that followed $LATEST when the command began."""
+        for place, since in self._on_latest_since.items():
+            if place[0] == name_of(call.arguments["FunctionName"]) and since < actor.began_at:
+                raise Broken(PROVEN, f"{actor.name} deploys to {place[0]}, and {place[1]} serves {LATEST}")
 
     def _see_putting_back(self, actor: "Actor", place: Place, before: Alias | None, alias: Alias) -> None:
         """See an alias that goes back to what it was, since its release is turned back; or a fence on the way there."""
@@ -253,6 +308,7 @@ class Watch:
     def _take_back(self, place: Place, identity: str) -> bool:
         """Reckon with the commit from before a move; give whether the alias was ours then."""
         commit, was_ours = self._before[place, identity]
+        self._rolled_back.pop((place, identity), None)
         if commit is None:
             self.commits.pop(place, None)
         else:
@@ -283,7 +339,7 @@ class Watch:
                 continue
             commit = int(part.promotion.commit or "-1", 16)
             served = self.commits.get(place, UNKNOWN)
-            if mover and mover.planned.kind is not Kind.ROLLBACK and UNKNOWN != commit < served:
+            if mover and not mover.rolls_back and self._is_older(commit, served):
                 raise Broken(ORDER, f"commit {commit} takes the place of the newer {served} of {place[0]}, which stays")
             self.commits[place] = commit
 
@@ -321,14 +377,52 @@ class Watch:
         stays = move.previous is None and move.commit == served
         if actor.builds and move.commit != actor.planned.commit and not stays:
             raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
-        if actor.planned.kind is not Kind.ROLLBACK and UNKNOWN != move.commit < served:
-            raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
+        if not actor.rolls_back:
+            self._require_newer(actor, move, served)
         begun_at = self._begun_at.get((move.operation, move.place[0]), set())
-        if actor.planned.kind is Kind.ROLLBACK and before and before.version not in begun_at:
+        if actor.rolls_back and before and before.version not in begun_at:
             raise Broken(ORDER, f"{actor.name} was to go back from {sorted(begun_at)}, and not from {move}")
         last = _DESCRIPTION.fullmatch(before.description) if before else None
         if last and int(last["sequence"]) >= int(move.identity.partition("-")[0]):
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
+
+    def _require_newer(self, actor: "Actor", move: Move, served: int) -> None:
+        """2. The history says that the commit is no older one; where nobody can know that, a person has said so."""
+        if UNKNOWN in (move.commit, served):
+            return
+        if self._is_older(move.commit, served):
+            raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
+        is_asked = _IS_LATER or actor.planned.diverged == "promote"
+        if not is_asked and not actor.knows(move.commit, served):
+            raise Broken(ORDER, f"{actor.name} cannot know how {move.commit} is related to {served}, and promotes it")
+        has_parted = self._schedule.commits.status(move.commit, served) == "diverged"
+        if has_parted and actor.planned.diverged == "refuse":
+            raise Broken(ORDER, f"{actor.name} was to refuse {move.commit}, which has diverged from {served}")
+
+    def _is_older(self, commit: int, served: int) -> bool:
+        return UNKNOWN not in (commit, served) and self._schedule.commits.is_older(commit, served)
+
+    # 9: what was rolled back
+
+    def _require_out(self, actor: "Actor", move: Move, before: Alias | None) -> None:
+        """9. A commit or version that was rolled back comes back by a newer commit or an override alone."""
+        was_ours = self._before[move.place, move.identity][1]
+        if actor.rolls_back:
+            if before and was_ours and before.version != move.version:
+                left = self.commits.get(move.place, UNKNOWN), before.version
+                self._rolled_back[move.place, move.identity] = left
+            return
+        for key, (commit, version) in list(self._rolled_back.items()):
+            is_out = move.commit == commit or move.version == version
+            if key[0] != move.place or not is_out or self._is_older(commit, move.commit):
+                continue
+            if not (actor.planned.override or _IS_LATER):
+                raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
+            del self._rolled_back[key]
+
+    def has_rolled_back(self, commit: int) -> bool:
+        """Return whether an environment was rolled back from ``commit``."""
+        return any(left == commit for left, _ in self._rolled_back.values())
 
     # 3: the endpoints
 
@@ -351,7 +445,7 @@ class Watch:
         if api not in gateways.apis:
             return "has lost its API"
         for pick in (0.0, 0.999):
-            answer = gateways.request(api, pick)
+            answer = gateways.request(api, pick, wakes=False)
             if answer.content is None:
                 return f"answers {answer.status}, by API Gateway itself"
             if not self._world.codes[answer.content.code_sha256] or answer.content not in self._world.proven:
@@ -533,7 +627,9 @@ class Watch:
             if kind == "notes":
                 self._notes.add(key)
                 if not (found and self._is_told(found[0], item["text"]["S"])):
-                    raise Broken(RECORD, f"{key[1]} is of another move, or of none")
+                    raise Broken(
+                        RECORD, f"{key[1]} of {place[0]} is of another move, or of none: {found} {item['text']['S']}"
+                    )
                 continue
             self._entries[key] = item
             if not found:
@@ -548,7 +644,8 @@ class Watch:
         if not self.releases.part(move.place, move.identity):
             return f"version {move.version}" in notes
         rows = [line for line in notes.splitlines() if line.startswith(f"| {move.place[0]} |")]
-        now = f"{move.previous} → {move.version} " if move.previous else f"{move.version}, the first "
+        previous = f"`{LATEST}`" if move.previous == LATEST else move.previous
+        now = f"{previous} → {move.version} " if move.previous else f"{move.version}, the first "
         if move.previous == move.version:  # a stranger had split it, or taken our words away
             now = f"{move.version} stays "
         return len(rows) == 1 and f"| {now}" in rows[0]
@@ -571,9 +668,10 @@ class Watch:
         for actor in self._schedule.actors:
             if not actor.is_over:
                 raise Broken(ENDS, f"{actor.name} hangs")
-        jobs = self._schedule.plan.jobs
-        plain = all(job.kind in (Kind.RUN, Kind.ALONE, Kind.STEPS, Kind.STEPS_ALONE) for job in jobs)
+        jobs, commits = self._schedule.plan.jobs, self._schedule.commits
         newest = max(job.commit for job in jobs)
+        plain = all(job.kind in (Kind.RUN, Kind.ALONE, Kind.STEPS, Kind.STEPS_ALONE) for job in jobs)
+        plain = plain and all(job.commit in commits.until(newest) for job in jobs)
         for job in jobs:
             if self._excuses or not plain or job.commit != newest or not self._schedule.is_good(newest, job.functions):
                 continue

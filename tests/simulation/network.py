@@ -24,7 +24,7 @@ from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 from promote.aws import Clients
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
 from tests.simulation.github import API_URL, routed
-from tests.simulation.plan import Fault, Hit
+from tests.simulation.plan import Fault, Hit, can_hit
 from tests.simulation.scheduler import Killed, Process, Scheduler
 
 _TRANSIENT: Any = standard.TransientRetryableChecker
@@ -42,6 +42,8 @@ _THROTTLING = {
     "apigatewayv2": ("TooManyRequestsException", 429),
     "sts": ("Throttling", 400),
 }
+_EXPIRED = {"dynamodb": ("ExpiredTokenException", 400), "sts": ("ExpiredToken", 403), "github": ("", 401)}
+"""Where credentials have expired; of all other services: ExpiredTokenException with status 403."""
 _FAILURE = {
     "dynamodb": "InternalServerError",
     "lambda": "ServiceException",
@@ -102,6 +104,9 @@ class Backstage(Protocol):
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
         """Hear of a fault."""
 
+    def not_found(self, call: Call) -> "Refusal | None":
+        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+
     def fail(self, error: Exception) -> None:
         """End the schedule with an error, which the code under test would take for one of the call's."""
 
@@ -124,22 +129,37 @@ class Faults:
     def __post_init__(self) -> None:
         self.counts = [0] * len(self.planned)
 
-    def at(self, name: str, place: int) -> list[Hit]:
-        """Count a call, and say what goes wrong with it."""
+    def at(self, name: str, place: int, *, is_new: bool = False) -> list[Hit]:
+        """Count a call, and say what goes wrong with it; ``is_new``: it is of what was just created."""
         found: list[Hit] = []
         if self.are_over or name in self.spared:
             return found
         for number, fault in enumerate(self.planned):
-            if fault.call not in ("", name) or fault.job not in (-1, place):
+            if fault.call not in ("", name) or fault.job not in (-1, place) or not can_hit(fault.hit, name):
+                continue
+            if fault.hit is Hit.NOT_YET and not is_new:
                 continue
             self.counts[number] += 1
-            if self.counts[number] == fault.nth and (fault.hit is not Hit.UPDATE_FAILS or name.startswith("lambda.")):
+            if self.counts[number] == fault.nth:
                 found.append(fault.hit)
                 self.hit.append((name, fault.hit))
         return found
 
 
-_FOR_GOOD = (Hit.UNSENT_FOR_GOOD, Hit.LOST_FOR_GOOD, Hit.THROTTLED_FOR_GOOD, Hit.FAILED_FOR_GOOD)
+_THEN = {
+    Hit.UNSENT_FOR_GOOD: Hit.UNSENT_FOR_GOOD,
+    Hit.THROTTLED_FOR_GOOD: Hit.THROTTLED_FOR_GOOD,
+    Hit.FAILED_FOR_GOOD: Hit.FAILED_FOR_GOOD,
+    # Only the first attempt takes effect.
+    Hit.LOST_FOR_GOOD: Hit.UNSENT_FOR_GOOD,
+    Hit.LOST_UNREADABLE: Hit.UNSENT_FOR_GOOD,
+    Hit.LOST_THEN_THROTTLED: Hit.THROTTLED_FOR_GOOD,
+    Hit.LOST_THEN_REFUSED: Hit.LOST_THEN_REFUSED,
+}
+"""What goes wrong with the further attempts of the same call."""
+_LOST = {Hit.LOST, Hit.LOST_FOR_GOOD, Hit.LOST_UNREADABLE, Hit.LOST_THEN_THROTTLED, Hit.LOST_THEN_REFUSED}
+_UNREADABLE = 2
+"""Reads of the same service that fail after a write whose effect is not to be found out."""
 _PROLONGED = {Hit.LATE_EFFECT, Hit.LATE_ANSWER, Hit.PAUSED, Hit.PAUSED_AFTER}
 _TROUBLE = (
     Hit.UNLOCK,
@@ -147,6 +167,11 @@ _TROUBLE = (
     Hit.STRANGER_CONFIGURATION,
     Hit.STRANGER_ALIAS,
     Hit.STRANGER_WEIGHTS,
+    Hit.EXTERNAL_DELETED,
+    Hit.EXTERNAL_ALIAS_DELETED,
+    Hit.EXTERNAL_LATEST,
+    Hit.EXTERNAL_RECORD,
+    Hit.IDLE,
 )
 
 
@@ -155,6 +180,8 @@ class Lost(Exception):  # noqa: N818 - a client makes its own error of it
 
     lasting: Hit | None = None
     """What goes wrong with further attempts, too."""
+    is_unreadable = False
+    """Whether what is read after the last attempt fails."""
 
     def __init__(self, *, in_time: bool, was_sent: bool) -> None:
         super().__init__("no answer")
@@ -177,6 +204,8 @@ class Network:
         self.calls = 0
         self.under_way: Counter[str] = Counter()
         """Writes to the table that have not arrived yet, by the names of their callers."""
+        self.unreadable: Counter[tuple[Process, str]] = Counter()
+        """How many of the next reads fail, by process and service."""
 
     def delay(self) -> float:
         """Give the seconds of one way."""
@@ -202,20 +231,37 @@ class Network:
 
         """
         self.calls += 1
-        hits = [hit] if hit else self.faults.at(call.name, caller.place)
+        missing = self.backstage.not_found(call) if hit is None else None
+        hits = [hit] if hit else self.faults.at(call.name, caller.place, is_new=missing is not None)
         for one in hits if hit is None else ():  # what goes on going wrong is one fault
             self.backstage.hit(caller, call, one)
+        if hit is None and call.is_read and self.unreadable[process, call.service] > 0:
+            self.unreadable[process, call.service] -= 1
+            hits.append(Hit.FAILED_FOR_GOOD)
+        is_again = hit is not None
         try:
-            return _Exchange(self, process, caller, call, set(hits)).carry_out(patience)
+            return _Exchange(self, process, caller, call, set(hits), missing, is_again=is_again).carry_out(patience)
         except (Refusal, Lost) as error:
-            error.lasting = next((one for one in hits if one in _FOR_GOOD), None)
+            error.lasting = next((_THEN[one] for one in hits if one in _THEN), None)
+            error.is_unreadable = Hit.LOST_UNREADABLE in hits
             raise
 
 
 class _Exchange:
     """One request on its way, and what goes wrong with it."""
 
-    def __init__(self, network: Network, process: Process, caller: Caller, call: Call, hits: set[Hit]) -> None:
+    def __init__(  # noqa: PLR0917 - all that takes part
+        self,
+        network: Network,
+        process: Process,
+        caller: Caller,
+        call: Call,
+        hits: set[Hit],
+        missing: Refusal | None,
+        *,
+        is_again: bool,
+    ) -> None:
+        self._missing, self._is_again = missing, is_again
         self._network, self._process, self._caller, self._call, self._hits = network, process, caller, call, hits
         self._scheduler, self._chance, self._backstage = network.scheduler, network.chance, network.backstage
         self._beyond = network.beyond(caller.lease) if hits & _PROLONGED else 0.0
@@ -280,6 +326,17 @@ class _Exchange:
         if Hit.FAILED_BEFORE in hits:
             process.sleep(self._there + self._back)
             raise _failure(self._call)
+        if self._is_again and Hit.LOST_THEN_REFUSED in hits:
+            process.sleep(self._there + self._back)
+            code, status = _EXPIRED.get(self._call.service, ("ExpiredTokenException", 403))
+            raise Refusal(code, "The security token included in the request is expired", status)
+        if Hit.NOT_YET in hits and self._missing:
+            process.sleep(self._there + self._back)
+            raise self._missing
+        if Hit.CONCURRENT in hits:
+            process.sleep(self._there + self._back)
+            text = "Unable to complete operation due to concurrent modification. Please try again later."
+            raise Refusal("ConflictException", text, 409)
 
     def _arrive(self) -> None:
         scheduler, hits = self._scheduler, self._hits
@@ -300,7 +357,7 @@ class _Exchange:
             self._process.freeze(self._beyond)
         if hits & {Hit.FAILED_AFTER, Hit.FAILED_FOR_GOOD}:
             answer = _failure(self._call)
-        if hits & {Hit.LOST, Hit.LOST_FOR_GOOD}:
+        if hits & _LOST:
             answer = Lost(in_time=True, was_sent=True)
         scheduler.at(scheduler.now + self._back, lambda: self._deliver(answer))
 
@@ -340,6 +397,10 @@ class Client:
         self.exceptions = real(service).exceptions
         self.meta = real(service).meta
 
+    def get_paginator(self, method: str) -> Any:
+        """Return what yields the only page that a list has."""
+        return SimpleNamespace(paginate=lambda **arguments: [getattr(self, method)(**arguments)])
+
     def __getattr__(self, method: str) -> Callable[..., Any]:
         operation = self.meta.method_to_api_mapping[method]
         call = partial(self._call, operation)
@@ -352,15 +413,16 @@ class Client:
             arguments["ClientRequestToken"] = f"token-{network.chance.getrandbits(64):x}"
         call = Call(self._service, operation, _sent(arguments), self._subject(operation, arguments))
         lasting: Hit | None = None
+        is_unreadable = False
         network.backstage.issued(self._caller, call)
         for attempt in range(1, self._attempts + 1):
             try:
                 return network.exchange(process, self._caller, call, self._patience, lasting)
             except (Refusal, Lost) as error:
                 failure = self._error(call, error)
-                # Only the first attempt takes effect.
-                lasting = Hit.UNSENT_FOR_GOOD if error.lasting is Hit.LOST_FOR_GOOD else error.lasting
+                lasting, is_unreadable = error.lasting, is_unreadable or error.is_unreadable
                 if attempt == self._attempts or not _is_retried(error):
+                    network.unreadable[process, self._service] += _UNREADABLE * is_unreadable
                     raise failure from None
             process.sleep(min(network.chance.random() * 2 ** (attempt - 1), _LONGEST_BACKOFF))
         raise AssertionError("unreachable")
@@ -528,8 +590,7 @@ class Session:
                     return response
                 retries.sleep(response)  # type: ignore[arg-type] # what is asked of a response, no more
             except Lost as lost:
-                # Only the first attempt takes effect.
-                lasting = Hit.UNSENT_FOR_GOOD if lost.lasting is Hit.LOST_FOR_GOOD else lost.lasting
+                lasting = lost.lasting
                 try:
                     retries = retries.increment(method, url, error=_broken(lost, url), _pool=_POOL)
                 except ReadTimeoutOfUrllib3 as error:

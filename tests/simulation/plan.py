@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from tests.simulation.commits import Commits
 from tests.simulation.functions import FUNCTION
 
 
@@ -33,6 +34,8 @@ class Kind(Word):
     """``lock``, a deployment by another tool, then ``run`` without artifact."""
     ROLLBACK = "rollback"
     """``rollback`` to what was served before."""
+    ROLLBACK_ONWARD = "rollback-onward"
+    """The same of the next environment."""
     ONWARD = "onward"
     """``promote`` of what the environment serves to the next one, verified again."""
     ONWARD_PROVEN = "onward-proven"
@@ -41,6 +44,7 @@ class Kind(Word):
     """``unlock``: the lock is opened by force."""
 
 
+BACK = (Kind.ROLLBACK, Kind.ROLLBACK_ONWARD)
 KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
 """Those of several steps, which keep the lock in between."""
 
@@ -76,6 +80,16 @@ class Hit(Word):
     STRANGER_ALIAS = "a stranger moves the alias"
     STRANGER_WEIGHTS = "a stranger splits the alias"
     UPDATE_FAILS = "the update is accepted and fails"
+    LOST_THEN_THROTTLED = "answer lost, then throttled for good"
+    LOST_THEN_REFUSED = "answer lost, then refused with a 4xx"
+    LOST_UNREADABLE = "answer lost for good, and what is read next fails"
+    NOT_YET = "404, though it was just created"
+    CONCURRENT = "409, since it is changed at the same time"
+    EXTERNAL_DELETED = "the function is deleted and created again"
+    EXTERNAL_ALIAS_DELETED = "the alias is deleted, or created again"
+    EXTERNAL_LATEST = "an alias is put on $LATEST"
+    EXTERNAL_RECORD = "the record of a preview endpoint is planted, which names the API of an environment"
+    IDLE = "versions become Inactive"
 
 
 UPDATES = ("lambda.CreateFunction", "lambda.UpdateFunctionCode", "lambda.UpdateFunctionConfiguration")
@@ -149,7 +163,65 @@ GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamod
 SAGA = (BEGINNING, "dynamodb.TransactWriteItems done", *GOING_BACK, "dynamodb.Query release")
 """Those of a release of several functions alone."""
 
-PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit is not Hit.UPDATE_FAILS or call in UPDATES]
+CHANGES = tuple(
+    call
+    for call in CALLS
+    if not call.partition(".")[2].startswith(("Get", "Query", "Describe", "Invoke", "Compare", "List"))
+)
+"""Those that are no reads."""
+
+_ONLY_AT: dict[Hit, tuple[str, ...]] = {
+    Hit.UPDATE_FAILS: UPDATES,
+    Hit.LOST_THEN_THROTTLED: CHANGES,
+    Hit.LOST_THEN_REFUSED: CHANGES,
+    Hit.LOST_UNREADABLE: tuple(call for call in CHANGES if not call.startswith("github.")),
+    Hit.NOT_YET: (
+        "lambda.GetFunctionConfiguration",
+        "lambda.GetAlias",
+        "lambda.Invoke",
+        "lambda.AddPermission",
+        "apigatewayv2.GetRoutes",
+        "apigatewayv2.GetIntegrations",
+        "apigatewayv2.GetStages",
+        "apigatewayv2.CreateRoute",
+        "apigatewayv2.CreateIntegration",
+        "apigatewayv2.CreateStage",
+    ),
+    Hit.CONCURRENT: (
+        "apigatewayv2.CreateRoute",
+        "apigatewayv2.CreateIntegration",
+        "apigatewayv2.CreateStage",
+        "apigatewayv2.DeleteApi",
+    ),
+}
+"""The calls at which something can go wrong in this way; all others can at any."""
+
+
+LATER = frozenset(
+    {
+        Hit.LOST_THEN_THROTTLED,
+        Hit.LOST_THEN_REFUSED,
+        Hit.LOST_UNREADABLE,
+        Hit.NOT_YET,
+        Hit.CONCURRENT,
+        Hit.EXTERNAL_DELETED,
+        Hit.EXTERNAL_ALIAS_DELETED,
+        Hit.EXTERNAL_LATEST,
+        Hit.EXTERNAL_RECORD,
+        Hit.IDLE,
+    }
+)
+"""What the models can play, and plans do not contain yet."""
+_IS_LATER = True
+"""Whether plans contain neither runs that cannot know the history nor provisioned concurrency yet."""
+
+
+def can_hit(hit: Hit, call: str) -> bool:
+    """Return whether this can go wrong with the call of this name."""
+    return hit not in _ONLY_AT or call in _ONLY_AT[hit]
+
+
+PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit not in LATER and can_hit(hit, call)]
 """What can go wrong where: all of it is to be reached."""
 
 
@@ -159,7 +231,7 @@ class Job:
 
     kind: Kind
     commit: int
-    """The place of its commit in the history, which is a line: 1 is the oldest."""
+    """The number of its commit in the history: 1 is the oldest, and a commit follows only lower ones."""
     start: float = 0.0
     """Seconds after the beginning."""
     run_id: int = 0
@@ -176,6 +248,12 @@ class Job:
     """Whether it verifies by direct invocation instead of HTTP."""
     functions: tuple[str, ...] = (FUNCTION,)
     """Several are released as one."""
+    knows: bool = True
+    """Whether it can ask GitHub for the order of commits; its clone is shallow in any case."""
+    diverged: str = ""
+    """The input: ``promote``, ``refuse``, or empty."""
+    override: bool = False
+    """Whether a person says that it is to be done all the same."""
     is_lost: bool | None = None
     """Whether its machine is lost with it when it is killed, so that there is no post step; None: chance decides."""
 
@@ -211,12 +289,18 @@ class Plan:
     """Commits whose code of ``worker`` does."""
     same: tuple[tuple[int, int], ...] = ()
     """Commits whose code of ``hello`` is that of another one; that of ``api`` changes with every other commit alone."""
+    history: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """Commits with the parents that they have; all others follow the one before."""
+    gone: tuple[int, ...] = ()
+    """Commits that GitHub does not have any more, since the branch was rewritten."""
     exists: bool = True
     """Whether the functions, their table and endpoints exist, and the environment serves commit 0."""
     knows_history: bool = True
-    """Whether GitHub says how commits stand to each other; else the order of the runs decides."""
+    """Whether the jobs have a token for GitHub, which says how commits are related; else the order is not known."""
     is_granted: bool = True
     """Whether the jobs' tokens may read pull requests and write deployments, and not only read the contents."""
+    is_provisioned: bool = False
+    """Whether the aliases have provisioned concurrency, so that AWS itself sets weights after each move."""
     has_lock: bool = True
     """Whether the lock works; else each job has one of its own, and all believe that they hold it."""
 
@@ -239,7 +323,7 @@ class Plan:
 
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
 _KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
-BUILDING_NOTHING = (Kind.ROLLBACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
+BUILDING_NOTHING = (*BACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
 
 
 def random_plan(seed: int) -> Plan:
@@ -250,6 +334,8 @@ def random_plan(seed: int) -> Plan:
     jobs[0] = _suited(jobs[0], call, chance)
     if call in SAGA or (call not in _OF_ONE and chance.random() < _SHARE):
         jobs = _of_applications(jobs, call, chance)
+    if call not in SAGA and chance.random() < _STORIES and not _IS_LATER:
+        jobs = _story(chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
     exists = not (call in _FIRST or chance.random() < 0.1)
@@ -262,12 +348,13 @@ def random_plan(seed: int) -> Plan:
             faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
-            other = chance.choice(list(Hit))
+            other = chance.choice([hit for hit in Hit if hit not in LATER])
             where = chance.choice(CALLS) if chance.random() < 0.3 else ""
             nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
-            if other is not Hit.UPDATE_FAILS or where in UPDATES:
+            if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
                 faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
     commits = range(1, _NEWEST if call in SAGA else _NEWEST + 1)
+    history = _random_history(chance) if chance.random() < _GRAPHS and not _IS_LATER else ()
     return Plan(
         jobs=tuple(jobs),
         faults=tuple(faults),
@@ -276,14 +363,55 @@ def random_plan(seed: int) -> Plan:
         broken=tuple(commit for commit in commits if chance.random() < 0.1),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
         exists=exists,
-        knows_history=call.startswith("github.") or chance.random() < 0.7,
+        knows_history=call.startswith("github.") or chance.random() < (0.7 if _IS_LATER else 0.9),
+        history=history,
+        gone=tuple(commit for commit in range(1, _NEWEST) if history and chance.random() < 0.05),
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
+        is_provisioned=chance.random() < _PROVISIONED and not _IS_LATER,
         has_lock=chance.random() < 0.8,
     )
 
 
+def _story(chance: Random) -> list[Job]:
+    """Draw jobs that follow each other: what is rolled back comes again, by a re-run or from the environment before."""
+    again = chance.choice((Kind.RUN, Kind.RUN, Kind.ALONE, Kind.STEPS))
+    kinds: list[tuple[Kind, int]] = [(Kind.RUN, 3), (Kind.ROLLBACK, 3), (again, 3)]
+    if chance.random() < 0.5:
+        onward = chance.choice((Kind.ONWARD, Kind.ONWARD_PROVEN))
+        kinds = [(Kind.ONWARD, 0), (Kind.RUN, 3), (onward, 3), (Kind.ROLLBACK_ONWARD, 3), (onward, 3)]
+    elif chance.random() < 0.3:
+        kinds.insert(2, (Kind.RUN, 4))
+    gap, has_reason = chance.choice((4.0, 8.0, 15.0)), again is not Kind.STEPS and chance.random() < 0.2
+    made = [
+        Job(kind, commit, start=gap * number + chance.random(), run_id=1000 + commit, lease=chance.choice((2, 4)))
+        for number, (kind, commit) in enumerate(kinds)
+    ]
+    return [*made[:-1], replace(made[-1], override=has_reason, invokes=chance.random() < 0.3)]
+
+
+def _random_history(chance: Random) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Draw a history with branches and merges, and now and then one that was rewritten from its first commit on."""
+    history: dict[int, tuple[int, ...]] = {}
+    for commit in range(2, _NEWEST + 1):
+        draw, other = chance.random(), chance.randrange(commit)
+        if draw < 0.35:
+            history[commit] = (other,)
+        elif draw < 0.6 and other < commit - 1:
+            history[commit] = (commit - 1, other)
+        elif draw < 0.7:
+            history[commit] = ()
+    history[_NEWEST + 1] = Commits(history).heads(_NEWEST + 1)
+    return tuple(history.items())
+
+
 _NEWEST = 5
 """The newest commit of those that are played."""
+_GRAPHS = 0.4
+"""Share of the schedules whose history is no line."""
+_STORIES = 0.05
+"""Share of the schedules in which what was rolled back comes again."""
+_PROVISIONED = 0.1
+"""Share of the schedules whose aliases have provisioned concurrency."""
 _SHARE = 0.04
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
 
@@ -408,4 +536,6 @@ def _random_job(chance: Random) -> Job:
         fifo=chance.random() < 0.3,
         configures=chance.random() < 0.3,
         invokes=chance.random() < 0.25,
+        knows=chance.random() < 0.93 or _IS_LATER,
+        diverged=chance.choice(("",) * 8 + ("promote", "refuse")) if not _IS_LATER else "",
     )

@@ -73,6 +73,11 @@ class Releases:
         """Give the unfinished release that a function is part of."""
         return self.known[self._marks[place]] if place in self._marks else None
 
+    def needed(self, name: str) -> set[str]:
+        """Return the versions of a function that an unfinished release moves it to, or back to."""
+        found = [_part(self.known[key], place) for place, key in self._marks.items() if place[0] == name]
+        return {part.promotion.version for part in found} | {part.before.version for part in found if part.before}
+
     def by(self, operation: str) -> list[Release]:
         """Give the releases that an operation has begun, in order."""
         return [found for key, found in self.known.items() if key[1].endswith(f"-{operation}")]
@@ -204,6 +209,9 @@ class Releases:
                 raise Broken(ONE, f"{release.key.sk} is reverted, and stands in the history of {place[0]}")
             if at == part.promotion.identity:
                 raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} still has it")
+            is_gone = alias is None and part.promotion.version not in self._world.functions[place[0]].versions
+            if is_gone:
+                continue  # the function was deleted, so that no creation of the alias can arrive
             if (alias and alias.revision_id) == (before and before.revision_id):
                 raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
             is_back = alias is not None and (
@@ -364,5 +372,6 @@ def _mark(item: Any) -> Key | None:
 
 
 def _content(alias: Any) -> Any:
-    """Give what of an alias is put back, of ours as of the model's."""
-    return alias.version, alias.description, dict(alias.weights)
+    """Give what of an alias is put back, of ours as of the model's; not what AWS itself has made of it since."""
+    is_by_aws = getattr(alias, "is_by_aws", False)
+    return alias.version, alias.description, {} if is_by_aws else dict(alias.weights)

@@ -33,11 +33,13 @@ from promote.table import Table
 from promote.trial import Trials
 from promote.workflow import Workflow
 from tests.simulation import plan as plans
+from tests.simulation.commits import Commits
 from tests.simulation.errors import ACCOUNT, Refusal
+from tests.simulation.externals import Externals
 from tests.simulation.functions import FUNCTION, FUNCTIONS, name_of
-from tests.simulation.github import REPOSITORY
+from tests.simulation.github import REPOSITORY, GitHub
 from tests.simulation.guarantees import Broken
-from tests.simulation.invariants import ENVIRONMENT, Watch, written
+from tests.simulation.invariants import ENVIRONMENT, UNKNOWN, Watch, written
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
 from tests.simulation.plan import Hit, Kind, Plan
 from tests.simulation.scheduler import Process, Scheduler
@@ -130,6 +132,8 @@ class Actor:
         """Of its steps."""
         self.operation = ""
         """Of its present step."""
+        self.began_at = 0.0
+        """When its present step began."""
         self.was_interrupted = False
         self.is_excused = False
         """Whether something is under way that nobody could have given back."""
@@ -156,9 +160,15 @@ class Actor:
         return workspace().digest(function, self.schedule.code_of(function, self.planned.commit))
 
     @property
+    def rolls_back(self) -> bool:
+        """Whether it returns an environment to what that served before."""
+        return self.planned.kind in plans.BACK
+
+    @property
     def environment(self) -> str:
         """That it promotes to."""
-        return ONWARD if self.planned.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN) else ENVIRONMENT
+        kinds = (Kind.ONWARD, Kind.ONWARD_PROVEN, Kind.ROLLBACK_ONWARD)
+        return ONWARD if self.planned.kind in kinds else ENVIRONMENT
 
     @property
     def _names(self) -> str:
@@ -193,8 +203,8 @@ class Actor:
             yield lambda: self._main("lock", lease=str(self.planned.longest_lease))
             yield self._use_another_tool
             yield lambda: self._main("run", **self._verifying)
-        if kind is Kind.ROLLBACK:
-            yield lambda: self._main("rollback")
+        if kind in plans.BACK:
+            yield lambda: self._main("rollback", environment=self.environment)
         if kind is Kind.ONWARD:
             yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT}, **self._verifying)
         if kind is Kind.ONWARD_PROVEN:
@@ -230,6 +240,20 @@ class Actor:
         if len(self.planned.functions) > 1:
             return {name: "\n".join(f"{function}: {check}" for function in self.planned.functions)}
         return {name: check}
+
+    @property
+    def _person(self) -> dict[str, str]:
+        """What a person has asked for."""
+        asked = {"INPUT_DIVERGED": self.planned.diverged} if self.planned.diverged else {}
+        if self.planned.override:
+            asked |= {"INPUT_OVERRIDE": "true", "INPUT_REASON": "it was asked for"}
+        return asked
+
+    def knows(self, commit: int, other: int) -> bool:
+        """Return whether it can find out how two commits are related."""
+        plan = self.schedule.plan
+        is_told = plan.knows_history and self.planned.knows and not {commit, other} & set(plan.gone)
+        return is_told or commit == other
 
     def _isolated(self, is_alone: bool) -> dict[str, str]:  # noqa: FBT001 - the input's one fact
         return {"isolation": "version" if is_alone else "latest"}
@@ -279,6 +303,7 @@ class Actor:
             "INPUT_LEASE": str(self.planned.lease),
             "INPUT_LOCK-TIMEOUT": _LOCK_TIMEOUT,
             "INPUT_QUEUE": "fifo" if self.planned.fifo else "newest",
+            **self._person,
             **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
             **self._context,
         }
@@ -286,7 +311,7 @@ class Actor:
         done: list[Report] = []
         operation = f"{self.schedule.chance.getrandbits(48):012x}"
         self.operations.add(operation)
-        self.operation = operation
+        self.operation, self.began_at = operation, self.schedule.scheduler.now
 
         def work() -> None:
             with using(process):
@@ -385,7 +410,7 @@ class Actor:
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_RUN_ID": str(self.run_id),
             "GITHUB_RUN_ATTEMPT": str(self.attempt),
-            "INPUT_GITHUB-TOKEN": "token" if self.schedule.plan.knows_history else "",
+            "INPUT_GITHUB-TOKEN": "token" if self.schedule.plan.knows_history and self.planned.knows else "",
         }
 
     def _job(self, process: Process, environ: Mapping[str, str], operation: str) -> Job:
@@ -420,12 +445,23 @@ class Schedule:
         bad = {digests[f"{FUNCTION}-{commit}.zip"] for commit in plan.bad}
         bad |= {digests[f"worker-{commit}.zip"] for commit in plan.broken}
         codes = {digest: digest not in bad for digest in digests.values()}
-        self.world = World(self.scheduler, self.chance, codes, saved, is_generous=plan.is_granted)
+        self.commits = Commits(dict(plan.history))
+        github = GitHub(self.commits, frozenset(plan.gone), is_generous=plan.is_granted)
+        self.world = World(self.scheduler, self.chance, codes, saved, github=github)
         self.faults = Faults(plan.faults)
         self.network = Network(self.scheduler, self.chance if plan.seed else None, self.faults, self)
         self.actors: list[Actor] = []
         self.watch = Watch(self)
-        self._strangers = 0
+        self.externals = Externals(
+            self.chance,
+            (ENVIRONMENT, ONWARD),
+            _other_code,
+            self.watch.releases.needed,
+            lambda: self.world.tables.tables.get(TABLE, {}),
+        )
+        for function in self.world.functions.all.values():
+            function.heard = self.watch.aws_acted
+            function.provisioned = frozenset({ENVIRONMENT, ONWARD} if plan.is_provisioned else ())
 
     def code_of(self, function: str, commit: int) -> int:
         """Give the commit whose code of the function ``commit`` has: its own, or that of another."""
@@ -459,13 +495,24 @@ class Schedule:
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
         has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
-        highest = max(self.watch.commits.get((function, ENVIRONMENT), 0) for function in self.plan.functions)
-        if highest > newest or has_failed or not self.is_good(newest, self.plan.functions):
-            # A job has adopted another's code, and promoted it as its own commit; or Lambda has a version of that
-            # content that will never come up, and publishing the same content gives no other.
+        served = {commit for commit in self.watch.commits.values() if commit != UNKNOWN}
+        is_newest = served <= self.commits.until(newest) and not self.watch.has_rolled_back(newest)
+        if not is_newest or has_failed or not self.is_good(newest, self.plan.functions):
+            # A job has adopted another's code, and promoted it as its own commit; or the histories have parted, or the
+            # commit was rolled back; or Lambda has a version of that content that will never come up, and publishing
+            # the same content gives no other.
             newest = 6
+        is_unknown = bool({newest, *served} & set(self.plan.gone))
+        # What a person has split is ended by that person, or by a run that is asked to.
+        has_override = self.chance.random() < 0.5
+        for function in self.world.functions.all.values():
+            self.externals.tidy(function, ends_splits=not has_override)
+        self.watch.stranger_acted()
         for number, (kind, functions) in enumerate(self._closings(), 1):
-            closing = Actor(self, -number, plans.Job(kind, newest, run_id=9999, functions=functions))
+            # Of what GitHub does not have any more, a person decides.
+            diverged = "promote" if is_unknown else ""
+            job = plans.Job(kind, newest, run_id=9999, functions=functions, diverged=diverged, override=has_override)
+            closing = Actor(self, -number, job)
             self.actors.append(closing)
             self.scheduler.at(self.scheduler.now + 1, closing.begin)
             self.scheduler.run(self.scheduler.now + _HORIZON)
@@ -547,6 +594,10 @@ class Schedule:
         is_of_release = what["Key"]["sk"]["S"].startswith("release#")
         return str(what["ExpressionAttributeValues"][":stage"]["S"]) if is_of_release else ""
 
+    def not_found(self, call: Call) -> Refusal | None:
+        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+        return self.world.not_found(call)
+
     def fail(self, error: Exception) -> None:
         """End with an error, which the code under test would take for one of the call's."""
         self.later(0, partial(_raise, error))
@@ -601,7 +652,7 @@ class Schedule:
             opener.begin()
         else:
             with suppress(Refusal):
-                self._strange(hit, self._subject_of(caller, call))
+                self.externals.act(hit, self.world.functions[self._subject_of(caller, call)])
             self.watch.stranger_acted()
 
     def _subject_of(self, caller: "Actor", call: Call) -> str:
@@ -612,23 +663,9 @@ class Schedule:
         names = [name_of(pk) for pk, _ in keys] or list(caller.planned.functions)
         return names[0] if len(set(names)) == 1 else self.chance.choice(names)
 
-    def _strange(self, hit: Hit, name: str) -> None:
-        function = self.world.functions[name]
-        self._strangers += 1
-        if function.latest is None:
-            return
-        if hit is Hit.STRANGER_CODE:
-            archive = (workspace().folder / f"{name}-stranger.zip").read_bytes()
-            function.update_function_code(FunctionName=name, ZipFile=archive)
-        elif hit is Hit.STRANGER_CONFIGURATION:
-            function.update_function_configuration(FunctionName=name, Timeout=10 + self._strangers)
-        elif hit is Hit.STRANGER_ALIAS:
-            version = self.chance.choice(list(function.versions) or ["$LATEST"])
-            function.update_alias(FunctionName=name, Name=ENVIRONMENT, FunctionVersion=version)
-        elif hit is Hit.STRANGER_WEIGHTS:
-            version = self.chance.choice(list(function.versions) or ["$LATEST"])
-            weights = {"AdditionalVersionWeights": {version: 0.5}}
-            function.update_alias(FunctionName=name, Name=ENVIRONMENT, RoutingConfig=weights)
+
+def _other_code(function: str) -> bytes:
+    return (workspace().folder / f"{function}-stranger.zip").read_bytes()
 
 
 def _raise(error: Exception) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore import xform_name
 
+from tests.simulation.commits import Commits
 from tests.simulation.errors import ACCOUNT, Refusal
 from tests.simulation.functions import Content, Functions, payload
 from tests.simulation.gateways import Gateways
@@ -29,16 +30,16 @@ class World:
         codes: Mapping[str, bool],
         saved: Any = None,
         *,
-        is_generous: bool = True,
+        github: GitHub | None = None,
     ) -> None:
-        """Begin with what another world has ``saved``, if anything; ``is_generous`` is as of ``GitHub``."""
+        """Begin with what another world has ``saved``, if anything."""
         self._chance = chance
         self.codes = codes
         numbers = count(10_000 if saved else 1)
         self.functions = Functions(scheduler, chance, numbers)
         self.tables = Tables(scheduler)
         self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
-        self.github = GitHub(is_generous=is_generous)
+        self.github = github or GitHub(Commits(), is_generous=True)
         self.proven: set[Content] = set()
         """Contents that have answered a check as they should."""
         if saved:
@@ -64,6 +65,13 @@ class World:
             model = self.functions[call.arguments["FunctionName"]]
         return getattr(model, xform_name(call.operation))(**call.arguments)
 
+    def not_found(self, call: Call) -> Refusal | None:
+        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+        if call.service == "lambda":
+            function = self.functions[call.arguments["FunctionName"]]
+            return function.not_found(call.arguments.get("Qualifier") or call.arguments.get("Name", ""))
+        return self.gateways.not_found(call.arguments["ApiId"]) if "ApiId" in call.arguments else None
+
     def _request(self, api: str) -> Any:
         if not self.gateways.is_reachable(api):
             return None
@@ -73,7 +81,12 @@ class World:
 
     def _invoke(self, *, FunctionName: str, Qualifier: str, Payload: bytes) -> Any:
         del Payload
-        found = self.functions[FunctionName].resolve(Qualifier, self._chance.random())
+        function = self.functions[FunctionName]
+        is_idle = Qualifier in function.versions and function.versions[Qualifier].configuration["State"] == "Inactive"
+        found = function.resolve(Qualifier, self._chance.random())
+        if is_idle:
+            text = "ERROR: Lambda is initializing your function. It will be ready to invoke shortly."
+            raise Refusal("CodeArtifactUserPendingException", text, 409)
         if found is None:
             raise Refusal("ResourceConflictException", "The function is currently in the following state: Pending", 409)
         self._note(found[1])
