@@ -69,6 +69,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     from sandbox import workers  # noqa: PLC0415 - MiniStack reads its settings at its import
     from sandbox.app import create  # noqa: PLC0415 - as above
 
+    workers.skip_recursion_counter()
     stopping = asyncio.Event()
     stop_when_told(stopping)
     expose_connections()
