@@ -379,8 +379,9 @@ def test_gateways(twins: Twins, seed: int) -> None:
             "PayloadFormatVersion": "2.0",
             "TimeoutInMillis": 30_000,
         }
+        named = {"Name": "one", "ProtocolType": "HTTP"}
         calls: list[tuple[str, dict[str, Any]]] = [
-            ("create_api", {"Name": "one", "Description": f"{chance.random()}", "ProtocolType": "HTTP"}),
+            ("create_api", {**named, "Description": f"{chance.random()}", "Tags": {"made-by": "a test"}}),
             ("get_api", {"ApiId": api}),
             ("get_apis", {}),
             ("delete_api", {"ApiId": chance.choice(["unknown", api])}),
