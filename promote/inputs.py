@@ -14,20 +14,10 @@ from promote.errors import InputError
 from promote.line import LONGEST_LEASE, Queue
 from promote.model import listed
 from promote.reader import Reader
+from promote.usage import INPUTS, command_of, require_company
+from promote.usage import Command as Command  # noqa: PLC0414 - its name for the other modules
+from promote.usage import given as given_inputs
 from promote.verify.script import require_command
-
-
-class Command(StrEnum):
-    """What the action can do; see action.yml."""
-
-    RUN = "run"
-    DEPLOY = "deploy"
-    PROMOTE = "promote"
-    ROLLBACK = "rollback"
-    RELEASE_NOTES = "release-notes"
-    STATUS = "status"
-    LOCK = "lock"
-    UNLOCK = "unlock"
 
 
 class Isolation(StrEnum):
@@ -142,16 +132,16 @@ class Inputs:
             InputError: the first input that is wrong.
 
         """
+        command = command_of(environ)
         read = Reader(environ)
         read.text("github-token")  # the context has it; a broken one is refused here, as every input
-        command = read.choice("command", Command, Command.RUN)
         function_name, function_arn, region = _target(read)
         inputs = cls(
             command=command,
             function_name=function_name,
             function_arn=function_arn,
             region=region,
-            environment=_environment(read, "environment", is_required=command in _RELEASING),
+            environment=_environment(read, "environment", is_required=command in INPUTS["environment"].required),
             artifact=read.text("artifact"),
             artifact_bucket=_bucket(read),
             configuration=_configuration(read),
@@ -187,6 +177,8 @@ class Inputs:
             dry_run=read.boolean("dry-run"),
         )
         inputs.require_consistency(is_part=is_part)
+        if not is_part:
+            require_company(given_inputs(environ), command)
         return inputs
 
     def require_consistency(self, *, is_part: bool = False) -> None:
@@ -196,7 +188,7 @@ class Inputs:
             InputError: names the input to change.
 
         """
-        if self.command is Command.UNLOCK and not self.reason:
+        if self.command in INPUTS["reason"].required and not self.reason:
             raise InputError(
                 "reason",
                 "it is missing, and a lock is not opened by force without one",
@@ -232,14 +224,6 @@ class Inputs:
         return {"candidate": self.candidate, "from": self.source, "version": self.version}
 
     def _require_release(self, *, is_part: bool) -> None:
-        if self.command in (Command.PROMOTE, Command.ROLLBACK) and (
-            self.artifact or self.configuration != Configuration()
-        ):
-            raise InputError(
-                "artifact" if self.artifact else "command",
-                f"{self.command} deploys nothing, so it takes neither artifact nor configuration",
-                hint="Take them away, or use command: run.",
-            )
         if self.command is Command.RUN and not (is_part or self.has_verification):
             raise InputError(
                 "checks",
@@ -252,16 +236,15 @@ class Inputs:
                 "version means an endpoint of the candidate's own, and endpoints is none",
                 hint="Set endpoints: http, or isolation: latest.",
             )
-        has_latest = self.endpoints is Endpoints.HTTP or self.latest_url
-        if (self.checks or self.tests) and not has_latest and self.isolation is Isolation.LATEST:
+        if (self.checks or self.tests) and not self._has_endpoint:
             raise InputError(
                 "checks" if self.checks else "tests",
                 "HTTP checks and tests need an endpoint, and endpoints is none",
-                hint="Set endpoints: http, or latest-url for a gateway of your own, or verify with invoke.",
+                hint=_NEED_ENDPOINT[self.command is Command.PROMOTE and not self.candidate],
             )
         if self.base_path and not self.domain_name:
             raise InputError(
-                "base-path", "it is given without domain-name", hint="Add domain-name, or take base-path away."
+                "base-path", "it has no effect without domain-name", hint="Add domain-name, or remove base-path."
             )
         for name, url in (("latest-url", self.latest_url), ("environment-url", self.environment_url)):
             if url and self.domain_name:
@@ -274,6 +257,15 @@ class Inputs:
             raise InputError(
                 "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
             )
+
+    @property
+    def _has_endpoint(self) -> bool:
+        """Whether the candidate has, or gets, an endpoint that checks can ask."""
+        if self.endpoints is Endpoints.HTTP:
+            return True
+        if self.command is Command.PROMOTE and not self.candidate:
+            return False  # a version is verified at a preview endpoint, and latest-url does not show it
+        return bool(self.latest_url) or self.isolation is Isolation.VERSION
 
     @property
     def names(self) -> str:
@@ -305,6 +297,12 @@ class Inputs:
             parts |= {"tests": [self.tests, self.tests_requirements, self.test_command], "commit": commit}
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+
+_NEED_ENDPOINT = {
+    False: "Set endpoints: http, or latest-url for a gateway of your own, or verify with invoke.",
+    True: "Set endpoints: http for a preview endpoint of the version, or verify with invoke.",
+}
+"""Hints; by whether a version is promoted that is not in $LATEST."""
 
 NAME = r"[a-zA-Z0-9-_]{1,64}"
 ARN = rf"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{NAME}"

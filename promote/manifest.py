@@ -14,6 +14,8 @@ from promote.inputs import NAME, Command, Inputs, Isolation, parse_function
 from promote.marked import Marked
 from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
+from promote.usage import INPUTS, command_of, require_company
+from promote.usage import given as given_inputs
 from promote.workspace import require_inside
 
 DEFAULT = "promote.yml"
@@ -91,6 +93,9 @@ class Application:
             InputError: the first that is wrong; where it is written in the file, the error names the line.
 
         """
+        command = command_of(environ)
+        for name in given_inputs(environ):
+            self._require_effect(name)
         if len(self.parts) > 1:
             for name in _OWN:
                 if environ.get(_variable(name), "").strip():
@@ -107,9 +112,25 @@ class Application:
                 "there is nothing to verify the application with, and what is not verified is not promoted",
                 hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
             )
+        said = {*self.given, *(name for part in self.parts for name in part.given)}
+        require_company({*given_inputs(environ), *said}, command)
         self._require_traffic(read)
         self._require_paths_of_their_own(read)
         return read
+
+    def _require_effect(self, name: str) -> None:
+        """Refuse an input of the step that counts for no function, since something else says it for all of them."""
+        places = [self.given[name].place] if name in self.given else []
+        if not places and name not in _SHARED:
+            places = [part.given[name].place for part in self.parts if name in part.given]
+        if places and (name in self.given or len(places) == len(self.parts)):
+            source = self.file or "function-name"
+            raise InputError(
+                name,
+                f"it has no effect: {source} says it for {'all' if len(self.parts) > 1 else 'the'} "
+                f"function{'s' if len(self.parts) > 1 else ''} ({places[0]})",
+                hint=f"Remove {name} from the step, or from {source}.",
+            )
 
     def _part(self, part: Part, environ: Mapping[str, str], shared: Mapping[str, Mapping[str, Given]]) -> Inputs:
         given = {**{name: value for name, value in self.given.items() if name not in _SHARED}, **part.given}
@@ -118,6 +139,9 @@ class Application:
             given[name] = Given("\n".join(value.text for value in both), sum((value.places for value in both), ()))
         if part is not self.parts[0]:
             given |= {name: Given("", (part.place,)) for name in _FIRST}
+        # The file describes the functions for all commands: what does not count for this one is left out.
+        command = command_of(environ)
+        given = {name: value for name, value in given.items() if command in INPUTS[name].commands}
         texts = {_variable(name): value.text for name, value in given.items()}
         texts[_variable("function-name")] = part.arn or part.name
         if self.region and not environ.get(_variable("aws-region"), "").strip():
@@ -205,6 +229,7 @@ def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
         InputError: the first thing that is wrong.
 
     """
+    command_of(environ)
     found = application(environ, workspace)
     if found is None:
         return Inputs.from_environ(environ)

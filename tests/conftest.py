@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 
 from promote.clock import Clock
+from promote.usage import INPUTS, Command
 from sandbox.client import Account, Sandbox
 from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.world import World
@@ -71,6 +72,13 @@ def make_inputs(account: Account) -> dict[str, str]:
         "github-deployments": "false",  # GitHub is not there
         "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
     }
+
+
+def counting(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Give those of ``inputs`` that count for their command: the others would be refused."""
+    command = inputs.get("command", "run")
+    is_known = command in set(Command)
+    return {name: value for name, value in inputs.items() if not is_known or command in INPUTS[name].commands}
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """Write what is made of other files: ``python -m tools.document``.
 
-These are the README's tables of inputs and outputs, from action.yml, and the schema of promote.yml.
+These are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
+(``promote.usage``), and the schema of promote.yml.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from promote.usage import INPUTS, Command
 from tools.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -16,14 +19,27 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def tables(action: dict[str, Any]) -> dict[str, str]:
     """Give the Markdown of each generated part by its name."""
-    inputs = ["| input | meaning | default |", "| --- | --- | --- |"]
+    inputs = ["| input | meaning | commands | default |", "| --- | --- | --- | --- |"]
     for name, known in action["inputs"].items():
         default = str(known.get("default", ""))
         shown = "**required**" if known.get("required") else f"`{default}`" if default else ""
-        inputs.append(f"| `{name}` | {known['description']} | {shown} |")
+        inputs.append(f"| `{name}` | {known['description']} | {_commands(name)} | {shown} |")
     outputs = ["| output | meaning |", "| --- | --- |"]
     outputs += [f"| `{name}` | {known['description']} |" for name, known in action["outputs"].items()]
     return {"inputs": "\n".join(inputs), "outputs": "\n".join(outputs)}
+
+
+def _commands(name: str) -> str:
+    """Say for which commands an input counts, and which others it needs."""
+    known = INPUTS[name]
+    counting = (
+        "all" if known.commands == set(Command) else _codes(command for command in Command if command in known.commands)
+    )
+    return f"{counting}; with {' or '.join(f'`{other}`' for other in known.needs)}" if known.needs else counting
+
+
+def _codes(commands: Iterable[Command]) -> str:
+    return ", ".join(f"`{command}`" for command in commands)
 
 
 def document(readme: str, action: dict[str, Any]) -> str:

@@ -53,7 +53,9 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
     """
     if not arguments.strip():
         if requirements:
-            raise InputError("tests-requirements", "it is given without tests", hint="Add tests, or take it away.")
+            raise InputError(
+                "tests-requirements", "it has no effect without tests", hint="Add tests, or remove tests-requirements."
+            )
         return None
     try:
         split = shlex.split(_COMMENT.sub(lambda found: "" if found["comment"] else found[0], arguments))

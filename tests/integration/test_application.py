@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import Account, Sandbox
-from tests.conftest import make_inputs, make_runner
+from tests.conftest import counting, make_inputs, make_runner
 from tests.runner import REPOSITORY, Ended
 from tests.world import World, archive, get
 
@@ -40,7 +40,7 @@ class Application:
         file.write_text(file.read_text().replace('"status": "ok"', '"status": "broken"'))
 
     def run(self, number: int, **inputs: str) -> Ended:
-        given = {**self.inputs, **{name.replace("_", "-"): value for name, value in inputs.items()}}
+        given = counting({**self.inputs, **{name.replace("_", "-"): value for name, value in inputs.items()}})
         return self.runner.run(given, commit=f"{number:040x}", run_id=number)
 
     def serves(self) -> dict[str, str]:
@@ -269,8 +269,7 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
     application.change("api", text="3")
     application.run(3)
     assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
-    bare = {"command": "rollback", "artifact": "", "runtime": "", "handler": "", "role": "", "checks": ""}
-    bare["function_name"] = "\n".join(NAMES)
+    bare = {"command": "rollback", "function_name": "\n".join(NAMES)}
     planned = application.run(3, **bare, dry_run="true")
     assert "a run would go back with api to version 1" in planned.log
     for serves in ({"api": "1", "mail": "2", "worker": "2"}, {"api": "1", "mail": "1", "worker": "1"}):
@@ -289,8 +288,8 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
 
 
 def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application: Application) -> None:
-    bare = {"command": "promote", "artifact": "", "runtime": "", "handler": "", "role": "", "checks": ""}
-    bare |= {"function_name": "\n".join(NAMES), "environment": "prod", "from": "preprod"}
+    bare = {"command": "promote", "function_name": "\n".join(NAMES), "environment": "prod", "from": "preprod"}
+    bare["checks"] = ""
     application.run(1)
     first = application.run(1, **bare)
     assert (first.code, first.result) == (0, "promoted"), first.log
@@ -337,9 +336,7 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
     world = application.world
     application.run(1)
     to_prod = {
-        **application.inputs,
-        **dict.fromkeys(("artifact", "runtime", "handler", "role", "checks"), ""),
-        "command": "promote",
+        **counting({**application.inputs, "command": "promote", "checks": ""}),
         "function-name": "\n".join(NAMES),
         "environment": "prod",
         "from": "preprod",

@@ -58,8 +58,6 @@ def test_a_repository_with_modules_and_settings_of_its_own(
         "PYTHONHOME": str(runner.workspace),
         "PYTHONSTARTUP": str(runner.workspace / "jinja2.py"),
         "PYTHONUSERBASE": str(runner.workspace),
-        # The underscore is nobody's: a hyphen stays as it is.
-        "INPUT_FUNCTION_NAME": "another",
     }
     ended = runner.run({**inputs, "checks": "GET /health 200"}, environ=hostile)
     assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
@@ -125,7 +123,9 @@ def test_no_output_is_lost_where_the_account_is_a_secret(runner: Runner, inputs:
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert ended.handed_on == {name: value for name, value in ended.outputs.items() if value}
     assert {"result", "version", "candidate", "latest-url", "environment-url", "summary"} <= set(ended.handed_on)
-    deployed = runner.run({**inputs, "function-name": arn, "command": "deploy"}, commit="2" * 40, run_id=1002)
+    deployed = runner.run(
+        {**inputs, "function-name": arn, "command": "deploy", "checks": ""}, commit="2" * 40, run_id=1002
+    )
     assert deployed.result == "deployed", deployed.log
     assert {"candidate", "candidate-url", "latest-url"} <= set(deployed.handed_on)
     assert [post.code for post in runner.finish()] == [0, 0, 0]

@@ -31,6 +31,7 @@ from promote.saga import Saga
 from promote.steps import Steps
 from promote.table import Table
 from promote.trial import Trials
+from promote.usage import INPUTS, Command
 from promote.workflow import Workflow
 from tests.simulation import plan as plans
 from tests.simulation.commits import Commits
@@ -198,7 +199,7 @@ class Actor:
             isolated = self._isolated(kind is Kind.STEPS_ALONE)
             yield lambda: self._main("deploy", **self._building, **isolated, lease=str(self.planned.longest_lease))
             yield self._test
-            yield lambda: self._main("promote", candidate=self.outputs.get("candidate", ""), **isolated)
+            yield lambda: self._main("promote", candidate=self.outputs.get("candidate", ""))
         if kind is Kind.ADOPT:
             yield lambda: self._main("lock", lease=str(self.planned.longest_lease))
             yield self._use_another_tool
@@ -244,9 +245,9 @@ class Actor:
     @property
     def _person(self) -> dict[str, str]:
         """What a person has asked for."""
-        asked = {"INPUT_DIVERGED": self.planned.diverged} if self.planned.diverged else {}
+        asked = {"diverged": self.planned.diverged} if self.planned.diverged else {}
         if self.planned.override:
-            asked |= {"INPUT_OVERRIDE": "true", "INPUT_REASON": "it was asked for"}
+            asked |= {"override": "true", "reason": "it was asked for"}
         return asked
 
     def knows(self, commit: int, other: int) -> bool:
@@ -296,17 +297,17 @@ class Actor:
             step()
 
     def _main(self, command: str, **inputs: str) -> None:
-        environ = {
-            "INPUT_COMMAND": command,
-            "INPUT_FUNCTION-NAME": self._names,
-            "INPUT_ENVIRONMENT": ENVIRONMENT,
-            "INPUT_LEASE": str(self.planned.lease),
-            "INPUT_LOCK-TIMEOUT": _LOCK_TIMEOUT,
-            "INPUT_QUEUE": "fifo" if self.planned.fifo else "newest",
+        common = {
+            "function-name": self._names,
+            "environment": ENVIRONMENT,
+            "lease": str(self.planned.lease),
+            "lock-timeout": _LOCK_TIMEOUT,
+            "queue": "fifo" if self.planned.fifo else "newest",
             **self._person,
-            **{f"INPUT_{name.upper()}": value for name, value in inputs.items()},
-            **self._context,
         }
+        counting = {name: value for name, value in common.items() if Command(command) in INPUTS[name].commands}
+        given = {"command": command, **counting, **inputs}
+        environ = {**{f"INPUT_{name.upper()}": value for name, value in given.items()}, **self._context}
         process = self.schedule.process(self)
         done: list[Report] = []
         operation = f"{self.schedule.chance.getrandbits(48):012x}"

@@ -28,10 +28,11 @@ def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
     read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[0]))
     read |= set(re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', sources[0]))
     read |= set(re.findall(r'environ.get\(_variable\("([a-z-]+)"\)', sources[2]))
+    read |= set(re.findall(r'Reader\(environ\)\.\w+\("([a-z-]+)"', sources[3]))
     assert read == set(ACTION["inputs"])
 
 
-_READERS = ("inputs.py", "context.py", "manifest.py")
+_READERS = ("inputs.py", "context.py", "manifest.py", "usage.py")
 
 
 def test_every_output_is_declared_and_every_declared_one_is_set() -> None:

@@ -136,14 +136,66 @@ class TestFile:
 
     def test_what_the_file_does_not_say_the_step_says_for_all(self) -> None:
         found = parse("functions:\n  a:\n  b: {handler: b.run}\nchecks: GET /", "promote.yml", "preprod")
-        step = environ(
-            runtime="python3.13", handler="app.run", artifact="build.zip", table="ledger", checks="GET /step"
-        )
+        step = environ(runtime="python3.13", handler="app.run", artifact="build.zip", table="ledger")
         one, other = found.inputs(step)
         assert [one.configuration.handler, other.configuration.handler] == ["app.run", "b.run"]
         assert {inputs.configuration.runtime for inputs in (one, other)} == {"python3.13"}
         assert {(inputs.artifact, inputs.table) for inputs in (one, other)} == {("build.zip", "ledger")}
         assert [paths(one), paths(other)] == [["/"], []]
+
+    @pytest.mark.parametrize(
+        ("name", "value", "text"),
+        [
+            ("checks", "GET /step", "functions: {a: {}, b: {}}\nchecks: GET /"),
+            ("verify-timeout", "5", "functions: {a: {}, b: {}}\nverify-timeout: 3"),
+            ("handler", "app.run", "functions: {a: {handler: a.run}, b: {handler: b.run}}"),
+            ("runtime", "python3.13", "functions: {a: {runtime: python3.12}}"),
+            ("environment-variables", '{"A_": "1"}', "functions: {a: {environment-variables: {A_: x}}}"),
+        ],
+    )
+    def test_what_the_file_says_of_all_functions_is_not_said_by_the_step_as_well(
+        self, name: str, value: str, text: str
+    ) -> None:
+        with pytest.raises(InputError) as caught:
+            parse(text, "promote.yml", "").inputs(environ(**{name: value}))
+        assert str(caught.value).startswith(f"{name}: it has no effect: promote.yml says it for ")
+        assert caught.value.hint == f"Remove {name} from the step, or from promote.yml."
+
+    def test_an_artifact_of_the_step_that_each_line_replaces_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"^artifact: it has no effect: function-name says it for all functions"):
+            lines("a = a.zip\nb = b.zip").inputs(environ(artifact="build", checks="GET /"))
+        assert lines("a = a.zip\nb").inputs(environ(artifact="build", checks="GET /"))[1].artifact == "build"
+
+    def test_the_file_is_for_all_commands_and_each_takes_what_counts_for_it(self) -> None:
+        text = "functions: {a: {artifact: a.zip, handler: a.run, endpoints: none, invoke: e.json}}\nverify-timeout: 3"
+        commands = {
+            "run": {},
+            "deploy": {},
+            "promote": {"from": "test"},
+            "rollback": {},
+            "release-notes": {},
+            "status": {},
+        }
+        found = {
+            command: parse(text, "promote.yml", "").inputs(environ(command=command, **others))[0]
+            for command, others in commands.items()
+        }
+        assert [command for command, inputs in found.items() if inputs.artifact] == ["run", "deploy"]
+        assert [command for command, inputs in found.items() if inputs.configuration.handler] == ["run", "deploy"]
+        assert [command for command, inputs in found.items() if inputs.has_verification] == ["run", "promote"]
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("functions: {a: {invoke: e.json}}\ntests-requirements: r.txt", "tests-requirements"),
+            ("functions: {a: {invoke: e.json}}\ntest-environment: NAME", "test-environment"),
+            ("functions: {a: {invoke: e.json, base-path: a}}", "base-path"),
+        ],
+    )
+    def test_a_key_that_has_no_effect_alone_is_refused(self, text: str, name: str) -> None:
+        with pytest.raises(InputError) as caught:
+            parse(text, "promote.yml", "").inputs(environ())
+        assert f"{name}: it has no effect without" in str(caught.value)
 
     def test_lines_of_checks_say_whose_they_are(self) -> None:
         step = environ(checks="GET /a\nb: GET /b\n# c: GET /c\n\nb: POST /b 201\n", invoke="b: event.json")

@@ -401,7 +401,7 @@ def test_a_program_that_is_not_there_is_told(place: Place) -> None:
         ("tests/link/test_a.py", "", "tests: 'tests/link/test_a.py' lies outside the workspace"),
         ("tests -k 'open", "", "tests: it cannot be split into arguments: No closing quotation"),
         ("tests/" + "x" * 5000, "", "is no path"),
-        ("", "requirements.txt", "tests-requirements: it is given without tests"),
+        ("", "requirements.txt", "tests-requirements: it has no effect without tests"),
         ("  # nothing", "", "tests: it holds a comment and nothing else"),
         ("tests", "nope.txt", "tests-requirements: the file 'nope.txt' does not exist"),
         ("tests", "tests", "tests-requirements: the file 'tests' does not exist"),
