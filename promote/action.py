@@ -105,7 +105,7 @@ def _finish_releases(steps: Steps, environ: Mapping[str, str], clock: Clock, wor
 
 def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
     """Finish a release of several functions that this job has begun."""
-    clients = Clients(begun.region, environ)
+    clients = Clients(begun.region, environ, clock=clock)
     table = Table(lambda: clients.table, begun.table, clock)
     saga = Saga.of(clients, table, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
     ended = saga.finish(ReleaseKey(begun.arn, release))
@@ -115,7 +115,7 @@ def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock
 
 def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:
     """Remove the endpoints that this job has made for single candidates; False: there are none."""
-    clients = Clients(lent.region, environ)
+    clients = Clients(lent.region, environ, clock=clock)
     ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
     function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
     trials = Trials.of(clients, function, ledger, clock)
@@ -125,7 +125,7 @@ def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: 
 
 
 def _lock_of(held: Place, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
-    clients = Clients(held.region, environ)
+    clients = Clients(held.region, environ, clock=clock)
     table = Table(lambda: clients.table, held.table, clock)
     claim = Claim(owner="post", lease=1, job=steps.job)
     return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
@@ -150,7 +150,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             run=run,
             workflow=workflow,
             clock=clock,
-            clients=Clients(inputs.region, environ, inputs.verify_timeout),
+            clients=Clients(inputs.region, environ, inputs.verify_timeout, clock),
             session=session,
             chance=Random().random,  # noqa: S311 - when to look again, not a secret
             environ=environ,

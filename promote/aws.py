@@ -11,7 +11,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promote.clock import Clock, SystemClock
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
+from promote.recent import Recent
 from promote.redaction import Redactor
 from promote.streaming import stream_archives
 
@@ -48,12 +50,15 @@ class Clients:
     this project is conditional, and its caller tells that case from a lost race.
     """
 
-    def __init__(self, region: str, environ: Mapping[str, str], longest_invocation: float = 900) -> None:
+    def __init__(
+        self, region: str, environ: Mapping[str, str], longest_invocation: float = 900, clock: Clock | None = None
+    ) -> None:
         """Take the region (empty: the environment's), the environment and the seconds that an invocation may take."""
         # boto3 itself reads AWS_DEFAULT_REGION only; the other SDKs, and configure-aws-credentials, AWS_REGION as well.
         self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
+        self._recent = Recent(clock or SystemClock())
         self._lock = threading.RLock()
         self._hearts: dict[float, DynamoDBClient] = {}
 
@@ -141,18 +146,20 @@ class Clients:
         """AWS Lambda; it takes open files as archives, and does not hold them in memory."""
         client: LambdaClient = self._client("lambda")
         stream_archives(client.meta.events)
-        return client
+        return self._recent.watch(client)
 
     @cached_property
     def invoker(self) -> "LambdaClient":
         """AWS Lambda for invocations, which take longer than other calls and are never repeated."""
         once = {"total_max_attempts": 1}
-        return self._client("lambda", read_timeout=self._longest_invocation, retries=once)  # type: ignore[no-any-return]
+        client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
+        return self._recent.watch(client)  # a function that was not found has not run
 
     @cached_property
     def table(self) -> "DynamoDBClient":
         """Amazon DynamoDB."""
-        return self._client("dynamodb")  # type: ignore[no-any-return]
+        client: DynamoDBClient = self._client("dynamodb")
+        return self._recent.watch(client)
 
     def heart(self, limit: float) -> "DynamoDBClient":
         """Give a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
@@ -172,12 +179,14 @@ class Clients:
     @cached_property
     def gateway(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""
-        return self._client("apigatewayv2")  # type: ignore[no-any-return]
+        client: ApiGatewayV2Client = self._client("apigatewayv2")
+        return self._recent.watch(client)
 
     @cached_property
     def maker(self) -> "ApiGatewayV2Client":
         """The same for what must not be repeated without a look at what has come of it."""
-        return self._client("apigatewayv2", retries={"total_max_attempts": 1})  # type: ignore[no-any-return]
+        client: ApiGatewayV2Client = self._client("apigatewayv2", retries={"total_max_attempts": 1})
+        return self._recent.watch(client)
 
     @cached_property
     def storage(self) -> "S3Client":

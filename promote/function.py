@@ -358,19 +358,30 @@ class Function:
         return {statement["Sid"] for statement in json.loads(answer["Policy"])["Statement"]}
 
     def allow(self, qualifier: str, statement: str, source_arn: str) -> None:
-        """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well."""
+        """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well.
+
+        ResourceConflictException means that the statement exists or that an update is in progress, which passes. Only
+        a look tells which one it is.
+        """
         keywords: Any = {"Qualifier": qualifier} if qualifier else {}
-        try:
-            self._client.add_permission(
-                FunctionName=self._id,
-                StatementId=statement,
-                Action="lambda:InvokeFunction",
-                Principal="apigateway.amazonaws.com",
-                SourceArn=source_arn,
-                **keywords,
-            )
-        except self._client.exceptions.ResourceConflictException:
-            return
+        for pause in (*_ALIAS_PAUSES, None):
+            try:
+                self._client.add_permission(
+                    FunctionName=self._id,
+                    StatementId=statement,
+                    Action="lambda:InvokeFunction",
+                    Principal="apigateway.amazonaws.com",
+                    SourceArn=source_arn,
+                    **keywords,
+                )
+            except self._client.exceptions.ResourceConflictException:
+                if statement in self.statements(qualifier):
+                    return
+                if pause is None:
+                    raise
+                self._clock.sleep(pause)
+            else:
+                return
 
     def forbid(self, qualifier: str, statement: str) -> None:
         """Take a permission back. That it is gone already is well."""

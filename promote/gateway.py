@@ -6,7 +6,7 @@ next one does not take up. Whatever is missing of one is made; what is there is 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from promote.aws import is_passing
 from promote.clock import Clock
@@ -14,6 +14,8 @@ from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
 from promote.parallel import side_by_side
+
+Answer = TypeVar("Answer")
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -24,8 +26,8 @@ ROUTE = "$default"
 TAG = "promote-on-success"
 """The tag that each API gets when it is created. Its value is the function's ARN; the IAM policy depends on it."""
 
-_PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds after attempts to make an API that may yet succeed."""
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds after attempts at a change that may yet succeed."""
 
 _ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewayv2 delete-api-mapping)."
 
@@ -113,7 +115,8 @@ class Gateways:
                 )
                 return Gateway(answer["ApiId"], answer["ApiEndpoint"])
             except Exception as error:
-                if not is_passing(error):
+                # Names need not be unique, so a conflict is one with another change at the same time.
+                if not is_passing(error) and not isinstance(error, self._conflict):
                     raise
                 self._clock.sleep(pause or 0)
                 found = self.find(qualifier, None)
@@ -163,7 +166,7 @@ class Gateways:
     def delete(self, gateway: Gateway) -> None:
         """Delete an API; that it is gone already is well."""
         with suppress(self._client.exceptions.NotFoundException):
-            self._client.delete_api(ApiId=gateway.api_id)
+            self._change(lambda: self._client.delete_api(ApiId=gateway.api_id))
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""
@@ -191,6 +194,28 @@ class Gateways:
             if taken is None or taken["ApiId"] != api:
                 yield lambda: self._map(qualifier, taken, api)
 
+    def _change(self, call: Callable[[], Answer], is_done: Callable[[], bool] = lambda: False) -> Answer | None:
+        """Make a change, and repeat it while API Gateway makes another one; None: ``is_done`` says that it was made.
+
+        ConflictException means one of two things: what is to be created exists, or another change is under way
+        ("Unable to complete operation due to concurrent modification. Please try again later."). The second passes:
+        https://github.com/hashicorp/terraform-provider-aws/issues/18018. Only a look tells which one it is.
+        """
+        for pause in (*_PAUSES, None):
+            try:
+                return call()
+            except self._conflict:
+                if is_done():
+                    return None
+                if pause is None:
+                    raise
+                self._clock.sleep(pause)
+        raise AssertionError("unreachable")
+
+    @property
+    def _conflict(self) -> type[Exception]:
+        return self._client.exceptions.ConflictException
+
     def _target(self, qualifier: str) -> str:
         return self._arn + (f":{_alias(qualifier)}" if _alias(qualifier) else "")
 
@@ -198,25 +223,34 @@ class Gateways:
         client = self._client
         integration = next(iter(integrations), None)
         if integration is None:
-            made = client.create_integration(
-                ApiId=api,
-                IntegrationType="AWS_PROXY",
-                IntegrationUri=target,
-                PayloadFormatVersion="2.0",
-                TimeoutInMillis=30_000,
+            made = self._change(
+                lambda: client.create_integration(
+                    ApiId=api,
+                    IntegrationType="AWS_PROXY",
+                    IntegrationUri=target,
+                    PayloadFormatVersion="2.0",
+                    TimeoutInMillis=30_000,
+                )
             )
+            assert made is not None  # noqa: S101 - nothing has said that it was made
             integration = f"integrations/{made['IntegrationId']}"
+        wanted = integration
         if is_there:
             route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
-            client.update_route(ApiId=api, RouteId=route["RouteId"], Target=integration)
+            self._change(lambda: client.update_route(ApiId=api, RouteId=route["RouteId"], Target=wanted))
         else:
-            # It is there: made by our own call whose answer was lost, or by another run, to the same target.
-            with suppress(client.exceptions.ConflictException):
-                client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration)
+            # It may be there: made by our own call whose answer was lost, or by another run, to the same target.
+            self._change(
+                lambda: client.create_route(ApiId=api, RouteKey=ROUTE, Target=wanted),
+                lambda: any(item["RouteKey"] == ROUTE for item in client.get_routes(ApiId=api)["Items"]),
+            )
 
     def _stage(self, api: str) -> None:
-        with suppress(self._client.exceptions.ConflictException):  # as of a route
-            self._client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+        client = self._client
+        self._change(
+            lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
+            lambda: any(item["StageName"] == STAGE for item in client.get_stages(ApiId=api)["Items"]),
+        )
 
     def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
         """Let the path of ``qualifier`` lead to ``api``; ``taken`` is the mapping that it has."""
@@ -224,10 +258,15 @@ class Gateways:
             raise EndpointError(trouble, hint=_ANOTHER_PATH)
         domain, _, key = self.mapping(qualifier).partition("/")
         wanted: Any = {"DomainName": domain, "ApiMappingKey": key, "ApiId": api, "Stage": STAGE}
-        if taken is None:
-            self._client.create_api_mapping(**wanted)
-        else:
-            self._client.update_api_mapping(ApiMappingId=taken["ApiMappingId"], **wanted)
+        if taken is not None:
+            found = taken["ApiMappingId"]
+            self._change(lambda: self._client.update_api_mapping(ApiMappingId=found, **wanted))
+        elif (
+            # Another run may have mapped the path since it was looked at.
+            self._change(lambda: self._client.create_api_mapping(**wanted), lambda: self._taken(qualifier) is not None)
+            is None
+        ):
+            self._map(qualifier, self._taken(qualifier), api)
 
     def _trespass(self, qualifier: str, taken: Mapping[str, Any] | None) -> str:
         """Say which other API has the path of ``qualifier``, given the mapping that it has; empty: none."""

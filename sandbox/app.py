@@ -27,6 +27,7 @@ from sandbox.exchange import (
     send_answer,
 )
 from sandbox.operations import DEFAULT_ACCOUNT, UNKNOWN, Operation, name_signed
+from sandbox.unseen import Newborn
 
 if TYPE_CHECKING:
     import random
@@ -66,6 +67,7 @@ class Wrapper:
         self._inner = inner
         self._board = faults.Board()
         self._callers = Callers()
+        self._newborn = Newborn()
         self._calls: dict[str, list[Call]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +107,13 @@ class Wrapper:
             answer = await faults.before(applying, victim)
             if answer is None:
                 ruling = self._callers.rule(operation, request)
-                real = ruling.refusal or await answer_of(self._inner, scope, request, receive)
+                real = (
+                    ruling.refusal
+                    or self._newborn.missing(operation, request)
+                    or await answer_of(self._inner, scope, request, receive)
+                )
+                if seconds := faults.seconds_unseen(applying):
+                    self._newborn.hide(operation, request, real, seconds)
                 answer = await faults.after(applying, victim) or real
         except ConnectionCutError:
             answer = None

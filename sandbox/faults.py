@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import errors
 from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
 from sandbox.strict.updates import Failure, planned_duration, planned_failure
+from sandbox.unseen import CREATING
 
 if TYPE_CHECKING:
     from sandbox.operations import Operation
@@ -110,6 +111,15 @@ async def prolong_update(fault: Fault, _: Victim) -> None:
     planned_duration.set(float(fault.parameters["seconds"]))
 
 
+async def appear_late(_: Fault, __: Victim) -> None:
+    """Let what the request creates be unknown at first: `seconds_unseen` says for how long."""
+
+
+def seconds_unseen(faults: list[Fault]) -> float:
+    """Return for how long what a request creates is to be unknown; 0: it is known at once."""
+    return max((float(fault.parameters["seconds"]) for fault in faults if fault.kind == "appears-late"), default=0.0)
+
+
 Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
 """What a fault does before or after the effect; an answer takes the place of the real one."""
 
@@ -121,6 +131,7 @@ BEFORE: dict[str, Step] = {
     "hold-before": hold,
     "update-fails": fail_update,
     "update-lasts": prolong_update,
+    "appears-late": appear_late,
 }
 """What each kind of fault does before the effect."""
 AFTER: dict[str, Step] = {"error-after": fail, "cut-after": cut, "hold-after": hold}
@@ -132,6 +143,7 @@ PARAMETERS: dict[str, set[str]] = {
     "error-after": {"status", "code", "message"},
     "update-fails": {"reason", "code"},
     "update-lasts": {"seconds"},
+    "appears-late": {"seconds"},
 }
 """The parameters that each kind understands, besides the ones they all have."""
 
@@ -195,8 +207,11 @@ class Board:
         if strange := parameters.keys() - PARAMETERS.get(kind, set()):
             message = f"A fault of kind {kind} has no parameter {', '.join(sorted(strange))}."
             raise ValueError(message)
-        if kind == "latency" and "seconds" not in parameters:
-            message = "A fault of kind latency needs seconds."
+        if kind in ("latency", "appears-late") and "seconds" not in parameters:
+            message = f"A fault of kind {kind} needs seconds."
+            raise ValueError(message)
+        if kind == "appears-late" and fault.operation not in CREATING:
+            message = f"A fault of kind appears-late needs one of these operations: {', '.join(sorted(CREATING))}."
             raise ValueError(message)
         self._faults.setdefault(account, []).append(fault)
         return fault

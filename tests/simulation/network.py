@@ -507,7 +507,7 @@ class Reach(Clients):
     """The clients of one process."""
 
     def __init__(self, network: Network, process: Process, caller: Caller, *, has_lock: bool) -> None:
-        super().__init__(REGION, {})
+        super().__init__(REGION, {}, clock=process)
         self._network, self._process, self._caller, self._has_lock = network, process, caller, has_lock
 
     def resolve_region(self) -> str:
