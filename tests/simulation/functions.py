@@ -21,8 +21,11 @@ FUNCTION = FUNCTIONS[0]
 """The one that most schedules are about."""
 FRESH = 3.0
 """Seconds for which a service may not know yet what was created."""
-_RECENTLY = 3.0
-"""Seconds for which a version does not become Inactive. Lambda waits for weeks, in which no run is at work."""
+_RECENTLY, _LONG = 3.0, 60.0
+"""Seconds for which a version does not become Inactive: after its last use, and more after it was published.
+
+Lambda waits for weeks. Within these, no run is still at work that has published the version.
+"""
 _CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
 
 
@@ -72,12 +75,14 @@ class Function:
         """Source ARNs by statement by qualifier; that of $LATEST is empty."""
         self.update_fails = False
         """Whether the next update is going to fail."""
+        self.deleted_at = -1.0
+        """When others have deleted it; negative: never."""
         self.provisioned: frozenset[str] = frozenset()
         """Aliases with provisioned concurrency."""
         self.heard: Callable[[], None] = lambda: None
         """Called when AWS itself has changed an alias."""
         self._used: dict[str, float] = {}
-        """When each version was published or invoked, or an alias has left it."""
+        """Since when each version is not needed: it was invoked, or an alias has left it; later if it is new."""
         self._created: dict[str, float] = {}
         """When a version or an alias was created, by its name."""
 
@@ -100,6 +105,7 @@ class Function:
 
     def delete(self) -> None:
         """Delete the function with all its versions, aliases and policies; the numbers of versions begin again."""
+        self.deleted_at = self._scheduler.now
         self.latest, self.running = None, None
         self.versions, self.aliases, self.policies = {}, {}, {}
 
@@ -164,7 +170,7 @@ class Function:
         if version is None:
             return None
         if wakes:
-            self._used[qualifier] = self._scheduler.now
+            self._used[qualifier] = max(self._scheduler.now, self._used.get(qualifier, 0.0))
         if version.configuration["State"] == "Inactive" and wakes:
             self._wake(version)
         return (qualifier, version.content) if version.configuration["State"] == "Active" else None
@@ -250,6 +256,7 @@ class Function:
         content = content_of(self.latest)
         last = max(self.versions, key=int, default="")
         if last and self.versions[last].content == content:
+            self._used[last] = self._scheduler.now + _LONG
             return dict(self.versions[last].configuration)
         number = str(len(self.versions) + 1)
         configuration = {
@@ -261,7 +268,8 @@ class Function:
         }
         version = self.versions[number] = Version(configuration, content)
 
-        self._created[number] = self._used[number] = self._scheduler.now
+        self._created[number] = self._scheduler.now
+        self._used[number] = self._scheduler.now + _LONG
 
         def complete(failed: bool) -> None:  # noqa: FBT001 - the completion's one fact
             status = "Failed" if failed else "Successful"
@@ -337,7 +345,7 @@ class Function:
         if RevisionId and alias.revision_id != RevisionId:
             raise _stale()
         version = FunctionVersion or alias.version
-        self._used[alias.version] = self._scheduler.now
+        self._used[alias.version] = max(self._scheduler.now, self._used.get(alias.version, 0.0))
         weights = alias.weights if RoutingConfig is None else RoutingConfig["AdditionalVersionWeights"]
         self._require_target(version)
         if weights and (version == "$LATEST" or version in weights or set(weights) - set(self.versions)):

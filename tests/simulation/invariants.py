@@ -121,6 +121,8 @@ class Watch:
         """The commit of an alias before a move, and whether it was ours."""
         self._rolled_back: dict[tuple[Place, str], tuple[int, str]] = {}
         """The commit and the version that a rollback has left, by the alias and the identity of that move."""
+        self._looked_at: dict[tuple[str, str, str], float] = {}
+        """When an operation has last read a version of a function."""
         self._on_latest_since: dict[Place, float] = {}
         """Since when aliases are on $LATEST."""
         self._up: set[Place] = set()
@@ -147,7 +149,7 @@ class Watch:
         plan = schedule.plan
         is_known = _IS_LATER or (plan.knows_history and not plan.gone)
         self._excuses = not (plan.has_lock and is_known) or any(
-            job.kind in (Kind.ADOPT, Kind.UNLOCK) or not job.knows for job in plan.jobs
+            job.kind in (Kind.ADOPT, Kind.UNLOCK, Kind.TWINS) or not job.knows for job in plan.jobs
         )
         """Whether something has happened that may make a run fail."""
 
@@ -189,6 +191,9 @@ class Watch:
         """See what has come of a call."""
         if call.operation == "GetAlias":
             self._see_reading(actor, call)
+        if call.operation == "GetFunctionConfiguration":
+            version = call.arguments.get("Qualifier", LATEST)
+            self._looked_at[actor.operation, name_of(call.arguments["FunctionName"]), version] = self._now
         if call.is_read:
             return
         if call.service == "lambda":
@@ -246,10 +251,14 @@ class Watch:
                 self._on_latest_since.setdefault(place, self._now)
 
     def aws_acted(self) -> None:
-        """See the weights that AWS itself has set or removed: the aliases are whose they were before."""
+        """See the weights that AWS itself has set or removed: the aliases are whose they were before.
+
+        Until the weights are gone, the version before is served, which may be that of an external change.
+        """
         for place, alias in self._world.functions.aliases.items():
-            if alias.is_by_aws:
+            if alias.is_by_aws and self._aliases.get(place) is not alias:
                 self._aliases[place] = alias
+                self._up.discard(place)
 
     # 1 and 2: the moves
 
@@ -269,14 +278,25 @@ class Watch:
                 continue
             move = self._move(place, alias)
             self._before[place, move.identity] = self.commits.get(place), self._is_ours.get(place, True)
-            self._is_ours[place] = True
             mover = self._mover(actor, move)
-            self._require_proven(mover, place, alias)
+            self._on_latest_since.pop(place, None)
+            self._is_ours[place] = before is not None or not self._is_raced(mover, place, alias)
+            if self._is_ours[place]:
+                self._require_proven(mover, place, alias)
             self._require_order(mover, move, before)
             self._require_out(mover, move, before)
+            self._require_claimed(mover, move)
             self.commits[place] = move.commit
             self.moves.append(move)
             self.releases.moved(place, before, move.identity)
+
+    def _is_raced(self, actor: "Actor", place: Place, alias: Alias) -> bool:
+        """Return whether the function was created again while the alias was created.
+
+        CreateAlias has no precondition: nothing can look at the version at the same moment.
+        """
+        looked = self._looked_at.get((actor.operation, place[0], alias.version), float("inf"))
+        return self._world.functions[place[0]].deleted_at >= looked
 
     def _require_same(self, place: Place, alias: Alias) -> None:
         """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then."""
@@ -402,6 +422,16 @@ class Watch:
     def _is_older(self, commit: int, served: int) -> bool:
         return UNKNOWN not in (commit, served) and self._schedule.commits.is_older(commit, served)
 
+    def _require_claimed(self, actor: "Actor", move: Move) -> None:
+        """1. What the job's own steps have tested for one environment is not promoted to two."""
+        if actor.planned.kind not in (Kind.TWINS, Kind.TWIN):
+            return
+        candidate = actor.outputs.get("candidate")
+        twins = [one for one in self._schedule.actors if one.outputs.get("candidate") == candidate]
+        moves = [made for one in twins for made in self._moves_of(one.operation)]
+        if any(made.place != move.place for made in moves):
+            raise Broken(PROVEN, f"the candidate {candidate} is promoted twice: {moves} and {move}")
+
     # 9: what was rolled back
 
     def _require_out(self, actor: "Actor", move: Move, before: Alias | None) -> None:
@@ -420,9 +450,16 @@ class Watch:
                 raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
             del self._rolled_back[key]
 
-    def has_rolled_back(self, commit: int) -> bool:
-        """Return whether an environment was rolled back from ``commit``."""
-        return any(left == commit for left, _ in self._rolled_back.values())
+    def is_newer_than_rolled_back(self, commit: int) -> bool:
+        """Return whether ``commit`` and its code may follow all that was rolled back."""
+        for (place, _), (left, version) in self._rolled_back.items():
+            found = self._world.functions[place[0]].versions.get(version)
+            code = self._schedule.digest_of(place[0], commit)
+            if left in {commit, UNKNOWN} or not self._is_older(left, commit):
+                return False
+            if found is not None and found.content.code_sha256 == code:
+                return False
+        return True
 
     # 3: the endpoints
 

@@ -6,27 +6,13 @@ text that is not there exactly once is an error.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
+from tests.simulation import world_mutants
+from tests.simulation.mutant import Mutant
 from tests.simulation.plan import ANNOUNCING, BEGINNING, GOING_BACK, SAGA, Hit
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One breakage."""
-
-    name: str
-    module: str
-    old: str
-    new: str
-    calls: tuple[str, ...] = ()
-    """At which faults are likely to show it; empty: any. A matter of time alone."""
-    hits: tuple[Hit, ...] = ()
-    """The same of what goes wrong there."""
-
 
 GITHUB = tuple(call for call in ANNOUNCING if call.startswith("github."))
 
@@ -589,6 +575,7 @@ MUTANTS = (
 """,
         SAGA,
     ),
+    *world_mutants.MUTANTS,
 )
 
 

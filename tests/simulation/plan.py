@@ -30,6 +30,10 @@ class Kind(Word):
     """``deploy``, then ``promote`` with that candidate."""
     STEPS_ALONE = "steps-alone"
     """The same with ``isolation: version``."""
+    TWINS = "twins"
+    """As before, and at the same time the same candidate is promoted to the next environment."""
+    TWIN = "twin"
+    """The second of these promotions."""
     ADOPT = "adopt"
     """``lock``, a deployment by another tool, then ``run`` without artifact."""
     ROLLBACK = "rollback"
@@ -202,8 +206,6 @@ LATER = frozenset(
         Hit.LOST_THEN_THROTTLED,
         Hit.LOST_THEN_REFUSED,
         Hit.LOST_UNREADABLE,
-        Hit.NOT_YET,
-        Hit.CONCURRENT,
         Hit.EXTERNAL_DELETED,
         Hit.EXTERNAL_ALIAS_DELETED,
         Hit.EXTERNAL_LATEST,
@@ -212,8 +214,6 @@ LATER = frozenset(
     }
 )
 """What the models can play, and plans do not contain yet."""
-_IS_LATER = True
-"""Whether plans contain neither runs that cannot know the history nor provisioned concurrency yet."""
 
 
 def can_hit(hit: Hit, call: str) -> bool:
@@ -321,8 +321,11 @@ class Plan:
         return drifts or len({job.rate for job in self.jobs}) > 1
 
 
+_TWINS = 0
+"""How many of the jobs that chance chooses from promote one candidate twice."""
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
 _KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
+_KINDS += [Kind.TWINS] * _TWINS
 BUILDING_NOTHING = (*BACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
 
 
@@ -334,15 +337,18 @@ def random_plan(seed: int) -> Plan:
     jobs[0] = _suited(jobs[0], call, chance)
     if call in SAGA or (call not in _OF_ONE and chance.random() < _SHARE):
         jobs = _of_applications(jobs, call, chance)
-    if call not in SAGA and chance.random() < _STORIES and not _IS_LATER:
+    if call not in SAGA and chance.random() < _STORIES:
         jobs = _story(chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
-    exists = not (call in _FIRST or chance.random() < 0.1)
+    is_first = call in _FIRST or (call, hit) in _OF_FIRST
+    exists = not (is_first or chance.random() < 0.1)
     faults: list[Fault] = []
     if chance.random() < 0.95:
         rare = call not in _FREQUENT
         faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
+        if (call, hit) in _OF_FIRST:
+            faults.append(Fault(Hit.LOST, "lambda.CreateAlias"))  # which is read back at once
         if call in GOING_BACK:
             moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
             faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
@@ -354,7 +360,7 @@ def random_plan(seed: int) -> Plan:
             if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
                 faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
     commits = range(1, _NEWEST if call in SAGA else _NEWEST + 1)
-    history = _random_history(chance) if chance.random() < _GRAPHS and not _IS_LATER else ()
+    history = _random_history(chance) if chance.random() < _GRAPHS else ()
     return Plan(
         jobs=tuple(jobs),
         faults=tuple(faults),
@@ -363,11 +369,11 @@ def random_plan(seed: int) -> Plan:
         broken=tuple(commit for commit in commits if chance.random() < 0.1),
         same=((chance.randint(2, 5), chance.randint(0, 1)),) if chance.random() < 0.15 else (),
         exists=exists,
-        knows_history=call.startswith("github.") or chance.random() < (0.7 if _IS_LATER else 0.9),
+        knows_history=call.startswith("github.") or chance.random() < (0.9 if _UNKNOWING else 0.7),
         history=history,
         gone=tuple(commit for commit in range(1, _NEWEST) if history and chance.random() < 0.05),
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
-        is_provisioned=chance.random() < _PROVISIONED and not _IS_LATER,
+        is_provisioned=chance.random() < _PROVISIONED,
         has_lock=chance.random() < 0.8,
     )
 
@@ -408,9 +414,11 @@ _NEWEST = 5
 """The newest commit of those that are played."""
 _GRAPHS = 0.4
 """Share of the schedules whose history is no line."""
-_STORIES = 0.05
+_UNKNOWING = 0.0
+"""Share of the jobs that cannot know how commits are related."""
+_STORIES = 0.0
 """Share of the schedules in which what was rolled back comes again."""
-_PROVISIONED = 0.1
+_PROVISIONED = 0.0
 """Share of the schedules whose aliases have provisioned concurrency."""
 _SHARE = 0.04
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
@@ -430,7 +438,7 @@ _TURNING = (*(Hit.UNSENT_FOR_GOOD, Hit.THROTTLED_FOR_GOOD) * 3, Hit.STRANGER_ALI
 """What a release is turned back for; a stranger may come too late for that."""
 
 
-_AS_NAMED, _OF_FIRST, _OF_SECOND = 0.45, 0.58, 0.77
+_AS_NAMED, _FIRST_ONE, _SECOND_ONE = 0.45, 0.58, 0.77
 """Shares of the jobs, each added to those before: the first application, in another order too, and the second."""
 
 
@@ -444,8 +452,8 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
         functions: tuple[str, ...] = first
         if made and draw >= _AS_NAMED:
             functions = first[::-1]  # another step names them in another order
-        if made and draw >= _OF_FIRST:
-            functions = second if draw < _OF_SECOND else (chance.choice(first + second),)
+        if made and draw >= _FIRST_ONE:
+            functions = second if draw < _SECOND_ONE else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
     if call in SAGA:
@@ -455,7 +463,7 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
     return made
 
 
-_OF_ONE_KIND = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT, Kind.UNLOCK)
+_OF_ONE_KIND = (Kind.STEPS, Kind.STEPS_ALONE, Kind.TWINS, Kind.ADOPT, Kind.UNLOCK)
 """What is done with one function alone."""
 _OF_ONE = (
     "dynamodb.PutItem candidate",
@@ -478,6 +486,9 @@ _FIRST = (
     "apigatewayv2.GetStages",
 )
 """Calls of a function's first run."""
+
+_OF_FIRST = (("lambda.GetAlias", Hit.NOT_YET),)
+"""Of what goes wrong with such a call in a function's first run alone."""
 
 _FREQUENT = (
     "lambda.GetFunctionConfiguration",
@@ -536,6 +547,6 @@ def _random_job(chance: Random) -> Job:
         fifo=chance.random() < 0.3,
         configures=chance.random() < 0.3,
         invokes=chance.random() < 0.25,
-        knows=chance.random() < 0.93 or _IS_LATER,
-        diverged=chance.choice(("",) * 8 + ("promote", "refuse")) if not _IS_LATER else "",
+        knows=chance.random() >= _UNKNOWING,
+        diverged=chance.choice(("",) * 8 + ("promote", "refuse")) if _UNKNOWING else "",
     )

@@ -17,7 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from tests.simulation.mutants import MUTANTS, Mutant, install
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants import MUTANTS, install
 from tests.simulation.plan import PAIRS, Hit, random_plan
 
 _CHUNK = 50

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.runner import REPOSITORY
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -1,0 +1,27 @@
+"""Mutants of how the product answers to the rest of the world: what is outside of the protocol of one release."""
+
+from tests.simulation.mutant import Mutant
+from tests.simulation.plan import Hit
+
+MUTANTS = (
+    Mutant(
+        "what has diverged is taken for older",
+        "promote.history",
+        '    "diverged": Relation.DIVERGED,\n',
+        '    "diverged": Relation.OLDER,\n',
+    ),
+    Mutant(
+        "a 404 is believed though it was just created",
+        "promote.recent",
+        "if _code(error) not in _MISSING or left <= 0:",
+        "if True:",
+        hits=(Hit.NOT_YET,),
+    ),
+    Mutant(
+        "a change of an API at the same time is taken for one that exists",
+        "promote.gateway",
+        "                if is_done():\n                    return None\n",
+        "                return None\n",
+        hits=(Hit.CONCURRENT,),
+    ),
+)
