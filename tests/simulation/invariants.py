@@ -407,13 +407,13 @@ class Watch:
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
 
     def _require_newer(self, actor: "Actor", move: Move, served: int) -> None:
-        """2. The history says that the commit is no older one; where nobody can know that, a person has said so."""
-        if UNKNOWN in (move.commit, served):
+        """2. The history says that the commit is no older one; if the run cannot know that, a person asks for it."""
+        knows, is_asked = actor.knows(move.commit, served), actor.planned.diverged == "promote"
+        if UNKNOWN in (move.commit, served) or (is_asked and not knows):
             return
         if self._is_older(move.commit, served):
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
-        is_asked = _IS_LATER or actor.planned.diverged == "promote"
-        if not is_asked and not actor.knows(move.commit, served):
+        if not (knows or _IS_LATER):
             raise Broken(ORDER, f"{actor.name} cannot know how {move.commit} is related to {served}, and promotes it")
         has_parted = self._schedule.commits.status(move.commit, served) == "diverged"
         if has_parted and actor.planned.diverged == "refuse":
