@@ -18,13 +18,14 @@ from promote.notes.render import render
 from promote.parallel import each, side_by_side
 from promote.report import Report
 from promote.saga import WIDTH
+from promote.sizes import ITEM_LIMIT
 from promote.target import Target
 
 _PATIENCE = 20
 """Seconds for all that GitHub is asked: what it shows has taken place, and somebody waits for the job to end."""
 
-_STORED = 100_000
-"""Characters of the notes that the ledger takes: an item has 400 KB at most, and one character may be four bytes."""
+_STORED = ITEM_LIMIT - 10_000
+"""Bytes of the notes that the ledger takes; the rest of the item is small."""
 
 
 def announce(target: Target, report: Report, commit: str) -> Report:
@@ -156,7 +157,9 @@ def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, 
     except Exception as error:  # noqa: BLE001 - the promotion has taken place
         report = _warned(report, error)
     try:
-        short = text if len(text) <= _STORED else render(notes, limit=_STORED, redact=job.workflow.redact)
+        is_short = len(text.encode("utf-8", "replace")) <= _STORED
+        # A character has four bytes at the most.
+        short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
         each(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
             WIDTH,

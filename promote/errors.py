@@ -8,6 +8,7 @@
     ├── ConflictError    somebody else changed the function or the alias under this run
     ├── EndpointError    an API Gateway endpoint cannot be made or reached
     ├── TableError       the table is not one of ours
+    ├── RecordError      a record of the ledger cannot be read
     ├── LockError        the lock was not free in time
     ├── GitHubError      GitHub could not be reached, or refuses what it was asked for
     ├── RefusedError     what was asked for would serve what is not proven, or goes the wrong way
@@ -81,6 +82,12 @@ class TableError(PromoteError):
     """The DynamoDB table is not one that this action can use."""
 
     title = "Table"
+
+
+class RecordError(PromoteError):
+    """A record of the ledger cannot be read, so that what it says is not known."""
+
+    title = "Ledger"
 
 
 class LockError(PromoteError):

@@ -82,18 +82,17 @@ class Gateways:
                 raise InputError("base-path", trouble, hint=_ANOTHER_PATH)
 
     def find(self, qualifier: str, remembered: Gateway | None) -> Gateway | None:
-        """Find the API: the remembered one if it exists, else one that a run made and did not live to record."""
-        if remembered:
-            try:
-                answer = self._client.get_api(ApiId=remembered.api_id)
-                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
-            except self._client.exceptions.NotFoundException:
-                pass
+        """Find the API: the remembered one if it is ours, else one that a run made and did not live to record.
+
+        A record may name any API: it may have been restored, or written by another program.
+        """
+        if remembered and (found := self._own(qualifier, remembered.api_id)):
+            return found
         token: dict[str, str] = {}
         while True:
             page = self._client.get_apis(**token)
             for api in page["Items"]:
-                if api.get("Description") == self._description(qualifier):
+                if self._is_own(qualifier, api):
                     return Gateway(api["ApiId"], api["ApiEndpoint"])
             if not page.get("NextToken"):
                 return None
@@ -143,7 +142,7 @@ class Gateways:
         return gateway
 
     def remove(self, qualifier: str, gateway: Gateway) -> None:
-        """Delete an API that ``build`` has made, and its permission; what is gone already is well."""
+        """Delete an API that ``build`` or ``find`` has returned, and its permission; what is gone already is well."""
         # The API comes last: by it, the permission is found again where a run dies in between.
         self.forget(qualifier, gateway)
         self.delete(gateway)
@@ -164,9 +163,21 @@ class Gateways:
         return found is not None and found.api_id == gateway.api_id and not any(self._gaps(qualifier, gateway))
 
     def delete(self, gateway: Gateway) -> None:
-        """Delete an API; that it is gone already is well."""
+        """Delete an API that this class has returned; that it is gone already is well."""
         with suppress(self._client.exceptions.NotFoundException):
             self._change(lambda: self._client.delete_api(ApiId=gateway.api_id))
+
+    def _own(self, qualifier: str, api: str) -> Gateway | None:
+        """Look at an API; None: it does not exist, or was not made for ``qualifier`` of this function."""
+        try:
+            answer = self._client.get_api(ApiId=api)
+        except self._client.exceptions.NotFoundException:
+            return None
+        return Gateway(answer["ApiId"], answer["ApiEndpoint"]) if self._is_own(qualifier, answer) else None
+
+    def _is_own(self, qualifier: str, api: Mapping[str, Any]) -> bool:
+        """Whether an API has the description that it gets when it is made: the function's ARN and what it shows."""
+        return bool(api.get("Description") == self._description(qualifier))
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""

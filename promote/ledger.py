@@ -6,13 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from promote.clock import Clock
-from promote.errors import ConflictError
+from promote.errors import ConflictError, RefusedError
 from promote.line import Entry
 from promote.lock import LOCK
 from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Outcome, Promotion, Run, Served, Verdict
 from promote.records import (
+    ENVIRONMENT,
     TRIAL,
+    Claim,
     Deployment,
+    Judged,
     State,
     Trial,
     deployment_key,
@@ -22,16 +25,25 @@ from promote.records import (
     gateway_of,
     promotion_item,
     promotion_key,
+    require_move,
+    require_version,
     served_item,
     served_of,
     trial_of,
     version_key,
 )
+from promote.sizes import clipped
+from promote.strict import Record
 from promote.table import Cancelled, Item, Missing, Refused, Table
 
-_RECORDED, _LONGEST_NAME = 200, 500
-"""Checks of a verdict, those that have not passed first, and characters of a name: an item has 400 KB at most."""
+_RECORDED, _LONGEST_NAME, _LONGEST_REASON = 200, 500, 2000
+"""Checks of a verdict, those that have not passed first, and the bytes of a name and of a reason.
 
+A version's record has two verdicts, so that both together must be smaller than an item may be.
+"""
+
+
+_LATEST = "endpoint#latest"
 
 _FREE = "attribute_not_exists(#pending)"
 """The condition that the function is not part of an unfinished release."""
@@ -42,9 +54,14 @@ class Pending(Exception):  # noqa: N818 - an answer to a question, not a failure
 
 
 class Ledger:
-    """The records of the function ``arn``."""
+    """The records of the function ``arn``.
 
-    def __init__(self, table: Table, arn: str, run: Run, clock: Clock) -> None:
+    All methods that read raise RecordError if a record is not what this action writes. With ``only``, the name of an
+    environment, it reads nothing but this environment and the endpoint of $LATEST: a rollback depends on nothing else.
+    """
+
+    def __init__(self, table: Table, arn: str, run: Run, clock: Clock, only: str = "") -> None:
+        self._only = only
         self._table = table
         self.arn = arn
         self._run = run
@@ -54,6 +71,7 @@ class Ledger:
         """Read endpoints, environments and the lock: one strongly consistent query.
 
         Raises:
+            RecordError: a record is none that this version can read.
             LockError: the lock's item is none that this version can read.
 
         """
@@ -62,12 +80,15 @@ class Ledger:
         except Missing:
             return State()
         found = {str(item["sk"]): item for item in items}
+        if self._only:
+            kept = (_LATEST, environment_key(self._only))
+            found = {sk: item for sk, item in found.items() if sk in kept}
         return State(
-            latest=gateway_of(found.get("endpoint#latest", {})),
+            latest=gateway_of(Record.of(found.get(_LATEST, {}))),
             environments={
-                sk.removeprefix("environment#"): served_of(item)
+                sk.removeprefix(ENVIRONMENT): served_of(item)
                 for sk, item in found.items()
-                if sk.startswith("environment#")
+                if sk.startswith(ENVIRONMENT)
             },
             lock=Entry.read(found.get(LOCK, {})),
             trials=tuple(trial_of(item, self._server_time()) for sk, item in found.items() if sk.startswith(TRIAL)),
@@ -167,12 +188,16 @@ class Ledger:
                 self._table.put(item, "attribute_exists(pk)")
 
     def record_verdict(
-        self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None
+        self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None, token: str = ""
     ) -> None:
         """Record what verification found and the promotion that is to follow: in one transaction, where there are both.
 
+        With ``token``, the key of the candidate's record, the promotion claims it as well. So two promotions at the
+        same time cannot both use it.
+
         Raises:
             ConflictError: the candidate's record is not of this code and configuration.
+            RefusedError: another promotion has claimed the candidate.
             Pending: the function is part of an unfinished release, and nothing was recorded.
 
         """
@@ -187,6 +212,8 @@ class Ledger:
                 condition=_FREE,
             )
             parts.append(("Update", change))
+        if intent and token:
+            parts.append(self._claiming(token, intent))
         try:
             if len(parts) == 1:
                 self._table.update(parts[0][1])
@@ -196,6 +223,9 @@ class Ledger:
             refused = error.refused if isinstance(error, Cancelled) else [True]
             if verdict and refused[0]:
                 raise replaced(candidate) from error
+            if intent and token and refused[-1]:
+                item = next(iter(self._table.query(self.arn, token, token)), None)
+                raise claimed(deployment_of(item).claim if item else None) from error
             raise Pending from error
 
     def judging(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
@@ -205,13 +235,13 @@ class Ledger:
         """
         record = {
             "outcome": verdict.outcome.value,
-            "reason": verdict.reason,
+            "reason": clipped(verdict.reason, _LONGEST_REASON),
             "plan": plan,
             "at": self._now(),
             "count": len(verdict.checks),
             "checks": [
                 {
-                    "name": check.name[:_LONGEST_NAME],
+                    "name": clipped(check.name, _LONGEST_NAME),
                     "kind": check.kind,
                     "outcome": check.outcome.value,
                     "milliseconds": round(1000 * check.seconds),
@@ -220,11 +250,16 @@ class Ledger:
             ],
             **self._who(),
         }
-        # A later verdict takes nothing away from the fact that this version has passed.
+        # A later verdict takes nothing away from the fact that this version has passed. One that failed stays known
+        # until the version passes again, whatever inconclusive verdicts come after it.
+        further: dict[str, Any] = {"proof": record} if verdict.passed else {}
+        if verdict.outcome is Outcome.FAILED:
+            further = {"failure": {name: value for name, value in record.items() if name != "checks"}}
         return "Update", self._table.change(
             self.arn,
             version_key(candidate.version),
-            assign={"verdict": record, **({"proof": record} if verdict.passed else {})},
+            assign={"verdict": record, **further},
+            remove=("failure",) if verdict.passed else (),
             condition="#code_sha256 = :code_sha256 AND #fingerprint = :fingerprint",
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
         )
@@ -295,6 +330,22 @@ class Ledger:
         sk = promotion_key(promotion)
         return bool(self._table.query(self.arn, sk, sk))
 
+    def _claiming(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that claims the candidate's record ``token`` for ``promotion``.
+
+        Where a step died after it, another step of the same attempt may try again, for the same environment.
+        """
+        run, name = self._run, promotion.environment
+        claim = {"environment": name, "promotion": promotion.identity, "run_id": run.run_id, "attempt": run.attempt}
+        return "Update", self._table.change(
+            self.arn,
+            token,
+            assign={"claim": claim},
+            condition="attribute_exists(pk) AND attribute_not_exists(#used) AND (attribute_not_exists(#claim) OR "
+            "(#claim.#environment = :name AND #claim.#run_id = :run_id AND #claim.#attempt = :attempt))",
+            values={"name": name, "run_id": run.run_id, "attempt": run.attempt},
+        )
+
     def using(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that uses up the candidate's record ``token``, if it is not used up."""
         return "Update", self._table.change(
@@ -351,21 +402,21 @@ class Ledger:
         """Read the last ``count`` promotions of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
         with suppress(Missing):
-            return self._table.newest(self.arn, prefix, prefix + "~", count)
+            return list(map(require_move, self._table.newest(self.arn, prefix, prefix + "~", count)))
         return []
 
     def version(self, version: str) -> Item:
         """Read the record of a version; empty: there is none."""
         sk = version_key(version)
         with suppress(Missing):
-            return next(iter(self._table.query(self.arn, sk, sk)), {})
+            return next(map(require_version, self._table.query(self.arn, sk, sk)), {})
         return {}
 
     def versions(self, first: int, last: int) -> dict[int, Item]:
         """Read the records of the versions from ``first`` to ``last``, by number."""
         with suppress(Missing):
             items = self._table.query(self.arn, version_key(str(first)), version_key(str(last)))
-            return {int(item["version"]): item for item in items}
+            return {int(item["version"]): item for item in map(require_version, items)}
         return {}
 
     def deleted_versions(self, first: str, last: str) -> set[str]:
@@ -375,10 +426,10 @@ class Ledger:
             return {str(int(item["sk"].partition("#")[2])) for item in items}
         return set()
 
-    def deployments(self) -> list[Item]:
+    def deployments(self) -> list[Deployment]:
         """Read the records of all candidates that were deployed for a job's own steps to test."""
         with suppress(Missing):
-            return self._table.query(self.arn, "candidate#", "candidate#~")
+            return list(map(deployment_of, self._table.query(self.arn, "candidate#", "candidate#~")))
         return []
 
     def record_deletion(self, number: int, keep: int) -> None:
@@ -406,13 +457,19 @@ class Ledger:
     def newest_versions(self, count: int) -> list[Item]:
         """Read the records of the last ``count`` versions, newest first."""
         with suppress(Missing):
-            return self._table.newest(self.arn, "version#", "version#~", count)
+            return list(map(require_version, self._table.newest(self.arn, "version#", "version#~", count)))
         return []
 
     def proof(self, candidate: Candidate) -> Item | None:
         """Read the verdict by which exactly this version has passed; None: it has not."""
+        return self.judged(candidate).proof
+
+    def judged(self, candidate: Candidate) -> Judged:
+        """Read how exactly this version was judged."""
         record = self.version(candidate.version)
-        return record.get("proof") if candidate.is_in(record) else None
+        if not candidate.is_in(record):
+            return Judged()
+        return Judged(record.get("proof"), record.get("failure"))
 
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
@@ -455,7 +512,7 @@ class Ledger:
         if replaced:
             condition += " OR #endpoint.#api_id = :replaced OR #endpoint.#api_id = :own"
             values = {"replaced": replaced.api_id, "own": gateway.api_id}
-        sk = "endpoint#latest" if qualifier == LATEST_ENDPOINT else environment_key(qualifier)
+        sk = _LATEST if qualifier == LATEST_ENDPOINT else environment_key(qualifier)
         try:
             self._table.update(
                 self._table.change(self.arn, sk, assign={"endpoint": value}, condition=condition, values=values)
@@ -482,4 +539,13 @@ def replaced(candidate: Candidate) -> ConflictError:
     return ConflictError(
         f"the record of version {candidate.version} is no longer that of the code that was verified",
         hint="Was the function deleted and made anew? See who deploys to it; then run the job again.",
+    )
+
+
+def claimed(claim: Claim | None) -> RefusedError:
+    """Say that another promotion has the candidate, which counts once."""
+    by = f"run {claim.run_id} has claimed it for {claim.environment}" if claim else "its record is gone"
+    return RefusedError(
+        f"the candidate is not promoted: {by}, and a candidate counts once",
+        hint="Deploy again and promote the new candidate; or promote with from what an environment serves.",
     )

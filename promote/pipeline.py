@@ -407,7 +407,9 @@ def _intended(
         target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
     decision = decide(target, proposal, alias)
     if verdict or decision.promotion:
-        target.ledger.record_verdict(proposal.candidate, proposal.plan, verdict, decision.promotion)
+        target.ledger.record_verdict(
+            proposal.candidate, proposal.plan, verdict, decision.promotion, token=proposal.token
+        )
     return target, decision
 
 

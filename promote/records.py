@@ -1,11 +1,23 @@
 """What the ledger's items hold: values, their keys and their attributes. No effects."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote.line import Entry
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Kind, Promotion, ReleaseKey, Served
+from promote.model import (
+    LATEST,
+    LATEST_ENDPOINT,
+    Candidate,
+    Gateway,
+    Kind,
+    Outcome,
+    Promotion,
+    ReleaseKey,
+    Served,
+)
+from promote.strict import Record
 from promote.table import Item
 
 _SLACK = 5
@@ -40,6 +52,20 @@ class Trial:
 
 
 TRIAL = "endpoint#trial#"
+ENVIRONMENT = "environment#"
+RELEASE = "release#"
+"""How sort keys begin."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a promotion writes into the record of a candidate before it moves the alias."""
+
+    environment: str
+    run_id: int
+    attempt: int
+    promotion: str
+    """Its identity."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +80,12 @@ class Deployment:
     revision_id: str
     """Of $LATEST, when the candidate was all that it held."""
     isolation: str
+    at: str = ""
+    """When it was recorded."""
     used: str = ""
     """The promotion that has used it up; empty: none."""
+    claim: Claim | None = None
+    """The promotion that is about to use it, or was when it died; None: none."""
 
     @property
     def token(self) -> str:
@@ -66,6 +96,16 @@ class Deployment:
     def key(self) -> str:
         """The sort key of its record."""
         return deployment_key(self.candidate.version, self.operation)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a version was judged."""
+
+    proof: Item | None = None
+    """The verdict by which it has passed; None: it has not."""
+    failure: Item | None = None
+    """The verdict by which it has failed since then; None: it has not."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +133,7 @@ def deployment_key(version: str, operation: str) -> str:
 
 def environment_key(name: str) -> str:
     """Give the sort key of an environment."""
-    return f"environment#{name}"
+    return f"{ENVIRONMENT}{name}"
 
 
 def version_key(version: str) -> str:
@@ -129,47 +169,84 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
     }
 
 
-def promotion_of(item: Item) -> Promotion:
-    """Read a promotion."""
+def promotion_of(record: Record) -> Promotion:
+    """Read a promotion.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    previous = record.values.get("previous", "")
     return Promotion(
-        environment=str(item["environment"]),
-        version=str(item["version"]),
-        previous=item["previous"],
-        commit=str(item["commit"]),
-        run_id=int(item["run_id"]),
-        attempt=int(item["attempt"]),
-        sequence=int(item["sequence"]),
-        operation=str(item["operation"]),
-        kind=Kind(item.get("kind", Kind.PROMOTION.value)),
-        is_proven=bool(item.get("proven", True)),
-        reason=str(item.get("reason", "")),
-        by=str(item.get("by", "")),
+        environment=record.text("environment"),
+        version=record.version("version"),
+        previous=None if previous is None else record.version("previous", others=("", LATEST)),
+        commit=record.text("commit"),
+        run_id=record.whole("run_id"),
+        attempt=record.whole("attempt"),
+        sequence=record.whole("sequence"),
+        operation=record.text("operation"),
+        kind=record.choice("kind", Kind, Kind.PROMOTION),
+        is_proven=record.boolean("proven", default=True),
+        reason=record.text("reason", ""),
+        by=record.text("by", ""),
     )
 
 
-def gateway_of(item: Item) -> Gateway | None:
-    """Read where an endpoint is; None: it is not there."""
-    value = item.get("endpoint")
-    return Gateway(value["api_id"], value["api_url"], value["mapping"]) if value else None
+def gateway_of(record: Record) -> Gateway | None:
+    """Read where an endpoint is; None: it is not there.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    value = record.part("endpoint")
+    if value is None:
+        return None
+    api_id, url, mapping = value.text("api_id"), value.text("api_url"), value.text("mapping")
+    if not re.fullmatch(r"[a-zA-Z0-9]{1,64}", api_id):
+        raise value.unreadable("api_id", api_id)
+    if not re.fullmatch(r"https?://[^\s@?#]+", url):
+        raise value.unreadable("api_url", url)
+    return Gateway(api_id, url, mapping)
 
 
 def served_of(item: Item) -> Served:
-    """Read what an environment serves."""
-    intent = item.get("intent")
+    """Read what an environment serves.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    record = Record.of(item)
+    if "version" not in item and "sequence" not in item:
+        # Its endpoint was made, or a first promotion has begun.
+        return replace(_unserved(record), gateway=gateway_of(record))
+    commit = record.text("commit")
+    return replace(
+        _unserved(record),
+        version=record.version("version"),
+        code_sha256=record.text("code_sha256"),
+        fingerprint=record.text("fingerprint"),
+        plan=record.text("plan"),
+        commit=commit,
+        promoted=record.text("promoted", "") or commit,
+        run_id=record.whole("run_id"),
+        sequence=record.whole("sequence"),
+        gateway=gateway_of(record),
+    )
+
+
+def _unserved(record: Record) -> Served:
+    """Read what an environment has also before its first promotion."""
+    intent = record.part("intent")
+    if intent:
+        intent.require("environment", record.sk.removeprefix(ENVIRONMENT))
     return Served(
-        version=str(item.get("version", "")),
-        code_sha256=str(item.get("code_sha256", "")),
-        fingerprint=str(item.get("fingerprint", "")),
-        plan=str(item.get("plan", "")),
-        commit=str(item.get("commit", "")),
-        promoted=str(item.get("promoted") or item.get("commit", "")),
-        run_id=int(item.get("run_id", 0)),
-        sequence=int(item.get("sequence", 0)),
-        gateway=gateway_of(item),
         intent=promotion_of(intent) if intent else None,
-        pending=_release_key(item.get("pending")),
-        released=_release_key(item.get("released")),
-        reverted=str(item.get("reverted", "")),
+        pending=_release_key(record.part("pending")),
+        released=_release_key(record.part("released")),
+        reverted=record.text("reverted", ""),
     )
 
 
@@ -198,32 +275,120 @@ def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str) 
     }
 
 
-def _release_key(value: Mapping[str, Any] | None) -> ReleaseKey | None:
-    return ReleaseKey(str(value["pk"]), str(value["sk"])) if value else None
+def _release_key(record: Record | None) -> ReleaseKey | None:
+    if record is None:
+        return None
+    key = ReleaseKey(record.text("pk"), record.text("sk"))
+    if not key.sk.startswith(RELEASE):
+        raise record.unreadable("sk", key.sk)
+    return key
 
 
 def trial_of(item: Item, now: int) -> Trial:
-    """Read a trial; ``now`` is DynamoDB's own time in seconds."""
-    lease = int(item["lease"])
-    return Trial(
-        version=str(item["version"]),
-        operation=str(item["operation"]),
-        job=str(item["job"]),
-        run_id=int(item["run_id"]),
+    """Read a trial; ``now`` is DynamoDB's own time in seconds.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    record = Record.of(item)
+    lease = record.whole("lease")
+    trial = Trial(
+        version=record.version("version"),
+        operation=record.text("operation"),
+        job=record.text("job"),
+        run_id=record.whole("run_id"),
         lease=lease,
-        is_dead=now - int(item["alive"]) > 2 * lease + _SLACK,
-        gateway=gateway_of(item),
+        is_dead=now - record.whole("alive") > 2 * lease + _SLACK,
+        gateway=gateway_of(record),
     )
+    record.require("sk", trial.key)
+    return trial
 
 
 def deployment_of(item: Item) -> Deployment:
-    """Read a deployment."""
-    return Deployment(
-        candidate=Candidate(str(item["version"]), str(item["code_sha256"]), str(item["fingerprint"])),
-        operation=str(item["operation"]),
-        commit=str(item["commit"]),
-        run_id=int(item["run_id"]),
-        revision_id=str(item["revision_id"]),
-        isolation=str(item["isolation"]),
-        used=str(item.get("used", "")),
+    """Read a deployment.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    record = Record.of(item)
+    deployment = Deployment(
+        candidate=Candidate(record.version("version"), record.text("code_sha256"), record.text("fingerprint")),
+        operation=record.text("operation"),
+        commit=record.text("commit"),
+        run_id=record.whole("run_id"),
+        revision_id=record.text("revision_id"),
+        isolation=record.text("isolation"),
+        at=record.text("at"),
+        used=record.text("used", ""),
+        claim=_claim_of(record.part("claim")),
     )
+    record.require("sk", deployment.key)
+    return deployment
+
+
+def _claim_of(record: Record | None) -> Claim | None:
+    if record is None:
+        return None
+    environment, promotion = record.text("environment"), record.text("promotion")
+    return Claim(environment, record.whole("run_id"), record.whole("attempt"), promotion)
+
+
+def require_move(item: Item) -> Item:
+    """Return an entry of the history, if it is what this action writes.
+
+    Raises:
+        RecordError: it is not.
+
+    """
+    record = Record.of(item)
+    promotion = promotion_of(record)
+    for name in ("at", "code_sha256", "fingerprint", "plan", "url"):
+        record.text(name)
+    _release_key(record.part("release"))
+    record.require("sk", promotion_key(promotion))
+    return item
+
+
+def require_version(item: Item) -> Item:
+    """Return the record of a version, if it is what this action writes.
+
+    One that was recorded only as deleted holds nothing else.
+
+    Raises:
+        RecordError: it is not.
+
+    """
+    record = Record.of(item)
+    record.require("sk", version_key(record.version("version")))
+    deleted = record.part("deleted")
+    if deleted:
+        deleted.whole("keep")
+        deleted.whole("run_id")
+        deleted.text("at")
+    if deleted and "code_sha256" not in item:
+        return item
+    for name in ("code_sha256", "fingerprint", "built", "commit", "operation", "url"):
+        record.text(name)
+    record.whole("run_id")
+    for name in ("verdict", "proof", "failure"):
+        if verdict := record.part(name):
+            _require_verdict(verdict, is_proof=name == "proof")
+    return item
+
+
+def _require_verdict(record: Record, *, is_proof: bool) -> None:
+    outcome = record.choice("outcome", Outcome)
+    if is_proof and outcome is not Outcome.PASSED:
+        raise record.unreadable("outcome", outcome.value)
+    for name in ("reason", "plan", "at", "commit", "url"):
+        record.text(name)
+    record.whole("run_id")
+    record.whole("count", 0)
+    for check in record.parts("checks"):
+        check.text("name")
+        check.text("kind")
+        check.choice("outcome", Outcome)
+        check.whole("milliseconds")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from promote.model import Alias, Candidate, Kind, Promotion, ReleaseKey, listed
-from promote.records import content_item, promotion_item, promotion_of
+from promote.model import LATEST, Alias, Candidate, Kind, Promotion, ReleaseKey, listed
+from promote.records import RELEASE, content_item, promotion_item, promotion_of
+from promote.strict import Record
 from promote.table import Item
 
 
@@ -138,7 +139,7 @@ class Release:
 
 def release_key(arns: Sequence[str], environment: str, identity: str) -> ReleaseKey:
     """Say where the record of a release is: with the first of its functions, by ARN."""
-    return ReleaseKey(min(arns), f"release#{environment}#{identity}")
+    return ReleaseKey(min(arns), f"{RELEASE}{environment}#{identity}")
 
 
 def release_item(release: Release) -> dict[str, Any]:
@@ -158,19 +159,28 @@ def release_item(release: Release) -> dict[str, Any]:
 
 
 def release_of(item: Item) -> Release:
-    """Read the record of a release."""
+    """Read the record of a release.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    record = Record.of(item)
+    environment, parts = record.text("environment"), record.parts("parts")
+    if not parts:
+        raise record.unreadable("parts", [])
     return Release(
-        key=ReleaseKey(str(item["pk"]), str(item["sk"])),
-        environment=str(item["environment"]),
-        parts=tuple(_part_of(str(item["environment"]), part) for part in item["parts"]),
-        run_id=int(item["run_id"]),
-        url=str(item["url"]),
-        origin=str(item["origin"]),
-        stage=Stage(item["stage"]),
-        reason=str(item["reason"]),
-        denied=tuple(map(str, item.get("denied") or ())),
-        begun=str(item.get("begun", "")),
-        ended=str(item.get(Stage.DONE) or item.get(Stage.REVERTED) or ""),
+        key=ReleaseKey(record.text("pk"), record.text("sk")),
+        environment=environment,
+        parts=tuple(_part_of(environment, part) for part in parts),
+        run_id=record.whole("run_id"),
+        url=record.text("url"),
+        origin=record.text("origin"),
+        stage=record.choice("stage", Stage),
+        reason=record.text("reason"),
+        denied=record.texts("denied"),
+        begun=record.text("begun"),
+        ended=record.text(Stage.DONE, "") or record.text(Stage.REVERTED, ""),
     )
 
 
@@ -194,22 +204,25 @@ def _part_item(part: Part) -> dict[str, Any]:
     }
 
 
-def _part_of(environment: str, item: Item) -> Part:
-    before, promotion = item["before"], promotion_of(item["promotion"])
+def _part_of(environment: str, record: Record) -> Part:
+    before, promotion = record.part("before"), promotion_of(record.require_part("promotion"))
     return Part(
-        arn=str(item["arn"]),
+        arn=record.text("arn"),
         promotion=promotion,
-        candidate=Candidate(promotion.version, str(item["code_sha256"]), str(item["fingerprint"])),
-        plan=str(item["plan"]),
-        sequence=int(item["sequence"]),
-        token=str(item["token"]),
-        since=str(item.get("since", "")),
-        before=before
-        and Alias(
-            name=environment,
-            version=str(before["version"]),
-            revision_id=str(before["revision_id"]),
-            description=str(before["description"]),
-            weights={version: float(weight) for version, weight in before["weights"].items()},
-        ),
+        candidate=Candidate(promotion.version, record.text("code_sha256"), record.text("fingerprint")),
+        plan=record.text("plan"),
+        sequence=record.whole("sequence"),
+        token=record.text("token"),
+        since=record.text("since", ""),
+        before=_alias_of(environment, before) if before else None,
+    )
+
+
+def _alias_of(environment: str, record: Record) -> Alias:
+    return Alias(
+        name=environment,
+        version=record.version("version", others=(LATEST,)),
+        revision_id=record.text("revision_id"),
+        description=record.text("description"),
+        weights=record.weights("weights"),
     )

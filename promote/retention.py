@@ -15,7 +15,7 @@ from promote.job import Job
 from promote.lookback import moves, served_before
 from promote.model import Alias, Published, Result
 from promote.parallel import each, gather, side_by_side
-from promote.records import State
+from promote.records import Deployment, State
 from promote.report import Report
 from promote.table import Item
 from promote.target import Target, make_saga
@@ -151,16 +151,16 @@ def _being_released(target: Target, state: State) -> set[int]:
     return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}
 
 
-def at_work(state: State, deployments: Iterable[Item], now: datetime) -> Iterator[int]:
+def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> Iterator[int]:
     """Yield the versions that somebody is about to promote or, at an endpoint of their own, to verify."""
     for served in state.environments.values():
         if served.intent:
             versions = (served.intent.version, served.intent.previous or "")
             yield from (int(version) for version in versions if version.isdecimal())
     yield from (int(trial.version) for trial in state.trials if not trial.is_dead)
-    for item in deployments:
-        if not item.get("used") and _is_within(_RUN, str(item.get("at", "")), now):
-            yield int(item["version"])
+    for deployment in deployments:
+        if not deployment.used and _is_within(_RUN, deployment.at, now):
+            yield int(deployment.candidate.version)
 
 
 def unsettled(versions: Iterable[Published], records: Mapping[int, Item], now: datetime) -> Iterator[int]:

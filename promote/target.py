@@ -14,7 +14,7 @@ from promote.errors import AccessError, ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.holding import Holding, hold, make_lock
-from promote.inputs import Configuration
+from promote.inputs import Command, Configuration
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
 from promote.ledger import Ledger, Pending
@@ -124,7 +124,9 @@ def prepare(job: Job) -> Target:
     )
     arn, creation = _identity(job, region, code, latest)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
-    ledger = Ledger(job.table, arn, job.run, clock)
+    # An emergency does not wait for the records that it does not need, such as the lock's.
+    only = inputs.environment if inputs.command is Command.ROLLBACK else ""
+    ledger = Ledger(job.table, arn, job.run, clock, only)
     gateways = Gateways(
         lambda: clients.gateway,
         lambda: clients.maker,

@@ -69,10 +69,15 @@ class Trials:
         return replace(trial, gateway=gateway), locate("candidate", gateway, self.emulator, is_new=True)
 
     def remove(self, trial: Trial) -> None:
-        """Remove the endpoint with everything that belongs to it, whatever there is of it."""
-        gateway = trial.gateway or self.gateways.find(trial.qualifier, None)
-        if gateway:
-            self.gateways.remove(trial.qualifier, gateway)
+        """Remove the endpoint with everything that belongs to it, whatever there is of it.
+
+        The record alone deletes no API: it may have been restored, or written by another program.
+        """
+        found = self.gateways.find(trial.qualifier, trial.gateway)
+        if trial.gateway and found != trial.gateway:
+            self.gateways.forget(trial.qualifier, trial.gateway)
+        if found:
+            self.gateways.remove(trial.qualifier, found)
         self.ledger.end_trial(trial)
 
     def clear(self, trials: Iterable[Trial]) -> None:

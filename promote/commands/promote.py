@@ -12,6 +12,7 @@ from promote.errors import ConflictError, InputError, RefusedError
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
+from promote.ledger import claimed
 from promote.lookback import fate
 from promote.model import (
     LATEST_ENDPOINT,
@@ -26,7 +27,7 @@ from promote.model import (
 )
 from promote.parallel import each
 from promote.pipeline import Built, Decision, Proposal
-from promote.records import Deployment
+from promote.records import Deployment, Judged
 from promote.report import Report
 from promote.retention import retain, retain_all
 from promote.saga import WIDTH
@@ -261,6 +262,9 @@ def _deployed(target: Target) -> Source:
             "the candidate was promoted already, and counts once",
             hint="Promote it to a further environment with from.",
         )
+    ours = (target.environment, run.run_id, run.attempt)
+    if found.claim and (found.claim.environment, found.claim.run_id, found.claim.attempt) != ours:
+        raise claimed(found.claim)
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
         raise RefusedError(
@@ -280,8 +284,21 @@ def _require_proof(target: Target, source: Source) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    if not target.ledger.proof(source.candidate):
-        raise _unproven(target, source.candidate)
+    _require_passed(target, source.candidate, target.ledger.judged(source.candidate))
+
+
+def _require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
+    """Refuse a version that has not passed, or has failed since it passed."""
+    if judged.proof is None:
+        raise _unproven(target, candidate)
+    if judged.failure is not None:
+        at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
+        raise RefusedError(
+            f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
+            f"({at}, run {run_id}): {judged.failure.get('reason')}",
+            hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
+            "a reason, which is recorded.",
+        )
 
 
 def _verdict(target: Target, source: Source) -> Verdict | None:
@@ -341,10 +358,11 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
             f"version {candidate.version} is not what it was when this run began",
             hint="Was the function deleted and made anew? Deploy again.",
         )
-    proof = target.ledger.proof(candidate)
-    is_proven = bool(verdict or proof)
+    judged = target.ledger.judged(candidate)
+    proof = judged.proof
+    is_proven = bool(verdict or (proof and not judged.failure))
     if not is_proven and not inputs.override:
-        raise _unproven(target, candidate)
+        _require_passed(target, candidate, judged)
     if not proof:
         target.ledger.record_candidate(candidate)
     return Proposal(

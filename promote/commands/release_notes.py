@@ -23,6 +23,7 @@ from promote.parallel import each, gather, side_by_side
 from promote.records import promotion_of
 from promote.release import Part
 from promote.report import Link, Report
+from promote.strict import Record
 from promote.tags import Version, before
 from promote.target import read_template
 
@@ -155,7 +156,7 @@ def _of_environment(desk: _Desk) -> Notes:
             f"nothing has been promoted to {environment} of {member.function.name} yet, so there is nothing to tell",
             hint="Correct environment, function-name or table; command: status shows what there is.",
         )
-    move, before = promotion_of(entries[0]), entries[1] if len(entries) > 1 else {}
+    move, before = promotion_of(Record.of(entries[0])), entries[1] if len(entries) > 1 else {}
     url, version = side_by_side(lambda: _url(job, member), lambda: member.ledger.version(move.version))
     return of_promotion(
         job,

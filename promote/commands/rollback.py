@@ -190,7 +190,16 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
             hint="Name another version with the input version; command: status shows what was served.",
         )
     candidate = snapshot.candidate
-    proof = target.ledger.proof(candidate)
+    judged = target.ledger.judged(candidate)
+    proof = judged.proof
+    if judged.failure:
+        # It has passed, and going back must be quick: this is no reason to refuse.
+        target.job.workflow.warn(
+            f"Version {back.version} of {name} failed verification after it had passed "
+            f"({str(judged.failure.get('at', ''))[:10]}, run {judged.failure.get('run_id')}): "
+            f"{judged.failure.get('reason')}.",
+            title="Rollback",
+        )
     if proof is None and not inputs.override:
         raise RefusedError(
             f"version {back.version} of {name} has no passed verdict",

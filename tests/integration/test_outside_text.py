@@ -228,17 +228,18 @@ def test_what_others_have_written_into_the_table(runner: Runner, inputs: dict[st
     (move,) = world.records("promotion")
     for number in range(9):
         said = " ".join(texts[number::9])
+        operation = f"{move['operation']}{number}"
         put(
             {
                 **move,
-                "sk": f"{move['sk']}{number}",
+                "sk": f"promotion#preprod#{int(move['sequence']):010d}-{operation}",
+                "operation": operation,
                 "kind": "rollback",
                 "reason": said,
                 "by": said,
                 "at": said,
                 "commit": said,
-                "previous": said,
-                "version": said,
+                "previous": "$LATEST",
             }
         )
     for item in (*world.records("version"), *world.records("environment")):

@@ -180,8 +180,8 @@ MUTANTS = (
     Mutant(
         "any verdict is taken for a proof",
         "promote.ledger",
-        'return record.get("proof") if candidate.is_in(record) else None',
-        'return record.get("verdict") if candidate.is_in(record) else None',
+        'return Judged(record.get("proof"), record.get("failure"))',
+        'return Judged(record.get("verdict"))',
         hits=(Hit.STRANGER_ALIAS,),
     ),
     Mutant(
@@ -199,7 +199,7 @@ MUTANTS = (
     Mutant(
         "a candidate's endpoint stays",
         "promote.trial",
-        "            self.gateways.remove(trial.qualifier, gateway)\n        self.ledger.end_trial",
+        "            self.gateways.remove(trial.qualifier, found)\n        self.ledger.end_trial",
         "            pass\n        self.ledger.end_trial",
     ),
     Mutant(
@@ -257,8 +257,8 @@ MUTANTS = (
     Mutant(
         "the verdict is not recorded before the move",
         "promote.ledger",
-        'assign={"verdict": record, **({"proof": record} if verdict.passed else {})},',
-        'assign={"verdict": record},',
+        'further: dict[str, Any] = {"proof": record} if verdict.passed else {}',
+        "further: dict[str, Any] = {}",
     ),
     Mutant(
         "a dead run's record is not finished",

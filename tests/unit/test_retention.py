@@ -1,14 +1,18 @@
 """Which versions are deleted: the choice itself, for whatever there is, and what keeps a version from it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.model import Alias, Kind, Promotion, Published, Served
-from promote.records import State, Trial
+from promote.model import Alias, Candidate, Kind, Promotion, Published, Served
+from promote.records import Deployment, State, Trial
 from promote.retention import at_work, named, superfluous, unsettled
-from promote.table import Item
+
+if TYPE_CHECKING:
+    from promote.table import Item
 
 NOW = datetime(2026, 7, 31, 12, tzinfo=UTC)
 
@@ -74,11 +78,13 @@ def test_an_endpoint_of_its_own_keeps_a_version_while_somebody_uses_it() -> None
 
 
 def test_a_candidate_that_a_workflow_run_may_still_promote_stays() -> None:
-    def item(version: int, days: float, used: str = "") -> Item:
-        return {"version": str(version), "at": (NOW - timedelta(days=days)).isoformat(), "used": used}
+    def deployed(version: int, days: float, used: str = "") -> Deployment:
+        at = (NOW - timedelta(days=days)).isoformat()
+        return Deployment(Candidate(str(version), "", ""), "ab", "", 1, "r", "latest", at=at, used=used)
 
-    items = [item(1, 0), item(2, 34.9), item(3, 35.1), item(4, 0, "0000000001-ab"), {"version": "5"}]
-    assert set(at_work(State(), items, NOW)) == {1, 2, 5}
+    known = [deployed(1, 0), deployed(2, 34.9), deployed(3, 35.1), deployed(4, 0, "0000000001-ab")]
+    unknown = replace(known[0], candidate=Candidate("5", "", ""), at="no time")
+    assert set(at_work(State(), [*known, unknown], NOW)) == {1, 2, 5}
 
 
 def test_a_version_without_a_verdict_stays_as_long_as_a_job_may_take() -> None:

@@ -1,0 +1,226 @@
+"""What the ledger's items hold is read strictly: the item that this action has written, and nothing else."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from promote.errors import RecordError
+from promote.model import Alias, Candidate, Gateway, Kind, Promotion, ReleaseKey, Served
+from promote.records import (
+    Trial,
+    content_item,
+    deployment_of,
+    entry_item,
+    gateway_of,
+    promotion_item,
+    require_move,
+    require_version,
+    served_item,
+    served_of,
+    trial_of,
+)
+from promote.release import Part, Release, release_item, release_of
+from promote.strict import Record
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"
+CANDIDATE = Candidate("3", "c29tZSBjb2Rl", "f" * 64)
+MOVE = Promotion("prod", "3", "2", "c" * 40, 7, 1, 4, "ab12", Kind.ROLLBACK, reason="it is slow", by="octocat")
+GATEWAY = {"api_id": "a1b2c3", "api_url": "https://a1b2c3.execute-api.eu-west-1.amazonaws.com", "mapping": ""}
+RELEASE = {"pk": ARN, "sk": "release#prod#0000000004-ab12"}
+WHO = {"commit": "c" * 40, "run_id": Decimal(7), "attempt": Decimal(1), "url": "", "operation": "ab12"}
+CHECK = {"name": "GET / 200", "kind": "http", "outcome": "passed", "milliseconds": Decimal(12)}
+VERDICT = {"outcome": "passed", "reason": "", "plan": "p", "at": "t", "count": Decimal(1), "checks": [CHECK], **WHO}
+
+ENVIRONMENT = {
+    "pk": ARN,
+    "sk": "environment#prod",
+    **served_item(MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00"),
+    "endpoint": GATEWAY,
+    "intent": promotion_item(MOVE),
+    "pending": RELEASE,
+    "released": RELEASE,
+    "reverted": "0000000003-ab12",
+}
+LATEST = {"pk": ARN, "sk": "endpoint#latest", "endpoint": GATEWAY}
+TRIAL = {
+    "pk": ARN,
+    "sk": "endpoint#trial#0000000003#ab12",
+    "version": "3",
+    "job": "1",
+    "lease": Decimal(30),
+    "alive": Decimal(1000),
+    "endpoint": GATEWAY,
+    **WHO,
+}
+DEPLOYMENT = {
+    "pk": ARN,
+    "sk": "candidate#0000000003#ab12",
+    "version": "3",
+    "code_sha256": "c29tZSBjb2Rl",
+    "fingerprint": "f" * 64,
+    "revision_id": "r",
+    "isolation": "latest",
+    "at": "2026-11-02T00:00:00+00:00",
+    **WHO,
+}
+VERSION = {
+    "pk": ARN,
+    "sk": "version#0000000003",
+    "version": "3",
+    "code_sha256": "c29tZSBjb2Rl",
+    "fingerprint": "f" * 64,
+    "built": "2026-11-02T00:00:00+00:00",
+    "verdict": VERDICT,
+    "proof": VERDICT,
+    "deleted": {"keep": Decimal(10), "at": "t", **WHO},
+    **WHO,
+}
+ENTRY = {**entry_item(ARN, MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00"), "url": "", "release": RELEASE}
+BEFORE = Alias("prod", "2", "r", "said", {"1": 0.5})
+PARTS = (Part(ARN, MOVE, CANDIDATE, "plan", 3, BEFORE), Part(f"{ARN}2", MOVE, CANDIDATE, "plan", 3, None))
+WHOLE = {**release_item(Release(ReleaseKey(ARN, RELEASE["sk"]), "prod", PARTS, 7)), "begun": "t"}
+
+READERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], object], set[str]]] = {
+    "environment": (ENVIRONMENT, served_of, {"previous", "since", "attempt"}),
+    "endpoint": (LATEST, lambda item: gateway_of(Record.of(item)), set()),
+    "preview": (TRIAL, lambda item: trial_of(item, 1000), {"commit", "attempt", "url"}),
+    "candidate": (DEPLOYMENT, deployment_of, {"attempt", "url"}),
+    "version": (VERSION, require_version, {"attempt", "deleted.commit", "deleted.attempt", "deleted.url"}),
+    "history": (ENTRY, require_move, set()),
+    "release": (WHOLE, release_of, set()),
+}
+"""Of each kind: an item, what reads it, and the attributes that nothing reads."""
+
+_UNREAD = {"pk", "sk", "operation", "attempt"}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield where each value is in an item, those of maps and lists included."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield (*path, name)
+            yield from places(one, (*path, name))
+    if isinstance(value, list):
+        for number, one in enumerate(value):
+            yield (*path, number)
+            yield from places(one, (*path, number))
+
+
+def with_value(item: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return the item with another value at a place."""
+    first, *rest = path
+    inner = value if not rest else with_value(item[first], tuple(rest), value)
+    if isinstance(item, list):
+        return [inner if number == first else one for number, one in enumerate(item)]
+    return {**item, first: inner}
+
+
+def value_at(item: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        item = item[name]
+    return item
+
+
+def wrong(value: Any) -> list[Any]:
+    """Return values of other types, which stand for no value of this one's type."""
+    found: list[Any] = [Decimal(5), "text", True, ["text"], {"a": "text"}]
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return [*found[1:], Decimal("1.5"), Decimal(-1), Decimal(10) ** 30]
+    return [one for one in found if type(one) is not type(value)]
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_what_was_written_is_read(kind: str) -> None:
+    item, read, _ = READERS[kind]
+    assert read(item)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_value_of_another_type_is_never_a_default(kind: str) -> None:
+    item, read, ignored = READERS[kind]
+    for path in places(item):
+        if path[0] in {"pk", "sk"} or ".".join(map(str, path)) in ignored or path[-1] in _UNREAD:
+            continue
+        if kind == "version" and path[:1] == ("deleted",) and len(path) > 1 and path[1] not in {"keep", "run_id", "at"}:
+            continue
+        for value in wrong(value_at(item, path)):
+            if path[-1] in {"previous", "before"} and value is None:
+                continue
+            with pytest.raises(RecordError) as caught:
+                read(with_value(item, path, value))
+            assert str(item["sk"]) in str(caught.value), path
+            assert ARN in str(caught.value), path
+            assert "Correct that item" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("environment", "version"),
+        ("environment", "sequence"),
+        ("environment", "code_sha256"),
+        ("environment", "commit"),
+        ("preview", "lease"),
+        ("preview", "alive"),
+        ("candidate", "code_sha256"),
+        ("candidate", "run_id"),
+        ("candidate", "at"),
+        ("version", "version"),
+        ("version", "fingerprint"),
+        ("history", "version"),
+        ("history", "sequence"),
+        ("history", "at"),
+        ("release", "parts"),
+        ("release", "stage"),
+        ("release", "begun"),
+    ],
+)
+def test_a_value_that_is_missing_is_never_a_default(kind: str, name: str) -> None:
+    item, read, _ = READERS[kind]
+    with pytest.raises(RecordError, match="cannot be read"):
+        read({key: value for key, value in item.items() if key != name and (key, name) != ("deleted", "fingerprint")})
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("environment", {"version": "0"}),
+        ("environment", {"version": "$LATEST"}),
+        ("environment", {"version": "9" * 5000}),
+        ("environment", {"intent": {**promotion_item(MOVE), "environment": "stage"}}),
+        ("environment", {"pending": {"pk": ARN, "sk": "lock"}}),
+        ("endpoint", {"endpoint": {**GATEWAY, "api_id": "a/b"}}),
+        ("endpoint", {"endpoint": {**GATEWAY, "api_url": "ftp://x"}}),
+        ("preview", {"version": "prod"}),
+        ("preview", {"version": "4"}),
+        ("candidate", {"version": "4"}),
+        ("version", {"version": "4"}),
+        ("version", {"proof": {**VERDICT, "outcome": "failed"}}),
+        ("history", {"sequence": Decimal(5)}),
+        ("history", {"kind": "something"}),
+        ("release", {"stage": "something"}),
+        ("release", {"parts": []}),
+    ],
+)
+def test_a_value_that_cannot_be_or_contradicts_the_key_is_an_error(kind: str, changed: Mapping[str, Any]) -> None:
+    item, read, _ = READERS[kind]
+    with pytest.raises(RecordError, match="cannot be read"):
+        read({**item, **changed})
+
+
+def test_an_environment_that_was_never_promoted_to_serves_nothing() -> None:
+    item = {"pk": ARN, "sk": "environment#prod", "endpoint": GATEWAY}
+    assert served_of(item) == Served(gateway=Gateway(**GATEWAY))
+
+
+def test_a_preview_endpoint_is_dead_after_twice_its_lease() -> None:
+    assert trial_of(TRIAL, 1065) == Trial("3", "ab12", "1", 7, 30, gateway=Gateway(**GATEWAY))
+    assert trial_of(TRIAL, 1066).is_dead
+
+
+def test_a_version_that_was_only_deleted_is_read() -> None:
+    item = {name: VERSION[name] for name in ("pk", "sk", "version", "deleted")}
+    assert require_version(item) == item
+    assert content_item(CANDIDATE, "plan")["plan"] == "plan"
