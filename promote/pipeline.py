@@ -439,17 +439,33 @@ def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decis
         release=release,
     )
     try:
-        try:
-            record()
-        except Pending:
-            finish_release(target)
-            record()
+        _write(target, record)
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
         text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
         return replace(decision, warnings=(*decision.warnings, text))
     if holding:
         holding.is_given_back = True
     return decision
+
+
+def _write(target: Target, record: Callable[[], None]) -> None:
+    """Write the record of a move; a release of several functions that is in its way is brought to its end first.
+
+    Raises:
+        ConflictError: other runs have begun a release each time.
+
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            record()
+        except Pending:
+            finish_release(target)
+        else:
+            return
+    raise ConflictError(
+        f"{target.function.name} was part of another release each of the {_ATTEMPTS} times that it was written",
+        hint="Run the jobs that release this function one after the other.",
+    )
 
 
 def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: int = 0) -> Decision:

@@ -143,6 +143,18 @@ REGRESSIONS = {
         knows_history=False,
         has_lock=False,
     ),
+    # Its first attempt to record the move met a release, and its second attempt the next one.
+    "two releases, one after the other, are in the way of the record of a move": Plan(
+        jobs=(
+            Job(Kind.RUN, 5, lease=8, functions=("hello", "api")),
+            Job(Kind.ONWARD_PROVEN, 3, functions=("hello", "api")),
+            Job(Kind.RUN, 5, start=1.43, functions=("api",)),
+        ),
+        seed=45,
+        bad=(3,),
+        broken=(3,),
+        has_lock=False,
+    ),
     # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
     "the beats of one lock of two do not arrive": Plan(
         jobs=(
