@@ -209,7 +209,6 @@ LATER = frozenset(
         Hit.EXTERNAL_DELETED,
         Hit.EXTERNAL_ALIAS_DELETED,
         Hit.EXTERNAL_LATEST,
-        Hit.EXTERNAL_RECORD,
         Hit.IDLE,
     }
 )
@@ -321,7 +320,7 @@ class Plan:
         return drifts or len({job.rate for job in self.jobs}) > 1
 
 
-_TWINS = 0
+_TWINS = 1
 """How many of the jobs that chance chooses from promote one candidate twice."""
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
 _KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]

@@ -24,4 +24,18 @@ MUTANTS = (
         "                return None\n",
         hits=(Hit.CONCURRENT,),
     ),
+    Mutant(
+        "a record alone tells which API is deleted",
+        "promote.trial",
+        "found = self.gateways.find(trial.qualifier, trial.gateway)",
+        "found = trial.gateway or self.gateways.find(trial.qualifier, None)",
+        hits=(Hit.EXTERNAL_RECORD,),
+    ),
+    Mutant(
+        "a candidate is not claimed before the move",
+        "promote.ledger",
+        '"attribute_exists(pk) AND attribute_not_exists(#used) AND (attribute_not_exists(#claim) OR "',
+        '"attribute_exists(pk) AND (attribute_exists(pk) OR attribute_not_exists(#used) OR "\n'
+        '            "attribute_not_exists(#claim) OR "',
+    ),
 )
