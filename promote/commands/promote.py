@@ -10,7 +10,7 @@ from promote.application import holding_all, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.errors import ConflictError, InputError, RefusedError
 from promote.holding import make_lock
-from promote.inputs import Isolation
+from promote.inputs import Endpoints, Isolation
 from promote.job import Job
 from promote.ledger import claimed
 from promote.lookback import fate
@@ -69,6 +69,7 @@ def promote(job: Job) -> Report:
         target = prepare(job)
         source = _source(target)
         _require_proof(target, source)
+        _require_endpoint(target, source)
     if job.inputs.dry_run:
         served = target.served
         order = pipeline.standing(target, source.commit, source.run_id, served.commit, served.run_id)
@@ -298,6 +299,26 @@ def _require_passed(target: Target, candidate: Candidate, judged: Judged) -> Non
             f"({at}, run {run_id}): {judged.failure.get('reason')}",
             hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
             "a reason, which is recorded.",
+        )
+
+
+def _require_endpoint(target: Target, source: Source) -> None:
+    """Refuse to verify a candidate in $LATEST through an endpoint if the step that deployed it has made none.
+
+    Raises:
+        InputError: there is no endpoint, and the inputs need one.
+
+    """
+    inputs, verification = target.job.inputs, target.verification
+    if not source.is_in_latest or target.endpoints.known(LATEST_ENDPOINT, target.state.latest):
+        return
+    # With endpoints: none, a test-command knows that it gets no URL.
+    if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is Endpoints.HTTP):
+        name = "checks" if inputs.checks else "tests" if inputs.tests else "test-command"
+        raise InputError(
+            name,
+            f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy made none",
+            hint="Remove endpoints: none from that step, give latest-url here, or verify with invoke.",
         )
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from promote.check import HttpCheck, Invocation
 from promote.clock import Clock
-from promote.model import CheckResult, Endpoint, Verdict
+from promote.model import CheckResult, Endpoint, Outcome, Verdict
 from promote.parallel import gather
 from promote.redaction import Redactor
 from promote.verify.checks import run_check
 from promote.verify.command import Surroundings, run_script
 from promote.verify.invoke import run_invocation
-from promote.verify.suite import Suite, run_suite
+from promote.verify.suite import KIND, Suite, run_suite
 
 if TYPE_CHECKING:
     import requests
@@ -23,6 +23,8 @@ Results: TypeAlias = list[CheckResult]
 
 _WIDTH = 16
 """Checks and commands at the same time."""
+
+_NO_ENDPOINT = "the candidate has no endpoint"
 
 _LONGEST_DETAIL = 300
 """Characters."""
@@ -80,8 +82,10 @@ class Verification:
         facts = {**self.around.environ, "PROMOTE_URL": url, "PROMOTE_VERSION": version}
         around = replace(self.around, environ=facts)
         suite = self.suite
-        if suite:
+        if suite and endpoint:
             yield lambda: run_suite(suite, url, around, deadline)
+        elif suite:
+            yield lambda: [CheckResult("tests", KIND, Outcome.INCONCLUSIVE, 0, _NO_ENDPOINT)]
         if self.script:
             yield lambda: [run_script(self.script, around, deadline)]
 
@@ -90,6 +94,11 @@ class Verification:
             session = self.session()
             for check in self.checks:
                 yield lambda check=check: [run_check(check, session, endpoint, self.clock, deadline)]  # type: ignore[misc]
+        elif self.checks:
+            # A check that was not made has not passed.
+            yield lambda: [
+                CheckResult(check.name, "http", Outcome.INCONCLUSIVE, 0, _NO_ENDPOINT) for check in self.checks
+            ]
         for invocation, event in self.events.items():
             yield lambda invocation=invocation, event=event: [  # type: ignore[misc]
                 run_invocation(invocation, event, self.function, version, self.clock)

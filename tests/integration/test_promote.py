@@ -424,3 +424,25 @@ def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
         assert world.lock_owner() == ""
     assert number > 8
     assert (promoted.outputs["version"], inputs["environment"]) == ("1", "preprod")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("checks", "GET /health 200"), ("tests", "tests"), ("test-command", "curl $PROMOTE_URL")]
+)
+def test_a_candidate_without_an_endpoint_is_not_promoted_by_checks_that_need_one(
+    runner: Runner, deploy: dict[str, str], world: World, name: str, value: str
+) -> None:
+    """It was deployed with ``endpoints: none``: the checks were dropped, and the candidate was promoted."""
+    (runner.workspace / "tests").mkdir()
+    other = {**deploy, "function-name": "bare", "endpoints": "none"}
+    _, ended = deployed(runner, other)
+    world.account.forget()
+    candidate = {**PROMOTE, "function-name": "bare", "candidate": ended.outputs["candidate"]}
+    refused = runner.run({**candidate, name: value}, commit="2" * 40, run_id=2)
+    assert (refused.code, refused.result, len(refused.annotations)) == (1, "failed", 1), refused.log
+    assert f"{name}: the candidate 1 has no endpoint" in refused.errors[0].message
+    assert "Remove endpoints: none from that step" in refused.errors[0].message
+    assert [call.name for call in world.account.calls() if call.name == "lambda.CreateAlias"] == []
+    without_http = {"endpoints": "none", "test-command": '[ -z "$PROMOTE_URL" ]'}
+    done = runner.run({**candidate, **without_http}, commit="2" * 40, run_id=2)
+    assert (done.code, done.result) == (0, "promoted"), done.log
