@@ -26,6 +26,7 @@ from promote.line import Claim
 from promote.lock import Lock
 from promote.model import ReleaseKey, Result, Run
 from promote.report import Report
+from promote.reviewed import require_reviewed
 from promote.saga import Saga
 from promote.steps import Place, Steps
 from promote.table import Table
@@ -140,6 +141,7 @@ _LOST = (
 def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
     inputs = manifest.read(environ, context.workspace)
+    require_reviewed(inputs, environ)
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
     session = _session()
     folder = context.temporary if context.temporary.is_dir() else None

@@ -115,6 +115,7 @@ class Inputs:
     keep_versions: int | None
     """How many of the newest versions stay after a promotion; None: all."""
     dry_run: bool
+    allow_pull_requests: bool
     parts: tuple["Inputs", ...] = ()
     """Those of each function, where several are released as one, the first of which these are; empty: there is one."""
     retired: frozenset[str] = frozenset()
@@ -175,6 +176,7 @@ class Inputs:
             github_deployments=not read.text("github-deployments") or read.boolean("github-deployments"),
             keep_versions=read.integer("keep-versions", "versions", 1, 10_000, empty="to delete none"),
             dry_run=read.boolean("dry-run"),
+            allow_pull_requests=read.boolean("allow-pull-requests"),
         )
         inputs.require_consistency(is_part=is_part)
         if not is_part:

@@ -98,6 +98,7 @@ INPUTS: Mapping[str, Input] = {
     "keep-versions": Input(_VERIFYING),
     "github-deployments": Input(_RELEASING - {_C.DEPLOY}, default="true", off="false"),
     "github-token": Input(_ALL, default=None),
+    "allow-pull-requests": Input(_ORDERING, default="false"),
     "dry-run": Input(_ALL, default="false"),
 }
 """Every input of action.yml, in its order."""

@@ -697,6 +697,7 @@ CASES = [
     one(
         "function-name", "hello\n= function", why="no name", says="line 2: the artifact 'function' is there", do="name"
     ),
+    one("allow-pull-requests", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
     # --- the function ---
@@ -972,6 +973,41 @@ def served(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Served
     start = Served(account, world)
     start.known = start.state()
     return start
+
+
+IGNORED: Mapping[str, tuple[Mapping[str, str], Sequence[str], Sequence[str]]] = {
+    "checks at deploy": (
+        {"command": "deploy", "checks": "GET /health 200"},
+        ["checks: it has no effect with command: deploy"],
+        ["own steps", "command: promote"],
+    ),
+    "from without promote": (
+        {"from": "test"},
+        ["from: it has no effect with command: run, the default"],
+        ["command: promote"],
+    ),
+    "artefact": ({"artefact": "build"}, ["artefact: it is not an input"], ["Did you mean artifact?"]),
+    "dry_run": ({"dry_run": "true"}, ["dry_run: it is not an input"], ["Did you mean dry-run?"]),
+    "code-artifacts-dir": (
+        {"code-artifacts-dir": "build"},
+        ["code-artifacts-dir: it is not an input"],
+        ["Did you mean artifact?"],
+    ),
+    "base-path alone": ({"base-path": "a"}, ["base-path: it has no effect without domain-name"], ["Add domain-name"]),
+}
+"""Inputs that the action would not use, with what the error says and what it tells to do."""
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_an_input_that_would_be_ignored_is_one_error_before_any_call(name: str, served: Served, tmp_path: Path) -> None:
+    runner = make_runner(tmp_path, served.account)
+    changed(runner.workspace)
+    inputs, says, do = IGNORED[name]
+    served.account.forget()
+    ended = runner.run({**counting({**make_inputs(served.account), "command": inputs.get("command", "run")}), **inputs})
+    assert_one_error(ended, says, do)
+    assert served.account.calls() == []
+    assert served.state() == served.known
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])

@@ -138,9 +138,8 @@ class Runner:
         self._steps += 1
         names = ("set_output", "step_summary", "save_state", "set_env", "add_path")
         files = Files(*(self._files / f"{name}_{self._steps}" for name in names))
-        unknown = set(inputs) - set(INPUTS)
-        assert not unknown, f"action.yml has no input {unknown}"
-        # As the runner does: every input of action.yml is set, an optional one without default to nothing.
+        # As the runner does: every input of action.yml is set, an optional one without default to nothing. An input
+        # that action.yml does not have is passed on as well; the runner's own warning about it is left out.
         values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
         values = {name: "" if value.startswith("${{") else value for name, value in values.items()}
         variables: dict[str, str | None] = {

@@ -53,6 +53,7 @@ SAMPLES: Mapping[str, str] = {
     "keep-versions": "5",
     "github-deployments": "false",
     "github-token": "ghs_token",
+    "allow-pull-requests": "true",
     "dry-run": "true",
 }
 """A value of each input that is not its default; ``command`` is tried with every other."""
