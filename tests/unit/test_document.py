@@ -79,3 +79,17 @@ def test_each_link_within_the_repository_leads_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_trust_policy_has_both_forms_of_the_subject_and_how_to_find_the_new_one() -> None:
+    """A repository that is made since 2026-07-15 has a subject with numbers. The policy must accept both forms."""
+    assert '"repo:octo-org@1234567/my-repository@7654321:ref:refs/heads/main"' in README
+    assert '"repo:octo-org/my-repository:ref:refs/heads/main"' in README
+    assert """--jq '"\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)"'""" in README
+
+
+def test_it_is_said_where_endpoints_are_chosen_that_the_default_ones_are_public() -> None:
+    security = (REPOSITORY / "SECURITY.md").read_text(encoding="utf-8")
+    assert "They are public" in ACTION["inputs"]["endpoints"]["description"]
+    assert "The default endpoints are public" in README
+    assert "The default endpoints are public" in security
