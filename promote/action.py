@@ -241,7 +241,14 @@ def _ended(error: PromoteError, jobs: list[Job]) -> Report:
         # The alias has moved, and nothing that came afterwards undoes it.
         return replace(certain, warnings=(*certain.warnings, f"{message} {error.hint}"))
     result = Result.REFUSED if isinstance(error, RefusedError) else Result.FAILED
-    return replace(certain, result=result, headline=message, hint=error.hint, title=error.title)
+    return replace(
+        certain,
+        result=result,
+        headline=message,
+        hint=error.hint,
+        title=error.title,
+        may_have_moved=certain.may_have_moved or error.may_have_moved,
+    )
 
 
 def _session() -> "Callable[[], requests.Session]":

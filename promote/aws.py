@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promote.answers import note_attempts
 from promote.clock import Clock, SystemClock
 from promote.errors import AccessError, InputError, PromoteError, ServiceError
 from promote.recent import Recent
@@ -47,7 +48,7 @@ class Clients:
     """The clients of one region, each made once and when first asked for; safe to use from several threads.
 
     They retry (botocore's standard mode). A retried write can therefore meet its own first effect: each write of
-    this project is conditional, and its caller tells that case from a lost race.
+    this project is conditional, and ``promote.answers`` tells whether an earlier attempt may have taken effect.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class Clients:
         }
         config = Config(**options)
         with self._lock:
-            return self._session.client(service, config=config)  # type: ignore[call-overload] # a name, not a literal
+            client = self._session.client(service, config=config)  # type: ignore[call-overload] # a name, no literal
+        note_attempts(client.meta.events, client.meta.service_model.service_id.hyphenize())
+        return client
 
     def resolve_region(self) -> str:
         """Give the region in use, and prove that there are a region and credentials.

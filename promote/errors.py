@@ -4,6 +4,7 @@
     ├── InputError       an input, or a file that it names, is wrong; nothing was changed
     ├── AccessError      credentials are missing, expired, or lack a permission
     ├── ServiceError     AWS could not be reached or answered with something that we cannot act on
+    │   └── UnconfirmedError  a write may have taken effect: AWS did not confirm it
     ├── FunctionError    the function does not exist, or an update of it failed
     ├── ConflictError    somebody else changed the function or the alias under this run
     ├── EndpointError    an API Gateway endpoint cannot be made or reached
@@ -27,6 +28,8 @@ class PromoteError(Exception):
     """
 
     title = "promote-on-success"
+    may_have_moved = False
+    """Whether an alias may have moved, or may still move, though the run does not know it."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
@@ -58,6 +61,16 @@ class ServiceError(PromoteError):
     """AWS could not be reached, or answered with something that no run can act on."""
 
     title = "AWS"
+
+
+class UnconfirmedError(ServiceError):
+    """A write may have taken effect: AWS did not confirm it, and reading back did not settle it."""
+
+    title = "Not confirmed"
+
+    def __init__(self, message: str, *, hint: str = "", may_have_moved: bool = False) -> None:
+        super().__init__(message, hint=hint or "See what took effect with command: status; then run the job again.")
+        self.may_have_moved = may_have_moved
 
 
 class FunctionError(PromoteError):

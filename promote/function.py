@@ -1,17 +1,20 @@
 """One Lambda function: its code, configuration, versions and aliases.
 
-Every write carries Lambda's own precondition, and every lost answer is told from a lost race by reading back.
+Every write carries Lambda's own precondition. After any error but a clean refusal, the effect is read back.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import copy
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
+from promote.answers import confirmed, may_have_taken_effect, unconfirmed, unconfirmed_move
 from promote.artifact import Code
 from promote.aws import code_of, concealing, message_of
 from promote.clock import Clock
-from promote.errors import ConflictError, FunctionError, ServiceError
+from promote.errors import ConflictError, FunctionError, UnconfirmedError
 from promote.model import LATEST, Alias, Promotion, Published, Snapshot
 from promote.snapshot import snapshot
 
@@ -26,8 +29,22 @@ _PROPAGATION = 30.0
 _ALIAS_PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts at an alias that Lambda is busy with."""
 
+_REFUSED = ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException")
+"""What Lambda says of code or configuration that it does not take."""
+
 _STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException")
 """A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
+
+
+class Moved(Enum):
+    """What became of a move of an alias."""
+
+    YES = auto()
+    """It took effect, also when only reading back showed that."""
+    NO = auto()
+    """It was refused, because the alias had changed before."""
+    UNKNOWN = auto()
+    """The alias has changed, and the move may have taken effect before that."""
 
 
 class Function:
@@ -130,8 +147,11 @@ class Function:
         while True:
             self._guard()
             try:
-                with code.arguments() as source, concealing(configuration):
-                    self._client.create_function(FunctionName=self._id, Code=cast("Any", source), **configuration)
+                confirmed(
+                    lambda: self._create(code, configuration),
+                    lambda: self.find() is not None or None,
+                    f"the function {self.name} may have been created",
+                )
             except self._client.exceptions.ResourceConflictException:
                 # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
                 # follows compares code and configuration in either case.
@@ -145,12 +165,18 @@ class Function:
                 break
         self.settled()
 
+    def _create(self, code: Code, configuration: Mapping[str, Any]) -> bool:
+        with code.arguments() as source, concealing(configuration):
+            self._client.create_function(FunctionName=self._id, Code=cast("Any", source), **configuration)
+        return True
+
     def configure(self, latest: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
         """Change the configuration that ``latest`` shows and wait for it.
 
         Raises:
             ConflictError: $LATEST is no longer what ``latest`` shows.
             FunctionError: Lambda refuses.
+            UnconfirmedError: it may have been changed.
 
         """
         self._guard()
@@ -159,7 +185,7 @@ class Function:
                 self._client.update_function_configuration(
                     FunctionName=self._id, RevisionId=latest.revision_id, **changes
                 )
-        except self._client.exceptions.ClientError as error:
+        except Exception as error:
             raise self._failure(error) from error
         return self.settled()
 
@@ -169,6 +195,7 @@ class Function:
         Raises:
             ConflictError: $LATEST is no longer what ``latest`` shows.
             FunctionError: Lambda refuses.
+            UnconfirmedError: it may have been changed.
 
         """
         self._guard()
@@ -177,7 +204,7 @@ class Function:
                 answer = self._client.update_function_code(
                     FunctionName=self._id, RevisionId=latest.revision_id, Publish=True, **source
                 )
-        except self._client.exceptions.ClientError as error:
+        except Exception as error:
             raise self._failure(error) from error
         return snapshot(answer)
 
@@ -202,6 +229,7 @@ class Function:
         Raises:
             ConflictError: $LATEST is no longer what ``latest`` shows.
             FunctionError: the last update of $LATEST failed.
+            UnconfirmedError: a version may have been published.
 
         """
         self._require_success(latest)
@@ -213,20 +241,22 @@ class Function:
         except self._client.exceptions.InvalidParameterValueException as error:
             # Of the parameters, only CodeSha256 can be wrong here.
             raise changed_by_others(self.name) from error
-        except self._client.exceptions.ClientError as error:
+        except Exception as error:
             raise self._failure(error) from error
         return snapshot(answer)
 
-    def _failure(self, error: "ClientError") -> Exception:
-        """Say what a refused write means.
+    def _failure(self, error: Exception) -> Exception:
+        """Say what the error of a write to $LATEST means.
 
-        A retry that meets its own first effect looks the same as a stranger's change. Both are a ConflictError, upon
-        which the caller reads again: in the first case it finds nothing left to do.
+        A retry that meets its own first effect looks the same as an external change, and a write that was not confirmed
+        may have taken effect. Upon a ConflictError or UnconfirmedError the caller reads again, and does what is left.
         """
-        code = code_of(error)
+        code = _code(error)
         if code in _STALE:
             return changed_by_others(self.name)
-        if code in ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException"):
+        if may_have_taken_effect(error):
+            return unconfirmed(f"$LATEST of {self.name} may have changed; its environments have not", error)
+        if isinstance(error, self._client.exceptions.ClientError) and code in _REFUSED:
             advice = "Name another bucket: Lambda reads from its own region alone."
             if "PermanentRedirect" not in message_of(error):
                 advice = "Correct what Lambda's text says and run the job again; the environment was not touched."
@@ -260,63 +290,96 @@ class Function:
         ]
 
     def delete_version(self, number: int) -> bool:
-        """Delete a version; False: an alias names it, and Lambda does not. That it is gone already is well."""
+        """Delete a version; False: an alias names it, and Lambda does not. That it is gone already is well.
+
+        Raises:
+            UnconfirmedError: it may have been deleted.
+
+        """
+
+        def delete() -> bool:
+            self._client.delete_function(FunctionName=self._id, Qualifier=str(number))
+            return True
+
         self._guard()
         try:
-            self._client.delete_function(FunctionName=self._id, Qualifier=str(number))
+            return confirmed(
+                delete,
+                lambda: self.find(str(number)) is None or None,
+                f"version {number} of {self.name} may have been deleted",
+            )
         except self._client.exceptions.ResourceConflictException:
             return False
         except self._client.exceptions.ResourceNotFoundException:
-            pass
-        return True
+            return True
 
-    def point(self, alias: Alias | None, promotion: Promotion) -> bool:
+    def point(self, alias: Alias | None, promotion: Promotion) -> Moved:
         """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
 
-        True: it took effect, also when only a later reading told so. False: somebody else was first, and the
-        decision is to be made again.
+        If it is not, somebody else was first, and the decision is to be made again.
 
         Raises:
             FunctionError: Lambda refuses, though nobody else has moved the alias.
-            ServiceError: Lambda never answered, and the alias does not show the move.
+            UnconfirmedError: Lambda did not confirm the move, and the alias does not show it or could not be read.
 
         """
+        name, version = promotion.environment, promotion.version
         for pause in (*_ALIAS_PAUSES, None):
             self._guard()
             try:
-                self._write_alias(alias, promotion.environment, promotion.version, promotion.description, {})
-            except self._client.exceptions.ClientError as error:
-                if _is_server_side(error):
-                    return self._settle_unknown(promotion, error)
-                if code_of(error) not in _STALE:
+                self._write_alias(alias, name, version, promotion.description, {})
+            except Exception as error:
+                is_unknown = may_have_taken_effect(error)
+                if not is_unknown and _code(error) not in _STALE:
                     raise
-                found = self.alias(promotion.environment)
+                found = self._read_back(promotion, error) if is_unknown else self.alias(name)
                 if found is not None and found.promotion == promotion:
-                    return True
+                    return Moved.YES
                 if (found.revision_id if found else None) != (alias.revision_id if alias else None):
-                    return False
-                if pause is None or code_of(error) != "ResourceConflictException":
-                    raise FunctionError(
-                        f"Lambda does not move {promotion.environment} to version {promotion.version}: "
-                        f"{message_of(error)}",
-                        hint="Nobody else has moved it: see what Lambda's text says, and run the job again.",
+                    return Moved.UNKNOWN if is_unknown else Moved.NO
+                if pause is not None and _code(error) == "ResourceConflictException":
+                    self._clock.sleep(pause)  # an update of the alias or its concurrency is in progress
+                    continue
+                if is_unknown:
+                    raise UnconfirmedError(
+                        f"Lambda did not confirm the move of {name} to version {version}, "
+                        f"and the alias does not show it: {error}",
+                        hint="It may still move: see what it serves with command: status. The next run finds out what "
+                        "became of the move, and finishes the record.",
+                        may_have_moved=True,
                     ) from error
-                self._clock.sleep(pause)  # an update of the alias or its concurrency is in progress
-            except _unanswered() as error:
-                return self._settle_unknown(promotion, error)
+                raise FunctionError(
+                    f"Lambda does not move {name} to version {version}: {message_of(cast('ClientError', error))}",
+                    hint="Nobody else has moved it: see what Lambda's text says, and run the job again.",
+                ) from error
             else:
-                return True
+                return Moved.YES
         raise AssertionError("unreachable")
 
+    def _read_back(self, promotion: Promotion, error: Exception) -> Alias | None:
+        """Read the alias after a move that was not confirmed."""
+        try:
+            return self.alias(promotion.environment)
+        except Exception as second:
+            name = f"{promotion.environment} of {self.name}"
+            raise unconfirmed_move(name, promotion.version, error, second) from second
+
     def restore(self, alias: Alias | None, wanted: Alias) -> bool:
-        """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not."""
+        """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not.
+
+        Raises:
+            UnconfirmedError: it may have been made so.
+
+        """
         self._guard()
         try:
             self._write_alias(alias, wanted.name, wanted.version, wanted.description, wanted.weights)
-        except self._client.exceptions.ClientError as error:
-            if code_of(error) not in _STALE:
-                raise
-            return False
+        except Exception as error:
+            if _code(error) in _STALE:
+                return False
+            if may_have_taken_effect(error):
+                raise unconfirmed_move(f"{wanted.name} of {self.name}", wanted.version, error) from error
+            raise
         return True
 
     def _write_alias(
@@ -337,17 +400,6 @@ class Function:
                 RevisionId=alias.revision_id,
             )
 
-    def _settle_unknown(self, promotion: Promotion, error: Exception) -> bool:
-        """Read what became of a move whose answer stayed away for all attempts."""
-        found = self.alias(promotion.environment)
-        if found is not None and found.promotion == promotion:
-            return True
-        raise ServiceError(
-            f"Lambda did not confirm the move of {promotion.environment} to version {promotion.version}, "
-            f"and the alias does not show it: {error}",
-            hint="Run the job again; it finds out what became of the move, and finishes the record.",
-        ) from error
-
     def statements(self, qualifier: str) -> set[str]:
         """Name the statements of the policy of ``qualifier`` (an alias; empty: $LATEST)."""
         keywords: Any = {"Qualifier": qualifier} if qualifier else {}
@@ -364,18 +416,26 @@ class Function:
         a look tells which one it is.
         """
         keywords: Any = {"Qualifier": qualifier} if qualifier else {}
+
+        def add() -> bool:
+            self._client.add_permission(
+                FunctionName=self._id,
+                StatementId=statement,
+                Action="lambda:InvokeFunction",
+                Principal="apigateway.amazonaws.com",
+                SourceArn=source_arn,
+                **keywords,
+            )
+            return True
+
+        def is_added() -> bool | None:
+            return statement in self.statements(qualifier) or None
+
         for pause in (*_ALIAS_PAUSES, None):
             try:
-                self._client.add_permission(
-                    FunctionName=self._id,
-                    StatementId=statement,
-                    Action="lambda:InvokeFunction",
-                    Principal="apigateway.amazonaws.com",
-                    SourceArn=source_arn,
-                    **keywords,
-                )
+                confirmed(add, is_added, f"API Gateway's permission for {self.name} may have been added")
             except self._client.exceptions.ResourceConflictException:
-                if statement in self.statements(qualifier):
+                if is_added():
                     return
                 if pause is None:
                     raise
@@ -386,10 +446,17 @@ class Function:
     def forbid(self, qualifier: str, statement: str) -> None:
         """Take a permission back. That it is gone already is well."""
         keywords: Any = {"Qualifier": qualifier} if qualifier else {}
-        try:
+
+        def remove() -> bool:
             self._client.remove_permission(FunctionName=self._id, StatementId=statement, **keywords)
-        except self._client.exceptions.ResourceNotFoundException:
-            return
+            return True
+
+        with suppress(self._client.exceptions.ResourceNotFoundException):
+            confirmed(
+                remove,
+                lambda: statement not in self.statements(qualifier) or None,
+                f"API Gateway's permission for {self.name} may have been removed",
+            )
 
     def invoke(self, version: str, event: bytes) -> tuple[bytes, str, str]:
         """Invoke a version; give the payload, the function's error (empty: none) and the version that ran."""
@@ -412,19 +479,11 @@ def _is_pending(answer: Mapping[str, Any]) -> bool:
     return answer.get("State") == "Pending" or answer.get("LastUpdateStatus") == "InProgress"
 
 
-def _is_server_side(error: Any) -> bool:
-    """Whether the service failed, so that the effect is unknown."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500  # noqa: PLR2004
+def _code(error: Exception) -> str:
+    """Return the code of AWS's answer; empty: there was none."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
 
-
-def _unanswered() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
-        ConnectionError,  # noqa: A004 - botocore's own
-        HTTPClientError,
-    )
-
-    # The error is that of the last attempt: an earlier one may have taken effect though this one had no connection.
-    return ConnectionError, HTTPClientError
+    return code_of(error) if isinstance(error, ClientError) else ""
 
 
 def changed_by_others(name: str) -> ConflictError:

@@ -6,16 +6,15 @@ next one does not take up. Whatever is missing of one is made; what is there is 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from promote.answers import confirmed
 from promote.aws import is_passing
 from promote.clock import Clock
 from promote.errors import EndpointError, InputError
 from promote.function import Function
 from promote.model import LATEST_ENDPOINT, Gateway
 from promote.parallel import side_by_side
-
-Answer = TypeVar("Answer")
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -205,19 +204,20 @@ class Gateways:
             if taken is None or taken["ApiId"] != api:
                 yield lambda: self._map(qualifier, taken, api)
 
-    def _change(self, call: Callable[[], Answer], is_done: Callable[[], bool] = lambda: False) -> Answer | None:
-        """Make a change, and repeat it while API Gateway makes another one; None: ``is_done`` says that it was made.
+    def _change(self, call: Callable[[], Any], find: Callable[[], Any] = lambda: None) -> Any:
+        """Make a change, and repeat it while API Gateway makes another one; return the answer or what ``find`` finds.
 
-        ConflictException means one of two things: what is to be created exists, or another change is under way
-        ("Unable to complete operation due to concurrent modification. Please try again later."). The second passes:
-        https://github.com/hashicorp/terraform-provider-aws/issues/18018. Only a look tells which one it is.
+        ``find`` returns what the call was to create, or None. ConflictException means one of two things: what is to be
+        created exists, or another change is under way ("Unable to complete operation due to concurrent modification.
+        Please try again later."). The second passes: https://github.com/hashicorp/terraform-provider-aws/issues/18018.
+        Only a look tells which one it is.
         """
         for pause in (*_PAUSES, None):
             try:
-                return call()
+                return confirmed(call, find, "the API may have been changed")
             except self._conflict:
-                if is_done():
-                    return None
+                if (found := find()) is not None:
+                    return found
                 if pause is None:
                     raise
                 self._clock.sleep(pause)
@@ -241,26 +241,26 @@ class Gateways:
                     IntegrationUri=target,
                     PayloadFormatVersion="2.0",
                     TimeoutInMillis=30_000,
-                )
+                ),
+                lambda: _having(client.get_integrations(ApiId=api), "IntegrationUri", target),
             )
-            assert made is not None  # noqa: S101 - nothing has said that it was made
             integration = f"integrations/{made['IntegrationId']}"
-        wanted = integration
-        if is_there:
-            route = next(item for item in client.get_routes(ApiId=api)["Items"] if item["RouteKey"] == ROUTE)
-            self._change(lambda: client.update_route(ApiId=api, RouteId=route["RouteId"], Target=wanted))
+
+        def find() -> Any:
+            return _having(client.get_routes(ApiId=api), "RouteKey", ROUTE)
+
+        if is_there and (route := find()):
+            wanted = {"ApiId": api, "RouteId": route["RouteId"], "Target": integration}
+            self._change(lambda: client.update_route(**wanted))
         else:
-            # It may be there: made by our own call whose answer was lost, or by another run, to the same target.
-            self._change(
-                lambda: client.create_route(ApiId=api, RouteKey=ROUTE, Target=wanted),
-                lambda: any(item["RouteKey"] == ROUTE for item in client.get_routes(ApiId=api)["Items"]),
-            )
+            # It may be there: made by another run, to the same target.
+            self._change(lambda: client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration), find)
 
     def _stage(self, api: str) -> None:
         client = self._client
         self._change(
             lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
-            lambda: any(item["StageName"] == STAGE for item in client.get_stages(ApiId=api)["Items"]),
+            lambda: _having(client.get_stages(ApiId=api), "StageName", STAGE),
         )
 
     def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
@@ -272,12 +272,11 @@ class Gateways:
         if taken is not None:
             found = taken["ApiMappingId"]
             self._change(lambda: self._client.update_api_mapping(ApiMappingId=found, **wanted))
-        elif (
-            # Another run may have mapped the path since it was looked at.
-            self._change(lambda: self._client.create_api_mapping(**wanted), lambda: self._taken(qualifier) is not None)
-            is None
-        ):
-            self._map(qualifier, self._taken(qualifier), api)
+            return
+        # Another run may have mapped the path since it was looked at.
+        made = self._change(lambda: self._client.create_api_mapping(**wanted), lambda: self._taken(qualifier))
+        if made["ApiId"] != api:
+            self._map(qualifier, made, api)
 
     def _trespass(self, qualifier: str, taken: Mapping[str, Any] | None) -> str:
         """Say which other API has the path of ``qualifier``, given the mapping that it has; empty: none."""
@@ -321,6 +320,11 @@ class Gateways:
     def _source(self, api: str) -> str:
         _, partition, _, region, account, *_ = self._arn.split(":")
         return f"arn:{partition}:execute-api:{region}:{account}:{api}/*"
+
+
+def _having(page: Mapping[str, Any], name: str, value: str) -> Any:
+    """Return the first item of ``page`` whose ``name`` is ``value``, or None."""
+    return next((item for item in page["Items"] if item.get(name) == value), None)
 
 
 def _alias(qualifier: str) -> str:

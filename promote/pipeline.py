@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import configuration
+from promote.answers import unconfirmed_move
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError, LockError, ServiceError
-from promote.function import changed_by_others
+from promote.errors import ConflictError, LockError, UnconfirmedError
+from promote.function import Moved, changed_by_others
 from promote.history import Relation, relation
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
@@ -151,16 +152,23 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Built:
 
     """
     known = None if endpoint and endpoint.is_new else target.latest
+    unseen: UnconfirmedError | None = None
     for attempt in range(1, _ATTEMPTS + 1):
-        latest = target.function.idle(known=known)
+        try:
+            latest = target.function.idle(known=known)
+        except Exception as error:
+            if unseen:
+                raise unseen from error
+            raise
         if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
             raise changed_by_others(target.function.name)
         try:
             return _deploy_once(target, latest)
-        except ConflictError:
-            # Also a retry of our own that met its first effect: reading again tells.
+        except (ConflictError, UnconfirmedError) as error:
+            # Also a write of our own whose answer was lost: reading again shows what is left to do.
             if attempt == _ATTEMPTS:
                 raise
+            unseen = error if isinstance(error, UnconfirmedError) else None
             target.job.say("deploy", "$LATEST is not what was read: reading it again")
             known = None
     raise AssertionError("unreachable")
@@ -355,7 +363,7 @@ def promote(
     Raises:
         ConflictError: somebody else keeps moving the alias.
         FunctionError: Lambda refuses the move.
-        ServiceError: Lambda never answered, and nobody has seen the move.
+        UnconfirmedError: the alias may have moved, or may still move.
 
     """
     verdict = proposal.verdict
@@ -369,23 +377,17 @@ def promote(
         verdict = None
         if decision.promotion is None:
             return decision
-        unconfirmed: ServiceError | None = None
         try:
-            if target.function.point(alias, decision.promotion):
+            outcome = _move(target, alias, decision.promotion)
+            if outcome is Moved.UNKNOWN:
+                text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
+                decision = replace(decision, warnings=(*decision.warnings, text))
+            if outcome is not Moved.NO:
                 moved(decision)
                 return _recorded(target, holding, proposal, decision)
         except KeyboardInterrupt:
             _reconcile(target, holding, proposal, decision, moved)
             raise
-        except ServiceError as error:
-            unconfirmed = error
-        if target.ledger.has_recorded(decision.promotion):
-            # Only its answer was lost: somebody else has moved the alias on since then.
-            moved(decision)
-            text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
-            return _recorded(target, holding, proposal, replace(decision, warnings=(*decision.warnings, text)))
-        if unconfirmed:
-            raise unconfirmed
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias = target.function.alias(target.environment)
     raise ConflictError(
@@ -413,6 +415,32 @@ def _intended(
     return target, decision
 
 
+def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Moved:
+    """Move the alias; UNKNOWN: it took effect, and somebody else has moved the alias on since then.
+
+    Whoever does that records our move before, so the ledger tells what the alias does not show any more.
+
+    Raises:
+        UnconfirmedError: the alias may have moved, or may still move.
+
+    """
+    unseen: UnconfirmedError | None = None
+    try:
+        outcome = target.function.point(alias, promotion)
+    except UnconfirmedError as error:
+        outcome, unseen = Moved.UNKNOWN, error
+    if outcome is not Moved.UNKNOWN:
+        return outcome
+    try:
+        is_recorded = target.ledger.has_recorded(promotion)
+    except Exception as error:
+        name = f"{target.environment} of {target.function.name}"
+        raise unseen or unconfirmed_move(name, promotion.version, error) from error
+    if unseen and not is_recorded:
+        raise unseen
+    return Moved.UNKNOWN if is_recorded else Moved.NO
+
+
 def _reconcile(
     target: Target, holding: Holding | None, proposal: Proposal, decision: Decision, moved: Callable[[Decision], None]
 ) -> None:
@@ -425,6 +453,15 @@ def _reconcile(
         if alias is not None and alias.promotion == decision.promotion:
             moved(decision)
             within(_HURRY, lambda: _recorded(target, holding, proposal, decision))
+            return
+    reports = target.job.reports
+    if reports and not reports[-1].result.is_success:
+        text = (
+            f"The run was cancelled while it moved {target.environment} of {target.function.name} to version "
+            f"{proposal.candidate.version}. The alias may have moved, or may still move. See what it serves with "
+            "command: status. The next run finds out, and finishes the record."
+        )
+        reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 
 
 def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decision: Decision) -> Decision:

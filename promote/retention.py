@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from promote.aws import understood
+from promote.errors import UnconfirmedError
 from promote.job import Job
 from promote.lookback import moves, served_before
 from promote.model import Alias, Published, Result
@@ -193,6 +194,8 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
             is_gone = target.function.delete_version(number)
         except Exception as error:  # noqa: BLE001 - raised below, when all have ended
             failures.append(error)
+            if isinstance(error, UnconfirmedError):
+                return  # it may be gone, so the record stays; the next promotion deletes it if it is there
         if is_gone:
             deleted.append(number)
         else:

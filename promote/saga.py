@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promote.answers import may_have_taken_effect, unconfirmed
 from promote.aws import CALLS_AT_ONCE, Clients, understood
 from promote.clock import Clock
-from promote.errors import AccessError, ConflictError, PromoteError, ServiceError
-from promote.function import Function
+from promote.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
+from promote.function import Function, Moved
 from promote.model import Alias, ReleaseKey
 from promote.parallel import each, gather
 from promote.records import entry_item, environment_key, served_item
@@ -135,10 +136,18 @@ class Saga:
             if any(ours):
                 raise Overtaken from cancelled
             raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
-        except Exception:
-            # It may have taken effect, and only the answer was lost.
-            if self.find(release.key) is None:
+        except Exception as error:
+            if not may_have_taken_effect(error) or not self._has_begun(release, error):
                 raise
+
+    def _has_begun(self, release: Release, error: Exception) -> bool:
+        try:
+            return self.find(release.key) is not None
+        except Exception as second:
+            what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
+            problem = unconfirmed(what, error, second)
+            problem.may_have_moved = True  # by whoever brings it to its end
+            raise problem from second
 
     def settle(
         self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
@@ -157,11 +166,14 @@ class Saga:
         except Exception as error:
             problem = understood(error)
             whose = "the release" if is_ours else f"the release {release.key.identity} of run {release.run_id}"
-            raise problem.saying(
+            problem = problem.saying(
                 f"{whose} has begun and is not at its end: {problem}",
-                hint="Whoever comes next, the post step or a run of any of its functions, brings it there first: "
-                f"forward where all its aliases can be moved by then, else back. {problem.hint}",
-            ) from error
+                hint="Its aliases may have moved: see what they serve with command: status. Whoever comes next, the "
+                "post step or a run of any of its functions, brings it there first: forward where all its aliases can "
+                f"be moved by then, else back. {problem.hint}",
+            )
+            problem.may_have_moved = True
+            raise problem from error
 
     def _settle(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
         problem: PromoteError | None = None
@@ -237,7 +249,7 @@ class Saga:
         def move(part: Part) -> PromoteError | None:
             function = self._function(part.arn)
             try:
-                if function.point(part.before, part.promotion):
+                if function.point(part.before, part.promotion) is Moved.YES:
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
                 problem = understood(error)
@@ -249,7 +261,8 @@ class Saga:
                     alias = None
                 if alias is not None and alias.promotion == part.promotion:
                     return None
-                return problem.saying(f"the alias of {part.name} was not moved: {problem}")
+                was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
+                return problem.saying(f"the alias of {part.name} {was}: {problem}")
             return ConflictError(
                 f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
                 hint="See who else moves this alias (a console, another workflow); then run the job again.",
@@ -349,6 +362,7 @@ class Saga:
         late creation from the first. It points at the version that was proven, and nothing leads to it yet.
         """
         function = self._function(part.arn)
+        problem: UnconfirmedError | None = None
         for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
             if part.arn in release.denied and _is_as_before(part, alias):
@@ -356,12 +370,16 @@ class Saga:
             wanted = self._step_back(release, part, alias)
             if wanted is None:
                 return _is_back(release, part, alias)
-            if not function.restore(alias, wanted):
+            try:
+                is_restored, problem = function.restore(alias, wanted), None
+            except UnconfirmedError as error:
+                is_restored, problem = False, error  # the next look shows whether it took effect
+            if not is_restored:
                 if function.find(wanted.version) is None:
                     # The version is gone, or the function: no late creation can come, and there is no way back.
                     return alias is None
                 self._clock.sleep(pause)
-        raise ConflictError(
+        raise problem or ConflictError(
             f"somebody else keeps moving the alias {release.environment} of {part.name}",
             hint="See who does (a console, another workflow); then run the job again.",
         )

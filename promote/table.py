@@ -1,12 +1,14 @@
 """The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean."""
 
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from promote.answers import confirmed
 from promote.aws import code_of, message_of
 from promote.clock import Clock
 from promote.errors import TableError
@@ -149,7 +151,7 @@ class Table:
     def transact(self, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Carry out all ``parts`` (``("Update", change)`` or ``("Put", ...)``) or none.
 
-        botocore sends a token along, by which DynamoDB knows a repeated call and does not act twice.
+        A token goes along with it, by which DynamoDB knows a repeated call and does not act twice.
 
         Raises:
             Cancelled: a condition does not hold.
@@ -157,6 +159,7 @@ class Table:
         """
         self._call(
             "transact_write_items",
+            ClientRequestToken=secrets.token_hex(16),  # else botocore takes another after each conflict
             TransactItems=[{kind: {"TableName": self.name, **arguments}} for kind, arguments in parts],
         )
 
@@ -202,8 +205,8 @@ class Table:
 
         """
         client = self._client()
-        # In use: made meanwhile by a concurrent run, or by our own call whose answer was lost.
-        with suppress(client.exceptions.ResourceInUseException):
+
+        def create() -> str:
             client.create_table(
                 TableName=self.name,
                 BillingMode="PAY_PER_REQUEST",
@@ -213,8 +216,13 @@ class Table:
                     {"AttributeName": "sk", "AttributeType": "S"},
                 ],
             )
+            return "CREATING"
+
+        # In use: a concurrent run has made it, or our own call whose answer was lost.
+        with suppress(client.exceptions.ResourceInUseException):
+            confirmed(create, lambda: self._status() or None, f"the table {self.name} may have been created")
         deadline = self._clock.monotonic() + _PATIENCE
-        while not self._is_active():
+        while self._status() != "ACTIVE":
             if self._clock.monotonic() > deadline:
                 raise TableError(
                     f"the table {self.name} is not active {_PATIENCE:.0f} seconds after it was made",
@@ -222,12 +230,12 @@ class Table:
                 )
             self._clock.sleep(0.5)
 
-    def _is_active(self) -> bool:
+    def _status(self) -> str:
         client = self._client()
         try:
-            return client.describe_table(TableName=self.name)["Table"].get("TableStatus") == "ACTIVE"
+            return client.describe_table(TableName=self.name)["Table"].get("TableStatus", "")
         except client.exceptions.ResourceNotFoundException:
-            return False  # DescribeTable is eventually consistent: a table just made may not be known to it yet
+            return ""  # DescribeTable is eventually consistent: a table just made may not be known to it yet
 
     def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Call the client; wait out a transaction in conflict, and say what an error means."""

@@ -1,5 +1,6 @@
 """``unlock``: force the lock open, with a reason, which is recorded."""
 
+from promote.answers import confirmed
 from promote.holding import make_lock
 from promote.job import Job
 from promote.ledger import Ledger
@@ -24,17 +25,22 @@ def unlock(job: Job) -> Report:
         return Report(Result.PLANNED, headline=headline)
     by = job.context.actor or job.run.url or "somebody outside GitHub"
     ledger = Ledger(job.table, job.arn, job.run, job.clock)
+    token, opening = found.token + 1, forced.opening(found, by, inputs.reason)
+
+    def unlocking() -> bool:
+        ledger.record_unlock(token, found.held_by, inputs.reason, by, opening)
+        return True
+
+    def has_unlocked() -> bool | None:
+        return ledger.has_unlocked(token) or None
+
     try:
-        ledger.record_unlock(
-            found.token + 1, found.held_by, inputs.reason, by, forced.opening(found, by, inputs.reason)
-        )
-    except Exception as error:
-        # It may have taken effect, and only the answer was lost.
-        if not ledger.has_unlocked(found.token + 1):
-            if isinstance(error, Cancelled):
-                headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."
-                return Report(Result.UNCHANGED, headline=headline)
-            raise
+        confirmed(unlocking, has_unlocked, f"the lock of {name} may have been opened")
+    except Cancelled:
+        # Also a repeated call that meets its own effect, which its record shows.
+        if not has_unlocked():
+            headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."
+            return Report(Result.UNCHANGED, headline=headline)
     return Report(
         Result.UNLOCKED,
         headline=f"The lock of {name} is open; {found.held_by} held it, and stops before its next change.",

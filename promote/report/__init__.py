@@ -66,6 +66,8 @@ class Report:
     """Things that a reader should look into though they did not stop the run."""
     lock_wait: float | None = None
     """Seconds; None: the lock was not asked for."""
+    may_have_moved: bool = False
+    """Whether an alias may have moved though the run does not know it."""
     move: Promotion | None = None
     """The promotion or rollback that was made; None: none was."""
     since: str = ""
@@ -90,7 +92,7 @@ class Report:
         first = self.parts[0][1] if self.parts else self
         return {
             "result": self.result.value,
-            "promoted": "true" if self.result is Result.PROMOTED else "false",
+            "promoted": "unknown" if self.may_have_moved else str(self.result is Result.PROMOTED).lower(),
             **first.facts,
             "functions": json.dumps({name: part.facts for name, part in self.parts}) if self.parts else "",
             "release-notes": self.release_notes,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from promote.clock import SystemClock
 from promote.errors import AccessError, ServiceError
-from promote.function import Function
+from promote.function import Function, Moved
 from promote.ledger import Ledger, Pending
 from promote.model import Alias, Candidate, Promotion, ReleaseKey, Run
 from promote.release import Part, Release, Stage, release_key
@@ -489,7 +489,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert before
     back = replace(late.promotion, version="1", previous=before.version)
     application.carry_out(application.release())
-    assert not application.function(application.arns[STAYS]).point(before, back)
+    assert application.function(application.arns[STAYS]).point(before, back) is Moved.NO
 
 
 def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: Application) -> None:

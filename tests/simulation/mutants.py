@@ -102,36 +102,37 @@ MUTANTS = (
     Mutant(
         "no operation in what tells a move of ours",
         "promote.function",
-        """                found = self.alias(promotion.environment)
-                if found is not None and found.promotion == promotion:""",
-        """                found = self.alias(promotion.environment)
-                if found is not None and found.version == promotion.version:""",
+        "                if found is not None and found.promotion == promotion:",
+        "                if found is not None and found.version == promotion.version:",
     ),
     Mutant(
         "a move whose answer was lost is taken for one that failed",
         "promote.function",
-        """            except _unanswered() as error:
-                return self._settle_unknown(promotion, error)""",
-        """            except _unanswered():
-                raise""",
+        "                if not is_unknown and _code(error) not in _STALE:",
+        "                if _code(error) not in _STALE:",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
         "a last attempt without a connection is taken for a call that was never sent",
-        "promote.function",
-        "return ConnectionError, HTTPClientError",
-        "return (HTTPClientError,)",
+        "promote.answers",
+        "context[_MARK] = earlier or not _was_never_sent(exception)",
+        "context[_MARK] = not _was_never_sent(exception)",
+        ("lambda.UpdateAlias",),
+    ),
+    Mutant(
+        "a refusal says that earlier attempts of the same call had no effect either",
+        "promote.answers",
+        "metadata[_MARK] = earlier",
+        "metadata[_MARK] = False",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
         "a repetition that meets its own effect is taken for a race that was lost",
         "promote.function",
-        """                found = self.alias(promotion.environment)
-                if found is not None and found.promotion == promotion:
-                    return True
+        """                if found is not None and found.promotion == promotion:
+                    return Moved.YES
 """,
-        """                found = self.alias(promotion.environment)
-""",
+        "",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
@@ -407,8 +408,8 @@ MUTANTS = (
     Mutant(
         "what was decided of a function that stays, before the release, is not too late after it",
         "promote.saga",
-        "if function.point(part.before, part.promotion):",
-        "if not part.moves or function.point(part.before, part.promotion):",
+        "if function.point(part.before, part.promotion) is Moved.YES:",
+        "if not part.moves or function.point(part.before, part.promotion) is Moved.YES:",
         SAGA,
     ),
     Mutant(

@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 
+from promote.answers import note
 from promote.aws import Clients
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
 from tests.simulation.github import API_URL, routed
@@ -410,16 +411,19 @@ class Client:
     def _call(self, operation: str, **arguments: Any) -> Any:
         network, process = self._network, self._process
         if operation == "TransactWriteItems":
-            arguments["ClientRequestToken"] = f"token-{network.chance.getrandbits(64):x}"
+            arguments.setdefault("ClientRequestToken", f"token-{network.chance.getrandbits(64):x}")
         call = Call(self._service, operation, _sent(arguments), self._subject(operation, arguments))
         lasting: Hit | None = None
         is_unreadable = False
+        context: dict[str, Any] = {}
         network.backstage.issued(self._caller, call)
         for attempt in range(1, self._attempts + 1):
             try:
                 return network.exchange(process, self._caller, call, self._patience, lasting)
             except (Refusal, Lost) as error:
                 failure = self._error(call, error)
+                # As botocore's event response-received has it.
+                note(context, getattr(failure, "response", None), failure if isinstance(error, Lost) else None)
                 lasting, is_unreadable = error.lasting, is_unreadable or error.is_unreadable
                 if attempt == self._attempts or not _is_retried(error):
                     network.unreadable[process, self._service] += _UNREADABLE * is_unreadable
