@@ -76,8 +76,6 @@ _IS_LATER = True
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
 
-_TWO = 2
-"""Faults after a move, upon which a run may not know that it was made."""
 _FASTEST, _SLOWEST = 1.05, 0.95
 _MOMENT = 0.001
 _LOOKS = 2.0
@@ -568,14 +566,10 @@ class Watch:
     def ended(self, actor: "Actor", command: str, report: Report) -> None:
         """6. What took effect is reported as done, and nothing else is; what the client repeats makes nobody fail."""
         moves = self._moves_of(actor.operation)
-        begun = self.releases.by(actor.operation)
-        is_open = bool(begun) and not begun[-1].stage.is_final
-        is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK)
+        is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK) or report.may_have_moved
         if all(move.previous is None for move in moves):
             is_told = is_told or report.result is Result.UNCHANGED
-        since = self._issued_at.get(actor.operation, float("inf"))
-        is_excused = is_open or actor.was_interrupted or actor.hits_since(since) >= _TWO
-        if moves and not is_told and not is_excused:
+        if moves and not is_told and not actor.was_interrupted:
             raise Broken(LOST, f"{actor.name} has moved {moves[-1].place}, and says: {report.headline}")
         if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
             self._require_truth(actor, report, moves)

@@ -203,9 +203,6 @@ _ONLY_AT: dict[Hit, tuple[str, ...]] = {
 
 LATER = frozenset(
     {
-        Hit.LOST_THEN_THROTTLED,
-        Hit.LOST_THEN_REFUSED,
-        Hit.LOST_UNREADABLE,
         Hit.EXTERNAL_DELETED,
         Hit.EXTERNAL_ALIAS_DELETED,
         Hit.EXTERNAL_LATEST,
