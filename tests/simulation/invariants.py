@@ -119,6 +119,8 @@ class Watch:
         """The commit of an alias before a move, and whether it was ours."""
         self._rolled_back: dict[tuple[Place, str], tuple[int, str]] = {}
         """The commit and the version that a rollback has left, by the alias and the identity of that move."""
+        self._gone_at: dict[Place, float] = {}
+        """When an alias was last deleted, so that nothing is left of earlier moves."""
         self._looked_at: dict[tuple[str, str, str], float] = {}
         """When an operation has last read a version of a function."""
         self._on_latest_since: dict[Place, float] = {}
@@ -231,6 +233,7 @@ class Watch:
             # What is gone serves nothing, and what was created again is of no known commit.
             if place not in aliases or not aliases[place].description:
                 self.commits[place] = UNKNOWN
+                self._gone_at[place] = self._now
             if place not in aliases:
                 self._is_ours[place] = False
                 self._up.discard(place)
@@ -569,7 +572,7 @@ class Watch:
         is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK) or report.may_have_moved
         if all(move.previous is None for move in moves):
             is_told = is_told or report.result is Result.UNCHANGED
-        if moves and not is_told and not actor.was_interrupted:
+        if not is_told and not all(map(self._is_gone, moves)):
             raise Broken(LOST, f"{actor.name} has moved {moves[-1].place}, and says: {report.headline}")
         if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
             self._require_truth(actor, report, moves)
@@ -579,9 +582,21 @@ class Watch:
         before = self._announced.get(actor.operation, report.result)
         if report.result is not before and (before.is_success or not actor.was_interrupted):
             raise Broken(LOST, f"{actor.name} was {before}, has announced that, and says {report.result}")
+        for function in actor.planned.functions if report.result is Result.SUPERSEDED else ():
+            self._require_newer_served(actor, (function, actor.environment), report)
         for warning in report.warnings:
             if "an unexpected" in warning:
                 raise Broken(LOST, f"{actor.name} warns of what nobody has foreseen: {warning}")
+
+    def _require_newer_served(self, actor: "Actor", place: Place, report: Report) -> None:
+        """2. A run gives way to what is served, and not to what an alias has served that was deleted before the run."""
+        is_gone = place not in self._aliases and self._gone_at.get(place, float("inf")) < actor.began_at
+        if is_gone and "has the newer commit" in report.headline and len(actor.planned.functions) == 1:
+            raise Broken(ENDS, f"{actor.name} gives way, and {place[1]} of {place[0]} does not exist")
+
+    def _is_gone(self, move: Move) -> bool:
+        """Return whether the alias was deleted since the move, so that nothing shows it any more."""
+        return move.at <= self._gone_at.get(move.place, -1.0)
 
     def _moves_of(self, operation: str) -> list[Move]:
         """Give the moves that an operation has made, save for those that were turned back."""
@@ -756,7 +771,8 @@ class Watch:
             key = arn, f"promotion#{move.environment}#{move.identity}"
             if move.previous is None or (move.place, move.identity) in self.releases.undone:
                 continue
-            if not record.keys() & {"intent", "pending"} and key not in self._entries:
+            is_known = record.keys() & {"intent", "pending"} or self._is_gone(move)
+            if not is_known and key not in self._entries:
                 raise Broken(RECORD, f"nothing was recorded of {move}")
         for key, item in self._entries.items():
             if self._items.get(key) != item:

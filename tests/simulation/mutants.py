@@ -278,8 +278,8 @@ MUTANTS = (
     Mutant(
         "a move that others have recorded is not known again",
         "promote.pipeline",
-        "if target.ledger.has_recorded(decision.promotion):",
-        "if False:",
+        "is_recorded = target.ledger.has_recorded(promotion)",
+        "is_recorded = False",
         ("lambda.CreateAlias", "lambda.UpdateAlias"),
     ),
     Mutant(
@@ -300,8 +300,8 @@ MUTANTS = (
     Mutant(
         "a repeated CreateRoute is an error",
         "promote.gateway",
-        'lambda: any(item["RouteKey"] == ROUTE for item in client.get_routes(ApiId=api)["Items"]),',
-        "lambda: False,",
+        "RouteKey=ROUTE, Target=integration), find)",
+        "RouteKey=ROUTE, Target=integration))",
         ("apigatewayv2.CreateRoute",),
     ),
     Mutant(
@@ -498,8 +498,8 @@ MUTANTS = (
     Mutant(
         "an alias is put back whatever has become of it",
         "promote.saga",
-        "if not function.restore(alias, wanted):",
-        "if not function.restore(function.alias(release.environment), wanted):",
+        "function.restore(alias, wanted), None",
+        "function.restore(function.alias(release.environment), wanted), None",
         GOING_BACK,
     ),
     Mutant(

@@ -11,6 +11,14 @@ MUTANTS = (
         '    "diverged": Relation.OLDER,\n',
     ),
     Mutant(
+        "a move that cannot be read back is taken for one that failed",
+        "promote.function",
+        "raise unconfirmed_move(name, promotion.version, error, second) from second",
+        "raise error from second",
+        ("lambda.UpdateAlias", "lambda.CreateAlias"),
+        (Hit.LOST_UNREADABLE,),
+    ),
+    Mutant(
         "a 404 is believed though it was just created",
         "promote.recent",
         "if _code(error) not in _MISSING or left <= 0:",
@@ -20,8 +28,8 @@ MUTANTS = (
     Mutant(
         "a change of an API at the same time is taken for one that exists",
         "promote.gateway",
-        "                if is_done():\n                    return None\n",
-        "                return None\n",
+        "                if (found := find()) is not None:\n                    return found\n",
+        '                return find() or {"IntegrationId": "none"}\n',
         hits=(Hit.CONCURRENT,),
     ),
     Mutant(
