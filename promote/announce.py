@@ -12,7 +12,7 @@ from promote.github import GitHub
 from promote.job import Job
 from promote.model import Kind, Promotion, Result, Snapshot, same_content
 from promote.notes.application import Piece, of_release
-from promote.notes.compose import of_promotion, proof_of, recorded_proof, rendered, sources, write
+from promote.notes.compose import earlier_served, of_promotion, proof_of, recorded_proof, rendered, sources, write
 from promote.notes.model import Notes, Proof
 from promote.notes.render import render
 from promote.parallel import each, side_by_side
@@ -65,6 +65,7 @@ def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> R
             actor=move.by or job.context.actor,
             run_url=job.run.url,
             environment_url=report.environment.url if report.environment else "",
+            earlier=earlier_served(job, target.served, move),
         )
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job, notes, target.template)
@@ -140,6 +141,7 @@ def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
         deployed=part.deployed,
         proof=None if is_judged else _recorded(target, part),
         url=part.environment.url if part.environment else "",
+        earlier=earlier_served(target.job, target.served, part.move) if part.move else None,
     )
 
 

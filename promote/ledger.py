@@ -290,9 +290,11 @@ class Ledger:
 
         """
         now = self._now()
+        # The page of another run, whose record this one finishes, is not known.
+        url = self._run.url if promotion.operation == self._run.operation else ""
         parts: list[tuple[str, Mapping[str, Any]]] = []
         if promotion.previous is not None:
-            entry = {**entry_item(self.arn, promotion, candidate, plan, now), "url": self._run.url}
+            entry = {**entry_item(self.arn, promotion, candidate, plan, now), "url": url}
             parts.append(("Put", self._table.insertion(entry)))
         condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}
         if seen:
@@ -302,7 +304,7 @@ class Ledger:
         environment = self._table.change(
             self.arn,
             environment_key(promotion.environment),
-            assign=served_item(promotion, candidate, plan, now),
+            assign=served_item(promotion, candidate, plan, now, url),
             remove=("intent",),
             condition=condition,
             values=values,

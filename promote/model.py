@@ -315,6 +315,17 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The promotion that brought an environment its version, as far as the ledger knows."""
+
+    commit: str = ""
+    at: str = ""
+    """When it was recorded."""
+    url: str = ""
+    """The page of its run."""
+
+
+@dataclass(frozen=True)
 class Served:
     """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
 
@@ -336,6 +347,8 @@ class Served:
     """The last release of several functions that this one was part of; None: there was none."""
     reverted: str = ""
     """The identity of the last one that was turned back; empty: none was."""
+    moved: Moved = Moved()
+    """The promotion that brought the version."""
 
 
 @dataclass(frozen=True)

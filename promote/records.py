@@ -12,6 +12,7 @@ from promote.model import (
     Candidate,
     Gateway,
     Kind,
+    Moved,
     Outcome,
     Promotion,
     ReleaseKey,
@@ -247,6 +248,7 @@ def _unserved(record: Record) -> Served:
         pending=_release_key(record.part("pending")),
         released=_release_key(record.part("released")),
         reverted=record.text("reverted", ""),
+        moved=_moved_of(record.part("moved")),
     )
 
 
@@ -261,9 +263,14 @@ def entry_item(arn: str, promotion: Promotion, candidate: Candidate, plan: str, 
     }
 
 
-def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str) -> dict[str, Any]:
-    """Write what an environment serves after ``promotion``."""
-    moved = {"previous": promotion.previous, "since": at, "promoted": promotion.commit}
+def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str, url: str) -> dict[str, Any]:
+    """Write what an environment serves after ``promotion``; ``url`` is the page of its run, or empty."""
+    moved = {
+        "previous": promotion.previous,
+        "since": at,
+        "promoted": promotion.commit,
+        "moved": {"commit": promotion.commit, "at": at, "url": url},
+    }
     return {
         **content_item(candidate, plan),
         "version": promotion.version,
@@ -273,6 +280,10 @@ def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str) 
         "sequence": promotion.sequence,
         **(moved if promotion.previous is not None else {}),
     }
+
+
+def _moved_of(record: Record | None) -> Moved:
+    return Moved(record.text("commit"), record.text("at"), record.text("url")) if record else Moved()
 
 
 def _release_key(record: Record | None) -> ReleaseKey | None:

@@ -287,7 +287,7 @@ class Saga:
                 entry = entry_item(part.arn, promotion, part.candidate, part.plan, now)
                 whole = {**entry, "url": release.url, "release": {"pk": release.key.pk, "sk": release.key.sk}}
                 parts.append(("Put", {"Item": self._table.encode(whole)}))
-            served = served_item(promotion, part.candidate, part.plan, now)
+            served = served_item(promotion, part.candidate, part.plan, now, release.url)
             if release.moves:
                 served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
             parts.append(self._unmarking(release, part, served))

@@ -13,10 +13,10 @@ from promote.function import Function
 from promote.github import GitHub
 from promote.job import Job
 from promote.ledger import Ledger
-from promote.model import Result
+from promote.model import Promotion, Result
 from promote.notes.application import Piece, of_release
 from promote.notes.carried import Asked, carried
-from promote.notes.compose import moment, of_promotion, recorded_proof, sources, write
+from promote.notes.compose import earlier_recorded, moment, of_promotion, recorded_proof, sources, write
 from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
 from promote.parallel import each, gather, side_by_side
@@ -24,6 +24,7 @@ from promote.records import promotion_of
 from promote.release import Part
 from promote.report import Link, Report
 from promote.strict import Record
+from promote.table import Item
 from promote.tags import Version, before
 from promote.target import read_template
 
@@ -169,6 +170,7 @@ def _of_environment(desk: _Desk) -> Notes:
         actor=move.by,
         run_url=job.context.own_page(str(entries[0].get("url") or "")),
         environment_url=url,
+        earlier=earlier_recorded(job, before, move),
     )
 
 
@@ -201,7 +203,10 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
             hint="Name exactly the functions that are released together; command: status shows what there is.",
         )
     known = {member.ledger.arn: member for member in desk.members}
-    pieces = each([partial(_piece, desk, part, known.get(part.arn)) for part in release.parts], _WIDTH)
+    pieces = each(
+        [partial(_piece, desk, part, known.get(part.arn), histories.get(part.arn, ())) for part in release.parts],
+        _WIDTH,
+    )
     notes = of_release(
         job,
         desk.github,
@@ -224,8 +229,11 @@ def _histories(desk: _Desk, environment: str) -> Histories:
     return {member.ledger.arn: items for member, items in zip(desk.members, gather(read, _WIDTH), strict=True)}
 
 
-def _piece(desk: _Desk, part: Part, member: _Member | None) -> Piece:
-    """Give what is known of a function of a release; ``member`` is None where it is named no more."""
+def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item]) -> Piece:
+    """Give what is known of a function of a release; ``member`` is None where it is named no more.
+
+    ``moves`` are those of the function, newest first.
+    """
     job = desk.job
     if member is None:
         function = Function(lambda: job.clients.function, part.name, part.arn, job.clock)
@@ -238,7 +246,14 @@ def _piece(desk: _Desk, part: Part, member: _Member | None) -> Piece:
         part.since,
         proof=recorded_proof(job, proof) if part.promotion.is_proven else None,
         url=url,
+        earlier=earlier_recorded(job, _before(moves, part.promotion), part.promotion),
     )
+
+
+def _before(moves: Sequence[Item], promotion: Promotion) -> Item:
+    """Return the move before ``promotion`` in ``moves``, which are newest first; empty: it is not known."""
+    older = iter(moves)
+    return next(older, {}) if any(promotion_of(Record.of(move)) == promotion for move in older) else {}
 
 
 def _of_tag(desk: _Desk, tag: str) -> Notes:

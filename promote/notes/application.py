@@ -14,7 +14,7 @@ from promote.history import Relation
 from promote.job import Job
 from promote.model import Kind, Outcome, Promotion, Snapshot
 from promote.notes.compose import of_promotion, sources
-from promote.notes.model import Notes, Part, Proof
+from promote.notes.model import Earlier, Notes, Part, Proof
 from promote.parallel import each
 
 
@@ -37,6 +37,8 @@ class Piece:
     """By which it was proven, where the release had no verdict of its own."""
     url: str = ""
     """The environment's endpoint."""
+    earlier: Earlier | None = None
+    """The promotion of the version before; None: not known."""
 
 
 def of_release(  # noqa: PLR0913 - a release, and what is already known of it
@@ -70,7 +72,7 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
         since=whole.since,
         is_rollback=whole.is_rollback,
         changes=whole.changes,
-        functions=tuple(_part(told[piece.function.name], piece.url) for piece in pieces),
+        functions=tuple(_part(told[piece.function.name], piece) for piece in pieces),
         proof=proof or _proof_of_all(pieces),
         at=at,
         actor=actor,
@@ -104,8 +106,8 @@ def _of_piece(job: Job, github: GitHub, piece: Piece, *, has_changes: bool) -> N
     return of_promotion(job, found, piece.function, piece.move, piece.since, **known)
 
 
-def _part(notes: Notes, url: str) -> Part:
-    return Part(notes.function, notes.version, notes.previous_version, url, notes.differences)
+def _part(notes: Notes, piece: Piece) -> Part:
+    return Part(notes.function, notes.version, notes.previous_version, piece.url, notes.differences, piece.earlier)
 
 
 def _proof_of_all(pieces: Sequence[Piece]) -> Proof | None:

@@ -9,9 +9,9 @@ from promote.errors import InputError
 from promote.function import Function
 from promote.github import GitHub
 from promote.job import Job
-from promote.model import Kind, Outcome, Promotion, Snapshot, Verdict
+from promote.model import Kind, Outcome, Promotion, Served, Snapshot, Verdict
 from promote.notes.function import differences
-from promote.notes.model import Changes, Notes, Proof
+from promote.notes.model import Changes, Earlier, Notes, Proof
 from promote.notes.render import LIMIT, Template, render
 from promote.notes.sources import Sources
 from promote.parallel import side_by_side
@@ -77,6 +77,25 @@ def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
     """Give the verdict that this run has found."""
     names = tuple(check.name for check in verdict.checks)
     return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
+
+
+def earlier_served(job: Job, served: Served, move: Promotion) -> Earlier | None:
+    """Return the promotion of what ``move`` replaced; ``served`` is what the ledger said of it before."""
+    moved = served.moved
+    facts = {"version": served.version, "commit": moved.commit, "at": moved.at, "url": moved.url}
+    return earlier_recorded(job, facts, move)
+
+
+def earlier_recorded(job: Job, entry: Item, move: Promotion) -> Earlier | None:
+    """Return the promotion of what ``move`` replaced, if ``entry`` of the history, or nothing, is its record.
+
+    An external change leaves no record: then the one before it is of another version.
+    """
+    if not move.previous or entry.get("version") != move.previous:
+        return None
+    return Earlier(
+        str(entry.get("commit") or ""), moment(entry.get("at")), job.context.own_page(str(entry.get("url") or ""))
+    )
 
 
 def recorded_proof(job: Job, item: Item | None) -> Proof | None:

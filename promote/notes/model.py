@@ -96,6 +96,18 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """The promotion of what the environment served before."""
+
+    commit: str = ""
+    """Empty: not known."""
+    at: datetime | None = None
+    """When it was recorded; None: not known."""
+    url: str = ""
+    """Of the run; empty: not known."""
+
+
+@dataclass(frozen=True)
 class Part:
     """One function of several that are released as one."""
 
@@ -105,6 +117,8 @@ class Part:
     """The same: it stays as it is. Empty: the environment served nothing before."""
     environment_url: str = ""
     differences: tuple[Difference, ...] = ()
+    earlier: Earlier | None = None
+    """The promotion of the previous version; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +179,8 @@ class Notes:
     version: str = ""
     previous_version: str = ""
     """Empty: the environment served nothing before."""
+    earlier: Earlier | None = None
+    """The promotion of the previous version; None: not known."""
     commit: str = ""
     since: str = ""
     """The commit that the environment had before, or that of the tag before; empty: there is none."""

@@ -121,6 +121,10 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert told(shop.notes()) == told(notes)
     for shown in ("| api | 1 → 2 |", "| mail | 2 stays |", "Be right", "Proven by", "3 functions released as one"):
         assert shown in notes, notes
+    # What it served before came with the first release, though it was part of the second one too.
+    (row,) = [line for line in told(notes).splitlines() if line.startswith("| api |")]
+    assert f"`{first[:10]}`" in row
+    assert "/actions/runs/2/attempts/1>" in row  # the first run has told nothing
 
     # A tag is told of once, and there with the release that brought it, whichever functions that has moved.
     (shop.runner.workspace / "promote.yml").write_text(

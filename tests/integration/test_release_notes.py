@@ -1,5 +1,6 @@
 """What a promotion leaves for people: release notes, a GitHub deployment, a release; and what stands in its way."""
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -93,7 +94,7 @@ def test_people_read_what_an_environment_has_received_and_github_shows_it(team: 
     first = team.commit("feat: Say hello")
     ended = team.run(first)
     assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
-    assert "The first version" in ended.outputs["release-notes"]
+    assert "It is the first version." in ended.outputs["release-notes"]
 
     team.commit("feat: Greet in Spanish (#7)", pull=7, login="hubot-to-be")
     second = team.commit("fix!: No greeting without a name\n\nBREAKING CHANGE: name is required")
@@ -114,6 +115,42 @@ def test_people_read_what_an_environment_has_received_and_github_shows_it(team: 
     assert recorded[-1]["text"].strip() == notes.strip()
     url = ended.outputs["environment-url"]
     assert team.shown() == [(second, "success", url), (first, "inactive", "")]
+
+
+def before(ended: Ended) -> str:
+    """Return the line on what the environment served before, without the time."""
+    (line,) = [line for line in ended.outputs["release-notes"].splitlines() if line.startswith("Before: ")]
+    assert ("UTC" in line) == ("run" in line)
+    return re.sub(r" · \d{4}-\d\d-\d\d \d\d:\d\d UTC", "", line)
+
+
+def told_before(version: str, commit: str, run: int) -> str:
+    link = f"[`{commit[:10]}`](<https://github.com/octo/hello/commit/{commit}>)"
+    return f"Before: version {version} · {link} · [run](<https://github.com/octo/hello/actions/runs/{run}/attempts/1>)"
+
+
+def test_the_version_before_is_named_with_its_own_commit_and_run(team: Team, world: World) -> None:
+    first = team.commit("feat: Say hello")
+    team.run(first)
+    kept = commit(team.runner.workspace, "docs: Say more")  # the code stays as it is
+    assert team.run(kept).result == "unchanged"
+    second = team.commit("feat: Be faster")
+    assert before(team.run(second)) == told_before("1", first, 1)
+    assert before(team.tell(second)) == told_before("1", first, 1)
+
+    back = {"command": "rollback", "function-name": "hello", "environment": "preprod", "github-token": TOKEN}
+    assert before(team.step({**back, "reason": "too fast"}, second)) == told_before("2", second, 3)
+    assert before(team.tell(second)) == told_before("2", second, 3)
+    third = team.commit("feat: Be right")
+    assert before(team.run(third)) == told_before("1", first, 5)  # the rollback brought it
+
+    # What brought version 2 back is not known: somebody moved the alias.
+    world.function.update_alias(FunctionName="hello", Name="preprod", FunctionVersion="2")
+    fourth = team.commit("feat: Be both")
+    ended = team.run(fourth)
+    assert ended.result == "promoted", ended.log
+    assert before(ended) == "Before: version 2"
+    assert before(team.tell(fourth)) == "Before: version 2"
 
 
 def test_what_was_blocked_is_shown_as_a_failure_with_a_link_to_the_run(team: Team) -> None:

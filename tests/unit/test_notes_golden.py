@@ -15,7 +15,7 @@ import pytest
 from promote.model import Outcome
 from promote.notes.changes import changes
 from promote.notes.function import differences
-from promote.notes.model import Carried, Changes, Commit, Notes, Part, Person, Proof, PullRequest
+from promote.notes.model import Carried, Changes, Commit, Earlier, Notes, Part, Person, Proof, PullRequest
 from promote.notes.render import LIMIT, render
 
 GOLDEN = Path(__file__).parent / "golden" / "notes"
@@ -204,11 +204,15 @@ AFTER = {
     "Layers": [{"Arn": "arn:aws:lambda:eu-west-1:123456789012:layer:tools:5"}],
     "TracingConfig": {"Mode": "Active"},
 }
+EARLIER = Earlier(
+    "98f6bcd4621d373cade4e832627b4f6a98f6bcd4", AT - timedelta(days=2), f"{URL}/actions/runs/1/attempts/2"
+)
 PROMOTED = Notes(
     "hello",
     "preprod",
     version="4",
     previous_version="3",
+    earlier=EARLIER,
     commit="3f1c9a2b7d5e4f60718293a4b5c6d7e8f9012345",
     since="98f6bcd4621d373cade4e832627b4f6a98f6bcd4",
     at=AT,
@@ -226,6 +230,7 @@ TAGGED = replace(
     tag="v1.2.0",
     version="",
     previous_version="",
+    earlier=None,
     since_tag="v1.1.0",
     proof=None,
     differences=(),
@@ -245,10 +250,11 @@ RELEASED = replace(
     function="shop-api, shop-mail and shop-reports",
     version="",
     previous_version="",
+    earlier=None,
     differences=(),
     environment_url="",
     functions=(
-        Part("shop-api", "4", "3", ENDPOINT.format("shop-api"), differences(BEFORE, AFTER)),
+        Part("shop-api", "4", "3", ENDPOINT.format("shop-api"), differences(BEFORE, AFTER), EARLIER),
         Part("shop-mail", "7", "7", differences=()),
         Part("shop-reports", "1", "", ENDPOINT.format("shop-reports")),
     ),
@@ -268,6 +274,7 @@ CASES: dict[str, Callable[[], Notes]] = {
         PROMOTED,
         version="3",
         previous_version="4",
+        earlier=replace(EARLIER, commit=PROMOTED.commit),
         commit=PROMOTED.since,
         since=PROMOTED.commit,
         is_rollback=True,
@@ -282,6 +289,7 @@ CASES: dict[str, Callable[[], Notes]] = {
         changes=Changes(gaps=("Pull requests and first contributions are not known, for there is no github-token.",)),
     ),
     "nothing": lambda: replace(PROMOTED, differences=()),
+    "external": lambda: replace(PROMOTED, earlier=None, differences=()),
     "application": lambda: replace(RELEASED, changes=merges()),
     "application-rollback": lambda: replace(
         RELEASED,
@@ -306,7 +314,7 @@ CASES: dict[str, Callable[[], Notes]] = {
             Carried("test", ""),
         ),
     ),
-    "first": lambda: replace(PROMOTED, previous_version="", since="", differences=(), proof=None),
+    "first": lambda: replace(PROMOTED, previous_version="", earlier=None, since="", differences=(), proof=None),
 }
 LIMITS = {"thousand": 6000}
 """So that its golden file can be read."""

@@ -36,7 +36,7 @@ VERDICT = {"outcome": "passed", "reason": "", "plan": "p", "at": "t", "count": D
 ENVIRONMENT = {
     "pk": ARN,
     "sk": "environment#prod",
-    **served_item(MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00"),
+    **served_item(MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00", "https://github.com/octo/hello/actions/runs/7"),
     "endpoint": GATEWAY,
     "intent": promotion_item(MOVE),
     "pending": RELEASE,
