@@ -79,7 +79,9 @@ def peak(case: Case, account: Account, folder: Path) -> float:
     if case.artifact.startswith("s3://"):
         with (folder / "code.zip").open("rb") as content:
             storage.put_object(Bucket=bucket, Key="code.zip", Body=content)
-    inputs = {"INPUT_ARTIFACT": case.artifact.format(bucket), "INPUT_ARTIFACT-BUCKET": bucket}
+    inputs = {"INPUT_ARTIFACT": case.artifact.format(bucket)}
+    if not case.artifact.startswith("s3://"):
+        inputs["INPUT_ARTIFACT-BUCKET"] = bucket
     return measured(command(), {**environ(account, folder, 1), **inputs})
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -181,6 +181,7 @@ class Inputs:
         inputs.require_consistency(is_part=is_part)
         if not is_part:
             require_company(given_inputs(environ), command)
+            require_archive([inputs])
         return inputs
 
     def require_consistency(self, *, is_part: bool = False) -> None:
@@ -280,6 +281,11 @@ class Inputs:
         return bool(self.checks or self.invocations or self.tests or self.test_command)
 
     @property
+    def has_archive(self) -> bool:
+        """Whether the code is a directory or an archive of the workspace."""
+        return bool(self.artifact) and not re.match(r"s3://|[^/]*\.dkr\.ecr\.", self.artifact)
+
+    @property
     def first_path(self) -> str:
         """The path to ask for when it is to be seen whether an endpoint reaches the function at all."""
         return next((check.path for check in self.checks if check.method == "GET"), "/")
@@ -305,6 +311,22 @@ _NEED_ENDPOINT = {
     True: "Set endpoints: http for a preview endpoint of the version, or verify with invoke.",
 }
 """Hints; by whether a version is promoted that is not in $LATEST."""
+
+
+def require_archive(read: Sequence[Inputs]) -> None:
+    """Refuse a bucket for archives if no function's code goes through it.
+
+    Raises:
+        InputError: of ``artifact-bucket``: all code is in S3 already, or in a container image.
+
+    """
+    if read[0].artifact_bucket and not any(inputs.has_archive for inputs in read):
+        raise InputError(
+            "artifact-bucket",
+            "it has no effect: only a directory or a .zip of the workspace goes through it",
+            hint="Remove artifact-bucket: an object in S3 and a container image need none.",
+        )
+
 
 NAME = r"[a-zA-Z0-9-_]{1,64}"
 ARN = rf"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{{12}}:function:{NAME}"
@@ -444,6 +466,13 @@ def _environment(read: Reader, name: str, *, is_required: bool) -> str:
         return ""
     if not value:
         raise InputError(name, "it is missing", hint="Name the alias to promote to, such as preprod or prod.")
+    if value.startswith("{"):
+        # Another action calls the function's variables so. They may be secrets, so the value is not repeated.
+        raise InputError(
+            name,
+            "it is JSON, and not the name of an alias",
+            hint="Give the function's variables in environment-variables, and an alias such as preprod or prod here.",
+        )
     if value.isdecimal():
         raise InputError(
             name,

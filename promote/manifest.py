@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promote.errors import InputError
-from promote.inputs import NAME, Command, Inputs, Isolation, parse_function
+from promote.inputs import NAME, Command, Inputs, Isolation, parse_function, require_archive
 from promote.marked import Marked
 from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
@@ -114,6 +114,7 @@ class Application:
             )
         said = {*self.given, *(name for part in self.parts for name in part.given)}
         require_company({*given_inputs(environ), *said}, command)
+        require_archive(read)
         self._require_traffic(read)
         self._require_paths_of_their_own(read)
         return read

@@ -161,6 +161,13 @@ def test_what_is_no_alias_name(value: str) -> None:
     assert refused(environment=value).name == "environment"
 
 
+def test_variables_in_the_place_of_an_alias_are_not_repeated() -> None:
+    error = refused(environment='{"API_KEY": "s3cr3t"}')
+    assert (error.name, str(error)) == ("environment", "environment: it is JSON, and not the name of an alias")
+    assert "environment-variables" in error.hint
+    assert "s3cr3t" not in error.hint
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

@@ -142,6 +142,12 @@ def test_an_input_without_what_it_needs_is_refused(name: str) -> None:
     assert all(other in str(error) for other in INPUTS[name].needs)
 
 
+@pytest.mark.parametrize("artifact", ["s3://builds/a.zip", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1"])
+def test_a_bucket_for_archives_needs_an_archive(artifact: str) -> None:
+    inputs = {**with_what_it_needs("artifact-bucket", Command.RUN), "artifact": artifact}
+    assert str(refused(inputs)).startswith("artifact-bucket: it has no effect: only a directory or a .zip")
+
+
 @pytest.mark.parametrize("name", [name for name, known in INPUTS.items() if known.required])
 def test_an_input_that_a_command_needs_is_missed(name: str) -> None:
     for command in INPUTS[name].required:
