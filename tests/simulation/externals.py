@@ -57,7 +57,11 @@ class Externals:
     def tidy(self, function: Function, *, ends_splits: bool) -> None:
         """Do what a refusal asks a person for: put aliases that follow $LATEST on a version, and end splits."""
         for name, alias in list(function.aliases.items()):
-            is_split = bool(alias.weights) and not alias.is_by_aws
+            is_split = bool(alias.weights)
+            if is_split and alias.is_by_aws:
+                if ends_splits:
+                    function.allocate(name)
+                continue
             if alias.version == "$LATEST" and not function.versions:
                 function.delete_alias(FunctionName=function.name, Name=name)
             elif alias.version == "$LATEST" or (is_split and ends_splits):

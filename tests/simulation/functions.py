@@ -26,6 +26,8 @@ _RECENTLY, _LONG = 3.0, 60.0
 
 Lambda waits for weeks. Within these, no run is still at work that has published the version.
 """
+_STUCK = 0.1
+"""Share of the moves of provisioned concurrency that fail."""
 _CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
 
 
@@ -46,7 +48,7 @@ class Alias:
     description: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     is_by_aws: bool = False
-    """Whether AWS itself has set or removed the weights, since provisioned concurrency moves."""
+    """Whether AWS itself has set the weights, or removed them, because provisioned concurrency moves."""
 
 
 @dataclass
@@ -79,6 +81,12 @@ class Function:
         """When others have deleted it; negative: never."""
         self.provisioned: frozenset[str] = frozenset()
         """Aliases with provisioned concurrency."""
+        self.is_short = True
+        """Whether the allocation of provisioned concurrency may fail."""
+        self._holders: dict[str, str] = {}
+        """The version that has the provisioned concurrency of an alias."""
+        self._moving: dict[str, tuple[str, str]] = {}
+        """The version to which that moves, and ``IN_PROGRESS`` or ``FAILED``, by the alias's name."""
         self.heard: Callable[[], None] = lambda: None
         """Called when AWS itself has changed an alias."""
         self._used: dict[str, float] = {}
@@ -108,6 +116,7 @@ class Function:
         self.deleted_at = self._scheduler.now
         self.latest, self.running = None, None
         self.versions, self.aliases, self.policies = {}, {}, {}
+        self._holders, self._moving = {}, {}
 
     def create_ready(self, *, code: bytes, versions: int, role: str) -> None:
         """Create the function with so many versions, all ready, as another tool has done it some time ago."""
@@ -356,28 +365,57 @@ class Function:
             revision_id=self._revision(),
             description=alias.description if Description is None else Description,
             weights=dict(weights),
-            is_by_aws=False,
+            is_by_aws=alias.is_by_aws and version == alias.version and dict(weights) == dict(alias.weights),
         )
-        shown = self._shown(Name)
-        if Name in self.provisioned and "$LATEST" not in {version, alias.version} and version != alias.version:
-            self._keep_old_version(Name, alias.version)
-        return shown
+        if Name in self.provisioned:
+            self._holders.setdefault(Name, alias.version)
+            self._follow(Name)
+        return self._shown(Name)
 
-    def _keep_old_version(self, name: str, old: str) -> None:
-        """Give all traffic to the old version until the provisioned concurrency has moved, as AWS itself does."""
-        moved = self.aliases[name]
+    def _follow(self, name: str) -> None:
+        """Let provisioned concurrency follow an alias that was just updated, as the sandbox does.
 
-        def change(weights: Mapping[str, float], only_if: Alias) -> None:
-            if self.aliases.get(name) is only_if and old in self.versions:
-                revised = replace(only_if, weights=weights, revision_id=self._revision(), is_by_aws=True)
-                self.aliases[name] = revised
-                if weights:
-                    seconds = self._chance.choice((1.0, 5.0, 20.0))
-                    self._scheduler.at(self._scheduler.now + seconds, lambda: change({}, revised))
-                self.heard()
+        Until it has, AWS itself gives all traffic to the version that has it, by a weight of 1. Where that fails, the
+        weight stays.
+        """
+        alias, holder = self.aliases[name], self._holders[name]
+        if alias.version in (holder, "$LATEST"):
+            self._moving.pop(name, None)
+            return
+        if self._moving.get(name, ("", ""))[0] == alias.version:
+            return
+        if holder not in self.versions:
+            self._holders[name] = alias.version
+            return
+        self.aliases[name] = replace(alias, weights={holder: 1.0}, is_by_aws=True)
+        self._moving[name] = alias.version, "IN_PROGRESS"
+        seconds = self._chance.choice((1.0, 5.0, 20.0))
+        self._scheduler.at(self._scheduler.now + seconds, lambda: self._arrive(name, alias.version))
 
-        if not moved.weights:
-            self._scheduler.at(self._scheduler.now + 0.001, lambda: change({old: 1.0}, moved))
+    def _arrive(self, name: str, version: str) -> None:
+        if self._moving.get(name) != (version, "IN_PROGRESS"):
+            return
+        if self.is_short and self._chance.random() < _STUCK:
+            self._moving[name] = version, "FAILED"
+            return
+        self.allocate(name)
+
+    def allocate(self, name: str) -> None:
+        """Bring the provisioned concurrency of an alias to its version."""
+        self._moving.pop(name, None)
+        alias = self.aliases[name]
+        self._holders[name] = alias.version
+        if alias.is_by_aws:
+            self.aliases[name] = replace(alias, weights={}, revision_id=self._revision())
+            self.heard()
+
+    def get_provisioned_concurrency_config(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
+        self._function(FunctionName)
+        if Qualifier not in self.provisioned or Qualifier not in self.aliases:
+            text = f"No Provisioned Concurrency Config found for function: {self.arn}:{Qualifier}"
+            raise Refusal("ProvisionedConcurrencyConfigNotFoundException", text, 404)
+        _, status = self._moving.get(Qualifier, ("", "READY"))
+        return {"Status": status, **({"StatusReason": "it could not be allocated"} if status == "FAILED" else {})}
 
     def list_aliases(self, *, FunctionName: str) -> dict[str, Any]:
         self._function(FunctionName)
@@ -386,6 +424,8 @@ class Function:
     def delete_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._function(FunctionName)
         self.aliases.pop(Name, None)
+        self._holders.pop(Name, None)
+        self._moving.pop(Name, None)
         self.policies.pop(Name, None)
         return {}
 

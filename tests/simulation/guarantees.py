@@ -8,6 +8,7 @@ LOST = "6 a lost answer is not a lost fact"
 RECORD = "7 everything leaves a record"
 ONE = "8 all functions of a release or none"
 OUT = "9 rolled-back code stays out"
+RESPECT = "weights that others have set are respected"
 ENDS = "every run ends, and the newest good commit is served"
 """Guarantee 4 is 1 to 3, and 8, in schedules in which the lock does not work."""
 

@@ -18,7 +18,7 @@ from promote.report import Report
 from promote.snapshot import fingerprint
 from promote.waiting import Superseded
 from tests.simulation.functions import Alias, arn_of, name_of
-from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, UP, Broken
+from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, RESPECT, UP, Broken
 from tests.simulation.network import Call
 from tests.simulation.plan import ANNOUNCING, BEGINNING, KEEPING, Hit, Kind
 from tests.simulation.releases import Place, Releases
@@ -70,6 +70,8 @@ _LASTING = {
 """What makes a call fail in spite of repetitions, or has an effect at another time; it touches nothing else."""
 _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 
+_RESPECTS = False
+"""Whether runs respect weights already."""
 _IS_LATER = True
 """Whether runs still promote what they do not know to be newer, and what was rolled back."""
 
@@ -287,6 +289,7 @@ class Watch:
             self._require_order(mover, move, before)
             self._require_out(mover, move, before)
             self._require_claimed(mover, move)
+            self._require_respect(mover, move, before)
             self.commits[place] = move.commit
             self.moves.append(move)
             self.releases.moved(place, before, move.identity)
@@ -383,7 +386,7 @@ class Watch:
             raise Broken(PROVEN, f"the verdict of version {alias.version} is of other code or configuration")
         if version.content not in self._world.proven:
             raise Broken(PROVEN, f"no check was ever answered well by what version {alias.version} holds")
-        if alias.weights:
+        if alias.weights and not alias.is_by_aws:
             raise Broken(PROVEN, f"some of the traffic goes to {dict(alias.weights)}")
         if actor.builds and version.content.code_sha256 != actor.digest(place[0]):
             raise Broken(PROVEN, f"version {alias.version} is not the code of commit {actor.planned.commit}")
@@ -432,6 +435,19 @@ class Watch:
         moves = [made for one in twins for made in self._moves_of(one.operation)]
         if any(made.place != move.place for made in moves):
             raise Broken(PROVEN, f"the candidate {candidate} is promoted twice: {moves} and {move}")
+
+    def _require_respect(self, actor: "Actor", move: Move, before: Alias | None) -> None:
+        """See that a move ends a split that a person has set only if one asks for it, and no weight that AWS has set.
+
+        A rollback ends the latter at once: the version that AWS gives the traffic to is most often the one to serve.
+        """
+        if before is None or not before.weights or actor.planned.override or not _RESPECTS:
+            return
+        after = self._aliases[move.place]
+        if not before.is_by_aws:
+            raise Broken(RESPECT, f"{actor.name} ends the split that a person has set on {move.place}: {before}")
+        if not actor.rolls_back and (after.version, after.weights) != (before.version, before.weights):
+            raise Broken(RESPECT, f"{actor.name} clears the weight that AWS has set on {move.place}: {before}")
 
     # 9: what was rolled back
 
@@ -753,7 +769,8 @@ class Watch:
     def _require_served(self, actor: "Actor", place: Place) -> None:
         alias = self._aliases[place]
         served = self._world.functions[place[0]].versions[alias.version].content.code_sha256
-        if served != actor.digest(place[0]) or self.commits[place] != actor.planned.commit or alias.weights:
+        is_split = bool(alias.weights) and not alias.is_by_aws
+        if served != actor.digest(place[0]) or self.commits[place] != actor.planned.commit or is_split:
             raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias} of {place[0]}")
 
     def _require_tidiness(self) -> None:

@@ -256,11 +256,11 @@ class Releases:
         if not is_its_own:
             raise Broken(ONE, f"{place[0]} is turned back from {before}, which is not of {release.key.sk}")
         if before is not None and _is_touched(part, before, has_moved=has_moved):
-            versions = before.version, before.weights
+            versions = before.version, _weights(before)
         else:
-            versions = (then.version, then.weights) if then else (part.promotion.version, {})
+            versions = (then.version, _weights(then)) if then else (part.promotion.version, {})
         texts = (release.fence, then.description) if then else (release.fence,)
-        if (alias.version, alias.weights) != versions or alias.description not in texts:
+        if (alias.version, _weights(alias)) != versions or alias.description not in texts:
             raise Broken(ONE, f"{place[0]} is turned back to {alias}, and was {then}")
         if at != identity:
             return ""
@@ -362,8 +362,8 @@ def _is_touched(part: Part, alias: Alias, *, has_moved: bool) -> bool:
     then = part.before
     if has_moved:  # Lambda itself may have given what it has left a weight
         left = {then.version} if then else set()
-        return alias.version != part.promotion.version or not alias.weights.keys() <= left
-    return then is None or (alias.version, alias.weights) != (then.version, then.weights)
+        return alias.version != part.promotion.version or not _weights(alias).keys() <= left
+    return then is None or (alias.version, _weights(alias)) != (then.version, _weights(then))
 
 
 def _mark(item: Any) -> Key | None:
@@ -373,5 +373,9 @@ def _mark(item: Any) -> Key | None:
 
 def _content(alias: Any) -> Any:
     """Give what of an alias is put back, of ours as of the model's; not what AWS itself has made of it since."""
-    is_by_aws = getattr(alias, "is_by_aws", False)
-    return alias.version, alias.description, {} if is_by_aws else dict(alias.weights)
+    return alias.version, alias.description, _weights(alias)
+
+
+def _weights(alias: Any) -> dict[str, float]:
+    """Give the weights that people or tools have set: AWS's own is 1 for one version."""
+    return {} if list(alias.weights.values()) == [1.0] else dict(alias.weights)

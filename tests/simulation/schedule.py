@@ -520,6 +520,7 @@ class Schedule:
         # What a person has split is ended by that person, or by a run that is asked to.
         has_override = self.chance.random() < 0.5
         for function in self.world.functions.all.values():
+            function.is_short = False
             self.externals.tidy(function, ends_splits=not has_override)
         self.watch.stranger_acted()
         for number, (kind, functions) in enumerate(self._closings(), 1):
@@ -660,7 +661,9 @@ class Schedule:
         assert isinstance(caller, Actor)
         self.say("stranger", f"{hit}")
         if hit is Hit.RERUN:
-            again = Actor(self, caller.place, caller.planned, caller.attempt + 1)
+            is_twin = caller.planned.kind is Kind.TWIN  # the whole job is run again
+            planned = replace(caller.planned, kind=Kind.TWINS) if is_twin else caller.planned
+            again = Actor(self, caller.place, planned, caller.attempt + 1)
             self.actors.append(again)
             self.later(2 * self.chance.random(), again.begin)
         elif hit is Hit.UPDATE_FAILS:
