@@ -138,10 +138,12 @@ def test_a_rollback_to_a_version_wants_a_proven_one_that_exists(runner: Runner, 
 
 
 def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
-    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+    runner: Runner, world: World, promoted: Ended
 ) -> None:
-    """Neither an older commit nor checks of a step that shares its inputs have a say in it."""
-    given = {**ROLLBACK, "checks": inputs["checks"], "dry-run": "true"}
+    """An older commit does not matter. Checks would not either, so they are refused."""
+    given = {**ROLLBACK, "dry-run": "true"}
+    refused = runner.run({**given, "checks": "GET /health 200"}, commit="1" * 40, run_id=1)
+    assert (refused.code, refused.errors[0].title) == (1, "Input checks"), refused.log
     planned = runner.run(given, commit="1" * 40, run_id=1)
     assert (planned.code, planned.result) == (0, "planned"), planned.log
     assert "go back to version 2" in planned.outputs["summary"]
