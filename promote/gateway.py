@@ -175,8 +175,12 @@ class Gateways:
         return Gateway(answer["ApiId"], answer["ApiEndpoint"]) if self._is_own(qualifier, answer) else None
 
     def _is_own(self, qualifier: str, api: Mapping[str, Any]) -> bool:
-        """Whether an API has the description that it gets when it is made: the function's ARN and what it shows."""
-        return bool(api.get("Description") == self._description(qualifier))
+        """Whether an API has the description and the tag that it gets when it is created.
+
+        The policy lets the role of another function write any description, but only the tag of that function.
+        """
+        is_tagged = (api.get("Tags") or {}).get(TAG) == self._arn
+        return is_tagged and bool(api.get("Description") == self._description(qualifier))
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""
@@ -288,7 +292,7 @@ class Gateways:
         except self._client.exceptions.NotFoundException:
             # It is a REST API, which this interface does not show; none is ever gone, for a mapping keeps it.
             found = {"Name": "a REST API"}
-        if found.get("Description") == self._description(qualifier):
+        if self._is_own(qualifier, found):
             return ""
         return f"{self.mapping(qualifier)} leads to another API already ({found['Name']}, {taken['ApiId']})"
 

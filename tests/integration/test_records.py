@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
+from promote.gateway import TAG
 from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World
@@ -177,7 +178,10 @@ def test_a_preview_endpoint_is_found_though_its_record_names_another_api(
 ) -> None:
     foreign = world.gateway.create_api(Name="shop", ProtocolType="HTTP")
     left = world.gateway.create_api(
-        Name="hello-1", ProtocolType="HTTP", Description=f"promote-on-success {arn(world)} 1#abcdefabcdef"
+        Name="hello-1",
+        ProtocolType="HTTP",
+        Description=f"promote-on-success {arn(world)} 1#abcdefabcdef",
+        Tags={TAG: arn(world)},
     )
     endpoint = {"api_id": foreign["ApiId"], "api_url": foreign["ApiEndpoint"], "mapping": ""}
     preview(world, endpoint=endpoint)
@@ -201,6 +205,24 @@ def test_the_record_of_an_environments_endpoint_changes_no_api_of_others(
     assert world.gateway.get_routes(ApiId=foreign)["Items"] == []
     assert record(world, "environment#preprod")["endpoint"]["api_id"] == known["endpoint"]["api_id"]
     assert promoted.outputs["environment-url"] == ended.outputs["environment-url"]
+
+
+@pytest.mark.parametrize("tags", [{}, {TAG: "arn:aws:lambda:us-east-1:123456789012:function:other"}])
+def test_an_api_that_only_describes_itself_as_ours_is_not_used(
+    runner: Runner, inputs: dict[str, str], world: World, tags: dict[str, str]
+) -> None:
+    """The role of another function may create an API with any description, but only with the tag of that function."""
+    function = f"arn:aws:lambda:us-east-1:{world.account.id}:function:{FUNCTION}"
+    foreign = [
+        world.gateway.create_api(
+            Name="any", ProtocolType="HTTP", Description=f"promote-on-success {function} {name}", Tags=tags
+        )["ApiId"]
+        for name in ("latest", "preprod")
+    ]
+    ended = runner.run(inputs, run_id=1)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert not [api for api in foreign if world.gateway.get_routes(ApiId=api)["Items"]]
+    assert not any(api in ended.outputs["environment-url"] + ended.outputs["latest-url"] for api in foreign)
 
 
 # A candidate counts once

@@ -25,6 +25,7 @@ class Api:
     routes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Key and target."""
     stages: set[str] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Gateways:
             raise NotModelledError(ProtocolType)
         api = f"api{next(self._numbers)}"
         now = self._scheduler.now
-        self.apis[api] = Api(Name, Description, now + self._chance.choice((0, 0, 0.3, 2.0)), now)
+        self.apis[api] = Api(Name, Description, now + self._chance.choice((0, 0, 0.3, 2.0)), now, tags=Tags)
         return self._shown(api, self.apis[api])
 
     def delete_api(self, *, ApiId: str) -> dict[str, Any]:
@@ -168,7 +169,8 @@ class Gateways:
 
     def _shown(self, api: str, made: Api) -> dict[str, Any]:
         endpoint = f"https://{api}.execute-api.{REGION}.amazonaws.com"
-        return {"ApiId": api, "ApiEndpoint": endpoint, "Name": made.name, "Description": made.description}
+        shown = {"ApiId": api, "ApiEndpoint": endpoint, "Name": made.name, "Description": made.description}
+        return {**shown, "Tags": made.tags}
 
 
 def _missing(api: str) -> Refusal:

@@ -38,6 +38,7 @@ COMPARED = {
     "Runtime",
     "StageName",
     "State",
+    "Tags",
     "Timeout",
     "Version",
 }
