@@ -8,7 +8,7 @@ CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test check prove bench e2e lock docs clean
+.PHONY: demo test check prove histories bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
@@ -39,6 +39,11 @@ TIME ?= 60
 prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 seconds; or SCHEDULES=50000, SEED=4711 (replay), MUTANTS=1
 	$(BIN)/python -m tests.simulation.prove --seconds $(TIME) $(if $(SCHEDULES),--schedules $(SCHEDULES)) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
+
+PAIRS ?= 20000
+
+histories: $(VENV)/.ready  ## the order of commits against git, on PAIRS=20000 pairs of random histories
+	$(BIN)/python -m tests.histories --pairs $(PAIRS)
 
 bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
 	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md

@@ -1,8 +1,16 @@
 """A git repository for a test, independent of the git configuration of whoever runs it."""
 
+import hashlib
 import os
 import subprocess
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Give the variables that git is run with in ``folder``."""
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -13,7 +21,7 @@ def git(folder: Path, *arguments: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"},
+        env=environment(folder),
     )
     return done.stdout.strip()
 
@@ -23,3 +31,32 @@ def commit(folder: Path, message: str) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
     return git(folder, "rev-parse", "HEAD")
+
+
+NAMES = (*(f"{number:040x}" for number in range(100)), *(digit * 40 for digit in "123456789abcdef"))
+"""Names of commits that are easy to read: numbers, the oldest 0, and after them ``"1" * 40`` to ``"f" * 40``."""
+
+
+def line(folder: Path, names: Sequence[str] = NAMES) -> None:
+    """Give ``folder`` a history without git: commits with these names, one after the other.
+
+    Each name is replaced by a commit: https://git-scm.com/docs/git-replace.
+    None is checked out, so that ``GITHUB_SHA`` says which one is deployed.
+    """
+    store, who, parent, refs = folder / ".git", "A <a@example.com>", "", []
+    (store / "refs").mkdir(parents=True)
+    for place, name in enumerate(names):
+        at = f"{1_700_000_000 + place} +0000"
+        text = f"tree {_EMPTY}\n{parent}author {who} {at}\ncommitter {who} {at}\n\ncommit {name}\n".encode()
+        content = b"commit %d\0%s" % (len(text), text)
+        sha = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        (store / "objects" / sha[:2]).mkdir(parents=True, exist_ok=True)
+        (store / "objects" / sha[:2] / sha[2:]).write_bytes(zlib.compress(content))
+        refs.append(f"{sha} refs/replace/{name}\n")
+        parent = f"parent {name}\n"
+    (store / "packed-refs").write_text("".join(refs))
+    (store / "HEAD").write_text("ref: refs/heads/main\n")
+
+
+_EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""The tree without files."""
