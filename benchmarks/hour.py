@@ -23,7 +23,7 @@ from benchmarks.findings import Figure, Findings
 from promote.aws import understood
 from promote.commands import carry_out
 from promote.context import Context
-from promote.history import relation
+from promote.history import order
 from promote.inputs import Inputs
 from promote.job import Job
 from promote.model import Result, Run
@@ -148,7 +148,7 @@ class Hour:
             self.scheduler.steps = 0
             if self.scheduler.now > LONGEST:
                 raise TimeoutError(f"{self.way} has not ended after {LONGEST / HOUR:.0f} hours")
-        relation.cache_clear()
+        order.cache_clear()
         return self.told
 
     # GitHub

@@ -94,4 +94,5 @@ def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
         "INPUT_HANDLER": "app.handler",
         "INPUT_ROLE": f"arn:aws:iam::{account.id}:role/measured",
         "INPUT_CHECKS": "GET / 200",
+        "INPUT_DIVERGED": "promote",  # the commits are of no history
     }

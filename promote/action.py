@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TextIO
 
-from promote import manifest
+from promote import checkout, manifest
 from promote.aws import Clients, understood
 from promote.clock import Clock, SystemClock
 from promote.commands import carry_out
@@ -56,7 +56,7 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             ignore()
         except KeyboardInterrupt:
             report = _ended(_INTERRUPTED, jobs)
-        return _tell(report, workflow, context, jobs[0] if jobs else None)
+        return _tell(report, workflow, jobs[0].context if jobs else context, jobs[0] if jobs else None)
 
 
 def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
@@ -142,6 +142,9 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
     inputs = manifest.read(environ, context.workspace)
     require_reviewed(inputs, environ)
+    sha, context = context.commit, checkout.settle(inputs, context)
+    if text := checkout.warning(context, sha):
+        workflow.warn(text, title="Commit")
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
     session = _session()
     folder = context.temporary if context.temporary.is_dir() else None

@@ -153,12 +153,7 @@ def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tupl
 
 def orders(targets: Sequence[Target]) -> list[Standing]:
     """Say how this run's commit stands to what each environment has; the history is asked once for each commit."""
-    known: dict[tuple[str, int], Standing] = {}
-    for target in targets:
-        theirs = (target.served.commit, target.served.run_id)
-        if theirs not in known:
-            known[theirs] = pipeline.order(target)
-    return [known[target.served.commit, target.served.run_id] for target in targets]
+    return [pipeline.ordered(target, target.job.run.commit) for target in targets]
 
 
 def promote_all(  # noqa: PLR0913 - who promotes what, and what is known of it

@@ -96,6 +96,15 @@ class Image:
 Code: TypeAlias = Archive | Image
 
 
+def is_path(artifact: str) -> bool:
+    """Whether the input ``artifact`` names a file or a directory of the workspace."""
+    return bool(artifact) and "://" not in artifact and not _is_image(artifact)
+
+
+def _is_image(artifact: str) -> bool:
+    return bool(re.match(r"[^/]*\.dkr\.ecr\.", artifact))
+
+
 def load(
     artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
 ) -> Code | None:
@@ -112,7 +121,7 @@ def load(
         return None
     if artifact.startswith("s3://"):
         return _from_s3(artifact, temporary, storage())
-    if re.match(r"[^/]*\.dkr\.ecr\.", artifact):
+    if _is_image(artifact):
         return _image(artifact)
     if "://" in artifact:
         raise InputError(

@@ -101,7 +101,7 @@ def find(folder: Path, workspace: Path) -> Path | None:
     for here in (folder, *folder.parents):
         if not here.is_relative_to(workspace):
             break
-        if (here / ".git").exists() or (here / ".git").is_symlink():
+        if os.path.lexists(here / ".git"):
             if not _is_submodule(here / ".git"):
                 return here
             submodule = submodule or here

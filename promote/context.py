@@ -14,7 +14,7 @@ class Context:
     workspace: Path
     """The checked-out repository."""
     commit: str
-    """Its hexadecimal digest, or empty."""
+    """The commit whose files are deployed (``promote.checkout``), else that of the workflow's run; or empty."""
     repository: str
     """``owner/name``."""
     server_url: str
@@ -29,12 +29,22 @@ class Context:
     actor: str = ""
     """Who has started this attempt, or empty."""
     token: str = field(repr=False, default="")
+    event: str = ""
+    """Of the workflow's run, such as ``push``, or empty."""
+    event_file: Path | None = None
+    """What GitHub says of the event, as JSON."""
+    clone: Path = Path()
+    """The folder of the clone that holds what is deployed; the workspace, where there is none."""
+    head: str = ""
+    """The commit that is checked out in the workspace, with its tests; empty: none is."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read the variables that GitHub documents as the default environment variables of a job."""
+        workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
+        event_file = environ.get("GITHUB_EVENT_PATH")
         return cls(
-            workspace=Path(environ.get("GITHUB_WORKSPACE") or ".").resolve(),
+            workspace=workspace,
             commit=_commit(environ.get("GITHUB_SHA", "")),
             repository=environ.get("GITHUB_REPOSITORY", ""),
             server_url=(environ.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/"),
@@ -45,6 +55,9 @@ class Context:
             ref=environ.get("GITHUB_REF") or environ.get("GITHUB_REF_NAME") or "",
             actor=environ.get("GITHUB_TRIGGERING_ACTOR") or environ.get("GITHUB_ACTOR") or "",
             token=environ.get("INPUT_GITHUB-TOKEN", "").strip(),
+            event=environ.get("GITHUB_EVENT_NAME", ""),
+            event_file=Path(event_file) if event_file else None,
+            clone=workspace,
         )
 
     @property

@@ -1,17 +1,19 @@
-"""The history that the local clone has: how commits stand to each other, what lies between them, and its tags.
+"""What the local clone and, where it does not tell, GitHub say of the history: order of commits, ranges, tags.
 
-Whatever the clone does not have, since it is shallow or there is none, is "not known" here, and never an error.
+Order and ranges follow from parents alone (``promote.ancestry``): clocks of those who commit decide nothing.
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from promote import tags
+from promote import ancestry, tags
+from promote.ancestry import Id, Range, Relation
 from promote.clock import Clock
+from promote.clone import Clone, CloneError, RawCommit, opened, seconds, signature
 from promote.commits import Listing, Message, person
 from promote.context import Context
 from promote.errors import GitHubError
@@ -22,195 +24,191 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import requests
-    from dulwich.objects import Commit as Object
-    from dulwich.objects import ObjectID
-    from dulwich.repo import Repo
 
 
 _Answer = TypeVar("_Answer")
 
 
-class Relation(StrEnum):
+@dataclass(frozen=True)
+class Order:
     """How one commit stands to another."""
 
-    SAME = "same"
-    NEWER = "newer"
-    OLDER = "older"
-    DIVERGED = "diverged"
-    UNKNOWN = "unknown"
+    relation: Relation
+    cause: str = ""
+    """Why it is not known, without a full stop; empty: it is."""
+    hint: str = ""
+    """What makes it known, in sentences."""
 
 
 @cache
-def relation(
-    commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock
-) -> Relation:
+def order(commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock) -> Order:
     """Say, once a run, how ``commit`` stands to ``to``: by local history when it is there, else as GitHub says."""
-    return related(commit, to, context.workspace, GitHub(context, session, clock, _PATIENCE))
+    return ordered(commit, to, context.clone, GitHub(context, session, clock, _PATIENCE))
 
 
-def related(commit: str, to: str, workspace: Path, github: GitHub) -> Relation:
-    """Say the same; what GitHub is asked is of its own limits then."""
-    if commit == to:
-        return Relation.SAME
+def related(commit: str, to: str, folder: Path, github: GitHub) -> Relation:
+    """Say the same without the cause; what GitHub is asked is of its own limits then."""
+    return ordered(commit, to, folder, github).relation
+
+
+def ordered(commit: str, to: str, folder: Path, github: GitHub) -> Order:
+    """Say how ``commit`` stands to ``to``; ``folder`` is that of the clone."""
     if not (commit and to):
-        return Relation.UNKNOWN
-    found = _local(commit, to, workspace)
-    if found is Relation.UNKNOWN and github.is_known:
-        with suppress(GitHubError):
-            found = _BY_STATUS.get(github.relation(to, commit), found)
-    return found
+        return Order(Relation.UNKNOWN, "a commit is not known", "Give it with the input `commit`.")
+    if commit == to:
+        return Order(Relation.SAME)
+    found = _asked(folder, lambda clone: ancestry.relation(clone, _held(clone, commit), _held(clone, to)))
+    if found and found is not Relation.UNKNOWN:
+        return Order(found)
+    return _asked_of_github(commit, to, github, *lack(folder, commit, to))
 
 
-def contains(workspace: Path, commit: str, head: str) -> bool | None:
-    """Say whether ``commit`` is part of the history of ``head``; None: the clone does not tell."""
-    found = Relation.SAME if commit == head else _local(commit, head, workspace)
-    return None if found is Relation.UNKNOWN else found in {Relation.SAME, Relation.OLDER}
+def _asked_of_github(commit: str, to: str, github: GitHub, cause: str, hint: str) -> Order:
+    """Say what GitHub says; ``cause`` is why the clone does not tell, and ``hint`` is what helps there."""
+    if not github.is_known:
+        cause += ", and there is no github-token to ask GitHub with"
+        hint += " Or leave github-token at its default, and give the job `contents: read`."
+        return Order(Relation.UNKNOWN, cause, hint)
+    try:
+        status = github.relation(to, commit)
+    except GitHubError as error:
+        return Order(Relation.UNKNOWN, f"{cause}, and GitHub does not tell: {error}", f"{hint} {error.hint}")
+    if status not in _BY_STATUS:
+        return Order(Relation.UNKNOWN, f"{cause}, and GitHub answered {status!r}", hint)
+    return Order(_BY_STATUS[status])
 
 
-def commits(workspace: Path, since: str, until: str, most: int = MOST) -> Listing[Commit] | None:
+def lack(folder: Path, *commits: str) -> tuple[str, str]:
+    """Say why the clone in ``folder`` does not tell how ``commits`` hang together, and what helps."""
+    if not (folder / ".git").exists():
+        return "there is no clone in the workspace", "Check out with `fetch-depth: 0`."
+    try:
+        with opened(folder) as clone:
+            missing = [commit for commit in commits if commit and not _holds(clone, commit)]
+            if clone.is_shallow:
+                return "the clone is shallow", "Set `fetch-depth: 0` at actions/checkout."
+    except CloneError as error:
+        return f"the clone cannot be read: {error}", "Check out again, with `fetch-depth: 0`."
+    if missing:
+        return f"the clone does not have {missing[0][:10]}", "Fetch the branch that has it."
+    return "the clone lacks a part of the history", "Check out again, with `fetch-depth: 0`."
+
+
+def commits(folder: Path, since: str, until: str, most: int = MOST) -> Listing[Commit] | None:
     """Give what ``until`` has and ``since`` has not, a commit before its parents; None: the clone does not tell.
 
     As ``git log since..until`` has it, so that ``since`` may also be of a history that was replaced. An empty ``since``
     is before the first commit.
     """
 
-    def answer(repository: "Repo") -> Listing[Commit] | None:
-        exclude = [_id(since)] if since else []
-        walker = repository.get_walker([_id(until)], exclude=exclude, order="topo", max_entries=most + 1)
-        walked = [entry.commit for entry in walker]
-        # Where the history was cut off, nobody knows what was there, nor whether the other commit has it.
-        cut = repository.get_shallow()
-        if any(commit.id in cut for commit in walked):
+    def answer(clone: Clone) -> Listing[Commit] | None:
+        head = _held(clone, until)
+        found: Range | None
+        found = ancestry.between(clone, _held(clone, since), head, most) if since else None
+        found = found if since else ancestry.newest(clone, head, most)
+        if found is None:
             return None
-        return Listing(tuple(map(_commit, walked[:most])), is_whole=len(walked) <= most)
+        return Listing(
+            tuple(_commit(sha, clone.commit(sha), clone.parents(sha) or ()) for sha in found.commits), found.is_whole
+        )
 
-    return _asked(workspace, answer)
+    return _asked(folder, answer)
 
 
-def tag_commit(workspace: Path, tag: str) -> str:
+def tag_commit(folder: Path, tag: str) -> str:
     """Give the commit that ``tag`` is of; empty: the clone does not have it."""
-    return _asked(workspace, lambda repository: _peeled(repository, tag).decode()) or ""
+    return _asked(folder, lambda clone: clone.tagged(tag).decode()) or ""
 
 
-def tag_before(workspace: Path, tag: str) -> str | None:
+def tag_before(folder: Path, tag: str) -> str | None:
     """Give the nearest tag before ``tag`` in its own history; empty: there is none; None: the clone does not tell.
 
     Of tags that name versions, the one before by :func:`promote.tags.before`; where ``tag`` names none, the one that
     the history comes to first.
     """
 
-    def answer(repository: "Repo") -> str | None:
-        from dulwich.refs import Ref  # noqa: PLC0415 - seldom needed
-
-        head = _peeled(repository, tag)
-        names = [name.decode("utf-8", "replace") for name in repository.refs.as_dict(Ref(_TAGS))]
+    def answer(clone: Clone) -> str | None:
+        head, names = clone.tagged(tag), clone.tags()
         is_far = False
         if tags.Version.of(tag):
             nearest = tags.before(tag, names)
-            found = next((name for name in nearest[:_TRIES] if _has(repository, head, name)), "")
+            found = next((name for name in nearest[:_TRIES] if _has(clone, head, name)), "")
             is_far = len(nearest) > _TRIES
         else:
-            found = _first_tagged(repository, head, set(names) - {tag})
+            found = _first_tagged(clone, head, set(names) - {tag})
         # A shallow clone may lack older tags, and the history that leads to those it has.
-        return found or (None if is_far or repository.get_shallow() else "")
+        return found or (None if is_far or clone.is_shallow else "")
 
-    return _asked(workspace, answer)
+    return _asked(folder, answer)
 
 
-def _asked(workspace: Path, question: "Callable[[Repo], _Answer]") -> "_Answer | None":
-    """Put ``question`` to the repository that ``workspace`` is in; None: there is none, or it lacks something."""
-    if not any((folder / ".git").exists() for folder in (workspace, *workspace.parents)):
+def _asked(folder: Path, question: "Callable[[Clone], _Answer]") -> "_Answer | None":
+    """Put ``question`` to the clone in ``folder``; None: there is none, it lacks something, or cannot be read."""
+    if not (folder / ".git").exists():
         return None
-    from dulwich.repo import Repo  # noqa: PLC0415 - needed only where there is a clone
-
-    try:
-        with Repo.discover(str(workspace)) as repository:
-            return question(repository)
-    except Exception:  # noqa: BLE001 - a clone may be broken in many ways; in each of them GitHub is asked instead
-        return None
-
-
-def _local(commit: str, to: str, workspace: Path) -> Relation:
-    def answer(repository: "Repo") -> Relation:
-        from dulwich.graph import find_merge_base  # noqa: PLC0415 - seldom needed
-
-        # Unlike can_fast_forward, this does not take a clock that was wrong for a parting.
-        common = find_merge_base(repository, [_id(commit), _id(to)])
-        if common == [_id(to)]:
-            return Relation.NEWER
-        if common == [_id(commit)]:
-            return Relation.OLDER
-        # In a shallow clone the missing history may join what seems to have parted.
-        return Relation.UNKNOWN if repository.get_shallow() else Relation.DIVERGED
-
-    return _asked(workspace, answer) or Relation.UNKNOWN
-
-
-def _first_tagged(repository: "Repo", head: "ObjectID", names: set[str]) -> str:
-    """Give the tag of the commit that comes first on the way back from ``head``, its own left out."""
-    by_commit: dict[bytes, str] = {}
-    for name in sorted(names):
-        with suppress(KeyError):
-            by_commit[_peeled(repository, name)] = name
-    by_commit.pop(head, None)
-    walked = repository.get_walker([head], max_entries=_FAR) if by_commit else ()
-    return next((by_commit[entry.commit.id] for entry in walked if entry.commit.id in by_commit), "")
-
-
-def _has(repository: "Repo", head: "ObjectID", tag: str) -> bool:
-    from dulwich.graph import find_merge_base  # noqa: PLC0415 - seldom needed
-
-    try:
-        found = _peeled(repository, tag)
-    except KeyError:  # of a tree or a blob, or not fetched
-        return False
-    return find_merge_base(repository, [found, head]) == [found]
-
-
-def _peeled(repository: "Repo", tag: str) -> "ObjectID":
-    from dulwich.objects import Commit as Object  # noqa: PLC0415 - seldom needed
-    from dulwich.objects import Tag  # noqa: PLC0415 - the same
-    from dulwich.refs import Ref  # noqa: PLC0415 - the same
-
-    found = repository[repository.refs[Ref(_TAGS + b"/" + tag.encode())]]
-    while isinstance(found, Tag):
-        found = repository[found.object[1]]
-    if not isinstance(found, Object):
-        raise KeyError(tag)
-    return found.id
-
-
-def _commit(found: "Object") -> Commit:
-    name, _, address = _decoded(found.author, found.encoding).partition("<")
-    message = Message.of(_decoded(found.message, found.encoding))
-    return Commit(
-        sha=found.id.decode(),
-        subject=message.subject,
-        body=message.body,
-        authors=message.authors(person(name, address.partition(">")[0])),
-        at=_moment(found.commit_time),
-        parents=tuple(parent.decode() for parent in found.parents),
-        written=_moment(found.author_time),
-    )
-
-
-def _moment(seconds: float) -> datetime | None:
-    with suppress(OverflowError, ValueError, OSError):
-        return datetime.fromtimestamp(seconds, UTC)
+    with suppress(CloneError, KeyError), opened(folder) as clone:
+        return question(clone)
     return None
 
 
-def _decoded(text: bytes, encoding: bytes | None) -> str:
+def _held(clone: Clone, commit: str) -> Id:
+    """Give the commit, which the clone must have."""
+    found = commit.encode()
+    clone.commit(found)
+    return found
+
+
+def _holds(clone: Clone, commit: str) -> bool:
+    try:
+        _held(clone, commit)
+    except KeyError:
+        return False
+    return True
+
+
+def _first_tagged(clone: Clone, head: Id, names: set[str]) -> str:
+    """Give the tag of the commit that comes first on the way back from ``head``, its own left out."""
+    by_commit: dict[Id, str] = {}
+    for name in sorted(names):
+        with suppress(KeyError):
+            by_commit[clone.tagged(name)] = name
+    found = ancestry.first(clone, head, by_commit)
+    return by_commit[found] if found else ""
+
+
+def _has(clone: Clone, head: Id, tag: str) -> bool:
+    try:
+        found = clone.tagged(tag)
+    except KeyError:  # of a tree or a blob, or not fetched
+        return False
+    return ancestry.relation(clone, found, head) in {Relation.SAME, Relation.OLDER}
+
+
+def _commit(sha: Id, found: RawCommit, parents: tuple[Id, ...]) -> Commit:
+    name, _, address = _decoded(signature(found.author), found.encoding).partition("<")
+    message = Message.of(_decoded(found.message, found.encoding))
+    return Commit(
+        sha=sha.decode(),
+        subject=message.subject,
+        body=message.body,
+        authors=message.authors(person(name, address.partition(">")[0])),
+        at=_moment(seconds(found.committer)),
+        parents=tuple(parent.decode() for parent in parents),
+        written=_moment(seconds(found.author)),
+    )
+
+
+def _moment(at: int) -> datetime | None:
+    with suppress(OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(at, UTC)
+    return None
+
+
+def _decoded(text: bytes, encoding: bytes) -> str:
     """Read ``text`` as its commit says; whoever has left that out or got it wrong most likely meant UTF-8."""
     with suppress(LookupError, UnicodeError, ValueError):
         return text.decode(encoding.decode() if encoding else "utf-8")
     return text.decode("utf-8", "replace")
-
-
-def _id(commit: str) -> "ObjectID":
-    from dulwich.objects import ObjectID  # noqa: PLC0415 - seldom needed
-
-    return ObjectID(commit.encode())
 
 
 _BY_STATUS = {
@@ -221,8 +219,5 @@ _BY_STATUS = {
 }
 _PATIENCE = 13.0
 """Seconds that a promotion waits for GitHub's word on the order of two commits."""
-_TAGS = b"refs/tags"
 _TRIES = 20
 """Tags that are looked for in the history: the nearest one is, unless many belong to other branches."""
-_FAR = 10_000
-"""Commits back from a tag that names no version."""

@@ -30,7 +30,7 @@ class Isolation(StrEnum):
 
 
 class Diverged(StrEnum):
-    """What to do where the environment's commit is no ancestor of ours, nor ours of it."""
+    """What to do where the environment's commit is no ancestor of ours, nor ours of it, or nobody knows."""
 
     PROMOTE = "promote"
     REFUSE = "refuse"
@@ -71,6 +71,8 @@ class Inputs:
     """Empty: the environment's."""
     environment: str
     artifact: str
+    commit: str
+    """The commit that the artifact was built from, in full; empty: the clone or the event says it."""
     artifact_bucket: str
     """``bucket`` or ``bucket/prefix``, or empty."""
     configuration: Configuration
@@ -95,7 +97,8 @@ class Inputs:
     queue: Queue
     lease: int
     """Seconds."""
-    diverged: Diverged
+    diverged: Diverged | None
+    """None: what has diverged is promoted with a warning, and an order that is not known is refused."""
     isolation: Isolation
     candidate: str
     """``version@CodeSha256@operation``, or empty."""
@@ -144,6 +147,7 @@ class Inputs:
             region=region,
             environment=_environment(read, "environment", is_required=command in INPUTS["environment"].required),
             artifact=read.text("artifact"),
+            commit=_commit(read),
             artifact_bucket=_bucket(read),
             configuration=_configuration(read),
             endpoints=read.choice("endpoints", Endpoints, Endpoints.HTTP),
@@ -162,7 +166,7 @@ class Inputs:
             lock_timeout=60 * read.number("lock-timeout", "minutes", default=30, least=0, most=360),
             queue=read.choice("queue", Queue, Queue.NEWEST),
             lease=_lease(read, command),
-            diverged=read.choice("diverged", Diverged, Diverged.PROMOTE),
+            diverged=read.choice("diverged", Diverged, Diverged.REFUSE) if read.text("diverged") else None,
             isolation=read.choice("isolation", Isolation, Isolation.LATEST),
             candidate=_candidate(read),
             source=_environment(read, "from", is_required=False),
@@ -444,6 +448,21 @@ def _candidate(read: Reader) -> str:
             "candidate",
             f"{value[:100]!r} is no candidate that command: deploy has given",
             hint="Pass it on as it is: ${{ steps.<id of the deploy step>.outputs.candidate }}.",
+        )
+    return value
+
+
+SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
+"""A commit's full name, as a pattern."""
+
+
+def _commit(read: Reader) -> str:
+    value = read.text("commit").lower()
+    if value and not re.fullmatch(SHA, value):
+        raise InputError(
+            "commit",
+            f"{value[:100]!r} is not a full commit SHA",
+            hint="Write all of its 40 or 64 hexadecimal digits; git rev-parse HEAD prints them.",
         )
     return value
 

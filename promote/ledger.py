@@ -67,6 +67,10 @@ class Ledger:
         self._run = run
         self._clock = clock
 
+    def of_run(self, run: Run) -> "Ledger":
+        """Give the same records, written in the name of another run."""
+        return Ledger(self._table, self.arn, run, self._clock, self._only)
+
     def read(self) -> State:
         """Read endpoints, environments and the lock: one strongly consistent query.
 

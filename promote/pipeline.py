@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import configuration
+from promote.ancestry import Relation
 from promote.answers import unconfirmed_move
 from promote.artifact import Image
 from promote.aws import understood
 from promote.errors import ConflictError, LockError, UnconfirmedError
 from promote.function import Moved, changed_by_others
-from promote.history import Relation, relation
+from promote.history import order
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
 from promote.ledger import Pending
@@ -96,10 +97,19 @@ class Standing:
     commit: str
     """The environment's; of both, empty: not known."""
     relation: Relation
-    is_older: bool
-    """Whether this run gives way: by the history or, where that is not known, by the numbers of the runs."""
     is_refused: bool = False
-    """Whether the histories have parted, and the user does not want that promoted."""
+    """Whether the user does not want it promoted, since the histories have diverged or the order is not known."""
+    cause: str = ""
+    """Why the order is not known, without a full stop; empty: it is."""
+    hint: str = ""
+    """What makes it known, in sentences."""
+    is_first: bool = False
+    """Whether there is nothing to compare with: this action has not promoted to the environment yet."""
+
+    @property
+    def is_older(self) -> bool:
+        """Whether this run gives way."""
+        return self.relation is Relation.OLDER
 
 
 @dataclass(frozen=True)
@@ -117,21 +127,55 @@ class Decision:
     """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
 
 
-def standing(target: Target, ours: str, our_run_id: int, commit: str, run_id: int) -> Standing:
-    """Say how ``ours``, built by the run ``our_run_id``, stands to ``commit``, built by the run ``run_id``."""
-    found = relation(ours, commit, target.job.context, target.job.session, target.job.clock)
-    is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)
-    is_refused = found is Relation.DIVERGED and target.job.inputs.diverged is Diverged.REFUSE
-    return Standing(ours, commit, found, is_older, is_refused)
+def standing(target: Target, ours: str, theirs: str | None) -> Standing:
+    """Say how ``ours`` stands to ``theirs``, the environment's; None: there is nothing that could be newer.
+
+    What has diverged is promoted, unless the input ``diverged`` refuses it. An order that is not known is refused,
+    unless that input says ``promote``.
+    """
+    job = target.job
+    if theirs is None:
+        return Standing(ours, "", Relation.NEWER, is_first=True)
+    found = order(ours, theirs, job.context, job.session, job.clock)
+    cause, hint = found.cause, found.hint
+    if not theirs:
+        cause = f"the commit of what {target.environment} serves is not known"
+        hint = "See with `command: status` what it serves."
+    if not ours:
+        cause = "its commit is not known"
+        hint = "Check out with actions/checkout, or give the commit with the input `commit`."
+    wanted = job.inputs.diverged
+    is_refused = (found.relation is Relation.DIVERGED and wanted is Diverged.REFUSE) or (
+        found.relation is Relation.UNKNOWN and wanted is not Diverged.PROMOTE
+    )
+    return Standing(ours, theirs, found.relation, is_refused, cause, hint)
 
 
-def order(target: Target) -> Standing:
-    """Say how this run's commit stands to the environment's, before anything is deployed.
+def ordered(target: Target, ours: str) -> Standing:
+    """Say how ``ours`` stands to the environment's commit, before anything is deployed.
 
     What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
-    run, served = target.job.run, target.served
-    return standing(target, run.commit, run.run_id, served.commit, served.run_id)
+    if target.served.sequence:
+        return standing(target, ours, target.served.commit)
+    alias = target.function.alias(target.environment) if target.latest else None
+    return standing(target, ours, _commit_of(target, alias))
+
+
+def _commit_of(target: Target, alias: Alias | None) -> str | None:
+    """Give the commit that the environment has; empty: it is not known; None: this action has not promoted to it.
+
+    An alias that was made by hand may point at a version that this action has built: its record names the commit.
+    """
+    served, last = target.served, alias.promotion if alias else None
+    # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
+    if last is not None and last.sequence > served.sequence:
+        return last.commit
+    if served.sequence:
+        return served.commit
+    record = target.ledger.version(alias.version) if alias else {}
+    snapshot = target.function.find(alias.version) if alias and record else None
+    return str(record.get("commit", "")) or None if snapshot and snapshot.candidate.is_in(record) else None
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -511,14 +555,10 @@ def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: in
     ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
     """
     run, served, candidate = target.job.run, target.served, proposal.candidate
-    last = alias.promotion if alias else None
-    # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
-    has_news = last is not None and last.sequence > served.sequence
-    theirs = (last.commit, last.run_id) if last and has_news else (served.commit, served.run_id)
-    found = standing(target, proposal.commit, proposal.run_id, *theirs)
+    is_back = proposal.kind is Kind.ROLLBACK
+    found = standing(target, proposal.commit, None if is_back else _commit_of(target, alias))
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
-    is_back = proposal.kind is Kind.ROLLBACK
     if proposal.instead_of not in ("", previous):
         raise ConflictError(
             f"{target.environment} was moved from version {proposal.instead_of} to {previous or 'nothing'} meanwhile",
@@ -562,15 +602,18 @@ def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
     if found.relation is Relation.DIVERGED:
         yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."
+    if found.relation is Relation.UNKNOWN:
+        yield f"{undecided(target, found)} It was promoted, since the input diverged says so."
+    if found.is_first and alias:
+        yield (
+            f"{name} served version {alias.version}, which this action has not promoted. Its commit is not known, so "
+            "the order of commits was not checked."
+        )
 
 
-def notes(target: Target, found: Standing) -> tuple[str, ...]:
-    """Say what is worth knowing of how the order of commits was decided."""
-    name, ours = target.environment, found.ours
-    if found.relation is not Relation.UNKNOWN or not (found.commit and ours):
-        return ()
-    text = (
-        f"How {ours[:10]} stands to {found.commit[:10]}, which {name} served, is not known, so the order of the runs "
-        "decided. Check out with fetch-depth: 0, or give github-token, to decide by history."
-    )
-    return (text,)
+def undecided(target: Target, found: Standing) -> str:
+    """Say that the order of commits is not known, and why."""
+    where = f"{target.environment} of {target.function.name}"
+    ours = found.ours[:10] or "what is to be promoted"
+    theirs = f"{found.commit[:10]}, which is in {where}" if found.commit else f"what is in {where}"
+    return f"Cannot tell whether {ours} is newer than {theirs}: {found.cause}."

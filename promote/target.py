@@ -92,6 +92,11 @@ class Target:
         state = replace(then.state, lock=Entry(token=token))
         return replace(then, state=state, function=self.function)
 
+    def of_commit(self, commit: str) -> "Target":
+        """Give the target of a run that works for ``commit``, which its records name then; empty: it is not known."""
+        job = replace(self.job, run=replace(self.job.run, commit=commit))
+        return replace(self, job=job, ledger=self.ledger.of_run(job.run))
+
     def with_served(self, served: Served) -> "Target":
         """Give the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}
@@ -165,7 +170,7 @@ def prepare(job: Job) -> Target:
             clock,
             redact=Redactor(_variables(latest, inputs.configuration)),
         ),
-        plan=inputs.plan(events, job.run.commit or job.run.operation),
+        plan=inputs.plan(events, _tested_by(job)),
         code=code,
         latest=latest,
         state=ledger.read(),
@@ -314,6 +319,12 @@ def finish(job: Job, pending: ReleaseKey) -> None:
 def make_saga(job: Job) -> Saga:
     """Make what carries out releases of several functions, for this job."""
     return Saga.of(job.clients, job.table, job.clock, job.say)
+
+
+def _tested_by(job: Job) -> str:
+    """Say which commits the tests are of: the clone in the workspace, and that of the artifact."""
+    commits = dict.fromkeys(filter(None, [job.run.commit, job.context.head]))
+    return " ".join(commits) or job.run.operation
 
 
 def _surroundings(job: Job) -> Surroundings:

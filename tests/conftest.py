@@ -13,6 +13,7 @@ from botocore.loaders import JSONFileLoader
 from promote.clock import Clock
 from promote.usage import INPUTS, Command
 from sandbox.client import Account, Sandbox
+from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.world import World
 
@@ -84,6 +85,12 @@ def counting(inputs: Mapping[str, str]) -> dict[str, str]:
 @pytest.fixture
 def runner(tmp_path: Path, account: Account) -> Runner:
     return make_runner(tmp_path, account)
+
+
+@pytest.fixture
+def history(runner: Runner) -> None:
+    """Give the workspace a history (``tests.repository.line``); a step's own commit says which it deploys."""
+    line(runner.workspace)
 
 
 @pytest.fixture

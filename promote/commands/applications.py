@@ -127,11 +127,27 @@ def superseded(job: Job, targets: Sequence[Target], parts: Sequence[Report], ord
 
 
 def refused(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[Standing]) -> Report:
-    """Say that the histories have parted."""
+    """Say that the order of commits is not known for a function, or that its histories have diverged."""
     at = next(place for place, order in enumerate(orders) if order.is_refused)
     said = outcomes.refused(targets[at], parts[at], orders[at])
     whole = Report(said.result, said.headline, said.hint)
     return combined(job, [replace(part, result=said.result) for part in parts], whole)
+
+
+def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[Standing]) -> Report | None:
+    """Refuse all before a lock is taken, so that nothing is changed; None: there is no reason yet.
+
+    If a function has a newer commit, or something that is unfinished, what to do is decided under the locks.
+    """
+    is_unsettled = any(target.served.pending or target.served.intent for target in targets)
+    if is_unsettled or any(order.is_older for order in orders):
+        return None
+    found = [outcomes.refused_early(target, order) for target, order in zip(targets, orders, strict=True)]
+    said = next((report for report in found if report), None)
+    if said is None:
+        return None
+    parts = [Report(said.result, previous=target.served.version) for target in targets]
+    return combined(job, parts, Report(said.result, said.headline, said.hint))
 
 
 def gave_way(job: Job, targets: Sequence[Target], newer: Claim) -> Report:

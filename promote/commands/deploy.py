@@ -26,8 +26,11 @@ def deploy(job: Job) -> Report:
     """
     with job.phase("read"):
         target = prepare(job)
+        order = pipeline.ordered(target, job.run.commit)
     if job.inputs.dry_run:
-        return outcomes.planned(target, "deploy a candidate for the job's own steps to test", pipeline.order(target))
+        return outcomes.planned(target, "deploy a candidate for the job's own steps to test", order)
+    if early := outcomes.refused_early(target, order):
+        return early
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
         with holding(target) as (now, held):

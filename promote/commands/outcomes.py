@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from promote import pipeline
+from promote.ancestry import Relation
 from promote.aws import understood
 from promote.holding import Holding
 from promote.inputs import Command, Isolation
@@ -31,12 +32,28 @@ def begun(target: Target, held: Holding) -> Report:
 def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     """Deploy; None: the run gives way to what the environment has, and the report says so."""
     sweep(target.job, target.trials, target.state.trials)
-    order = pipeline.order(target)
+    order = pipeline.ordered(target, target.job.run.commit)
     if order.is_older:
         return superseded(target, report, order), None
     if order.is_refused:
         return refused(target, report, order), None
     return brought_up(target, report)
+
+
+def refused_early(target: Target, found: Standing) -> Report | None:
+    """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
+
+    If a dead run has left something unfinished, what the environment has is known under the lock alone.
+    """
+    if not found.is_refused or target.served.pending or target.served.intent:
+        return None
+    report = Report(
+        Result.FAILED,
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+    return refused(target, report, found)
 
 
 def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
@@ -137,10 +154,10 @@ def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
 def superseded(target: Target, report: Report, newer: Standing) -> Report:
     """Say that the environment has a newer commit."""
     headline = (
-        f"{name(target)} has the newer commit {newer.commit[:10] or 'of a newer run'} already "
-        f"(version {report.previous}), so it stays there."
+        f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
+        "there."
     )
-    return replace(report, result=Result.SUPERSEDED, headline=headline, notes=pipeline.notes(target, newer))
+    return replace(report, result=Result.SUPERSEDED, headline=headline)
 
 
 def gave_way(target: Target, newer: Claim) -> Report:
@@ -157,7 +174,10 @@ def gave_way(target: Target, newer: Claim) -> Report:
 
 
 def refused(target: Target, report: Report, found: Standing) -> Report:
-    """Say that the histories have parted."""
+    """Say that the order of commits is not known, or that the histories have diverged."""
+    if found.relation is Relation.UNKNOWN:
+        hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
+        return replace(report, result=Result.REFUSED, headline=pipeline.undecided(target, found), hint=hint)
     ours = found.ours[:10]
     return replace(
         report,
@@ -183,7 +203,6 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
         result=decision.result,
         headline=headline,
         previous=decision.previous,
-        notes=() if decision.result is Result.ROLLED_BACK else pipeline.notes(target, decision.standing),
         warnings=decision.warnings,
         move=decision.promotion if decision.result is not Result.UNCHANGED else None,
         since=decision.since,

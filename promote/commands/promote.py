@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
-from promote.application import holding_all, prepare_all, promote_all
+from promote.application import holding_all, orders, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.errors import ConflictError, InputError, RefusedError
 from promote.holding import make_lock
@@ -70,15 +70,17 @@ def promote(job: Job) -> Report:
         source = _source(target)
         _require_proof(target, source)
         _require_endpoint(target, source)
+        target = target.of_commit(source.commit)
+        order = pipeline.ordered(target, source.commit)
     if job.inputs.dry_run:
-        served = target.served
-        order = pipeline.standing(target, source.commit, source.run_id, served.commit, served.run_id)
         report = outcomes.planned(target, f"promote version {source.candidate.version}", order)
         if order.is_older and job.inputs.version:
             return replace(
-                report, headline=f"Dry run: a run would be refused: {_older(target, source, served.version)}."
+                report, headline=f"Dry run: a run would be refused: {_older(target, source, target.served.version)}."
             )
         return report
+    if early := outcomes.refused_early(target, order):
+        return early
     return retain(target, outcomes.announced(target, _release(target, source), source.commit))
 
 
@@ -94,12 +96,12 @@ def _promote_all(job: Job) -> Report:
         targets = prepare_all(job)
         sources = _sources(targets)
         each([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
+        targets = tuple(target.of_commit(source.commit) for target, source in zip(targets, sources, strict=True))
+        found = orders(targets)
     if job.inputs.dry_run:
-        orders = [
-            pipeline.standing(target, source.commit, source.run_id, target.served.commit, target.served.run_id)
-            for target, source in zip(targets, sources, strict=True)
-        ]
-        return applications.planned(job, targets, f"promote what {job.inputs.source} serves", orders)
+        return applications.planned(job, targets, f"promote what {job.inputs.source} serves", found)
+    if early := applications.refused_early(job, targets, found):
+        return early
     report = _release_all(job, targets, sources)
     return retain_all(job, targets, applications.announced(job, targets, report, sources[0].commit))
 
@@ -202,12 +204,24 @@ def _release(target: Target, source: Source) -> Report:
 
 
 def _source(target: Target) -> Source:
-    """Find what the inputs name.
+    """Find what the inputs name, and the commit that it was built from: that of its record, else the input ``commit``.
 
     Raises:
+        InputError: the record names another commit than the input does.
         RefusedError: it does not exist, or is not what it says it is.
 
     """
+    source, given = _found(target), target.job.inputs.commit
+    if given and source.commit and source.commit != given:
+        raise InputError(
+            "commit",
+            f"it is {given[:10]}, and version {source.candidate.version} was built from {source.commit[:10]}",
+            hint="Remove the input commit: the record names the commit.",
+        )
+    return replace(source, commit=source.commit or given)
+
+
+def _found(target: Target) -> Source:
     inputs = target.job.inputs
     if inputs.candidate:
         return _deployed(target)

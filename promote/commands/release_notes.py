@@ -271,7 +271,7 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
     earlier = _tag_before(desk, tag, commit)
     known = sorted({name for state in states for name in state.environments})
     names = [job.inputs.environment] if job.inputs.environment else known
-    related = cache(lambda sha: history.related(sha, commit, context.workspace, desk.github))
+    related = cache(lambda sha: history.related(sha, commit, context.clone, desk.github))
     asked = Asked(tag, related, _unknown(desk), context.own_page)
     changes, rows = side_by_side(
         # Without the tag before, all of the history would be told as new.
@@ -296,7 +296,7 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
 
 def _commit_of(desk: _Desk, tag: str) -> str:
     context = desk.job.context
-    found = history.tag_commit(context.workspace, tag)
+    found = history.tag_commit(context.clone, tag)
     if not found and desk.github.is_known:
         with suppress(GitHubError):
             found = desk.github.tag_commit(tag)
@@ -322,10 +322,10 @@ class _Earlier:
 
 
 def _tag_before(desk: _Desk, tag: str, commit: str) -> _Earlier:
-    workspace = desk.job.context.workspace
-    name = history.tag_before(workspace, tag)
+    clone = desk.job.context.clone
+    name = history.tag_before(clone, tag)
     if name is not None:
-        return _Earlier(name, history.tag_commit(workspace, name)) if name else _Earlier()
+        return _Earlier(name, history.tag_commit(clone, name)) if name else _Earlier()
     unknown = f"What is new in {tag} is not known, for the tag before it is not: {_NO_HISTORY}"
     version = Version.of(tag)
     if not desk.github.is_known or version is None:

@@ -206,7 +206,7 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
             hint="Name a proven version; or add override: true and a reason, which is recorded.",
         )
     if proof is None and not inputs.dry_run:
-        target.ledger.record_candidate(candidate)
+        target.of_commit(back.commit).ledger.record_candidate(candidate)
     return Proposal(
         candidate=candidate,
         commit=back.commit,

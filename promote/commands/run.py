@@ -26,9 +26,11 @@ def run(job: Job) -> Report:
         target = prepare(job)
         require_all(job, (target,))  # it may be what is left of several
         # What the order needs of the history is read before others wait for us.
-        order = pipeline.order(target)
+        order = pipeline.ordered(target, job.run.commit)
     if job.inputs.dry_run:
         return outcomes.planned(target, outcomes.steps(job), order)
+    if early := outcomes.refused_early(target, order):
+        return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         report = release(target)

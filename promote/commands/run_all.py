@@ -48,6 +48,8 @@ def run_all(job: Job) -> Report:
         found = orders(targets)
     if job.inputs.dry_run:
         return applications.planned(job, targets, outcomes.steps(job), found)
+    if early := applications.refused_early(job, targets, found):
+        return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         report = release(job, targets)

@@ -128,7 +128,7 @@ def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
     if not newest:
         return "$LATEST was not published"
     version = f"version {newest.get('version', '')}".strip()
-    between = history.commits(job.context.workspace, commit, theirs) if commit and theirs else None
+    between = history.commits(job.context.clone, commit, theirs) if commit and theirs else None
     if between is None:
         return f"differs ({version})"
     count = len(between.items)

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from promote import history
+from promote.ancestry import Relation
 from promote.aws import CALLS_AT_ONCE
 from promote.function import Function
 from promote.github import GitHub
-from promote.history import Relation
 from promote.job import Job
 from promote.model import Kind, Outcome, Promotion, Snapshot
 from promote.notes.compose import of_promotion, sources
@@ -92,7 +92,7 @@ def _widest(job: Job, github: GitHub, moved: Sequence[Piece]) -> Piece:
     found, *others = [piece for piece in moved if piece.since] or moved
     is_back = found.move is not None and found.move.kind is Kind.ROLLBACK
     for other in others:
-        order = history.related(found.since, other.since, job.context.workspace, github)
+        order = history.related(found.since, other.since, job.context.clone, github)
         found = other if order is (Relation.OLDER if is_back else Relation.NEWER) else found
     return found
 

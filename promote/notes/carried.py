@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from promote.history import Relation
+from promote.ancestry import Relation
 from promote.model import Kind, listed
 from promote.notes.compose import moment
 from promote.notes.model import Carried

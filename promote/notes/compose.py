@@ -21,7 +21,7 @@ from promote.workspace import inside
 
 def sources(job: Job, github: GitHub) -> Sources:
     """Say where to look for what has changed."""
-    return Sources(job.context.workspace, github, job.context.repository_url)
+    return Sources(job.context.clone, github, job.context.repository_url)
 
 
 def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of it

@@ -30,7 +30,8 @@ _SLACK = timedelta(days=1)
 class Sources:
     """Where to look."""
 
-    workspace: Path
+    clone: Path
+    """The folder of the clone; without one, there is no history in it."""
     github: GitHub
     repository_url: str
     """Empty: not known."""
@@ -70,22 +71,17 @@ class Sources:
         return replace(found, gaps=(*gaps, *found.gaps))
 
     def _commits(self, since: str, until: str, gaps: list[str]) -> Listing[Commit] | None:
-        local = history.commits(self.workspace, since, until)
+        local = history.commits(self.clone, since, until)
         if local is not None:
             return local
+        cause, hint = history.lack(self.clone, since, until)
         if not self.github.is_known:
-            gaps.append(
-                "The commits are not known: the checkout does not hold the history (fetch-depth: 0 lets it), and there "
-                "is no github-token to ask GitHub with."
-            )
+            gaps.append(f"The commits are not known: {cause}, and there is no github-token to ask GitHub with. {hint}")
             return None
         try:
             return self.github.compare(since, until).commits if since else self.github.commits(until)
         except GitHubError as error:
-            gaps.append(
-                f"The commits are not known: the checkout does not hold the history (fetch-depth: 0 lets it), and "
-                f"GitHub does not tell: {error}. {error.hint}"
-            )
+            gaps.append(f"The commits are not known: {cause}, and GitHub does not tell: {error}. {hint} {error.hint}")
             return None
 
     def _pull_requests(self, commits: tuple[Commit, ...]) -> tuple[PullRequest, ...]:
@@ -118,10 +114,10 @@ class Sources:
 
     def _local_configuration(self) -> str | None:
         """Read the checkout's own; None: there is no checkout that could have it."""
-        if not (self.workspace / ".git").exists():
+        if not (self.clone / ".git").exists():
             return None
         try:
-            file = inside(self.workspace, _CONFIGURATION)
+            file = inside(self.clone, _CONFIGURATION)
             if file is None or not file.is_file():
                 return ""
             with file.open("rb") as opened:

@@ -10,7 +10,7 @@ import pytest
 from promote.aws import SERVICES
 from sandbox.client import Account
 from tests.corpus import TEXTS, assert_harmless_log, assert_harmless_summary
-from tests.repository import commit, git
+from tests.repository import commit, git, line
 from tests.runner import ContainerRunner, Started, docker, edit
 from tests.world import World, get
 
@@ -151,12 +151,13 @@ def test_cancelled_at_any_moment(
         account.clear_faults()
 
     hold = account.inject("hold-before", "lambda.CreateFunction")
-    started = runner.start(inputs)
+    line(runner.workspace)
+    started = runner.start(inputs, commit="0" * 40)
     hold.wait_until_hit(timeout=30)
     assert world.lock_owner()
     cancel(started, version="")
     assert world.lock_owner() == ""
-    assert runner.run(inputs).result == "promoted"
+    assert runner.run(inputs, commit="0" * 40).result == "promoted"
 
     for number, (kind, operation, nth) in enumerate(MOMENTS, 1):
         (runner.workspace / "function" / "commit").write_text(str(number))

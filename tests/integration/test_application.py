@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.client import Account, Sandbox
 from tests.conftest import counting, make_inputs, make_runner
+from tests.repository import line
 from tests.runner import REPOSITORY, Ended
 from tests.world import World, archive, get
 
@@ -21,6 +22,7 @@ class Application:
 
     def __init__(self, folder: Path, account: Account) -> None:
         self.runner, self.world = make_runner(folder, account), World(account)
+        line(self.runner.workspace)
         for name in NAMES:
             shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
         self.inputs = {

@@ -20,6 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account, Sandbox
 from tests.conftest import counting, make_inputs, make_runner
+from tests.repository import commit, git
 from tests.runner import INPUTS, REPOSITORY, Ended, Runner
 from tests.world import FUNCTION, World
 from tests.world import TABLE as LEDGER
@@ -175,6 +176,13 @@ def changed(workspace: Path) -> None:
 
 NEW = {"function-name": "nobody"}
 ADOPT = {"artifact": "", "runtime": "", "handler": "", "role": ""}
+
+
+def cloned(workspace: Path) -> None:
+    """Commit the workspace."""
+    git(workspace, "init", "--quiet", "--initial-branch=main")
+    commit(workspace, "first")
+
 
 CASES = [
     # --- what, where ---
@@ -602,6 +610,11 @@ CASES = [
     one("queue", "max", says="'max' is not known", do="Known are: newest, fifo"),
     one("diverged", "refused", says="'refused' is not known", do=["Did you mean refuse?", "promote, refuse"]),
     one("diverged", "true", says="'true' is not known", do="Known are: promote, refuse"),
+    one("commit", "abc1234", says="'abc1234' is not a full commit SHA", do="40 or 64 hexadecimal digits"),
+    one("commit", "main", says="'main' is not a full commit SHA", do="git rev-parse HEAD"),
+    one(
+        "commit", "a" * 40, says="the clone that holds the artifact is at", do="ref: at actions/checkout", setup=cloned
+    ),
     one("reason", "", says="it is missing", do="Say why in a sentence", command="unlock"),
     one("reason", " \t ", says="it is missing", do="Say why in a sentence", why="blank", command="unlock"),
     one("reason", "it is\nstuck", says="a line break", do="one line", why="two lines", command="unlock"),

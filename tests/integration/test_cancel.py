@@ -20,6 +20,8 @@ from sandbox.client import Call, Fault
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 LOCK_FREE, EXIT = 5.0, 7.0
 """Seconds after the signal: the runner sends SIGTERM after 7.5 and kills after 10."""
 

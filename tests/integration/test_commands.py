@@ -14,6 +14,8 @@ from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, TABLE, World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 LOCK = {"command": "lock", "function-name": FUNCTION}
 UNLOCK = {"command": "unlock", "function-name": FUNCTION, "reason": "the runner is gone"}
 STATUS = {"command": "status", "function-name": FUNCTION}

@@ -73,6 +73,7 @@ def test_first_run(sandbox: Sandbox, tmp_path: Path, made: str) -> None:
     assert_whole(world, ended.outputs["environment-url"])
 
 
+@pytest.mark.usefixtures("history")
 def test_further_runs(runner: Runner, inputs: dict[str, str], world: World) -> None:
     first = runner.run(inputs, commit="0" * 40)
     url, history, token = first.outputs["environment-url"], [("", "1")], 1

@@ -11,6 +11,8 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, archive, get
 
+pytestmark = pytest.mark.usefixtures("history")
+
 STRANGER = """
 def handler(event, context):
     return {"statusCode": 200, "body": '{"status": "ok", "greeting": "Hello, you!"}'}

@@ -11,8 +11,11 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import make_inputs, make_runner
+from tests.repository import line
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, get
+
+pytestmark = pytest.mark.usefixtures("history")
 
 DEAD = 7.5
 """Seconds without a sign of life after which a trial with a lease of one second is nobody's any more."""
@@ -86,7 +89,7 @@ def test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:
     given = {**alone, "lease": "30", "endpoints": "none"}
-    whole = runner.run(given, commit="0" * 40, run_id=2)
+    whole = runner.run(given, commit="2" * 40, run_id=2)
     assert whole.result == "promoted", whole.log
     names = [call.name for call in world.account.calls()]
     # What comes before and after is as in any run: that it is killed there, other tests look at.
@@ -94,7 +97,7 @@ def test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run(
     for number in range(first, last + 1):
         change(runner, f"killed {number}")
         held = world.account.inject("hold-after", nth=number)
-        started = runner.start(given, commit=f"{number:040x}", run_id=2 + number)
+        started = runner.start(given, commit="3" * 40, run_id=2 + number)
         held.wait_until_hit(30)
         started.kill()
         world.account.clear_faults()
@@ -276,10 +279,12 @@ def test_ten_runs_verify_at_the_same_time(tmp_path: Path, account: Account) -> N
     for number in range(11):
         runners.append(make_runner(tmp_path / str(number), account))
         change(runners[number], str(number))
-    assert runners[0].run(given, commit="f" * 40, run_id=100).result == "promoted"
+        line(runners[number].workspace)
+    assert runners[0].run(given, commit="0" * 40, run_id=100).result == "promoted"
     world.account.forget()
     started = [
-        runner.start(given, commit=f"{number:040x}", run_id=102 + number) for number, runner in enumerate(runners[1:])
+        runner.start(given, commit=f"{number:040x}", run_id=101 + number)
+        for number, runner in enumerate(runners[1:], 1)
     ]
     ended = [run.wait(200) for run in started]
     logs = "\n".join(run.log for run in ended)

@@ -10,8 +10,11 @@ import pytest
 from promote.clock import SystemClock
 from sandbox.client import Account
 from tests.conftest import make_runner
+from tests.repository import line
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World, archive
+
+pytestmark = pytest.mark.usefixtures("history")
 
 TARGET = {"function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
 RETAINING = {"lambda.ListVersionsByFunction", "lambda.ListAliases", "lambda.DeleteFunction"}
@@ -44,14 +47,16 @@ def later(tmp_path: Path, account: Account, world: World) -> Runner:
         function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": text}), Publish=True)
     world.settle()
     function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="4")
-    return make_runner(tmp_path / "later", account, Later(40))
+    made = make_runner(tmp_path / "later", account, Later(40))
+    line(made.workspace)
+    return made
 
 
 def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
     """Run with something new."""
     (runner.workspace / "function" / "commit").write_text(str(number))
     named = {name.replace("_", "-"): value for name, value in given.items()}
-    return runner.run({**inputs, **named}, commit=f"{number}" * 40, run_id=number)
+    return runner.run({**inputs, **named}, commit=f"{number:x}" * 40, run_id=number)
 
 
 def command(runner: Runner, name: str, **given: str) -> Ended:
@@ -152,9 +157,11 @@ def test_what_another_job_may_still_promote_stays(
     assert runner.post({**inputs, "command": "deploy"}, run_id=1).code == 0
     # No job can be at work with it after ten days, but one that has waited for an approval; after forty, none.
     waiting = make_runner(tmp_path / "waiting", account, Later(10))
+    line(waiting.workspace)
     assert release(waiting, inputs, 5, keep_versions="1").result == "promoted"
     assert versions(world) == [1, 4, 5]
     over = make_runner(tmp_path / "over", account, Later(40))
+    line(over.workspace)
     assert release(over, inputs, 6, keep_versions="1").result == "promoted"
     assert versions(world) == [5, 6]
 
@@ -175,7 +182,8 @@ def test_an_alias_that_is_made_meanwhile_keeps_its_version(
         ended = release(later, inputs, 5, keep_versions="1")
         interference.result()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert "::warning" not in ended.log.replace("::warning title=promote-on-success::The commits", "")
+    adopted = "::warning title=promote-on-success::preprod served version 4, which this action has not promoted"
+    assert "::warning" not in ended.log.replace(adopted, "")
     assert versions(world) == [1, 2, 4, 5]
     assert deletions(world) == {"3": 1}
 

@@ -36,6 +36,7 @@ def write(runner: Runner, name: str, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.usefixtures("history")
 def test_a_repository_with_modules_and_settings_of_its_own(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
@@ -62,7 +63,7 @@ def test_a_repository_with_modules_and_settings_of_its_own(
     ended = runner.run({**inputs, "checks": "GET /health 200"}, environ=hostile)
     assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
     # Python of the user's tests is the user's affair, where the job says what it is.
-    tested = runner.run({**inputs, "tests": "tests"}, commit="2" * 40, run_id=1001, environ={"PATH": hostile["PATH"]})
+    tested = runner.run({**inputs, "tests": "tests"}, commit="d" * 40, run_id=1001, environ={"PATH": hostile["PATH"]})
     assert (tested.code, tested.annotations) == (0, ()), tested.log
     assert "tests/look_at_it.py::test_it" in tested.summary
     assert files(runner.workspace) == before
@@ -112,6 +113,7 @@ def test_inputs_of_a_hundred_kilobytes_are_taken(runner: Runner, inputs: dict[st
     assert world.alias_version() == "1"
 
 
+@pytest.mark.usefixtures("history")
 def test_no_output_is_lost_where_the_account_is_a_secret(runner: Runner, inputs: dict[str, str], world: World) -> None:
     """Another job would not get an output with a secret in it, and many make one of their account's id."""
     runner.masks.add(world.account.id)
@@ -119,12 +121,12 @@ def test_no_output_is_lost_where_the_account_is_a_secret(runner: Runner, inputs:
     first: Ended = runner.run({**inputs, "endpoints": "none", "checks": "", "test-command": "true"})
     assert first.result == "promoted", first.log
     edit(runner.workspace, "Hello", "Good morning")
-    ended = runner.run({**inputs, "function-name": arn, "checks": "GET /health"}, commit="1" * 40, run_id=1001)
+    ended = runner.run({**inputs, "function-name": arn, "checks": "GET /health"}, commit="d" * 40, run_id=1001)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert ended.handed_on == {name: value for name, value in ended.outputs.items() if value}
     assert {"result", "version", "candidate", "latest-url", "environment-url", "summary"} <= set(ended.handed_on)
     deployed = runner.run(
-        {**inputs, "function-name": arn, "command": "deploy", "checks": ""}, commit="2" * 40, run_id=1002
+        {**inputs, "function-name": arn, "command": "deploy", "checks": ""}, commit="e" * 40, run_id=1002
     )
     assert deployed.result == "deployed", deployed.log
     assert {"candidate", "candidate-url", "latest-url"} <= set(deployed.handed_on)

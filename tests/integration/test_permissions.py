@@ -31,6 +31,7 @@ from promote.gateway import TAG
 from promote.table import Table
 from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner
+from tests.repository import line
 from tests.runner import REPOSITORY, Ended
 from tests.world import FUNCTION, TABLE, World, archive
 
@@ -89,6 +90,7 @@ class Place:
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.account = sandbox.account()
         self.runner = make_runner(folder, self.account)
+        line(self.runner.workspace)
         self.world = World(self.account)
         self.domain = f"api-{self.account.id}.example.com"
         self.bucket = f"builds-{self.account.id}"

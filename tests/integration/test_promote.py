@@ -13,6 +13,8 @@ from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World, archive, get
 
+pytestmark = pytest.mark.usefixtures("history")
+
 PROMOTE = {
     "command": "promote",
     "function-name": FUNCTION,
@@ -372,7 +374,7 @@ def test_the_history_decides_what_goes_backwards(runner: Runner, inputs: dict[st
     assert (world.lock_owner(), len(world.history())) == ("", 2)
 
 
-def test_without_history_an_older_version_does_not_go_backwards_either(
+def test_an_older_version_does_not_go_backwards_either(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     """The run that promotes is always the newest, and says nothing of how old the version is."""

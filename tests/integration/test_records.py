@@ -12,6 +12,8 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 PROMOTE = {
     "command": "promote",
     "function-name": FUNCTION,

@@ -10,6 +10,8 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 ROLLBACK = {"command": "rollback", "function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
 LOCK = {"command": "lock", "function-name": FUNCTION}
 
@@ -276,7 +278,8 @@ def test_a_rollback_killed_after_any_call_is_whole_after_the_next_run(
             assert started.wait().result == "rolled-back"
         has_moved = world.alias_version() == "1"
         (runner.workspace / "function" / "commit").write_text(f"after {number}")
-        ended = runner.run(inputs, commit=f"{number:040x}", run_id=101 + 2 * number)
+        given = {**inputs, "diverged": "promote"}  # what was rolled back may be newer
+        ended = runner.run(given, commit=f"{3 + number:x}" * 40, run_id=101 + 2 * number)
         assert (ended.code, ended.result) == (0, "promoted"), f"call {number}:\n{ended.log}"
         now = world.alias_version()
         expected = [(served, "1", "rollback"), ("1", now, "promotion")] if has_moved else [(served, now, "promotion")]

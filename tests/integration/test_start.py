@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import Account
+from tests.repository import line
 from tests.runner import REPOSITORY, Ended, Runner
 
 ALWAYS = {"actions_toolkit", "jmespath", "jinja2", "markupsafe"}
@@ -59,7 +60,7 @@ def test_the_steady_state_loads_what_it_uses(runner: TracingRunner, inputs: dict
     assert unchanged.result == "unchanged", unchanged.log
     assert loaded(unchanged) & INSTALLED == ALWAYS | AWS | HTTP
     (runner.workspace / "function" / "NEW").touch()
-    (runner.workspace / ".git").mkdir()  # a clone, as far as can be seen without what reads it
+    line(runner.workspace)
     promoted = runner.run(inputs, commit="d" * 40, run_id=2000)
     assert promoted.result == "promoted", promoted.log
     assert loaded(promoted) & INSTALLED == ALWAYS | AWS | HTTP | HISTORY

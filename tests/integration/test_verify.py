@@ -20,6 +20,8 @@ from boto3.dynamodb.types import TypeSerializer
 from tests.runner import Ended, Runner, edit
 from tests.world import World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 SECRET = "s3cr3t/of+the=cloud"
 TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ"
 

@@ -73,7 +73,7 @@ _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 _RESPECTS = False
 """Whether runs respect weights already."""
 _IS_LATER = True
-"""Whether runs still promote what they do not know to be newer, and what was rolled back."""
+"""Whether runs still promote what was rolled back."""
 
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
@@ -148,8 +148,10 @@ class Watch:
         self._count = len(self._items)
         self._environments: dict[Place, Any] = {}
         self._issued_at: dict[str, float] = {}
+        self._untold: set[str] = set()
+        """The operations that may not have heard from GitHub how commits are related."""
         plan = schedule.plan
-        is_known = _IS_LATER or (plan.knows_history and not plan.gone)
+        is_known = plan.knows_history and not plan.gone
         self._excuses = not (plan.has_lock and is_known) or any(
             job.kind in (Kind.ADOPT, Kind.UNLOCK, Kind.TWINS) or not job.knows for job in plan.jobs
         )
@@ -182,6 +184,8 @@ class Watch:
 
     def hit(self, actor: "Actor", call: Call, hit: Hit) -> None:
         """Hear of a fault."""
+        if call.name == "github.Compare":
+            self._untold.add(actor.operation)
         if call.name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
             self._unheard.add((actor.operation, name_of(call.arguments["FunctionName"])))
         if call.name in ANNOUNCING and hit in _HARMLESS | _LASTING:
@@ -413,11 +417,12 @@ class Watch:
     def _require_newer(self, actor: "Actor", move: Move, served: int) -> None:
         """2. The history says that the commit is no older one; if the run cannot know that, a person asks for it."""
         knows, is_asked = actor.knows(move.commit, served), actor.planned.diverged == "promote"
+        knows = knows and not (is_asked and actor.operation in self._untold)
         if UNKNOWN in (move.commit, served) or (is_asked and not knows):
             return
         if self._is_older(move.commit, served):
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
-        if not (knows or _IS_LATER):
+        if not knows:
             raise Broken(ORDER, f"{actor.name} cannot know how {move.commit} is related to {served}, and promotes it")
         has_parted = self._schedule.commits.status(move.commit, served) == "diverged"
         if has_parted and actor.planned.diverged == "refuse":
@@ -595,6 +600,8 @@ class Watch:
         self._require_locks_given_back(actor)
         if report.result is Result.FAILED and actor.builds and not self._excuses:
             raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
+        if report.result is Result.REFUSED and actor.builds and not (self._excuses or actor.planned.diverged):
+            raise Broken(ENDS, f"the order of commits is known, yet {command} is refused: {report.headline}")
         before = self._announced.get(actor.operation, report.result)
         if report.result is not before and (before.is_success or not actor.was_interrupted):
             raise Broken(LOST, f"{actor.name} was {before}, has announced that, and says {report.result}")

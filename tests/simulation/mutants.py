@@ -206,14 +206,15 @@ MUTANTS = (
     Mutant(
         "no ancestry",
         "promote.pipeline",
-        "is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)",
-        "is_older = found is Relation.UNKNOWN and 0 < our_run_id < run_id",
+        "return self.relation is Relation.OLDER",
+        "return False",
     ),
     Mutant(
-        "no order of runs where the history is not known",
+        "an order that is not known is taken for that of a newer commit",
         "promote.pipeline",
-        "is_older = found is Relation.OLDER or (found is Relation.UNKNOWN and 0 < our_run_id < run_id)",
-        "is_older = found is Relation.OLDER",
+        "found.relation is Relation.UNKNOWN and wanted is not Diverged.PROMOTE",
+        "False",
+        ("github.Compare",),
     ),
     Mutant(
         "the order is decided once, before the deployment",

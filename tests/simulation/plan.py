@@ -410,7 +410,7 @@ _NEWEST = 5
 """The newest commit of those that are played."""
 _GRAPHS = 0.4
 """Share of the schedules whose history is no line."""
-_UNKNOWING = 0.0
+_UNKNOWING = 0.07
 """Share of the jobs that cannot know how commits are related."""
 _STORIES = 0.0
 """Share of the schedules in which what was rolled back comes again."""

@@ -19,7 +19,7 @@ from promote.aws import understood
 from promote.commands import carry_out
 from promote.context import Context
 from promote.function import Function
-from promote.history import relation
+from promote.history import order
 from promote.job import Job
 from promote.ledger import Ledger
 from promote.line import Claim
@@ -495,7 +495,7 @@ class Schedule:
             if closes:
                 self._close()
         finally:
-            relation.cache_clear()  # it would keep each schedule alive
+            order.cache_clear()  # it would keep each schedule alive
 
     def _play(self) -> None:
         for place, job in enumerate(self.plan.jobs):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from promote.ancestry import Relation
 from promote.chronicle import release_keys, with_stays
-from promote.history import Relation
 from promote.model import Candidate, Kind, Promotion, ReleaseKey
 from promote.notes.carried import Asked, carried
 from promote.release import Part, Release, Stage

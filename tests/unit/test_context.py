@@ -16,6 +16,8 @@ GITHUB = {
     "GITHUB_RUN_ATTEMPT": "3",
     "GITHUB_REF": "refs/heads/main",
     "GITHUB_ACTOR": "octocat",
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_EVENT_PATH": "/github/workflow/event.json",
     "RUNNER_TEMP": "/github/runner_temp",
     "INPUT_GITHUB-TOKEN": " ghs_token\n",
 }
@@ -35,6 +37,9 @@ def test_it_is_read_as_the_runner_gives_it() -> None:
         ref="refs/heads/main",
         actor="octocat",
         token="ghs_token",
+        event="push",
+        event_file=Path("/github/workflow/event.json"),
+        clone=Path("/github/workspace"),
     )
     assert context.run_url == "https://ghe.example.com/octo/hello/actions/runs/12/attempts/3"
     assert context.commit_url("abc") == "https://ghe.example.com/octo/hello/commit/abc"

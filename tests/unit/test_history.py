@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from promote import history
+from promote.ancestry import Relation
 from promote.clock import SystemClock
-from promote.history import Relation, related, relation
+from promote.history import order, related
 from promote.notes.model import Person
 from tests.clock import Time
 from tests.github import Repository, emulated
@@ -84,7 +85,7 @@ def test_local_history_decides(
     clone: Path, commits: Mapping[str, str], github: Repository, pair: tuple[str, str], expected: Relation
 ) -> None:
     ours, theirs = (commits[name] for name in pair)
-    assert relation(ours, theirs, github.context(clone), github.session, SystemClock()) is expected
+    assert order(ours, theirs, github.context(clone), github.session, SystemClock()).relation is expected
     assert github.requests == []
 
 
@@ -112,7 +113,7 @@ def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repos
     time = Time()
 
     def found(ours: str, theirs: str) -> Relation:
-        return relation(ours, theirs, github.context(tmp_path), github.session, time)
+        return order(ours, theirs, github.context(tmp_path), github.session, time).relation
 
     assert found(second, first) is Relation.NEWER
     assert found(first, second) is Relation.OLDER
@@ -121,23 +122,13 @@ def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repos
     assert github.asked()[0] == f"compare/{first}...{second}"
     count = len(github.requests)
     assert found(second, first) is Relation.NEWER  # once a run
-    assert (found("", first), found("", ""), found(first, first)) == (Relation.UNKNOWN, Relation.SAME, Relation.SAME)
+    assert (found("", first), found("", ""), found(first, first)) == (Relation.UNKNOWN, Relation.UNKNOWN, Relation.SAME)
     assert len(github.requests) == count
 
     github.fail(200, body={"status": "something new"})
     assert related(second, first, tmp_path, github.client()) is Relation.UNKNOWN
     github.fail(500, times=9)
     assert related(second, first, tmp_path, github.client()) is Relation.UNKNOWN
-
-
-def test_what_is_contained_is_known_or_not(clone: Path, commits: Mapping[str, str]) -> None:
-    assert history.contains(clone, commits["first"], commits["third"]) is True
-    assert history.contains(clone, commits["third"], commits["third"]) is True
-    assert history.contains(clone, commits["third"], commits["first"]) is False
-    assert history.contains(clone, commits["other"], commits["third"]) is False
-    assert history.contains(clone, "f" * 40, commits["third"]) is None
-    assert history.contains(clone, "f" * 40, "main") is None
-    assert history.contains(shallow(clone, 1), commits["other"], commits["third"]) is None
 
 
 def log(folder: Path, since: str, until: str) -> list[str]:
@@ -298,7 +289,6 @@ def test_without_a_repository_nothing_is_known(tmp_path: Path, clone: Path) -> N
         assert history.commits(folder, "not", "commits") is None
         assert history.tag_commit(folder, "v1") == ""
         assert history.tag_before(folder, "v1") is None
-        assert history.contains(folder, "a" * 40, "b" * 40) is None
 
 
 def test_tags_are_peeled(clone: Path, commits: Mapping[str, str]) -> None:

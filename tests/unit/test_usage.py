@@ -16,6 +16,7 @@ SAMPLES: Mapping[str, str] = {
     "environment": "preprod",
     "aws-region": "eu-west-1",
     "artifact": "build",
+    "commit": "c" * 40,
     "artifact-bucket": "my-builds",
     "handler": "app.handler",
     "runtime": "python3.13",

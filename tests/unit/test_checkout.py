@@ -1,0 +1,156 @@
+"""The commit is the one whose files are deployed, whatever ``GITHUB_SHA`` names."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from promote import checkout
+from promote.context import Context
+from promote.errors import InputError
+from promote.inputs import Inputs
+from promote.manifest import read
+from tests.repository import commit, git
+
+SHA = "5" * 40
+"""``GITHUB_SHA``."""
+RUN = {"function-name": "hello", "environment": "preprod", "checks": "GET /", "artifact": "function"}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    (folder / "function").mkdir(parents=True)
+    (folder / "function" / "app.py").write_text("")
+    return folder
+
+
+def inputs(workspace: Path, given: Mapping[str, str]) -> Inputs:
+    return read({f"INPUT_{name.upper()}": value for name, value in {**RUN, **given}.items()}, workspace)
+
+
+def context(workspace: Path, event: str = "push", payload: object = None, ref: str = "refs/heads/main") -> Context:
+    file = workspace.parent / "event.json"
+    file.write_text(json.dumps(payload))
+    environ = {"GITHUB_WORKSPACE": str(workspace), "GITHUB_SHA": SHA, "GITHUB_REF": ref}
+    return Context.from_environ({**environ, "GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": str(file)})
+
+
+def settled(workspace: Path, given: Mapping[str, str] | None = None, **event: object) -> Context:
+    return checkout.settle(inputs(workspace, given or {}), context(workspace, **event))  # type: ignore[arg-type]
+
+
+def cloned(folder: Path, count: int = 2) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    return [commit(folder, f"commit {number}") for number in range(count)]
+
+
+def test_the_clone_decides(workspace: Path) -> None:
+    first, second = cloned(workspace)
+    assert settled(workspace).commit == second
+    git(workspace, "checkout", "--quiet", first)  # as with ref: at actions/checkout
+    for event in ("push", "workflow_dispatch", "repository_dispatch", "schedule"):
+        found = settled(workspace, event=event)
+        assert (found.commit, found.clone, found.head) == (first, workspace, first)
+    found = settled(workspace, event="workflow_run", payload={"workflow_run": {"head_sha": second}})
+    assert found.commit == first
+    assert checkout.warning(found, SHA) == ""
+    assert f"of {second[:10]}" in checkout.warning(found, first)  # the default checkout, and another's artifact
+
+
+def test_it_is_the_clone_that_holds_the_artifact(workspace: Path) -> None:
+    root = cloned(workspace)[-1]
+    own = cloned(workspace / "src", 3)[-1]
+    (workspace / "src" / "dist").mkdir()
+    found = settled(workspace, {"artifact": "src/dist"})
+    assert (found.commit, found.clone, found.head) == (own, workspace / "src", root)
+    assert settled(workspace, {"artifact": "src/not/built.zip"}).commit == own
+    (workspace / "link").symlink_to(workspace / "src" / "dist")
+    assert settled(workspace, {"artifact": "link"}).commit == own
+    assert settled(workspace, {"artifact": "a" * 5000}).commit == root
+    for elsewhere in ("s3://bucket/key", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1", "", "../.."):
+        assert settled(workspace, {"artifact": elsewhere}).commit == root
+
+
+def test_without_a_clone_the_event_decides_and_then_the_sha(workspace: Path) -> None:
+    assert settled(workspace).commit == SHA
+    assert settled(workspace, event="workflow_run", payload={"workflow_run": {"head_sha": "6" * 40}}).commit == "6" * 40
+    pull = {"pull_request": {"head": {"sha": "7" * 40}}}
+    merge = "refs/pull/8/merge"
+    assert settled(workspace, event="pull_request", payload=pull, ref=merge).commit == "7" * 40
+    assert settled(workspace, event="pull_request_target", payload=pull).commit == SHA
+    git(workspace, "init", "--quiet")  # nothing was committed
+    assert settled(workspace).commit == SHA
+    nothing: list[object] = [None, {}, [], {"workflow_run": 1}, {"workflow_run": {"head_sha": "--help"}}]
+    for payload in nothing:
+        with pytest.raises(InputError, match="the event workflow_run does not name one"):
+            settled(workspace, event="workflow_run", payload=payload)
+        assert settled(workspace, {"commit": "9" * 40}, event="workflow_run", payload=payload).commit == "9" * 40
+    with pytest.raises(InputError, match="the event pull_request does not name one"):
+        settled(workspace, event="pull_request", payload={}, ref=merge)
+
+
+def test_the_merge_of_a_pull_request_stands_for_the_commit_that_it_merges(workspace: Path) -> None:
+    base = cloned(workspace)[-1]
+    git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")
+    own = commit(workspace, "topic")
+    git(workspace, "checkout", "--quiet", "--detach", base)
+    git(workspace, "merge", "--quiet", "--no-ff", "--message", "merge", own)
+    merge = git(workspace, "rev-parse", "HEAD")
+    pull = {"pull_request": {"head": {"sha": own}}}
+    found = settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge")
+    assert (found.commit, found.head) == (own, merge)
+    assert settled(workspace, {"commit": merge}, event="pull_request", payload=pull).commit == merge
+    git(workspace, "checkout", "--quiet", "--detach", base)  # ref: of the base's branch
+    assert settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge").commit == base
+
+
+def test_the_input_decides_where_nothing_else_can(workspace: Path) -> None:
+    given = {"commit": "A" * 40}
+    assert settled(workspace, given).commit == "a" * 40
+    head = cloned(workspace)[-1]
+    assert settled(workspace, {"commit": head}).commit == head
+    for artifact in ("function", ""):
+        with pytest.raises(InputError, match=f"commit: it is aaaaaaaaaa, and the clone .* is at {head[:10]}") as caught:
+            settled(workspace, {**given, "artifact": artifact})
+        assert "ref:" in caught.value.hint
+    found = settled(workspace, {**given, "artifact": "s3://bucket/key"})
+    assert (found.commit, found.clone, found.head) == ("a" * 40, workspace, head)
+
+
+@pytest.mark.parametrize("damage", ["HEAD", "object", "extension"])
+def test_a_clone_that_cannot_be_read_leaves_the_commit_unknown(workspace: Path, damage: str) -> None:
+    head = cloned(workspace)[-1]
+    if damage == "HEAD":
+        (workspace / ".git" / "HEAD").unlink()
+    elif damage == "object":
+        (workspace / ".git" / "objects" / head[:2] / head[2:]).unlink()
+    else:
+        git(workspace, "config", "core.repositoryformatversion", "7")
+    with pytest.raises(InputError, match="the clone in the workspace cannot be read") as caught:
+        settled(workspace)
+    assert caught.value.name == "commit"
+    assert settled(workspace, {"commit": "9" * 40}).commit == "9" * 40
+    assert settled(workspace, {"command": "rollback", "artifact": "", "checks": ""}).commit == SHA
+
+
+def test_several_functions_have_one_commit(workspace: Path) -> None:
+    several = {"artifact": "", "checks": "api: GET /", "function-name": "api = a/dist\nworker = b/dist"}
+    (workspace / "a" / "dist").mkdir(parents=True)
+    (workspace / "b" / "dist").mkdir(parents=True)
+    head = cloned(workspace)[-1]
+    assert settled(workspace, several).commit == head
+    own = cloned(workspace / "b", 1)[-1]
+    with pytest.raises(InputError, match="artifact: the artifacts are of different commits") as caught:
+        settled(workspace, several)
+    assert own[:10] in str(caught.value)
+    assert head[:10] in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["abc1234", "main", "g" * 40, "a" * 41, "a" * 63])
+def test_only_a_full_sha_is_taken(workspace: Path, value: str) -> None:
+    with pytest.raises(InputError, match="is not a full commit SHA"):
+        inputs(workspace, {"commit": value})
+    assert inputs(workspace, {"commit": "a" * 64}).commit == "a" * 64
