@@ -12,10 +12,11 @@ from promote.holding import Holding, give_back_together, take_together
 from promote.job import Job
 from promote.ledger import Pending, replaced
 from promote.lock import Lock
-from promote.model import Alias, Kind, Promotion, Result, listed
+from promote.model import Alias, Content, Kind, Promotion, Result, listed
 from promote.parallel import each, within
 from promote.pipeline import Decision, Proposal, Standing
 from promote.release import Part, Release, Stage, release_key
+from promote.rolledback import excuses
 from promote.saga import WIDTH, Ended, Overtaken
 from promote.steps import Place
 from promote.table import Cancelled
@@ -151,9 +152,14 @@ def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tupl
     return replace(target, function=target.function.guarded(require)), held
 
 
-def orders(targets: Sequence[Target]) -> list[Standing]:
-    """Say how this run's commit stands to what each environment has; the history is asked once for each commit."""
-    return [pipeline.ordered(target, target.job.run.commit) for target in targets]
+def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[Standing]:
+    """Say how each commit stands to what its environment has; the history is asked once for each commit.
+
+    ``contents`` are what would be promoted, where that is known.
+    """
+    found = list(zip(targets, contents, strict=True))
+    excused = excuses([(target.served.rolled_back, content) for target, content in found])
+    return [pipeline.ordered(target, target.job.run.commit, content, excused) for target, content in found]
 
 
 def promote_all(  # noqa: PLR0913 - who promotes what, and what is known of it
@@ -239,8 +245,10 @@ def _decide(
     targets: Sequence[Target], proposals: Sequence[Proposal], aliases: Sequence[Alias | None], attempt: int
 ) -> tuple[Decision, ...]:
     sequence = attempt + max(map(pipeline.next_sequence, targets, aliases))
+    found = zip(targets, proposals, strict=True)
+    excused = excuses([(target.served.rolled_back, proposal.candidate) for target, proposal in found])
     return tuple(
-        pipeline.decide(target, proposal, alias, sequence)
+        pipeline.decide(target, proposal, alias, sequence, excused)
         for target, proposal, alias in zip(targets, proposals, aliases, strict=True)
     )
 

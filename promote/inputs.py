@@ -201,10 +201,10 @@ class Inputs:
                 "it is missing, and a lock is not opened by force without one",
                 hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
             )
-        if self.command in (Command.PROMOTE, Command.ROLLBACK) and self.override and not self.reason:
+        if self.override and not self.reason:
             raise InputError(
                 "reason",
-                "it is missing, and a version without a passed verdict is not served without one",
+                "it is missing, and nothing is overridden without one",
                 hint="Say why in a sentence; it is recorded.",
             )
         if self.command in _RELEASING:

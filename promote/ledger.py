@@ -9,7 +9,18 @@ from promote.clock import Clock
 from promote.errors import ConflictError, RefusedError
 from promote.line import Entry
 from promote.lock import LOCK
-from promote.model import LATEST_ENDPOINT, Candidate, Gateway, Outcome, Promotion, Run, Served, Verdict
+from promote.model import (
+    LATEST_ENDPOINT,
+    Candidate,
+    Gateway,
+    Kind,
+    Outcome,
+    Promotion,
+    RolledBack,
+    Run,
+    Served,
+    Verdict,
+)
 from promote.records import (
     ENVIRONMENT,
     TRIAL,
@@ -23,7 +34,7 @@ from promote.records import (
     entry_item,
     environment_key,
     gateway_of,
-    promotion_item,
+    intent_item,
     promotion_key,
     require_move,
     require_version,
@@ -32,6 +43,7 @@ from promote.records import (
     trial_of,
     version_key,
 )
+from promote.rolledback import after_unknown
 from promote.sizes import clipped
 from promote.strict import Record
 from promote.table import Cancelled, Item, Missing, Refused, Table
@@ -212,7 +224,7 @@ class Ledger:
             change = self._table.change(
                 self.arn,
                 environment_key(intent.environment),
-                assign={"intent": promotion_item(intent)},
+                assign={"intent": intent_item(intent)},
                 condition=_FREE,
             )
             parts.append(("Update", change))
@@ -374,10 +386,14 @@ class Ledger:
 
         """
         if moved is not None and moved.sequence > served.sequence:
-            intent = served.intent if served.intent == moved else self.read().served(environment).intent
-            if intent == moved:
-                moved = intent  # which says why, too
+            now = served if served.intent == moved else self.read().served(environment)
+            if now.intent == moved:
+                moved = now.intent  # which says why, too
             candidate, plan = self._proven(moved.version)
+            if moved.rolled_back is None and (moved.kind is Kind.ROLLBACK or now.rolled_back):
+                left = self._left(now, moved) if moved.kind is Kind.ROLLBACK else None
+                rolled_back = after_unknown(now.rolled_back, moved, candidate, left)
+                moved = replace(moved, rolled_back=rolled_back)
             self.record_promotion(moved, candidate, plan, seen=served)
             return self.read().served(environment)
         if served.intent is not None:
@@ -392,6 +408,19 @@ class Ledger:
                     )
                 )
         return replace(served, intent=None)
+
+    def _left(self, served: Served, rollback: Promotion) -> RolledBack | None:
+        """Say what a rollback has left, of which only the alias tells; ``served`` is what the ledger knew before."""
+        version = rollback.previous or ""
+        if not version:
+            return None
+        record = self.version(version) if version.isdecimal() else {}
+        code, commit = str(record.get("code_sha256", "")), str(record.get("commit", ""))
+        fingerprint = str(record.get("fingerprint", ""))
+        if served.version == version:
+            code, fingerprint, commit = served.code_sha256, served.fingerprint, served.commit
+        reason, by = rollback.reason, rollback.by
+        return RolledBack(version, code, fingerprint, commit, self._now(), reason, by, rollback.identity)
 
     def record_notes(self, environment: str, identity: str, text: str) -> None:
         """Record the release notes of a promotion; later ones take the place of earlier ones."""
@@ -550,8 +579,9 @@ def replaced(candidate: Candidate) -> ConflictError:
 
 def claimed(claim: Claim | None) -> RefusedError:
     """Say that another promotion has the candidate, which counts once."""
-    by = f"run {claim.run_id} has claimed it for {claim.environment}" if claim else "its record is gone"
+    if claim is None:
+        return RefusedError("the record of the candidate is gone", hint="Deploy again and promote the new candidate.")
     return RefusedError(
-        f"the candidate is not promoted: {by}, and a candidate counts once",
+        f"the candidate is not promoted: run {claim.run_id} has claimed it for {claim.environment}, and it counts once",
         hint="Deploy again and promote the new candidate; or promote with from what an environment serves.",
     )

@@ -201,6 +201,25 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
+class RolledBack:
+    """A version that an environment has gone back from."""
+
+    version: str
+    code_sha256: str
+    """Of what it held, as its configuration's fingerprint; of both, empty: not known."""
+    fingerprint: str
+    commit: str
+    """The one that the environment had; empty: not known."""
+    at: str
+    reason: str
+    """Why, in the words of who asked for it, shortened; empty: nobody has said."""
+    by: str
+    """Who asked for it; empty: not known."""
+    promotion: str
+    """The identity of the rollback: that of several functions has one for all."""
+
+
+@dataclass(frozen=True)
 class Promotion:
     """One move of an environment's alias."""
 
@@ -224,6 +243,8 @@ class Promotion:
     """Why, in the words of who asked for it; empty: nobody has said."""
     by: str = field(default="", compare=False)
     """Who asked for it, where a person did."""
+    rolled_back: tuple[RolledBack, ...] | None = field(default=None, compare=False, repr=False)
+    """What must not return to the environment after the move; None: as before it, or not known."""
 
     @property
     def identity(self) -> str:
@@ -349,6 +370,8 @@ class Served:
     """The identity of the last one that was turned back; empty: none was."""
     moved: Moved = Moved()
     """The promotion that brought the version."""
+    rolled_back: tuple[RolledBack, ...] = ()
+    """What the environment has gone back from, and what must not return by itself, oldest first."""
 
 
 @dataclass(frozen=True)

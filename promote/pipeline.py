@@ -1,6 +1,6 @@
 """Deploy, verify, promote: the protocol's steps, in the order in which they come."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,7 @@ from promote.ancestry import Relation
 from promote.answers import unconfirmed_move
 from promote.artifact import Image
 from promote.aws import understood
-from promote.errors import ConflictError, LockError, UnconfirmedError
+from promote.errors import ConflictError, LockError, RefusedError, UnconfirmedError
 from promote.function import Moved, changed_by_others
 from promote.history import order
 from promote.holding import Holding
@@ -20,16 +20,20 @@ from promote.model import (
     LATEST_ENDPOINT,
     Alias,
     Candidate,
+    Content,
     Endpoint,
     Kind,
     Outcome,
     Promotion,
     Result,
+    RolledBack,
     Snapshot,
     Verdict,
     same_content,
 )
 from promote.parallel import side_by_side, within
+from promote.rolledback import Barred, after_promotion, after_rollback, barred
+from promote.snapshot import fingerprint
 from promote.target import Target, finish_release, staged
 from promote.trial import on_trial
 from promote.verify.suite import KIND
@@ -105,6 +109,8 @@ class Standing:
     """What makes it known, in sentences."""
     is_first: bool = False
     """Whether there is nothing to compare with: this action has not promoted to the environment yet."""
+    barred: Barred | None = None
+    """Why it would bring back what was rolled back; None: it would not. With an override it is not refused for that."""
 
     @property
     def is_older(self) -> bool:
@@ -151,15 +157,53 @@ def standing(target: Target, ours: str, theirs: str | None) -> Standing:
     return Standing(ours, theirs, found.relation, is_refused, cause, hint)
 
 
-def ordered(target: Target, ours: str) -> Standing:
-    """Say how ``ours`` stands to the environment's commit, before anything is deployed.
+def ordered(
+    target: Target, ours: str, content: Content | None = None, excused: Collection[str] = frozenset()
+) -> Standing:
+    """Say how ``ours`` stands to the environment's commit and to what was rolled back, before anything is deployed.
 
-    What the ledger says is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
+    ``content`` is what would be promoted, where that is known; ``excused`` is as for ``barred``. What the ledger says
+    is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
     if target.served.sequence:
-        return standing(target, ours, target.served.commit)
+        return kept_out(target, standing(target, ours, target.served.commit), content, excused=excused)
     alias = target.function.alias(target.environment) if target.latest else None
     return standing(target, ours, _commit_of(target, alias))
+
+
+def kept_out(
+    target: Target,
+    found: Standing,
+    content: Content | None,
+    *,
+    excused: Collection[str] = frozenset(),
+    is_back: bool = False,
+) -> Standing:
+    """Say the same, and whether it would bring back what was rolled back; ``excused`` is as for ``barred``.
+
+    A rollback (``is_back``) goes to older commits, so that there only the code counts.
+    """
+    entries = target.served.rolled_back
+    if not entries:
+        return found
+    relate = partial(standing, target, found.ours)
+    if is_back:
+        entries = tuple(replace(entry, commit="") for entry in entries)
+    bar = barred(entries, found.ours, content, relate, served=found.commit, excused=excused)
+    if bar is None:
+        return found
+    return replace(found, barred=bar, is_refused=found.is_refused or not target.job.inputs.override)
+
+
+def foreseen(target: Target) -> Content | None:
+    """Say what the candidate is going to be, before it is deployed; None: that is not known."""
+    latest, code = target.latest, target.code
+    if latest is None or (isinstance(code, Image) and not code.is_in(latest.code_sha256)):
+        return None
+    changes = configuration.changes(target.job.inputs.configuration, latest.configuration)
+    is_changed = code is not None and not code.is_in(latest.code_sha256)
+    digest = code.code_sha256 if is_changed and code is not None and not isinstance(code, Image) else latest.code_sha256
+    return Candidate("", digest, fingerprint({**latest.configuration, **changes}))
 
 
 def _commit_of(target: Target, alias: Alias | None) -> str | None:
@@ -549,14 +593,22 @@ def _write(target: Target, record: Callable[[], None]) -> None:
     )
 
 
-def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: int = 0) -> Decision:
+def decide(
+    target: Target,
+    proposal: Proposal,
+    alias: Alias | None,
+    sequence: int = 0,
+    excused: Collection[str] = frozenset(),
+) -> Decision:
     """Decide from what the alias says at this moment; the move is made only if it still says so.
 
     ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
+    ``excused`` is as for ``barred``.
     """
     run, served, candidate = target.job.run, target.served, proposal.candidate
     is_back = proposal.kind is Kind.ROLLBACK
     found = standing(target, proposal.commit, None if is_back else _commit_of(target, alias))
+    found = kept_out(target, found, candidate, excused=excused, is_back=is_back)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
     if proposal.instead_of not in ("", previous):
@@ -569,8 +621,10 @@ def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: in
         return Decision(Result.UNCHANGED, previous, found)
     if found.is_older and not is_back:
         return Decision(Result.SUPERSEDED, previous, found)
-    if found.is_refused and not is_back:
+    if found.is_refused:
         return Decision(Result.REFUSED, previous, found)
+    if not is_back:
+        require_not_lower(target, proposal.commit, candidate, previous)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,
@@ -580,14 +634,65 @@ def decide(target: Target, proposal: Proposal, alias: Alias | None, sequence: in
         attempt=run.attempt if proposal.run_id == run.run_id else 1,
         sequence=sequence or next_sequence(target, alias),
         operation=run.operation,
-        kind=proposal.kind,
+        kind=Kind.OVERRIDE if found.barred and not is_back else proposal.kind,
         is_proven=proposal.is_proven,
         reason=proposal.reason,
         by=proposal.by,
     )
+    promotion = replace(promotion, rolled_back=_rolled_back(target, alias, promotion, candidate))
     made = Result.ROLLED_BACK if is_back else Result.PROMOTED
     warnings = () if is_back else tuple(_warnings(target, alias, found))
     return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
+
+
+def _rolled_back(
+    target: Target, alias: Alias | None, promotion: Promotion, candidate: Candidate
+) -> tuple[RolledBack, ...] | None:
+    """Give what must not return to the environment after a move; None: nothing, neither before it nor after it."""
+    entries = target.served.rolled_back
+    if promotion.kind is Kind.ROLLBACK:
+        return after_rollback(entries, candidate, _left(target, alias, promotion) if alias else None)
+    relate = partial(standing, target, promotion.commit)
+    return after_promotion(entries, promotion.commit, candidate, relate) if entries else None
+
+
+def _left(target: Target, alias: Alias, rollback: Promotion) -> RolledBack:
+    """Say what a rollback leaves: what the environment has, also where external changes have brought it there."""
+    served, version = target.served, alias.version
+    content: Content | None = served
+    commit = served.commit
+    if served.version != version:
+        content = target.function.find(version)
+        commit = str(target.ledger.version(version).get("commit", "")) if version.isdecimal() else ""
+    return RolledBack(
+        version=version,
+        code_sha256=content.code_sha256 if content else "",
+        fingerprint=content.fingerprint if content else "",
+        commit=commit,
+        at=target.job.clock.now().isoformat(timespec="seconds"),
+        reason=rollback.reason,
+        by=rollback.by,
+        promotion=rollback.identity,
+    )
+
+
+def require_not_lower(target: Target, commit: str, candidate: Candidate, served: str) -> None:
+    """Refuse a version that is lower than the one ``served`` where its commit is not known.
+
+    Lambda's numbers grow, so that it is the older one as far as anything is known of it.
+
+    Raises:
+        RefusedError: it is.
+
+    """
+    if commit or not served.isdecimal() or int(candidate.version) >= int(served):
+        return
+    raise RefusedError(
+        f"version {candidate.version} of {target.function.name} is not promoted: its commit is not known, and "
+        f"{target.environment} serves version {served}, which was published after it",
+        hint=f"To go back, use `command: rollback` with `version: {candidate.version}`. Otherwise give its commit with "
+        "the input `commit`.",
+    )
 
 
 def next_sequence(target: Target, alias: Alias | None) -> int:

@@ -1,7 +1,7 @@
 """What the ledger's items hold: values, their keys and their attributes. No effects."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +16,15 @@ from promote.model import (
     Outcome,
     Promotion,
     ReleaseKey,
+    RolledBack,
     Served,
 )
+from promote.sizes import clipped
 from promote.strict import Record
 from promote.table import Item
+
+_LONGEST = 200
+"""Bytes of a reason and of a name that an environment's record keeps of a rollback."""
 
 _SLACK = 5
 """Seconds that a sign of life may be late, besides."""
@@ -170,6 +175,35 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
     }
 
 
+def intent_item(promotion: Promotion) -> dict[str, Any]:
+    """Write a promotion that is still to be made, with all that whoever finds it needs to record it."""
+    item = promotion_item(promotion)
+    if promotion.rolled_back is not None:
+        item["rolled_back"] = rolled_back_items(promotion.rolled_back)
+    return item
+
+
+def rolled_back_items(entries: Sequence[RolledBack]) -> list[dict[str, Any]]:
+    """Write what an environment has gone back from; the record of each rollback has reason and name in full."""
+    return [
+        {**vars(entry), "reason": clipped(entry.reason, _LONGEST), "by": clipped(entry.by, _LONGEST)}
+        for entry in entries
+    ]
+
+
+def _rolled_back_of(record: Record) -> tuple[RolledBack, ...]:
+    return tuple(
+        RolledBack(
+            version=entry.version("version", others=(LATEST,)),
+            **{name: entry.text(name) for name in _ROLLED_BACK},
+        )
+        for entry in record.parts("rolled_back")
+    )
+
+
+_ROLLED_BACK = ("code_sha256", "fingerprint", "commit", "at", "reason", "by", "promotion")
+
+
 def promotion_of(record: Record) -> Promotion:
     """Read a promotion.
 
@@ -191,6 +225,7 @@ def promotion_of(record: Record) -> Promotion:
         is_proven=record.boolean("proven", default=True),
         reason=record.text("reason", ""),
         by=record.text("by", ""),
+        rolled_back=_rolled_back_of(record) if "rolled_back" in record.values else None,
     )
 
 
@@ -249,6 +284,7 @@ def _unserved(record: Record) -> Served:
         released=_release_key(record.part("released")),
         reverted=record.text("reverted", ""),
         moved=_moved_of(record.part("moved")),
+        rolled_back=_rolled_back_of(record),
     )
 
 
@@ -271,6 +307,7 @@ def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str, 
         "promoted": promotion.commit,
         "moved": {"commit": promotion.commit, "at": at, "url": url},
     }
+    rolled_back = promotion.rolled_back
     return {
         **content_item(candidate, plan),
         "version": promotion.version,
@@ -279,6 +316,7 @@ def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str, 
         "attempt": promotion.attempt,
         "sequence": promotion.sequence,
         **(moved if promotion.previous is not None else {}),
+        **({} if rolled_back is None else {"rolled_back": rolled_back_items(rolled_back)}),
     }
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from promote.model import LATEST, Alias, Candidate, Kind, Promotion, ReleaseKey, listed
-from promote.records import RELEASE, content_item, promotion_item, promotion_of
+from promote.records import RELEASE, content_item, intent_item, promotion_of
 from promote.strict import Record
 from promote.table import Item
 
@@ -188,7 +188,7 @@ def _part_item(part: Part) -> dict[str, Any]:
     before = part.before
     return {
         "arn": part.arn,
-        "promotion": promotion_item(part.promotion),
+        "promotion": intent_item(part.promotion),
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
         "token": part.token,

@@ -49,6 +49,7 @@ _DEPLOYING = frozenset({_C.RUN, _C.DEPLOY})
 _VERIFYING = frozenset({_C.RUN, _C.PROMOTE})
 _ORDERING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE})
 _LOCKING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.LOCK})
+_OVERRIDING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK})
 _NOTING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK, _C.RELEASE_NOTES})
 
 VERIFICATION = ("checks", "invoke", "tests", "test-command")
@@ -84,14 +85,14 @@ INPUTS: Mapping[str, Input] = {
     "candidate": Input(frozenset({_C.PROMOTE})),
     "from": Input(frozenset({_C.PROMOTE})),
     "version": Input(frozenset({_C.PROMOTE, _C.ROLLBACK})),
-    "override": Input(frozenset({_C.PROMOTE, _C.ROLLBACK}), default="false"),
+    "override": Input(_OVERRIDING, default="false"),
     "verify-timeout": Input(_VERIFYING, default="10", needs=VERIFICATION),
     "table": Input(_ALL, default="promote-on-success"),
     "lock-timeout": Input(_LOCKING, default="30"),
     "lease": Input(_LOCKING),
     "queue": Input(_LOCKING, default="newest"),
     "diverged": Input(_ORDERING),
-    "reason": Input(frozenset({_C.PROMOTE, _C.ROLLBACK, _C.UNLOCK}), required=frozenset({_C.UNLOCK})),
+    "reason": Input(_OVERRIDING | {_C.UNLOCK}, required=frozenset({_C.UNLOCK})),
     "release-notes-path": Input(_NOTING),
     "release-notes-template": Input(_NOTING),
     "publish-release": Input(frozenset({_C.RELEASE_NOTES}), default="false"),

@@ -26,7 +26,7 @@ def deploy(job: Job) -> Report:
     """
     with job.phase("read"):
         target = prepare(job)
-        order = pipeline.ordered(target, job.run.commit)
+        order = pipeline.ordered(target, job.run.commit, pipeline.foreseen(target))
     if job.inputs.dry_run:
         return outcomes.planned(target, "deploy a candidate for the job's own steps to test", order)
     if early := outcomes.refused_early(target, order):

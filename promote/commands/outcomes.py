@@ -12,6 +12,7 @@ from promote.line import Claim
 from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
 from promote.pipeline import Built, Decision, Standing
 from promote.report import Link, Report
+from promote.rolledback import Barred
 from promote.target import Target
 from promote.trial import sweep
 
@@ -32,7 +33,7 @@ def begun(target: Target, held: Holding) -> Report:
 def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     """Deploy; None: the run gives way to what the environment has, and the report says so."""
     sweep(target.job, target.trials, target.state.trials)
-    order = pipeline.ordered(target, target.job.run.commit)
+    order = pipeline.ordered(target, target.job.run.commit, pipeline.foreseen(target))
     if order.is_older:
         return superseded(target, report, order), None
     if order.is_refused:
@@ -173,8 +174,34 @@ def gave_way(target: Target, newer: Claim) -> Report:
     )
 
 
+def kept_out(target: Target, report: Report, found: Standing, bar: Barred) -> Report:
+    """Say what was rolled back, by whom and why, and what brings the environment forward."""
+    entry, inputs = bar.entry, target.job.inputs
+    ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
+    version = f"version {entry.version}"
+    what = {
+        None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
+        Relation.SAME: f"{version} of commit {ours}",
+        Relation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
+    }.get(bar.relation, f"cannot tell whether {ours} is newer than {theirs}, of which {version}")
+    by = f" by {entry.by}" if entry.by else ""
+    why = f", because: {entry.reason}" if entry.reason else ""
+    at = f"{entry.at[:16].replace('T', ' ')} UTC"
+    headline = f"{name(target)} stays as it is: {what} was rolled back{by} on {at}{why}."
+    if inputs.command is Command.DEPLOY:
+        anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
+    else:
+        anyway = "set `override: true` with a `reason`, which is recorded"
+    known = " Check out with `fetch-depth: 0` to make the order known." if bar.relation is Relation.UNKNOWN else ""
+    newer = f"a commit that is newer than {theirs} and changes" if theirs else "a newer commit that changes"
+    hint = f"Promote {newer} the code or the configuration.{known} To serve it anyway, {anyway}."
+    return replace(report, result=Result.REFUSED, headline=headline, hint=hint)
+
+
 def refused(target: Target, report: Report, found: Standing) -> Report:
-    """Say that the order of commits is not known, or that the histories have diverged."""
+    """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
+    if found.barred and not target.job.inputs.override:
+        return kept_out(target, report, found, found.barred)
     if found.relation is Relation.UNKNOWN:
         hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
         return replace(report, result=Result.REFUSED, headline=pipeline.undecided(target, found), hint=hint)

@@ -71,7 +71,8 @@ def promote(job: Job) -> Report:
         _require_proof(target, source)
         _require_endpoint(target, source)
         target = target.of_commit(source.commit)
-        order = pipeline.ordered(target, source.commit)
+        order = pipeline.ordered(target, source.commit, source.candidate)
+        pipeline.require_not_lower(target, source.commit, source.candidate, target.served.version)
     if job.inputs.dry_run:
         report = outcomes.planned(target, f"promote version {source.candidate.version}", order)
         if order.is_older and job.inputs.version:
@@ -97,7 +98,7 @@ def _promote_all(job: Job) -> Report:
         sources = _sources(targets)
         each([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
         targets = tuple(target.of_commit(source.commit) for target, source in zip(targets, sources, strict=True))
-        found = orders(targets)
+        found = orders(targets, [source.candidate for source in sources])
     if job.inputs.dry_run:
         return applications.planned(job, targets, f"promote what {job.inputs.source} serves", found)
     if early := applications.refused_early(job, targets, found):

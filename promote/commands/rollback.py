@@ -12,7 +12,7 @@ from promote.job import Job
 from promote.lookback import Move, Release, fate, moves, served_before, served_together_before
 from promote.model import LATEST_ENDPOINT, Alias, Kind, Result, listed
 from promote.parallel import each
-from promote.pipeline import Proposal
+from promote.pipeline import Proposal, Standing
 from promote.records import promotion_item
 from promote.report import Report
 from promote.saga import WIDTH
@@ -33,9 +33,12 @@ def rollback(job: Job) -> Report:
         alias = _served(target)
         back = _destination(target, alias)
         proposal = _proposal(target, back, alias)
+        order = _order(target, proposal)
     if job.inputs.dry_run:
-        return outcomes.planned(target, f"go back to version {back.version}", None)
+        return outcomes.planned(target, f"go back to version {back.version}", order)
     report = _begun(target, proposal, alias)
+    if order.is_refused:
+        return outcomes.refused(target, report, order)
     job.reports.append(report)
     with job.phase("promote"):
         decision = pipeline.promote(
@@ -46,6 +49,12 @@ def rollback(job: Job) -> Report:
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
         )
     return outcomes.announced(target, outcomes.decided(target, report, decision), proposal.commit)
+
+
+def _order(target: Target, proposal: Proposal) -> Standing:
+    """Say whether the version was rolled back itself: then it takes an override to return to it."""
+    found = pipeline.standing(target, proposal.commit, None)
+    return pipeline.kept_out(target, found, proposal.candidate, is_back=True)
 
 
 def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
@@ -76,9 +85,13 @@ def _rollback_all(job: Job) -> Report:
         for target, back, alias in zip(targets, backs, aliases, strict=True)
         if back.version != alias.version
     ]
+    orders = [_order(*found) for found in zip(targets, proposals, strict=True)]
+    is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
-        return applications.planned(job, targets, f"go back with {listed(changed)}", [])
+        return applications.planned(job, targets, f"go back with {listed(changed)}", orders if is_refused else [])
     reports = [_begun(*found) for found in zip(targets, proposals, aliases, strict=True)]
+    if is_refused:
+        return applications.refused(job, targets, reports, orders)
     job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
     with job.phase("promote"):
         outcome = promote_all(

@@ -26,7 +26,7 @@ def run(job: Job) -> Report:
         target = prepare(job)
         require_all(job, (target,))  # it may be what is left of several
         # What the order needs of the history is read before others wait for us.
-        order = pipeline.ordered(target, job.run.commit)
+        order = pipeline.ordered(target, job.run.commit, pipeline.foreseen(target))
     if job.inputs.dry_run:
         return outcomes.planned(target, outcomes.steps(job), order)
     if early := outcomes.refused_early(target, order):
@@ -92,7 +92,15 @@ def _examined(target: Target, report: Report, built: Built, examined: Examined) 
 
 def _promote(target: Target, held: Holding, report: Report, built: Built, examined: Examined) -> Decision:
     job = target.job
-    proposal = Proposal(built.candidate, job.run.commit, job.run.run_id, target.plan, examined.verdict)
+    proposal = Proposal(
+        built.candidate,
+        job.run.commit,
+        job.run.run_id,
+        target.plan,
+        examined.verdict,
+        reason=job.inputs.reason,
+        by=job.context.actor if job.inputs.override else "",
+    )
     with job.phase("promote"):
         return pipeline.promote(
             target,

@@ -45,7 +45,7 @@ def run_all(job: Job) -> Report:
     """Bring the commit's code to each $LATEST, verify all, and point the environment of all at it if all pass."""
     with job.phase("read"):
         targets = prepare_all(job)
-        found = orders(targets)
+        found = orders(targets, list(map(pipeline.foreseen, targets)))
     if job.inputs.dry_run:
         return applications.planned(job, targets, outcomes.steps(job), found)
     if early := applications.refused_early(job, targets, found):
@@ -99,7 +99,7 @@ def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[B
     reports = applications.begun(job, held)
     for target in targets:
         sweep(target.job, target.trials, target.state.trials)
-    found = orders(targets)
+    found = orders(targets, list(map(pipeline.foreseen, targets)))
     if any(order.is_older for order in found):
         return applications.superseded(job, targets, reports, found), [], []
     if any(order.is_refused for order in found):
@@ -188,6 +188,8 @@ def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Veri
             job.run.run_id,
             target.plan,
             None if one.is_recorded else one.report.verdict,
+            reason=job.inputs.reason,
+            by=job.context.actor if job.inputs.override else "",
         )
         for target, made, one in zip(targets, built, found, strict=True)
     ]

@@ -72,6 +72,7 @@ def _told(reading: Reading) -> Report:
             tuple(_served(reading, environment) for environment in reading.environments),
             otherwise="Nothing has been promoted yet.",
         ),
+        *_kept_out(reading),
         Listing(
             "Lock", ("", "Run", "Since", "At"), tuple(_lock(job, reading.state.lock)), "It is free, and nobody waits."
         ),
@@ -84,6 +85,25 @@ def _told(reading: Reading) -> Report:
     )
     _say(job, shown)
     return Report(Result.REPORTED, headline=_headline(reading), listings=shown, notes=tuple(_notes(reading)))
+
+
+def _kept_out(reading: Reading) -> Iterator[Listing]:
+    """Yield what was rolled back and must not return, if there is anything."""
+    job = reading.job
+    rows = [
+        (
+            found.name,
+            entry.version,
+            Link(entry.commit[:10], job.context.commit_url(entry.commit)),
+            written(entry.at),
+            entry.by,
+            entry.reason,
+        )
+        for found in reading.environments
+        for entry in reversed(reading.state.served(found.name).rolled_back)
+    ]
+    if rows:
+        yield Listing("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "Nothing.")
 
 
 def _say(job: Job, shown: tuple[Listing, ...]) -> None:

@@ -282,8 +282,10 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
         application.assert_whole()
     end = application.run(3, **bare)
     assert (end.code, end.result) == (1, "refused"), end.log
-    # What was taken back can be promoted again: the environment has the older commit now.
+    # What was rolled back does not return by a further run of the commit.
     again = application.run(3)
+    assert (again.code, again.result) == (1, "refused"), again.log
+    again = application.run(3, override="true", reason="the database was at fault")
     assert (again.code, again.result) == (0, "promoted"), again.log
     assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
     application.assert_whole()

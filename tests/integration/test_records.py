@@ -347,3 +347,21 @@ def test_a_rollback_to_a_version_that_failed_since_warns(runner: Runner, world: 
     (warning,) = ended.annotations
     assert "Version 1 of hello failed verification after it had passed" in warning.message
     assert promoted.result == "promoted"
+
+
+def test_a_lower_version_of_which_no_commit_is_known_is_not_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.overwrite_latest("def handler(event, context): return {'statusCode': 200, 'body': '{}'}")
+    unknown = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    world.settle()
+    edit(runner.workspace, "Goodbye", "Good evening")
+    assert runner.run(inputs, commit="3" * 40, run_id=3).result == "promoted"
+    before = world.items()
+    given = {**PROMOTE, "environment": "preprod", "version": unknown}
+    forced = {"override": "true", "reason": "it must be"}
+    for further in ({"checks": "GET / 200"}, forced, {"checks": "GET / 200", **forced}, {**forced, "dry-run": "true"}):
+        ended = runner.run({**given, **further}, run_id=4)
+        assert (ended.result, len(ended.errors)) == ("refused", 1), ended.log
+        assert_one_error(ended, f"version {unknown} of hello is not promoted: its commit is not known", "rollback")
+    assert (world.items(), world.alias_version(), promoted.result) == (before, "4", "promoted")

@@ -72,8 +72,6 @@ _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 
 _RESPECTS = False
 """Whether runs respect weights already."""
-_IS_LATER = True
-"""Whether runs still promote what was rolled back."""
 
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
@@ -123,6 +121,8 @@ class Watch:
         """The commit and the version that a rollback has left, by the alias and the identity of that move."""
         self._gone_at: dict[Place, float] = {}
         """When an alias was last deleted, so that nothing is left of earlier moves."""
+        self._went_back: set[Place] = set()
+        """The environments that were ever rolled back."""
         self._looked_at: dict[tuple[str, str, str], float] = {}
         """When an operation has last read a version of a function."""
         self._on_latest_since: dict[Place, float] = {}
@@ -463,14 +463,20 @@ class Watch:
             if before and was_ours and before.version != move.version:
                 left = self.commits.get(move.place, UNKNOWN), before.version
                 self._rolled_back[move.place, move.identity] = left
+                self._went_back.add(move.place)
             return
+        is_alone = len(actor.planned.functions) == 1
         for key, (commit, version) in list(self._rolled_back.items()):
-            is_out = move.commit == commit or move.version == version
-            if key[0] != move.place or not is_out or self._is_older(commit, move.commit):
+            if key[0] != move.place:
                 continue
-            if not (actor.planned.override or _IS_LATER):
+            # Another function of the same release may have other code, so that the whole is another one.
+            is_newer = self._is_older(commit, move.commit) and not (is_alone and move.version == version)
+            is_between = self._is_older(move.commit, commit) and move.commit != self.commits.get(move.place)
+            is_out = move.commit == commit or move.version == version or is_between
+            if is_out and not is_newer and not actor.planned.override:
                 raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
-            del self._rolled_back[key]
+            if is_out or is_newer:
+                del self._rolled_back[key]
 
     def is_newer_than_rolled_back(self, commit: int) -> bool:
         """Return whether ``commit`` and its code may follow all that was rolled back."""
@@ -600,7 +606,9 @@ class Watch:
         self._require_locks_given_back(actor)
         if report.result is Result.FAILED and actor.builds and not self._excuses:
             raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
-        if report.result is Result.REFUSED and actor.builds and not (self._excuses or actor.planned.diverged):
+        was_rolled_back = any((name, actor.environment) in self._went_back for name in actor.planned.functions)
+        is_known = not (self._excuses or actor.planned.diverged or was_rolled_back)
+        if report.result is Result.REFUSED and actor.builds and is_known:
             raise Broken(ENDS, f"the order of commits is known, yet {command} is refused: {report.headline}")
         before = self._announced.get(actor.operation, report.result)
         if report.result is not before and (before.is_success or not actor.was_interrupted):

@@ -1,0 +1,127 @@
+"""What must not return to an environment: the decision itself, by commits in a row, and by code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from promote.ancestry import Relation
+from promote.model import Candidate, Promotion, RolledBack
+from promote.rolledback import (
+    MOST,
+    Barred,
+    after_promotion,
+    after_rollback,
+    after_unknown,
+    barred,
+    excuses,
+)
+
+BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
+
+
+@dataclass(frozen=True)
+class Known:
+    """How commits stand, by their letters; a capital one has diverged, and ``?`` is not known."""
+
+    relation: Relation
+    is_refused: bool = False
+
+
+def related(ours: str, *, refuses: bool = True) -> Callable[[str], Known]:
+    def relate(theirs: str) -> Known:
+        if "?" in (ours, theirs) or not ours:
+            return Known(Relation.UNKNOWN, refuses)
+        if ours == theirs:
+            return Known(Relation.SAME)
+        if ours.isupper() != theirs.isupper():
+            return Known(Relation.DIVERGED)
+        return Known(Relation.NEWER if ours > theirs else Relation.OLDER)
+
+    return relate
+
+
+def entry(commit: str, content: Candidate = BAD, promotion: str = "1-a") -> RolledBack:
+    return RolledBack(content.version, content.code_sha256, content.fingerprint, commit, "t", "", "", promotion)
+
+
+@pytest.mark.parametrize(
+    ("commit", "content", "expected"),
+    [
+        ("c", BAD, Relation.SAME),
+        ("c", GOOD, Relation.SAME),
+        ("c", None, Relation.SAME),
+        ("b", GOOD, Relation.OLDER),
+        ("b", None, Relation.OLDER),
+        ("?", GOOD, Relation.UNKNOWN),
+        ("", GOOD, Relation.UNKNOWN),
+        ("d", BAD, None),
+        ("D", BAD, None),
+    ],
+)
+def test_what_was_rolled_back_and_what_is_not_newer_is_barred(
+    commit: str, content: Candidate | None, expected: Relation | None
+) -> None:
+    found = barred([entry("c")], commit, content, related(commit), served="a")
+    assert found == Barred(entry("c"), expected)
+
+
+@pytest.mark.parametrize(
+    ("commit", "content", "refuses"),
+    [
+        ("d", GOOD, True),
+        ("d", None, True),
+        ("D", GOOD, True),  # its history was replaced
+        ("?", GOOD, False),  # the user has said that an order which is not known is promoted
+        ("a", GOOD, True),  # it is what is served
+    ],
+)
+def test_a_newer_commit_with_other_code_is_not_barred(commit: str, content: Candidate | None, refuses: bool) -> None:  # noqa: FBT001 - a parameter
+    assert barred([entry("c")], commit, content, related(commit, refuses=refuses), served="a") is None
+
+
+def test_code_whose_commit_was_never_known_is_barred_by_itself_alone() -> None:
+    assert barred([entry("")], "a", BAD, related("a"), served="x") == Barred(entry(""), None)
+    assert barred([entry("")], "a", GOOD, related("a"), served="x") is None
+    unknown = RolledBack("3", "", "", "", "t", "", "", "1-a")
+    assert barred([unknown], "a", Candidate("3", "", ""), related("a"), served="x") is None
+
+
+def test_the_same_code_in_a_release_with_other_code_is_excused_and_the_same_commit_is_not() -> None:
+    excused = excuses([([entry("c")], BAD), ([entry("c", GOOD)], Candidate("5", "other", "f"))])
+    assert excused == {"1-a"}
+    assert barred([entry("c")], "d", BAD, related("d"), served="a", excused=excused) is None
+    assert barred([entry("c")], "c", BAD, related("c"), served="a", excused=excused) is not None
+    assert excuses([([entry("c")], BAD), ([], GOOD)]) == frozenset()
+    assert excuses([([entry("c")], None)]) == {"1-a"}
+
+
+def test_a_promotion_ends_what_its_commit_contains_and_what_it_brings_back() -> None:
+    entries = [entry("a"), entry("c", GOOD), entry("C"), entry("?", Candidate("9", "x", "f")), entry("")]
+    other = Candidate("7", "new", "f")
+    assert after_promotion(entries, "d", other, related("d")) == (entries[2], entries[3])
+    assert after_promotion(entries, "b", other, related("b")) == (entries[1], entries[2], entries[3])
+    assert after_promotion(entries, "", other, related("")) == tuple(entries)
+    assert after_promotion(entries, "", BAD, related("")) == (entries[1], entries[3])
+
+
+def test_a_rollback_adds_what_it_leaves_and_drops_where_it_goes() -> None:
+    left = entry("d", Candidate("5", "left", "f"), "2-b")
+    assert after_rollback([entry("c")], GOOD, left) == (entry("c"), left)
+    assert after_rollback([entry("c")], BAD, left) == (left,)
+    assert after_rollback([entry("c")], GOOD, None) == (entry("c"),)
+    # It stays where it is: only the weights are gone.
+    assert after_rollback([], GOOD, entry("c", GOOD)) == ()
+    many = [entry("c", Candidate(str(number), str(number), "f")) for number in range(20, 40)]
+    found = after_rollback(many, GOOD, left)
+    assert (len(found), found[-1]) == (MOST, left)
+    assert after_rollback([left], GOOD, entry("e", Candidate("5", "left", "f"), "3-c")) == (
+        entry("e", Candidate("5", "left", "f"), "3-c"),
+    )
+
+
+def test_a_move_of_which_only_the_alias_tells_ends_nothing_that_may_return() -> None:
+    move = Promotion("prod", "4", "3", "c", 1, 1, 2, "ab")
+    entries = [entry("c"), entry("b", Candidate("6", "x", "f")), entry("", GOOD)]
+    assert after_unknown(entries, move, GOOD, None) == (entries[1],)
+    assert after_unknown(entries, move, GOOD, entry("d")) == (entry("b", Candidate("6", "x", "f")), entry("d"))
