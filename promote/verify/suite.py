@@ -1,6 +1,7 @@
 """pytest suites: run against the endpoint, their results read one by one from pytest's own report."""
 
 import hashlib
+import json
 import re
 import shlex
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from promote.errors import InputError
 from promote.model import CheckResult, Outcome
+from promote.verify import session
 from promote.verify.command import Surroundings, run
 from promote.verify.console import Group
 from promote.workspace import require_inside
@@ -98,25 +100,27 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
     if suite.requirements:
         made, trouble = _interpreter(suite.requirements, around, deadline)
         python = str(made)
-    report.unlink(missing_ok=True)
+    record = around.temporary / "tests.json"
+    for file in (report, record):
+        file.unlink(missing_ok=True)
     if not trouble:
         with around.console.group(name) as group:
             arguments = [
                 # Files in the report are to be relative to the repository.
-                *(python, "-m", "pytest", f"--rootdir={around.workspace}", *suite.arguments),
+                *(python, session.__file__, str(record), f"--rootdir={around.workspace}", *suite.arguments),
                 *("--base-url", url, f"--junitxml={report}", "--color=no"),
                 # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
                 *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
             ]
             code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
-        results, trouble = _judged(code, report, group)
+        results, trouble = _judged(code, report, record, group)
     if trouble:
         seconds = around.clock.monotonic() - started
         results = [*results, CheckResult(name, KIND, Outcome.INCONCLUSIVE, seconds, trouble)]
     return results
 
 
-def _judged(code: int | None, report: Path, group: Group) -> tuple[list[CheckResult], str]:
+def _judged(code: int | None, report: Path, record: Path, group: Group) -> tuple[list[CheckResult], str]:
     """Give the results of the tests, and what is wrong with them as a whole; empty: nothing."""
     from promote.verify import junit  # noqa: PLC0415 - only tests need it
 
@@ -128,16 +132,28 @@ def _judged(code: int | None, report: Path, group: Group) -> tuple[list[CheckRes
     has_failed = Outcome.FAILED in outcomes
     if code is None:
         return results, "verify-timeout was reached, and the tests were ended"
-    if (code == 0 and Outcome.PASSED in outcomes) or has_failed:
+    if has_failed:
         return results, ""
-    if code == 0 and results:
-        return results, "every test was skipped"
+    if code == 0 and Outcome.PASSED in outcomes:
+        unfinished = _unfinished(record)
+        # The report shows a test as passed as soon as its setup has.
+        return [result for result in results if not unfinished or result.outcome is not Outcome.PASSED], unfinished
     if missing and code in (0, 1):
         return [], f"pytest ended with exit code {code}, and {missing}"
     if code in (0, _NOTHING_COLLECTED):
-        return results, "no test was collected"
+        return results, "every test was skipped" if results else "no test was collected"
     reason = _REASONS.get(code, f"pytest ended with exit code {code}, and no test of its report failed")
     return results, "; ".join([reason, *group.last_lines])
+
+
+def _unfinished(record: Path) -> str:
+    """Say how many of the collected tests did not come to their end; empty: all did."""
+    try:
+        counts = json.loads(record.read_text(encoding="utf-8"))
+        collected, finished = int(counts["collected"]), int(counts["finished"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return f"it is not known how many of the tests were run: {error}"
+    return f"only {finished} of {collected} collected tests were run to their end" if finished < collected else ""
 
 
 def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:

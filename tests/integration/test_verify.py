@@ -214,6 +214,7 @@ def test_failing_tests_are_errors_at_their_lines(runner: Runner, inputs: dict[st
     assert world.records("version")[0]["verdict"]["count"] == 3004
 
 
+LEAVES = "import pytest\ndef test_a(): pass\ndef test_b(): pytest.exit('enough', 0)\ndef test_c(): pass\n"
 SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
 
 
@@ -222,18 +223,21 @@ SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
     [
         ({"tests": "tests/test_skips.py"}, "skipped"),
         ({"tests": "tests -k nothing"}, "no test was collected"),
+        ({"tests": "tests/test_leaves.py"}, "only 1 of 3 collected tests were run to their end"),
+        ({"tests": "tests --setup-plan"}, "only 1 of 4 collected tests were run to their end"),
         ({"test-command": "no-such-tool --fast"}, "a command was not found (exit code 127)"),
         ({"test-command": "if no-such-tool; then exit 1; fi"}, "'no-such-tool' was not found or cannot be executed"),
         ({"test-command": "! ./no-such-script.sh"}, "'./no-such-script.sh' was not found or cannot be executed"),
         ({"test-command": "smoke() { python3 smoke.py; }"}, "the script ran no command"),
     ],
-    ids=["skipped", "none", "not found", "not found in if", "not found after !", "not called"],
+    ids=["skipped", "none", "exit", "setup-plan", "not found", "not found in if", "not found after !", "not called"],
 )
 def test_what_could_not_be_tested_is_not_promoted(
     runner: Runner, inputs: dict[str, str], world: World, given: dict[str, str], reason: str
 ) -> None:
     """Though the checks pass."""
     write(runner, "tests/test_skips.py", SKIPS)
+    write(runner, "tests/test_leaves.py", LEAVES)
     ended = runner.run({**inputs, **given})
     assert_blocked(ended, world, "inconclusive")
     assert "could not be verified" in ended.errors[-1].message

@@ -178,6 +178,54 @@ def test_a_suite_in_which_nothing_was_proven_is_inconclusive(
     assert any(reason in result.detail for result in results), results
 
 
+THREE = "import pytest\ndef test_a(): pass\ndef test_b(): {0}\ndef test_c(): pass\n"
+"""The second of three tests does something else."""
+END = "import pytest\n@pytest.fixture\ndef end():\n    yield\n    pytest.exit('x', 0)\n"
+LAST = f"{END}def test_a(): pass\ndef test_b(end): pass\n"
+INI = "[pytest]\naddopts = {0}\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "ini", "counts"),
+    [
+        (THREE.format("pytest.exit('enough', 0)"), "tests", "", "1 of 3"),
+        (THREE.format("pytest.exit('enough', 0)"), "tests -p no:cacheprovider -q", "", "1 of 3"),
+        (THREE.format("pass"), "tests --setup-plan", "", "0 of 3"),
+        (THREE.format("pass"), "tests", "--setup-only", "0 of 3"),
+        (LAST, "tests", "", "1 of 2"),
+    ],
+)
+def test_tests_that_were_not_run_to_their_end_do_not_pass(
+    place: Place, source: str, arguments: str, ini: str, counts: str
+) -> None:
+    """pytest itself ends with 0, and its report shows them as passed."""
+    place.write("pytest.ini", INI.format(ini))
+    place.write("tests/test_a.py", source)
+    (result,) = place.tests(arguments)
+    assert (result.outcome, result.detail) == (
+        INCONCLUSIVE,
+        f"only {counts} collected tests were run to their end",
+    )
+
+
+def test_tests_that_run_in_processes_of_their_own_are_counted_together(place: Place) -> None:
+    place.write("tests/test_a.py", THREE.format("pytest.skip('not now')"))
+    results = place.tests("tests -n 2")
+    assert sorted(result.outcome for result in results) == [PASSED, PASSED, SKIPPED], results
+    place.write("tests/test_a.py", THREE.format("pytest.exit('enough', 0)"))
+    assert Verdict.of(tuple(place.tests("tests -n 1"))).outcome in (FAILED, INCONCLUSIVE)
+
+
+def test_a_repository_may_have_modules_of_any_name(place: Place) -> None:
+    for name in ("promote", "session", "junit", "console", "command"):
+        place.write(f"{name}.py", "mine = True\n")
+    place.write(
+        "tests/test_a.py",
+        "import command, console, junit, promote, session\ndef test_a(): assert promote.mine and junit.mine\n",
+    )
+    assert [result.outcome for result in place.tests("tests")] == [PASSED]
+
+
 def test_a_failure_counts_for_more_than_an_interruption(place: Place) -> None:
     place.write("tests/test_a.py", "import pytest\ndef test_a(): assert 0\ndef test_b(): pytest.exit('enough')\n")
     assert Verdict.of(tuple(place.tests("tests"))).outcome is FAILED
