@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,14 @@ class HttpCheck:
     status: int | None
     """None: any 2xx."""
     expectation: Expectation
+    is_probe: bool = False
+    """Whether any answer of the function's own below 500 passes: it shows that the function runs."""
 
     @property
     def name(self) -> str:
         """The check as its author wrote it."""
+        if self.is_probe:
+            return f"{self.method} {self.path} is answered"
         return " ".join(filter(None, [self.method, self.path, str(self.status or ""), self.expectation.expression]))
 
 
@@ -72,6 +76,26 @@ def parse_checks(text: str) -> tuple[HttpCheck, ...]:
 
     """
     return tuple(_http_check(number, line) for number, line in _lines(text))
+
+
+PROBE = HttpCheck("GET", "/", None, Expectation(""), is_probe=True)
+"""Shows that a function runs that has no checks of its own."""
+
+_AMBIGUOUS = (403, 404, 500, 503)
+"""Statuses that API Gateway itself answers with, too."""
+
+
+def telling_path(checks: Sequence[HttpCheck]) -> str:
+    """Return the path of a check whose answer can only be the function's, or the root."""
+    telling = (check.path for check in checks if check.method == "GET" and check.status not in _AMBIGUOUS)
+    return next(telling, "/")
+
+
+def first_path(checks: Sequence[HttpCheck]) -> str:
+    """Return the path to ask for when it is to be seen whether an endpoint reaches the function at all."""
+    gets = [check.path for check in checks if check.method == "GET"]
+    telling = telling_path(checks)
+    return telling if telling in gets or not gets else gets[0]
 
 
 def parse_invocations(text: str) -> tuple[Invocation, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from promote.clock import Clock
 from promote.errors import EndpointError
 from promote.gateway import STAGE, Gateways
-from promote.http import ask
+from promote.http import Answer, ask
 from promote.ledger import Ledger
 from promote.model import Endpoint, Gateway
 
@@ -94,6 +94,12 @@ class Endpoints:
         answer = ask(self._session(), endpoint, "GET", path, _GLANCE)
         return not (answer.trouble or answer.is_gateways_own)
 
+    def fails(self, endpoint: Endpoint | None, path: str) -> bool:
+        """Whether API Gateway says that invoking the function fails: it crashed, or the permission is missing."""
+        if endpoint is None or endpoint.gateway is None:
+            return False
+        return ask(self._session(), endpoint, "GET", path, 10).is_failure
+
     def confirm(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
         """Ask ours for ``path``, and mend it where API Gateway itself answers; give it, and what is wrong with it.
 
@@ -102,7 +108,7 @@ class Endpoints:
         if endpoint is None or endpoint.gateway is None:
             return endpoint, ()
         started = self._clock.monotonic()
-        while (answer := ask(self._session(), endpoint, "GET", path, 10)).is_gateways_own:
+        while (answer := self._answer(endpoint, path)).is_gateways_own:
             mended = self.mend(endpoint)
             # A function that crashes shows as 500 too, so that one is not given long.
             patience = _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE  # noqa: PLR2004
@@ -113,6 +119,14 @@ class Endpoints:
             endpoint = mended or endpoint
             self._clock.sleep(0.5)
         return endpoint, ()
+
+    def _answer(self, endpoint: Endpoint, path: str) -> Answer:
+        """Ask for ``path``; where a 404 is expected there, the root may tell whose answer it is."""
+        answer = ask(self._session(), endpoint, "GET", path, 10)
+        if path == "/" or answer.is_unreachable or not answer.is_gateways_own:
+            return answer
+        root = ask(self._session(), endpoint, "GET", "/", 10)
+        return root if root.is_functions_own else answer
 
     def _make(self, qualifier: str, remembered: Gateway | None) -> Endpoint:
         found = self._gateways.find(qualifier, remembered)

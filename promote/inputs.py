@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Self
 
-from promote.check import HttpCheck, Invocation, json_object, json_type, parse_checks, parse_invocations
+from promote.check import HttpCheck, Invocation, first_path, json_object, json_type, parse_checks, parse_invocations
 from promote.errors import InputError
 from promote.line import LONGEST_LEASE, Queue
 from promote.model import listed
@@ -292,7 +292,7 @@ class Inputs:
     @property
     def first_path(self) -> str:
         """The path to ask for when it is to be seen whether an endpoint reaches the function at all."""
-        return next((check.path for check in self.checks if check.method == "GET"), "/")
+        return first_path(self.checks)
 
     def plan(self, events: Mapping[Invocation, bytes], commit: str) -> str:
         """Digest the verification that the inputs ask for: a version proven by another plan is verified again.

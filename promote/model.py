@@ -58,6 +58,8 @@ class CheckResult:
     line: int = 0
     gateway_symptom: bool = False
     """Whether the answer looks like API Gateway's own, so that the endpoint itself may be at fault."""
+    crash_symptom: bool = False
+    """Whether it is what API Gateway answers when the function has crashed."""
 
 
 @dataclass(frozen=True)

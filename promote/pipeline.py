@@ -341,11 +341,23 @@ def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
 
 def _verify_alone(target: Target, candidate: Candidate, endpoint: Endpoint | None) -> Verdict:
     target.job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
+    path = target.job.inputs.first_path
+    if endpoint and not target.verification.has_commands:
+        # Checks wait for it themselves, and each may be what shows that it reaches the function.
+        is_reached = target.endpoints.answers(endpoint, path)
+        return target.verification.run(endpoint, candidate.version, is_reached=is_reached)
     if endpoint:
-        endpoint, problems = target.endpoints.confirm(endpoint, target.job.inputs.first_path)
+        endpoint, problems = target.endpoints.confirm(endpoint, path)
         if problems:
-            return Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
-    return target.verification.run(endpoint, candidate.version)
+            return _not_reached(target, candidate, endpoint, problems[0])
+    return target.verification.run(endpoint, candidate.version, is_reached=True)
+
+
+def _not_reached(target: Target, candidate: Candidate, endpoint: Endpoint | None, problem: str) -> Verdict:
+    """Return the verdict where a new endpoint gives no answer of the function's own: a crash is the function's."""
+    path = target.job.inputs.first_path
+    crash = target.verification.crash(candidate.version, path) if target.endpoints.fails(endpoint, path) else None
+    return crash or Verdict(Outcome.INCONCLUSIVE, (), problem.rstrip("."))
 
 
 def is_proven(target: Target, candidate: Candidate) -> bool:
@@ -362,18 +374,21 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), OVERWRITTEN)
         return Examined(verdict, function.alias(target.environment), endpoint)
-    if endpoint and target.verification.has_commands:
+    is_confirmed = bool(endpoint) and target.verification.has_commands
+    if is_confirmed:
         # Commands take API Gateway's own answer for the function's: it is made sure of before.
         confirmed, problems = target.endpoints.confirm(endpoint, job.inputs.first_path)
         if confirmed != endpoint:
             endpoint, latest = confirmed, function.settled()
         if problems:
             target.ledger.record_candidate(candidate)
-            verdict = Verdict(Outcome.INCONCLUSIVE, (), problems[0].rstrip("."))
+            verdict = _not_reached(target, candidate, endpoint, problems[0])
+            _tell(target, verdict)
             return Examined(verdict, function.alias(target.environment), endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, is_reached = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version), lambda: record_and_look(target, candidate)
+        lambda: target.verification.run(endpoint, candidate.version, is_reached=is_confirmed),
+        lambda: record_and_look(target, candidate),
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:

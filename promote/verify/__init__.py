@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from promote.check import HttpCheck, Invocation
+from promote.check import HttpCheck, Invocation, first_path, telling_path
 from promote.clock import Clock
 from promote.model import CheckResult, Endpoint, Outcome, Verdict
 from promote.parallel import gather
 from promote.redaction import Redactor
-from promote.verify.checks import run_check
+from promote.verify.checks import KIND as HTTP
+from promote.verify.checks import Reach, run_check
 from promote.verify.command import Surroundings, run_script
-from promote.verify.invoke import run_invocation
+from promote.verify.invoke import crash_of, run_invocation
 from promote.verify.suite import KIND, Suite, run_suite
 
 if TYPE_CHECKING:
@@ -63,13 +65,15 @@ class Verification:
         """Whether it goes through an endpoint, and not to the version alone."""
         return bool(self.checks or self.has_commands)
 
-    def run(self, endpoint: Endpoint | None, version: str) -> Verdict:
+    def run(self, endpoint: Endpoint | None, version: str, *, is_reached: bool = False) -> Verdict:
         """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
 
-        Results come in the order of tests, test-command, checks, invoke.
+        ``is_reached``: a new endpoint was seen to reach the function. Results come in the order of tests, test-command,
+        checks, invoke.
         """
         deadline = self.clock.monotonic() + self.seconds
-        calls = [*self._commands(endpoint, version, deadline), *self._requests(endpoint, version, deadline)]
+        calls = [*self._commands(endpoint, version, deadline)]
+        calls += self._requests(endpoint, version, deadline, is_reached=is_reached)
         try:
             results = gather(calls, _WIDTH)
         except BaseException:
@@ -89,20 +93,46 @@ class Verification:
         if self.script:
             yield lambda: [run_script(self.script, around, deadline)]
 
-    def _requests(self, endpoint: Endpoint | None, version: str, deadline: float) -> Iterator[Callable[[], Results]]:
+    def crash(self, version: str, path: str) -> Verdict | None:
+        """Return the verdict on a version that crashes when it is asked for ``path``; None: it is not seen to crash."""
+        reason = crash_of(self.function, version, path)
+        if not reason:
+            return None
+        check = CheckResult(f"GET {path}", HTTP, Outcome.FAILED, 0, reason)
+        return Verdict.of((self._presentable(check),))
+
+    def _requests(
+        self, endpoint: Endpoint | None, version: str, deadline: float, *, is_reached: bool
+    ) -> Iterator[Callable[[], Results]]:
         if endpoint and self.checks:
             session = self.session()
+            reach = Reach(session, endpoint, telling_path(self.checks), is_seen=is_reached)
+
+            def judged(check: HttpCheck) -> Results:
+                result = run_check(check, session, endpoint, self.clock, deadline, reach)
+                return [self._explained(check, result, version)]
+
             for check in self.checks:
-                yield lambda check=check: [run_check(check, session, endpoint, self.clock, deadline)]  # type: ignore[misc]
+                yield partial(judged, check)
         elif self.checks:
             # A check that was not made has not passed.
             yield lambda: [
-                CheckResult(check.name, "http", Outcome.INCONCLUSIVE, 0, _NO_ENDPOINT) for check in self.checks
+                CheckResult(check.name, HTTP, Outcome.INCONCLUSIVE, 0, _NO_ENDPOINT) for check in self.checks
             ]
         for invocation, event in self.events.items():
             yield lambda invocation=invocation, event=event: [  # type: ignore[misc]
                 run_invocation(invocation, event, self.function, version, self.clock)
             ]
+
+    def _explained(self, check: HttpCheck, result: CheckResult, version: str) -> CheckResult:
+        """Say why the function crashed; a crash is the function's, however new the endpoint is."""
+        if result.outcome is Outcome.PASSED or not result.crash_symptom:
+            return result
+        path = check.path if check.method in ("GET", "HEAD") else first_path(self.checks)
+        reason = crash_of(self.function, version, path)
+        if not reason:
+            return result
+        return replace(result, outcome=Outcome.FAILED, detail=f"{result.detail}. {reason}")
 
     def _presentable(self, result: CheckResult) -> CheckResult:
         """Take secrets out of the detail, and then cut it to what people read."""

@@ -250,6 +250,44 @@ def test_what_api_gateway_says_at_a_fresh_endpoint_is_not_what_the_function_says
     assert (world.alias_version(), promoted.outputs["version"]) == ("2", "1")
 
 
+CRASHES = {
+    "at import": ("import json", "import json, no_such_module"),
+    "in the handler": ('path = event["rawPath"]', 'path = event["rawPath"]; raise OSError("no database")'),
+}
+
+
+@pytest.mark.parametrize("isolation", ["latest", "version"])
+@pytest.mark.parametrize(("crash", "command"), [("at import", ""), ("at import", "true"), ("in the handler", "true")])
+def test_a_crash_at_a_new_endpoint_is_the_functions_and_says_why(
+    runner: Runner, world: World, isolation: str, crash: str, command: str
+) -> None:
+    """API Gateway says the same where it may not invoke the function."""
+    edit(runner.workspace, *CRASHES[crash])
+    inputs = make_inputs(world.account)
+    ended = runner.run({**inputs, "isolation": isolation, "test-command": command})
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "blocked", 1), ended.log
+    assert world.records("version")[0]["verdict"]["outcome"] == "failed"
+    assert ("no_such_module" if crash == "at import" else "no database") in ended.errors[0].message
+    assert world.alias_version() == ""
+
+
+@pytest.mark.parametrize("isolation", ["latest", "version"])
+@pytest.mark.parametrize("checks", ["GET /health 200\nGET /missing 404\nHEAD /missing 404", "GET /missing 404"])
+def test_a_404_in_api_gateways_words_is_the_functions_once_another_answer_was(
+    runner: Runner, inputs: dict[str, str], world: World, isolation: str, checks: str
+) -> None:
+    edit(
+        runner.workspace,
+        'if path == "/health":',
+        'if path == "/missing":\n        return answer(404, {"message": "Not Found"})\n    if path == "/health":',
+    )
+    begun = time.monotonic()
+    ended = runner.run({**inputs, "isolation": isolation, "checks": checks})
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert time.monotonic() - begun < 20
+    assert world.alias_version() == "1"
+
+
 def test_a_broken_candidate_is_blocked_while_latest_is_already_anothers(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:

@@ -1,16 +1,16 @@
 """HTTP checks: what passes, what is repeated, and for how long. Time is the test's own."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import pytest
 import requests
 
-from promote.check import parse_checks
+from promote.check import first_path, parse_checks
 from promote.http import ask
 from promote.model import CheckResult, Endpoint, Gateway, Outcome
-from promote.verify.checks import run_check
+from promote.verify.checks import Reach, run_check
 from tests.clock import Time
 
 OURS = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"))
@@ -20,7 +20,16 @@ NEW = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"
 class Server:
     """A session that gives the answers in turn, and the last one for ever."""
 
-    def __init__(self, time: Time, answers: Iterable[tuple[int, bytes] | Exception], seconds: float = 0.1) -> None:
+    def __init__(
+        self,
+        time: Time,
+        answers: Iterable[tuple[int, bytes] | Exception],
+        seconds: float = 0.1,
+        headers: Mapping[str, str] | None = None,
+        paths: Mapping[str, tuple[int, bytes]] | None = None,
+    ) -> None:
+        """``paths`` have the answers to requests that end with them, whatever the turn is."""
+        self._headers, self._paths = headers or {}, paths or {}
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self._time = time
         self._seconds = seconds
@@ -29,7 +38,8 @@ class Server:
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
         self.requests.append((method, url, options))
-        answer = next(self._answers)
+        known = next((self._paths[path] for path in self._paths if url.endswith(path)), None)
+        answer = known or next(self._answers)
         if isinstance(answer, requests.ReadTimeout):
             self._time.seconds += options["timeout"][1]
         else:
@@ -38,6 +48,7 @@ class Server:
             raise answer
         response = requests.Response()
         response.status_code, response._content = answer  # noqa: SLF001 - how requests' own tests do it
+        response.headers.update(self._headers)
         return response
 
 
@@ -119,6 +130,96 @@ def test_gateways_own_answers_are_waited_out_only_of_a_new_endpoint(
         result = check("GET /", endpoint, Server(time, [(status, body)]), time)
         assert (result.outcome, result.gateway_symptom) == (outcome, True)
         assert longest * 0.4 < time.seconds <= longest
+
+
+NOT_FOUND, FAILS = (404, b'{"message": "Not Found"}'), (500, b'{"message":"Internal Server Error"}')
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "outcome"),
+    [
+        ("GET /missing 404", NOT_FOUND, Outcome.PASSED),
+        ("HEAD /missing 404", (404, b""), Outcome.PASSED),
+        ("POST /missing 403", (403, b'{"message":"Forbidden"}'), Outcome.PASSED),
+        ("GET /missing 500", FAILS, Outcome.PASSED),
+        ("GET /missing 200", NOT_FOUND, Outcome.FAILED),
+        ("GET /missing 200", FAILS, Outcome.FAILED),
+        ("GET /missing 404", (404, b"none"), Outcome.PASSED),
+    ],
+)
+def test_one_answer_of_the_functions_own_shows_that_a_new_endpoint_reaches_it(
+    line: str, answer: tuple[int, bytes], outcome: Outcome
+) -> None:
+    """A path that the check itself does not ask for is enough; without any, it is not known who has answered."""
+    time = Time()
+    result = check(line, NEW, Server(time, [answer], paths={"a/": (404, b'{"error": "nothing is here"}')}), time)
+    assert result.outcome is outcome
+    assert time.seconds <= 6
+    time = Time()
+    silent = check(line, NEW, Server(time, [answer], paths={"a/": NOT_FOUND}), time)
+    assert silent.outcome is (Outcome.PASSED if answer[1] == b"none" else Outcome.INCONCLUSIVE)
+
+
+def test_what_one_check_has_seen_of_a_new_endpoint_counts_for_all() -> None:
+    time = Time()
+    server = Server(time, [NOT_FOUND])
+    reach = Reach(cast("requests.Session", server), NEW, is_seen=True)
+    found = run_check(parse_checks("GET /x 404")[0], cast("requests.Session", server), NEW, time, 600, reach)
+    assert (found.outcome, len(server.requests)) == (Outcome.PASSED, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_cached"),
+    [
+        ("Age", "0", True),
+        ("age", "31", True),
+        ("X-Cache", "Hit from cloudfront", True),
+        ("X-Cache", "RefreshHit from cloudfront", True),
+        ("X-Cache", "TCP_HIT from a23-1-2-3.deploy.akamaitechnologies.com", True),
+        ("CF-Cache-Status", "STALE", True),
+        ("Cache-Status", "ExampleCache; hit; ttl=376", True),
+        ("X-Vercel-Cache", "HIT", True),
+        ("X-Cache", "Miss from cloudfront", False),
+        ("CF-Cache-Status", "DYNAMIC", False),
+        ("Cache-Status", "ExampleCache; fwd=miss; stored", False),
+        ("Cache-Control", "max-age=60, stale-while-revalidate=30", False),
+        ("X-Language", "hit", False),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_of_a_cache_says_nothing_of_the_candidate(
+    name: str, value: str, status: int, *, is_cached: bool
+) -> None:
+    own = Endpoint("latest", "https://a", "https://a")
+    for endpoint in (own, OURS, NEW):
+        time = Time()
+        server = Server(time, [(status, b'{"a": 1}')], headers={name: value})
+        result = check("GET / 200 a", endpoint, server, time)
+        expected = Outcome.PASSED if status == 200 else Outcome.FAILED
+        assert result.outcome is (Outcome.INCONCLUSIVE if is_cached else expected)
+        assert (f"the answer came from a cache, not from the function ({name}: {value})" in result.detail) is is_cached
+
+
+def test_an_answer_of_a_cache_does_not_show_that_an_endpoint_reaches_the_function() -> None:
+    time = Time()
+    session = cast("requests.Session", Server(time, [(200, b"")], headers={"Age": "1"}))
+    reach = Reach(session, NEW)
+    reach.look(parse_checks("GET /x")[0], 1)
+    assert not reach.is_seen
+
+
+@pytest.mark.parametrize(
+    ("checks", "path"),
+    [
+        ("", "/"),
+        ("POST /x 201", "/"),
+        ("GET /missing 404\nGET /a", "/a"),
+        ("GET /missing 404", "/missing"),
+        ("POST /b\nGET /c 401", "/c"),
+    ],
+)
+def test_a_path_is_asked_for_whose_answer_tells(checks: str, path: str) -> None:
+    assert first_path(parse_checks(checks)) == path
 
 
 def test_a_gateways_own_404_of_a_new_endpoint_never_passes() -> None:
