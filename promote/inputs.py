@@ -102,6 +102,8 @@ class Inputs:
     isolation: Isolation
     candidate: str
     """``version@CodeSha256@operation``, or empty."""
+    job_status: str
+    """What the runner says of the job's steps so far: ``success``, ``failure`` or ``cancelled``; empty: unknown."""
     source: str
     """The environment to promote from, or empty."""
     version: str
@@ -169,6 +171,7 @@ class Inputs:
             diverged=read.choice("diverged", Diverged, Diverged.REFUSE) if read.text("diverged") else None,
             isolation=read.choice("isolation", Isolation, Isolation.LATEST),
             candidate=_candidate(read),
+            job_status=_job_status(read),
             source=_environment(read, "from", is_required=False),
             version=_version(read),
             override=read.boolean("override"),
@@ -393,6 +396,16 @@ def _reason(read: Reader) -> str:
 
 
 _LONGEST_REASON = 500
+
+
+_JOB_STATUSES = ("success", "failure", "cancelled")
+"""https://docs.github.com/actions/reference/workflows-and-actions/contexts#job-context"""
+
+
+def _job_status(read: Reader) -> str:
+    """Return the job's status; a runner that does not know this expression leaves it as it is, or empty."""
+    value = read.text("job-status")
+    return value if value in _JOB_STATUSES else ""
 
 
 def _script(read: Reader) -> str:

@@ -84,6 +84,11 @@ class Job:
         return Place(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
+    def name(self) -> str:
+        """The job's name in its workflow; empty outside GitHub."""
+        return self.environ.get("GITHUB_JOB", "")
+
+    @property
     def origin(self) -> str:
         """What tells this step of this workflow from others, in all of its runs; empty: nothing does."""
         workflow = self.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]

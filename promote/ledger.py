@@ -120,6 +120,7 @@ class Ledger:
             "fingerprint": deployment.candidate.fingerprint,
             "revision_id": deployment.revision_id,
             "isolation": deployment.isolation,
+            "job": deployment.job,
             "at": self._now(),
             **self._who(),
         }

@@ -88,6 +88,9 @@ class Deployment:
     isolation: str
     at: str = ""
     """When it was recorded."""
+    attempt: int = 1
+    job: str = ""
+    """The name of the job whose steps test it; empty outside GitHub."""
     used: str = ""
     """The promotion that has used it up; empty: none."""
     claim: Claim | None = None
@@ -368,6 +371,8 @@ def deployment_of(item: Item) -> Deployment:
         operation=record.text("operation"),
         commit=record.text("commit"),
         run_id=record.whole("run_id"),
+        attempt=record.whole("attempt"),
+        job=record.text("job"),
         revision_id=record.text("revision_id"),
         isolation=record.text("isolation"),
         at=record.text("at"),

@@ -83,6 +83,8 @@ INPUTS: Mapping[str, Input] = {
     "test-environment": Input(_VERIFYING, needs=("tests", "test-command")),
     "isolation": Input(_DEPLOYING, default="latest"),
     "candidate": Input(frozenset({_C.PROMOTE})),
+    # Only promote with candidate reads it, but the runner sets it for every command.
+    "job-status": Input(_ALL, default=None),
     "from": Input(frozenset({_C.PROMOTE})),
     "version": Input(frozenset({_C.PROMOTE, _C.ROLLBACK})),
     "override": Input(_OVERRIDING, default="false"),

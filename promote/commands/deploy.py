@@ -71,6 +71,8 @@ def _record(target: Target, built: Built) -> Deployment:
         operation=job.run.operation,
         commit=job.run.commit,
         run_id=job.run.run_id,
+        attempt=job.run.attempt,
+        job=job.name,
         revision_id=built.latest.revision_id,
         isolation=job.inputs.isolation.value,
     )

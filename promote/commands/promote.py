@@ -65,6 +65,7 @@ def promote(job: Job) -> Report:
     """Point the environment at the source's version, with the verdict that it has or gets."""
     if job.inputs.parts:
         return _promote_all(job)
+    _require_tested(job)
     with job.phase("read"):
         target = prepare(job)
         source = _source(target)
@@ -273,6 +274,12 @@ def _deployed(target: Target) -> Source:
             f"the candidate is of run {found.run_id}, and only that run's own steps have tested it",
             hint="Deploy again in this run; or promote with from or version what has a verdict.",
         )
+    if (found.job, found.attempt) != (target.job.name, run.attempt):
+        raise RefusedError(
+            f"the candidate is of job {found.job or 'unknown'}, attempt {found.attempt}, and only that job's own steps "
+            "have tested it",
+            hint="Deploy, test and promote in one job, or re-run that whole job; or promote with from or version.",
+        )
     if found.used:
         raise RefusedError(
             "the candidate was promoted already, and counts once",
@@ -288,6 +295,28 @@ def _deployed(target: Target) -> Source:
             hint="Was the function deleted and made anew? Deploy again.",
         )
     return Source(snapshot, found.commit, found.run_id, found)
+
+
+def _require_tested(job: Job) -> None:
+    """Refuse a candidate after a step of the job that has not passed.
+
+    Raises:
+        RefusedError: a step has failed, the job was cancelled, or it is not known.
+
+    """
+    status = job.inputs.job_status
+    if not job.inputs.candidate or status == "success":
+        return
+    if not status:
+        raise RefusedError(
+            "it is not known whether the job's steps have passed: the input job-status does not say so",
+            hint="Remove job-status from the step: its default, ${{ job.status }}, says so.",
+        )
+    raise RefusedError(
+        f"the candidate was not tested: the job's status is {status} (the input job-status)",
+        hint="A job promotes only if all of its steps before have passed. Correct what has failed, remove always() "
+        "from the if of this step, and run the whole job again.",
+    )
 
 
 def _require_proof(target: Target, source: Source) -> None:

@@ -244,6 +244,11 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
         ({"table": "another"}, 2, forged),
         ({"table": "nowhere"}, 2, forged),
         ({}, 3, "only that run's own steps have tested it"),
+        ({"job-status": "failure"}, 2, "the candidate was not tested: the job's status is failure"),
+        ({"job-status": "cancelled"}, 2, "the candidate was not tested: the job's status is cancelled"),
+        ({"job-status": "Success"}, 2, "it is not known whether the job's steps have passed"),
+        ({"job-status": ""}, 2, "the input job-status does not say so"),
+        ({"job-status": "failure", "dry-run": "true"}, 2, "the candidate was not tested"),
     ]
     world.account.forget()
     for different, run_id, reason in wrong:
@@ -252,10 +257,16 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
     assert (malformed.code, [error.title for error in malformed.errors]) == (1, ["Input candidate"]), malformed.log
     assert (writes(world.account), world.items()) == ([], before)
 
-    # Somebody has run the failed jobs of this run again: what its steps have tested stays tested.
-    again = runner.run(candidate, commit="2" * 40, run_id=2, attempt=2)
+    # Another job, and another attempt of this one, have not run the steps that have tested it.
+    world.account.forget()
+    elsewhere = runner.run(candidate, commit="2" * 40, run_id=2, environ={"GITHUB_JOB": "other"})
+    assert_refused(elsewhere, "of job release, attempt 1, and only that job's own steps")
+    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2, attempt=2), "of job release, attempt 1")
+    assert (writes(world.account), world.items()) == ([], before)
+
+    again = runner.run(candidate, commit="2" * 40, run_id=2)
     assert (again.result, world.alias_version(), world.lock_owner()) == ("promoted", "2", ""), again.log
-    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2, attempt=2), "promoted already")
+    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "promoted already")
     assert_refused(runner.run({**candidate, "environment": "prod"}, commit="2" * 40, run_id=2), "promoted already")
     assert world.history()[-2:] == [("", promoted.outputs["version"]), ("1", "2")]
     assert runner.post(deploy, run_id=2, environ=step.saved).code == 0

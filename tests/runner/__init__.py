@@ -53,6 +53,10 @@ INPUTS: Mapping[str, Mapping[str, str]] = METADATA["inputs"]
 EVENT = {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}}
 
 
+_EXPRESSIONS: Mapping[str, str] = {"${{ job.status }}": "success"}
+"""What the runner makes of expressions in action.yml, as long as no step has failed; others are empty here."""
+
+
 @dataclass(frozen=True)
 class _Step:
     """What a step is started with."""
@@ -141,7 +145,9 @@ class Runner:
         # As the runner does: every input of action.yml is set, an optional one without default to nothing. An input
         # that action.yml does not have is passed on as well; the runner's own warning about it is left out.
         values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
-        values = {name: "" if value.startswith("${{") else value for name, value in values.items()}
+        values = {
+            name: _EXPRESSIONS.get(value, "") if value.startswith("${{") else value for name, value in values.items()
+        }
         variables: dict[str, str | None] = {
             "HOME": self._seen(self._home),
             "CI": "true",

@@ -62,6 +62,7 @@ DEPLOYMENT = {
     "fingerprint": "f" * 64,
     "revision_id": "r",
     "isolation": "latest",
+    "job": "release",
     "at": "2026-11-02T00:00:00+00:00",
     **WHO,
 }

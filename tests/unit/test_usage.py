@@ -37,6 +37,7 @@ SAMPLES: Mapping[str, str] = {
     "test-environment": "TOKEN_FOR_TESTS",
     "isolation": "version",
     "candidate": f"7@{'0' * 64}@{'0' * 12}",
+    "job-status": "failure",
     "from": "test",
     "version": "7",
     "override": "true",

@@ -24,6 +24,7 @@ ANNOUNCED = {Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.RELEASE_NOT
 
 VALUES = {
     "github.token": "",
+    "job.status": "success",
     "inputs.environment": "prod",
     "inputs.reason": "the new one is slow",
     "inputs.version": "",
