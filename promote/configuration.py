@@ -46,6 +46,21 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
+def gap_of_latest(current: Mapping[str, Any]) -> str:
+    """Return why an invocation without a qualifier does not run what a version of this function runs; empty: it does.
+
+    Facts: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-version-publishing.html,
+    .../snapstart.html and .../durable-invoking.html.
+    """
+    if current.get("CapacityProviderConfig"):
+        return "the function uses Lambda Managed Instances, whose unqualified ARN invokes $LATEST.PUBLISHED"
+    if (current.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
+        return "the function uses SnapStart, and $LATEST has no snapshot: only published versions start from one"
+    if current.get("DurableConfig"):
+        return "the function is a durable function, which is invoked only with a qualified ARN"
+    return ""
+
+
 def creation(wanted: Configuration, name: str, package_type: str) -> dict[str, Any]:
     """Give the configuration of CreateFunction.
 

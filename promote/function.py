@@ -280,13 +280,13 @@ class Function:
         return [_alias(answer) for page in pages for answer in page["Aliases"]]
 
     def versions(self) -> list[Published]:
-        """Read which versions there are, without $LATEST."""
+        """Read which versions there are: those with a number."""
         pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self._id)
         return [
             Published(int(found["Version"]), found.get("CodeSha256", ""), found.get("LastModified", ""))
             for page in pages
             for found in page["Versions"]
-            if found["Version"] != LATEST
+            if found["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
         ]
 
     def delete_version(self, number: int) -> bool:

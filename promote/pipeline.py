@@ -67,6 +67,8 @@ class Examined:
     """The endpoint of $LATEST, where it was verified there."""
     is_reached: bool = False
     """Whether the environment's endpoint was seen to reach the function meanwhile."""
+    revision_id: str = ""
+    """The RevisionId of $LATEST after it was verified there."""
 
 
 @dataclass(frozen=True)
@@ -370,9 +372,10 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     """Verify the candidate, and make sure that $LATEST was the candidate all the while."""
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
-    if target.verification.needs_endpoint and not same_content(latest, candidate):
+    gap = configuration.gap_of_latest(latest.configuration)
+    if target.verification.needs_endpoint and (gap or not same_content(latest, candidate)):
         target.ledger.record_candidate(candidate)
-        verdict = Verdict(Outcome.INCONCLUSIVE, (), OVERWRITTEN)
+        verdict = Verdict(Outcome.INCONCLUSIVE, (), gap or OVERWRITTEN)
         return Examined(verdict, function.alias(target.environment), endpoint)
     is_confirmed = bool(endpoint) and target.verification.has_commands
     if is_confirmed:
@@ -400,7 +403,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, alias, endpoint, is_reached)
+    return Examined(verdict, alias, endpoint, is_reached, now.revision_id)
 
 
 def record_and_look(target: Target, candidate: Candidate) -> bool:

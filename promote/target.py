@@ -14,7 +14,7 @@ from promote.errors import AccessError, ConflictError, FunctionError, InputError
 from promote.function import Function
 from promote.gateway import Gateways
 from promote.holding import Holding, hold, make_lock
-from promote.inputs import Command, Configuration
+from promote.inputs import Command, Configuration, Isolation
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
 from promote.ledger import Ledger, Pending
@@ -177,6 +177,7 @@ def prepare(job: Job) -> Target:
         creation=creation,
         template=template,
     )
+    _require_latest_counts(target)
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
     if code is None or (latest and code.is_in(latest.code_sha256)):
@@ -356,6 +357,28 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
     assert role  # noqa: S101 - the input was checked
     arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
     return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
+
+
+def _require_latest_counts(target: Target) -> None:
+    """Refuse to verify at $LATEST what does not run there as its versions do.
+
+    Raises:
+        InputError: it is such a function, and the inputs verify it at the endpoint of $LATEST.
+
+    """
+    inputs, latest = target.job.inputs, target.latest
+    if inputs.command not in (Command.RUN, Command.DEPLOY) or inputs.isolation is not Isolation.LATEST or not latest:
+        return
+    # A function without checks is verified with others, which reach $LATEST.
+    is_there = target.verification.needs_endpoint or not inputs.has_verification
+    gap = configuration.gap_of_latest(latest.configuration)
+    if is_there and gap:
+        raise InputError(
+            "isolation",
+            f"{inputs.function_name} cannot be verified at $LATEST: {gap}",
+            hint="Set isolation: version: the candidate is then verified as a published version, at an endpoint of its "
+            "own.",
+        )
 
 
 def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:

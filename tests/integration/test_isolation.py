@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from sandbox.client import Account
 from tests.conftest import make_inputs, make_runner
 from tests.repository import line
 from tests.runner import Ended, Runner, edit
-from tests.world import FUNCTION, World, get
+from tests.world import FUNCTION, World, archive, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -286,6 +287,57 @@ def test_a_404_in_api_gateways_words_is_the_functions_once_another_answer_was(
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert time.monotonic() - begun < 20
     assert world.alias_version() == "1"
+
+
+PROVIDER = "arn:aws:lambda:us-east-1:123456789012:capacity-provider:fleet"
+SPECIAL: dict[str, tuple[dict[str, Any], str]] = {
+    "managed": (
+        {"CapacityProviderConfig": {"LambdaManagedInstancesCapacityProviderConfig": {"CapacityProviderArn": PROVIDER}}},
+        "whose unqualified ARN invokes $LATEST.PUBLISHED",
+    ),
+    "SnapStart": ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, "$LATEST has no snapshot"),
+    "durable": ({"DurableConfig": {"ExecutionTimeout": 60, "RetentionPeriodInDays": 1}}, "only with a qualified ARN"),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_a_function_that_does_not_run_in_latest_as_its_versions_do_is_verified_as_a_version(
+    runner: Runner, inputs: dict[str, str], world: World, kind: str
+) -> None:
+    configuration, reason = SPECIAL[kind]
+    source = (runner.workspace / "function" / "app.py").read_text()
+    world.function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=inputs["role"],
+        Code={"ZipFile": archive({"app.py": source})},
+        **configuration,
+    )
+    world.settle()
+    (runner.workspace / "event.json").write_text('{"rawPath": "/health"}')
+    world.account.forget()
+    commands: tuple[dict[str, str], ...] = (
+        {},
+        {"command": "deploy", "checks": ""},
+        {"dry-run": "true"},
+        {"latest-url": "https://example.com"},
+    )
+    for different in (*commands, {"checks": "", "test-command": "true"}):
+        refused = runner.run({**inputs, **different})
+        assert (refused.code, [error.title for error in refused.errors]) == (1, ["Input isolation"]), refused.log
+        assert reason in refused.errors[0].message
+        assert "isolation: version" in refused.errors[0].message
+    names = [call.operation for call in world.account.calls()]
+    assert not [name for name in names if not name.startswith(("Get", "List", "Query", "Describe"))]
+
+    # An event is sent to the version itself.
+    invoked = {**inputs, "checks": "", "invoke": "event.json statusCode == `200`", "endpoints": "none"}
+    first = runner.run(invoked)
+    assert (first.code, first.result) == (0, "promoted"), first.log
+    edit(runner.workspace, "Hello", "Good morning")
+    ended = runner.run({**inputs, "isolation": "version", "checks": "GET /health"}, commit="d" * 40, run_id=1001)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
 
 
 def test_a_broken_candidate_is_blocked_while_latest_is_already_anothers(
