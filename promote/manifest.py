@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promote.errors import InputError
-from promote.inputs import NAME, Command, Inputs, Isolation, parse_function, require_archive
+from promote.inputs import NAME, Command, Endpoints, Inputs, Isolation, parse_function, require_archive
 from promote.marked import Marked
 from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
@@ -185,12 +185,26 @@ class Application:
     def _require_traffic(self, read: Sequence[Inputs]) -> None:
         """Refuse a function that nothing would reach: at endpoints of their own, no candidate meets the others."""
         silent = [inputs.function_name for inputs in read if not inputs.has_verification]
-        if silent and read[0].command is Command.RUN and read[0].isolation is Isolation.VERSION:
+        if not silent or read[0].command is not Command.RUN:
+            return
+        if read[0].isolation is Isolation.VERSION:
             raise InputError(
                 "isolation",
                 f"version verifies each function alone, and there is nothing to verify {listed(silent)} with",
                 hint=f"Give each a line in checks, such as {silent[0]}: GET /health 200, or invoke; or take isolation: "
                 "latest, where the functions reach each other.",
+            )
+
+        unseen = [
+            inputs.function_name
+            for inputs in read
+            if not (inputs.has_verification or inputs.latest_url or inputs.endpoints is Endpoints.HTTP)
+        ]
+        if unseen:
+            raise InputError(
+                "invoke",
+                f"nothing shows whether the code of {listed(unseen)} runs: there is no check, and endpoints is none",
+                hint=f"Give each a line in invoke, such as {unseen[0]}: events/test.json; or set endpoints: http.",
             )
 
     def _require_paths_of_their_own(self, read: Sequence[Inputs]) -> None:

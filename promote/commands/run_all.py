@@ -6,13 +6,14 @@ from functools import partial
 
 from promote import pipeline
 from promote.application import Held, Outcome, holding_all, orders, prepare_all, promote_all
+from promote.check import PROBE
 from promote.commands import applications, outcomes
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
 from promote.model import Alias, CheckResult, Result, Verdict, listed
 from promote.model import Outcome as Found
-from promote.parallel import each, side_by_side
+from promote.parallel import each
 from promote.pipeline import Built, Proposal
 from promote.report import Report
 from promote.retention import retain_all
@@ -27,7 +28,7 @@ class _Verified:
     """What the verification of one function has found."""
 
     report: Report
-    """With the verdict; without one, nothing was asked of this function alone."""
+    """With the verdict; without one, the environment serves it proven."""
     is_recorded: bool = False
     """Whether the ledger has the verdict already."""
     is_seen: bool = False
@@ -35,6 +36,8 @@ class _Verified:
     alias: Alias | None = None
     is_reached: bool = False
     """Whether the environment's endpoint was seen to along with it."""
+    revision_id: str = ""
+    """The RevisionId of $LATEST after it was verified there."""
 
 
 _Verify = Callable[[Target, Built, Report], _Verified]
@@ -116,7 +119,8 @@ def _verified(
 ) -> list[_Verified]:
     """Verify all together, also those that have not changed; nothing, where all of it is served proven.
 
-    What has no checks of its own passes with the others. Verdicts that do not promote are recorded.
+    What has no checks of its own must answer at all, and passes with the others. Verdicts that do not promote are
+    recorded.
     """
     if all(pipeline.is_proven(target, made.candidate) for target, made in zip(targets, built, strict=True)):
         job.say("verify", f"{job.inputs.names} are proven already, by the same checks")
@@ -124,9 +128,7 @@ def _verified(
     with job.phase("verify"):
         found = each([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
         if all(one.report.verdict.passed for one in found if one.report.verdict):
-            found = each(
-                [partial(_with_others, targets, *one) for one in zip(targets, built, found, strict=True)], WIDTH
-            )
+            found = each([partial(_with_others, targets, *one) for one in zip(targets, found, strict=True)], WIDTH)
     reports = [one.report for one in found]
     job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
     if not all(report.verdict.passed for report in reports if report.verdict):
@@ -134,33 +136,35 @@ def _verified(
     return found
 
 
-def _with_others(targets: Sequence[Target], target: Target, built: Built, found: _Verified) -> _Verified:
-    """Give the verdict of what has no checks of its own, and was in $LATEST while the others had theirs."""
-    if found.report.verdict:
+def _with_others(targets: Sequence[Target], target: Target, found: _Verified) -> _Verified:
+    """Say of what has no checks of its own that it was in $LATEST while the others had theirs."""
+    verdict = found.report.verdict
+    if target.job.inputs.has_verification or verdict is None:
         return found
-    is_watched = target.job.inputs.isolation is Isolation.LATEST
-    if is_watched and target.function.read().revision_id != built.latest.revision_id:
-        verdict = Verdict(Found.INCONCLUSIVE, (), pipeline.OVERWRITTEN)
+    if target.function.read().revision_id != found.revision_id:
+        verdict = replace(verdict, outcome=Found.INCONCLUSIVE, reason=pipeline.OVERWRITTEN)
     else:
         names = [target.function.name for target in targets if target.job.inputs.has_verification]
         check = CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0)
-        verdict = Verdict(Found.PASSED, (check,))
+        verdict = Verdict.of((*verdict.checks, check))
     return replace(found, report=replace(found.report, verdict=verdict))
 
 
 def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
     if not target.job.inputs.has_verification:
-        is_reached, alias = side_by_side(
-            lambda: pipeline.record_and_look(target, built.candidate),
-            lambda: target.function.alias(target.environment),
-        )
-        report = replace(report, previous=alias.version if alias else "")
-        return _Verified(report, is_seen=True, alias=alias, is_reached=is_reached)
+        # Whatever the others call of it: that it runs at all is seen at its own endpoint.
+        target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
     examined = pipeline.verify(target, built, report.latest)
     previous = examined.alias.version if examined.alias else ""
     latest = examined.latest or report.latest
     report = replace(report, previous=previous, verdict=examined.verdict, latest=latest)
-    return _Verified(report, is_seen=True, alias=examined.alias, is_reached=examined.is_reached)
+    return _Verified(
+        report,
+        is_seen=True,
+        alias=examined.alias,
+        is_reached=examined.is_reached,
+        revision_id=examined.revision_id,
+    )
 
 
 def _alone(target: Target, built: Built, report: Report) -> _Verified:

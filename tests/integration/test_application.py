@@ -126,6 +126,43 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     application.assert_whole()
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_function_without_checks_that_cannot_be_imported_holds_all_back(
+    application: Application, number: int
+) -> None:
+    """At new endpoints and at old ones. No check asks for mail, and none of the others calls it."""
+    if number == 2:
+        first = application.run(1)
+        assert first.result == "promoted", first.log
+    before = application.serves()
+    file = application.runner.workspace / "mail" / "app.py"
+    sound = file.read_text()
+    file.write_text(f"import no_such_module\n{sound}")
+    blocked = application.run(number)
+    assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
+    assert "mail failed verification" in blocked.errors[0].message
+    assert "no_such_module" in blocked.errors[0].message
+    assert application.serves() == before
+    application.assert_whole()
+    file.write_text(sound)
+    application.change("mail", text="fixed")
+    fixed = application.run(number + 1)
+    assert (fixed.code, fixed.result) == (0, "promoted"), fixed.log
+    assert "passed  GET / is answered" in fixed.log
+
+
+def test_a_function_that_nothing_could_ask_is_refused(application: Application) -> None:
+    application.runner.workspace.joinpath("promote.yml").write_text(
+        "functions:\n  api: {artifact: api, checks: GET /health 200}\n  mail: {artifact: mail, endpoints: none}\n"
+    )
+    refused = application.run(1, function_name="", checks="")
+    assert (refused.code, [error.title for error in refused.errors]) == (1, ["Input invoke"]), refused.log
+    assert "nothing shows whether the code of mail runs" in refused.errors[0].message
+    assert "mail: events/test.json" in refused.errors[0].message
+    assert application.world.items() == []
+    assert not [call for call in application.world.account.calls() if call.service == "lambda"]
+
+
 def test_a_rollback_of_a_function_that_stays_is_too_late_after_the_release(application: Application) -> None:
     """It waits for no lock: what it has decided upon before the release arrives when that has ended."""
     application.run(1)
