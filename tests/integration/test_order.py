@@ -306,6 +306,7 @@ def test_the_events_of_pull_requests_record_the_commit_of_their_branch(
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_REF": "refs/pull/8/merge",
     }
-    ended = runner.run(inputs, commit=git(workspace, "rev-parse", "HEAD"), environ=environ)
+    given = {**inputs, "allow-pull-requests": "true"}
+    ended = runner.run(given, commit=git(workspace, "rev-parse", "HEAD"), environ=environ)
     assert ended.result == "promoted", ended.log
     assert world.records("environment")[0]["commit"] == own
