@@ -563,12 +563,12 @@ class Session:
             answer = self._exchange(Call("execute-api", "Invoke", {"api": api}), timeout[1])
         except Refusal as error:
             body = f'{{"message":"{responses[error.status]}"}}'.encode()
-            return SimpleNamespace(status_code=error.status, content=body)
+            return SimpleNamespace(status_code=error.status, content=body, headers={})
         except Lost as error:
             raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
         if answer is None:
             raise requests.ConnectionError("its name does not resolve yet")
-        return SimpleNamespace(status_code=answer.status, content=answer.body)
+        return SimpleNamespace(status_code=answer.status, content=answer.body, headers={})
 
     def _ask_github(self, method: str, url: str, query: Any, body: Any, limit: float) -> "Response":
         """Repeat as the adapter says, in the way of urllib3.HTTPConnectionPool.urlopen and requests' adapter."""

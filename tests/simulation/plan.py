@@ -412,7 +412,7 @@ _GRAPHS = 0.4
 """Share of the schedules whose history is no line."""
 _UNKNOWING = 0.07
 """Share of the jobs that cannot know how commits are related."""
-_STORIES = 0.0
+_STORIES = 0.05
 """Share of the schedules in which what was rolled back comes again."""
 _PROVISIONED = 0.0
 """Share of the schedules whose aliases have provisioned concurrency."""

@@ -40,10 +40,9 @@ MUTANTS = (
         hits=(Hit.EXTERNAL_RECORD,),
     ),
     Mutant(
-        "a candidate is not claimed before the move",
-        "promote.ledger",
-        '"attribute_exists(pk) AND attribute_not_exists(#used) AND (attribute_not_exists(#claim) OR "',
-        '"attribute_exists(pk) AND (attribute_exists(pk) OR attribute_not_exists(#used) OR "\n'
-        '            "attribute_not_exists(#claim) OR "',
+        "what has diverged is promoted though that is to be refused",
+        "promote.pipeline",
+        "(found.relation is Relation.DIVERGED and wanted is Diverged.REFUSE)",
+        "False",
     ),
 )
