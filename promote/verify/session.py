@@ -37,8 +37,9 @@ class Count:
 
 def main() -> int:
     """Run pytest as ``python -m pytest`` does; return its exit code."""
-    # The repository's folder takes the place of this file's, whose modules have names of their own.
-    sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python itself writes it
+    if not sys.flags.safe_path:
+        # The repository's folder takes the place of this file's, whose modules have names of their own.
+        sys.path[0] = os.getcwd()  # noqa: PTH109 - as Python itself writes it
     import pytest  # noqa: PLC0415 - of the tests' environment, and found only now
 
     return int(pytest.main(sys.argv[2:], plugins=[Count(Path(sys.argv[1]))]))

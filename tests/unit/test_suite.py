@@ -5,7 +5,7 @@ import os
 import textwrap
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -214,6 +214,13 @@ def test_tests_that_run_in_processes_of_their_own_are_counted_together(place: Pl
     assert sorted(result.outcome for result in results) == [PASSED, PASSED, SKIPPED], results
     place.write("tests/test_a.py", THREE.format("pytest.exit('enough', 0)"))
     assert Verdict.of(tuple(place.tests("tests -n 1"))).outcome in (FAILED, INCONCLUSIVE)
+
+
+def test_python_may_be_told_not_to_look_into_the_repository(place: Place) -> None:
+    place.write("tests/test_a.py", "import json, decimal\ndef test_a(): pass\n")
+    environ = {**place.around.environ, "PYTHONSAFEPATH": "1"}
+    safe = Place(replace(place.around, environ=environ), place.stream)
+    assert [result.outcome for result in safe.tests("tests")] == [PASSED], safe.log
 
 
 def test_a_repository_may_have_modules_of_any_name(place: Place) -> None:
