@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ministack.app
@@ -27,6 +27,8 @@ from sandbox.exchange import (
     send_answer,
 )
 from sandbox.operations import DEFAULT_ACCOUNT, UNKNOWN, Operation, name_signed
+from sandbox.strict.emulator import function_record
+from sandbox.strict.updates import make_inactive
 from sandbox.unseen import Newborn
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class Wrapper:
                 )
                 if seconds := faults.seconds_unseen(applying):
                     self._newborn.hide(operation, request, real, seconds)
-                answer = await faults.after(applying, victim) or real
+                answer = await faults.after(applying, replace(victim, answer=real)) or real
         except ConnectionCutError:
             answer = None
         self._record(operation, request, answer, started=started, applied=applying, ruling=ruling)
@@ -160,6 +162,8 @@ class Wrapper:
                 return self._control_faults(request, account)
             case ["callers", token]:
                 return self._control_callers(request, account, token)
+            case ["functions", name, qualifier, "idle"]:
+                return self._control_idle(request, account, name, qualifier)
             case ["faults", identifier, "release"]:
                 for fault in self._board.of(account):
                     if fault.id == identifier:
@@ -182,6 +186,18 @@ class Wrapper:
         except (KeyError, TypeError, ValueError) as error:
             return reply(400, {"message": str(error)})
         return reply(201, {"token": token})
+
+    def _control_idle(self, request: Request, account: str, name: str, qualifier: str) -> Answer:
+        """Make a function or version Inactive, as if nobody had invoked it for weeks."""
+        owners.enter(account)
+        function = function_record(name)
+        record = (
+            function if function and qualifier == "$LATEST" else (function or {}).get("versions", {}).get(qualifier)
+        )
+        if record is None:
+            return reply(404, {"message": f"There is no {name}:{qualifier}."})
+        make_inactive(record, str(json.loads(request.body).get("stuck", "")))
+        return reply(200, {"State": "Inactive"})
 
     def _control_faults(self, request: Request, account: str) -> Answer:
         """Return an account's faults, add one, or clear them."""

@@ -180,6 +180,13 @@ class Account:
         """Clear the calls."""
         self._ask("DELETE", "calls")
 
+    def idle(self, function: str, qualifier: str, stuck: str = "") -> None:
+        """Make a version, or $LATEST, Inactive, as Lambda does after weeks without an invocation.
+
+        The next invocation fails and wakes it. `stuck` is the reason why that comes to nothing; empty: it does not.
+        """
+        self._ask("POST", f"functions/{function}/{qualifier}/idle", {"stuck": stuck})
+
     def inject(
         self, kind: str, operation: str = "*", *, nth: int = 1, times: int = 1, **parameters: float | str
     ) -> Fault:

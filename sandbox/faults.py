@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ class Victim:
     operation: Operation
     receive: Receive
     """Where the client's disconnection will show."""
+    answer: Answer | None = None
+    """What it is answered with; None before the effect."""
 
 
 async def latency(fault: Fault, _: Victim) -> None:
@@ -120,6 +123,26 @@ def seconds_unseen(faults: list[Fault]) -> float:
     return max((float(fault.parameters["seconds"]) for fault in faults if fault.kind == "appears-late"), default=0.0)
 
 
+async def conceal_environment(_: Fault, victim: Victim) -> Answer | None:
+    """Answer as Lambda does where the caller may not decrypt the environment variables.
+
+    botocore lambda:EnvironmentResponse.Error; the text is that of AWS.
+    """
+    if victim.answer is None:
+        return None
+    data = json.loads(victim.answer.body)
+    if "FunctionArn" not in data:
+        return None
+    message = (
+        "Lambda was unable to decrypt the environment variables because KMS access was denied. "
+        "Please check the function's KMS key settings. KMS Exception: AccessDeniedException"
+    )
+    data["Environment"] = {"Error": {"ErrorCode": "AccessDeniedException", "Message": message}}
+    body = json.dumps(data).encode()
+    others = [(name, value) for name, value in victim.answer.headers if name.lower() != b"content-length"]
+    return replace(victim.answer, headers=[*others, (b"content-length", str(len(body)).encode())], body=body)
+
+
 Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
 """What a fault does before or after the effect; an answer takes the place of the real one."""
 
@@ -134,7 +157,12 @@ BEFORE: dict[str, Step] = {
     "appears-late": appear_late,
 }
 """What each kind of fault does before the effect."""
-AFTER: dict[str, Step] = {"error-after": fail, "cut-after": cut, "hold-after": hold}
+AFTER: dict[str, Step] = {
+    "error-after": fail,
+    "cut-after": cut,
+    "hold-after": hold,
+    "kms-denied": conceal_environment,
+}
 """What each kind of fault does after the effect."""
 PARAMETERS: dict[str, set[str]] = {
     "latency": {"seconds"},

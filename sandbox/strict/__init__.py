@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def install(settle: float, chance: random.Random) -> None:
     """Make the MiniStack of this process strict; updates take `settle` seconds, and `chance` routes by weight."""
-    published = versions.Versions(updates.Updates(settle))
-    published.install()
+    completing = updates.Updates(settle)
+    versions.Versions(completing).install()
     aliases.install()
     permissions.install()
-    weighted = routing.Routing(chance)
+    weighted = routing.Routing(chance, completing)
     weighted.install()
     gateway.Gateway(weighted).install()

@@ -9,10 +9,11 @@ from ministack.services import apigateway, apigateway_v1, lambda_svc
 
 from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, refusal, replace
 from sandbox.strict.permissions import allows
-from sandbox.strict.routing import Routing, refuse_not_active
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from sandbox.strict.routing import Routing
 
 INTERNAL_ERROR = {"message": "Internal Server Error"}
 
@@ -86,7 +87,7 @@ class Gateway:
             if function is None or not allows(function, function_arn(name, qualifier), source, get_account_id()):
                 return json_reply(INTERNAL_ERROR, 500)
             chosen = self._routing.route(function, qualifier)
-            if refuse_not_active(function, chosen):
+            if self._routing.refuse_not_active(function, chosen):
                 return json_reply(INTERNAL_ERROR, 500)
             target = {**integration, "integrationUri": function_arn(name, chosen)}
             return await original(target, *arguments, **rest)

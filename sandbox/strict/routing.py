@@ -12,28 +12,16 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
 
-
-def refuse_not_active(function: Record, qualifier: str | None) -> Reply | None:
-    """Refuse to invoke a function or version that is not ready, or has failed to become so.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html: "Functions can only be successfully invoked
-    while active."; botocore lambda:Invoke, ResourceConflictException (409).
-    """
-    version = function["aliases"].get(qualifier, {}).get("FunctionVersion", qualifier)
-    record = function["versions"].get(version, function)
-    state = record["config"]["State"]
-    if state == "Active":
-        return None
-    message = f"The function is currently in the following state: {state}"
-    return refusal("ResourceConflictException", f"The operation cannot be performed at this time. {message}", 409)
+    from sandbox.strict.updates import Updates
 
 
 class Routing:
-    """Splits the traffic of aliases."""
+    """Splits the traffic of aliases, and refuses what is not ready."""
 
-    def __init__(self, chance: random.Random) -> None:
-        """Say by what chance."""
+    def __init__(self, chance: random.Random, updates: Updates) -> None:
+        """Say by what chance, and how what was Inactive comes back."""
         self._chance = chance
+        self._updates = updates
 
     def install(self) -> None:
         """Take the place of MiniStack's invocation."""
@@ -51,6 +39,26 @@ class Routing:
                 return str(version)
         return qualifier
 
+    def refuse_not_active(self, function: Record, qualifier: str | None) -> Reply | None:
+        """Refuse to invoke a function or version that is not ready, or has failed to become so; wake an Inactive one.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html: "Functions can only be successfully invoked
+        while active."; botocore lambda:Invoke, ResourceConflictException (409). What an Inactive one answers is
+        measured in https://github.com/boto/boto3/issues/3788, and with its status in
+        https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/801.
+        """
+        version = function["aliases"].get(qualifier, {}).get("FunctionVersion", qualifier)
+        record = function["versions"].get(version, function)
+        state = record["config"]["State"]
+        if state == "Active":
+            return None
+        if state == "Inactive":
+            self._updates.begin_waking(record)
+            message = "ERROR: Lambda is initializing your function. It will be ready to invoke shortly."
+            return refusal("CodeArtifactUserPendingException", message, 409)
+        message = f"The function is currently in the following state: {state}"
+        return refusal("ResourceConflictException", f"The operation cannot be performed at this time. {message}", 409)
+
     def _invoke(self, original: Callable[..., Awaitable[Reply]]) -> Callable[..., Awaitable[Reply]]:
         async def invoke(
             name: str, event: object, headers: Record, path_qualifier: str | None = None, query: Record | None = None
@@ -60,6 +68,6 @@ class Routing:
             if function is None:
                 return await original(name, event, headers, path_qualifier, query)
             chosen = self.route(function, qualifier)
-            return refuse_not_active(function, chosen) or await original(name, event, headers, chosen, query)
+            return self.refuse_not_active(function, chosen) or await original(name, event, headers, chosen, query)
 
         return invoke

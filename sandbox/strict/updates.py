@@ -88,6 +88,28 @@ class Updates:
         failure = planned_failure.get()
         self._call_later(lambda: _complete(version, failure, created=True))
 
+    def begin_waking(self, record: Record) -> None:
+        """Leave a function or version that was Inactive Pending, until its resources exist again or cannot be made.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html: "the invocation fails and Lambda sets the
+        function to pending state until the function resources are recreated. If Lambda fails to recreate the resources,
+        the function is set to the inactive state."; botocore lambda:StateReasonCode, Restoring.
+        """
+        _mark(
+            record["config"],
+            State="Pending",
+            StateReason="The function is being restored.",
+            StateReasonCode="Restoring",
+        )
+
+        def complete() -> None:
+            if reason := record.get("stuck"):
+                make_inactive(record, reason)
+            else:
+                _mark(record["config"], State="Active")
+
+        self._call_later(complete)
+
     def _later(self, function: Record, failure: Failure | None, *, created: bool) -> None:
         def complete() -> None:
             _complete(function, failure, created=created)
@@ -98,6 +120,18 @@ class Updates:
     def _call_later(self, complete: Callable[[], None]) -> None:
         planned = planned_duration.get()
         asyncio.get_running_loop().call_later(self._settle if planned is None else planned, complete)
+
+
+def make_inactive(record: Record, stuck: str = "") -> None:
+    """Leave a function or version as Lambda does after weeks without an invocation.
+
+    botocore lambda:State and :StateReasonCode, Idle. `stuck` is why its resources cannot be recreated; empty: they can.
+    """
+    record["stuck"] = stuck
+    if stuck:
+        _mark(record["config"], State="Inactive", StateReason=stuck, StateReasonCode="InvalidConfiguration")
+    else:
+        _mark(record["config"], State="Inactive", StateReason="The function was idle.", StateReasonCode="Idle")
 
 
 def renew_revision(function: Record) -> None:

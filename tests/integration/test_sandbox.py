@@ -72,6 +72,10 @@ class World:
         found: list[dict[str, Any]] = self.awslambda.list_versions_by_function(FunctionName=NAME)["Versions"]
         return found
 
+    def state(self, qualifier: str) -> str:
+        answer = self.awslambda.get_function_configuration(FunctionName=NAME, Qualifier=qualifier)
+        return str(answer["State"])
+
     def create(self, text: str = "one", **parameters: Any) -> dict[str, Any]:
         created: dict[str, Any] = self.awslambda.create_function(
             FunctionName=NAME,
@@ -275,6 +279,28 @@ class TestPublication:
             FunctionName=NAME, Qualifier="1", WaiterConfig={"Delay": 0.01, "MaxAttempts": 100}
         )
         assert aws.invoke("1")["ExecutedVersion"] == "1"
+
+    def test_an_invocation_wakes_what_is_inactive(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        for qualifier in ("1", "$LATEST"):
+            aws.account.idle(NAME, qualifier)
+            assert aws.state(qualifier) == "Inactive"
+            with pytest.raises(ClientError) as caught:
+                aws.invoke(qualifier)
+            assert refused(caught) == ("CodeArtifactUserPendingException", 409)
+            assert aws.state(qualifier) == "Pending"
+            time.sleep(3 * SETTLE)
+            assert aws.invoke(qualifier)["ExecutedVersion"] == qualifier
+
+    def test_what_cannot_be_recreated_is_inactive_again(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        aws.account.idle(NAME, "1", stuck="The subnet is gone.")
+        with pytest.raises(ClientError):
+            aws.invoke("1")
+        time.sleep(3 * SETTLE)
+        assert aws.state("1") == "Inactive"
+        with pytest.raises(SandboxError, match="There is no greeter:2"):
+            aws.account.idle(NAME, "2")
 
 
 class TestUpdate:
@@ -609,6 +635,15 @@ class TestFaults:
         aws.put("a")
         assert time.monotonic() - started >= 0.2
         assert aws.account.calls()[0].seconds >= 0.2
+
+    def test_kms_denied(self, aws: World) -> None:
+        aws.ready(Environment={"Variables": {"LEVEL": "info"}})
+        aws.account.inject("kms-denied", "lambda.GetFunctionConfiguration")
+        answer = aws.awslambda.get_function_configuration(FunctionName=NAME)
+        assert answer["Environment"]["Error"]["ErrorCode"] == "AccessDeniedException"
+        assert "Variables" not in answer["Environment"]
+        again = aws.awslambda.get_function_configuration(FunctionName=NAME)
+        assert again["Environment"] == {"Variables": {"LEVEL": "info"}}
 
     def test_throttle(self, aws: World) -> None:
         aws.account.inject("throttle", times=0)
