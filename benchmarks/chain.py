@@ -28,6 +28,12 @@ class Step:
 
 STEPS = (
     Step("read the function", "lambda.GetFunctionConfiguration", (), ""),
+    Step(
+        "read the aliases",
+        "lambda.ListAliases",
+        (),
+        "nothing; an alias that follows $LATEST is seen before anything is deployed",
+    ),
     Step("read the ledger", "dynamodb.Query", ("read the function",), "the function's ARN, its key"),
     Step(
         "take the lock",
@@ -57,11 +63,10 @@ STEPS = (
     Step("check", REQUEST, ("read $LATEST",), "that $LATEST is the candidate, and its RevisionId from before"),
     Step("ask the environment", REQUEST, ("record the candidate",), "nothing; it has the time of the check"),
     Step("read $LATEST again", "lambda.GetFunctionConfiguration", ("check",), "the end of the checks"),
-    Step("read the alias", "lambda.GetAlias", ("check",), "nothing; later is better, for its RevisionId must hold"),
     Step(
         "record verdict and intent",
         "dynamodb.TransactWriteItems",
-        ("read $LATEST again", "read the alias", "ask the environment", "record the candidate"),
+        ("read $LATEST again", "read the aliases", "ask the environment", "record the candidate"),
         "the verdict, what the alias says, and the record that both are written to",
     ),
     Step(

@@ -162,18 +162,17 @@ def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> lis
     return [pipeline.ordered(target, target.job.run.commit, content, excused) for target, content in found]
 
 
-def promote_all(  # noqa: PLR0913 - who promotes what, and what is known of it
+def promote_all(
     job: Job,
     targets: Sequence[Target],
     holdings: Sequence[Holding],
     proposals: Sequence[Proposal],
     *,
     moved: Callable[[Outcome], None],
-    seen: Sequence[Alias | None] | None = None,
 ) -> Outcome:
     """Move the environment's aliases of all functions as ``proposals`` say, or none; ``holdings`` end with it.
 
-    ``seen`` are these aliases, where they were just read. ``moved`` hears of it at once.
+    The aliases are read first, and a version that these do not prove is looked at again. ``moved`` hears of it at once.
 
     Raises:
         PromoteError: an alias cannot be moved; all are back, or the error says that they will be.
@@ -181,12 +180,12 @@ def promote_all(  # noqa: PLR0913 - who promotes what, and what is known of it
     """
     for attempt in range(_ATTEMPTS):
         try:
-            targets, aliases = _read(targets, seen)
+            targets, aliases = _read(targets)
         except Pending:
             targets = [finish_release(target) for target in targets]
             continue
-        finally:
-            seen = None
+        looks = [partial(pipeline.looked_at, *found) for found in zip(targets, proposals, aliases, strict=True)]
+        proposals = each(looks, WIDTH)
         decisions = _decide(targets, proposals, aliases, attempt)
         result = _result(decisions)
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
@@ -220,25 +219,23 @@ def _turned_back(ended: Ended, problem: PromoteError) -> PromoteError:
     return problem.saying(f"{text}.", "Nothing was promoted. See what the text says, and run the job again.")
 
 
-def _read(
-    targets: Sequence[Target], seen: Sequence[Alias | None] | None
-) -> tuple[list[Target], Sequence[Alias | None]]:
-    """Read the aliases, unless they were ``seen``, and finish the record of what was moved without being recorded.
+def _read(targets: Sequence[Target]) -> tuple[list[Target], Sequence[Alias | None]]:
+    """Read the aliases, and finish the record of what was moved without being recorded.
 
     Raises:
         Pending: a function is part of a release that is to be finished first.
 
     """
-    if seen is None:
-        seen = each([partial(target.function.alias, target.environment) for target in targets], WIDTH)
-    known = []
-    for target, alias in zip(targets, seen, strict=True):
-        if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
-            served = target.ledger.finish(target.environment, alias.promotion, target.served)
-            known.append(target.with_served(served))
-        else:
-            known.append(target)
-    return known, seen
+    known = each([partial(_seen, target) for target in targets], WIDTH)
+    return known, [target.alias for target in known]
+
+
+def _seen(target: Target) -> Target:
+    target = target.seeing(target.function.alias(target.environment))
+    moved = target.alias.promotion if target.alias else None
+    if moved and moved.sequence > target.served.sequence:
+        return target.with_served(target.ledger.finish(target.environment, moved, target.served))
+    return target
 
 
 def _decide(

@@ -247,7 +247,7 @@ _UNKNOWN = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
 
 
 def explain(error: "ClientError | BotoCoreError") -> PromoteError:
@@ -268,7 +268,7 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
             hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs none. "
             "AWS says the same in a region that the account has not enabled.",
         )
-    if code in _DENIED:
+    if code in DENIED:
         return _denied(operation, message)
     return ServiceError(
         f"{operation} failed: {code}: {message}",

@@ -20,7 +20,6 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
 
     Raises:
         InputError: an image has no handler and no runtime, or the variables become too large.
-        FunctionError: the variables that are to be merged cannot be read.
 
     """
     if current.get("PackageType") == "Image" and (wanted.handler or wanted.runtime):
@@ -31,14 +30,7 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
         )
     found = {name: value for name, value in _given(wanted).items() if current.get(name) != value}
     if wanted.environment_variables is not None:
-        environment = current.get("Environment") or {}
-        if environment.get("Error"):
-            raise FunctionError(
-                f"the function's environment variables cannot be read, so none can be merged: "
-                f"{environment['Error'].get('Message', 'no reason given')}",
-                hint="Allow kms:Decrypt on the function's key, or leave environment-variables empty.",
-            )
-        existing = environment.get("Variables") or {}
+        existing = (current.get("Environment") or {}).get("Variables") or {}
         merged = {**existing, **wanted.environment_variables}
         if merged != existing:
             require_size(merged, "together with those that the function has, the variables are")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from promote.answers import confirmed, may_have_taken_effect, unconfirmed, unconfirmed_move
 from promote.artifact import Code
-from promote.aws import code_of, concealing, message_of
+from promote.aws import DENIED, code_of, concealing, is_passing, message_of
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, UnconfirmedError
 from promote.model import LATEST, Alias, Promotion, Published, Snapshot
@@ -36,6 +36,10 @@ _STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceN
 """A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
 
 
+_WAKING = 60.0
+"""Seconds in which an Inactive version must begin to recreate its resources after an invocation."""
+
+
 class Moved(Enum):
     """What became of a move of an alias."""
 
@@ -47,13 +51,28 @@ class Moved(Enum):
     """The alias has changed, and the move may have taken effect before that."""
 
 
-class Function:
-    """The function ``name`` in the client's region, or the one that has ``arn``."""
+class MissingError(FunctionError):
+    """The function or the version does not exist."""
 
-    def __init__(self, client: Callable[[], "LambdaClient"], name: str, arn: str, clock: Clock) -> None:
+
+class Function:
+    """The function ``name`` in the client's region, or the one that has ``arn``.
+
+    ``invoker`` is a client that never repeats a call; it wakes versions. Default: ``client``.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], "LambdaClient"],
+        name: str,
+        arn: str,
+        clock: Clock,
+        invoker: Callable[[], "LambdaClient"] | None = None,
+    ) -> None:
         self.name = name
         self._id = arn or name
         self._lazy_client = client
+        self._invoker = invoker or client
         self._clock = clock
         self._guard: Callable[[], None] = lambda: None
 
@@ -68,17 +87,23 @@ class Function:
         return self._lazy_client()
 
     def find(self, version: str = LATEST) -> Snapshot | None:
-        """Read $LATEST or a version as it is now, or give None where it does not exist."""
+        """Read $LATEST or a version as it is now, or give None where it does not exist.
+
+        Raises:
+            FunctionError: a part of its configuration cannot be read.
+
+        """
         try:
             return self.read(version)
-        except FunctionError:
+        except MissingError:
             return None
 
     def read(self, version: str = LATEST) -> Snapshot:
         """Read $LATEST or a version as it is now.
 
         Raises:
-            FunctionError: it does not exist.
+            MissingError: it does not exist.
+            FunctionError: a part of its configuration cannot be read.
 
         """
         return snapshot(self._answer(version))
@@ -88,7 +113,7 @@ class Function:
         try:
             return self._client.get_function_configuration(FunctionName=self._id, **qualifier)
         except self._client.exceptions.ResourceNotFoundException as error:
-            raise FunctionError(
+            raise MissingError(
                 f"{self.name}:{version} does not exist (any more)",
                 hint="Somebody has deleted it while this run was at work; run the job again.",
             ) from error
@@ -120,11 +145,58 @@ class Function:
     def settled(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
         """Wait until the last update has succeeded, or a version can serve, and read; ``known`` as for ``idle``.
 
+        An Inactive version is woken first.
+
         Raises:
-            FunctionError: the update failed, or did not end in ten minutes.
+            FunctionError: the update failed, or did not end in ten minutes; or the version does not become Active.
 
         """
-        return self._require_success(self.idle(version, known))
+        found = self._require_success(self.idle(version, known))
+        return self._woken(found) if found.is_inactive else found
+
+    def _woken(self, inactive: Snapshot) -> Snapshot:
+        """Invoke an Inactive version, which Lambda answers with an error, and wait until it is Active.
+
+        Lambda deletes the resources of a version that was idle for weeks, and the snapshot of a SnapStart version. The
+        documentation names an invocation as the only call that recreates them:
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html and
+        https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-function-states. UpdateAlias does
+        not, and a dry run is not documented to. The invocation runs no code while the version is Inactive. It is not
+        asynchronous, because Lambda would repeat it later. Its event is an empty object, for the case that another
+        invocation has woken the version since it was read.
+
+        Raises:
+            FunctionError: it does not become Active.
+
+        """
+        found, is_begun = inactive, False
+        deadline = self._clock.monotonic() + _WAKING
+        pause = _FIRST_PAUSE
+        while found.is_inactive:
+            if is_begun or self._clock.monotonic() > deadline:
+                answer = found.configuration
+                reason = answer.get("StateReason") or answer.get("StateReasonCode") or "Lambda gives no reason"
+                raise FunctionError(
+                    f"{self.name}:{found.version} is Inactive and Lambda cannot make it Active: {reason}",
+                    hint="Correct what the reason says (VPC, subnets, role, file system), or deploy the code again.",
+                )
+            self._knock(found.version)
+            self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            answer = self._answer(found.version)
+            is_begun = _is_pending(answer)
+            found = self._require_success(self.idle(found.version, snapshot(answer)))
+        return found
+
+    def _knock(self, version: str) -> None:
+        """Invoke a version that is Inactive. The answer does not matter: the state tells what became of it."""
+        client = self._invoker()
+        try:
+            client.invoke(FunctionName=self._id, Qualifier=version, Payload=b"{}")
+        except Exception as error:
+            is_answer = isinstance(error, client.exceptions.ClientError)
+            if not is_passing(error) and (not is_answer or _code(error) in DENIED):
+                raise
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
         answer = settled.configuration
@@ -274,10 +346,19 @@ class Function:
             return None
         return _alias(answer)
 
-    def aliases(self) -> list[Alias]:
-        """Read all aliases, whoever has made them."""
-        pages = self._client.get_paginator("list_aliases").paginate(FunctionName=self._id)
-        return [_alias(answer) for page in pages for answer in page["Aliases"]]
+    def aliases(self) -> list[Alias] | None:
+        """Read all aliases, whoever has made them; None: the function does not exist."""
+        found: list[Alias] = []
+        following: Any = {}
+        while True:
+            try:
+                page = self._client.list_aliases(FunctionName=self._id, **following)
+            except self._client.exceptions.ResourceNotFoundException:
+                return None
+            found += map(_alias, page["Aliases"])
+            if not page.get("NextMarker"):
+                return found
+            following = {"Marker": page["NextMarker"]}
 
     def versions(self) -> list[Published]:
         """Read which versions there are: those with a number."""
@@ -491,4 +572,14 @@ def changed_by_others(name: str) -> ConflictError:
     return ConflictError(
         f"$LATEST of {name} was changed by somebody else while this run deployed to it",
         hint="See who else deploys to this function (another workflow, a console); then run the job again.",
+    )
+
+
+def not_as_it_was(function: str, version: str, *, is_gone: bool) -> ConflictError:
+    """Say that a version is not the one that was verified."""
+    now = "does not exist any more" if is_gone else "has other code or configuration than the version that was verified"
+    return ConflictError(
+        f"version {version} of {function} {now}: the {'version' if is_gone else 'function'} was deleted"
+        f"{'' if is_gone else ' and created again'}",
+        hint="Find out what deleted it. Then deploy again.",
     )

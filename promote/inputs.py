@@ -70,6 +70,8 @@ class Inputs:
     region: str
     """Empty: the environment's."""
     environment: str
+    latest_aliases: frozenset[str]
+    """Names of aliases that may follow $LATEST, and so serve unverified code."""
     artifact: str
     commit: str
     """The commit that the artifact was built from, in full; empty: the clone or the event says it."""
@@ -148,6 +150,7 @@ class Inputs:
             function_arn=function_arn,
             region=region,
             environment=_environment(read, "environment", is_required=command in INPUTS["environment"].required),
+            latest_aliases=_latest_aliases(read),
             artifact=read.text("artifact"),
             commit=_commit(read),
             artifact_bucket=_bucket(read),
@@ -209,6 +212,12 @@ class Inputs:
                 "reason",
                 "it is missing, and nothing is overridden without one",
                 hint="Say why in a sentence; it is recorded.",
+            )
+        if self.environment in self.latest_aliases:
+            raise InputError(
+                "latest-aliases",
+                f"it names {self.environment}, the environment that this step promotes to",
+                hint="Remove the name. The action points this alias at verified versions only.",
             )
         if self.command in _RELEASING:
             self._require_release(is_part=is_part)
@@ -569,6 +578,18 @@ def _names(read: Reader) -> tuple[str, ...]:
                 hint="Write names alone, a line each, such as AWS_ACCESS_KEY_ID; values come from the step's env.",
             )
     return tuple(names)
+
+
+def _latest_aliases(read: Reader) -> frozenset[str]:
+    names = re.split(r"[\s,]+", read.raw("latest-aliases").strip(" \n\r\t,"))
+    for name in filter(None, names):
+        if not re.fullmatch(ENVIRONMENT, name):
+            raise InputError(
+                "latest-aliases",
+                f"{name[:100]!r} is not a valid alias name",
+                hint="List one alias name per line, such as nightly. A name has letters, digits, - and _.",
+            )
+    return frozenset(filter(None, names))
 
 
 VARIABLE = r"[a-zA-Z][a-zA-Z0-9_]+"

@@ -204,18 +204,26 @@ class Ledger:
             if not candidate.is_in(refused.item) or "deleted" in refused.item:
                 self._table.put(item, "attribute_exists(pk)")
 
-    def record_verdict(
-        self, candidate: Candidate, plan: str, verdict: Verdict | None, intent: Promotion | None, token: str = ""
+    def record_verdict(  # noqa: PLR0913 - a record's parts, by name
+        self,
+        candidate: Candidate,
+        plan: str,
+        verdict: Verdict | None,
+        intent: Promotion | None,
+        *,
+        token: str = "",
+        known: Promotion | None = None,
     ) -> None:
         """Record what verification found and the promotion that is to follow: in one transaction, where there are both.
 
         With ``token``, the key of the candidate's record, the promotion claims it as well. So two promotions at the
-        same time cannot both use it.
+        same time cannot both use it. ``known`` is the intent of another promotion that was read: only that one may be
+        replaced. An intent that is newer may have moved the alias by now, and knows why.
 
         Raises:
             ConflictError: the candidate's record is not of this code and configuration.
             RefusedError: another promotion has claimed the candidate.
-            Pending: the function is part of an unfinished release, and nothing was recorded.
+            Pending: the function is part of an unfinished release, or of another promotion; nothing was recorded.
 
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []
@@ -226,7 +234,9 @@ class Ledger:
                 self.arn,
                 environment_key(intent.environment),
                 assign={"intent": intent_item(intent)},
-                condition=_FREE,
+                condition=f"{_FREE} AND "
+                + ("#intent.#operation = :known" if known else "attribute_not_exists(#intent)"),
+                values={"known": known.operation} if known else {},
             )
             parts.append(("Update", change))
         if intent and token:
@@ -422,6 +432,21 @@ class Ledger:
             code, fingerprint, commit = served.code_sha256, served.fingerprint, served.commit
         reason, by = rollback.reason, rollback.by
         return RolledBack(version, code, fingerprint, commit, self._now(), reason, by, rollback.identity)
+
+    def record_pin(self, environment: str, candidate: Candidate) -> None:
+        """Record that an alias which followed $LATEST was pointed at the version that $LATEST was published as."""
+        now = self._now()
+        item = {
+            "pk": self.arn,
+            "sk": f"pin#{environment}#{now}#{self._run.operation}",
+            "environment": environment,
+            "version": candidate.version,
+            "code_sha256": candidate.code_sha256,
+            "fingerprint": candidate.fingerprint,
+            "at": now,
+            **self._who(),
+        }
+        self._table.put(item)
 
     def record_notes(self, environment: str, identity: str, text: str) -> None:
         """Record the release notes of a promotion; later ones take the place of earlier ones."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, Self
@@ -124,6 +124,11 @@ class Snapshot:
     def has_failed(self) -> bool:
         """Whether it could not be brought up, so that it does not run what it says."""
         return "Failed" in (self.configuration.get("State"), self.configuration.get("LastUpdateStatus"))
+
+    @property
+    def is_inactive(self) -> bool:
+        """Whether Lambda has reclaimed its resources because it was idle. Its next invocation fails then."""
+        return self.configuration.get("State") == "Inactive"
 
     @property
     def candidate(self) -> "Candidate":
@@ -303,6 +308,11 @@ class Alias:
     """Other versions that get a share of the traffic: weights from 0 to 1 by version."""
 
     @property
+    def follows_latest(self) -> bool:
+        """Whether it serves $LATEST, so that it serves each upload before it is verified."""
+        return not self.version.isdecimal()
+
+    @property
     def promotion(self) -> Promotion | None:
         """The last promotion that moved this alias, or None when it was never ours."""
         return Promotion.described(self.name, self.description)
@@ -374,6 +384,14 @@ class Served:
     """The promotion that brought the version."""
     rolled_back: tuple[RolledBack, ...] = ()
     """What the environment has gone back from, and what must not return by itself, oldest first."""
+
+    @property
+    def forgotten(self) -> "Served":
+        """The record without what the environment serves, for an alias that is not the one that was promoted to.
+
+        Its sequence stays, which must only grow, and so do its endpoint and the commit that the notes begin after.
+        """
+        return replace(self, version="", code_sha256="", fingerprint="", plan="", commit="", run_id=0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from promote.answers import unconfirmed_move
 from promote.artifact import Image
 from promote.aws import understood
 from promote.errors import ConflictError, LockError, RefusedError, UnconfirmedError
-from promote.function import Moved, changed_by_others
+from promote.function import Moved, changed_by_others, not_as_it_was
 from promote.history import order
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
@@ -54,6 +54,8 @@ class Built:
 
     candidate: Candidate
     latest: Snapshot
+    alias: Alias | None = None
+    """The environment's, as it was read before the version was."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Examined:
     verdict: Verdict | None
     """None: the environment serves the candidate, proven by the same checks."""
     alias: Alias | None
+    is_fresh: bool = True
+    """Whether the alias was read after the verification; else its RevisionId tells whether it is still so."""
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
     is_reached: bool = False
@@ -93,6 +97,10 @@ class Proposal:
     by: str = ""
     instead_of: str = ""
     """The version that the environment must still serve; empty: any."""
+    seen_under: str = ""
+    """The RevisionId of the environment's alias that was read before the version was; empty: there was none.
+
+    The alias goes with its function. So long as it has this RevisionId, the version is the one that was read."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +288,10 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         served = _served_version(target, latest)
         if served is not None:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
-            return Built(served.candidate, latest)
+            if not is_proven(target, served.candidate):
+                latest = awake(target, latest)
+            return Built(served.candidate, latest, target.alias)
+        latest = awake(target, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
     published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
@@ -289,7 +300,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    return Built(published.candidate, function.settled())
+    return Built(published.candidate, function.settled(), target.alias)
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
@@ -297,7 +308,43 @@ def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
     if not (target.served.version and same_content(latest, target.served)):
         return None
     version = target.function.find(target.served.version)
-    return version if version and same_content(version, latest) else None
+    if version is None or not same_content(version, latest):
+        return None
+    stays = is_proven(target, version.candidate) and target.alias and target.alias.version == version.version
+    return version if stays else awake(target, version)
+
+
+def awake(target: Target, version: Snapshot) -> Snapshot:
+    """Give the version as it is when it can serve; an Inactive one is woken, and waited for.
+
+    Raises:
+        FunctionError: it cannot be woken.
+
+    """
+    if version.is_inactive:
+        target.job.say("version", f"{version.version} is Inactive, because it was idle: waking it")
+        return target.function.settled(version.version, known=version)
+    return version
+
+
+def looked_at(target: Target, proposal: Proposal, alias: Alias | None) -> Proposal:
+    """See that the proposed version still is what was verified, and can serve; ``alias`` was just read.
+
+    If a function is deleted and created again, its versions start at 1 again. The alias is deleted with it, so that an
+    alias with the RevisionId from before the version was read proves the version. Otherwise the version is read again.
+
+    Raises:
+        ConflictError: it is not what was verified.
+        FunctionError: it is Inactive and cannot be woken.
+
+    """
+    if alias is not None and alias.revision_id == proposal.seen_under:
+        return proposal
+    version = target.function.find(proposal.candidate.version)
+    if version is None or not same_content(version, proposal.candidate):
+        raise not_as_it_was(target.function.name, proposal.candidate.version, is_gone=version is None)
+    awake(target, version)
+    return replace(proposal, seen_under=alias.revision_id if alias else "")
 
 
 def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
@@ -311,7 +358,7 @@ def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined
     """Verify the candidate, unless the environment serves it proven; read the alias along with that."""
     if is_proven(target, built.candidate):
         target.job.say("verify", f"version {built.candidate.version} is proven already, by the same checks")
-        return Examined(None, target.function.alias(target.environment), endpoint)
+        return Examined(None, target.function.alias(target.environment), latest=endpoint)
     return verify(target, built, endpoint)
 
 
@@ -376,7 +423,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     if target.verification.needs_endpoint and (gap or not same_content(latest, candidate)):
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), gap or OVERWRITTEN)
-        return Examined(verdict, function.alias(target.environment), endpoint)
+        return Examined(verdict, function.alias(target.environment), latest=endpoint)
     is_confirmed = bool(endpoint) and target.verification.has_commands
     if is_confirmed:
         # Commands take API Gateway's own answer for the function's: it is made sure of before.
@@ -387,7 +434,7 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
             target.ledger.record_candidate(candidate)
             verdict = _not_reached(target, candidate, endpoint, problems[0])
             _tell(target, verdict)
-            return Examined(verdict, function.alias(target.environment), endpoint)
+            return Examined(verdict, function.alias(target.environment), latest=endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, is_reached = side_by_side(
         lambda: target.verification.run(endpoint, candidate.version, is_reached=is_confirmed),
@@ -397,13 +444,15 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     if mended is not None:
         endpoint, latest = mended, function.settled()
         verdict = target.verification.run(endpoint, candidate.version)
-    now, alias = side_by_side(function.read, lambda: function.alias(target.environment))
+    now = function.read()
     if target.verification.needs_endpoint and (
         now.revision_id != latest.revision_id or not same_content(latest, candidate)
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN)
     _tell(target, verdict)
-    return Examined(verdict, alias, endpoint, is_reached, now.revision_id)
+    # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
+    alias = built.alias if verdict.passed else function.alias(target.environment)
+    return Examined(verdict, alias, not verdict.passed, endpoint, is_reached, now.revision_id)
 
 
 def record_and_look(target: Target, candidate: Candidate) -> bool:
@@ -458,31 +507,43 @@ def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endp
     return target.endpoints.mend(endpoint)
 
 
-def promote(
-    target: Target, holding: Holding | None, proposal: Proposal, alias: Alias | None, moved: Callable[[Decision], None]
+def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
+    target: Target,
+    holding: Holding | None,
+    proposal: Proposal,
+    alias: Alias | None,
+    moved: Callable[[Decision], None],
+    *,
+    is_fresh: bool = True,
 ) -> Decision:
-    """Move the environment's alias, which was just read, as ``proposal`` says; ``holding`` is released with its record.
+    """Move the environment's alias, as it was read, as ``proposal`` says; ``holding`` is released with its record.
 
+    If the alias was not just read (``is_fresh``), it is read again before the decision to leave it as it is.
     ``moved`` hears of it at once. From then on nothing that goes wrong makes this fail: a record that cannot be written
     is left to the next run.
 
     Raises:
-        ConflictError: somebody else keeps moving the alias.
+        ConflictError: somebody else keeps moving the alias, or the version is not what was verified.
         FunctionError: Lambda refuses the move.
         UnconfirmedError: the alias may have moved, or may still move.
 
     """
     verdict = proposal.verdict
     for _ in range(_ATTEMPTS):
+        target = target.seeing(alias)
+        proposal = looked_at(target, proposal, alias)
         try:
             target, decision = _intended(target, proposal, alias, verdict)
         except Pending:
             target = finish_release(target)
-            alias = target.function.alias(target.environment)
+            alias, is_fresh = target.alias, True
             continue
         verdict = None
         if decision.promotion is None:
-            return decision
+            if is_fresh:
+                return decision
+            alias, is_fresh = target.function.alias(target.environment), True
+            continue
         try:
             outcome = _move(target, alias, decision.promotion)
             if outcome is Moved.UNKNOWN:
@@ -495,7 +556,7 @@ def promote(
             _reconcile(target, holding, proposal, decision, moved)
             raise
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
-        alias = target.function.alias(target.environment)
+        alias, is_fresh = target.function.alias(target.environment), True
     raise ConflictError(
         f"the alias {target.environment} was moved by somebody else each of the {_ATTEMPTS} times that this run tried",
         hint="See who else moves this alias (a console, another workflow); then run the job again.",
@@ -508,7 +569,7 @@ def _intended(
     """Decide, and record the verdict and the intent; a move that nobody has recorded yet is recorded before.
 
     Raises:
-        Pending: the function is part of an unfinished release.
+        Pending: the function is part of an unfinished release, or of another promotion since the ledger was read.
 
     """
     if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
@@ -516,7 +577,12 @@ def _intended(
     decision = decide(target, proposal, alias)
     if verdict or decision.promotion:
         target.ledger.record_verdict(
-            proposal.candidate, proposal.plan, verdict, decision.promotion, token=proposal.token
+            proposal.candidate,
+            proposal.plan,
+            verdict,
+            decision.promotion,
+            token=proposal.token,
+            known=target.served.intent,
         )
     return target, decision
 
@@ -620,6 +686,7 @@ def decide(
 ) -> Decision:
     """Decide from what the alias says at this moment; the move is made only if it still says so.
 
+    ``target`` was made by ``Target.seeing`` the same alias: what the ledger says of a deleted one decides nothing.
     ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
     ``excused`` is as for ``barred``.
     """

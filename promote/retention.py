@@ -98,7 +98,7 @@ def _superfluous(target: Target, promoted: int, keep: int) -> list[int]:
     if len(published) <= keep:
         return []
     aliases, (records, (deployments, state)) = side_by_side(
-        target.function.aliases,
+        lambda: target.function.aliases() or [],
         lambda: side_by_side(
             lambda: target.ledger.versions(min(published), promoted),
             lambda: side_by_side(target.ledger.deployments, target.ledger.read),

@@ -19,8 +19,8 @@ from promote.answers import may_have_taken_effect, unconfirmed
 from promote.aws import CALLS_AT_ONCE, Clients, understood
 from promote.clock import Clock
 from promote.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
-from promote.function import Function, Moved
-from promote.model import Alias, ReleaseKey
+from promote.function import Function, Moved, not_as_it_was
+from promote.model import Alias, ReleaseKey, same_content
 from promote.parallel import each, gather
 from promote.records import entry_item, environment_key, served_item
 from promote.release import Part, Release, Stage, release_item, release_of
@@ -249,6 +249,9 @@ class Saga:
         def move(part: Part) -> PromoteError | None:
             function = self._function(part.arn)
             try:
+                if part.before is None and not _is_content(function, part):
+                    version = part.promotion.version
+                    return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
                 if function.point(part.before, part.promotion) is Moved.YES:
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
@@ -370,6 +373,8 @@ class Saga:
             wanted = self._step_back(release, part, alias)
             if wanted is None:
                 return _is_back(release, part, alias)
+            if alias is None and not _is_content(function, part):
+                return True  # the function was deleted, and its version with it: there is nothing to fence
             try:
                 is_restored, problem = function.restore(alias, wanted), None
             except UnconfirmedError as error:
@@ -443,6 +448,12 @@ class Saga:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def _is_content(function: Function, part: Part) -> bool:
+    """Whether the version is the one that was verified, and not one of a function that was created again."""
+    version = function.find(part.promotion.version)
+    return version is not None and same_content(version, part.candidate)
 
 
 def _is_as_before(part: Part, alias: Alias | None) -> bool:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from promote.errors import FunctionError
 from promote.model import Snapshot
 
 CONFIGURABLE = (
@@ -57,9 +58,25 @@ def _canonical(value: Any) -> Any:
     return [_canonical(part) for part in value] if isinstance(value, list) else value
 
 
+_UNREADABLE = {"Environment": "environment variables", "ImageConfigResponse": "image configuration"}
+"""Parts of a FunctionConfiguration that Lambda may answer with an ``Error`` in place of their content.
+
+botocore lambda:EnvironmentResponse.Error and lambda:ImageConfigResponse.Error.
+"""
+
+
 def snapshot(answer: Mapping[str, Any]) -> Snapshot:
-    """Read a FunctionConfiguration."""
+    """Read a FunctionConfiguration.
+
+    Raises:
+        FunctionError: Lambda could not read a part of it. Such a part is unknown, and not empty.
+
+    """
     arn, version = answer["FunctionArn"], answer["Version"]
+    for name, meaning in _UNREADABLE.items():
+        error = (answer.get(name) or {}).get("Error")
+        if error:
+            raise _unreadable(f"{arn.split(':')[6]}:{version}", meaning, error, answer.get("KMSKeyArn") or "")
     return Snapshot(
         arn=":".join(arn.split(":")[:7]),
         version=version,
@@ -67,4 +84,14 @@ def snapshot(answer: Mapping[str, Any]) -> Snapshot:
         code_sha256=answer["CodeSha256"],
         fingerprint=fingerprint(answer),
         configuration=answer,
+    )
+
+
+def _unreadable(name: str, meaning: str, error: Mapping[str, Any], key: str) -> FunctionError:
+    reason = f"{error.get('ErrorCode', 'unknown error')}: {error.get('Message', 'Lambda gives no reason')}"
+    which = f"the KMS key {key}" if key else "the KMS key of the function"
+    return FunctionError(
+        f"the {meaning} of {name} cannot be read: {reason.rstrip('.')}",
+        hint=f"Allow kms:Decrypt on {which} in the policy of the role that this job assumes and in the key policy. "
+        "Then run the job again.",
     )

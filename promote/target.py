@@ -1,7 +1,7 @@
 """What a run works on: read, and refused where it cannot work, before anything is changed; then held under the lock."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,11 @@ from promote.holding import Holding, hold, make_lock
 from promote.inputs import Command, Configuration, Isolation
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
+from promote.latest import require_published
 from promote.ledger import Ledger, Pending
 from promote.line import Entry
 from promote.lock import Lease, Lock
-from promote.model import LATEST_ENDPOINT, ReleaseKey, Served, Snapshot
+from promote.model import LATEST_ENDPOINT, Alias, ReleaseKey, Served, Snapshot, same_content
 from promote.parallel import side_by_side
 from promote.records import State
 from promote.redaction import Redactor
@@ -54,6 +55,10 @@ class Target:
     latest: Snapshot | None
     """None: the function is to be created."""
     state: State
+    alias: Alias | None = None
+    """The environment's, as it was last read; None: there is none."""
+    is_lost: bool = False
+    """Whether the alias that the ledger has records of does not exist any more, so that they say nothing of it."""
     creation: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The configuration of CreateFunction, where that is to be called."""
     template: "Template | None" = None
@@ -67,7 +72,8 @@ class Target:
     @property
     def served(self) -> Served:
         """What the ledger said of the environment."""
-        return self.state.served(self.environment)
+        found = self.state.served(self.environment)
+        return found.forgotten if self.is_lost else found
 
     @property
     def missing_endpoints(self) -> list[str]:
@@ -97,6 +103,20 @@ class Target:
         job = replace(self.job, run=replace(self.job.run, commit=commit))
         return replace(self, job=job, ledger=self.ledger.of_run(job.run))
 
+    def seeing(self, alias: Alias | None) -> "Target":
+        """Give the target with the environment's alias as it was just read.
+
+        If the alias, or the function, was deleted, the ledger tells of another alias of that name, and nothing is
+        older than what that one served. An alias that other tools have created since does not name a promotion. Then
+        the version that the ledger names tells whether the function is still the same.
+        """
+        known = self.state.served(self.environment)
+        is_lost = alias is None
+        if alias is not None and alias.promotion is None and known.version:
+            version = self.function.find(known.version)
+            is_lost = version is None or not same_content(version, known)
+        return replace(self, alias=alias, is_lost=is_lost)
+
     def with_served(self, served: Served) -> "Target":
         """Give the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}
@@ -115,9 +135,11 @@ def prepare(job: Job) -> Target:
     clients.require_runtime(inputs.configuration.runtime)
     events = read_events(inputs.invocations, job.context.workspace)
     template = read_template(job)
-    function = Function(lambda: clients.function, inputs.function_name, inputs.function_arn, clock)
+    function = Function(
+        lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
+    )
     _ = clients.function  # before any other, for its call is the first
-    code, (latest, _) = side_by_side(
+    code, ((latest, aliases), _) = side_by_side(
         lambda: load(
             inputs.artifact,
             job.context.workspace,
@@ -125,9 +147,10 @@ def prepare(job: Job) -> Target:
             lambda: clients.storage,
             has_bucket=bool(inputs.artifact_bucket),
         ),
-        lambda: side_by_side(function.find, job.table.connect),
+        lambda: side_by_side(lambda: _seen(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
+    _require_published(job, aliases)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     # An emergency does not wait for the records that it does not need, such as the lock's.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
@@ -176,7 +199,7 @@ def prepare(job: Job) -> Target:
         state=ledger.read(),
         creation=creation,
         template=template,
-    )
+    ).seeing(_named(aliases, inputs.environment))
     _require_latest_counts(target)
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
@@ -188,6 +211,36 @@ def prepare(job: Job) -> Target:
     if latest and not code.is_local:
         function.rehearse(code)
     return replace(target, code=code)
+
+
+def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
+    """Read $LATEST and all aliases at the same time.
+
+    Raises:
+        ConflictError: the function was deleted in between.
+
+    """
+    latest, aliases = side_by_side(function.find, function.aliases)
+    if latest is not None and aliases is None:
+        # Either it was created between the two calls, or Lambda answered one of them from before that.
+        aliases = function.aliases()
+    if latest is not None and aliases is None:
+        raise ConflictError(
+            f"the function {job.inputs.function_name} was deleted while this run read it",
+            hint="Find out what deleted it. Then run the job again.",
+        )
+    return latest, aliases or []
+
+
+def _named(aliases: Iterable[Alias], name: str) -> Alias | None:
+    return next((alias for alias in aliases if alias.name == name), None)
+
+
+def _require_published(job: Job, aliases: Iterable[Alias]) -> None:
+    """Refuse to deploy while an alias of another environment follows $LATEST; ours is pinned first."""
+    inputs = job.inputs
+    if inputs.command in (Command.RUN, Command.DEPLOY):
+        require_published(inputs.function_name, aliases, {inputs.environment, *inputs.latest_aliases})
 
 
 def staged(job: Job, code: Code) -> Code:
@@ -244,15 +297,17 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
         ConflictError: they have deleted the function, or replaced what was to be adopted.
 
     """
-    latest, state = side_by_side(target.function.find, target.ledger.read)
+    (latest, aliases), state = side_by_side(lambda: _seen(target.job, target.function), target.ledger.read)
     name = target.function.name
     if latest is None and not target.creation:
         raise ConflictError(
             f"the function {name} was deleted by somebody else while this run waited for the lock",
             hint="Run the job again; it reads the function anew.",
         )
+    target = replace(target, state=state).seeing(_named(aliases, target.environment))
     if is_deployed:
-        return replace(target, latest=latest, state=state)
+        return replace(target, latest=latest)
+    _require_published(target.job, aliases)
     if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
         raise ConflictError(
             f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",
@@ -260,7 +315,7 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
         )
     if latest is not None:
         _require_fit(target.code, latest.configuration, target.job.inputs.configuration)
-    return replace(target, latest=latest, state=state)
+    return replace(target, latest=latest)
 
 
 def finish_earlier(target: Target) -> Target:
@@ -271,15 +326,16 @@ def finish_earlier(target: Target) -> Target:
         return target
     alias = target.function.alias(target.environment)
     try:
-        served = target.ledger.finish(target.environment, alias.promotion if alias else None, target.served)
+        known = target.state.served(target.environment)
+        served = target.ledger.finish(target.environment, alias.promotion if alias else None, known)
     except Pending:
         return finish_earlier(finish_release(target))
     target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
-    return target.with_served(served)
+    return target.with_served(served).seeing(alias)
 
 
 def finish_release(target: Target) -> Target:
-    """Bring the unfinished release that the function is part of to its end, and read the ledger again.
+    """Bring the unfinished release that the function is part of to its end, and read ledger and alias again.
 
     Safe without the lock, and also while others do the same.
 
@@ -289,10 +345,10 @@ def finish_release(target: Target) -> Target:
     """
     state = target.ledger.read()
     pending = state.served(target.environment).pending
-    if pending is None:
-        return replace(target, state=state)
-    finish(target.job, pending)
-    return replace(target, state=target.ledger.read())
+    if pending is not None:
+        finish(target.job, pending)
+        state = target.ledger.read()
+    return replace(target, state=state).seeing(target.function.alias(target.environment))
 
 
 def finish(job: Job, pending: ReleaseKey) -> None:

@@ -61,6 +61,7 @@ INPUTS: Mapping[str, Input] = {
     "application": Input(_ALL),
     "environment": Input(_RELEASING | {_C.RELEASE_NOTES, _C.STATUS}, required=_RELEASING),
     "aws-region": Input(_ALL),
+    "latest-aliases": Input(_DEPLOYING | {_C.LOCK}),
     "artifact": Input(_DEPLOYING),
     "commit": Input(_ORDERING),
     "artifact-bucket": Input(_DEPLOYING, needs=("artifact",)),

@@ -1,30 +1,54 @@
 """``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
 
+from promote.function import Function
 from promote.holding import keep, make_lock, take
 from promote.job import Job
+from promote.latest import require_published
+from promote.line import Entry
 from promote.model import Result
 from promote.report import Report
 from promote.table import Missing
 
 
 def lock(job: Job) -> Report:
-    """Take the lock and keep it; the post step gives it back."""
+    """Take the lock and keep it; the post step gives it back.
+
+    Raises:
+        RefusedError: an alias follows $LATEST, which the other tool is about to change.
+
+    """
     name = job.inputs.function_name
     with job.phase("read"):
+        _require_published(job)
         wanted = make_lock(job, job.arn, may_give_way=False)
         try:
             # An item that makes no sense is refused before it is touched.
-            holder = wanted.look().holder
+            entry = wanted.look()
         except Missing:
-            holder = None
+            entry = Entry()
+    holder = entry.holder
     if job.inputs.dry_run:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):
         lease = take(job, wanted)
+        if not lease.kept and (holder or lease.token != entry.token + 1):
+            # Other runs have held the lock since, so that an alias may follow $LATEST now.
+            try:
+                _require_published(job)
+            except Exception:
+                wanted.abandon()
+                job.steps.forget(job.place(job.arn))
+                raise
         keep(job, wanted, lease)
     return Report(
         Result.LOCKED,
         headline=f"This job holds the lock of {name} until it ends, or for {job.inputs.lease / 60:.3g} minutes.",
         lock_wait=lease.waited,
     )
+
+
+def _require_published(job: Job) -> None:
+    inputs = job.inputs
+    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
+    require_published(inputs.function_name, function.aliases() or (), inputs.latest_aliases)

@@ -8,6 +8,7 @@ from promote.aws import understood
 from promote.holding import Holding
 from promote.inputs import Command, Isolation
 from promote.job import Job
+from promote.latest import pin
 from promote.line import Claim
 from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
 from promote.pipeline import Built, Decision, Standing
@@ -61,9 +62,17 @@ def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
     """Deploy, and report what is certain then."""
     job = target.job
     with job.phase("deploy"):
+        target, warnings = pin(target)
         latest = pipeline.latest_endpoint(target)
         built = pipeline.deploy(target, latest)
-    report = replace(report, candidate=built.candidate, deployed=built.latest, changes=target.changes, latest=latest)
+    report = replace(
+        report,
+        candidate=built.candidate,
+        deployed=built.latest,
+        changes=target.changes,
+        latest=latest,
+        warnings=(*report.warnings, *warnings),
+    )
     job.reports.append(report)
     return report, built
 
@@ -80,8 +89,10 @@ def steps(job: Job) -> str:
 def planned(target: Target, steps: str, order: Standing | None) -> Report:
     """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
     job, served = target.job, target.served
-    alias = target.function.alias(target.environment) if target.latest else None
+    alias = target.alias
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
+    if alias and alias.follows_latest and job.inputs.command in (Command.RUN, Command.DEPLOY):
+        changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
     for change in changes:
         job.say("plan", change)
     report = Report(

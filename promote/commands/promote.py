@@ -9,6 +9,7 @@ from promote import pipeline
 from promote.application import holding_all, orders, prepare_all, promote_all
 from promote.commands import applications, outcomes
 from promote.errors import ConflictError, InputError, RefusedError
+from promote.function import not_as_it_was
 from promote.holding import make_lock
 from promote.inputs import Endpoints, Isolation
 from promote.job import Job
@@ -83,7 +84,8 @@ def promote(job: Job) -> Report:
         return report
     if early := outcomes.refused_early(target, order):
         return early
-    return retain(target, outcomes.announced(target, _release(target, source), source.commit))
+    report, commit = _release(target, source)
+    return retain(target, outcomes.announced(target, report, commit))
 
 
 def _promote_all(job: Job) -> Report:
@@ -104,8 +106,8 @@ def _promote_all(job: Job) -> Report:
         return applications.planned(job, targets, f"promote what {job.inputs.source} serves", found)
     if early := applications.refused_early(job, targets, found):
         return early
-    report = _release_all(job, targets, sources)
-    return retain_all(job, targets, applications.announced(job, targets, report, sources[0].commit))
+    report, commit = _release_all(job, targets, sources)
+    return retain_all(job, targets, applications.announced(job, targets, report, commit))
 
 
 def _sources(targets: Sequence[Target]) -> list[Source]:
@@ -135,32 +137,24 @@ def _sources(targets: Sequence[Target]) -> list[Source]:
     )
 
 
-def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> Report:
+def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> tuple[Report, str]:
+    """Promote the sources; give the report and the commit that was promoted, or was to be."""
+    each([partial(pipeline.awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
     with job.phase("verify"):
         verdicts = each([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
-    found = list(zip(targets, sources, verdicts, strict=True))
-    reports = [
-        Report(
-            Result.FAILED,
-            candidate=source.candidate,
-            deployed=source.snapshot,
-            previous=target.served.version,
-            verdict=verdict,
-            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-            environment=target.endpoints.known(target.environment, target.served.gateway),
-        )
-        for target, source, verdict in found
-    ]
+    reports = _begun(targets, sources, verdicts)
     # They are true whether or not the locks are had.
+    found = zip(targets, sources, verdicts, strict=True)
     each([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
     if any(verdict and not verdict.passed for verdict in verdicts):
-        return applications.blocked(job, reports)
+        return applications.blocked(job, reports), sources[0].commit
     locks = {target.ledger.arn: make_lock(target.job, target.ledger.arn, may_give_way=False) for target in targets}
     with holding_all(job, targets, lambda target: locks[target.ledger.arn]) as held:
         now = [target for target, _ in held]
-        reports = [
-            replace(report, lock_wait=holding.lease.waited) for report, (_, holding) in zip(reports, held, strict=True)
-        ]
+        sources = _looked_at_all(now, sources, verdicts)
+        now = [target.of_commit(source.commit) for target, source in zip(now, sources, strict=True)]
+        begun = zip(_begun(now, sources, verdicts), held, strict=True)
+        reports = [replace(report, lock_wait=holding.lease.waited) for report, (_, holding) in begun]
         proposals = each([partial(_proposal, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
         with job.phase("promote"):
             outcome = promote_all(
@@ -172,20 +166,42 @@ def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source])
                     applications.promoted(job, applications.moved(now, reports, outcome), outcome)
                 ),
             )
-    return applications.decided(job, now, reports, outcome)
+    return applications.decided(job, now, reports, outcome), sources[0].commit
 
 
-def _release(target: Target, source: Source) -> Report:
+def _begun(targets: Sequence[Target], sources: Sequence[Source], verdicts: Sequence[Verdict | None]) -> list[Report]:
+    """Say of each function what is certain before the move."""
+    return [
+        Report(
+            Result.FAILED,
+            candidate=source.candidate,
+            deployed=source.snapshot,
+            previous=target.served.version,
+            verdict=verdict,
+            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+            environment=target.endpoints.known(target.environment, target.served.gateway),
+        )
+        for target, source, verdict in zip(targets, sources, verdicts, strict=True)
+    ]
+
+
+def _release(target: Target, source: Source) -> tuple[Report, str]:
+    """Promote the source; give the report and the commit that was promoted, or was to be."""
     lock = make_lock(target.job, target.ledger.arn, may_give_way=False)
     verdict = None
+    pipeline.awake(target, source.snapshot)
     if not source.is_in_latest:
         verdict = _verdict(target, source)
         if verdict and not verdict.passed:
-            return _blocked(target, source, verdict)
+            return _blocked(target, source, verdict), source.commit
         if verdict:
             # Recorded at once: it is true whether or not the lock is had.
             _record(target, source, verdict)
-    with holding(target, lock, ends="deploy") as (now, held):
+    with holding(target, lock, ends="deploy") as (then, held):
+        # The alias is read before the version, so that its RevisionId proves the version until the move.
+        now = then.seeing(then.function.alias(then.environment))
+        source = _looked_at(now, source, _source(now), verdict)
+        now = now.of_commit(source.commit)
         report = outcomes.begun(now, held)
         report = replace(report, candidate=source.candidate, deployed=source.snapshot, verdict=verdict)
         now.job.reports.append(report)
@@ -193,16 +209,17 @@ def _release(target: Target, source: Source) -> Report:
             verdict = _verdict_in_latest(now, source)
             report = replace(report, verdict=verdict)
             if not verdict.passed:
-                return _blocked(now, source, verdict)
+                return _blocked(now, source, verdict), source.commit
         with now.job.phase("promote"):
             decision = pipeline.promote(
                 now,
                 held,
                 _proposal(now, source, verdict if source.is_in_latest else None),
-                now.function.alias(now.environment),
+                now.alias,
                 moved=lambda decision: now.job.reports.append(outcomes.promoted(now, report, decision)),
+                is_fresh=False,
             )
-    return _ended(now, source, report, decision)
+    return _ended(now, source, report, decision), source.commit
 
 
 def _source(target: Target) -> Source:
@@ -242,6 +259,43 @@ def _found(target: Target) -> Source:
             return Source(snapshot, served.commit, served.run_id)
         return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
     return _recorded(target, _existing(target, inputs.version))
+
+
+def _looked_at(target: Target, source: Source, now: Source, verdict: Verdict | None) -> Source:
+    """Give the source as it is ``now``, under the lock; ``verdict`` is what was found of it before.
+
+    If the environment to promote from serves another version by then, that one is promoted, unless the other was
+    verified for it.
+
+    Raises:
+        ConflictError: what was verified is not what the inputs name any more.
+
+    """
+    was, is_ = source.candidate, now.candidate
+    if was == is_:
+        pipeline.awake(target, now.snapshot)
+        return now
+    if was.version == is_.version:
+        raise not_as_it_was(target.function.name, was.version, is_gone=False)
+    name = target.job.inputs.source
+    if verdict is not None:
+        raise ConflictError(
+            f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
+            f"this run verified version {was.version}",
+            hint="Run the job again. It verifies and promotes what the environment serves then.",
+        )
+    target.job.say("promote", f"{name} serves version {is_.version} by now, and no longer version {was.version}")
+    _require_proof(target, now)
+    pipeline.awake(target, now.snapshot)
+    return now
+
+
+def _looked_at_all(
+    targets: Sequence[Target], sources: Sequence[Source], verdicts: Sequence[Verdict | None]
+) -> list[Source]:
+    """Give the sources as they are now, under the locks; errors as of ``_looked_at``."""
+    found = list(zip(targets, sources, _sources(targets), verdicts, strict=True))
+    return each([partial(_looked_at, *one) for one in found], WIDTH)
 
 
 def _existing(target: Target, version: str) -> Snapshot:
@@ -413,16 +467,13 @@ def _plan(target: Target, source: Source) -> str:
 def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Proposal:
     """Propose the version with ``verdict``, or with the proof that the ledger has of it, as both are by now.
 
+    ``target`` has the alias as it was read before the source.
+
     Raises:
-        RefusedError: it has none, and nobody has overridden that; or it is not what it was.
+        RefusedError: it has none, and nobody has overridden that.
 
     """
     inputs, candidate = target.job.inputs, source.candidate
-    if not same_content(_existing(target, candidate.version), candidate):
-        raise RefusedError(
-            f"version {candidate.version} is not what it was when this run began",
-            hint="Was the function deleted and made anew? Deploy again.",
-        )
     judged = target.ledger.judged(candidate)
     proof = judged.proof
     is_proven = bool(verdict or (proof and not judged.failure))
@@ -441,6 +492,7 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
         is_proven=is_proven,
         reason=inputs.reason,
         by=target.job.context.actor,
+        seen_under=target.alias.revision_id if target.alias else "",
     )
 
 

@@ -30,7 +30,7 @@ def rollback(job: Job) -> Report:
         target = prepare(job)
         if target.served.pending and not job.inputs.dry_run:
             target = finish_release(target)
-        alias = _served(target)
+        target, alias = _served(target)
         back = _destination(target, alias)
         proposal = _proposal(target, back, alias)
         order = _order(target, proposal)
@@ -77,7 +77,8 @@ def _rollback_all(job: Job) -> Report:
         targets: Sequence[Target] = prepare_all(job)
         if not job.inputs.dry_run:
             targets = [finish_release(target) if target.served.pending else target for target in targets]
-        aliases = each([partial(_served, target) for target in targets], WIDTH)
+        found = each([partial(_served, target) for target in targets], WIDTH)
+        targets, aliases = [target for target, _ in found], [alias for _, alias in found]
         backs = _destinations(targets, aliases)
         proposals = each([partial(_proposal, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH)
     changed = [
@@ -111,14 +112,15 @@ def _rollback_all(job: Job) -> Report:
     return applications.announced(job, targets, applications.decided(job, targets, reports, outcome), commit)
 
 
-def _served(target: Target) -> Alias:
+def _served(target: Target) -> tuple[Target, Alias]:
+    """Read the alias, before the version to go back to is read."""
     alias = target.function.alias(target.environment)
     if alias is None:
         raise RefusedError(
             f"the environment {target.environment} of {target.function.name} does not exist",
             hint="Correct the input environment; command: status shows those that there are.",
         )
-    return alias
+    return target.seeing(alias), alias
 
 
 def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[Release]:
@@ -218,8 +220,10 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
             f"version {back.version} of {name} has no passed verdict",
             hint="Name a proven version; or add override: true and a reason, which is recorded.",
         )
-    if proof is None and not inputs.dry_run:
-        target.of_commit(back.commit).ledger.record_candidate(candidate)
+    if not inputs.dry_run:
+        pipeline.awake(target, snapshot)
+        if proof is None:
+            target.of_commit(back.commit).ledger.record_candidate(candidate)
     return Proposal(
         candidate=candidate,
         commit=back.commit,
@@ -230,4 +234,5 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
         instead_of="" if inputs.version else alias.version,
         reason=inputs.reason,
         by=target.job.context.actor,
+        seen_under=alias.revision_id,
     )

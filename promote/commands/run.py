@@ -71,7 +71,7 @@ def _release_alone(target: Target) -> Report:
         now.ledger.record_verdict(built.candidate, now.plan, examined.verdict, None)
     with holding(now, make_lock(now.job, now.ledger.arn, may_give_way=False)) as (now, held):
         alias = now.function.alias(now.environment)
-        decision = _promote(now, held, report, built, replace(examined, verdict=None, alias=alias))
+        decision = _promote(now, held, report, built, replace(examined, verdict=None, alias=alias, is_fresh=True))
     return outcomes.decided(now, report, decision)
 
 
@@ -100,6 +100,7 @@ def _promote(target: Target, held: Holding, report: Report, built: Built, examin
         examined.verdict,
         reason=job.inputs.reason,
         by=job.context.actor if job.inputs.override else "",
+        seen_under=built.alias.revision_id if built.alias else "",
     )
     with job.phase("promote"):
         return pipeline.promote(
@@ -108,4 +109,5 @@ def _promote(target: Target, held: Holding, report: Report, built: Built, examin
             proposal,
             examined.alias,
             moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
+            is_fresh=examined.is_fresh,
         )

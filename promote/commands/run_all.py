@@ -11,7 +11,7 @@ from promote.commands import applications, outcomes
 from promote.holding import make_lock
 from promote.inputs import Isolation
 from promote.job import Job
-from promote.model import Alias, CheckResult, Result, Verdict, listed
+from promote.model import CheckResult, Result, Verdict, listed
 from promote.model import Outcome as Found
 from promote.parallel import each
 from promote.pipeline import Built, Proposal
@@ -31,9 +31,6 @@ class _Verified:
     """With the verdict; without one, the environment serves it proven."""
     is_recorded: bool = False
     """Whether the ledger has the verdict already."""
-    is_seen: bool = False
-    """Whether the environment's alias was read afterwards."""
-    alias: Alias | None = None
     is_reached: bool = False
     """Whether the environment's endpoint was seen to along with it."""
     revision_id: str = ""
@@ -158,13 +155,7 @@ def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
     previous = examined.alias.version if examined.alias else ""
     latest = examined.latest or report.latest
     report = replace(report, previous=previous, verdict=examined.verdict, latest=latest)
-    return _Verified(
-        report,
-        is_seen=True,
-        alias=examined.alias,
-        is_reached=examined.is_reached,
-        revision_id=examined.revision_id,
-    )
+    return _Verified(report, is_reached=examined.is_reached, revision_id=examined.revision_id)
 
 
 def _alone(target: Target, built: Built, report: Report) -> _Verified:
@@ -194,6 +185,7 @@ def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Veri
             None if one.is_recorded else one.report.verdict,
             reason=job.inputs.reason,
             by=job.context.actor if job.inputs.override else "",
+            seen_under=made.alias.revision_id if made.alias else "",
         )
         for target, made, one in zip(targets, built, found, strict=True)
     ]
@@ -206,5 +198,4 @@ def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Veri
             moved=lambda outcome: job.reports.append(
                 applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
             ),
-            seen=[one.alias for one in found] if all(one.is_seen for one in found) else None,
         )

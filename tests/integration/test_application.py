@@ -239,12 +239,65 @@ def test_a_function_that_the_file_does_not_name_any_more_is_missed(application: 
         assert (without.code, without.result) == (1, "failed"), without.log
         expected = f"application: promote.yml does not name {missing}, released to preprod with the others so far"
         assert expected in without.errors[0].message
-    assert {call.operation[:3] for call in application.world.account.calls()} <= {"Get", "Que"}
+    assert {call.operation[:3] for call in application.world.account.calls()} <= {"Get", "Lis", "Que"}
     assert application.serves() == dict.fromkeys(NAMES, "1")
     file.write_text("functions: {api: {artifact: api}}\nretired: [mail, worker]\nchecks: GET /health\n")
     alone = application.run(2, function_name="", checks="")
     assert (alone.code, alone.result) == (0, "promoted"), alone.log
     assert application.serves() == {"api": "2", "mail": "1", "worker": "1"}
+
+
+def test_a_function_that_was_created_again_while_it_was_verified_stops_all(application: Application) -> None:
+    """Its versions begin at 1 again: the one of the verified number has other code."""
+    world, function = application.world, application.world.function
+    application.run(1)
+    application.change(*NAMES, text="2")
+    held = world.hold("hold-after", "lambda.Invoke", nth=len(NAMES))
+    (application.runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+    invoke = "".join(f"{name}: event.json statusCode == `200`\n" for name in NAMES)
+    given = {**application.inputs, "checks": "", "invoke": invoke, "endpoints": "none", "isolation": "version"}
+    run = application.runner.start(given, commit=f"{2:040x}", run_id=2)
+    held.wait_until_hit(60)
+    role = function.get_function_configuration(FunctionName="mail")["Role"]
+    function.delete_function(FunctionName="mail")
+    code = [archive({"app.py": f"def handler(event, context): return {number}"}) for number in (1, 2)]
+    function.create_function(
+        FunctionName="mail",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role,
+        Code={"ZipFile": code[0]},
+        Publish=True,
+    )
+    function.get_waiter("function_active_v2").wait(FunctionName="mail")
+    function.update_function_code(FunctionName="mail", ZipFile=code[1], Publish=True)
+    function.create_alias(FunctionName="mail", Name="preprod", FunctionVersion="1")
+    held.release()
+    ended = run.wait()
+    assert (ended.code, len(ended.errors)) == (1, 1), ended.log
+    assert "version 2 of mail has other code or configuration" in ended.errors[0].message.lower(), ended.log
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    assert not [item for item in world.records("release") if item["run_id"] == 2]
+
+
+def test_an_alias_of_one_function_that_follows_latest_is_pinned_first(application: Application) -> None:
+    function = application.world.function
+    application.run(1)
+    function.update_alias(FunctionName="mail", Name="preprod", FunctionVersion="$LATEST")
+    application.break_down("mail")
+    application.world.account.forget()
+    ended = application.run(2, checks="mail: GET /health 200 status == 'ok'")
+    assert (ended.code, ended.result) == (1, "blocked"), ended.log
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    assert "mail: The alias preprod followed $LATEST" in ended.log
+    function.update_alias(FunctionName="mail", Name="preprod", FunctionVersion="1")
+    function.create_alias(FunctionName="worker", Name="prod", FunctionVersion="$LATEST")
+    application.world.account.forget()
+    refused = application.run(3)
+    assert (refused.code, refused.result, len(refused.errors)) == (1, "refused", 1), refused.log
+    assert "alias prod of worker follows $LATEST" in refused.errors[0].message
+    writes = ("Create", "Put", "Update", "Transact", "Publish", "Delete")
+    assert not [call.name for call in application.world.account.calls() if call.operation.startswith(writes)]
 
 
 def test_lines_that_do_not_name_a_function_any_more_are_told_of(application: Application) -> None:

@@ -231,6 +231,8 @@ CASES = [
     one("aws-region", "Frankfurt", says="'Frankfurt' is no region", do="like eu-west-1"),
     one("aws-region", "eu_west_1", says="'eu_west_1' is no region", do="like eu-west-1"),
     one("aws-region", "eu-wset-1", says="'eu-wset-1' is no region that has Lambda", do="Did you mean eu-west-1?"),
+    one("latest-aliases", "nightly\na/b", says="'a/b' is not a valid alias name", do="one alias name per line"),
+    one("latest-aliases", "preprod", says="it names preprod, the environment that", do="Remove the name", why="own"),
     one("aws-region", "mars-north-1", says="'mars-north-1' is no region that has Lambda", do="eu-west-1"),
     Case(
         "aws-region: contradicts the ARN",
@@ -882,6 +884,8 @@ CASES = [
     ),
     denied("lambda.CreateFunction", "lambda:CreateFunction", LAMBDA, writes=LOCKED, function_name="nobody"),
     denied("lambda.GetAlias", "lambda:GetAlias", f"{LAMBDA}:preprod", writes=LOCKED),
+    denied("lambda.ListAliases", "lambda:ListAliases", LAMBDA),
+    denied("lambda.ListAliases", "lambda:ListAliases", LAMBDA, why="of lock", command="lock"),
     denied(
         "lambda.UpdateAlias",
         "lambda:UpdateAlias",

@@ -363,7 +363,7 @@ def test_further_signals_do_not_disturb_finding_out_about_a_move(  # noqa: PLR09
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
 ) -> None:
     moves = world.account.inject("hold-after", "lambda.UpdateAlias")
-    slow = world.account.inject("latency", "lambda.GetAlias", nth=2, seconds=0.6)
+    slow = world.account.inject("latency", "lambda.GetAlias", seconds=0.6)
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     moves.wait_until_hit(20)
     cancelled = cancel(started, world, numbers, pause=pause)

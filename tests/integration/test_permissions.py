@@ -42,7 +42,6 @@ ONLY_TOLD = {
     "apigateway:DELETE",
     "dynamodb:DeleteItem",
     "lambda:DeleteFunction",
-    "lambda:ListAliases",
     "lambda:ListVersionsByFunction",
     "lambda:RemovePermission",
 }

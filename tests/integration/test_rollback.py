@@ -72,7 +72,11 @@ def test_a_second_rollback_goes_further_back_and_a_promotion_begins_anew(
     world.account.forget()
     first = back(runner, {"reason": "it sends every mail twice"})
     names = [call.name for call in world.account.calls()]
-    assert [name for name in names if "Alias" in name] == ["lambda.GetAlias", "lambda.UpdateAlias"]
+    assert [name for name in names if "Alias" in name] == [
+        "lambda.ListAliases",
+        "lambda.GetAlias",
+        "lambda.UpdateAlias",
+    ]
     # The lock is left to whoever has it.
     assert (first.outputs["version"], first.outputs["previous-version"]) == ("2", "3")
     assert world.lock_owner().startswith("7/")
@@ -240,7 +244,7 @@ def test_a_rollback_that_another_run_records_stays_a_rollback(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     """The run has read the ledger before there was an intent, and sees the alias when it has been moved."""
-    reading = world.account.inject("hold-before", "lambda.GetAlias")
+    reading = world.hold("hold-after", "execute-api.Invoke")
     (runner.workspace / "function" / "commit").write_text("4")
     run = runner.start(inputs, commit="4" * 40, run_id=10)
     reading.wait_until_hit(30)

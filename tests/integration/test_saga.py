@@ -15,7 +15,7 @@ from promote.clock import SystemClock
 from promote.errors import AccessError, ServiceError
 from promote.function import Function, Moved
 from promote.ledger import Ledger, Pending
-from promote.model import Alias, Candidate, Promotion, ReleaseKey, Run
+from promote.model import Alias, Promotion, ReleaseKey, Run
 from promote.release import Part, Release, Stage, release_key
 from promote.saga import Overtaken, Saga
 from promote.table import Table
@@ -35,23 +35,23 @@ class Application:
     def __init__(self, account: Account) -> None:
         self.account, self.world = account, World(account)
         self.clock = SystemClock()
-        self.arns = {name: self._make(name) for name in NAMES}
+        self.arns = {name: self.make(name) for name in NAMES}
         self.attempts = count(1)
         Table(lambda: self.world.table, TABLE, self.clock).ensure()
 
-    def _make(self, name: str) -> str:
+    def make(self, name: str, code: str = "") -> str:
         function = self.world.function
         made = function.create_function(
             FunctionName=name,
             Role=f"arn:aws:iam::{self.account.id}:role/{name}",
             Runtime="python3.13",
             Handler="app.handler",
-            Code={"ZipFile": archive({"app.py": "1"})},
+            Code={"ZipFile": archive({"app.py": f"{code}1"})},
             Publish=True,
         )
         if name != STAYS:
             self._settle(name)
-            function.update_function_code(FunctionName=name, ZipFile=archive({"app.py": "2"}), Publish=True)
+            function.update_function_code(FunctionName=name, ZipFile=archive({"app.py": f"{code}2"}), Publish=True)
         return made["FunctionArn"].removesuffix(":1")
 
     def _settle(self, name: str) -> None:
@@ -86,7 +86,7 @@ class Application:
             version = "1" if name == STAYS or (before and before.version == "2") else "2"
             previous = None if before and before.version == version else before.version if before else ""
             promotion = Promotion("preprod", version, previous, f"{number:040x}", number, 1, sequence, f"{number:012x}")
-            candidate = Candidate(version, "digest", "fingerprint")
+            candidate = self.function(self.arns[name]).read(version).candidate
             parts.append(Part(self.arns[name], promotion, candidate, "plan", served[name].sequence, before))
         key = release_key(list(self.arns.values()), "preprod", parts[0].promotion.identity)
         return Release(key, "preprod", tuple(parts), number)
@@ -144,7 +144,11 @@ def application(account: Account) -> Application:
     made = Application(account)
     first = made.release()
     parts = tuple(
-        replace(part, promotion=replace(part.promotion, version="1"), candidate=replace(part.candidate, version="1"))
+        replace(
+            part,
+            promotion=replace(part.promotion, version="1"),
+            candidate=made.function(part.arn).read("1").candidate,
+        )
         for part in first.parts
     )
     made.carry_out(replace(first, parts=parts))
@@ -179,7 +183,7 @@ def test_killed_after_each_call_the_next_run_brings_all_to_one_release(applicati
             break
         application.recover()
         stages.add(application.assert_whole(release))
-    assert number == 6
+    assert number == 8  # of the two that are new, the version is looked at before the alias is created
     # Once it has begun, it is finished forward: nothing stands in its way.
     assert stages == {Stage.DONE}
 
@@ -197,7 +201,7 @@ def test_killed_after_each_call_of_a_first_release_the_next_run_brings_all_to_it
             break
         application.recover()
         assert application.assert_whole(release) is Stage.DONE
-    assert number == 6
+    assert number == 8  # of the two that are new, the version is looked at before the alias is created
 
 
 def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(application: Application) -> None:
@@ -432,6 +436,22 @@ def test_a_new_function_that_is_gone_does_not_hold_the_others(application: Appli
     application.world.function.delete_function(FunctionName=new, **qualifier)
     ended = saga.settle(release, is_ours=True)
     assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
+    assert application.pending() is None
+    assert [application.alias(name).version for name in NAMES if name != new] == ["1", "1"]  # type: ignore[union-attr]
+
+
+def test_a_new_function_that_was_created_again_is_neither_moved_nor_fenced(application: Application) -> None:
+    """Its version has the number of the one that was verified, and other code."""
+    new = MOVE[0]
+    application.world.function.delete_alias(FunctionName=new, Name="preprod")
+    release, saga = application.release(), application.saga()
+    saga.begin(release)
+    application.world.function.delete_function(FunctionName=new)
+    application.make(new, "another ")
+    ended = saga.settle(release, is_ours=True)
+    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
+    assert "was deleted and created again" in str(ended.problem)
+    assert application.alias(new) is None
     assert application.pending() is None
     assert [application.alias(name).version for name in NAMES if name != new] == ["1", "1"]  # type: ignore[union-attr]
 

@@ -104,6 +104,7 @@ CALLS = (
     "lambda.GetFunctionConfiguration",
     "lambda.GetFunctionConfiguration announced",
     "lambda.GetAlias",
+    "lambda.ListAliases",
     "lambda.CreateAlias",
     "lambda.UpdateAlias",
     "lambda.UpdateAlias back",

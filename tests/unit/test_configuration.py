@@ -61,16 +61,6 @@ def test_variables_that_become_too_large_together_are_refused() -> None:
         changes(Configuration(environment_variables={"A": "xyz"}), current)
 
 
-def test_variables_that_cannot_be_read_are_not_overwritten() -> None:
-    current = {
-        "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": "Lambda was unable to decrypt"}}
-    }
-    assert changes(Configuration(timeout=9), current) == {"Timeout": 9}
-    with pytest.raises(FunctionError, match="Lambda was unable to decrypt") as caught:
-        changes(Configuration(environment_variables={"A_": "1"}), current)
-    assert "kms:Decrypt" in caught.value.hint
-
-
 @pytest.mark.parametrize(
     ("wanted", "name"),
     [(Configuration(handler="a.b", runtime="python3.13"), "handler"), (Configuration(runtime="python3.13"), "runtime")],

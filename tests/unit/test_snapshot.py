@@ -5,6 +5,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from promote.errors import FunctionError
 from promote.snapshot import CONFIGURABLE, fingerprint, snapshot
 
 ANSWER: dict[str, Any] = {
@@ -69,3 +70,18 @@ def test_a_versions_arn_is_read_without_its_qualifier() -> None:
     read = snapshot({**ANSWER, "FunctionArn": ANSWER["FunctionArn"] + ":7", "Version": "7"})
     assert (read.arn, read.version) == (ANSWER["FunctionArn"], "7")
     assert "'A': 'b'" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("part", "meaning"),
+    [("Environment", "environment variables"), ("ImageConfigResponse", "image configuration")],
+)
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/1"])
+def test_what_lambda_could_not_read_is_not_taken_for_nothing(part: str, meaning: str, key: str) -> None:
+    error = {"ErrorCode": "AccessDeniedException", "Message": "Lambda was unable to decrypt it."}
+    with pytest.raises(FunctionError) as caught:
+        snapshot({**ANSWER, part: {"Error": error}, "KMSKeyArn": key})
+    assert str(caught.value) == (
+        f"the {meaning} of hello:$LATEST cannot be read: AccessDeniedException: Lambda was unable to decrypt it"
+    )
+    assert f"Allow kms:Decrypt on the KMS key {key or 'of the function'}" in caught.value.hint

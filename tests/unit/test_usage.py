@@ -15,6 +15,7 @@ SAMPLES: Mapping[str, str] = {
     "application": "apps/shop.yml",
     "environment": "preprod",
     "aws-region": "eu-west-1",
+    "latest-aliases": "nightly",
     "artifact": "build",
     "commit": "c" * 40,
     "artifact-bucket": "my-builds",

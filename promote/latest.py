@@ -1,0 +1,106 @@
+"""Aliases that follow $LATEST: they would serve each upload before it is verified, so they are dealt with before one.
+
+AWS lets an alias point at $LATEST: https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html. A weight on
+$LATEST is impossible.
+"""
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from promote.errors import ConflictError, RefusedError, UnconfirmedError
+from promote.function import changed_by_others
+from promote.model import Alias, Snapshot, listed, same_content
+
+if TYPE_CHECKING:
+    from promote.target import Target
+
+_ATTEMPTS = 5
+"""Attempts to pin an alias while other tools change it or $LATEST."""
+_PAUSE = 1.0
+"""Seconds between two of them: Lambda refuses a change of an alias while another one is in progress."""
+
+
+def require_published(function: str, aliases: Iterable[Alias], allowed: Collection[str]) -> None:
+    """Refuse to deploy while aliases follow $LATEST, apart from those that are ``allowed`` to.
+
+    Raises:
+        RefusedError: there is one.
+
+    """
+    names = sorted(alias.name for alias in aliases if alias.follows_latest and alias.name not in allowed)
+    if not names:
+        return
+    first, one = names[0], len(names) == 1
+    raise RefusedError(
+        f"the {'alias' if one else 'aliases'} {listed(names)} of {function} {'follows' if one else 'follow'} $LATEST, "
+        f"so {'it' if one else 'they'} would serve the deployed code before it is verified",
+        hint=f"Point {'it' if one else 'each of them'} at a published version: run `aws lambda publish-version "
+        f"--function-name {function}`, then `aws lambda update-alias --function-name {function} --name {first} "
+        "--function-version <the version that the first command prints>`. If the alias may serve unverified code, add "
+        f"{first} to the input latest-aliases.",
+    )
+
+
+def pin(target: "Target") -> tuple["Target", tuple[str, ...]]:
+    """Point the environment's alias at a published version of $LATEST, if it follows $LATEST.
+
+    Users are served the same code and configuration as before. Give the target as it is then, and a warning for the
+    report.
+
+    Raises:
+        ConflictError: other tools keep changing the alias or $LATEST.
+        FunctionError: $LATEST cannot be published.
+
+    """
+    if target.alias is None or not target.alias.follows_latest:
+        return target, ()
+    function, name = target.function, target.environment
+    version: Snapshot | None = None
+    alias, attempts = function.alias(name), 0
+    while alias is not None and alias.follows_latest:
+        if attempts == _ATTEMPTS:
+            raise ConflictError(
+                f"the alias {name} of {function.name} follows $LATEST and could not be pointed at a published version: "
+                f"other tools changed it or $LATEST each of the {_ATTEMPTS} times",
+                hint="Find out what else changes this function (a console, another workflow). Then run the job again.",
+            )
+        if attempts:
+            target.job.clock.sleep(_PAUSE)
+        attempts += 1
+        version = _published(target)
+        if version is not None:
+            # The next look at the alias shows whether it took effect.
+            with suppress(UnconfirmedError):
+                function.restore(alias, replace(alias, version=version.version))
+        alias = function.alias(name)
+    target = replace(target, latest=function.settled()).seeing(alias)
+    if version is None or alias is None or alias.version != version.version:
+        return target, ()  # other tools have moved it
+    target.job.say("deploy", f"{name} followed $LATEST: it now points at version {version.version}, which is the same")
+    target.ledger.record_pin(name, version.candidate)
+    text = (
+        f"The alias {name} followed $LATEST, so it would have served the deployed code before it was verified. "
+        f"The run published $LATEST as version {version.version} and pointed {name} at it first."
+    )
+    return target, (text,)
+
+
+def _published(target: "Target") -> Snapshot | None:
+    """Publish $LATEST as it is now; None: other tools have changed it in between.
+
+    Raises:
+        ConflictError: the code in $LATEST, which was to be adopted, was replaced.
+
+    """
+    function = target.function
+    latest = function.settled()
+    if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
+        raise changed_by_others(function.name)
+    try:
+        answer = function.publish(latest)
+    except ConflictError:
+        return None
+    version = function.settled(answer.version, known=answer)
+    return version if same_content(version, latest) else None

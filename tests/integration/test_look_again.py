@@ -1,0 +1,414 @@
+"""What was read before a wait is read again: versions, aliases and the alias that ``from`` names, before each move.
+
+Also what stops a run before it changes anything: aliases that follow $LATEST, and a configuration that is not known.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from sandbox.client import Account
+from tests.runner import Ended, Runner, edit
+from tests.world import FUNCTION, World, archive, get
+
+OTHER = "def handler(event, context): return {'statusCode': 200, 'body': 'nobody has verified this'}"
+OF_ANOTHER_TOOL = """def handler(event, context): return {'statusCode': 200, 'body': '{"by": "another tool"}'}"""
+PROMOTE = {
+    "command": "promote",
+    "function-name": FUNCTION,
+    "environment": "prod",
+    "endpoints": "none",
+    "github-deployments": "false",
+}
+ROLLBACK = {**PROMOTE, "command": "rollback", "environment": "preprod"}
+READS = ("Get", "List", "Query", "Scan", "Describe", "Invoke")
+
+
+def writes(account: Account) -> list[str]:
+    return [call.name for call in account.calls() if not call.operation.startswith(READS)]
+
+
+def assert_fails(ended: Ended, says: str, *, result: str = "failed") -> None:
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, result, "false"), ended.log
+    assert len(ended.errors) == 1, ended.log
+    assert says.lower() in ended.errors[0].message.lower(), ended.errors[0].message
+    assert "Traceback" not in ended.log
+
+
+def create_again(world: World, alias: str = "") -> None:
+    """Delete the function, and create one of that name with other code, whose first version is 1 again."""
+    configuration = world.function.get_function_configuration(FunctionName=FUNCTION)
+    world.function.delete_function(FunctionName=FUNCTION)
+    world.function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=configuration["Role"],
+        Code={"ZipFile": archive({"app.py": OTHER})},
+        Publish=True,
+    )
+    world.settle()
+    if alias:
+        world.function.create_alias(FunctionName=FUNCTION, Name=alias, FunctionVersion="1")
+
+
+@pytest.fixture
+def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+    """Commit 1 is served as version 1, and commit 2 as version 2."""
+    first = runner.run(inputs, commit="1" * 40, run_id=1)
+    assert first.result == "promoted", first.log
+    edit(runner.workspace, "Hello", "Goodbye")
+    ended = runner.run({**inputs, "checks": "GET /health"}, commit="2" * 40, run_id=2)
+    assert ended.result == "promoted", ended.log
+    account.forget()
+    return ended
+
+
+# The version's content
+
+
+@pytest.mark.parametrize("alias", ["", "preprod"])
+@pytest.mark.parametrize("isolation", ["version", "latest"])
+def test_a_version_of_a_function_that_was_created_again_is_not_the_one_that_was_verified(
+    runner: Runner, inputs: dict[str, str], world: World, isolation: str, alias: str
+) -> None:
+    (runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+    invoking = {"checks": "", "invoke": "event.json statusCode == `200`", "endpoints": "none"}
+    held = world.hold("hold-after", "lambda.Invoke")
+    started = runner.start({**inputs, **invoking, "isolation": isolation}, commit="1" * 40)
+    held.wait_until_hit(30)
+    create_again(world, alias)
+    held.release()
+    assert_fails(started.wait(), "version 1 of hello has other code or configuration than the version that was verif")
+    assert world.alias_version() == ("1" if alias else "")
+    assert world.history() == []
+    assert [item.get("released") for item in world.records("environment")] in ([], [None])
+
+
+def test_a_rollback_does_not_create_the_alias_of_a_function_that_was_created_again(
+    runner: Runner, world: World, promoted: Ended
+) -> None:
+    held = world.hold("hold-before", "lambda.UpdateAlias")
+    started = runner.start({**ROLLBACK, "version": "1"}, commit="9" * 40, run_id=9)
+    held.wait_until_hit(30)
+    create_again(world)
+    held.release()
+    assert_fails(started.wait(), "version 1 of hello has other code or configuration than the version that was verif")
+    assert world.alias_version() == ""
+    assert promoted.outputs["version"] == "2"
+
+
+def test_a_promotion_does_not_move_an_alias_to_a_version_that_was_created_again(
+    runner: Runner, world: World, promoted: Ended
+) -> None:
+    held = world.hold("hold-before", "lambda.CreateAlias")
+    started = runner.start({**PROMOTE, "version": "1"}, commit="9" * 40, run_id=9)
+    held.wait_until_hit(30)
+    # The alias of the function that was created again makes the creation fail, and the run decides again.
+    create_again(world, "prod")
+    held.release()
+    assert_fails(started.wait(), "version 1 of hello has other code or configuration than the version that was verif")
+    assert world.function.get_alias(FunctionName=FUNCTION, Name="prod")["Description"] == ""
+    assert promoted.outputs["version"] == "2"
+
+
+# The alias
+
+
+def delete_alias(world: World) -> None:
+    world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
+
+
+def create_again_with_alias(world: World) -> None:
+    create_again(world, "preprod")
+
+
+@pytest.mark.parametrize("delete", [delete_alias, create_again, create_again_with_alias])
+def test_an_alias_that_was_deleted_supersedes_nothing(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, delete: Callable[[World], None]
+) -> None:
+    delete(world)
+    edit(runner.workspace, "Goodbye", "Hello")
+    (runner.workspace / "function" / "NOTES").write_text("the older commit")
+    older = runner.run(inputs, commit="1" * 40, run_id=1)
+    assert (older.code, older.result) == (0, "promoted"), older.log
+    assert world.alias_version() == older.outputs["version"]
+    assert get(older.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+    assert promoted.outputs["version"] == "2"
+
+
+def test_an_alias_that_is_deleted_during_the_verification_supersedes_nothing(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.hold("hold-after", "execute-api.Invoke")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    started = runner.start({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
+    held.wait_until_hit(30)
+    world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "3"), ended.log
+    assert promoted.outputs["version"] == "2"
+
+
+def test_an_alias_that_is_moved_during_the_verification_is_decided_upon_again(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """The run has the alias from its beginning: its RevisionId tells that it has been moved since."""
+    held = world.hold("hold-after", "execute-api.Invoke")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    started = runner.start({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
+    held.wait_until_hit(30)
+    assert runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9).result == "rolled-back"
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert world.history()[-2:] == [("2", "1"), ("1", "3")]
+    assert promoted.outputs["version"] == "2"
+
+
+# The alias that ``from`` names
+
+
+def test_the_environment_to_promote_from_is_read_again_under_the_lock(
+    runner: Runner, world: World, promoted: Ended
+) -> None:
+    lock = {"command": "lock", "function-name": FUNCTION}
+    step = runner.start(lock, run_id=7)
+    assert step.wait().result == "locked"
+    started = runner.start({**PROMOTE, "from": "preprod"}, commit="9" * 40, run_id=9)
+    started.wait_for("held by run 7")
+    assert runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=8).result == "rolled-back"
+    assert runner.post(lock, run_id=7, environ=step.saved).code == 0
+    ended = started.wait()
+    assert (ended.code, ended.result, world.alias_version("prod")) == (0, "promoted", "1"), ended.log
+    assert "preprod serves version 1 by now" in ended.log
+    assert (ended.outputs["version"], world.records("promotion")[-1]["commit"]) == ("1", "1" * 40)
+    assert promoted.outputs["version"] == "2"
+
+
+def test_what_was_verified_is_not_promoted_if_the_environment_serves_another_version_by_then(
+    runner: Runner, world: World, promoted: Ended
+) -> None:
+    (runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+    held = world.hold("hold-after", "lambda.Invoke")
+    given = {**PROMOTE, "from": "preprod", "invoke": "event.json statusCode == `200`"}
+    started = runner.start(given, commit="9" * 40, run_id=9)
+    held.wait_until_hit(30)
+    assert runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=8).result == "rolled-back"
+    held.release()
+    assert_fails(started.wait(), "preprod of hello was moved from version 2 to version 1 while this run verified")
+    assert world.alias_version("prod") == ""
+    assert promoted.outputs["version"] == "2"
+
+
+# Aliases that follow $LATEST
+
+
+def follow_latest(world: World, name: str) -> None:
+    try:
+        world.function.update_alias(FunctionName=FUNCTION, Name=name, FunctionVersion="$LATEST")
+    except world.function.exceptions.ResourceNotFoundException:
+        world.function.create_alias(FunctionName=FUNCTION, Name=name, FunctionVersion="$LATEST")
+
+
+@pytest.mark.parametrize("command", ["run", "deploy", "lock"])
+def test_another_alias_on_latest_is_refused_before_anything_is_changed(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
+) -> None:
+    follow_latest(world, "prod")
+    world.account.forget()
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    given = {"function-name": FUNCTION} if command == "lock" else {**inputs, "checks": "GET /health"}
+    given |= {"command": command} | ({"checks": ""} if command == "deploy" else {})
+    refused = runner.run(given, commit="3" * 40, run_id=3)
+    assert (refused.code, refused.result) == (1, "refused"), refused.log
+    assert len(refused.errors) == 1
+    message = refused.errors[0].message
+    assert "he alias prod of hello follows $LATEST" in message
+    assert writes(world.account) == []
+
+    # The way out is as it is written.
+    publish, update = re.findall(r"`aws lambda ([^`]+)`", message)
+    assert publish == "publish-version --function-name hello"
+    version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    assert update == (
+        "update-alias --function-name hello --name prod --function-version <the version that the first command prints>"
+    )
+    world.function.update_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion=version)
+    assert runner.run(given, commit="3" * 40, run_id=3).code == 0
+    assert world.alias_version("prod") == version
+    assert promoted.outputs["version"] == "2"
+
+
+@pytest.mark.parametrize("text", ["nightly\nprod", "nightly, prod", "prod,"])
+def test_an_alias_that_is_named_may_follow_latest(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, text: str
+) -> None:
+    follow_latest(world, "prod")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    given = {**inputs, "checks": "GET /health", "latest-aliases": text}
+    ended = runner.run(given, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert (world.alias_version("prod"), world.alias_version()) == ("$LATEST", "3")
+    assert promoted.outputs["version"] == "2"
+
+
+@pytest.mark.parametrize("command", ["run", "deploy"])
+def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
+) -> None:
+    """A team adopts the action: its alias follows $LATEST, and a broken commit must not be served through it."""
+    # Other tools deployed this, and it is served.
+    world.overwrite_latest(
+        "def handler(event, context): return {'statusCode': 200, 'body': '{\"by\": \"another tool\"}'}"
+    )
+    follow_latest(world, "preprod")
+    url = promoted.outputs["environment-url"]
+    assert get(url + "/") == (200, {"by": "another tool"})
+    world.account.forget()
+    edit(runner.workspace, '{"status": "ok"}', '{"status": "broken"}')
+    checks = "" if command == "deploy" else "GET /health 200 status == 'ok'"
+    ended = runner.run({**inputs, "command": command, "checks": checks}, commit="3" * 40, run_id=3)
+    assert ended.result == ("deployed" if command == "deploy" else "blocked"), ended.log
+    assert get(url + "/") == (200, {"by": "another tool"})
+    assert (world.alias_version(), ended.outputs["version"]) == ("3", "4")
+    assert "preprod followed $LATEST: it now points at version 3" in ended.log
+    assert any(
+        "The alias preprod followed $LATEST" in note.message for note in ended.annotations if note.kind == "warning"
+    )
+    pinned = [item for item in world.items() if str(item["sk"]).startswith("pin#")]
+    assert [(item["environment"], item["version"], item["run_id"]) for item in pinned] == [("preprod", "3", 3)]
+    done = writes(world.account)
+    assert done.index("lambda.UpdateAlias") < done.index("lambda.UpdateFunctionCode")
+
+
+def test_a_dry_run_reports_that_the_alias_would_be_pinned(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    follow_latest(world, "preprod")
+    world.account.forget()
+    ended = runner.run({**inputs, "dry-run": "true"}, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result) == (0, "planned"), ended.log
+    assert "publish $LATEST and point preprod, which follows it, at that version" in ended.log
+    assert writes(world.account) == []
+    assert promoted.outputs["version"] == "2"
+
+
+def test_adopted_code_is_pinned_verified_and_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    follow_latest(world, "preprod")
+    (runner.workspace / "function" / "NOTES").write_text("of another tool")
+    source = (runner.workspace / "function" / "app.py").read_text()
+    world.overwrite_latest(source + "\n# of another tool\n")
+    given = {**inputs, "artifact": "", "runtime": "", "handler": "", "role": "", "checks": "GET /health"}
+    ended = runner.run(given, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "3"), ended.log
+    assert promoted.outputs["version"] == "2"
+
+
+def test_an_alias_that_others_move_is_not_pinned(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """It is read before the lock, and again before it is pinned."""
+    follow_latest(world, "preprod")
+    held = world.hold("hold-before", "lambda.GetAlias")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    started = runner.start({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
+    held.wait_until_hit(30)
+    world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="1")
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "3"), ended.log
+    assert "preprod followed $LATEST" not in ended.log
+    assert promoted.outputs["version"] == "2"
+
+
+# Versions that are Inactive
+
+
+def promote_version(runner: Runner) -> Ended:
+    return runner.run({**PROMOTE, "version": "1"}, commit="9" * 40, run_id=9)
+
+
+def roll_back(runner: Runner) -> Ended:
+    return runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
+
+
+MOVES: Mapping[str, tuple[Callable[[Runner], Ended], str]] = {
+    "promote": (promote_version, "prod"),
+    "rollback": (roll_back, "preprod"),
+}
+
+
+@pytest.mark.parametrize("command", MOVES)
+def test_an_inactive_version_is_woken_before_an_alias_reaches_it(
+    runner: Runner, world: World, promoted: Ended, command: str
+) -> None:
+    move, environment = MOVES[command]
+    world.account.idle(FUNCTION, "1")
+    ended = move(runner)
+    assert ended.code == 0, ended.log
+    assert world.alias_version(environment) == "1"
+    assert "1 is Inactive, because it was idle: waking it" in ended.log
+    calls = [call.name for call in world.account.calls()]
+    assert calls.index("lambda.Invoke") < max(calls.index(name) for name in calls if name.endswith("eAlias"))
+    answer = world.function.get_function_configuration(FunctionName=FUNCTION, Qualifier="1")
+    assert answer["State"] == "Active"
+    assert calls.count("lambda.Invoke") == 1  # it runs no code
+    assert promoted.outputs["version"] == "2"
+
+
+@pytest.mark.parametrize("command", MOVES)
+def test_a_version_that_cannot_be_woken_is_not_served(
+    runner: Runner, world: World, promoted: Ended, command: str
+) -> None:
+    move, environment = MOVES[command]
+    before = world.alias_version(environment)
+    world.account.idle(FUNCTION, "1", stuck="The subnet is gone.")
+    assert_fails(move(runner), "hello:1 is Inactive and Lambda cannot make it Active: The subnet is gone")
+    assert world.alias_version(environment) == before
+    assert not [name for name in writes(world.account) if name.endswith("Alias")]
+    assert promoted.outputs["version"] == "2"
+
+
+def test_an_inactive_function_is_woken_before_it_is_verified(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    for qualifier in ("$LATEST", "2"):
+        world.account.idle(FUNCTION, qualifier)
+    given = {**inputs, "checks": "GET /health\nGET /greeting?name=you 200"}
+    ended = runner.run(given, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result) == (0, "unchanged"), ended.log
+    assert promoted.outputs["version"] == "2"
+
+
+# A configuration that is not known
+
+
+@pytest.mark.parametrize("command", ["run", "deploy", "promote", "rollback"])
+def test_variables_that_cannot_be_read_are_not_no_variables(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
+) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/1"
+    world.function.update_function_configuration(
+        FunctionName=FUNCTION, Environment={"Variables": {"LEVEL": "info"}}, KMSKeyArn=key
+    )
+    world.settle()
+    world.account.forget()
+    world.account.inject("kms-denied", "lambda.GetFunctionConfiguration", times=0)
+    given: dict[str, Any] = {
+        "run": inputs,
+        "deploy": {**inputs, "command": "deploy", "checks": ""},
+        "promote": {**PROMOTE, "version": "1"},
+        "rollback": ROLLBACK,
+    }
+    ended = runner.run(given[command], commit="3" * 40, run_id=3)
+    assert_fails(ended, "cannot be read: AccessDeniedException: Lambda was unable to decrypt the environment variables")
+    assert f"Allow kms:Decrypt on the KMS key {key}" in ended.errors[0].message
+    assert writes(world.account) == []
+    assert promoted.outputs["version"] == "2"
