@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.strict import aliases, gateway, permissions, routing, updates, versions
+from sandbox.strict import aliases, concurrency, gateway, permissions, routing, updates, versions
 
 if TYPE_CHECKING:
     import random
@@ -18,6 +18,7 @@ def install(settle: float, chance: random.Random) -> None:
     """Make the MiniStack of this process strict; updates take `settle` seconds, and `chance` routes by weight."""
     completing = updates.Updates(settle)
     versions.Versions(completing).install()
+    concurrency.Concurrency(settle).install()
     aliases.install()
     permissions.install()
     weighted = routing.Routing(chance, completing)

@@ -430,6 +430,44 @@ class TestAlias:
         assert {each["ExecutedVersion"] for each in ran} == {"1", "2"}
         assert {aws.get(api)[1]["text"] for _ in range(20)} == {"one", "two"}
 
+    def test_serves_the_old_version_until_provisioned_concurrency_has_moved(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        aws.release("two")
+        client = aws.awslambda
+        client.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        client.put_provisioned_concurrency_config(
+            FunctionName=NAME, Qualifier="prod", ProvisionedConcurrentExecutions=1
+        )
+
+        def status() -> Any:
+            return client.get_provisioned_concurrency_config(FunctionName=NAME, Qualifier="prod")["Status"]
+
+        def weights() -> Any:
+            return client.get_alias(FunctionName=NAME, Name="prod").get("RoutingConfig", {})
+
+        aws.account.inject("update-lasts", "lambda.UpdateAlias", seconds=0.5)
+        empty: Any = {"AdditionalVersionWeights": {}}
+        moved = client.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="2", RoutingConfig=empty)
+        assert moved["RoutingConfig"] == weights() == {"AdditionalVersionWeights": {"1": 1.0}}
+        assert (status(), aws.invoke("prod")["ExecutedVersion"]) == ("IN_PROGRESS", "1")
+        with pytest.raises(ClientError) as caught:
+            client.put_provisioned_concurrency_config(
+                FunctionName=NAME, Qualifier="prod", ProvisionedConcurrentExecutions=2
+            )
+        assert refused(caught) == ("InvalidParameterValueException", 400)
+        time.sleep(0.7)
+        assert (status(), weights(), aws.invoke("prod")["ExecutedVersion"]) == ("READY", {}, "2")
+        with pytest.raises(ClientError) as caught:
+            client.update_alias(FunctionName=NAME, Name="prod", RevisionId=moved["RevisionId"])
+        assert refused(caught) == ("PreconditionFailedException", 412)
+        # An allocation that fails leaves the weight; going back to the version that has the capacity takes no time.
+        aws.account.inject("update-fails", "lambda.UpdateAlias", code="FUNCTION_ERROR_INIT_FAILURE")
+        client.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="1", RoutingConfig=empty)
+        time.sleep(0.3)
+        assert (status(), aws.invoke("prod")["ExecutedVersion"]) == ("FAILED", "2")
+        client.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="2", RoutingConfig=empty)
+        assert (status(), weights(), aws.invoke("prod")["ExecutedVersion"]) == ("READY", {}, "2")
+
     def test_keeps_its_version_from_deletion(self, aws: World) -> None:
         aws.ready(Publish=True)
         aws.release("two")

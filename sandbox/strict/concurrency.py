@@ -1,0 +1,109 @@
+"""Provisioned concurrency of aliases: while it moves to another version, Lambda keeps the traffic with the old one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from ministack.services import lambda_svc
+
+from sandbox.strict.emulator import Record, Reply, function_record, json_reply, refusal, replace
+from sandbox.strict.updates import Failure, planned_duration, planned_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONFIGS = "provisioned_concurrency"
+"""Where MiniStack has a function's configurations, by alias or version."""
+HOLDERS = "provisioned_versions"
+"""Where this module notes which version has the capacity of an alias."""
+
+
+def weights_of(alias: Record) -> Record:
+    """Return the weights of an alias."""
+    weights: Record = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    return weights
+
+
+def refuse_with_weights(function: Record, qualifier: str) -> Reply | None:
+    """Refuse to configure provisioned concurrency while an alias has weights.
+
+    https://github.com/hashicorp/terraform/issues/24957 (InvalidParameterValueException)
+    """
+    if not weights_of(function["aliases"].get(qualifier, {})):
+        return None
+    message = "Alias with weights can not be used with Provisioned Concurrency"
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+class Concurrency:
+    """Moves the provisioned concurrency of an alias after the alias, which takes a while."""
+
+    def __init__(self, settle: float) -> None:
+        """Say how long it takes, in seconds."""
+        self._settle = settle
+
+    def install(self) -> None:
+        """Take the place of MiniStack's operations."""
+        replace(lambda_svc, "_put_provisioned_concurrency", self._put)
+        replace(lambda_svc, "_update_alias", self._update)
+
+    def _put(self, original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:
+        def put(name: str, qualifier: str, data: Record) -> Reply:
+            function = function_record(name)
+            refused = refuse_with_weights(function, qualifier) if function else None
+            reply = refused or original(name, qualifier, data)
+            if function and refused is None and qualifier in function["aliases"]:
+                function.setdefault(HOLDERS, {})[qualifier] = function["aliases"][qualifier]["FunctionVersion"]
+            return reply
+
+        return put
+
+    def _update(self, original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:
+        def update(name: str, alias: str, data: Record) -> Reply:
+            reply = original(name, alias, data)
+            function = function_record(name)
+            if function is None or reply[0] != 200 or alias not in function.get(CONFIGS, {}):  # noqa: PLR2004 - HTTP's
+                return reply
+            self._follow(function, function["aliases"][alias])
+            return json_reply({**json.loads(reply[2]), **function["aliases"][alias]})
+
+        return update
+
+    def _follow(self, function: Record, alias: Record) -> None:
+        """Let the capacity follow an alias that was just updated.
+
+        Until it has, Lambda gives the version that has it all of the traffic, by a weight of 1:
+        https://github.com/hashicorp/terraform-provider-aws/pull/48116, reproduced by an acceptance test. Where the
+        allocation fails, that weight stays: https://github.com/gradientedge/cdk-utils/pull/1110.
+        """
+        name, version = alias["Name"], alias["FunctionVersion"]
+        config, holders = function[CONFIGS][name], function.setdefault(HOLDERS, {})
+        if version in (holders.get(name), "$LATEST"):
+            config.update(Status="READY", Version="")
+            return
+        if config.get("Version") == version:
+            return  # it is on its way there, or has failed to go there, whatever weights the alias was given
+        alias["RoutingConfig"] = {"AdditionalVersionWeights": {holders[name]: 1.0}}
+        config.update(Status="IN_PROGRESS", Version=version)
+        failure = planned_failure.get()
+        seconds = planned_duration.get()
+        asyncio.get_running_loop().call_later(
+            self._settle if seconds is None else seconds, lambda: _arrive(function, alias, version, failure)
+        )
+
+
+def _arrive(function: Record, alias: Record, version: str, failure: Failure | None) -> None:
+    name = alias["Name"]
+    config = function[CONFIGS].get(name)
+    if config is None or config.get("Version") != version or config["Status"] != "IN_PROGRESS":
+        return
+    if failure:
+        config.update(Status="FAILED", StatusReason=failure.code)
+        return
+    config.update(Status="READY", Version="")
+    function[HOLDERS][name] = version
+    alias.pop("RoutingConfig", None)
+    alias["RevisionId"] = str(uuid4())
