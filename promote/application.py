@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
+from promote.capacity import require_free
 from promote.errors import ConflictError, InputError, PromoteError
 from promote.holding import Holding, give_back_together, take_together
 from promote.job import Job
@@ -191,6 +192,8 @@ def promote_all(
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
             _record_verdicts(targets, proposals)
             return Outcome(result, decisions)
+        if _have_waited(targets, proposals, aliases):
+            continue  # the aliases have changed since they were read
         release = _release(targets, proposals, aliases, decisions)
         try:
             ended = _carry_out(job, targets, holdings, proposals, release, partial(_tell, moved, decisions))
@@ -199,7 +202,7 @@ def promote_all(
             targets = [finish_release(target) for target in targets]
             continue
         if ended.release.stage is not Stage.REVERTED:
-            return _outcome(decisions, ended)
+            return _outcome(_with_aliases(decisions, ended), ended)
         proposals = [replace(proposal, verdict=None) for proposal in proposals]  # recorded when it was begun
         if ended.problem and not isinstance(ended.problem, ConflictError):
             raise _turned_back(ended, ended.problem)
@@ -210,6 +213,29 @@ def promote_all(
         "tried",
         hint="See who else moves these aliases (a console, another workflow); then run the job again.",
     )
+
+
+def _have_waited(targets: Sequence[Target], proposals: Sequence[Proposal], aliases: Sequence[Alias | None]) -> bool:
+    """Wait where Lambda moves provisioned concurrency, also of functions that stay; return whether that was needed.
+
+    Raises:
+        PromoteError: that takes too long, or has failed; nothing was changed.
+
+    """
+    found = list(zip(targets, proposals, aliases, strict=True))
+    for target, proposal, alias in found:
+        is_back = proposal.kind is Kind.ROLLBACK
+        require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
+    rested = each([partial(pipeline.rested, *one, stays=True) for one in found], WIDTH)
+    return any(now is not alias for now, alias in zip(rested, aliases, strict=True))
+
+
+def _with_aliases(decisions: Sequence[Decision], ended: Ended) -> list[Decision]:
+    """Add how the aliases were seen after their moves."""
+    return [
+        replace(decision, alias=ended.aliases.get(part.arn, decision.alias))
+        for decision, part in zip(decisions, ended.release.parts, strict=True)
+    ]
 
 
 def _turned_back(ended: Ended, problem: PromoteError) -> PromoteError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from promote.model import Alias, Kind
 from promote.release import Part, Release, Stage
 from promote.table import Item
+from promote.traffic import Split
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def _deviations(release: Release, parts: dict[str, Part], members: Sequence[Memb
         wanted = part.candidate.version
         if release.stage is Stage.REVERTING and part.moves and part.before:
             wanted = part.before.version
-        has_weights = member.alias is not None and bool(member.alias.weights)
-        if member.version == wanted and not has_weights:
+        # Lambda itself ends the weight that it sets while it moves provisioned concurrency.
+        is_whole = member.alias is None or member.alias.split in (Split.NONE, Split.CAPACITY)
+        if member.version == wanted and is_whole:
             continue
         if release.stage.is_final:
             yield _since(release, member, wanted)
@@ -76,6 +78,8 @@ def _since(release: Release, member: Member, wanted: str) -> Deviation:
     if alias is None:
         return Deviation(name, "", wanted, "has lost its alias")
     move = alias.promotion
+    if alias.split is Split.STUCK:
+        return Deviation(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")
     if move is None or alias.is_moved_by_others:
         splits = " splits the traffic" if alias.weights else " has moved it"
         return Deviation(name, alias.version, wanted, f"somebody else{splits}")

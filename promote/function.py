@@ -7,16 +7,18 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 from promote.answers import confirmed, may_have_taken_effect, unconfirmed, unconfirmed_move
 from promote.artifact import Code
-from promote.aws import DENIED, code_of, concealing, is_passing, message_of
+from promote.aws import DENIED, code_of, concealing, is_passing, message_of, understood
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, UnconfirmedError
 from promote.model import LATEST, Alias, Promotion, Published, Snapshot
 from promote.snapshot import snapshot
+from promote.traffic import Capacity, may_be_lambdas
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -53,6 +55,15 @@ class Moved(Enum):
 
 class MissingError(FunctionError):
     """The function or the version does not exist."""
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """How a move of an alias ended."""
+
+    moved: Moved
+    alias: Alias | None = None
+    """The alias after the move, as far as this process has seen it."""
 
 
 class Function:
@@ -344,7 +355,7 @@ class Function:
             answer = self._client.get_alias(FunctionName=self._id, Name=name)
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        return _alias(answer)
+        return self._with_capacity(_alias(answer))
 
     def aliases(self) -> list[Alias] | None:
         """Read all aliases, whoever has made them; None: the function does not exist."""
@@ -355,10 +366,25 @@ class Function:
                 page = self._client.list_aliases(FunctionName=self._id, **following)
             except self._client.exceptions.ResourceNotFoundException:
                 return None
-            found += map(_alias, page["Aliases"])
+            found += (self._with_capacity(_alias(answer)) for answer in page["Aliases"])
             if not page.get("NextMarker"):
                 return found
             following = {"Marker": page["NextMarker"]}
+
+    def _with_capacity(self, alias: Alias) -> Alias:
+        """Add the state of the provisioned concurrency if the weights may be Lambda's own, which costs one call."""
+        if not may_be_lambdas(alias.weights):
+            return alias
+        client = self._client
+        try:
+            answer = client.get_provisioned_concurrency_config(FunctionName=self._id, Qualifier=alias.name)
+            capacity, reason = Capacity(answer["Status"]), answer.get("StatusReason", "")
+        except client.exceptions.ProvisionedConcurrencyConfigNotFoundException:
+            return alias
+        except Exception as error:  # noqa: BLE001 - who moves the alias decides what to make of it
+            problem = understood(error)
+            capacity, reason = Capacity.UNKNOWN, f"{problem}. {problem.hint}"
+        return replace(alias, capacity=capacity, capacity_reason=reason)
 
     def versions(self) -> list[Published]:
         """Read which versions there are: those with a number."""
@@ -394,10 +420,11 @@ class Function:
         except self._client.exceptions.ResourceNotFoundException:
             return True
 
-    def point(self, alias: Alias | None, promotion: Promotion) -> Moved:
+    def point(self, alias: Alias | None, promotion: Promotion) -> Pointed:
         """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
 
-        If it is not, somebody else was first, and the decision is to be made again.
+        If it is not, somebody else was first, and the decision is to be made again. An alias that stays at its version
+        keeps a weight that Lambda itself has set: without it, traffic would go to a version without capacity.
 
         Raises:
             FunctionError: Lambda refuses, though nobody else has moved the alias.
@@ -405,19 +432,21 @@ class Function:
 
         """
         name, version = promotion.environment, promotion.version
+        stays = alias is not None and alias.version == version and alias.split.is_lambdas
+        weights = alias.weights if alias and stays else {}
         for pause in (*_ALIAS_PAUSES, None):
             self._guard()
             try:
-                self._write_alias(alias, name, version, promotion.description, {})
+                made = self._write_alias(alias, name, version, promotion.description, weights)
             except Exception as error:
                 is_unknown = may_have_taken_effect(error)
                 if not is_unknown and _code(error) not in _STALE:
                     raise
                 found = self._read_back(promotion, error) if is_unknown else self.alias(name)
                 if found is not None and found.promotion == promotion:
-                    return Moved.YES
+                    return Pointed(Moved.YES, found)
                 if (found.revision_id if found else None) != (alias.revision_id if alias else None):
-                    return Moved.UNKNOWN if is_unknown else Moved.NO
+                    return Pointed(Moved.UNKNOWN if is_unknown else Moved.NO)
                 if pause is not None and _code(error) == "ResourceConflictException":
                     self._clock.sleep(pause)  # an update of the alias or its concurrency is in progress
                     continue
@@ -434,7 +463,7 @@ class Function:
                     hint="Nobody else has moved it: see what Lambda's text says, and run the job again.",
                 ) from error
             else:
-                return Moved.YES
+                return Pointed(Moved.YES, self._with_capacity(made))
         raise AssertionError("unreachable")
 
     def _read_back(self, promotion: Promotion, error: Exception) -> Alias | None:
@@ -465,14 +494,15 @@ class Function:
 
     def _write_alias(
         self, alias: Alias | None, name: str, version: str, description: str, weights: Mapping[str, float]
-    ) -> None:
+    ) -> Alias:
         """Create or update the alias; empty weights are sent because Lambda keeps the old ones otherwise."""
+        answer: Mapping[str, Any]
         if alias is None:
-            self._client.create_alias(
+            answer = self._client.create_alias(
                 FunctionName=self._id, Name=name, FunctionVersion=version, Description=description
             )
         else:
-            self._client.update_alias(
+            answer = self._client.update_alias(
                 FunctionName=self._id,
                 Name=name,
                 FunctionVersion=version,
@@ -480,6 +510,7 @@ class Function:
                 RoutingConfig={"AdditionalVersionWeights": weights},
                 RevisionId=alias.revision_id,
             )
+        return _alias(answer)
 
     def statements(self, qualifier: str) -> set[str]:
         """Name the statements of the policy of ``qualifier`` (an alias; empty: $LATEST)."""

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, Self
 
+from promote.traffic import Capacity, Split, shares, split
+
 LATEST = "$LATEST"
 LATEST_ENDPOINT = "latest"
 """Lambda's name of what was deployed last, and ours of the endpoint that shows it."""
@@ -306,6 +308,25 @@ class Alias:
     description: str
     weights: Mapping[str, float]
     """Other versions that get a share of the traffic: weights from 0 to 1 by version."""
+    capacity: Capacity = field(default=Capacity.NONE, compare=False)
+    """The state of its provisioned concurrency, where the weights may be Lambda's own."""
+    capacity_reason: str = field(default="", compare=False)
+    """Why provisioned concurrency could not be allocated, or its state not be read."""
+
+    @property
+    def split(self) -> Split:
+        """Who has set the weights."""
+        return split(self.weights, self.capacity)
+
+    @property
+    def serving(self) -> str:
+        """The version that gets all of the traffic while provisioned concurrency moves; else the alias's own."""
+        return next(iter(self.weights), self.version) if self.split.is_lambdas else self.version
+
+    @property
+    def shares(self) -> str:
+        """Which version gets which share of the traffic, in words."""
+        return shares(self.version, self.weights)
 
     @property
     def follows_latest(self) -> bool:
@@ -321,7 +342,7 @@ class Alias:
     def is_moved_by_others(self) -> bool:
         """Whether somebody else has pointed it elsewhere, or split its traffic, since our last promotion."""
         promotion = self.promotion
-        return promotion is None or promotion.version != self.version or bool(self.weights)
+        return promotion is None or promotion.version != self.version or self.split.is_external
 
 
 @dataclass(frozen=True)

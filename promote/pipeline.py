@@ -10,8 +10,9 @@ from promote.ancestry import Relation
 from promote.answers import unconfirmed_move
 from promote.artifact import Image
 from promote.aws import understood
+from promote.capacity import require_free, settled
 from promote.errors import ConflictError, LockError, RefusedError, UnconfirmedError
-from promote.function import Moved, changed_by_others, not_as_it_was
+from promote.function import Moved, Pointed, changed_by_others, not_as_it_was
 from promote.history import order
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
@@ -35,6 +36,7 @@ from promote.parallel import side_by_side, within
 from promote.rolledback import Barred, after_promotion, after_rollback, barred
 from promote.snapshot import fingerprint
 from promote.target import Target, finish_release, staged
+from promote.traffic import Split
 from promote.trial import on_trial
 from promote.verify.suite import KIND
 
@@ -141,6 +143,8 @@ class Decision:
     warnings: tuple[str, ...] = ()
     since: str = ""
     """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    alias: Alias | None = None
+    """The alias as it was last seen, after a move or without one; None: it was not seen."""
 
 
 def standing(target: Target, ours: str, theirs: str | None) -> Standing:
@@ -176,9 +180,9 @@ def ordered(
     is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
     if target.served.sequence:
-        return kept_out(target, standing(target, ours, target.served.commit), content, excused=excused)
-    alias = target.function.alias(target.environment) if target.latest else None
-    return standing(target, ours, _commit_of(target, alias))
+        theirs = None if target.is_lost else target.served.commit
+        return kept_out(target, standing(target, ours, theirs), content, excused=excused)
+    return standing(target, ours, _commit_of(target, target.alias))
 
 
 def kept_out(
@@ -221,6 +225,8 @@ def _commit_of(target: Target, alias: Alias | None) -> str | None:
 
     An alias that was made by hand may point at a version that this action has built: its record names the commit.
     """
+    if target.is_lost:
+        return None
     served, last = target.served, alias.promotion if alias else None
     # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
     if last is not None and last.sequence > served.sequence:
@@ -532,6 +538,9 @@ def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
     for _ in range(_ATTEMPTS):
         target = target.seeing(alias)
         proposal = looked_at(target, proposal, alias)
+        if (now := rested(target, proposal, alias)) is not alias:
+            alias, is_fresh = now, True
+            continue
         try:
             target, decision = _intended(target, proposal, alias, verdict)
         except Pending:
@@ -545,11 +554,12 @@ def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
             alias, is_fresh = target.function.alias(target.environment), True
             continue
         try:
-            outcome = _move(target, alias, decision.promotion)
-            if outcome is Moved.UNKNOWN:
+            pointed = _move(target, alias, decision.promotion)
+            decision = replace(decision, alias=pointed.alias)
+            if pointed.moved is Moved.UNKNOWN:
                 text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
                 decision = replace(decision, warnings=(*decision.warnings, text))
-            if outcome is not Moved.NO:
+            if pointed.moved is not Moved.NO:
                 moved(decision)
                 return _recorded(target, holding, proposal, decision)
         except KeyboardInterrupt:
@@ -587,7 +597,25 @@ def _intended(
     return target, decision
 
 
-def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Moved:
+def rested(target: Target, proposal: Proposal, alias: Alias | None, *, stays: bool = False) -> Alias | None:
+    """Return the alias as it is when Lambda does not move provisioned concurrency any more.
+
+    A rollback does not wait, and neither does an override, nor what changes nothing of the alias. With ``stays``, the
+    alias is written though it stays where it is.
+
+    Raises:
+        FunctionError: that takes too long; nothing was changed.
+
+    """
+    is_waited_for = proposal.kind is not Kind.ROLLBACK and not target.job.inputs.override
+    if alias is None or alias.split is not Split.CAPACITY or not is_waited_for:
+        return alias
+    if not stays and decide(target, proposal, alias).promotion is None:
+        return alias
+    return settled(target.job, target.function, alias)
+
+
+def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Pointed:
     """Move the alias; UNKNOWN: it took effect, and somebody else has moved the alias on since then.
 
     Whoever does that records our move before, so the ledger tells what the alias does not show any more.
@@ -598,11 +626,11 @@ def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Moved:
     """
     unseen: UnconfirmedError | None = None
     try:
-        outcome = target.function.point(alias, promotion)
+        pointed = target.function.point(alias, promotion)
     except UnconfirmedError as error:
-        outcome, unseen = Moved.UNKNOWN, error
-    if outcome is not Moved.UNKNOWN:
-        return outcome
+        pointed, unseen = Pointed(Moved.UNKNOWN), error
+    if pointed.moved is not Moved.UNKNOWN:
+        return pointed
     try:
         is_recorded = target.ledger.has_recorded(promotion)
     except Exception as error:
@@ -610,7 +638,7 @@ def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Moved:
         raise unseen or unconfirmed_move(name, promotion.version, error) from error
     if unseen and not is_recorded:
         raise unseen
-    return Moved.UNKNOWN if is_recorded else Moved.NO
+    return Pointed(Moved.UNKNOWN if is_recorded else Moved.NO)
 
 
 def _reconcile(
@@ -703,13 +731,14 @@ def decide(
         )
     is_known = served.version == candidate.version and served.plan == proposal.plan and same_content(candidate, served)
     if is_there and (is_back or found.is_older or (found.relation is Relation.SAME and is_known)):
-        return Decision(Result.UNCHANGED, previous, found)
+        return Decision(Result.UNCHANGED, previous, found, alias=alias)
     if found.is_older and not is_back:
         return Decision(Result.SUPERSEDED, previous, found)
     if found.is_refused:
         return Decision(Result.REFUSED, previous, found)
     if not is_back:
         require_not_lower(target, proposal.commit, candidate, previous)
+    require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,
@@ -788,7 +817,9 @@ def next_sequence(target: Target, alias: Alias | None) -> int:
 def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:
     """Say what is to be looked into after a promotion that is made all the same."""
     name, ours = target.environment, found.ours
-    if alias and target.served.sequence and alias.is_moved_by_others:
+    if alias and alias.split is not Split.NONE:
+        yield f"This promotion has ended a traffic split of {name} that this action had not set: {alias.shares}."
+    elif alias and target.served.sequence and alias.is_moved_by_others:
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
     if found.relation is Relation.DIVERGED:
         yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."

@@ -12,7 +12,7 @@ is brought to its end by whoever finds it, by several at once, and without the l
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote.answers import may_have_taken_effect, unconfirmed
@@ -61,6 +61,8 @@ class Ended:
     """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
     is_by_us: bool = False
     """Whether it was this process that has recorded it as done, and given back the locks."""
+    aliases: Mapping[str, Alias | None] = field(default_factory=dict)
+    """The aliases by ARN, as this process has seen them after their moves."""
 
 
 class Saga:
@@ -180,12 +182,13 @@ class Saga:
         seconds: float | None = None
         strangers: tuple[str, ...] = ()
         is_by_us = False
+        seen: dict[str, Alias | None] = {}
         if release.key not in self._begun:
             release = self._join(release)
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
                 started = self._clock.monotonic()
-                problem, denied = self._move(release)
+                problem, denied = self._move(release, seen)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
                     raise problem.saying(
@@ -195,14 +198,14 @@ class Saga:
                     try:
                         release, is_by_us = self._complete(release, locks)
                     except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
-                        return Ended(release, understood(error), seconds)
+                        return Ended(release, understood(error), seconds, aliases=seen)
                 else:
                     release = self._turn(release, problem, denied)
             elif release.stage is Stage.REVERTING:
                 strangers = self._put_back(release)
                 release = self._end(release)
             else:
-                return Ended(release, problem, seconds, strangers, is_by_us)
+                return Ended(release, problem, seconds, strangers, is_by_us, seen)
         raise ServiceError(
             f"the record of release {release.key.identity} cannot be brought to its end",
             hint="Somebody else keeps writing it: see who, and run the job again.",
@@ -238,8 +241,10 @@ class Saga:
                 return self.read(release.key)
         return release
 
-    def _move(self, release: Release) -> tuple[PromoteError | None, tuple[str, ...]]:
+    def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
         """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be.
+
+        ``seen`` gets the aliases, by ARN, as they were seen after the move.
 
         Raises:
             PromoteError: nobody answers who could tell whether one has moved that another process may have moved.
@@ -252,7 +257,9 @@ class Saga:
                 if part.before is None and not _is_content(function, part):
                     version = part.promotion.version
                     return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
-                if function.point(part.before, part.promotion) is Moved.YES:
+                pointed = function.point(part.before, part.promotion)
+                if pointed.moved is Moved.YES:
+                    seen[part.arn] = pointed.alias
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
                 problem = understood(error)
@@ -394,9 +401,9 @@ class Saga:
         before = part.before
         is_fence = alias is not None and alias.description == release.fence
         if alias is not None and alias.promotion == part.promotion:
-            # What it has left may have a weight: Lambda gives it one while it moves provisioned concurrency over.
-            left = {before.version} if before else set()
-            if alias.version == part.promotion.version and alias.weights.keys() <= left:
+            # What it has left may have all of the traffic, until provisioned concurrency has moved.
+            is_whole = not alias.weights or (before is not None and alias.weights == {before.version: 1.0})
+            if alias.version == part.promotion.version and is_whole:
                 return before or self._fence(release, part)
             # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
             return replace(alias, description=before.description if before else release.fence)
@@ -468,9 +475,6 @@ def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
     before = part.before
     if alias is None or before is None:
         return alias is not None and alias.description == release.fence
-    made, served = (
-        # Lambda itself gives the version that it is left from a weight, until provisioned concurrency has moved over.
-        {version: weight for version, weight in weights.items() if version != part.promotion.version}
-        for weights in (alias.weights, before.weights)
-    )
-    return (alias.version, alias.description, made) == (before.version, before.description, served)
+    # Lambda itself keeps the traffic with the version that is left, until provisioned concurrency has moved.
+    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0})
+    return is_whole and (alias.version, alias.description) == (before.version, before.description)

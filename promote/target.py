@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promote import configuration
 from promote.artifact import Code, Image, load, require_handler, stage
 from promote.aws import understood
+from promote.capacity import require_free
 from promote.endpoint import Endpoints
 from promote.errors import AccessError, ConflictError, FunctionError, InputError
 from promote.function import Function
@@ -151,6 +152,7 @@ def prepare(job: Job) -> Target:
     )
     arn, creation = _identity(job, region, code, latest)
     _require_published(job, aliases)
+    _require_free(job, aliases)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     # An emergency does not wait for the records that it does not need, such as the lock's.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
@@ -243,6 +245,14 @@ def _require_published(job: Job, aliases: Iterable[Alias]) -> None:
         require_published(inputs.function_name, aliases, {inputs.environment, *inputs.latest_aliases})
 
 
+def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
+    """Refuse to begin what would end a traffic split that others have set; ``deploy`` moves no alias."""
+    inputs = job.inputs
+    if inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
+        alias, is_back = _named(aliases, inputs.environment), inputs.command is Command.ROLLBACK
+        require_free(inputs.function_name, alias, inputs, is_back=is_back)
+
+
 def staged(job: Job, code: Code) -> Code:
     """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
     if isinstance(code, Image) or not code.is_oversized:
@@ -308,6 +318,7 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
     if is_deployed:
         return replace(target, latest=latest)
     _require_published(target.job, aliases)
+    _require_free(target.job, aliases)
     if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
         raise ConflictError(
             f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",

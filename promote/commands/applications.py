@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from promote.application import Held, Outcome
+from promote.capacity import followed
 from promote.commands import outcomes
 from promote.inputs import Isolation
 from promote.job import Job
@@ -216,6 +217,15 @@ def decided(
     if outcome.result is Result.REFUSED:
         return refused(job, targets, reports, found)
     parts = moved(targets, reports, outcome)
+    if any(decision.alias and decision.alias.split.is_lambdas for decision in outcome.decisions):
+        with job.phase("capacity"):
+            parts = each(
+                [
+                    partial(followed, target.job, target.function, decision.alias, part)
+                    for target, decision, part in zip(targets, outcome.decisions, parts, strict=True)
+                ],
+                WIDTH,
+            )
     with job.phase("endpoints"):
         known = [bool(reached) and reached[place] for place, _ in enumerate(targets)]
         parts = each(

@@ -5,12 +5,13 @@ from dataclasses import replace
 from promote import pipeline
 from promote.ancestry import Relation
 from promote.aws import understood
+from promote.capacity import followed, meanwhile
 from promote.holding import Holding
 from promote.inputs import Command, Isolation
 from promote.job import Job
 from promote.latest import pin
 from promote.line import Claim
-from promote.model import LATEST_ENDPOINT, Outcome, Result, Verdict, same_content
+from promote.model import LATEST_ENDPOINT, Alias, Outcome, Result, Verdict, same_content
 from promote.pipeline import Built, Decision, Standing
 from promote.report import Link, Report
 from promote.rolledback import Barred
@@ -101,7 +102,7 @@ def planned(target: Target, steps: str, order: Standing | None) -> Report:
         changes=changes,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, served.gateway),
-        notes=tuple(_circumstances(target)),
+        notes=tuple(_circumstances(target, alias)),
     )
     now = f"version {alias.version}" if alias else "nothing yet"
     if order and order.is_older:
@@ -115,13 +116,15 @@ def planned(target: Target, steps: str, order: Standing | None) -> Report:
     return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
 
 
-def _circumstances(target: Target) -> list[str]:
+def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     """Say what else a run would meet."""
     met = []
     if target.state.lock.holder:
         met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
     if target.served.pending:
         met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
+    if what := meanwhile(alias):
+        met.append(f"Of {name(target)}, {what}.")
     if target.served.intent:
         met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
     return met
@@ -265,5 +268,6 @@ def decided(target: Target, report: Report, decision: Decision, *, is_reached: b
         return superseded(target, replace(report, previous=decision.previous), decision.standing)
     if decision.result is Result.REFUSED:
         return refused(target, replace(report, previous=decision.previous), decision.standing)
+    report = followed(target.job, target.function, decision.alias, promoted(target, report, decision))
     with target.job.phase("endpoints"):
-        return reachable(target, promoted(target, report, decision), is_reached=is_reached)
+        return reachable(target, report, is_reached=is_reached)

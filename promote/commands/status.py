@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from promote import history
+from promote.capacity import meanwhile
 from promote.commands.status_all import headline, hint, listings, standings, written
 from promote.endpoint import locate
 from promote.job import Job
@@ -133,7 +134,7 @@ def _served(reading: Reading, found: Environment) -> _Row:
     is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
     return (
         Link(found.name, url),
-        found.alias.version,
+        found.alias.version + (f" ({what})" if (what := meanwhile(found.alias)) else ""),
         Link(commit[:10], job.context.commit_url(commit)),
         written(since),
         _age(job, since),
@@ -213,7 +214,9 @@ def _unfinished(reading: Reading) -> Iterator[str]:
 
 def _notes(reading: Reading) -> Iterator[str]:
     for found in reading.environments:
-        if found.alias and found.history and found.alias.is_moved_by_others:
+        if found.alias and (what := meanwhile(found.alias)):
+            yield f"{found.name} points at version {found.alias.version}, but its traffic is split: {what}."
+        elif found.alias and found.history and found.alias.is_moved_by_others:
             yield f"Somebody else has pointed {found.name} at version {found.alias.version} since its last promotion."
     if opened := reading.state.lock.opened:
         yield f"The lock was last opened by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

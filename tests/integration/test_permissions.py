@@ -42,10 +42,11 @@ ONLY_TOLD = {
     "apigateway:DELETE",
     "dynamodb:DeleteItem",
     "lambda:DeleteFunction",
+    "lambda:GetProvisionedConcurrencyConfig",
     "lambda:ListVersionsByFunction",
     "lambda:RemovePermission",
 }
-"""What tidies up: the run ends as it would, and warns."""
+"""What tidies up, or looks at what is served after a move: the run ends as it would, and warns."""
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -251,6 +252,15 @@ def prepare_domain(place: Place) -> None:
     place.damage_endpoints()
 
 
+def provision(place: Place) -> None:
+    """Give the alias provisioned concurrency, which stays with the old version for a second."""
+    place.world.function.put_provisioned_concurrency_config(
+        FunctionName=FUNCTION, Qualifier="preprod", ProvisionedConcurrentExecutions=1
+    )
+    place.account.inject("update-lasts", "lambda.UpdateAlias", seconds=1)
+    place.change("2")
+
+
 def deploy_by_another_tool(place: Place) -> None:
     place.world.overwrite_latest((place.runner.workspace / "function" / "app.py").read_text() + "\n# of another tool\n")
 
@@ -288,6 +298,10 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
         Step("promoted", 1, run(keep_versions="1")),
         Step("promoted", 2, run(keep_versions="1"), lambda place: place.change("2")),
         Step("promoted", 3, run(keep_versions="1"), lambda place: place.change("3")),
+    ),
+    "provisioned concurrency": (
+        Step("promoted", 1, run()),
+        Step("promoted", 2, run(), provision),
     ),
     "all commands": (
         Step("planned", 1, run(dry_run="true")),

@@ -326,22 +326,6 @@ def test_two_environments_have_one_latest_and_an_endpoint_each(
     assert len(world.apis()) == 3
 
 
-def test_weights_that_somebody_left_on_the_alias_are_cleared(
-    runner: Runner, inputs: dict[str, str], world: World
-) -> None:
-    runner.run(inputs)
-    (runner.workspace / "function" / "NEW").touch()
-    runner.run(inputs, commit="d" * 40, run_id=2000)
-    world.function.update_alias(
-        FunctionName=FUNCTION, Name="preprod", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
-    )
-    ended = runner.run(inputs, commit="e" * 40, run_id=3000)
-    assert ended.result == "promoted", ended.log
-    alias = world.function.get_alias(FunctionName=FUNCTION, Name="preprod")
-    assert (alias["FunctionVersion"], alias.get("RoutingConfig", {})) == ("2", {})
-    assert [annotation.kind for annotation in ended.annotations] == ["warning"]
-
-
 def test_outside_a_runner_it_works_without_the_runners_files(runner: Runner, inputs: dict[str, str]) -> None:
     nothing = (
         "GITHUB_OUTPUT",

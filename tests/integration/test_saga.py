@@ -490,12 +490,12 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
 
     def share_and_refuse() -> None:
         wait_until_moved(application, part)
-        share(**{"1": 0.5})
+        share(**{"1": 1.0})
         raise error_of("InvalidParameterValueException")
 
     life.before("update_alias", application.arns[other], share_and_refuse)
     life.before("get_alias", application.arns[moved], lambda: None)
-    life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 0.5}))
+    life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 1.0}))
     saga = application.saga(life)
     saga.begin(release)
     assert saga.settle(release, is_ours=True).strangers == ()
@@ -509,7 +509,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert before
     back = replace(late.promotion, version="1", previous=before.version)
     application.carry_out(application.release())
-    assert application.function(application.arns[STAYS]).point(before, back) is Moved.NO
+    assert application.function(application.arns[STAYS]).point(before, back).moved is Moved.NO
 
 
 def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: Application) -> None:

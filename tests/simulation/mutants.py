@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "weights are not noticed",
         "promote.model",
-        "return promotion is None or promotion.version != self.version or bool(self.weights)",
+        "return promotion is None or promotion.version != self.version or self.split.is_external",
         "return promotion is None or promotion.version != self.version",
     ),
     Mutant(

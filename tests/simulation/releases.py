@@ -361,8 +361,9 @@ def _is_touched(part: Part, alias: Alias, *, has_moved: bool) -> bool:
     """Whether a stranger has moved or split the alias since the release moved it or, without that, was decided upon."""
     then = part.before
     if has_moved:  # Lambda itself may have given what it has left a weight
-        left = {then.version} if then else set()
-        return alias.version != part.promotion.version or not _weights(alias).keys() <= left
+        weights = _weights(alias)
+        is_whole = not weights or (then is not None and weights == {then.version: 1.0})
+        return alias.version != part.promotion.version or not is_whole
     return then is None or (alias.version, _weights(alias)) != (then.version, _weights(then))
 
 

@@ -1,0 +1,251 @@
+"""Aliases with provisioned concurrency, whose traffic follows later, and aliases whose traffic others have split."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promote.clock import SystemClock
+from sandbox.client import Account
+from tests.conftest import make_runner
+from tests.runner import Ended, Runner
+from tests.world import FUNCTION, World, get
+
+READS = ("Get", "Query", "List", "Invoke", "Describe")
+
+
+class Leaping(SystemClock):
+    """Minutes pass while somebody waits for seconds."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        if seconds >= 1:
+            self._ahead += 400
+        super().sleep(min(seconds, 0.1))
+
+
+@pytest.fixture
+def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
+    """Version 1 is served, with provisioned concurrency; commit 2 lies in the workspace."""
+    ended = runner.run(inputs, commit="1" * 40, run_id=1)
+    assert ended.result == "promoted", ended.log
+    world.function.put_provisioned_concurrency_config(
+        FunctionName=FUNCTION, Qualifier="preprod", ProvisionedConcurrentExecutions=1
+    )
+    change(runner, 2)
+    world.account.forget()
+    return ended
+
+
+def change(runner: Runner, number: int) -> None:
+    (runner.workspace / "function" / "commit").write_text(str(number))
+
+
+def lasts(world: World, seconds: float) -> None:
+    world.account.inject("update-lasts", "lambda.UpdateAlias", seconds=seconds)
+
+
+def weights(world: World) -> Any:
+    alias = world.function.get_alias(FunctionName=FUNCTION, Name="preprod")
+    return alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+
+def share(world: World, **given: float) -> None:
+    world.function.update_alias(
+        FunctionName=FUNCTION, Name="preprod", RoutingConfig={"AdditionalVersionWeights": given}
+    )
+    world.account.forget()
+
+
+def writes(world: World) -> list[str]:
+    return [call.name for call in world.account.calls() if not call.operation.startswith(READS)]
+
+
+def hurried(tmp_path: Path, account: Account, runner: Runner) -> Runner:
+    """Return a runner of the same workspace for which minutes pass quickly."""
+    tmp_path.mkdir(exist_ok=True)
+    made = make_runner(tmp_path / "hurried", account, Leaping())
+    (made.workspace / "function" / "commit").write_text((runner.workspace / "function" / "commit").read_text())
+    return made
+
+
+def test_a_promotion_waits_without_the_lock_until_the_traffic_has_followed(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    lasts(world, 4)
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    started.wait_for("until provisioned concurrency")
+    assert weights(world) == {"1": 1.0}
+    assert world.lock_owner() == ""
+    assert world.history() == [("", "1"), ("1", "2")]
+    ended = started.wait()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert weights(world) == {}
+    assert not ended.annotations
+    assert "Lambda sent all traffic of preprod of hello to version 1 for" in ended.summary
+    assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+
+
+def test_a_promotion_that_waited_in_vain_says_what_is_served(  # noqa: PLR0917 - fixtures
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, account: Account, tmp_path: Path
+) -> None:
+    lasts(world, 60)
+    ended = hurried(tmp_path, account, runner).run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    [warning] = ended.annotations
+    assert "points at version 2, but Lambda still sends all its traffic to version 1" in warning.message
+    assert "still sends all its traffic to version 1" in ended.outputs["summary"]
+    assert weights(world) == {"1": 1.0}
+    status = runner.run({"command": "status", "function-name": FUNCTION})
+    assert "all traffic goes to version 1 until provisioned concurrency has moved" in status.summary
+    assert "Somebody else" not in status.log
+    # The same commit again has nothing to do, and does not end the weight. A newer one waits, and moves nothing.
+    same = hurried(tmp_path / "same", account, runner).run(inputs, commit="2" * 40, run_id=2)
+    assert (same.code, same.result, weights(world)) == (0, "unchanged", {"1": 1.0}), same.log
+    change(runner, 3)
+    late = hurried(tmp_path / "late", account, runner).run(inputs, commit="3" * 40, run_id=3)
+    assert (late.code, late.result) == (1, "failed"), late.log
+    assert "Lambda still moves provisioned concurrency" in late.errors[0].message
+    assert (world.alias_version(), weights(world)) == ("2", {"1": 1.0})
+    # A rollback does not wait.
+    back = runner.run({"command": "rollback", "function-name": FUNCTION, "environment": "preprod", "endpoints": "none"})
+    assert (back.code, back.result, world.alias_version(), weights(world)) == (0, "rolled-back", "1", {}), back.log
+    assert promoted.outputs["version"] == "1"
+
+
+def test_the_next_promotion_waits_before_it_moves_the_alias(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    lasts(world, 6)
+    first = runner.start(inputs, commit="2" * 40, run_id=2)
+    first.wait_for("until provisioned concurrency")
+    change(runner, 3)
+    ended = runner.run(inputs, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "until provisioned concurrency for version 2 is ready" in ended.log
+    assert first.wait().result == "promoted"
+    assert world.history() == [("", "1"), ("1", "2"), ("2", "3")]
+    assert not ended.annotations  # nothing was changed externally
+    assert promoted.result == "promoted"
+
+
+def test_capacity_that_cannot_be_allocated_is_left_by_a_rollback(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.account.inject("update-fails", "lambda.UpdateAlias", code="FUNCTION_ERROR_INIT_FAILURE")
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    [warning] = ended.annotations
+    assert "could not be allocated (FUNCTION_ERROR_INIT_FAILURE)" in warning.message
+    assert "command: rollback" in warning.message
+    change(runner, 3)
+    world.account.forget()
+    refused = runner.run(inputs, commit="3" * 40, run_id=3)
+    assert (refused.code, refused.result, len(refused.errors)) == (1, "refused", 1), refused.log
+    assert "lambda.UpdateFunctionCode" not in writes(world)
+    assert weights(world) == {"1": 1.0}
+    back = runner.run({"command": "rollback", "function-name": FUNCTION, "environment": "preprod", "endpoints": "none"})
+    assert (back.result, world.alias_version(), weights(world)) == ("rolled-back", "1", {}), back.log
+    again = runner.run(inputs, commit="3" * 40, run_id=3, attempt=2)
+    assert again.result == "promoted", again.log
+    assert (world.alias_version(), weights(world)) == ("3", {})
+    assert promoted.result == "promoted"
+
+
+@pytest.fixture
+def split(runner: Runner, inputs: dict[str, str], world: World) -> World:
+    """A person gives a quarter of the traffic to version 1; version 3 is in another environment; commit 4 is new."""
+    for number, environment in ((1, "preprod"), (2, "preprod"), (3, "stage")):
+        change(runner, number)
+        given = {**inputs, "environment": environment}
+        assert runner.run(given, commit=str(number) * 40, run_id=number).result == "promoted"
+    change(runner, 4)
+    share(world, **{"1": 0.25})
+    return world
+
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "run": {},
+    "promote": {"command": "promote", "from": "stage"},
+    "rollback": {"command": "rollback"},
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_split_that_a_person_has_set_is_not_ended_unasked(
+    runner: Runner, inputs: dict[str, str], split: World, command: str
+) -> None:
+    given = inputs if command == "run" else {"function-name": FUNCTION, "environment": "preprod", "endpoints": "none"}
+    ended = runner.run({**given, **COMMANDS[command]}, commit="4" * 40, run_id=4)
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "refused", 1), ended.log
+    assert "25% to version 1 and 75% to version 2" in ended.errors[0].message
+    assert "override: true" in ended.errors[0].message
+    assert [name for name in writes(split) if name != "dynamodb.UpdateItem"] == []  # the lock alone
+    assert (split.alias_version(), weights(split)) == ("2", {"1": 0.25})
+    assert split.lock_owner() == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_split_is_ended_by_an_override(runner: Runner, inputs: dict[str, str], split: World, command: str) -> None:
+    given = inputs if command == "run" else {"function-name": FUNCTION, "environment": "preprod", "endpoints": "none"}
+    asked = {"override": "true", "reason": "the canary was fine"}
+    ended = runner.run({**given, **COMMANDS[command], **asked}, commit="4" * 40, run_id=4)
+    assert (ended.code, weights(split)) == (0, {}), ended.log
+    assert split.alias_version() == {"run": "4", "promote": "3", "rollback": "1"}[command]
+    [*_, move] = [item for item in split.records("promotion") if "#preprod#" in item["sk"]]
+    assert move["reason"] == "the canary was fine"
+    if command != "rollback":
+        assert {annotation.kind for annotation in ended.annotations} == {"warning"}
+        assert any("has ended a traffic split" in annotation.message for annotation in ended.annotations)
+
+
+def test_whoever_has_set_a_weight_of_1_must_be_known(
+    runner: Runner, inputs: dict[str, str], split: World, account: Account
+) -> None:
+    share(split, **{"1": 1.0})
+    ended = runner.run(inputs, commit="4" * 40, run_id=4)
+    assert (ended.code, ended.result) == (1, "refused"), ended.log  # without provisioned concurrency, it is a person's
+    account.inject("error-before", "lambda.GetProvisionedConcurrencyConfig", times=0, status=403, code="AccessDenied")
+    ended = runner.run(inputs, commit="4" * 40, run_id=4)
+    assert (ended.code, ended.result) == (1, "refused"), ended.log
+    assert "could not be read" in ended.errors[0].message
+    assert "lambda.UpdateAlias" not in writes(split)
+
+
+def test_a_split_that_comes_later_is_seen_before_the_move(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    share(world, **{"2": 0.25})
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (1, "refused"), ended.log
+    assert (world.alias_version(), weights(world)) == ("1", {"2": 0.25})
+    assert promoted.result == "promoted"
+
+
+def test_several_functions_wait_for_all_of_their_capacity(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    names = ("hello", "other")
+    several = {**inputs, "function-name": "\n".join(names), "checks": "hello: GET /health\nother: GET /health"}
+    assert runner.run(several, commit="1" * 40, run_id=1).result == "promoted"
+    world.function.put_provisioned_concurrency_config(
+        FunctionName="other", Qualifier="preprod", ProvisionedConcurrentExecutions=1
+    )
+    change(runner, 2)
+    world.account.inject("update-lasts", "lambda.UpdateAlias", times=0, seconds=4)
+    started = runner.start(several, commit="2" * 40, run_id=2)
+    started.wait_for("until provisioned concurrency")
+    assert {item.get("owner") for item in world.records("lock")} == {None}
+    ended = started.wait()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "Lambda sent all traffic of preprod of other to version 1 for" in ended.summary
+    assert not ended.annotations
+    assert json.loads(ended.outputs["functions"])["other"]["version"] == "2"
