@@ -9,8 +9,11 @@ import pytest
 from promote.clock import SystemClock
 from sandbox.client import Account
 from tests.conftest import make_runner
+from tests.repository import line
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World, get
+
+pytestmark = pytest.mark.usefixtures("history")
 
 READS = ("Get", "Query", "List", "Invoke", "Describe")
 
@@ -71,6 +74,7 @@ def hurried(tmp_path: Path, account: Account, runner: Runner) -> Runner:
     """Return a runner of the same workspace for which minutes pass quickly."""
     tmp_path.mkdir(exist_ok=True)
     made = make_runner(tmp_path / "hurried", account, Leaping())
+    line(made.workspace)
     (made.workspace / "function" / "commit").write_text((runner.workspace / "function" / "commit").read_text())
     return made
 

@@ -14,6 +14,8 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, archive, get
 
+pytestmark = pytest.mark.usefixtures("history")
+
 OTHER = "def handler(event, context): return {'statusCode': 200, 'body': 'nobody has verified this'}"
 OF_ANOTHER_TOOL = """def handler(event, context): return {'statusCode': 200, 'body': '{"by": "another tool"}'}"""
 PROMOTE = {
