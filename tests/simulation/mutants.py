@@ -130,7 +130,7 @@ MUTANTS = (
         "a repetition that meets its own effect is taken for a race that was lost",
         "promote.function",
         """                if found is not None and found.promotion == promotion:
-                    return Moved.YES
+                    return Pointed(Moved.YES, found)
 """,
         "",
         ("lambda.UpdateAlias",),
@@ -388,11 +388,9 @@ MUTANTS = (
     Mutant(
         "the intent of one function is recorded though it is part of a release",
         "promote.ledger",
-        """                condition=_FREE,
-            )
-            parts.append""",
-        """            )
-            parts.append""",
+        """                condition=f"{_FREE} AND "
+                + (""",
+        "                condition=(",
         SAGA,
     ),
     Mutant(
@@ -437,8 +435,9 @@ MUTANTS = (
     Mutant(
         "what was decided of a function that stays, before the release, is not too late after it",
         "promote.saga",
-        "if function.point(part.before, part.promotion) is Moved.YES:",
-        "if not part.moves or function.point(part.before, part.promotion) is Moved.YES:",
+        "                pointed = function.point(part.before, part.promotion)\n",
+        "                if not part.moves:\n                    return None\n"
+        "                pointed = function.point(part.before, part.promotion)\n",
         SAGA,
     ),
     Mutant(
@@ -541,9 +540,9 @@ MUTANTS = (
     Mutant(
         "what another run has begun always goes back",
         "promote.saga",
-        "                problem, denied = self._move(release)\n",
+        "                problem, denied = self._move(release, seen)\n",
         "                problem, denied = (\n"
-        '                    self._move(release) if is_ours else (ConflictError("it is not ours", hint=""), ())\n'
+        '                    self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())\n'
         "                )\n",
         SAGA,
     ),
@@ -558,11 +557,10 @@ MUTANTS = (
     Mutant(
         "a function is let go of by whoever finds it part of a release",
         "promote.target",
-        """    finish(target.job, pending)
-    return""",
-        """    table, sk = target.job.table, "environment#" + target.environment
-    table.update(table.change(target.ledger.arn, sk, remove=("pending",)))
-    return""",
+        "        finish(target.job, pending)\n",
+        """        table, sk = target.job.table, "environment#" + target.environment
+        table.update(table.change(target.ledger.arn, sk, remove=("pending",)))
+""",
         SAGA,
     ),
     Mutant(
