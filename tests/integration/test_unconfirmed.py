@@ -9,6 +9,8 @@ from sandbox.client import Account
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World
 
+pytestmark = pytest.mark.usefixtures("history")
+
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
@@ -56,7 +58,7 @@ def test_a_move_that_cannot_be_read_back_is_said_to_be_possible_and_the_next_run
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     lose(world.account, "lambda.UpdateAlias", **EXPIRED)
-    world.account.inject("error-before", "lambda.GetAlias", nth=2, times=0, **EXPIRED)
+    world.account.inject("error-before", "lambda.GetAlias", times=0, **EXPIRED)
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "failed", "unknown"), ended.log
     [error] = ended.errors
@@ -74,7 +76,7 @@ def test_a_move_that_is_refused_at_once_has_not_been_made(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     world.account.inject("error-before", "lambda.UpdateAlias", times=0, **DENIED)
-    world.account.inject("error-before", "lambda.GetAlias", nth=2, times=0, **DENIED)
+    world.account.inject("error-before", "lambda.GetAlias", times=0, **DENIED)
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
     world.account.clear_faults()
     assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "failed", "false"), ended.log
