@@ -201,7 +201,7 @@ def test_killed_after_each_call_of_a_first_release_the_next_run_brings_all_to_it
             break
         application.recover()
         assert application.assert_whole(release) is Stage.DONE
-    assert number == 6
+    assert number == 8  # of the two that are new, the version is looked at before the alias is created
 
 
 def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(application: Application) -> None:
