@@ -296,6 +296,12 @@ def parse_lines(text: str) -> Application | None:
     for number, line in enumerate(text.splitlines(), 1):
         if written := re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip():
             parts.append(_line_part(written, Place("", number)))
+    if not parts:
+        raise InputError(
+            "function-name",
+            "it names no function, for all of its lines are comments",
+            hint="Write the function's name, or `name = artifact`, one function per line.",
+        )
     return _checked(Application(tuple(parts)))
 
 

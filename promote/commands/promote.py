@@ -251,6 +251,12 @@ def _found(target: Target) -> Source:
                 f"the environment {inputs.source} of {target.function.name} serves nothing that could be promoted",
                 hint="Promote to it first, or correct the input from.",
             )
+        if alias.follows_latest:
+            raise RefusedError(
+                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so no version of it can be "
+                "promoted",
+                hint=f"Promote to {inputs.source} with command: run first, which points the alias at a version.",
+            )
         snapshot = _existing(target, alias.version)
         move = None if alias.is_moved_by_others else alias.promotion
         served = target.state.served(inputs.source)

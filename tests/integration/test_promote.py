@@ -341,6 +341,8 @@ def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promot
     assert_refused(runner.run({**TO_PROD, "version": version}, run_id=5), reason)
     assert_refused(runner.run({**TO_PROD, "version": "77"}, run_id=5), "version 77 of hello does not exist")
     assert_refused(runner.run({**TO_PROD, "from": "nowhere"}, run_id=5), "nowhere of hello serves nothing")
+    world.function.create_alias(FunctionName=FUNCTION, Name="nightly", FunctionVersion="$LATEST")
+    assert_refused(runner.run({**TO_PROD, "from": "nightly"}, run_id=5), "nightly of hello follows $LATEST")
     # Guarantee 1: what an environment serves is proven only as long as we alone move its alias.
     for points_at in (version, "$LATEST"):
         world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=points_at)

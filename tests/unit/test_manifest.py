@@ -197,6 +197,11 @@ class TestFile:
             parse(text, "promote.yml", "").inputs(environ())
         assert f"{name}: it has no effect without" in str(caught.value)
 
+    @pytest.mark.parametrize("text", ["#=", "# a\n# b"])
+    def test_lines_that_are_all_comments_name_no_function(self, text: str) -> None:
+        with pytest.raises(InputError, match="it names no function"):
+            parse_lines(text)
+
     def test_lines_of_checks_say_whose_they_are(self) -> None:
         step = environ(checks="GET /a\nb: GET /b\n# c: GET /c\n\nb: POST /b 201\n", invoke="b: event.json")
         one, other = lines("a\nb").inputs(step)
