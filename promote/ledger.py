@@ -425,7 +425,7 @@ class Ledger:
         version = rollback.previous or ""
         if not version:
             return None
-        record = self.version(version) if version.isdecimal() else {}
+        record = self.version(version)
         code, commit = str(record.get("code_sha256", "")), str(record.get("commit", ""))
         fingerprint = str(record.get("fingerprint", ""))
         if served.version == version:
@@ -467,7 +467,9 @@ class Ledger:
         return []
 
     def version(self, version: str) -> Item:
-        """Read the record of a version; empty: there is none."""
+        """Read the record of a version; empty: there is none, as of $LATEST, which an alias may name."""
+        if not version.isdecimal():
+            return {}
         sk = version_key(version)
         with suppress(Missing):
             return next(map(require_version, self._table.query(self.arn, sk, sk)), {})

@@ -23,7 +23,7 @@ def begun(target: Target, held: Holding) -> Report:
     """Say what is certain when the lock is had."""
     report = Report(
         Result.FAILED,
-        previous=target.served.version,
+        previous=target.alias.version if target.alias else "",
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
         lock_wait=held.lease.waited,

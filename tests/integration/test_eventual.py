@@ -9,6 +9,8 @@ from sandbox.client import Account, Fault
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive, get
 
+pytestmark = pytest.mark.usefixtures("history")
+
 
 def busy(world: World, operation: str, times: int = 1) -> Fault:
     """Let API Gateway refuse a call because it makes another change."""
@@ -42,7 +44,7 @@ def test_what_a_run_has_just_created_may_be_unknown_at_first(
     runner: Runner, world: World, inputs: dict[str, str], operation: str
 ) -> None:
     fault = world.account.inject("appears-late", operation, seconds=1, times=0)
-    ended = runner.run(inputs, run_id=1)
+    ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     if operation == "lambda.UpdateFunctionCode":  # not called when the function is created
         (runner.workspace / "function" / "commit").write_text("2")
@@ -166,7 +168,7 @@ def test_a_change_that_never_ends_is_an_error_with_its_cause(
 
 def test_a_deleted_version_is_believed_to_be_gone(runner: Runner, world: World, inputs: dict[str, str]) -> None:
     """Its creation was long ago, and by another run: nothing is waited for."""
-    assert runner.run(inputs, run_id=1).code == 0
+    assert runner.run(inputs, commit="1" * 40, run_id=1).code == 0
     (runner.workspace / "function" / "commit").write_text("2")
     assert runner.run(inputs, commit="2" * 40, run_id=2).code == 0
     world.function.delete_function(FunctionName=FUNCTION, Qualifier="1")
