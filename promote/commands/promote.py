@@ -253,8 +253,8 @@ def _found(target: Target) -> Source:
             )
         if alias.follows_latest:
             raise RefusedError(
-                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so no version of it can be "
-                "promoted",
+                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so no version of "
+                "it can be promoted",
                 hint=f"Promote to {inputs.source} with command: run first, which points the alias at a version.",
             )
         snapshot = _existing(target, alias.version)

@@ -25,8 +25,8 @@ def swept(faults: tuple[Fault, ...], hit: Hit, recovering: tuple[str, ...]) -> I
     for number in count(1):
         plan = Plan(
             jobs=(
-                Job(Kind.RUN, 2, functions=THREE, is_lost=True),
-                Job(Kind.RUN, 3, start=40, functions=recovering),
+                Job(Kind.RUN, 2, functions=THREE, is_lost=True, diverged="promote"),
+                Job(Kind.RUN, 3, start=40, functions=recovering, diverged="promote"),
             ),
             faults=(*faults, Fault(hit, nth=number, job=0)),
             broken=(3,),
