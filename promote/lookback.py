@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from promote.ledger import Ledger
-from promote.model import Alias, Kind, Served
+from promote.model import Alias, Candidate, Kind, Served
 from promote.records import promotion_item
 
 _HISTORY = 200
@@ -24,11 +24,18 @@ class Release:
     commit: str
     run_id: int = 0
     """The run that has built it; 0: not known."""
+    content: Mapping[str, str] = field(default_factory=dict)
+    """Its digests, ``code_sha256`` and ``fingerprint``; empty: not known."""
 
     @classmethod
     def of(cls, version: str, record: Mapping[str, Any]) -> "Release":
         """Read it from the record of a move, or of a version."""
-        return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)))
+        content = {name: str(record[name]) for name in ("code_sha256", "fingerprint") if record.get(name)}
+        return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)), content)
+
+    def is_of(self, candidate: Candidate) -> bool:
+        """Whether this is the version that was served then: a function that was created again has other versions."""
+        return not self.content or candidate.is_in(self.content)
 
 
 def fate(ledger: Ledger, version: str) -> str:

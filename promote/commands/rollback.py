@@ -13,7 +13,7 @@ from promote.lookback import Move, Release, fate, moves, served_before, served_t
 from promote.model import LATEST_ENDPOINT, Alias, Kind, Result, listed
 from promote.parallel import each
 from promote.pipeline import Proposal, Standing
-from promote.records import promotion_item
+from promote.records import content_item, promotion_item
 from promote.report import Report
 from promote.saga import WIDTH
 from promote.target import Target, finish_release, prepare
@@ -161,7 +161,10 @@ def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping
     """
     keys = release_keys({arn: list(reversed(moves)) for arn, moves in made.items()})[:_RELEASES]
     for release in sorted(read_releases(job.table, keys), key=lambda release: release.sequence, reverse=True):
-        found = {part.arn: promotion_item(part.promotion) for part in release.parts}
+        found = {
+            part.arn: {**promotion_item(part.promotion), **content_item(part.candidate, part.plan)}
+            for part in release.parts
+        }
         if all(arn in found and found[arn]["version"] == version for arn, version in before.items() if version):
             return {arn: found[arn] for arn in before if before[arn]}
     return {}
@@ -205,6 +208,14 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
             hint="Name another version with the input version; command: status shows what was served.",
         )
     candidate = snapshot.candidate
+    if not back.is_of(candidate):
+        if not inputs.version:
+            raise RefusedError(
+                f"version {back.version} of {name} is not the one that {target.environment} served: the function was "
+                "deleted and created again since then",
+                hint="Name a version with the input version; command: status shows which versions were promoted.",
+            )
+        back = Release.of(back.version, target.ledger.version(back.version))
     judged = target.ledger.judged(candidate)
     proof = judged.proof
     if judged.failure:

@@ -414,3 +414,24 @@ def test_variables_that_cannot_be_read_are_not_no_variables(
     assert f"Allow kms:Decrypt on the KMS key {key}" in ended.errors[0].message
     assert writes(world.account) == []
     assert promoted.outputs["version"] == "2"
+
+
+def test_a_rollback_does_not_take_the_version_of_a_new_function_for_the_one_that_was_served(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.outputs["version"] == "2"
+    world.function.delete_function(FunctionName=FUNCTION)
+    checks = {"checks": "GET /health"}
+    assert runner.run({**inputs, **checks}, commit="3" * 40, run_id=3).outputs["version"] == "1"
+    (runner.workspace / "function" / "commit").write_text("for the tests")
+    other = {**inputs, **checks, "environment": "test"}
+    assert runner.run(other, commit="5" * 40, run_id=5).outputs["version"] == "2"
+    refused = runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
+    assert (refused.code, refused.result, len(refused.errors)) == (1, "refused", 1), refused.log
+    assert "is not the one that preprod served" in refused.errors[0].message
+    assert world.alias_version() == "1"
+    # A person may name it: then its own commit is recorded, and not that of the old function's version.
+    named = runner.run({**ROLLBACK, "version": "2", "reason": "it is slow"}, commit="9" * 40, run_id=10)
+    assert (named.code, named.result) == (0, "rolled-back"), named.log
+    served = next(item for item in world.records("environment") if item["sk"] == "environment#preprod")
+    assert (served["version"], served["commit"]) == ("2", "5" * 40)
