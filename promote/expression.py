@@ -62,6 +62,11 @@ def problem(expression: str) -> tuple[str, str]:
     except ValueError as error:  # also JMESPathError
         text = re.sub(r"(, for expression)?:$", "", " ".join(str(error).split("\n")[0].split()))
         return f"does not compile: {text}", _ADVICE
+    if _is_constant(parsed):
+        return (
+            "does not depend on the answer, or not always",
+            "Compare a field with a value, as in status == 'ok'.",
+        )
     for node, parent in _nodes(parsed, {}):
         if what := _misuse(node, parent):
             return f"does not compile: {what}", _ADVICE
@@ -92,6 +97,17 @@ def complaint(expression: str, document: Any) -> str:
 
 def _parse(expression: str) -> ParsedResult:
     return _StrictParser().parse(expression)
+
+
+def _is_constant(node: Mapping[str, Any]) -> bool:
+    """Whether an expression, or a side of ``||`` or ``&&``, refers to nothing of the document."""
+    if node["type"] in {"or_expression", "and_expression", "not_expression"}:
+        return any(map(_is_constant, node["children"]))
+    return not any(found["type"] in _OF_DOCUMENT for found, _ in _nodes(node, {}))
+
+
+_OF_DOCUMENT = ("current", "field", "identity")
+"""The nodes of an expression that refer to the document."""
 
 
 def _mistaken(sides: list[Mapping[str, Any]]) -> tuple[str, str]:

@@ -265,6 +265,12 @@ class Inputs:
             raise InputError(
                 "base-path", "it has no effect without domain-name", hint="Add domain-name, or remove base-path."
             )
+        if self.latest_url and self.latest_url.rstrip("/") == self.environment_url.rstrip("/"):
+            raise InputError(
+                "latest-url",
+                "it is the same as environment-url, so the checks would test what is served already",
+                hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
+            )
         for name, url in (("latest-url", self.latest_url), ("environment-url", self.environment_url)):
             if url and self.domain_name:
                 raise InputError(

@@ -203,6 +203,7 @@ def prepare(job: Job) -> Target:
         template=template,
     ).seeing(_named(aliases, inputs.environment))
     _require_latest_counts(target)
+    _require_other_urls(target)
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
     if code is None or (latest and code.is_in(latest.code_sha256)):
@@ -424,6 +425,18 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
     assert role  # noqa: S101 - the input was checked
     arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
     return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
+
+
+def _require_other_urls(target: Target) -> None:
+    """Refuse to test at the endpoint of the environment, which shows what is served already."""
+    given = target.job.inputs.latest_url.rstrip("/")
+    known = target.endpoints.known(target.environment, target.served.gateway)
+    if given and known and given == known.url.rstrip("/"):
+        raise InputError(
+            "latest-url",
+            f"it is the endpoint of {target.environment}, so the checks would test what is served already",
+            hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
+        )
 
 
 def _require_latest_counts(target: Target) -> None:

@@ -192,3 +192,15 @@ def endpoints_of(gateways: Gateways, ledger: Ledger, owned: Mapping[str, str] | 
 def statements(world: World) -> Sequence[str]:
     """Name what $LATEST's policy allows."""
     return sorted(Function(lambda: world.function, FUNCTION, "", SystemClock()).statements(""))
+
+
+def test_what_is_served_is_not_tested_in_place_of_the_candidate(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    first = runner.run(inputs)
+    (runner.workspace / "function" / "commit").write_text("2")
+    served = first.outputs["environment-url"]
+    refused = runner.run({**inputs, "latest-url": served}, run_id=1001)
+    assert (refused.code, refused.errors[0].title) == (1, "Input latest-url"), refused.log
+    assert "it is the endpoint of preprod" in refused.errors[0].message
+    assert world.versions() == ["1"]

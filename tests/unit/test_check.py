@@ -118,6 +118,13 @@ def test_a_field_that_is_meant_as_a_value_is_refused(expression: str, hint: str)
         assert caught.value.hint.startswith(hint)
 
 
+@pytest.mark.parametrize("expression", ["'ok'", "`true`", "status == 'ok' || 'x'", "`1` == `1`", "!'' && ok"])
+def test_an_expression_that_does_not_need_the_answer_is_refused(expression: str) -> None:
+    with pytest.raises(InputError, match="does not depend on the answer") as caught:
+        parse_checks("GET / 200 " + expression)
+    assert "status == 'ok'" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "expression",
     [
