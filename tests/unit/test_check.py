@@ -35,7 +35,7 @@ NOTHING = Expectation("")
         ('GET / a == `"# b"` # why', HttpCheck("GET", "/", None, Expectation('a == `"# b"`'))),
         (r"GET / a == 'it\'s # 1' # why", HttpCheck("GET", "/", None, Expectation(r"a == 'it\'s # 1'"))),
         ("GET /it's 200 # why", HttpCheck("GET", "/it's", 200, NOTHING)),
-        ("GET / `200`", HttpCheck("GET", "/", None, Expectation("`200`"))),
+        ("GET / code == `200`", HttpCheck("GET", "/", None, Expectation("code == `200`"))),
     ],
 )
 def test_a_line_is_a_check(line: str, check: HttpCheck) -> None:
