@@ -358,7 +358,7 @@ class Function:
         return self._with_capacity(_alias(answer))
 
     def aliases(self) -> list[Alias] | None:
-        """Read all aliases, whoever has made them; None: the function does not exist."""
+        """Return all aliases of the function; None: it does not exist."""
         found: list[Alias] = []
         following: Any = {}
         while True:
