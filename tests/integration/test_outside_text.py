@@ -126,7 +126,7 @@ def test_what_functions_tests_and_commands_say(runner: Runner, inputs: dict[str,
     ended = runner.run(
         {
             **inputs,
-            "checks": "\n".join([*paths, "GET /json/1 500 '<script>alert(1)</script> @octocat **x** | y' == `1`"]),
+            "checks": "\n".join([*paths, "GET /json/1 500 error == '<script>alert(1)</script> @octocat **x** | y'"]),
             "invoke": "\n".join(f"{name} ok" for name, _, _ in events),
             "tests": "tests -s",
             "test-command": f"{SCRIPT_NAME}\ncat texts.bin\ncat texts.bin >&2\nexit 3",

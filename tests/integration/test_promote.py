@@ -344,10 +344,9 @@ def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promot
     world.function.create_alias(FunctionName=FUNCTION, Name="nightly", FunctionVersion="$LATEST")
     assert_refused(runner.run({**TO_PROD, "from": "nightly"}, run_id=5), "nightly of hello follows $LATEST")
     # Guarantee 1: what an environment serves is proven only as long as we alone move its alias.
-    for points_at in (version, "$LATEST"):
+    for points_at, said in ((version, f"version {version} of hello"), ("$LATEST", "preprod of hello follows $LATEST")):
         world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=points_at)
-        refused = runner.run(FROM_PREPROD, run_id=5)
-        assert_refused(refused, f"version {points_at} of hello")
+        assert_refused(runner.run(FROM_PREPROD, run_id=5), said)
     without = runner.run({**TO_PROD, "version": version, "override": "true"}, run_id=5)
     assert (without.code, [error.title for error in without.errors]) == (1, ["Input reason"]), without.log
     assert (world.alias_version("prod"), len(world.records("version"))) == ("", 1)

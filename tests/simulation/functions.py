@@ -409,6 +409,10 @@ class Function:
             self.aliases[name] = replace(alias, weights={}, revision_id=self._revision())
             self.heard()
 
+    def is_stuck(self, name: str) -> bool:
+        """Whether the provisioned concurrency of the alias could not be allocated."""
+        return self._moving.get(name, ("", ""))[1] == "FAILED"
+
     def get_provisioned_concurrency_config(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
         self._function(FunctionName)
         if Qualifier not in self.provisioned or Qualifier not in self.aliases:

@@ -70,8 +70,6 @@ _LASTING = {
 """What makes a call fail in spite of repetitions, or has an effect at another time; it touches nothing else."""
 _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 
-_RESPECTS = False
-"""Whether runs respect weights already."""
 
 UNKNOWN = -1
 """The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
@@ -309,7 +307,8 @@ class Watch:
     def _require_same(self, place: Place, alias: Alias) -> None:
         """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then."""
         function = self._world.functions[place[0]]
-        if function.versions[alias.version].content != function.running or alias.weights:
+        is_split = bool(alias.weights) and not alias.is_by_aws
+        if function.versions[alias.version].content != function.running or is_split:
             raise Broken(PROVEN, f"{place[1]} of {place[0]} followed {LATEST}, and gets something else: {alias}")
         self._on_latest_since.pop(place, None)
         self.releases.stranger_acted(place)
@@ -446,7 +445,7 @@ class Watch:
 
         A rollback ends the latter at once: the version that AWS gives the traffic to is most often the one to serve.
         """
-        if before is None or not before.weights or actor.planned.override or not _RESPECTS:
+        if before is None or not before.weights or actor.planned.override:
             return
         after = self._aliases[move.place]
         if not before.is_by_aws:
@@ -480,6 +479,9 @@ class Watch:
 
     def is_newer_than_rolled_back(self, commit: int) -> bool:
         """Return whether ``commit`` and its code may follow all that was rolled back."""
+        recorded = sum(len(item["rolled_back"]["L"]) for item in self._items.values() if "rolled_back" in item)
+        if recorded > len(self._rolled_back):
+            return False  # also what others had put there, of which the record knows more than this watch
         for (place, _), (left, version) in self._rolled_back.items():
             found = self._world.functions[place[0]].versions.get(version)
             code = self._schedule.digest_of(place[0], commit)
@@ -558,6 +560,9 @@ class Watch:
             if not any(sk.startswith(f"unlock#{_number(after, 'token'):010d}") for pk, sk in self._items if pk == arn):
                 raise Broken(LOCK, f"{actor.name} opens the lock of {owner} by force, without a record")
             return
+        if any(one.owns(owner) for one in self._schedule.actors if one.place == actor.place):
+            self._counted_out.add(owner)  # the post step of a job gives back what any step of it holds
+            return
         silence, lease = self._now - self._beaten_at.get(arn, 0.0), _number(before, "lease")
         if silence >= lease / _FASTEST - _MOMENT:
             self._counted_out.add(owner)
@@ -607,7 +612,8 @@ class Watch:
         if report.result is Result.FAILED and actor.builds and not self._excuses:
             raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
         was_rolled_back = any((name, actor.environment) in self._went_back for name in actor.planned.functions)
-        is_known = not (self._excuses or actor.planned.diverged or was_rolled_back)
+        is_stuck = any(self._world.functions[name].is_stuck(actor.environment) for name in actor.planned.functions)
+        is_known = not (self._excuses or actor.planned.diverged or was_rolled_back or is_stuck)
         if report.result is Result.REFUSED and actor.builds and is_known:
             raise Broken(ENDS, f"the order of commits is known, yet {command} is refused: {report.headline}")
         before = self._announced.get(actor.operation, report.result)
@@ -752,6 +758,8 @@ class Watch:
         for job in jobs:
             if self._excuses or not plain or job.commit != newest or not self._schedule.is_good(newest, job.functions):
                 continue
+            if any(self._world.functions[name].is_stuck(ENVIRONMENT) for name in job.functions):
+                continue  # a release waits for a person to decide, since AWS has no capacity
             served = [self.commits.get((function, ENVIRONMENT)) for function in job.functions]
             if set(served) != {newest}:
                 raise Broken(ENDS, f"commit {newest} is not served, but {served} of {job.functions}")

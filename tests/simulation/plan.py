@@ -108,6 +108,7 @@ CALLS = (
     "lambda.CreateAlias",
     "lambda.UpdateAlias",
     "lambda.UpdateAlias back",
+    "lambda.GetProvisionedConcurrencyConfig",
     "lambda.GetPolicy",
     "lambda.AddPermission",
     "lambda.RemovePermission",
@@ -202,23 +203,12 @@ _ONLY_AT: dict[Hit, tuple[str, ...]] = {
 """The calls at which something can go wrong in this way; all others can at any."""
 
 
-LATER = frozenset(
-    {
-        Hit.EXTERNAL_DELETED,
-        Hit.EXTERNAL_ALIAS_DELETED,
-        Hit.EXTERNAL_LATEST,
-        Hit.IDLE,
-    }
-)
-"""What the models can play, and plans do not contain yet."""
-
-
 def can_hit(hit: Hit, call: str) -> bool:
     """Return whether this can go wrong with the call of this name."""
     return hit not in _ONLY_AT or call in _ONLY_AT[hit]
 
 
-PAIRS = [(call, hit) for call in CALLS for hit in Hit if hit not in LATER and can_hit(hit, call)]
+PAIRS = [(call, hit) for call in CALLS for hit in Hit if can_hit(hit, call)]
 """What can go wrong where: all of it is to be reached."""
 
 
@@ -351,7 +341,7 @@ def random_plan(seed: int) -> Plan:
             faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
         for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
-            other = chance.choice([hit for hit in Hit if hit not in LATER])
+            other = chance.choice(list(Hit))
             where = chance.choice(CALLS) if chance.random() < 0.3 else ""
             nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
             if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
@@ -370,7 +360,7 @@ def random_plan(seed: int) -> Plan:
         history=history,
         gone=tuple(commit for commit in range(1, _NEWEST) if history and chance.random() < 0.05),
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
-        is_provisioned=chance.random() < _PROVISIONED,
+        is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
     )
 
@@ -415,7 +405,7 @@ _UNKNOWING = 0.07
 """Share of the jobs that cannot know how commits are related."""
 _STORIES = 0.05
 """Share of the schedules in which what was rolled back comes again."""
-_PROVISIONED = 0.0
+_PROVISIONED = 0.1
 """Share of the schedules whose aliases have provisioned concurrency."""
 _SHARE = 0.04
 """Of the schedules whose first fault is at a call that is not of a release of several functions alone."""

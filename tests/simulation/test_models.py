@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from sandbox.client import Account, Sandbox
 from tests.simulation.errors import ACCOUNT, Refusal
 from tests.simulation.functions import FUNCTION, Function
+from tests.simulation.network import Call
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.world import TABLE, World
 from tests.world import World as SandboxWorld
@@ -399,3 +400,26 @@ def test_gateways(twins: Twins, seed: int) -> None:
         ):
             continue  # the sandbox makes a second one; API Gateway, and the model, refuse it
         twins.call("gateway", method, **arguments)
+
+
+def test_an_inactive_version(twins: Twins, account: Account) -> None:
+    create(twins)
+    settle(twins)
+    twins.call("lambda", "publish_version", FunctionName=FUNCTION)
+    settle(twins)
+    twins.scheduler.at(twins.scheduler.now + 90, lambda: None)  # it was not used for a while
+    twins.scheduler.run()
+    twins.functions.idle(needed=())
+    account.idle(FUNCTION, "1")
+    one = {"FunctionName": FUNCTION, "Qualifier": "1"}
+    assert twins.call("lambda", "get_function_configuration", **one)["State"] == "Inactive"
+
+    with pytest.raises(Refusal) as ours:
+        twins.model.carry_out(Call("lambda", "Invoke", {**one, "Payload": b"{}"}))
+    with pytest.raises(ClientError) as theirs:
+        twins.sandbox.function.invoke(FunctionName=FUNCTION, Qualifier="1", Payload=b"{}")
+    assert theirs.value.response["Error"]["Code"] == ours.value.code
+    assert theirs.value.response["ResponseMetadata"]["HTTPStatusCode"] == ours.value.status
+
+    settle(twins)
+    assert twins.call("lambda", "get_function_configuration", **one)["State"] == "Active"

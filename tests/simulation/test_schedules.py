@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.plan import CALLS, LATER, UPDATES, Fault, Hit, Job, Kind, Plan
+from tests.simulation.plan import CALLS, UPDATES, Fault, Hit, Job, Kind, Plan
 from tests.simulation.schedule import play
 
 alone = st.builds(
@@ -34,7 +34,7 @@ jobs = st.one_of(alone, alone, several)
 faults = st.one_of(
     st.builds(
         Fault,
-        hit=st.sampled_from([hit for hit in Hit if hit is not Hit.UPDATE_FAILS and hit not in LATER]),
+        hit=st.sampled_from([hit for hit in Hit if hit is not Hit.UPDATE_FAILS]),
         call=st.sampled_from(["", *CALLS]),
         nth=st.integers(1, 30),
         job=st.integers(-1, 4),
