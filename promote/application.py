@@ -360,6 +360,9 @@ def _carry_out(  # noqa: PLR0913, PLR0917 - all that takes part
         job.steps.end(place, release.key.sk)
         refused = (found for found, is_refused in zip(judged, cancelled.refused, strict=True) if is_refused)
         raise replaced(next(refused)[1].candidate) from cancelled
+    except KeyboardInterrupt:
+        pipeline.report_cut_off(job, f"began to move {release.environment} of {release.names}")
+        raise
     try:
         ended = saga.settle(release, locks, is_ours=True)
     except KeyboardInterrupt:
@@ -368,6 +371,9 @@ def _carry_out(  # noqa: PLR0913, PLR0917 - all that takes part
             ended = within(_HURRY, partial(saga.settle, release, locks, is_ours=True))
             if ended.release.stage is Stage.DONE:
                 moved(ended)
+            if ended.release.stage.is_final:
+                raise
+        pipeline.report_cut_off(job, f"moved {release.environment} of {release.names}")
         raise
     if ended.release.stage is not Stage.REVERTED:
         moved(ended)

@@ -255,6 +255,12 @@ class Inputs:
                 "version means an endpoint of the candidate's own, and endpoints is none",
                 hint="Set endpoints: http, or isolation: latest.",
             )
+        if self.latest_url and self.isolation is Isolation.VERSION:
+            raise InputError(
+                "latest-url",
+                "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
+                hint="Remove latest-url, or set isolation: latest.",
+            )
         if (self.checks or self.tests) and not self._has_endpoint:
             raise InputError(
                 "checks" if self.checks else "tests",
@@ -491,6 +497,13 @@ def _commit(read: Reader) -> str:
             "commit",
             f"{value[:100]!r} is not a full commit SHA",
             hint="Write all of its 40 or 64 hexadecimal digits; git rev-parse HEAD prints them.",
+        )
+    if value and not value.strip("0"):
+        raise InputError(
+            "commit",
+            f"{value} is git's name for no commit",
+            hint="An event of a deleted or new branch names it. Give the commit that is deployed; git rev-parse HEAD "
+            "prints it.",
         )
     return value
 

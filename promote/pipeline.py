@@ -16,6 +16,7 @@ from promote.function import Moved, Pointed, changed_by_others, not_as_it_was
 from promote.history import order
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
+from promote.job import Job
 from promote.ledger import Pending
 from promote.model import (
     LATEST_ENDPOINT,
@@ -654,12 +655,17 @@ def _reconcile(
             moved(decision)
             within(_HURRY, lambda: _recorded(target, holding, proposal, decision))
             return
-    reports = target.job.reports
+    name = f"{target.environment} of {target.function.name}"
+    report_cut_off(target.job, f"moved {name} to version {proposal.candidate.version}")
+
+
+def report_cut_off(job: Job, what: str) -> None:
+    """Report that the run was cancelled while it did ``what``, which may have taken effect, or may still do so."""
+    reports = job.reports
     if reports and not reports[-1].result.is_success:
         text = (
-            f"The run was cancelled while it moved {target.environment} of {target.function.name} to version "
-            f"{proposal.candidate.version}. The alias may have moved, or may still move. See what it serves with "
-            "command: status. The next run finds out, and finishes the record."
+            f"The run was cancelled while it {what}. The alias may have moved, or may still move. See what it serves "
+            "with command: status. The next run finds out, and finishes the record."
         )
         reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 

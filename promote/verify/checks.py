@@ -71,7 +71,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         is_reached = reach.is_seen
         answer = ask(session, endpoint, check.method, check.path, limit)
         reach.note(answer)
-        complaint = answer.trouble or _complaint(check, answer)
+        complaint = answer.trouble or _complaint(check, answer) or _crash(endpoint, answer)
         waited = clock.monotonic() - started
         patience = _patience(answer, endpoint, is_reached=is_reached, is_as_expected=not complaint)
         if waited + pause >= patience or waited + pause >= deadline - started:
@@ -113,6 +113,18 @@ def _patience(answer: Answer, endpoint: Endpoint, *, is_reached: bool, is_as_exp
         return 0 if is_as_expected else _PATIENCE
     # A function that crashes shows as 500 too, so that one is not given long.
     return _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE_WHEN_NEW  # noqa: PLR2004
+
+
+def _crash(endpoint: Endpoint, answer: Answer) -> str:
+    """Return what to say if API Gateway answers in place of a function that failed; empty: the function answered.
+
+    A check that expects 500 asks how the function reports an error. A crash is no such report.
+    """
+    if endpoint.gateway is None or not answer.is_failure:
+        return ""
+    if answer.is_bodiless:
+        return "status 500 without a body: it may be API Gateway's own, after a crash. Use GET"
+    return "status 500 is API Gateway's own: the function crashed, timed out, or returned no valid answer"
 
 
 def _complaint(check: HttpCheck, answer: Answer) -> str:

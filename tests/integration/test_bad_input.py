@@ -622,6 +622,7 @@ CASES = [
     one("diverged", "refused", says="'refused' is not known", do=["Did you mean refuse?", "promote, refuse"]),
     one("diverged", "true", says="'true' is not known", do="Known are: promote, refuse"),
     one("commit", "abc1234", says="'abc1234' is not a full commit SHA", do="40 or 64 hexadecimal digits"),
+    one("commit", "0" * 40, says="is git's name for no commit", do="git rev-parse HEAD"),
     one("commit", "main", says="'main' is not a full commit SHA", do="git rev-parse HEAD"),
     one(
         "commit", "a" * 40, says="the clone that holds the artifact is at", do="ref: at actions/checkout", setup=cloned

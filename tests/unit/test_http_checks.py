@@ -141,7 +141,9 @@ NOT_FOUND, FAILS = (404, b'{"message": "Not Found"}'), (500, b'{"message":"Inter
         ("GET /missing 404", NOT_FOUND, Outcome.PASSED),
         ("HEAD /missing 404", (404, b""), Outcome.PASSED),
         ("POST /missing 403", (403, b'{"message":"Forbidden"}'), Outcome.PASSED),
-        ("GET /missing 500", FAILS, Outcome.PASSED),
+        ("GET /missing 500", FAILS, Outcome.FAILED),  # a crash is not how a function reports an error
+        ("HEAD /missing 500", (500, b""), Outcome.FAILED),
+        ("GET /missing 500", (500, b'{"error": "told"}'), Outcome.PASSED),
         ("GET /missing 200", NOT_FOUND, Outcome.FAILED),
         ("GET /missing 200", FAILS, Outcome.FAILED),
         ("GET /missing 404", (404, b"none"), Outcome.PASSED),
@@ -157,7 +159,8 @@ def test_one_answer_of_the_functions_own_shows_that_a_new_endpoint_reaches_it(
     assert time.seconds <= 6
     time = Time()
     silent = check(line, NEW, Server(time, [answer], paths={"a/": NOT_FOUND}), time)
-    assert silent.outcome is (Outcome.PASSED if answer[1] == b"none" else Outcome.INCONCLUSIVE)
+    is_certain = answer[1] in (b"none", b'{"error": "told"}')
+    assert silent.outcome is (Outcome.PASSED if is_certain else Outcome.INCONCLUSIVE)
 
 
 def test_what_one_check_has_seen_of_a_new_endpoint_counts_for_all() -> None:

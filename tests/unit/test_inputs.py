@@ -298,6 +298,7 @@ def test_what_is_no_domain(value: str) -> None:
         ({"endpoints": "none"}, "checks"),
         ({"base-path": "a"}, "base-path"),
         ({"domain-name": "a.example.com", "latest-url": "https://b"}, "latest-url"),
+        ({"isolation": "version", "latest-url": "https://b"}, "latest-url"),
         ({"environment-url": "https://a/b", "latest-url": "https://a/b/"}, "latest-url"),
         ({"domain-name": "a.example.com", "environment-url": "https://b"}, "environment-url"),
         ({"domain-name": "a.example.com", "endpoints": "none", "checks": "", "invoke": "a.json"}, "domain-name"),
