@@ -115,7 +115,7 @@ class Watch:
         self.commits |= dict.fromkeys(self._aliases, 0)
         self._before: dict[tuple[Place, str], tuple[int | None, bool]] = {}
         """The commit of an alias before a move, and whether it was ours."""
-        self._rolled_back: dict[tuple[Place, str], tuple[int, str]] = {}
+        self._rolled_back: dict[tuple[Place, str], tuple[int, str, float]] = {}
         """The commit and the version that a rollback has left, by the alias and the identity of that move."""
         self._gone_at: dict[Place, float] = {}
         """When an alias was last deleted, so that nothing is left of earlier moves."""
@@ -242,6 +242,7 @@ class Watch:
                 self._is_ours[place] = False
                 self._up.discard(place)
                 del self._aliases[place]
+                self._on_latest_since.pop(place, None)
                 self.releases.stranger_acted(place)
         for place, alias in aliases.items():
             if self._aliases.get(place) is not alias:
@@ -415,17 +416,20 @@ class Watch:
 
     def _require_newer(self, actor: "Actor", move: Move, served: int) -> None:
         """2. The history says that the commit is no older one; if the run cannot know that, a person asks for it."""
-        knows, is_asked = actor.knows(move.commit, served), actor.planned.diverged == "promote"
-        knows = knows and not (is_asked and actor.operation in self._untold)
-        if UNKNOWN in (move.commit, served) or (is_asked and not knows):
+        if UNKNOWN in (move.commit, served) or self._is_asked_unknown(actor, move.commit, served):
             return
         if self._is_older(move.commit, served):
             raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
-        if not knows:
+        if not actor.knows(move.commit, served):
             raise Broken(ORDER, f"{actor.name} cannot know how {move.commit} is related to {served}, and promotes it")
         has_parted = self._schedule.commits.status(move.commit, served) == "diverged"
         if has_parted and actor.planned.diverged == "refuse":
             raise Broken(ORDER, f"{actor.name} was to refuse {move.commit}, which has diverged from {served}")
+
+    def _is_asked_unknown(self, actor: "Actor", commit: int, other: int) -> bool:
+        """Whether a run need not know how the commits are related, since it was asked to promote all the same."""
+        is_known = actor.knows(commit, other) and actor.operation not in self._untold
+        return actor.planned.diverged == "promote" and not is_known
 
     def _is_older(self, commit: int, served: int) -> bool:
         return UNKNOWN not in (commit, served) and self._schedule.commits.is_older(commit, served)
@@ -460,17 +464,20 @@ class Watch:
         was_ours = self._before[move.place, move.identity][1]
         if actor.rolls_back:
             if before and was_ours and before.version != move.version:
-                left = self.commits.get(move.place, UNKNOWN), before.version
+                left = self.commits.get(move.place, UNKNOWN), before.version, self._now
                 self._rolled_back[move.place, move.identity] = left
                 self._went_back.add(move.place)
             return
         is_alone = len(actor.planned.functions) == 1
-        for key, (commit, version) in list(self._rolled_back.items()):
+        for key, (commit, left, since) in list(self._rolled_back.items()):
             if key[0] != move.place:
                 continue
+            # A function that was created again uses the numbers of its versions again.
+            version = left if self._world.functions[move.place[0]].deleted_at < since else ""
             # Another function of the same release may have other code, so that the whole is another one.
             is_newer = self._is_older(commit, move.commit) and not (is_alone and move.version == version)
             is_between = self._is_older(move.commit, commit) and move.commit != self.commits.get(move.place)
+            is_between = is_between and not self._is_asked_unknown(actor, move.commit, commit)
             is_out = move.commit == commit or move.version == version or is_between
             if is_out and not is_newer and not actor.planned.override:
                 raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
@@ -482,7 +489,7 @@ class Watch:
         recorded = sum(len(item["rolled_back"]["L"]) for item in self._items.values() if "rolled_back" in item)
         if recorded > len(self._rolled_back):
             return False  # also what others had put there, of which the record knows more than this watch
-        for (place, _), (left, version) in self._rolled_back.items():
+        for (place, _), (left, version, _) in self._rolled_back.items():
             found = self._world.functions[place[0]].versions.get(version)
             code = self._schedule.digest_of(place[0], commit)
             if left in {commit, UNKNOWN} or not self._is_older(left, commit):
