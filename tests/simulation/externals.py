@@ -82,7 +82,8 @@ class Externals:
         function.update_alias(FunctionName=function.name, Name=self._environments[0], FunctionVersion=version)
 
     def _split(self, function: Function) -> None:
-        weights = {"AdditionalVersionWeights": {self._version(function): 0.5}}
+        # All of it is also what Lambda itself sets, for provisioned concurrency.
+        weights = {"AdditionalVersionWeights": {self._version(function): self._chance.choice((0.5, 0.5, 1.0))}}
         function.update_alias(FunctionName=function.name, Name=self._environments[0], RoutingConfig=weights)
 
     def _create_again(self, function: Function) -> None:

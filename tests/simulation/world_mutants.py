@@ -93,4 +93,23 @@ MUTANTS = (
         "if alias is None or alias.split is not Split.CAPACITY or not is_waited_for:",
         "if True:",
     ),
+    Mutant(
+        "the weight that AWS has set is cleared from an alias that stays",
+        "promote.function",
+        "weights = alias.weights if alias and stays else {}",
+        "weights = {}",
+    ),
+    Mutant(
+        "a split that a person has set is taken for that of provisioned concurrency",
+        "promote.traffic",
+        "        Capacity.NONE: Split.EXTERNAL,\n",
+        "        Capacity.NONE: Split.CAPACITY,\n",
+        hits=(Hit.STRANGER_WEIGHTS,),
+    ),
+    Mutant(
+        "a clone or GitHub that does not tell is taken for a newer commit at what was rolled back",
+        "promote.rolledback",
+        "            is_unknown = order.relation is Relation.UNKNOWN and order.is_refused\n",
+        "            is_unknown = False\n",
+    ),
 )
