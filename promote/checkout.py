@@ -40,7 +40,7 @@ def settle(inputs: Inputs, context: Context) -> Context:
     """
     root = find(context.workspace, context.workspace)
     with suppress(CloneError):
-        context = replace(context, clone=root or context.workspace, head=_head(root).commit if root else "")
+        context = replace(context, clone=root or context.workspace, head=_commit(root))
     if inputs.command not in {Command.RUN, Command.DEPLOY}:
         return context
     parts = inputs.parts or (inputs,)
@@ -49,7 +49,7 @@ def settle(inputs: Inputs, context: Context) -> Context:
     clones = {find(folder, context.workspace) for folder in folders} - {None}
     given = inputs.commit
     try:
-        heads = [_head(clone) for clone in sorted(filter(None, clones))]
+        heads = [head for clone in sorted(filter(None, clones)) if (head := _head(clone))]
     except CloneError as error:
         if given:
             return replace(context, commit=given)
@@ -102,17 +102,22 @@ def _folder(workspace: Path, path: str) -> Path:
     return found if os.path.isdir(found) else found.parent  # noqa: PTH112 - Path.is_dir raises where a name is too long
 
 
-def _head(clone: Path) -> _Head:
-    """Return what is checked out.
+def _commit(clone: Path | None) -> str:
+    head = _head(clone) if clone else None
+    return head.commit if head else ""
+
+
+def _head(clone: Path) -> _Head | None:
+    """Return what is checked out; None: no commit was made yet.
 
     Raises:
-        CloneError: the clone cannot be read, or no commit is checked out.
+        CloneError: the clone cannot be read.
 
     """
     with opened(clone) as found:
         commit = found.head
         if not commit:
-            raise CloneError("no commit is checked out")
+            return None
         try:
             parents = found.commit(commit.encode()).parents
         except KeyError as error:

@@ -81,6 +81,8 @@ def test_without_a_clone_the_event_decides_and_then_the_sha(workspace: Path) -> 
     merge = "refs/pull/8/merge"
     assert settled(workspace, event="pull_request", payload=pull, ref=merge).commit == "7" * 40
     assert settled(workspace, event="pull_request_target", payload=pull).commit == SHA
+    git(workspace, "init", "--quiet")  # nothing was committed
+    assert settled(workspace).commit == SHA
     nothing: list[object] = [None, {}, [], {"workflow_run": 1}, {"workflow_run": {"head_sha": "--help"}}]
     for payload in nothing:
         with pytest.raises(InputError, match="the event workflow_run does not name one"):
@@ -118,15 +120,13 @@ def test_the_input_decides_where_nothing_else_can(workspace: Path) -> None:
     assert (found.commit, found.clone, found.head) == ("a" * 40, workspace, head)
 
 
-@pytest.mark.parametrize("damage", ["HEAD", "object", "extension", "unborn"])
+@pytest.mark.parametrize("damage", ["HEAD", "object", "extension"])
 def test_a_clone_that_cannot_be_read_leaves_the_commit_unknown(workspace: Path, damage: str) -> None:
     head = cloned(workspace)[-1]
     if damage == "HEAD":
         (workspace / ".git" / "HEAD").unlink()
     elif damage == "object":
         (workspace / ".git" / "objects" / head[:2] / head[2:]).unlink()
-    elif damage == "unborn":
-        git(workspace, "symbolic-ref", "HEAD", "refs/heads/orphan")
     else:
         git(workspace, "config", "core.repositoryformatversion", "7")
     with pytest.raises(InputError, match="the clone in the workspace cannot be read") as caught:
