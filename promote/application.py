@@ -18,7 +18,7 @@ from promote.parallel import each, within
 from promote.pipeline import Decision, Proposal, Standing
 from promote.release import Part, Release, Stage, release_key
 from promote.rolledback import excuses
-from promote.saga import WIDTH, Ended, Overtaken
+from promote.saga import WIDTH, Ended, Overtaken, Saga
 from promote.steps import Place
 from promote.table import Cancelled
 from promote.target import Target, finish_release, holding, make_saga, prepare
@@ -192,6 +192,7 @@ def promote_all(
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
             _record_verdicts(targets, proposals)
             return Outcome(result, decisions)
+        each([partial(_look_at_proof, *found) for found in zip(targets, proposals, decisions, strict=True)], WIDTH)
         if _have_waited(targets, proposals, aliases):
             continue  # the aliases have changed since they were read
         release = _release(targets, proposals, aliases, decisions)
@@ -213,6 +214,11 @@ def promote_all(
         "tried",
         hint="See who else moves these aliases (a console, another workflow); then run the job again.",
     )
+
+
+def _look_at_proof(target: Target, proposal: Proposal, decision: Decision) -> None:
+    if pipeline.needs_proof(proposal, decision):
+        pipeline.require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
 
 
 def _have_waited(targets: Sequence[Target], proposals: Sequence[Proposal], aliases: Sequence[Alias | None]) -> bool:
@@ -342,27 +348,11 @@ def _carry_out(  # noqa: PLR0913, PLR0917 - all that takes part
 
     """
     saga = make_saga(job)
-    judged = [(target, proposal) for target, proposal in zip(targets, proposals, strict=True) if proposal.verdict]
     place = Place(release.key.pk, job.clients.resolve_region(), job.inputs.table)
     locks = [held.lock.giving_back(held.lease) for held in holdings if not held.stays]
     for held in holdings:
         held.heartbeat.require()
-    job.steps.begin(place, release.key.sk)
-    try:
-        saga.begin(
-            release,
-            [target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],
-        )
-    except Overtaken:
-        job.steps.end(place, release.key.sk)
-        raise
-    except Cancelled as cancelled:
-        job.steps.end(place, release.key.sk)
-        refused = (found for found, is_refused in zip(judged, cancelled.refused, strict=True) if is_refused)
-        raise replaced(next(refused)[1].candidate) from cancelled
-    except KeyboardInterrupt:
-        pipeline.report_cut_off(job, f"began to move {release.environment} of {release.names}")
-        raise
+    _begin(job, saga, place, list(zip(targets, proposals, strict=True)), release)
     try:
         ended = saga.settle(release, locks, is_ours=True)
     except KeyboardInterrupt:
@@ -383,6 +373,31 @@ def _carry_out(  # noqa: PLR0913, PLR0917 - all that takes part
         for held in holdings:
             held.is_given_back = not held.stays
     return ended
+
+
+def _begin(job: Job, saga: Saga, place: Place, found: Sequence[tuple[Target, Proposal]], release: Release) -> None:
+    """Begin the release along with the verdicts of ``found``; the post step finishes it if this run does not.
+
+    Raises:
+        Overtaken: a function is no longer as it was read, and nothing was begun.
+
+    """
+    judged = [(target, proposal) for target, proposal in found if proposal.verdict]
+    job.steps.begin(place, release.key.sk)
+    try:
+        saga.begin(
+            release, [target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]
+        )
+    except Overtaken:
+        job.steps.end(place, release.key.sk)
+        raise
+    except Cancelled as cancelled:
+        job.steps.end(place, release.key.sk)
+        refused = (one for one, is_refused in zip(judged, cancelled.refused, strict=True) if is_refused)
+        raise replaced(next(refused)[1].candidate) from cancelled
+    except KeyboardInterrupt:
+        pipeline.report_cut_off(job, f"began to move {release.environment} of {release.names}")
+        raise
 
 
 def _tell(moved: Callable[[Outcome], None], decisions: Sequence[Decision], ended: Ended) -> None:

@@ -105,6 +105,10 @@ def followed(job: Job, function: Function, alias: Alias | None, report: Report) 
         why = " ".join(_why(now))
         warning = f"{headline}{now.serving}: {why}"
         return replace(report, headline=f"{headline}{now.serving}.", warnings=(*report.warnings, warning))
+    if now is None or now.version != alias.version or now.split is not Split.NONE:
+        text = f"{headline}{alias.serving}. Whether provisioned concurrency was ready is not known: "
+        text += f"{now.capacity_reason or 'the alias was changed externally'}" if now else "the alias was deleted"
+        return replace(report, warnings=(*report.warnings, f"{text.rstrip('.')}."))
     waited = job.clock.monotonic() - started
     note = f"Lambda sent all traffic of {name} to version {alias.serving} for {waited:.0f} s more, until provisioned "
     return replace(report, notes=(*report.notes, f"{note}concurrency for version {alias.version} was ready."))

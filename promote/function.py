@@ -17,6 +17,7 @@ from promote.aws import DENIED, code_of, concealing, is_passing, message_of, und
 from promote.clock import Clock
 from promote.errors import ConflictError, FunctionError, UnconfirmedError
 from promote.model import LATEST, Alias, Promotion, Published, Snapshot
+from promote.recent import guarded
 from promote.snapshot import snapshot
 from promote.traffic import Capacity, may_be_lambdas
 
@@ -497,12 +498,13 @@ class Function:
     ) -> Alias:
         """Create or update the alias; empty weights are sent because Lambda keeps the old ones otherwise."""
         answer: Mapping[str, Any]
+        client = guarded(self._client, self._guard)
         if alias is None:
-            answer = self._client.create_alias(
+            answer = client.create_alias(
                 FunctionName=self._id, Name=name, FunctionVersion=version, Description=description
             )
         else:
-            answer = self._client.update_alias(
+            answer = client.update_alias(
                 FunctionName=self._id,
                 Name=name,
                 FunctionVersion=version,

@@ -324,6 +324,11 @@ class Alias:
         return next(iter(self.weights), self.version) if self.split.is_lambdas else self.version
 
     @property
+    def own(self) -> "Alias":
+        """The alias without a weight that Lambda itself has set, and sets again where it is needed."""
+        return replace(self, weights={}) if self.split.is_lambdas else self
+
+    @property
     def shares(self) -> str:
         """Which version gets which share of the traffic, in words."""
         return shares(self.version, self.weights)

@@ -34,6 +34,7 @@ from promote.model import (
     same_content,
 )
 from promote.parallel import side_by_side, within
+from promote.records import Judged
 from promote.rolledback import Barred, after_promotion, after_rollback, barred
 from promote.snapshot import fingerprint
 from promote.target import Target, finish_release, staged
@@ -161,7 +162,7 @@ def standing(target: Target, ours: str, theirs: str | None) -> Standing:
     cause, hint = found.cause, found.hint
     if not theirs:
         cause = f"the commit of what {target.environment} serves is not known"
-        hint = "See with `command: status` what it serves."
+        hint = "See with `command: status` what it serves, and who has moved its alias."
     if not ours:
         cause = "its commit is not known"
         hint = "Check out with actions/checkout, or give the commit with the input `commit`."
@@ -180,10 +181,8 @@ def ordered(
     ``content`` is what would be promoted, where that is known; ``excused`` is as for ``barred``. What the ledger says
     is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
     """
-    if target.served.sequence:
-        theirs = None if target.is_lost else target.served.commit
-        return kept_out(target, standing(target, ours, theirs), content, excused=excused)
-    return standing(target, ours, _commit_of(target, target.alias))
+    found = standing(target, ours, _commit_of(target, target.alias, content))
+    return kept_out(target, found, content, excused=excused)
 
 
 def kept_out(
@@ -221,22 +220,26 @@ def foreseen(target: Target) -> Content | None:
     return Candidate("", digest, fingerprint({**latest.configuration, **changes}))
 
 
-def _commit_of(target: Target, alias: Alias | None) -> str | None:
-    """Give the commit that the environment has; empty: it is not known; None: this action has not promoted to it.
+def _commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:
+    """Return the commit that the environment serves; empty: it is not known; None: this action has not promoted to it.
 
-    An alias that was made by hand may point at a version that this action has built: its record names the commit.
+    If the alias was changed externally, the record of its version names the commit. ``content`` is what would be
+    promoted. If the alias serves that already, as after a deployment by another tool, the ledger's commit counts.
     """
-    if target.is_lost:
+    if target.is_lost or alias is None:
         return None
-    served, last = target.served, alias.promotion if alias else None
+    served, last = target.served, alias.promotion
     # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
-    if last is not None and last.sequence > served.sequence:
+    if last is not None and last.sequence > served.sequence and last.version == alias.version:
         return last.commit
-    if served.sequence:
+    if served.sequence and (served.version == alias.version or alias.follows_latest):
         return served.commit
-    record = target.ledger.version(alias.version) if alias else {}
-    snapshot = target.function.find(alias.version) if alias and record else None
-    return str(record.get("commit", "")) or None if snapshot and snapshot.candidate.is_in(record) else None
+    snapshot = target.function.find(alias.version)
+    if served.sequence and snapshot and content and same_content(snapshot, content):
+        return served.commit
+    unknown = "" if served.sequence or last else None
+    record = target.ledger.version(alias.version)
+    return str(record.get("commit", "")) or unknown if snapshot and snapshot.candidate.is_in(record) else unknown
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
@@ -586,6 +589,8 @@ def _intended(
     if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
         target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
     decision = decide(target, proposal, alias)
+    if needs_proof(proposal, decision):
+        require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
     if verdict or decision.promotion:
         target.ledger.record_verdict(
             proposal.candidate,
@@ -596,6 +601,35 @@ def _intended(
             known=target.served.intent,
         )
     return target, decision
+
+
+def needs_proof(proposal: Proposal, decision: Decision) -> bool:
+    """Whether the ledger alone says that what is moved has passed, so that it is read again before the move."""
+    is_moved = decision.promotion is not None and decision.promotion.previous is not None
+    return is_moved and proposal.verdict is None and proposal.is_proven and proposal.kind is Kind.PROMOTION
+
+
+def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
+    """Refuse a version that has not passed, or has failed since it passed.
+
+    Raises:
+        RefusedError: it is such a version.
+
+    """
+    if judged.proof is None:
+        raise RefusedError(
+            f"version {candidate.version} of {target.function.name} has no passed verdict",
+            hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true "
+            "and a reason, which is recorded.",
+        )
+    if judged.failure is not None:
+        at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
+        raise RefusedError(
+            f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
+            f"({at}, run {run_id}): {judged.failure.get('reason')}",
+            hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
+            "a reason, which is recorded.",
+        )
 
 
 def rested(target: Target, proposal: Proposal, alias: Alias | None, *, stays: bool = False) -> Alias | None:
@@ -726,7 +760,7 @@ def decide(
     """
     run, served, candidate = target.job.run, target.served, proposal.candidate
     is_back = proposal.kind is Kind.ROLLBACK
-    found = standing(target, proposal.commit, None if is_back else _commit_of(target, alias))
+    found = standing(target, proposal.commit, None if is_back else _commit_of(target, alias, candidate))
     found = kept_out(target, found, candidate, excused=excused, is_back=is_back)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
@@ -754,7 +788,7 @@ def decide(
         attempt=run.attempt if proposal.run_id == run.run_id else 1,
         sequence=sequence or next_sequence(target, alias),
         operation=run.operation,
-        kind=Kind.OVERRIDE if found.barred and not is_back else proposal.kind,
+        kind=_kind(proposal, found, stays=is_there),
         is_proven=proposal.is_proven,
         reason=proposal.reason,
         by=proposal.by,
@@ -763,6 +797,13 @@ def decide(
     made = Result.ROLLED_BACK if is_back else Result.PROMOTED
     warnings = () if is_back else tuple(_warnings(target, alias, found))
     return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
+
+
+def _kind(proposal: Proposal, found: Standing, *, stays: bool) -> Kind:
+    """Return the kind of a move. A Description cannot tell any other one of an alias that ``stays`` where it is."""
+    if stays:
+        return Kind.PROMOTION
+    return Kind.OVERRIDE if found.barred and proposal.kind is not Kind.ROLLBACK else proposal.kind
 
 
 def _rolled_back(

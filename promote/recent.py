@@ -51,8 +51,14 @@ class Recent:
         self._remember(name(arguments, answer))
         return answer
 
-    def ask(self, call: Callable[..., Any], names: Callable[[Arguments], Iterator[Key]], **arguments: Any) -> Any:
-        """Make a call that can be repeated, until it finds what was just created."""
+    def ask(
+        self,
+        call: Callable[..., Any],
+        names: Callable[[Arguments], Iterator[Key]],
+        guard: Callable[[], None],
+        **arguments: Any,
+    ) -> Any:
+        """Make a call that can be repeated, until it finds what was just created; ``guard`` may end the repetition."""
         pause = _SHORTEST
         while True:
             try:
@@ -62,6 +68,7 @@ class Recent:
                 if _code(error) not in _MISSING or left <= 0:
                     raise
                 self._clock.sleep(min(pause, left))
+                guard()
                 pause = min(_LONGEST, pause * _GROWTH)
 
     def _remember(self, key: Key) -> None:
@@ -74,19 +81,28 @@ class Recent:
         return 0.0 if created is None else created + PATIENCE - self._clock.monotonic()
 
 
+def guarded(client: Client, guard: Callable[[], None]) -> Client:
+    """Return ``client`` so that it calls ``guard`` before it repeats a call. The guard raises if it must not."""
+    return cast("Client", client.guarded(guard)) if isinstance(client, _Watched) else client
+
+
 class _Watched:
     """A client of boto3 whose calls are watched."""
 
-    def __init__(self, client: Any, recent: Recent) -> None:
+    def __init__(self, client: Any, recent: Recent, guard: Callable[[], None] = lambda: None) -> None:
         self._client = client
         self._recent = recent
+        self._guard = guard
+
+    def guarded(self, guard: Callable[[], None]) -> "_Watched":
+        return _Watched(self._client, self._recent, guard)
 
     def __getattr__(self, method: str) -> Any:
         call = getattr(self._client, method)
         if method in CREATING:
             call = partial(self._recent.create, call, CREATING[method])
         if method in ASKING:
-            call = partial(self._recent.ask, call, ASKING[method])
+            call = partial(self._recent.ask, call, ASKING[method], self._guard)
         return call
 
 

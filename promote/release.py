@@ -13,6 +13,7 @@ from promote.model import LATEST, Alias, Candidate, Kind, Promotion, ReleaseKey,
 from promote.records import RELEASE, content_item, intent_item, promotion_of
 from promote.strict import Record
 from promote.table import Item
+from promote.traffic import Capacity
 
 
 class Stage(StrEnum):
@@ -198,6 +199,7 @@ def _part_item(part: Part) -> dict[str, Any]:
             "version": before.version,
             "revision_id": before.revision_id,
             "description": before.description,
+            "capacity": before.capacity.value,
             # The table takes no floats.
             "weights": {version: str(weight) for version, weight in before.weights.items()},
         },
@@ -225,4 +227,5 @@ def _alias_of(environment: str, record: Record) -> Alias:
         revision_id=record.text("revision_id"),
         description=record.text("description"),
         weights=record.weights("weights"),
+        capacity=record.choice("capacity", Capacity),
     )

@@ -372,6 +372,7 @@ class Saga:
         late creation from the first. It points at the version that was proven, and nothing leads to it yet.
         """
         function = self._function(part.arn)
+        part = replace(part, before=part.before.own) if part.before else part
         problem: UnconfirmedError | None = None
         for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
@@ -402,7 +403,7 @@ class Saga:
         is_fence = alias is not None and alias.description == release.fence
         if alias is not None and alias.promotion == part.promotion:
             # What it has left may have all of the traffic, until provisioned concurrency has moved.
-            is_whole = not alias.weights or (before is not None and alias.weights == {before.version: 1.0})
+            is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
             if alias.version == part.promotion.version and is_whole:
                 return before or self._fence(release, part)
             # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
@@ -414,7 +415,7 @@ class Saga:
         if alias is None or not is_fence:
             return None
         # What a stranger has made of it since then stays, under the words that it had.
-        is_untouched = (alias.version, alias.weights) == (before.version, before.weights)
+        is_untouched = (alias.version, alias.own.weights) == (before.version, before.weights)
         return before if is_untouched else replace(alias, description=before.description)
 
     def _fence(self, release: Release, part: Part) -> Alias:
@@ -475,6 +476,6 @@ def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
     before = part.before
     if alias is None or before is None:
         return alias is not None and alias.description == release.fence
-    # Lambda itself keeps the traffic with the version that is left, until provisioned concurrency has moved.
-    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0})
+    # Lambda itself keeps the traffic with a version that is left, until provisioned concurrency has moved.
+    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
     return is_whole and (alias.version, alias.description) == (before.version, before.description)

@@ -109,13 +109,16 @@ class Target:
 
         If the alias, or the function, was deleted, the ledger tells of another alias of that name, and nothing is
         older than what that one served. An alias that other tools have created since does not name a promotion. Then
-        the version that the ledger names tells whether the function is still the same.
+        the versions that the ledger knows tell whether the function is still the same.
         """
         known = self.state.served(self.environment)
         is_lost = alias is None
         if alias is not None and alias.promotion is None and known.version:
             version = self.function.find(known.version)
-            is_lost = version is None or not same_content(version, known)
+            is_lost = version is not None and not same_content(version, known)
+            if version is None:
+                record, served = self.ledger.version(alias.version), self.function.find(alias.version)
+                is_lost = bool(record) and not (served and served.candidate.is_in(record))
         return replace(self, alias=alias, is_lost=is_lost)
 
     def with_served(self, served: Served) -> "Target":

@@ -28,7 +28,7 @@ from promote.model import (
 )
 from promote.parallel import each
 from promote.pipeline import Built, Decision, Proposal
-from promote.records import Deployment, Judged
+from promote.records import Deployment
 from promote.report import Report
 from promote.retention import retain, retain_all
 from promote.saga import WIDTH
@@ -69,7 +69,7 @@ def promote(job: Job) -> Report:
     _require_tested(job)
     with job.phase("read"):
         target = prepare(job)
-        source = _source(target)
+        [source] = _sources((target,))
         _require_proof(target, source)
         _require_endpoint(target, source)
         target = target.of_commit(source.commit)
@@ -111,25 +111,30 @@ def _promote_all(job: Job) -> Report:
 
 
 def _sources(targets: Sequence[Target]) -> list[Source]:
-    """Find what the functions serve as one in the environment to promote from.
+    """Find what is to be promoted; of an environment, what the functions serve there as one.
 
     A release that is being made there while they are read would give some functions as they were before it, and others
-    as they are after it: the ledger, read afterwards, tells.
+    as they are after it: the ledger, read afterwards, tells. It may still be rolled back, so it is finished first.
 
     Raises:
         ConflictError: it does not come to rest.
 
     """
-    name = targets[0].job.inputs.source
+    job, name = targets[0].job, targets[0].job.inputs.source
     for _ in range(_LOOKS):
         sources = each([partial(_source, target) for target in targets], WIDTH)
+        if not name:
+            return sources
         states = each([target.ledger.read for target in targets], WIDTH)
-        pending = next((state.served(name).pending for state in states if state.served(name).pending), None)
-        if pending is not None:
-            finish(targets[0].job, pending)
+        if pending := next(filter(None, (state.served(name).pending for state in states)), None):
+            if job.inputs.dry_run:
+                job.workflow.warn(f"{name} has an unfinished release. A run would finish it first.", title="Dry run")
+                return sources
+            finish(job, pending)
             continue
         served = [state.served(name).version for state in states]
-        if all(source.candidate.version == version for source, version in zip(sources, served, strict=True)):
+        found = zip(sources, served, strict=True)
+        if len(targets) == 1 or all(source.candidate.version == version for source, version in found):
             return sources
     raise ConflictError(
         f"{name} of {targets[0].job.inputs.names} is not what the ledger says: somebody else moves its aliases",
@@ -200,7 +205,7 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
     with holding(target, lock, ends="deploy") as (then, held):
         # The alias is read before the version, so that its RevisionId proves the version until the move.
         now = then.seeing(then.function.alias(then.environment))
-        source = _looked_at(now, source, _source(now), verdict)
+        source = _looked_at(now, source, _sources((now,))[0], verdict)
         now = now.of_commit(source.commit)
         report = outcomes.begun(now, held)
         report = replace(report, candidate=source.candidate, deployed=source.snapshot, verdict=verdict)
@@ -389,21 +394,7 @@ def _require_proof(target: Target, source: Source) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    _require_passed(target, source.candidate, target.ledger.judged(source.candidate))
-
-
-def _require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
-    """Refuse a version that has not passed, or has failed since it passed."""
-    if judged.proof is None:
-        raise _unproven(target, candidate)
-    if judged.failure is not None:
-        at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
-        raise RefusedError(
-            f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
-            f"({at}, run {run_id}): {judged.failure.get('reason')}",
-            hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
-            "a reason, which is recorded.",
-        )
+    pipeline.require_passed(target, source.candidate, target.ledger.judged(source.candidate))
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
@@ -484,7 +475,7 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
     proof = judged.proof
     is_proven = bool(verdict or (proof and not judged.failure))
     if not is_proven and not inputs.override:
-        _require_passed(target, candidate, judged)
+        pipeline.require_passed(target, candidate, judged)
     if not proof:
         target.ledger.record_candidate(candidate)
     return Proposal(
@@ -499,14 +490,6 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
         reason=inputs.reason,
         by=target.job.context.actor,
         seen_under=target.alias.revision_id if target.alias else "",
-    )
-
-
-def _unproven(target: Target, candidate: Candidate) -> RefusedError:
-    return RefusedError(
-        f"version {candidate.version} of {target.function.name} has no passed verdict",
-        hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true and a "
-        "reason, which is recorded.",
     )
 
 

@@ -1,6 +1,6 @@
 """``rollback``: point the environment back at what it served before, or at a proven version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from promote import pipeline
@@ -15,6 +15,7 @@ from promote.parallel import each
 from promote.pipeline import Proposal, Standing
 from promote.records import content_item, promotion_item
 from promote.report import Report
+from promote.rolledback import excuses
 from promote.saga import WIDTH
 from promote.target import Target, finish_release, prepare
 
@@ -51,10 +52,10 @@ def rollback(job: Job) -> Report:
     return outcomes.announced(target, outcomes.decided(target, report, decision), proposal.commit)
 
 
-def _order(target: Target, proposal: Proposal) -> Standing:
+def _order(target: Target, proposal: Proposal, excused: Collection[str] = frozenset()) -> Standing:
     """Say whether the version was rolled back itself: then it takes an override to return to it."""
     found = pipeline.standing(target, proposal.commit, None)
-    return pipeline.kept_out(target, found, proposal.candidate, is_back=True)
+    return pipeline.kept_out(target, found, proposal.candidate, excused=excused, is_back=True)
 
 
 def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
@@ -86,7 +87,9 @@ def _rollback_all(job: Job) -> Report:
         for target, back, alias in zip(targets, backs, aliases, strict=True)
         if back.version != alias.version
     ]
-    orders = [_order(*found) for found in zip(targets, proposals, strict=True)]
+    pairs = list(zip(targets, proposals, strict=True))
+    excused = excuses([(target.served.rolled_back, proposal.candidate) for target, proposal in pairs])
+    orders = [_order(*pair, excused) for pair in pairs]
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
         return applications.planned(job, targets, f"go back with {listed(changed)}", orders if is_refused else [])

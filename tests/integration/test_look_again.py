@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
-from tests.world import FUNCTION, World, archive, get
+from tests.world import FUNCTION, TABLE, World, archive, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -328,6 +328,88 @@ def test_an_alias_that_others_move_is_not_pinned(
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "3"), ended.log
     assert "preprod followed $LATEST" not in ended.log
     assert promoted.outputs["version"] == "2"
+
+
+# An alias that was changed externally: the record of its version tells the commit
+
+
+def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
+    """Release other code as the commit of this number."""
+    (runner.workspace / "function" / "NOTES").write_text(str(number))
+    return runner.run({**inputs, "checks": "GET /health", **given}, commit=str(number) * 40, run_id=number)
+
+
+def move_alias(world: World, version: str) -> None:
+    world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=version)
+
+
+def create_alias_again(world: World, version: str) -> None:
+    world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
+    world.function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=version)
+
+
+@pytest.mark.parametrize("change", [move_alias, create_alias_again])
+def test_an_older_commit_does_not_replace_a_newer_one_that_others_have_put_there(
+    runner: Runner, inputs: dict[str, str], world: World, change: Callable[[World, str], None]
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    assert release(runner, inputs, 5, environment="stage").outputs["version"] == "2"
+    change(world, "2")
+    older = release(runner, inputs, 3)
+    assert (older.code, older.result, world.alias_version()) == (0, "superseded", "2"), older.log
+    assert "has the newer commit 5555555555 already (version 2)" in older.log
+    assert release(runner, inputs, 6).result == "promoted"
+
+
+def test_what_others_have_gone_back_from_supersedes_nothing(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    assert release(runner, inputs, 5).result == "promoted"
+    move_alias(world, "1")
+    between = release(runner, inputs, 3)
+    assert (between.code, between.result, world.alias_version()) == (0, "promoted", "3"), between.log
+
+
+def test_a_version_of_an_unknown_commit_that_others_have_put_there_is_not_replaced_unasked(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    world.overwrite_latest(OF_ANOTHER_TOOL)
+    version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    world.settle()
+    move_alias(world, version)
+    assert_fails(release(runner, inputs, 2), "the commit of what preprod serves is not known", result="refused")
+    assert world.alias_version() == version
+    asked = release(runner, inputs, 3, diverged="promote")
+    assert (asked.code, asked.result) == (0, "promoted"), asked.log
+    assert any("else had pointed preprod at version" in found.message for found in asked.annotations), asked.log
+
+
+# A verdict that is newer than the one that was read
+
+
+def test_a_version_that_has_failed_while_the_run_waited_for_the_lock_is_not_promoted(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    (runner.workspace / "function" / "NOTES").write_text("2")
+    # The lock is taken twice: for the deployment, and for the promotion. Then the alias is read for the second time.
+    held = world.hold("hold-before", "lambda.GetAlias", nth=2)
+    started = runner.start({**inputs, "checks": "GET /health", "isolation": "version"}, commit="2" * 40, run_id=2)
+    held.wait_until_hit(60)
+    [record] = [item for item in world.records("version") if item["version"] == "2"]
+    world.table.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": record["pk"]}, "sk": {"S": record["sk"]}},
+        UpdateExpression="SET failure = :failure",
+        ExpressionAttributeValues={
+            ":failure": {"M": {"at": {"S": "2026-01-01T00:00:00"}, "run_id": {"N": "7"}, "reason": {"S": "it is slow"}}}
+        },
+    )
+    held.release()
+    assert_fails(started.wait(), "has passed, but failed verification since then", result="refused")
+    assert world.alias_version() == "1"
 
 
 # Versions that are Inactive

@@ -54,8 +54,12 @@ class Externals:
             Hit.IDLE: self._idle,
         }[hit](function)
 
-    def tidy(self, function: Function, *, ends_splits: bool) -> None:
-        """Do what a refusal asks a person for: put aliases that follow $LATEST on a version, and end splits."""
+    def tidy(self, function: Function, *, ends_splits: bool) -> bool:
+        """Do what a refusal asks a person for: put aliases that follow $LATEST on a version, and end splits.
+
+        Return whether one followed $LATEST.
+        """
+        has_followed = any(alias.version == "$LATEST" for alias in function.aliases.values())
         for name, alias in list(function.aliases.items()):
             is_split = bool(alias.weights)
             if is_split and alias.is_by_aws:
@@ -70,6 +74,7 @@ class Externals:
                 function.update_alias(
                     FunctionName=function.name, Name=name, FunctionVersion=version, RoutingConfig=weights
                 )
+        return has_followed
 
     def _update_code(self, function: Function) -> None:
         function.update_function_code(FunctionName=function.name, ZipFile=self._archive(function.name))
@@ -110,6 +115,8 @@ class Externals:
 
     def _follow_latest(self, function: Function) -> None:
         name = self._chance.choice(self._environments)
+        if name in function.provisioned:
+            return  # AWS has no provisioned concurrency for $LATEST
         try:
             function.update_alias(FunctionName=function.name, Name=name, FunctionVersion="$LATEST")
         except Refusal:

@@ -17,7 +17,7 @@ from promote.release import Release, Stage
 from promote.report import Report
 from promote.snapshot import fingerprint
 from promote.waiting import Superseded
-from tests.simulation.functions import Alias, arn_of, name_of
+from tests.simulation.functions import Alias, Content, arn_of, name_of
 from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, RESPECT, UP, Broken
 from tests.simulation.network import Call
 from tests.simulation.plan import ANNOUNCING, BEGINNING, KEEPING, Hit, Kind
@@ -121,6 +121,8 @@ class Watch:
         """When an alias was last deleted, so that nothing is left of earlier moves."""
         self._went_back: set[Place] = set()
         """The environments that were ever rolled back."""
+        self._found: dict[tuple[str, str], Content | None] = {}
+        """What each operation has found in $LATEST of a function, when it looked last."""
         self._looked_at: dict[tuple[str, str, str], float] = {}
         """When an operation has last read a version of a function."""
         self._on_latest_since: dict[Place, float] = {}
@@ -197,7 +199,10 @@ class Watch:
             self._see_reading(actor, call)
         if call.operation == "GetFunctionConfiguration":
             version = call.arguments.get("Qualifier", LATEST)
-            self._looked_at[actor.operation, name_of(call.arguments["FunctionName"]), version] = self._now
+            name = name_of(call.arguments["FunctionName"])
+            self._looked_at[actor.operation, name, version] = self._now
+            if version == LATEST:
+                self._found[actor.operation, name] = self._world.functions[name].running
         if call.is_read:
             return
         if call.service == "lambda":
@@ -276,7 +281,7 @@ class Watch:
                 continue
             self._aliases[place] = alias
             if before is not None and before.version == LATEST and alias.description == before.description:
-                self._require_same(place, alias)
+                self._require_same(actor, place, alias)
                 continue
             found = _DESCRIPTION.fullmatch(alias.description)
             if found is None or not self.releases.is_new(place, _identity(found)):
@@ -305,11 +310,15 @@ class Watch:
         looked = self._looked_at.get((actor.operation, place[0], alias.version), float("inf"))
         return self._world.functions[place[0]].deleted_at >= looked
 
-    def _require_same(self, place: Place, alias: Alias) -> None:
-        """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then."""
+    def _require_same(self, actor: "Actor", place: Place, alias: Alias) -> None:
+        """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then.
+
+        Lambda has no precondition on $LATEST for a move, so it counts what the run has found there.
+        """
         function = self._world.functions[place[0]]
         is_split = bool(alias.weights) and not alias.is_by_aws
-        if function.versions[alias.version].content != function.running or is_split:
+        served = function.running, self._found.get((actor.operation, place[0]))
+        if function.versions[alias.version].content not in served or is_split:
             raise Broken(PROVEN, f"{place[1]} of {place[0]} followed {LATEST}, and gets something else: {alias}")
         self._on_latest_since.pop(place, None)
         self.releases.stranger_acted(place)
@@ -464,8 +473,8 @@ class Watch:
         was_ours = self._before[move.place, move.identity][1]
         if actor.rolls_back:
             if before and was_ours and before.version != move.version:
-                left = self.commits.get(move.place, UNKNOWN), before.version, self._now
-                self._rolled_back[move.place, move.identity] = left
+                commit = self.commits.get(move.place, UNKNOWN)
+                self._rolled_back[move.place, move.identity] = commit, before.version, self._now
                 self._went_back.add(move.place)
             return
         is_alone = len(actor.planned.functions) == 1

@@ -509,21 +509,21 @@ class Schedule:
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
         has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
+        # What a person has split is ended by that person, or by a run that is asked to.
+        has_override = self.chance.random() < 0.5
+        has_followed = any(hit is Hit.EXTERNAL_LATEST for _, hit in self.faults.hit)
+        for function in self.world.functions.all.values():
+            function.is_short = False
+            has_followed |= self.externals.tidy(function, ends_splits=not has_override)
+        self.watch.stranger_acted()
         served = {commit for commit in self.watch.commits.values() if commit != UNKNOWN}
         is_newest = served <= self.commits.until(newest) and self.watch.is_newer_than_rolled_back(newest)
-        has_followed = any(hit is Hit.EXTERNAL_LATEST for _, hit in self.faults.hit)
         if not is_newest or has_failed or has_followed or not self.is_good(newest, self.plan.functions):
             # A job has adopted another's code, and promoted it as its own commit; or the histories have parted, or the
             # commit was rolled back; or Lambda has a version of that content that will never come up, and publishing
             # the same content gives no other; or an alias followed $LATEST, and was put on a version of a newer commit.
             newest = 6
         is_unknown = bool({newest, *self.watch.commits.values()} & {*self.plan.gone, UNKNOWN})
-        # What a person has split is ended by that person, or by a run that is asked to.
-        has_override = self.chance.random() < 0.5
-        for function in self.world.functions.all.values():
-            function.is_short = False
-            self.externals.tidy(function, ends_splits=not has_override)
-        self.watch.stranger_acted()
         for number, (kind, functions) in enumerate(self._closings(), 1):
             # Of what GitHub does not have any more, a person decides.
             diverged = "promote" if is_unknown else ""
