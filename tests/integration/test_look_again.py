@@ -399,13 +399,14 @@ def test_a_version_that_has_failed_while_the_run_waited_for_the_lock_is_not_prom
     started = runner.start({**inputs, "checks": "GET /health", "isolation": "version"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(60)
     [record] = [item for item in world.records("version") if item["version"] == "2"]
+    key: Any = {name: {"S": record[name]} for name in ("pk", "sk")}
+    verdict: Any = world.table.get_item(TableName=TABLE, Key=key)["Item"]["verdict"]
+    failure = {**verdict["M"], "outcome": {"S": "failed"}, "reason": {"S": "it is slow"}}
     world.table.update_item(
         TableName=TABLE,
-        Key={"pk": {"S": record["pk"]}, "sk": {"S": record["sk"]}},
+        Key=key,
         UpdateExpression="SET failure = :failure",
-        ExpressionAttributeValues={
-            ":failure": {"M": {"at": {"S": "2026-01-01T00:00:00"}, "run_id": {"N": "7"}, "reason": {"S": "it is slow"}}}
-        },
+        ExpressionAttributeValues={":failure": {"M": failure}},
     )
     held.release()
     assert_fails(started.wait(), "has passed, but failed verification since then", result="refused")
