@@ -45,6 +45,17 @@ def note(
         context[_MARK] = earlier or _has_failed(metadata)
 
 
+def mark_unanswered(error: Exception) -> None:
+    """Note in ``error`` that an earlier call of the same write was not answered."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
+
+    if isinstance(error, ClientError):
+        response: Any = error.response
+        response.setdefault("ResponseMetadata", {})[_MARK] = True
+    else:
+        vars(error)[_MARK] = True
+
+
 def may_have_taken_effect(error: Exception) -> bool:
     """Return whether the write that raised ``error`` may have taken effect.
 

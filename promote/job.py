@@ -77,7 +77,7 @@ class Job:
         Its client is its own, and not made before the first beat.
         """
         client = cache(lambda: self.clients.heart(min(2, lease / 4)))
-        return Table(client, self.inputs.table, self.clock)
+        return Table(client, self.inputs.table, self.clock, reads_back=False)
 
     def place(self, arn: str) -> Place:
         """Say where the lock and the ledger of the function ``arn`` are."""

@@ -541,6 +541,7 @@ class Ledger:
 
         Raises:
             Cancelled: the lock is no longer as it was read.
+            UnconfirmedError: it may have been opened.
 
         """
         entry = {
@@ -552,7 +553,8 @@ class Ledger:
             "by": by,
             **self._who(),
         }
-        self._table.transact([opening, ("Put", self._table.insertion(entry))])
+        what = f"the lock of {self.arn.rpartition(':')[2]} may have been opened"
+        self._table.transact([("Put", self._table.insertion(entry)), opening], what=what)
 
     def has_unlocked(self, token: int) -> bool:
         """Whether this run has opened the lock to ``token``."""

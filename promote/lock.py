@@ -6,13 +6,15 @@ acquisition has a token, one higher than the last. The line is in the item that 
 leaves the lock to whoever is first, and nobody who has not waited gets in between.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from promote.clock import Clock
-from promote.errors import LockError
+from promote.errors import LockError, UnconfirmedError
 from promote.line import FORMAT, HELD, Claim, Entry, shown
+from promote.model import listed
 from promote.table import Item, Missing, Refused, Table
 
 LOCK = "lock"
@@ -113,11 +115,11 @@ class Lock:
         """
         change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})
         try:
-            return self._carry_out(change)
+            return self._carry_out(change, self.is_ours)
         except Missing:
             self.say("table", f"making the table {self._table.name}")
             self._table.ensure()
-            return self._carry_out(change)
+            return self._carry_out(change, self.is_ours)
 
     def taking(self, entry: Entry) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that takes the lock, if it is as free as in ``entry`` and has its token."""
@@ -136,7 +138,7 @@ class Lock:
             condition="#owner = :before AND #token = :token",
             values={"one": 1, "before": entry.holder.owner, "token": entry.token},
         )
-        return self._carry_out(change)
+        return self._carry_out(change, self.is_ours)
 
     def keep(self, lease: Lease, command: str, seconds: int) -> Entry:
         """Keep the lock, which is ours, for the job's further steps, and for ``seconds`` without a beat."""
@@ -148,7 +150,8 @@ class Lock:
                 expressions={"beat": "#beat + :one"},
                 condition=_OURS,
                 values={"one": 1, "owner": lease.owner, "token": lease.token},
-            )
+            ),
+            lambda entry: self.is_ours(entry) and entry.kept == command,
         )
 
     def join(self) -> Entry:
@@ -170,7 +173,7 @@ class Lock:
                 "format": FORMAT,
             },
         )
-        return self._carry_out(change)
+        return self._carry_out(change, lambda entry: self.place(entry) is not None)
 
     def tick(self, entry: Entry) -> Entry:
         """Beat for our ticket, if we have one, and give the lock as it then is."""
@@ -203,14 +206,15 @@ class Lock:
         # From the end, for the sake of emulators that take one away before they look for the next.
         gone = [f"tickets[{place}]" for place in reversed(places)]
         change = self._table.change(self.arn, LOCK, remove=gone, condition=" AND ".join(conditions), values=values)
-        return self._carry_out(change)
+        return self._carry_out(change, lambda then: passed.isdisjoint(ticket.owner for ticket in then.tickets))
 
     def free(self, entry: Entry) -> Entry:
         """Take the lock away from who holds it in ``entry`` and has died, unless there was a beat since then."""
         assert entry.holder is not None  # noqa: S101 - somebody has died
         values = {"owner": entry.holder.owner, "token": entry.token, "beat": entry.holder.beat}
+        change = self._releasing(values, f"{_OURS} AND #beat = :beat")
         try:
-            freed = Entry.read(self._table.update(self._releasing(values, f"{_OURS} AND #beat = :beat")))
+            freed = self._update(change, _without(entry.holder.owner, entry.token))
         except Refused as refused:
             return Entry.read(refused.item)
         self.buried.add(entry.holder.owner)
@@ -220,7 +224,7 @@ class Lock:
         """Take the lock, which is free in ``entry``, when it is our turn, and leave the line; give it as it then is."""
         place = self.place(entry)
         condition = f"{_FREE} AND #tickets[{place}].#owner = :owner"
-        return self._carry_out(self._taking(condition, {}, leave=[f"tickets[{place}]"]))
+        return self._carry_out(self._taking(condition, {}, leave=[f"tickets[{place}]"]), self.is_ours)
 
     def beat(self, lease: Lease, table: Table, phase: str) -> str:
         """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
@@ -252,7 +256,8 @@ class Lock:
 
     def release(self, lease: Lease) -> Entry:
         """Give the lock back, if it is still ours; the entry says who is next."""
-        return self._carry_out(self._releasing({"owner": lease.owner, "token": lease.token}))
+        change = self._releasing({"owner": lease.owner, "token": lease.token})
+        return self._carry_out(change, _without(lease.owner, lease.token))
 
     def abandon(self) -> None:
         """Give back what is this process's, ticket and lock; a lock that the job keeps stays."""
@@ -269,18 +274,21 @@ class Lock:
         for _ in range(_MOVES):
             place = next((place for place, ticket in enumerate(entry.tickets) if is_ticket(ticket)), None)
             if place is not None:
+                owner = entry.tickets[place].owner
+                is_gone = _without_ticket(owner)
                 change = self._table.change(
                     self.arn,
                     LOCK,
                     remove=[f"tickets[{place}]"],
                     condition=f"#tickets[{place}].#owner = :owner",
-                    values={"owner": entry.tickets[place].owner},
+                    values={"owner": owner},
                 )
             elif entry.holder and is_held(entry):
+                is_gone = _without(entry.holder.owner, entry.token)
                 change = self._releasing({"owner": entry.holder.owner, "token": entry.token})
             else:
                 return found
-            entry, found = self._carry_out(change), True
+            entry, found = self._carry_out(change, is_gone), True
         return found
 
     def inspect(self) -> Found:
@@ -333,13 +341,43 @@ class Lock:
     def _releasing(self, values: Item, condition: str = _OURS) -> dict[str, Any]:
         return self._table.change(self.arn, LOCK, remove=HELD, condition=condition, values=values)
 
-    def _carry_out(self, change: dict[str, Any]) -> Entry:
-        """Carry out a transition; give the lock as it then is, also when its condition did not hold."""
+    def _carry_out(self, change: dict[str, Any], is_done: Callable[[Entry], bool]) -> Entry:
+        """Carry out a transition; give the lock as it then is, also when its condition did not hold.
+
+        If the response is lost, ``is_done`` tells from the lock whether the transition took effect.
+        """
         self.asked = self.clock.monotonic()
         try:
-            return Entry.read(self._table.update(change))
+            return self._update(change, is_done)
         except Refused as refused:
             return Entry.read(refused.item)
 
+    def _update(self, change: dict[str, Any], is_done: Callable[[Entry], bool]) -> Entry:
+        with possibly_held([self]) as what:
+            return Entry.read(self._table.update(change, lambda item: is_done(Entry.read(item)), what))
+
     def _now(self) -> str:
         return self.clock.now().isoformat(timespec="seconds")
+
+
+@contextmanager
+def possibly_held(locks: Sequence[Lock]) -> Iterator[str]:
+    """Give what is said of a transition that is not confirmed, and say what becomes of the locks then."""
+    names, s = listed([lock.arn.rpartition(":")[2] for lock in locks]), "s" if len(locks) > 1 else ""
+    try:
+        yield f"the lock{s} of {names} may be held by this run"
+    except UnconfirmedError as error:
+        raise error.saying(
+            str(error),
+            f"The post step tries to release the lock{s}. Otherwise, the lease ends after {locks[0].claim.lease} "
+            "seconds. Then run the job again.",
+        ) from error
+
+
+def _without(owner: str, token: int) -> Callable[[Entry], bool]:
+    """Return what tells whether ``owner`` does not hold the lock under ``token`` any more."""
+    return lambda entry: entry.holder is None or (entry.holder.owner, entry.token) != (owner, token)
+
+
+def _without_ticket(owner: str) -> Callable[[Entry], bool]:
+    return lambda entry: entry.place_of(owner) is None

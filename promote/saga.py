@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from promote.answers import may_have_taken_effect, unconfirmed
 from promote.aws import CALLS_AT_ONCE, Clients, understood
 from promote.clock import Clock
 from promote.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
@@ -129,8 +128,9 @@ class Saga:
             parts.append(("Update", change))
         record = {**release_item(release), "begun": self._now()}
         self._begun.add(release.key)
+        what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
         try:
-            self._table.transact([("Put", self._table.insertion(record)), *parts, *further])
+            self._table.transact([("Put", self._table.insertion(record)), *parts, *further], shown=bool, what=what)
         except Cancelled as cancelled:
             refused, *ours = cancelled.refused[: len(parts) + 1]
             if refused:
@@ -138,18 +138,9 @@ class Saga:
             if any(ours):
                 raise Overtaken from cancelled
             raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
-        except Exception as error:
-            if not may_have_taken_effect(error) or not self._has_begun(release, error):
-                raise
-
-    def _has_begun(self, release: Release, error: Exception) -> bool:
-        try:
-            return self.find(release.key) is not None
-        except Exception as second:
-            what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
-            problem = unconfirmed(what, error, second)
-            problem.may_have_moved = True  # by whoever brings it to its end
-            raise problem from second
+        except UnconfirmedError as error:
+            error.may_have_moved = True  # by whoever brings it to its end
+            raise
 
     def settle(
         self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False

@@ -1,14 +1,18 @@
-"""The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean."""
+"""The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean.
+
+If a response to a write is lost, the table reads back whether the write took effect. So an error of a write means one
+of two things: it did not take effect, or the error says that it may have (UnconfirmedError).
+"""
 
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from promote.answers import confirmed
+from promote.answers import confirmed, mark_unanswered, may_have_taken_effect, unconfirmed
 from promote.aws import code_of, message_of
 from promote.clock import Clock
 from promote.errors import TableError
@@ -21,8 +25,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item: TypeAlias = Mapping[str, Any]
+Shown: TypeAlias = Callable[[Item], bool]
+"""Whether an item, empty where there is none, shows that a write took effect."""
 
 _ATTEMPTS, _PAUSE = 8, 0.1
+_UNDER_WAY = "TransactionInProgressException"
+"""The code if an earlier call of the same transaction, whose response was lost, has not ended."""
 _PATIENCE = 120.0
 """Seconds to wait for a table that is being made."""
 
@@ -54,10 +62,16 @@ class Missing(TableError):  # noqa: N818 - an answer to a question; a failure on
 
 
 class Table:
-    """The table ``name`` with the keys ``pk`` and ``sk``."""
+    """The table ``name`` with the keys ``pk`` and ``sk``.
 
-    def __init__(self, client: Callable[[], "DynamoDBClient"], name: str, clock: Clock) -> None:
+    A heartbeat's table does not read back (``reads_back``): its next beat tells more, and must not be late.
+    """
+
+    def __init__(
+        self, client: Callable[[], "DynamoDBClient"], name: str, clock: Clock, *, reads_back: bool = True
+    ) -> None:
         self.name = name
+        self._reads_back = reads_back
         self.server_time: datetime | None = None
         """DynamoDB's own time, as of its last answer; None: it has not said."""
         self._client = client
@@ -121,7 +135,8 @@ class Table:
 
     def delete(self, pk: str, sk: str) -> None:
         """Delete an item; that it is gone already is well."""
-        self._call("delete_item", Key=self.encode({"pk": pk, "sk": sk}))
+        key = self.encode({"pk": pk, "sk": sk})
+        self._write("delete_item", key, lambda item: not item, "", Key=key)
 
     def put(self, item: Item, condition: str = "") -> None:
         """Write ``item`` if ``condition`` holds.
@@ -133,32 +148,53 @@ class Table:
         conditional: dict[str, Any] = {}
         if condition:
             conditional = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        self._call("put_item", Item=self.encode(item), **conditional)
+        written = {"Item": self.encode(item)}
+        self._write("put_item", written["Item"], partial(self._shows, written), "", **written, **conditional)
 
-    def update(self, change: Mapping[str, Any]) -> Item:
+    def update(self, change: Mapping[str, Any], shown: Shown | None = None, what: str = "") -> Item:
         """Carry out an update (see ``change``) and give the item as it then is.
+
+        If the response is lost, ``shown`` tells from the item whether the update took effect. By default the item must
+        have what the update assigns, and lack what it removes. ``what`` begins the sentence that is said if the item
+        cannot be read then.
 
         Raises:
             Refused: its condition does not hold.
             Missing: there is no table.
+            UnconfirmedError: it may have taken effect.
 
         """
-        answer = self._call(
-            "update_item", **change, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
+        answer = self._write(
+            "update_item",
+            change["Key"],
+            shown or partial(self._shows, change),
+            what,
+            **change,
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-        return self._decode(answer["Attributes"])
+        return self._decode(answer.get("Attributes", {}))
 
-    def transact(self, parts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    def transact(
+        self, parts: Sequence[tuple[str, Mapping[str, Any]]], shown: Shown | None = None, what: str = ""
+    ) -> None:
         """Carry out all ``parts`` (``("Update", change)`` or ``("Put", ...)``) or none.
 
-        A token goes along with it, by which DynamoDB knows a repeated call and does not act twice.
+        A token goes along with it, by which DynamoDB knows a repeated call and does not act twice. If the response is
+        lost, the item of the first part tells whether all took effect, as ``shown`` and ``what`` of ``update`` say. So
+        the first part should leave what no other write leaves.
 
         Raises:
             Cancelled: a condition does not hold.
+            UnconfirmedError: they may have taken effect.
 
         """
-        self._call(
+        _, first = parts[0]
+        self._write(
             "transact_write_items",
+            first.get("Key") or first["Item"],
+            shown or partial(self._shows, first),
+            what,
             ClientRequestToken=secrets.token_hex(16),  # else botocore takes another after each conflict
             TransactItems=[{kind: {"TableName": self.name, **arguments}} for kind, arguments in parts],
         )
@@ -237,21 +273,61 @@ class Table:
         except client.exceptions.ResourceNotFoundException:
             return ""  # DescribeTable is eventually consistent: a table just made may not be known to it yet
 
+    def _write(self, method: str, key: Item, shown: Shown, what: str, **arguments: Any) -> Mapping[str, Any]:
+        """Carry out a write of the item at ``key``; if its response is lost, give the item if that is ``shown``."""
+        try:
+            return self._call(method, **arguments)
+        except (Refused, Cancelled):
+            raise
+        except Exception as error:
+            if not (self._reads_back and may_have_taken_effect(error)):
+                raise
+            pk, sk = self._decode(key)["pk"], self._decode(key)["sk"]
+            try:
+                item = next(iter(self.query(pk, sk, sk)), {})
+            except Exception as second:
+                what = what or f"the record {sk} of {pk.rpartition(':')[2]} may have been written"
+                raise unconfirmed(what, error, second) from second
+            if not shown(item):
+                raise
+            return {"Attributes": self.encode(item)}
+
+    def _shows(self, written: Mapping[str, Any], item: Item) -> bool:
+        """Whether ``item`` is what a Put or an Update (``change``) leaves; what an expression computes is not seen."""
+        if "Item" in written:
+            return item == self._decode(written["Item"])
+        assigned, _, removed = written["UpdateExpression"].partition("REMOVE ")
+        values = self._decode(written.get("ExpressionAttributeValues", {}))
+        expected = {name: values[f":{name}"] for name in re.findall(r"#(\w+) = :\1\b", assigned)}
+        gone = re.findall(r"#(\w+)\b(?!\[)", removed)
+        has_all = all(name in item and item[name] == value for name, value in expected.items())
+        return bool(expected or gone) and has_all and not any(name in item for name in gone)
+
     def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
         """Call the client; wait out a transaction in conflict, and say what an error means."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - as for TypeSerializer
+
         client = self._client()
+        is_unanswered = False
         if method != "transact_write_items":
             arguments["TableName"] = self.name
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer: Mapping[str, Any] = getattr(client, method)(**arguments)
                 self._note_time(answer)
-            except client.exceptions.ClientError as error:
+            except Exception as error:
+                if not isinstance(error, ClientError):
+                    if is_unanswered:
+                        mark_unanswered(error)
+                    raise
+                if is_unanswered or code_of(error) == _UNDER_WAY:
+                    mark_unanswered(error)
                 failure = self._failure(error)
                 if failure is not None:
                     raise failure from error
                 if attempt == _ATTEMPTS:
                     raise
+                is_unanswered = may_have_taken_effect(error)
                 self._clock.sleep(_PAUSE * attempt)
             else:
                 return answer
@@ -274,7 +350,7 @@ class Table:
             if "ConditionalCheckFailed" in codes:
                 return Cancelled([code == "ConditionalCheckFailed" for code in codes])
             return None if "TransactionConflict" in codes else error
-        if code in ("TransactionConflictException", "TransactionInProgressException"):
+        if code in ("TransactionConflictException", _UNDER_WAY):
             return None
         if code == "ResourceNotFoundException":
             return Missing(self.name)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from promote.errors import LockError
 from promote.line import LONGEST_LEASE, Claim, Entry, Sightings
-from promote.lock import LONGEST_LINE, Lease, Lock
+from promote.lock import LONGEST_LINE, Lease, Lock, possibly_held
 from promote.pace import Pace
 from promote.parallel import gather, within
 from promote.table import Cancelled, Missing, Table
@@ -69,7 +69,8 @@ def acquire_together(wanted: Sequence[tuple[Lock, Entry]], table: Table) -> list
         return []
     asked = wanted[0][0].clock.monotonic()
     try:
-        table.transact([lock.taking(entry) for lock, entry in wanted])
+        with possibly_held([lock for lock, _ in wanted]) as what:
+            table.transact([lock.taking(entry) for lock, entry in wanted], what=what)
     except (Cancelled, Missing):
         return []
     except BaseException:

@@ -1,6 +1,5 @@
 """``unlock``: force the lock open, with a reason, which is recorded."""
 
-from promote.answers import confirmed
 from promote.holding import make_lock
 from promote.job import Job
 from promote.ledger import Ledger
@@ -27,18 +26,11 @@ def unlock(job: Job) -> Report:
     ledger = Ledger(job.table, job.arn, job.run, job.clock)
     token, opening = found.token + 1, forced.opening(found, by, inputs.reason)
 
-    def unlocking() -> bool:
-        ledger.record_unlock(token, found.held_by, inputs.reason, by, opening)
-        return True
-
-    def has_unlocked() -> bool | None:
-        return ledger.has_unlocked(token) or None
-
     try:
-        confirmed(unlocking, has_unlocked, f"the lock of {name} may have been opened")
+        ledger.record_unlock(token, found.held_by, inputs.reason, by, opening)
     except Cancelled:
         # Also a repeated call that meets its own effect, which its record shows.
-        if not has_unlocked():
+        if not ledger.has_unlocked(token):
             headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."
             return Report(Result.UNCHANGED, headline=headline)
     return Report(

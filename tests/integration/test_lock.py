@@ -126,7 +126,7 @@ def once(account: Account) -> Table:
     world = World(account)
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=2)
     client = world.session.client("dynamodb", endpoint_url=world.url, config=config)
-    return Table(lambda: client, TABLE, Time())
+    return Table(lambda: client, TABLE, Time(), reads_back=False)
 
 
 def held(scene: Scene, claim: Claim = CLAIM) -> tuple[Lock, Lease]:

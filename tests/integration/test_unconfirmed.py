@@ -189,3 +189,81 @@ def test_a_version_that_may_have_been_deleted_keeps_the_record_of_its_deletion(
     assert world.versions() == ["2", "3"]
     [gone] = [item["version"] for item in world.records("version") if "deleted" in item]
     assert gone == promoted.outputs["version"]
+
+
+def test_a_lock_whose_repetitions_are_refused_is_seen_by_reading_back(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.result == "promoted"
+    world.account.inject("cut-after", "dynamodb.UpdateItem")
+    world.account.inject("error-before", "dynamodb.UpdateItem", nth=2, **DENIED)
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
+    assert not ended.annotations
+    assert not world.lock_owner()
+
+
+def test_a_lock_that_cannot_be_read_back_is_said_to_be_held_perhaps(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.result == "promoted"
+    held = world.account.inject("hold-before", "dynamodb.UpdateItem")
+    lose(world.account, "dynamodb.UpdateItem", **DENIED)
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    held.wait_until_hit(20)
+    world.account.inject("error-before", "dynamodb.Query", times=0, **DENIED)
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    [error] = ended.errors
+    assert error.message.startswith("The lock of hello may be held by this run: AWS did not confirm it")
+    assert "The post step tries to release the lock" in error.message
+    assert "the lease ends after 30 seconds" in error.message
+    world.account.clear_faults()
+    assert world.lock_owner()
+    runner.finish()
+    assert not world.lock_owner()
+
+
+def test_a_lock_that_is_refused_at_once_is_not_read_back(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.result == "promoted"
+    world.account.forget()
+    world.account.inject("error-before", "dynamodb.UpdateItem", times=0, **DENIED)
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert ended.errors[0].message.startswith("AWS denies UpdateItem")
+    assert not world.lock_owner()
+
+
+@pytest.mark.parametrize(
+    ("operation", "nth"),
+    [("dynamodb.PutItem", 1), ("dynamodb.TransactWriteItems", 1), ("dynamodb.TransactWriteItems", 2)],
+)
+def test_a_record_whose_repetitions_are_refused_is_seen_by_reading_back(  # noqa: PLR0917 - parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, operation: str, nth: int
+) -> None:
+    world.account.inject("cut-after", operation, nth=nth)
+    world.account.inject("error-before", operation, nth=nth + 1, **DENIED)
+    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
+    assert not ended.annotations
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
+    assert not world.lock_owner()
+
+
+def test_the_locks_and_the_record_of_an_application_are_read_back(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    given = {**inputs, "function-name": "api\nworker", "checks": "api: GET /health 200"}
+    assert runner.run(given, commit="1" * 40, run_id=1).result == "promoted"
+    for nth in range(1, 4):  # the locks, the beginning, the end
+        (runner.workspace / "function" / "commit").write_text(str(nth + 1))
+        world.account.inject("cut-after", "dynamodb.TransactWriteItems", nth=nth)
+        world.account.inject("error-before", "dynamodb.TransactWriteItems", nth=nth + 1, **DENIED)
+        ended = runner.run(given, commit=f"{nth + 1}" * 40, run_id=nth + 1)
+        assert (ended.code, ended.result) == (0, "promoted"), ended.log
+        assert not ended.annotations
+        assert not [item for item in world.records("lock") if "owner" in item]
+        world.account.clear_faults()

@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "an unlock leaves no record",
         "promote.ledger",
-        'self._table.transact([opening, ("Put", self._table.insertion(entry))])',
-        "self._table.transact([opening])",
+        'self._table.transact([("Put", self._table.insertion(entry)), opening], what=what)',
+        "self._table.transact([opening], what=what)",
     ),
     Mutant(
         "an unlock does not raise the token",
