@@ -186,8 +186,9 @@ class Ledger:
     def record_candidate(self, candidate: Candidate) -> None:
         """Record the version; one that is recorded already keeps its record, with the commit that first built it.
 
-        A record of other content, or of a deleted version, is that of a deleted function of the same name: Lambda gives
-        no number twice. It is replaced, with its verdict.
+        A record of other content is that of a deleted function of the same name: Lambda gives no number twice. It is
+        replaced, with its verdict. If a record of this content says that the version was deleted, the run that was to
+        delete it has died before: how the version was judged stays known.
         """
         item = {
             "pk": self.arn,
@@ -201,8 +202,10 @@ class Ledger:
         try:
             self._table.put(item, "attribute_not_exists(pk)")
         except Refused as refused:
-            if not candidate.is_in(refused.item) or "deleted" in refused.item:
+            if not candidate.is_in(refused.item):
                 self._table.put(item, "attribute_exists(pk)")
+            elif deleted := Record.of(refused.item).part("deleted"):
+                self._retract_deletion(candidate.version, deleted.text("operation", ""))
 
     def record_verdict(  # noqa: PLR0913 - a record's parts, by name
         self,
@@ -506,14 +509,17 @@ class Ledger:
 
     def retract_deletion(self, number: int) -> None:
         """Take back what this run has recorded of a version that is still there."""
+        self._retract_deletion(str(number), self._run.operation)
+
+    def _retract_deletion(self, version: str, operation: str) -> None:
         with suppress(Refused):
             self._table.update(
                 self._table.change(
                     self.arn,
-                    version_key(str(number)),
+                    version_key(version),
                     remove=("deleted",),
                     condition="#deleted.#operation = :operation",
-                    values={"operation": self._run.operation},
+                    values={"operation": operation},
                 )
             )
 

@@ -191,11 +191,13 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
         is_gone = False
         try:
             target.ledger.record_deletion(number, keep)
-            is_gone = target.function.delete_version(number)
+            try:
+                is_gone = target.function.delete_version(number)
+            except UnconfirmedError as error:
+                failures.append(error)
+                return  # it may be gone, so the record stays; the next promotion deletes it if it is there
         except Exception as error:  # noqa: BLE001 - raised below, when all have ended
             failures.append(error)
-            if isinstance(error, UnconfirmedError):
-                return  # it may be gone, so the record stays; the next promotion deletes it if it is there
         if is_gone:
             deleted.append(number)
         else:

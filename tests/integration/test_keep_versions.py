@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from promote.clock import SystemClock
+from promote.ledger import Ledger
+from promote.model import Candidate, Outcome, Run, Verdict
+from promote.table import Table
 from sandbox.client import Account
 from tests.conftest import make_runner
 from tests.repository import line
 from tests.runner import Ended, Runner
-from tests.world import FUNCTION, World, archive
+from tests.world import FUNCTION, TABLE, World, archive
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -222,3 +225,27 @@ def test_the_version_that_the_environment_served_before_stays_whoever_promoted_i
     assert release(later, inputs, 5, keep_versions="1").result == "promoted"
     # Version 4 was pointed at by a stranger: the first promotion says that it came before.
     assert versions(world) == [4, 5]
+
+
+@pytest.mark.parametrize("verdict", ["passed", "failed"])
+def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
+    runner: Runner, inputs: dict[str, str], world: World, verdict: str
+) -> None:
+    """A run records the deletion, and dies before DeleteFunction."""
+    assert release(runner, inputs, 1).result == "promoted"
+    clock = SystemClock()
+    arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
+    run = Run("c" * 40, 7, 1, "", "abcdefabcdef")
+    ledger = Ledger(Table(lambda: world.table, TABLE, clock), arn, run, clock)
+    record = ledger.version("1")
+    candidate = Candidate("1", record["code_sha256"], record["fingerprint"])
+    ledger.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""), None)
+    judged = ledger.judged(candidate)
+    assert judged.proof
+    assert bool(judged.failure) is (verdict == "failed")
+    ledger.record_deletion(1, 1)
+    ledger.record_candidate(candidate)
+    ledger.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""), None)
+    assert ledger.judged(candidate) == judged
+    assert not ledger.deleted_versions("1", "1")
+    assert ledger.version("1")["commit"] == "1" * 40
