@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promote.model import Alias, Kind
+from promote.records import is_pinned
 from promote.release import Part, Release, Stage
 from promote.table import Item
 from promote.traffic import Split
@@ -81,9 +82,12 @@ def _since(release: Release, member: Member, wanted: str) -> Deviation:
     if alias.split is Split.STUCK:
         return Deviation(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")
     if move is None or alias.is_moved_by_others:
+        if not alias.weights and is_pinned(alias, member.moves):
+            return Deviation(name, alias.version, wanted, "pinned, because its alias followed $LATEST")
         splits = " splits the traffic" if alias.weights else " has moved it"
         return Deviation(name, alias.version, wanted, f"somebody else{splits}")
-    entry = next((item for item in member.moves if str(item["sequence"]) == str(move.sequence)), {})
+    made = (item for item in member.moves if item.get("kind") != Kind.PIN)
+    entry = next((item for item in made if str(item["sequence"]) == str(move.sequence)), {})
     verb = "rolled back" if move.kind is Kind.ROLLBACK else "promoted"
     how = f"{verb} with others" if entry.get("release") else f"{verb} alone"
     if move.sequence < release.sequence:

@@ -4,14 +4,14 @@ AWS lets an alias point at $LATEST: https://docs.aws.amazon.com/lambda/latest/dg
 $LATEST is impossible.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promote.errors import ConflictError, RefusedError, UnconfirmedError
 from promote.function import changed_by_others
-from promote.model import Alias, Snapshot, listed, same_content
+from promote.model import Alias, Promotion, Snapshot, listed, same_content
 
 if TYPE_CHECKING:
     from promote.target import Target
@@ -57,10 +57,11 @@ def pin(target: "Target") -> tuple["Target", tuple[str, ...]]:
     if target.alias is None or not target.alias.follows_latest:
         return target, ()
     function, name = target.function, target.environment
-    version: Snapshot | None = None
     alias, attempts = function.alias(name), 0
+    made: dict[str, _Pin] = {}
     while alias is not None and alias.follows_latest:
         if attempts == _ATTEMPTS:
+            _retract(target, made)
             raise ConflictError(
                 f"the alias {name} of {function.name} follows $LATEST and could not be pointed at a published version: "
                 f"other tools changed it or $LATEST each of the {_ATTEMPTS} times",
@@ -71,20 +72,53 @@ def pin(target: "Target") -> tuple["Target", tuple[str, ...]]:
         attempts += 1
         version = _published(target)
         if version is not None:
-            # The next look at the alias shows whether it took effect.
-            with suppress(UnconfirmedError):
-                function.restore(alias, replace(alias, version=version.version))
+            made[version.version] = _pin_once(target, alias, version)
         alias = function.alias(name)
+    done = made.get(alias.version) if alias is not None else None
+    _retract(target, made)
     target = replace(target, latest=function.settled()).seeing(alias)
-    if version is None or alias is None or alias.version != version.version:
+    if done is None or done.is_made is False:
         return target, ()  # other tools have moved it
-    target.job.say("deploy", f"{name} followed $LATEST: it now points at version {version.version}, which is the same")
-    target.ledger.record_pin(name, version.candidate)
+    number = done.promotion.version
+    target.job.say("deploy", f"{name} followed $LATEST: it now points at version {number}, which is the same")
     text = (
         f"The alias {name} followed $LATEST, so it would have served the deployed code before it was verified. "
-        f"The run published $LATEST as version {version.version} and pointed {name} at it first."
+        f"The run published $LATEST as version {number} and pointed {name} at it first."
     )
     return target, (text,)
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """An attempt to pin the alias, which the history has an entry of."""
+
+    before: Alias
+    promotion: Promotion
+    is_made: bool | None
+    """Whether it took effect; None: it may have, or may still do so."""
+
+
+def _pin_once(target: "Target", alias: Alias, version: Snapshot) -> _Pin:
+    """Record the pin and make it; the next look at the alias shows whether it took effect."""
+    last = alias.promotion.sequence if alias.promotion else 0
+    pin = target.ledger.record_pin(alias, version.candidate, max(last, target.served.sequence))
+    try:
+        return _Pin(alias, pin, target.function.restore(alias, replace(alias, version=version.version)))
+    except UnconfirmedError:
+        return _Pin(alias, pin, None)
+    except Exception:
+        with suppress(Exception):
+            target.ledger.retract_pin(pin)
+        raise
+
+
+def _retract(target: "Target", made: Mapping[str, _Pin]) -> None:
+    """Take back the entries of pins that did not take effect, also those that dead runs have left."""
+    for pin in made.values():
+        if pin.is_made:
+            target.ledger.retract_other_pins(pin.before, pin.promotion)
+        elif pin.is_made is False:
+            target.ledger.retract_pin(pin.promotion)
 
 
 def _published(target: "Target") -> Snapshot | None:

@@ -11,6 +11,7 @@ from promote.line import Entry
 from promote.lock import LOCK
 from promote.model import (
     LATEST_ENDPOINT,
+    Alias,
     Candidate,
     Gateway,
     Kind,
@@ -34,8 +35,11 @@ from promote.records import (
     entry_item,
     environment_key,
     gateway_of,
+    has_happened,
     intent_item,
+    is_pinned,
     promotion_key,
+    promotion_of,
     require_move,
     require_version,
     served_item,
@@ -56,6 +60,9 @@ A version's record has two verdicts, so that both together must be smaller than 
 
 
 _LATEST = "endpoint#latest"
+
+_RECENT = 10
+"""Entries of the history among which a dead run may have left that of a pin."""
 
 _FREE = "attribute_not_exists(#pending)"
 """The condition that the function is not part of an unfinished release."""
@@ -436,20 +443,43 @@ class Ledger:
         reason, by = rollback.reason, rollback.by
         return RolledBack(version, code, fingerprint, commit, self._now(), reason, by, rollback.identity)
 
-    def record_pin(self, environment: str, candidate: Candidate) -> None:
-        """Record that an alias which followed $LATEST was pointed at the version that $LATEST was published as."""
-        now = self._now()
-        item = {
-            "pk": self.arn,
-            "sk": f"pin#{environment}#{now}#{self._run.operation}",
-            "environment": environment,
-            "version": candidate.version,
-            "code_sha256": candidate.code_sha256,
-            "fingerprint": candidate.fingerprint,
-            "at": now,
-            **self._who(),
-        }
-        self._table.put(item)
+    def record_pin(self, alias: Alias, candidate: Candidate, sequence: int) -> Promotion:
+        """Record that ``alias``, which follows $LATEST, is being pointed at the version that $LATEST was published as.
+
+        It is written before the move, so that no move is without an entry. If the move does not take effect,
+        ``retract_pin`` or ``retract_other_pins`` takes it
+        back. ``sequence`` is that of the promotion before it.
+        """
+        pin = Promotion(
+            environment=alias.name,
+            version=candidate.version,
+            previous=alias.version,
+            commit="",
+            run_id=self._run.run_id,
+            attempt=self._run.attempt,
+            sequence=sequence,
+            operation=self._run.operation,
+            kind=Kind.PIN,
+            is_proven=False,
+            reason="the alias followed $LATEST",
+        )
+        entry = entry_item(self.arn, pin, candidate, "", self._now())
+        self._table.put({**entry, "url": self._run.url, "revision_id": alias.revision_id})
+        return pin
+
+    def retract_pin(self, pin: Promotion) -> None:
+        """Take back the entry of a pin that did not take effect."""
+        self._table.delete(self.arn, promotion_key(pin))
+
+    def retract_other_pins(self, alias: Alias, made: Promotion) -> None:
+        """Take back the entries of the pins that would have changed ``alias`` as it was before the pin ``made``.
+
+        Their runs have died before the move, or will find that it is refused: the RevisionId is another one.
+        """
+        for item in self.history(alias.name, _RECENT):
+            pin = promotion_of(Record.of(item))
+            if not has_happened(item, alias) and pin.identity != made.identity:
+                self.retract_pin(pin)
 
     def record_notes(self, environment: str, identity: str, text: str) -> None:
         """Record the release notes of a promotion; later ones take the place of earlier ones."""
@@ -463,11 +493,25 @@ class Ledger:
         self._table.put(item)
 
     def history(self, environment: str, count: int) -> list[Item]:
-        """Read the last ``count`` promotions of ``environment``, newest first."""
+        """Read the last ``count`` entries of the history of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
         with suppress(Missing):
             return list(map(require_move, self._table.newest(self.arn, prefix, prefix + "~", count)))
         return []
+
+    def promotions(self, environment: str, count: int) -> list[Item]:
+        """Read the last ``count`` promotions and rollbacks of ``environment``, newest first, without pins."""
+        limit = count
+        while True:
+            items = self.history(environment, limit)
+            found = [item for item in items if item["kind"] != Kind.PIN]
+            if len(found) >= count or len(items) < limit:
+                return found[:count]
+            limit *= 2
+
+    def is_pinned(self, alias: Alias) -> bool:
+        """Whether the action itself was the last to move ``alias``, by a pin."""
+        return is_pinned(alias, self.history(alias.name, 1))
 
     def version(self, version: str) -> Item:
         """Read the record of a version; empty: there is none, as of $LATEST, which an alias may name."""

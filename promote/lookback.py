@@ -51,7 +51,7 @@ def moves(ledger: Ledger, alias: Alias, served: Served) -> list[Move]:
 
     The last may be one that only the alias tells of: its run has died, or is about to record it.
     """
-    return [*reversed(ledger.history(alias.name, _HISTORY)), *_unrecorded(alias, served)]
+    return [*reversed(ledger.promotions(alias.name, _HISTORY)), *_unrecorded(alias, served)]
 
 
 def _unrecorded(alias: Alias, served: Served) -> Iterator[Move]:

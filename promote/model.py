@@ -207,6 +207,8 @@ class Kind(StrEnum):
     ROLLBACK = "rollback"
     OVERRIDE = "override"
     """A person has promoted what had no passed verdict."""
+    PIN = "pin"
+    """The alias followed $LATEST. The action pointed it at the version that $LATEST was published as."""
 
 
 @dataclass(frozen=True)
@@ -257,8 +259,12 @@ class Promotion:
 
     @property
     def identity(self) -> str:
-        """Time-ordered and unique: the key of its record."""
-        return f"{self.sequence:010d}-{self.operation}"
+        """Time-ordered and unique: the key of its record.
+
+        A pin has the sequence of the promotion before it, and sorts after that.
+        """
+        pin = f"pin-{self.version}-" if self.kind is Kind.PIN else ""
+        return f"{self.sequence:010d}-{pin}{self.operation}"
 
     @property
     def description(self) -> str:

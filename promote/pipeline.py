@@ -866,7 +866,7 @@ def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[
     name, ours = target.environment, found.ours
     if alias and alias.split is not Split.NONE:
         yield f"This promotion has ended a traffic split of {name} that this action had not set: {alias.shares}."
-    elif alias and target.served.sequence and alias.is_moved_by_others:
+    elif alias and target.served.sequence and alias.is_moved_by_others and not target.ledger.is_pinned(alias):
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
     if found.relation is Relation.DIVERGED:
         yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."

@@ -9,11 +9,11 @@ from promote.job import Job
 from promote.ledger import Ledger
 from promote.model import Alias, Snapshot
 from promote.parallel import gather, side_by_side
-from promote.records import State
+from promote.records import State, has_happened, is_pinned
 from promote.table import Item
 
 HISTORY = 10
-"""Promotions of each environment that are read."""
+"""Entries of the history of each environment that are read."""
 _WIDTH = 8
 """Environments that are read at the same time."""
 
@@ -27,7 +27,7 @@ class Environment:
     version: Item
     """The ledger's record of the version that the alias points at."""
     history: Sequence[Item]
-    """Its last promotions, newest first."""
+    """The last entries of its history, newest first."""
 
     @property
     def commit(self) -> str:
@@ -35,6 +35,11 @@ class Environment:
         move = self.alias.promotion if self.alias else None
         is_ours = move is not None and self.alias is not None and move.version == self.alias.version
         return move.commit if move and is_ours else str(self.version.get("commit", ""))
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the action itself was the last to move the alias, by a pin."""
+        return self.alias is not None and is_pinned(self.alias, self.history)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def read(job: Job) -> Reading:
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
     alias, history = side_by_side(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
     version = ledger.version(alias.version) if alias and alias.version.isdecimal() else {}
-    return Environment(name, alias, version, history)
+    return Environment(name, alias, version, [entry for entry in history if has_happened(entry, alias)])
 
 
 def _deleted(ledger: Ledger, environments: Sequence[Environment]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from promote.line import Entry
 from promote.model import (
     LATEST,
     LATEST_ENDPOINT,
+    Alias,
     Candidate,
     Gateway,
     Kind,
@@ -404,6 +405,16 @@ def require_move(item: Item) -> Item:
     _release_key(record.part("release"))
     record.require("sk", promotion_key(promotion))
     return item
+
+
+def has_happened(entry: Item, alias: Alias | None) -> bool:
+    """Whether an entry of the history is of a move that took effect: a pin is recorded before it is made."""
+    return entry.get("kind") != Kind.PIN or alias is None or alias.revision_id != entry.get("revision_id")
+
+
+def is_pinned(alias: Alias, history: Sequence[Item]) -> bool:
+    """Whether the last entry of the history, which is newest first, is of a pin that ``alias`` shows."""
+    return bool(history) and history[0].get("kind") == Kind.PIN and history[0].get("version") == alias.version
 
 
 def require_version(item: Item) -> Item:

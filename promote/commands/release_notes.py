@@ -150,7 +150,7 @@ def _of_environment(desk: _Desk) -> Notes:
     """
     job, environment = desk.job, desk.job.inputs.environment
     [member] = desk.members
-    entries = member.ledger.history(environment, 2)
+    entries = member.ledger.promotions(environment, 2)
     if not entries:
         raise InputError(
             "environment",
@@ -225,7 +225,7 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
 
 
 def _histories(desk: _Desk, environment: str) -> Histories:
-    read = [partial(member.ledger.history, environment, _HISTORY) for member in desk.members]
+    read = [partial(member.ledger.promotions, environment, _HISTORY) for member in desk.members]
     return {member.ledger.arn: items for member, items in zip(desk.members, gather(read, _WIDTH), strict=True)}
 
 

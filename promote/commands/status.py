@@ -216,7 +216,7 @@ def _notes(reading: Reading) -> Iterator[str]:
     for found in reading.environments:
         if found.alias and (what := meanwhile(found.alias)):
             yield f"{found.name} points at version {found.alias.version}, but its traffic is split: {what}."
-        elif found.alias and found.history and found.alias.is_moved_by_others:
+        elif found.alias and found.history and found.alias.is_moved_by_others and not found.is_pinned:
             yield f"Somebody else has pointed {found.name} at version {found.alias.version} since its last promotion."
     if opened := reading.state.lock.opened:
         yield f"The lock was last opened by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

@@ -282,10 +282,82 @@ def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
     assert any(
         "The alias preprod followed $LATEST" in note.message for note in ended.annotations if note.kind == "warning"
     )
-    pinned = [item for item in world.items() if str(item["sk"]).startswith("pin#")]
-    assert [(item["environment"], item["version"], item["run_id"]) for item in pinned] == [("preprod", "3", 3)]
+    assert pins(world) == [("$LATEST", "3", 3)]
+    status = runner.run({"command": "status", "function-name": FUNCTION})
+    assert "`$LATEST` → 3" in status.summary
+    assert "pin, the alias followed" in status.summary
+    assert "Somebody else" not in status.summary
     done = writes(world.account)
     assert done.index("lambda.UpdateAlias") < done.index("lambda.UpdateFunctionCode")
+
+
+def pins(world: World) -> list[tuple[str, str, int]]:
+    """Give the pins of the history: from where, to which version, and by which run."""
+    return [
+        (item["previous"], item["version"], int(item["run_id"]))
+        for item in world.records("promotion")
+        if item["kind"] == "pin"
+    ]
+
+
+def test_a_pin_is_no_move_of_somebody_else_and_nothing_to_go_back_to(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.outputs["version"] == "2"
+    world.overwrite_latest(
+        "def handler(event, context): return {'statusCode': 200, 'body': '{\"by\": \"another tool\"}'}"
+    )
+    follow_latest(world, "preprod")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    ended = runner.run({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "4"), ended.log
+    assert pins(world) == [("$LATEST", "3", 3)]
+    assert "omebody else" not in ended.log
+    back = runner.run(
+        {"command": "rollback", "function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
+    )
+    assert (back.code, back.result, world.alias_version()) == (0, "rolled-back", "2"), back.log
+    notes = runner.run({"command": "release-notes", "function-name": FUNCTION, "environment": "preprod"})
+    assert notes.code == 0, notes.log
+
+
+@pytest.mark.parametrize("kind", ["hold-before", "hold-after"])
+def test_a_run_that_dies_while_it_pins_leaves_an_entry_only_of_what_it_did(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str
+) -> None:
+    assert promoted.outputs["version"] == "2"
+    follow_latest(world, "preprod")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    held = world.hold(kind, "lambda.UpdateAlias")
+    given = {**inputs, "checks": "GET /health", "lease": "2"}
+    started = runner.start(given, commit="3" * 40, run_id=3)
+    held.wait_until_hit(30)
+    started.kill()
+    started.wait()
+    status = {"command": "status", "function-name": FUNCTION}
+    if kind == "hold-before":
+        assert world.alias_version() == "$LATEST"
+        assert "`$LATEST` → " not in runner.run(status).summary
+    else:
+        assert world.alias_version() == "2"
+        assert "`$LATEST` → 2" in runner.run(status).summary
+    world.account.clear_faults()
+    ended = runner.run(given, commit="4" * 40, run_id=4)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert pins(world) == [("$LATEST", "2", 3 if kind == "hold-after" else 4)]
+
+
+def test_a_pin_that_is_denied_leaves_no_entry(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    assert promoted.outputs["version"] == "2"
+    follow_latest(world, "preprod")
+    (runner.workspace / "function" / "NOTES").write_text("3")
+    denied: dict[str, Any] = {"status": 403, "code": "AccessDeniedException", "message": "no"}
+    world.account.inject("error-before", "lambda.UpdateAlias", times=0, **denied)
+    ended = runner.run({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert pins(world) == []
 
 
 def test_a_dry_run_reports_that_the_alias_would_be_pinned(

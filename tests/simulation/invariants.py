@@ -320,6 +320,10 @@ class Watch:
         served = function.running, self._found.get((actor.operation, place[0]))
         if function.versions[alias.version].content not in served or is_split:
             raise Broken(PROVEN, f"{place[1]} of {place[0]} followed {LATEST}, and gets something else: {alias}")
+        prefix = f"promotion#{place[1]}#"
+        entries = [sk for pk, sk in self._items if pk == arn_of(place[0]) and sk.startswith(prefix)]
+        if not any(f"{_PIN}{alias.version}-" in sk for sk in entries):
+            raise Broken(RECORD, f"nothing was recorded of the pin of {place[1]} of {place[0]} at {alias.version}")
         self._on_latest_since.pop(place, None)
         self.releases.stranger_acted(place)
 
@@ -718,8 +722,8 @@ class Watch:
             return
         self._count = len(self._items)
         for key in self._items.keys() - self._entries.keys() - self._notes:
-            if not key[1].startswith(("promotion#", "notes#")):
-                continue
+            if not key[1].startswith(("promotion#", "notes#")) or _PIN in key[1]:
+                continue  # a pin is recorded before it is made, and looked at then
             item, (kind, environment, identity) = self._items[key], key[1].split("#")
             place = name_of(key[0]), environment
             found = [move for move in self.moves if (move.place, move.identity) == (place, identity)]
@@ -843,6 +847,10 @@ class Watch:
     @property
     def _items(self) -> Any:
         return self._world.tables.tables.get(TABLE, {})
+
+
+_PIN = "-pin-"
+"""What the key of a pin's entry has."""
 
 
 def written(call: Call) -> list[tuple[str, str]]:

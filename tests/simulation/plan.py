@@ -117,7 +117,7 @@ CALLS = (
     "dynamodb.Query release",
     "dynamodb.PutItem version",
     "dynamodb.PutItem candidate",
-    "dynamodb.PutItem pin",
+    "dynamodb.PutItem promotion",
     "dynamodb.PutItem endpoint",
     "dynamodb.PutItem notes",
     "dynamodb.UpdateItem lock",
@@ -491,7 +491,7 @@ _COMPANIONS = {
     # Only an endpoint at fault is looked for, and only a long verification needs signs of life.
     "apigatewayv2.GetApi": Fault(Hit.FAILED_BEFORE, "execute-api.Invoke"),
     "dynamodb.UpdateItem endpoint beat": Fault(Hit.LATE_ANSWER, "execute-api.Invoke"),
-    "dynamodb.PutItem pin": Fault(Hit.EXTERNAL_LATEST, "lambda.ListAliases"),
+    "dynamodb.PutItem promotion": Fault(Hit.EXTERNAL_LATEST, "lambda.ListAliases"),
 }
 
 _BY_KIND = {
