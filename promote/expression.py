@@ -10,6 +10,8 @@ from jmespath.functions import Functions
 from jmespath.parser import ParsedResult, Parser
 from jmespath.visitor import TreeInterpreter
 
+from promote.condition import Conditions
+
 _LITERALS = ("true", "false", "null")
 """Words that JMESPath reads as names of fields, and JSON as values."""
 
@@ -62,19 +64,10 @@ def problem(expression: str) -> tuple[str, str]:
     except ValueError as error:  # also JMESPathError
         text = re.sub(r"(, for expression)?:$", "", " ".join(str(error).split("\n")[0].split()))
         return f"does not compile: {text}", _ADVICE
-    if _is_constant(parsed):
-        return (
-            "does not depend on the answer, or not always",
-            "Compare a field with a value, as in status == 'ok'.",
-        )
-    for node, parent in _nodes(parsed, {}):
-        if what := _misuse(node, parent):
-            return f"does not compile: {what}", _ADVICE
-        if node["type"] == "comparator":
-            what, hint = _mistaken(node["children"])
-            if what:
-                return what, hint
-    return "", ""
+    try:
+        return _misuses(parsed)
+    except RecursionError:
+        return "does not compile: it is nested too deeply", _ADVICE
 
 
 def complaint(expression: str, document: Any) -> str:
@@ -99,19 +92,54 @@ def _parse(expression: str) -> ParsedResult:
     return _StrictParser().parse(expression)
 
 
-def _is_constant(node: Mapping[str, Any]) -> bool:
-    """Whether an expression, or a side of ``||`` or ``&&``, refers to nothing of the document."""
-    if node["type"] in {"or_expression", "and_expression", "not_expression"}:
-        return any(map(_is_constant, node["children"]))
-    return not any(found["type"] in _OF_DOCUMENT for found, _ in _nodes(node, {}))
+def _misuses(parsed: Mapping[str, Any]) -> tuple[str, str]:
+    nodes = [*_nodes(parsed, {})]
+    for node, parent in nodes:
+        if what := _misuse(node, parent):
+            return f"does not compile: {what}", _ADVICE
+        if node["type"] == "comparator":
+            what, hint = _mistaken(node["children"])
+            if what:
+                return what, hint
+    conditions = Conditions(node for node, _ in nodes)
+    if pointless := conditions.pointless(parsed, is_result=True):
+        return _explained(pointless)
+    for node, _ in nodes:
+        if node["type"] == "filter_projection" and (
+            pointless := conditions.pointless(node["children"][2], is_result=False)
+        ):
+            return _explained(pointless)
+    return "", ""
 
 
-_OF_DOCUMENT = ("current", "field", "identity")
-"""The nodes of an expression that refer to the document."""
+def _explained(pointless: Mapping[str, Any]) -> tuple[str, str]:
+    """Say why a condition tests nothing, and what to write instead."""
+    if pointless["type"] in {"multi_select_list", "multi_select_dict"}:
+        return (
+            "does not depend on the answer: a list or an object of conditions is always true",
+            "Join conditions with &&, as in status == 'ok' && db == 'ok'.",
+        )
+    if pointless["type"] == "function_expression":
+        return (
+            f"does not depend on the answer: as a condition, {pointless['value']}() is always true here",
+            "Compare the result with a value, as in length(items) > `0`.",
+        )
+    return (
+        "does not depend on the answer, or a part of it does not: it is always true or always false",
+        "Compare a field with a value that it can have, as in status == 'ok'.",
+    )
 
 
 def _mistaken(sides: list[Mapping[str, Any]]) -> tuple[str, str]:
-    """Return which side of a comparison is the name of a field and was meant as a value, and what to write instead."""
+    """Return what is wrong with a comparison, and what to write instead.
+
+    A side may be the name of a field and meant as a value, or both sides may be the same.
+    """
+    if sides[0] == sides[1]:
+        return (
+            "does not depend on the answer: it compares something with itself",
+            "Compare a field with a value, as in status == 'ok'.",
+        )
     for side, other in (sides, reversed(sides)):
         if side["type"] != "field":
             continue
