@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,7 @@ from promote.model import CheckResult, Outcome
 from promote.redaction import Redactor
 from promote.verify import supervise
 from promote.verify.console import Console
-from promote.verify.script import traces, watched
+from promote.verify.script import ended, traces, watch
 
 _LONGEST_LINE = 4096
 """Characters; what is longer is broken."""
@@ -94,7 +94,10 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
         options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
         record = around.temporary / "test-command.record"
         record.unlink(missing_ok=True)
-        code = run(["bash", *options, "-c", watched(script, record)], around, deadline - started, group.write)
+        file = around.temporary / "test-command.bash"
+        watch(file, record, around.environ.get("BASH_ENV", ""))
+        watched = replace(around, environ={**around.environ, "BASH_ENV": str(file)})
+        code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, group.write)
     seen = traces(record)
     outcome, detail = Outcome.PASSED, ""
     if code is None:
@@ -103,8 +106,13 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
         outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
     elif code:
         outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
-    elif seen.missing:
-        what = f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
+    elif seen.missing or seen.near:
+        what = (
+            f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
+            if seen.missing
+            else f"a command was not found or cannot be executed (exit code 126 or 127) near {seen.near[0]!r}, "
+            "though the script went on"
+        )
         advice = "See with command -v whether an optional command exists"
         outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
     elif not seen.has_run:

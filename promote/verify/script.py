@@ -7,37 +7,67 @@ from pathlib import Path
 
 from promote.errors import InputError
 
-_NO_COMMAND = re.compile(r"\s*(#.*|:|exit(\s+0)?|set(\s+\S+)*)?\s*;?\s*")
-"""A line that tests nothing: empty, a comment, the null command, an end, an option of the shell."""
+_WORD = r"(?:[^\s;&|<>()`$#]|\$(?!\())+"
+"""A word without a command in it."""
+
+_INERT = rf"(?::|true|exit(?:\s+0)?|(?:set|shopt|cd|export|readonly|unset)(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
+"""A command that tests nothing: an end, or a setting of the shell, such as an option, the folder or a variable."""
+
+_NO_COMMAND = re.compile(rf"\s*(?:{_INERT}\s*(?:(?:;|&&)\s*{_INERT}\s*)*;?\s*)?(?:(?<!\S)#.*)?")
+"""A line that tests nothing."""
 
 _LONGEST = 200
 """Characters of a command in a message."""
 
 _WATCH = r"""
 command_not_found_handle() {
-  printf 'missing %s\n' "$1" >>RECORD; printf 'bash: %s: command not found\n' "$1" >&2; return 127; };
-export -f command_not_found_handle;
+  printf 'missing %s\n' "$1" >>RECORD
+  printf 'bash: %s: command not found\n' "$1" >&2
+  return 127
+}
+__promote_before='the beginning'
 __promote_look() {
   case " $1 " in *" 126 "*|*" 127 "*)
-    case ${__promote_before-} in wait|wait\ *) ;;
-      *) printf 'missing %s\n' "${__promote_before%%$'\n'*}" >>RECORD;;
+    case $__promote_before in
+      wait|wait\ *) ;;
+      *) printf 'near %s\n' "${__promote_before%%$'\n'*}" >>RECORD;;
     esac;;
-  esac;
-  case $2 in exit*|:|:\ *|set|set\ *) ;; *) [[ ${__promote_ran-} ]] || { __promote_ran=1; echo ran >>RECORD; };; esac;
-  __promote_before=$2; : "$3"; };
-set -o functrace;
-trap '{ __promote_look "${PIPESTATUS[*]}" "$BASH_COMMAND" "$_"; } 2>/dev/null' RETURN;
-trap '{ __promote_look "${PIPESTATUS[*]}" "$BASH_COMMAND" "$_"; } 2>/dev/null' DEBUG;
+  esac
+  if [[ $2 ]]; then
+    local word=${2%%[[:space:]]*}
+    case $word in
+      *[!A-Za-z0-9_./+@:-]*) ;;
+      */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
+    esac
+    case $2 in
+      :|true|exit|cd) ;;
+      :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *) ;;
+      *) [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
+        __promote_ran=1
+        echo ran >>RECORD
+      };;
+    esac
+    __promote_before=$2
+  fi
+  : "$3"
+}
+set -o functrace
+[[ ${BASH_EXECUTION_STRING+x} ]] || trap '{ :; } 2>/dev/null' EXIT
+trap '{ __promote_look "$? ${PIPESTATUS[*]}" "" "$_"; } 2>/dev/null' RETURN
+trap '{ __promote_look "$? ${PIPESTATUS[*]}" "$BASH_COMMAND" "$_"; } 2>/dev/null' DEBUG
 """
-"""What a script is preceded by.
+"""What each bash reads first, because BASH_ENV names it: that of the script, and those that it starts.
 
 ``if``, ``!``, ``&&`` and ``||`` take the status of a command, so that the script goes on, and passes, though a command
-was not found. bash calls ``command_not_found_handle`` for each name that PATH does not have, also in scripts that this
-one starts, for the function is exported. For a path that is missing, and for tools such as ``timeout``, PIPESTATUS
-still has 127 or 126 when the next command begins or a function returns. ``wait`` gives 127 for an unknown process.
-$_ is restored; the redirection keeps all of it out of the output of ``set -x``.
+was not found. bash calls ``command_not_found_handle`` for a name that PATH does not have. DEBUG comes before each
+command: a path without quotes and variables is looked up there. Other commands, such as ``"$FOLDER/smoke.sh"`` and
+``timeout 5 ./smoke.sh``, are known by their status, when the next command begins, a function returns, or a file of
+commands ends. ``wait`` gives 127 for an unknown process. $_ is restored; the redirection keeps all of it out of the
+output of ``set -x``.
 
-https://www.gnu.org/software/bash/manual/bash.html, 3.7.2 and 4.1 (trap).
+Subshells have no trap on EXIT: one that is set by DEBUG comes too late, for bash has decided to replace the subshell.
+
+https://www.gnu.org/software/bash/manual/bash.html, 3.7.2, 4.1 (trap) and 6.2 (BASH_ENV).
 """
 
 
@@ -47,6 +77,8 @@ class Traces:
 
     missing: tuple[str, ...]
     """The commands that were not found or could not be executed, in order, each once."""
+    near: tuple[str, ...]
+    """Commands at which one had exit code 126 or 127: the command itself, its pipeline, or a subshell after it."""
     has_run: bool
     """Whether it has run any command."""
 
@@ -67,15 +99,23 @@ def require_command(script: str) -> None:
         )
 
 
-def watched(script: str, record: Path) -> str:
-    """Return the script with what makes bash write into ``record``, on its first line, so that line numbers stay."""
-    prelude = " ".join(_WATCH.replace("RECORD", shlex.quote(str(record))).split("\n"))
-    # The last command's status is looked at when the next one begins. An empty line ends a line that goes on.
-    return f'{prelude.strip()} {script}\n\n{{ exit "$?"; }} 2>/dev/null'
+def watch(file: Path, record: Path, also: str) -> None:
+    """Write what makes bash write into ``record``, if BASH_ENV names it; ``also`` is what BASH_ENV named so far."""
+    first = f"if [[ -r {shlex.quote(also)} ]]; then . {shlex.quote(also)}; fi\n" if also else ""
+    file.write_text(first + _WATCH.replace("RECORD", shlex.quote(str(record))), encoding="utf-8")
+
+
+def ended(script: str) -> str:
+    """Return the script with an end at which the status of its last command is looked at."""
+    # An empty line ends a line that goes on.
+    return f'{script}\n\n{{ exit "$?"; }} 2>/dev/null'
 
 
 def traces(record: Path) -> Traces:
     """Read the record of a script that has ended."""
     lines = record.read_text(encoding="utf-8", errors="replace").splitlines() if record.is_file() else []
-    missing = dict.fromkeys(line.removeprefix("missing ")[:_LONGEST] for line in lines if line.startswith("missing "))
-    return Traces(tuple(missing), "ran" in lines)
+
+    def told(word: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(line[len(word) :][:_LONGEST] for line in lines if line.startswith(word)))
+
+    return Traces(told("missing "), told("near "), "ran" in lines)

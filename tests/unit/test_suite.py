@@ -258,7 +258,7 @@ def test_the_checkout_is_left_as_it_was(place: Place) -> None:
 @pytest.mark.parametrize(
     ("script", "outcome", "detail"),
     [
-        ("true", PASSED, ""),
+        ("echo", PASSED, ""),
         ("false\necho not reached", FAILED, "exit code 1"),
         ("false | cat", FAILED, "exit code 1"),
         ("echo first\necho last >&2\nexit 3", FAILED, "exit code 3; first; last"),
@@ -323,6 +323,69 @@ def test_a_command_that_was_not_found_is_inconclusive_in_a_script_of_the_reposit
     assert "no-such-tool: command not found" in place.log
 
 
+@pytest.mark.parametrize("command", ["no-such-tool", "./no-such-script.sh", "./plain.txt", "./folder"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        'if [ "$({0})" != error ]; then echo; fi',
+        "export X=$({0})",
+        "echo `{0}`",
+        "for i in $({0}); do echo; done; echo",
+        'case "$({0})" in *) echo;; esac',
+        "echo $(if {0}; then echo; fi)",
+        "cat < <({0})",
+        "{0} | cat || true",
+        "( cd / && cd - && {0} ) || true",
+        "bash smoke.sh",
+        "./smoke.sh",
+        "python3 smoke.py",
+        "bash -c '{0} || true'",
+        "bash -c 'echo $({0})'",
+        "bash -c 'if {0}; then echo; fi'",
+    ],
+)
+def test_a_command_that_was_not_found_is_named_in_subshells_and_other_scripts(
+    place: Place, command: str, form: str
+) -> None:
+    place.write("plain.txt", "text")
+    place.write("folder/file", "text")
+    place.write("smoke.sh", f"#!/usr/bin/env bash\nif {command}; then exit 1; fi\n").chmod(0o755)
+    place.write("smoke.py", "import subprocess\nsubprocess.run(['./smoke.sh'], check=True)\n")
+    result = place.script(form.format(command))
+    assert result.outcome is INCONCLUSIVE, result
+    assert result.detail.startswith(f"'{command}' was not found or cannot be executed"), result
+    assert "__promote" not in place.log
+
+
+@pytest.mark.parametrize(
+    ("script", "near"),
+    [
+        ("(exit 126) || true", "the beginning"),
+        ("echo one\n(exit 126) || echo two", "echo one"),
+        ('folder=.\n"$folder/missing" | cat || true', "cat"),
+        ("! timeout 5 no-such-tool", "timeout 5 no-such-tool"),
+        ("test \"$(bash -c 'exit 127'; echo $?)\" = 127", "bash -c 'exit 127'"),
+        ("printf 'if \"$0.d/missing\"; then exit 1; fi' > a.sh; bash a.sh", '"$0.d/missing"'),
+    ],
+)
+def test_an_exit_code_of_a_missing_command_is_inconclusive_without_a_wrong_name(
+    place: Place, script: str, near: str
+) -> None:
+    result = place.script(script)
+    assert result.outcome is INCONCLUSIVE, result
+    assert result.detail.startswith(
+        f"a command was not found or cannot be executed (exit code 126 or 127) near {near!r}, though"
+    )
+
+
+def test_what_bash_env_named_before_is_read_as_well(place: Place) -> None:
+    environ = {**place.around.environ, "BASH_ENV": str(place.write("a b.sh", "greet() { echo hello; }\n"))}
+    own = Place(replace(place.around, environ=environ), place.stream)
+    assert own.script("greet\nbash -c greet").outcome is PASSED, own.log
+    assert own.log.count("hello") == 2
+    assert own.script("! bash -c 'no-such-tool || exit 1'").outcome is INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -332,13 +395,19 @@ def test_a_command_that_was_not_found_is_inconclusive_in_a_script_of_the_reposit
         "trap 'echo again' DEBUG\necho",
         "( echo )",
         "(( 1 + 1 ))",
-        "x=1",
+        "x=1\n./here.sh",
+        "X=1 ./here.sh",
+        'folder=.; "$folder/here.sh" 2>&1 | cat',
+        'test "$(./here.sh; bash -c ./here.sh)" = "" && cat < <(./here.sh)',
+        "one/two() { test -x ./here.sh; }\none/two",
+        "[ ! -x ./opt.sh ] || ./opt.sh",
         "cat <<'END'\nsome text\nEND",
         "echo goes on \\",
         "exec true",
     ],
 )
 def test_a_script_is_run_as_a_step_of_a_workflow_would_be(place: Place, script: str) -> None:
+    place.write("here.sh", "#!/bin/bash\nexit 0\n").chmod(0o755)
     result = place.script(script)
     assert result.outcome is PASSED, (result, place.log)
 
@@ -354,7 +423,11 @@ def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["smoke() { curl --fail http://127.0.0.1:9; }", "if :; then :; fi", "{ :; }\nexit", "set -e; exit 0"]
+    "script",
+    [
+        "smoke() { curl --fail http://127.0.0.1:9; }",
+        *("if :; then :; fi", "{ :; }\nexit", "set -e; exit 0", "{ true; }", "{ x=1; export y=$x; cd /; }"),
+    ],
 )
 def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str) -> None:
     result = place.script(script)
@@ -363,7 +436,11 @@ def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str
 
 @pytest.mark.parametrize(
     "script",
-    ["# curl $PROMOTE_URL", "\n  \n# a\n\t# b\n", ":", "set -euo pipefail\n# later\n", "exit 0", "# a\n:;\nexit"],
+    [
+        *("# curl $PROMOTE_URL", "\n  \n# a\n\t# b\n", ":", "set -euo pipefail\n# later\n", "exit 0", "# a\n:;\nexit"),
+        *("true", "X=1", "X=", "X=$PROMOTE_URL", "cd .", "cd", "export A=1", "shopt -s nullglob # why", "unset a b"),
+        *("set -euo pipefail; true", "set -e && cd tests && true;", "cd tests;X=1 # python3 smoke.py"),
+    ],
 )
 def test_a_script_without_a_command_is_refused(script: str) -> None:
     with pytest.raises(InputError, match=r"^test-command: it has no command") as caught:
@@ -371,7 +448,15 @@ def test_a_script_without_a_command_is_refused(script: str) -> None:
     assert "smoke.py" in caught.value.hint
 
 
-@pytest.mark.parametrize("script", ["", "  \n", "true", "# a\ncurl x", "set -e\n./smoke.sh", ": > file", "exit 1"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("", "  \n", "# a\ncurl x", "set -e\n./smoke.sh", ": > file", "exit 1", "X=1 ./smoke.sh", "true=1 smoke"),
+        *('set -euo pipefail; python3 smoke.py "$PROMOTE_URL"', "set -e && python3 smoke.py", "set -e;./smoke.sh"),
+        *("X=$(./smoke.sh)", "export X=`./smoke.sh`", "cd tests && ./smoke.sh", "true | ./smoke.sh", "set -e & ./x"),
+        *("cd tests || exit 1", "truth", "settle x", "cd <(./smoke.sh)", "set -e; # why\n./smoke.sh"),
+    ],
+)
 def test_a_script_with_a_command_is_taken(script: str) -> None:
     """Empty means that there is none."""
     require_command(script)
