@@ -434,26 +434,28 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), gap or OVERWRITTEN)
         return Examined(verdict, function.alias(target.environment), latest=endpoint)
-    is_confirmed = bool(endpoint) and target.verification.has_commands
-    if is_confirmed:
-        # Commands take API Gateway's own answer for the function's: it is made sure of before.
-        confirmed, problems = target.endpoints.confirm(endpoint, job.inputs.first_path)
-        if confirmed != endpoint:
-            endpoint, latest = confirmed, function.settled()
-        if problems:
-            target.ledger.record_candidate(candidate)
-            verdict = _not_reached(target, candidate, endpoint, problems[0])
-            _tell(target, verdict)
-            return Examined(verdict, function.alias(target.environment), latest=endpoint)
+    confirmed, problems = _confirmed(target, endpoint)
+    if confirmed != endpoint:
+        endpoint, latest = confirmed, function.settled()
+    if problems:
+        target.ledger.record_candidate(candidate)
+        verdict = _not_reached(target, candidate, endpoint, problems[0])
+        _tell(target, verdict)
+        return Examined(verdict, function.alias(target.environment), latest=endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, is_reached = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version, is_reached=is_confirmed),
+        lambda: target.verification.run(endpoint, candidate.version, is_reached=target.verification.has_commands),
         lambda: record_and_look(target, candidate),
     )
     mended = _mended(target, endpoint, verdict)
     if mended is not None:
-        endpoint, latest = mended, function.settled()
-        verdict = target.verification.run(endpoint, candidate.version)
+        endpoint, problems = _confirmed(target, mended)
+        latest = function.settled()
+        verdict = (
+            _not_reached(target, candidate, endpoint, problems[0])
+            if problems
+            else target.verification.run(endpoint, candidate.version, is_reached=target.verification.has_commands)
+        )
     now = function.read()
     if target.verification.needs_endpoint and (
         now.revision_id != latest.revision_id or not same_content(latest, candidate)
@@ -463,6 +465,13 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
     alias = built.alias if verdict.passed else function.alias(target.environment)
     return Examined(verdict, alias, not verdict.passed, endpoint, is_reached, now.revision_id)
+
+
+def _confirmed(target: Target, endpoint: Endpoint | None) -> tuple[Endpoint | None, tuple[str, ...]]:
+    """Wait for an endpoint if there are commands: they take API Gateway's own answer for the function's."""
+    if not target.verification.has_commands:
+        return endpoint, ()
+    return target.endpoints.confirm(endpoint, target.job.inputs.first_path)
 
 
 def record_and_look(target: Target, candidate: Candidate) -> bool:

@@ -245,6 +245,41 @@ def test_what_could_not_be_tested_is_not_promoted(
     assert len(ended.errors) == 1
 
 
+ASK = 'python3 -c "import sys, urllib.request as r; r.urlopen(sys.argv[1]).read()" "$PROMOTE_URL/health"'
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_mended_endpoint_is_waited_for_before_commands_ask_it(
+    runner: Runner,
+    inputs: dict[str, str],
+    world: World,
+    is_late: bool,  # noqa: FBT001 - a parameter of pytest's
+) -> None:
+    """It is deleted after it has been confirmed. API Gateway's own 404 at the new one is not the function's."""
+    assert runner.run(inputs, commit="1" * 40, run_id=1).result == "promoted"
+    edit(runner.workspace, "Hello", "Goodbye")
+    confirmed = world.account.inject("hold-after", "execute-api.Invoke")
+    started = runner.start({**inputs, "checks": "GET /health 200", "test-command": ASK}, commit="2" * 40, run_id=2)
+    confirmed.wait_until_hit()
+    for api in world.apis():
+        world.gateway.delete_api(ApiId=api)
+    made = world.account.inject("hold-before", "apigatewayv2.CreateApi")
+    confirmed.release()
+    made.wait_until_hit(30)
+    status, times = (404, 4) if is_late else (500, 0)
+    message = "Not Found" if is_late else "Internal Server Error"
+    fresh = world.account.inject("error-before", "execute-api.Invoke", times=times, status=status, message=message)
+    made.release()
+    ended = started.wait()
+    assert fresh.hit
+    if is_late:
+        assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    else:
+        assert (ended.code, ended.result) == (1, "blocked"), ended.log
+        assert world.records("version")[1]["verdict"]["outcome"] == "inconclusive"
+        assert "does not reach the function" in ended.errors[0].message
+
+
 HOSTILE = rf"""
 echo '::error::from outside'
 printf '   ::set-output name=result::promoted\n'
