@@ -254,12 +254,31 @@ class Watch:
                 self._is_ours[place] = False
                 self._up.discard(place)
                 self._aliases[place] = alias
+                self.commits[place] = self._recorded_commit(place, alias)
                 self.releases.stranger_acted(place)
         for place, alias in aliases.items():
             if alias.version != LATEST:
                 self._on_latest_since.pop(place, None)
             else:
                 self._on_latest_since.setdefault(place, self._now)
+
+    def look_again(self) -> None:
+        """See what the records say by now of the versions that external changes have put into environments."""
+        for place, is_ours in self._is_ours.items():
+            if not is_ours and place in self._aliases:
+                self.commits[place] = self._recorded_commit(place, self._aliases[place])
+
+    def _recorded_commit(self, place: Place, alias: Alias) -> int:
+        """Return the commit of what an external change has put into an environment, as far as records tell it."""
+        arn, described = arn_of(place[0]), _DESCRIPTION.fullmatch(alias.description)
+        environment = self._items.get((arn, f"environment#{place[1]}"), {})
+        if alias.version == LATEST or _text(environment, "version") == alias.version:
+            return _commit(environment)
+        if described and described["version"] == alias.version:
+            return _commit({"commit": {"S": described["commit"]}})
+        record = self._items.get((arn, f"version#{int(alias.version):010d}"), {})
+        content = self._world.functions[place[0]].versions[alias.version].content
+        return _commit(record) if _text(record, "code_sha256") == content.code_sha256 else UNKNOWN
 
     def aws_acted(self) -> None:
         """See the weights that AWS itself has set or removed: the aliases are whose they were before.
@@ -869,6 +888,12 @@ def _identity(found: re.Match[str]) -> str:
 
 def _text(item: Any, name: str) -> str:
     return item[name]["S"] if name in item else ""
+
+
+def _commit(item: Any) -> int:
+    """Return the commit that a record names."""
+    text = _text(item, "commit")
+    return int(text, 16) if re.fullmatch(r"[0-9a-f]{40}", text) else UNKNOWN
 
 
 def _number(item: Any, name: str) -> int:

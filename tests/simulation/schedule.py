@@ -516,6 +516,7 @@ class Schedule:
             function.is_short = False
             has_followed |= self.externals.tidy(function, ends_splits=not has_override)
         self.watch.stranger_acted()
+        self.watch.look_again()
         served = {commit for commit in self.watch.commits.values() if commit != UNKNOWN}
         is_newest = served <= self.commits.until(newest) and self.watch.is_newer_than_rolled_back(newest)
         if not is_newest or has_failed or has_followed or not self.is_good(newest, self.plan.functions):
