@@ -10,7 +10,7 @@ from promote.errors import InputError
 _WORD = r"(?:[^\s;&|<>()`$#]|\$(?!\())+"
 """A word without a command in it."""
 
-_INERT = rf"(?::|true|exit(?:\s+0)?|(?:set|shopt|cd|export|readonly|unset)(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
+_INERT = rf"(?::|exit(?:\s+0)?|(?:set|shopt|cd|export|readonly|unset)(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
 """A command that tests nothing: an end, or a setting of the shell, such as an option, the folder or a variable."""
 
 _NO_COMMAND = re.compile(rf"\s*(?:{_INERT}\s*(?:(?:;|&&)\s*{_INERT}\s*)*;?\s*)?(?:(?<!\S)#.*)?")
@@ -40,7 +40,7 @@ __promote_look() {
       */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
     esac
     case $2 in
-      :|true|exit|cd) ;;
+      :|exit|cd) ;;
       :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *) ;;
       *) [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
         __promote_ran=1

@@ -593,7 +593,7 @@ CASES = [
         "API_KEY=s3cr3t-value",
         says="'API_KEY' comes with a value",
         do="Write names alone",
-        test_command="[[ $PROMOTE_VERSION ]]",
+        test_command="true",
     ),
     one("isolation", "versions", says="'versions' is not known", do=["Did you mean version?", "latest, version"]),
     one(

@@ -96,6 +96,26 @@ def test_a_promotion_waits_without_the_lock_until_the_traffic_has_followed(
     assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize("change", ["deny", "delete"])
+def test_a_promotion_does_not_say_that_the_traffic_has_followed_if_that_is_not_known(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, change: str
+) -> None:
+    lasts(world, 4)
+    started = runner.start(inputs, commit="2" * 40, run_id=2)
+    started.wait_for("until provisioned concurrency")
+    if change == "deny":
+        name = "lambda.GetProvisionedConcurrencyConfig"
+        world.account.inject("error-before", name, times=0, status=403, code="AccessDenied")
+    else:
+        world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
+    ended = started.wait()
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert "was ready" not in ended.summary.replace("was ready is not known", "")
+    said = "is not known: AWS denies" if change == "deny" else "is not known: the alias was deleted"
+    assert any(said in annotation.message for annotation in ended.annotations), ended.annotations
+    assert promoted.result == "promoted"
+
+
 def test_a_promotion_that_waited_in_vain_says_what_is_served(  # noqa: PLR0917 - fixtures
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, account: Account, tmp_path: Path
 ) -> None:

@@ -323,7 +323,7 @@ def test_a_function_that_does_not_run_in_latest_as_its_versions_do_is_verified_a
         {"dry-run": "true"},
         {"latest-url": "https://example.com"},
     )
-    for different in (*commands, {"checks": "", "test-command": "[[ $PROMOTE_VERSION ]]"}):
+    for different in (*commands, {"checks": "", "test-command": "true"}):
         refused = runner.run({**inputs, **different})
         assert (refused.code, [error.title for error in refused.errors]) == (1, ["Input isolation"]), refused.log
         assert reason in refused.errors[0].message

@@ -21,6 +21,7 @@ from promote.saga import Overtaken, Saga
 from promote.table import Table
 from sandbox.client import Account
 from tests.mortal import Killed, Life
+from tests.runner import Runner
 from tests.world import TABLE, World, archive
 
 NAMES = ("api", "mail", "worker")
@@ -628,3 +629,66 @@ def refuse(code: str) -> Callable[[], None]:
 
 def error_of(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "for the test"}}, "UpdateAlias")
+
+
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_next_run(
+    application: Application, *, goes_back: bool
+) -> None:
+    """A run that has only the record of the release knows whose weight it was."""
+    moved, other = MOVE
+    application.world.function.put_provisioned_concurrency_config(
+        FunctionName=moved, Qualifier="preprod", ProvisionedConcurrentExecutions=1
+    )
+    application.account.inject("update-lasts", "lambda.UpdateAlias", times=0, seconds=60)
+    application.carry_out(application.release())
+    found = application.alias(moved)
+    assert found is not None
+    assert (found.version, found.weights, found.split.is_lambdas) == ("2", {"1": 1.0}, True)
+
+    release = application.release(moved, other)
+    part = next(part for part in release.parts if part.name == moved)
+    if not goes_back:
+        candidate = application.function(part.arn).read("2").candidate
+        stays = replace(part, promotion=replace(part.promotion, version="2", previous=None), candidate=candidate)
+        release = replace(release, parts=tuple(stays if one is part else one for one in release.parts))
+    application.saga().begin(release)
+    saga = application.saga(refused(application, other) if goes_back else None)
+    ended = saga.settle(saga.read(release.key), is_ours=True)
+    found = application.alias(moved)
+    assert found is not None
+    assert (ended.release.stage.is_final, ended.strangers) == (True, ())
+    assert (found.version, found.weights, found.split.is_lambdas) == ("2", {"1": 1.0}, True)
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("names", [NAMES, ("worker",)])
+def test_a_promotion_onward_finishes_the_release_that_it_finds_and_a_dry_run_does_not(
+    application: Application, runner: Runner, names: tuple[str, ...]
+) -> None:
+    release = application.release()
+    application.saga().begin(release)
+    events = "event.json" if len(names) == 1 else "\n".join(f"{name}: event.json" for name in names)
+    (runner.workspace / "event.json").write_text("{}")
+    onward = {
+        "command": "promote",
+        "function-name": "\n".join(names),
+        "environment": "prod",
+        "from": "preprod",
+        "invoke": events,
+        "endpoints": "none",
+        "github-deployments": "false",
+    }
+    before = application.world.items()
+    planned = runner.run({**onward, "dry-run": "true"}, commit=f"{2:040x}")
+    assert (planned.code, planned.result) == (0, "planned"), planned.log
+    assert "preprod has an unfinished release. A run would finish it first." in planned.log
+    assert application.world.items() == before
+    assert application.pending() == release.key
+
+    ended = runner.run(onward, commit=f"{2:040x}")
+    assert application.assert_whole(release) is Stage.DONE, ended.log
+    alias = application.function(application.arns["worker"]).alias("prod")
+    # The handlers of these functions are not valid, so that nothing is promoted. It was version 2 that was verified.
+    assert (ended.code, alias) == (1, None), ended.log
+    assert "version 2" in ended.log

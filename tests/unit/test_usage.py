@@ -34,7 +34,7 @@ SAMPLES: Mapping[str, str] = {
     "invoke": "event.json",
     "tests": "tests/smoke",
     "tests-requirements": "tests/requirements.txt",
-    "test-command": "[[ $PROMOTE_VERSION ]]",
+    "test-command": "true",
     "test-environment": "TOKEN_FOR_TESTS",
     "isolation": "version",
     "candidate": f"7@{'0' * 64}@{'0' * 12}",
@@ -72,7 +72,7 @@ COMPANY: Mapping[str, Mapping[str, str]] = {
     "artifact-bucket": {"artifact": "build"},
     "base-path": {"domain-name": "api.example.com"},
     "tests-requirements": {"tests": "tests/smoke"},
-    "test-environment": {"test-command": "[[ $PROMOTE_VERSION ]]"},
+    "test-environment": {"test-command": "true"},
     "verify-timeout": {"checks": "GET /health"},
     "override": {"reason": "it is urgent"},
 }
