@@ -272,13 +272,15 @@ class Watch:
         """Return the commit of what an external change has put into an environment, as far as records tell it."""
         arn, described = arn_of(place[0]), _DESCRIPTION.fullmatch(alias.description)
         environment = self._items.get((arn, f"environment#{place[1]}"), {})
-        if alias.version == LATEST or _text(environment, "version") == alias.version:
+        if alias.version == LATEST:
             return _commit(environment)
+        code = self._world.functions[place[0]].versions[alias.version].content.code_sha256
         if described and described["version"] == alias.version:
             return _commit({"commit": {"S": described["commit"]}})
         record = self._items.get((arn, f"version#{int(alias.version):010d}"), {})
-        content = self._world.functions[place[0]].versions[alias.version].content
-        return _commit(record) if _text(record, "code_sha256") == content.code_sha256 else UNKNOWN
+        known = environment if _text(environment, "version") == alias.version else record
+        # A function that was created again has other versions of the same numbers.
+        return _commit(known) if _text(known, "code_sha256") == code else UNKNOWN
 
     def aws_acted(self) -> None:
         """See the weights that AWS itself has set or removed: the aliases are whose they were before.
