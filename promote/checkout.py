@@ -6,13 +6,14 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from promote.artifact import is_path
-from promote.clone import CloneError, find, opened
+from promote.clone import CloneError, below, find, opened
 from promote.context import Context
 from promote.errors import InputError
 from promote.inputs import SHA, Command, Inputs
@@ -26,58 +27,96 @@ class _Head:
     folder: Path
     commit: str
     parents: tuple[str, ...]
+    repository: str
+    """``owner/name`` in lower case, or empty."""
 
 
 def settle(inputs: Inputs, context: Context) -> Context:
     """Return the context with the commit that a run deploys, and with the clone that has its history.
 
-    The clone that holds the artifact decides. If there is none, the input ``commit`` decides, then the event, then
-    ``GITHUB_SHA``. A run that deploys nothing keeps ``GITHUB_SHA``: what it promotes has the commit of its record.
+    The clone that holds the artifact decides. If there is none, the input ``commit`` decides, then a clone of the
+    repository below the workspace, then the event, then ``GITHUB_SHA``. A run that deploys nothing keeps
+    ``GITHUB_SHA``: what it promotes has the commit of its record.
 
     Raises:
         InputError: the commit is not known, or the input ``commit`` and the clone contradict each other.
 
     """
-    root = find(context.workspace, context.workspace)
-    with suppress(CloneError):
-        context = replace(context, clone=root or context.workspace, head=_commit(root))
+    workspace = context.workspace
+    root = find(workspace, workspace)
+    around = [root] if root else below(workspace)
+    context = _with_history(context, around)
     if inputs.command not in {Command.RUN, Command.DEPLOY}:
         return context
     parts = inputs.parts or (inputs,)
     paths = [part.artifact for part in parts if is_path(part.artifact)]
-    folders = {_folder(context.workspace, path) for path in paths} or {context.workspace}
-    clones = {find(folder, context.workspace) for folder in folders} - {None}
+    holding = {find(folder, workspace) for folder in {_folder(workspace, path) for path in paths} or {workspace}}
+    held = sorted(filter(None, holding))
     given = inputs.commit
     try:
-        heads = [head for clone in sorted(filter(None, clones)) if (head := _head(clone))]
+        heads = _heads(held)
+        near = _heads([clone for clone in around if clone not in held]) if len(heads) < len(holding) else []
     except CloneError as error:
         if given:
-            return replace(context, commit=given)
+            return replace(context, commit=_branch_commit(given, (), context))
         raise InputError(
             "commit",
             f"the commit that is deployed is not known: the clone in the workspace cannot be read: {error}",
             hint="Check out again with actions/checkout, or give the commit with the input commit.",
         ) from error
-    commits = {_branch_commit(head, context): head for head in heads}
-    if len(commits) > 1:
-        raise InputError(
-            "artifact",
-            f"the artifacts are of different commits: {listed([commit[:10] for commit in commits])}",
-            hint="One release has one commit. Check out one commit, or release the functions by steps of their own.",
-        )
+    is_held = bool(heads) and (bool(paths) or not any(part.artifact for part in parts))  # S3 and ECR: no clone does
+    heads += [head for head in near if _is_ours(head, context)]
+    commits = {_branch_commit(head.commit, head.parents, context): head for head in heads}
+    if given and not is_held:
+        same = (found for found, head in commits.items() if head.commit == given)
+        return replace(context, commit=next(same, None) or _branch_commit(given, (), context))
+    if len(commits) > 1 or (near and not commits):
+        raise _unclear(list(commits), near)
     if not commits:
-        return replace(context, commit=given or _event_commit(context))
+        return replace(context, commit=_event_commit(context))
     [(found, head)] = commits.items()
-    is_elsewhere = not paths and any(part.artifact for part in parts)  # S3 and ECR: no clone holds it
-    if given and is_elsewhere:
-        found = given
     if given not in {"", found, head.commit}:
         raise InputError(
             "commit",
             f"it is {given[:10]}, and the clone that holds the artifact is at {found[:10]}",
             hint="Check out that commit (ref: at actions/checkout), or remove the input commit.",
         )
-    return replace(context, commit=given or found, clone=head.folder)
+    return replace(context, commit=found, clone=head.folder)
+
+
+def _with_history(context: Context, clones: Sequence[Path]) -> Context:
+    """Return the context with a clone of the repository, and with what is checked out in all ``clones``."""
+    heads: list[_Head] = []
+    for clone in clones:
+        with suppress(CloneError):
+            heads += _heads([clone])
+    ours = next((head.folder for head in heads if _is_ours(head, context)), None)
+    return replace(context, clone=ours or context.clone, head=" ".join(head.commit for head in heads))
+
+
+def _is_ours(head: _Head, context: Context) -> bool:
+    """Whether a clone is of the repository whose workflow runs, as far as is known."""
+    return head.repository in {"", context.repository.lower()} or not context.repository
+
+
+def _unclear(commits: Sequence[str], near: Sequence[_Head]) -> InputError:
+    """Return the error of several commits that may be the one that is deployed, or of none.
+
+    ``near`` are the clones in the workspace, if an artifact lies in none.
+    """
+    if not near:
+        return InputError(
+            "artifact",
+            f"the artifacts are of different commits: {listed([commit[:10] for commit in commits])}",
+            hint="One release has one commit. Check out one commit, or release the functions by steps of their own.",
+        )
+    those = f"several, at {listed([commit[:10] for commit in commits])}" if commits else f"one of {near[0].repository}"
+    return InputError(
+        "commit",
+        f"the commit that is deployed is not known: no clone holds the artifact, and the workspace has {those}",
+        hint="Give the commit that the artifact was built from with the input commit. If this workflow run "
+        "has built it from a checkout without ref:, that is ${{ github.sha }}.",
+    )
 
 
 def warning(context: Context, sha: str) -> str:
@@ -102,9 +141,14 @@ def _folder(workspace: Path, path: str) -> Path:
     return found if os.path.isdir(found) else found.parent  # noqa: PTH112 - Path.is_dir raises where a name is too long
 
 
-def _commit(clone: Path | None) -> str:
-    head = _head(clone) if clone else None
-    return head.commit if head else ""
+def _heads(clones: Sequence[Path]) -> list[_Head]:
+    """Return what is checked out in each; a clone without a commit tells nothing, as no clone does.
+
+    Raises:
+        CloneError: a clone cannot be read.
+
+    """
+    return [head for clone in clones if (head := _head(clone))]
 
 
 def _head(clone: Path) -> _Head | None:
@@ -122,29 +166,27 @@ def _head(clone: Path) -> _Head | None:
             parents = found.commit(commit.encode()).parents
         except KeyError as error:
             raise CloneError(f"it does not have the commit {commit[:10]}, which is checked out") from error
-        return _Head(clone, commit, tuple(parent.decode() for parent in parents))
+        return _Head(clone, commit, tuple(parent.decode() for parent in parents), found.repository)
 
 
-def _branch_commit(head: _Head, context: Context) -> str:
-    """Return the commit of a branch that is checked out.
+def _branch_commit(commit: str, parents: Sequence[str], context: Context) -> str:
+    """Return the commit of a branch that ``commit``, which is checked out or given, stands for.
 
     Of a pull request, GitHub checks out a merge with its base, ``refs/pull/N/merge``. That commit is on no branch, and
     is made again whenever the base grows. So the pull request's own commit is what counts.
     """
     if context.event.startswith("pull_request"):
         own = _sha(context, "pull_request", "head", "sha")
-        if own in head.parents[1:] or (head.commit == context.commit and _is_merge(context)):
+        if own in parents[1:] or (commit == context.commit and _is_merge(context)):
             return own or _not_named(context)
-    return head.commit
+    return commit
 
 
 def _event_commit(context: Context) -> str:
     """Return the commit that the event is of, where no clone tells."""
     if context.event == "workflow_run":
         return _sha(context, "workflow_run", "head_sha") or _not_named(context)
-    if context.event.startswith("pull_request") and _is_merge(context):
-        return _sha(context, "pull_request", "head", "sha") or _not_named(context)
-    return context.commit
+    return _branch_commit(context.commit, (), context)
 
 
 def _is_merge(context: Context) -> bool:

@@ -8,6 +8,7 @@ used: it refuses commits that git takes, such as one without an address or a tim
 import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from promote.ancestry import Id
 
 if TYPE_CHECKING:
+    from dulwich.config import ConfigFile
     from dulwich.refs import Ref, RefsContainer
 
 
@@ -108,12 +110,44 @@ def find(folder: Path, workspace: Path) -> Path | None:
     return submodule
 
 
+def below(workspace: Path) -> list[Path]:
+    """Return the folders of the clones that lie below ``workspace``, as after ``path:`` at actions/checkout.
+
+    Folders of packages are not searched, nor is what lies deep. Within a clone, all belongs to that clone.
+    """
+    found: list[Path] = []
+    pending = deque([(workspace, 0)])
+    for _ in range(_FOLDERS):
+        if not pending:
+            break
+        here, depth = pending.popleft()
+        if depth and os.path.lexists(here / ".git") and not _is_submodule(here / ".git"):
+            found.append(here)
+        elif depth < _DEPTH:
+            pending.extend((folder, depth + 1) for folder in _folders(here))
+    return sorted(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in ``folder``, without links, and without those that hold packages of others."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names) if name not in _PACKAGES]
+
+
 def _is_submodule(file: Path) -> bool:
     try:
         target = file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else ""
     except OSError:
         return False
-    return target.startswith("gitdir:") and "/.git/modules/" in f"/{target.partition(':')[2].strip()}"
+    return bool(_SUBMODULE.match(target))
+
+
+_SUBMODULE = re.compile(r"gitdir:\s*(.*/)?(\.git|worktrees/[^/]+)/modules/(?!.*/\.git/)")
+"""Git keeps a submodule below the git directory of its repository, or of the worktree that it is checked out in."""
 
 
 class Clone:
@@ -146,6 +180,13 @@ class Clone:
         """The commit that is checked out; empty: none was made yet."""
         found = self._refs.follow(_ref("HEAD"))[1]
         return found.decode() if found else ""
+
+    @property
+    def repository(self) -> str:
+        """The ``owner/name`` that it was cloned from, in lower case; empty: its address does not say."""
+        url = _setting(self._shared / "config", "remote", "origin", "url")
+        found = re.fullmatch(r"(?:(?:https?|ssh|git)://[^/]+/|[^/:]+:/?)([^/:]+/[^/:]+?)(?:\.git)?/*", url)
+        return found[1].lower() if found else ""
 
     @cached_property
     def is_shallow(self) -> bool:
@@ -310,19 +351,26 @@ def _git_directory(folder: Path) -> Path:
 
 def _extensions(file: Path) -> dict[str, str]:
     """Return what the configuration says of the clone's format: https://git-scm.com/docs/repository-version."""
+    version = _setting(file, "core", "repositoryformatversion") or "0"
+    if version not in {"0", "1"}:
+        raise CloneError(f"its format has the version {version}")
+    found = _configuration(file).items((b"extensions",)) if version == "1" else ()
+    return {name.decode(errors="replace").lower(): value.decode(errors="replace") for name, value in found}
+
+
+def _setting(file: Path, *names: str) -> str:
+    """Return a setting of the configuration by its section and its name; empty: it is not set."""
+    *section, name = (name.encode() for name in names)
+    try:
+        return _configuration(file).get(tuple(section), name).decode(errors="replace")
+    except KeyError:
+        return ""
+
+
+def _configuration(file: Path) -> "ConfigFile":
     from dulwich.config import ConfigFile  # noqa: PLC0415 - as above
 
-    if not file.is_file():
-        return {}
-    config = ConfigFile.from_path(str(file), expand_includes=False)
-    try:
-        version = config.get((b"core",), b"repositoryformatversion")
-    except KeyError:
-        version = b"0"
-    if version not in (b"0", b"1"):
-        raise CloneError(f"its format has the version {version.decode(errors='replace')}")
-    found = config.items((b"extensions",)) if version == b"1" else ()
-    return {name.decode(errors="replace").lower(): value.decode(errors="replace") for name, value in found}
+    return ConfigFile.from_path(str(file), expand_includes=False) if file.is_file() else ConfigFile()
 
 
 def _line(file: Path) -> str:
@@ -354,6 +402,12 @@ _EXTENSIONS = frozenset(
     }
 )
 """Those that change nothing of what is read here: https://git-scm.com/docs/git-config, extensions."""
+_PACKAGES = frozenset(
+    {".git", ".terraform", ".tox", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"}
+)
+"""Folders that may hold clones which a tool has made."""
+_DEPTH, _FOLDERS = 4, 10_000
+"""How deep and how many folders are searched."""
 _COMMIT, _TAG = 1, 4
 """Kinds of objects, as packs have them."""
 _LENGTHS = frozenset({40, 64})

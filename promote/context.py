@@ -36,7 +36,8 @@ class Context:
     clone: Path = Path()
     """The folder of the clone that holds what is deployed; the workspace, where there is none."""
     head: str = ""
-    """The commit that is checked out in the workspace, with its tests; empty: none is."""
+    """The commit that is checked out in the workspace, with its tests. Several clones: their commits, with spaces
+    between them. Empty: none is."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

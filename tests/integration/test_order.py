@@ -109,6 +109,19 @@ def test_the_clone_lies_where_the_artifact_does(runner: Runner, inputs: dict[str
     git(source, "checkout", "--quiet", old)
     assert runner.run(given, commit=new, run_id=2000).result == "superseded"
 
+    # The same, with what was built from it beside the clone.
+    shutil.copytree(source / "function", runner.workspace / "dist")
+    late = runner.run({**given, "artifact": "dist"}, commit=new, run_id=2001)
+    assert (late.result, world.alias_version()) == ("superseded", "1"), late.log
+    promoted = {"command": "promote", "function-name": "hello", "environment": "prod", "github-deployments": "false"}
+    assert runner.run({**promoted, "version": "1"}, commit=old, run_id=2002).result == "promoted"
+    (runner.workspace / "dist" / "commit").write_text("newest")
+    newest = change(source, "newest")
+    ended = runner.run({**given, "artifact": "dist"}, commit=old, run_id=2003)
+    assert (ended.result, world.records("environment")[0]["commit"]) == ("promoted", newest), ended.log
+    ended = runner.run({**promoted, "from": "preprod"}, commit=newest, run_id=2004)  # the clone tells the order
+    assert ended.result == "promoted", ended.log
+
 
 def test_an_order_that_is_not_known_is_refused(
     runner: Runner, inputs: dict[str, str], world: World, account: Account

@@ -104,8 +104,12 @@ def test_the_clone_is_found_from_the_artifact_upwards(tmp_path: Path) -> None:
     line(tmp_path / "src")
     assert find(nested, tmp_path) == tmp_path / "src"
     # A submodule belongs to the repository around it.
-    (nested.parent / ".git").write_text("gitdir: ../../.git/modules/dist\n")
-    assert find(nested, tmp_path) == tmp_path / "src"
+    for place in (".git", ".git/worktrees/tree", "../bare.git/worktrees/tree"):
+        (nested.parent / ".git").write_text(f"gitdir: ../../{place}/modules/dist\n")
+        assert find(nested, tmp_path) == tmp_path / "src"
+    for place in ("../modules/src/.git/worktrees/tree", "/worktrees/all/modules/src/.git/worktrees/tree"):
+        (nested.parent / ".git").write_text(f"gitdir: {place}\n")
+        assert find(nested, tmp_path) == nested.parent
 
 
 def test_partial_clones_and_worktrees_are_read(clone: Path) -> None:

@@ -1,6 +1,7 @@
 """The commit is the one whose files are deployed, whatever ``GITHUB_SHA`` names."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def context(workspace: Path, event: str = "push", payload: object = None, ref: s
     file = workspace.parent / "event.json"
     file.write_text(json.dumps(payload))
     environ = {"GITHUB_WORKSPACE": str(workspace), "GITHUB_SHA": SHA, "GITHUB_REF": ref}
+    environ["GITHUB_REPOSITORY"] = "acme/hello"
     return Context.from_environ({**environ, "GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": str(file)})
 
 
@@ -74,6 +76,64 @@ def test_it_is_the_clone_that_holds_the_artifact(workspace: Path) -> None:
         assert settled(workspace, {"artifact": elsewhere}).commit == root
 
 
+ROLLBACK = {"command": "rollback", "artifact": "", "checks": ""}
+
+
+def test_a_clone_beside_the_artifact_counts(workspace: Path) -> None:
+    first, second = cloned(workspace / "src")  # path: src at actions/checkout; the build writes to function/
+    git(workspace / "src", "checkout", "--quiet", first)
+    for artifact in ("function", "", "s3://bucket/key"):
+        found = settled(workspace, {"artifact": artifact})
+        assert (found.commit, found.clone, found.head) == (first, workspace / "src", first)
+    assert settled(workspace, {"commit": second}).commit == second  # no clone holds the artifact: the input decides
+    found = settled(workspace, ROLLBACK)
+    assert (found.commit, found.clone, found.head) == (SHA, workspace / "src", first)
+
+
+def test_of_several_clones_beside_the_artifact_none_is_guessed(workspace: Path) -> None:
+    first = cloned(workspace / "src", 1)[0]
+    git(workspace, "clone", "--quiet", "src", "again")
+    git(workspace / "again", "remote", "remove", "origin")
+    assert settled(workspace).commit == first
+    second = commit(workspace / "again", "second")
+    with pytest.raises(InputError, match=f"commit: .* no clone holds .* several, at {second[:10]} and {first[:10]}"):
+        settled(workspace)
+    assert settled(workspace, {"commit": first}).commit == first
+    assert settled(workspace, {"artifact": "src/dist"}).commit == first
+    assert settled(workspace, ROLLBACK).head == f"{second} {first}"
+
+
+def test_a_clone_of_another_repository_does_not_say_what_is_deployed(workspace: Path) -> None:
+    tools = cloned(workspace / "tools")[-1]
+    git(workspace / "tools", "remote", "add", "origin", "https://github.com/Acme/Tools")
+    with pytest.raises(InputError, match=r"commit: .* the workspace has one of acme/tools") as caught:
+        settled(workspace)
+    assert "${{ github.sha }}" in caught.value.hint
+    assert settled(workspace, {"commit": "9" * 40}).commit == "9" * 40
+    assert settled(workspace, ROLLBACK).clone == workspace
+    assert settled(workspace, {"artifact": "tools/dist"}).commit == tools
+    own = cloned(workspace / "src")[-1]
+    for url in (
+        "https://github.com/acme/hello",
+        "https://a:b@github.com/Acme/Hello.git/",
+        "git@github.com:acme/hello.git",
+    ):
+        git(workspace / "src", "config", "remote.origin.url", url)
+        found = settled(workspace)
+        assert (found.commit, found.clone) == (own, workspace / "src")
+
+
+def test_what_tools_clone_and_what_lies_deep_is_not_searched(workspace: Path) -> None:
+    for folder in ("node_modules/a", "app/.venv/src/a", "a/b/c/d/e"):
+        (workspace / folder).mkdir(parents=True)
+        cloned(workspace / folder, 1)
+    (workspace / "link").symlink_to(workspace / "node_modules")
+    assert settled(workspace).commit == SHA
+    (workspace / "a" / "b" / "c" / "d" / "e").rename(workspace / "a" / "b" / "c" / "e")
+    own = git(workspace / "a/b/c/e", "rev-parse", "HEAD")
+    assert settled(workspace).commit == own
+
+
 def test_without_a_clone_the_event_decides_and_then_the_sha(workspace: Path) -> None:
     assert settled(workspace).commit == SHA
     assert settled(workspace, event="workflow_run", payload={"workflow_run": {"head_sha": "6" * 40}}).commit == "6" * 40
@@ -83,6 +143,11 @@ def test_without_a_clone_the_event_decides_and_then_the_sha(workspace: Path) -> 
     assert settled(workspace, event="pull_request_target", payload=pull).commit == SHA
     git(workspace, "init", "--quiet")  # nothing was committed
     assert settled(workspace).commit == SHA
+    head = commit(workspace, "first")
+    git(workspace / "function", "init", "--quiet")
+    assert settled(workspace).commit == head
+    shutil.rmtree(workspace / ".git")
+    shutil.rmtree(workspace / "function" / ".git")
     nothing: list[object] = [None, {}, [], {"workflow_run": 1}, {"workflow_run": {"head_sha": "--help"}}]
     for payload in nothing:
         with pytest.raises(InputError, match="the event workflow_run does not name one"):
@@ -102,7 +167,8 @@ def test_the_merge_of_a_pull_request_stands_for_the_commit_that_it_merges(worksp
     pull = {"pull_request": {"head": {"sha": own}}}
     found = settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge")
     assert (found.commit, found.head) == (own, merge)
-    assert settled(workspace, {"commit": merge}, event="pull_request", payload=pull).commit == merge
+    for given in ({"commit": merge}, {"commit": merge, "artifact": "s3://bucket/key"}):
+        assert settled(workspace, given, event="pull_request", payload=pull).commit == own
     git(workspace, "checkout", "--quiet", "--detach", base)  # ref: of the base's branch
     assert settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge").commit == base
 
@@ -133,7 +199,7 @@ def test_a_clone_that_cannot_be_read_leaves_the_commit_unknown(workspace: Path, 
         settled(workspace)
     assert caught.value.name == "commit"
     assert settled(workspace, {"commit": "9" * 40}).commit == "9" * 40
-    assert settled(workspace, {"command": "rollback", "artifact": "", "checks": ""}).commit == SHA
+    assert settled(workspace, ROLLBACK).commit == SHA
 
 
 def test_several_functions_have_one_commit(workspace: Path) -> None:
