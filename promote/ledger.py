@@ -128,6 +128,7 @@ class Ledger:
             "revision_id": deployment.revision_id,
             "isolation": deployment.isolation,
             "job": deployment.job,
+            "job_number": deployment.job_number,
             "at": self._now(),
             **self._who(),
         }

@@ -91,7 +91,9 @@ class Deployment:
     """When it was recorded."""
     attempt: int = 1
     job: str = ""
-    """The name of the job whose steps test it; empty outside GitHub."""
+    """The name of the job whose steps test it; empty outside GitHub. Jobs of a matrix share it."""
+    job_number: str = ""
+    """The number of that job, which no other has."""
     used: str = ""
     """The promotion that has used it up; empty: none."""
     claim: Claim | None = None
@@ -374,6 +376,7 @@ def deployment_of(item: Item) -> Deployment:
         run_id=record.whole("run_id"),
         attempt=record.whole("attempt"),
         job=record.text("job"),
+        job_number=record.text("job_number"),
         revision_id=record.text("revision_id"),
         isolation=record.text("isolation"),
         at=record.text("at"),

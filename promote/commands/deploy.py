@@ -73,6 +73,7 @@ def _record(target: Target, built: Built) -> Deployment:
         run_id=job.run.run_id,
         attempt=job.run.attempt,
         job=job.name,
+        job_number=job.steps.job,
         revision_id=built.latest.revision_id,
         isolation=job.inputs.isolation.value,
     )

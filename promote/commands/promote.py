@@ -345,6 +345,14 @@ def _deployed(target: Target) -> Source:
             "have tested it",
             hint="Deploy, test and promote in one job, or re-run that whole job; or promote with from or version.",
         )
+    if found.job_number != target.job.steps.job:
+        raise RefusedError(
+            f"the candidate is of another job with the name {found.job or 'unknown'}, and only that job's own steps "
+            "have tested it",
+            hint="Jobs of a matrix and calls of one reusable workflow share a name. Deploy, test and promote in one "
+            "job; or promote with from or version. If it is one job, leave RUNNER_TEMP as it is between the steps: the "
+            "action recognizes its job by a file there.",
+        )
     if found.used:
         raise RefusedError(
             "the candidate was promoted already, and counts once",

@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.client import Account
+from tests.conftest import make_runner
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World, archive, get
@@ -269,6 +271,25 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
     assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "promoted already")
     assert_refused(runner.run({**candidate, "environment": "prod"}, commit="2" * 40, run_id=2), "promoted already")
     assert world.history()[-2:] == [("", promoted.outputs["version"]), ("1", "2")]
+    assert runner.post(deploy, run_id=2, environ=step.saved).code == 0
+
+
+@pytest.mark.parametrize("isolation", ["latest", "version"])
+def test_a_candidate_counts_for_its_job_and_for_none_of_the_same_name(  # noqa: PLR0917 - fixtures
+    runner: Runner, deploy: dict[str, str], world: World, promoted: Ended, isolation: str, tmp_path: Path
+) -> None:
+    """Legs of a matrix, and calls of one reusable workflow, have the same run, attempt and name."""
+    step, ended = deployed(runner, {**deploy, "isolation": isolation})
+    other = make_runner(tmp_path / "other", world.account)
+    candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
+    world.account.forget()
+    assert_refused(other.run(candidate, commit="2" * 40, run_id=2), "of another job with the name release")
+    assert (writes(world.account), world.alias_version()) == ([], promoted.outputs["version"])
+    # Where only the folder of the command files is shared between the steps of a job, as under nektos/act.
+    own = tmp_path / "own"
+    own.mkdir()
+    done = runner.run(candidate, commit="2" * 40, run_id=2, environ={"RUNNER_TEMP": str(own)})
+    assert (done.result, world.alias_version(), world.lock_owner()) == ("promoted", "2", ""), done.log
     assert runner.post(deploy, run_id=2, environ=step.saved).code == 0
 
 

@@ -63,6 +63,7 @@ DEPLOYMENT = {
     "revision_id": "r",
     "isolation": "latest",
     "job": "release",
+    "job_number": "0123",
     "at": "2026-11-02T00:00:00+00:00",
     **WHO,
 }
