@@ -18,6 +18,7 @@ from promote.context import Context
 from promote.errors import InputError
 from promote.inputs import SHA, Command, Inputs
 from promote.model import listed
+from promote.reviewed import require_merged
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class _Head:
     parents: tuple[str, ...]
     repository: str
     """``owner/name`` in lower case, or empty."""
+    pull: str
+    """The ref of a pull request, such as ``pull/5/merge``, or empty."""
 
 
 def settle(inputs: Inputs, context: Context) -> Context:
@@ -40,6 +43,7 @@ def settle(inputs: Inputs, context: Context) -> Context:
 
     Raises:
         InputError: the commit is not known, or the input ``commit`` and the clone contradict each other.
+        RefusedError: a pull request is checked out, and the inputs do not allow to deploy one.
 
     """
     workspace = context.workspace
@@ -66,7 +70,8 @@ def settle(inputs: Inputs, context: Context) -> Context:
         ) from error
     is_held = bool(heads) and (bool(paths) or not any(part.artifact for part in parts))  # S3 and ECR: no clone does
     heads += [head for head in near if _is_ours(head, context)]
-    commits = {_branch_commit(head.commit, head.parents, context): head for head in heads}
+    require_merged(inputs, max((head.pull for head in heads), default=""))
+    commits = {_branch_commit(head.commit, head.parents, context, head.pull): head for head in heads}
     if given and not is_held:
         same = (found for found, head in commits.items() if head.commit == given)
         return replace(context, commit=next(same, None) or _branch_commit(given, (), context))
@@ -166,10 +171,10 @@ def _head(clone: Path) -> _Head | None:
             parents = found.commit(commit.encode()).parents
         except KeyError as error:
             raise CloneError(f"it does not have the commit {commit[:10]}, which is checked out") from error
-        return _Head(clone, commit, tuple(parent.decode() for parent in parents), found.repository)
+        return _Head(clone, commit, tuple(parent.decode() for parent in parents), found.repository, found.pull)
 
 
-def _branch_commit(commit: str, parents: Sequence[str], context: Context) -> str:
+def _branch_commit(commit: str, parents: Sequence[str], context: Context, pull: str = "") -> str:
     """Return the commit of a branch that ``commit``, which is checked out or given, stands for.
 
     Of a pull request, GitHub checks out a merge with its base, ``refs/pull/N/merge``. That commit is on no branch, and
@@ -179,7 +184,7 @@ def _branch_commit(commit: str, parents: Sequence[str], context: Context) -> str
         own = _sha(context, "pull_request", "head", "sha")
         if own in parents[1:] or (commit == context.commit and _is_merge(context)):
             return own or _not_named(context)
-    return commit
+    return parents[1] if pull.endswith("/merge") and len(parents) > 1 else commit
 
 
 def _event_commit(context: Context) -> str:

@@ -182,6 +182,16 @@ class Clone:
         return found.decode() if found else ""
 
     @property
+    def pull(self) -> str:
+        """The ref of a pull request that is checked out, such as ``pull/5/merge``; empty: none is.
+
+        actions/checkout leaves it in ``refs/remotes``.
+        """
+        head = self.head.encode()
+        found = self._refs.as_dict(_ref("refs/remotes/pull"))
+        return min((f"pull/{name.decode(errors='replace')}" for name, at in found.items() if at == head), default="")
+
+    @property
     def repository(self) -> str:
         """The ``owner/name`` that it was cloned from, in lower case; empty: its address does not say."""
         url = _setting(self._shared / "config", "remote", "origin", "url")

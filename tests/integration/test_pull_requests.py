@@ -46,10 +46,23 @@ def test_a_workflow_after_one_of_a_pull_request_is_refused_too(tmp_path: Path, a
     environ = {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}
     event.write_text(json.dumps({"workflow_run": {"event": "pull_request", "head_sha": "c" * 40}}))
     assert_refused(runner.run(make_inputs(account), environ=environ), "workflow_run after pull_request")
-    event.write_text("{")
-    unknown = runner.run(make_inputs(account), environ=environ)
-    assert (unknown.code, unknown.result, len(unknown.annotations)) == (1, "refused", 1), unknown.log
-    assert "it is not known which event" in unknown.errors[0].message.lower()
+    event.write_text(json.dumps({"workflow_run": {"event": "workflow_run", "head_sha": "c" * 40}}))
+    chain = runner.run(make_inputs(account), environ=environ)
+    assert (chain.code, chain.result) == (1, "refused"), chain.log
+    assert "workflow_run after workflow_run: it is not known which event started the first" in chain.errors[0].message
+    nothing = (
+        "{",
+        "{}",
+        "[]",
+        '{"workflow_run": 1}',
+        '{"workflow_run": {"event": ""}}',
+        '{"workflow_run": {"event": 1}}',
+    )
+    for text in (*nothing, '{"workflow_run": {}}', "[" * 200_000):
+        event.write_text(text)
+        unknown = runner.run(make_inputs(account), environ=environ)
+        assert (unknown.code, unknown.result, len(unknown.annotations)) == (1, "refused", 1), unknown.log
+        assert "it is not known which event" in unknown.errors[0].message.lower()
     assert account.calls() == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from promote import checkout
 from promote.context import Context
-from promote.errors import InputError
+from promote.errors import InputError, RefusedError
 from promote.inputs import Inputs
 from promote.manifest import read
 from tests.repository import commit, git
@@ -171,6 +171,26 @@ def test_the_merge_of_a_pull_request_stands_for_the_commit_that_it_merges(worksp
         assert settled(workspace, given, event="pull_request", payload=pull).commit == own
     git(workspace, "checkout", "--quiet", "--detach", base)  # ref: of the base's branch
     assert settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge").commit == base
+
+
+def test_a_pull_request_that_another_event_has_checked_out(workspace: Path) -> None:
+    """As on ``issue_comment``, with ``ref: refs/pull/8/merge`` at actions/checkout."""
+    base = cloned(workspace)[-1]
+    git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")
+    own = commit(workspace, "topic")
+    git(workspace, "update-ref", "refs/remotes/pull/8/head", own)
+    git(workspace, "checkout", "--quiet", "--detach", base)
+    git(workspace, "merge", "--quiet", "--no-ff", "--message", "merge", own)
+    git(workspace, "update-ref", "refs/remotes/pull/8/merge", "HEAD")
+    for ref, what in (("HEAD", "merge"), (own, "head")):
+        git(workspace, "checkout", "--quiet", "--detach", ref)
+        with pytest.raises(RefusedError, match=f"refs/pull/8/{what} is checked out: .* not reviewed") as caught:
+            settled(workspace, event="issue_comment")
+        assert "allow-pull-requests" in caught.value.hint
+        for allowed in ("allow-pull-requests", "dry-run"):
+            assert settled(workspace, {allowed: "true"}, event="issue_comment").commit == own
+    git(workspace, "checkout", "--quiet", "--detach", base)
+    assert settled(workspace, event="issue_comment").commit == base
 
 
 def test_the_input_decides_where_nothing_else_can(workspace: Path) -> None:
