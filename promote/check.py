@@ -192,11 +192,18 @@ def json_object(text: str) -> dict[str, Any]:
     """Read ``text`` as a JSON object.
 
     Raises:
-        ValueError: it is not one; the message says why, and repeats nothing of it.
+        ValueError: it is not one, or has a key twice. The message says why, and repeats no value.
 
     """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise ValueError(f"the key {twice!r} is there twice")
+        return dict(pairs)
+
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from promote.errors import ConflictError, RefusedError, UnconfirmedError
+from promote.errors import ConflictError, InputError, RefusedError, UnconfirmedError
 from promote.function import changed_by_others
 from promote.model import Alias, Promotion, Snapshot, listed, same_content
 
@@ -41,6 +41,23 @@ def require_published(function: str, aliases: Iterable[Alias], allowed: Collecti
         "--function-version <the version that the first command prints>`. If the alias may serve unverified code, add "
         f"{first} to the input latest-aliases.",
     )
+
+
+def require_known(function: str, aliases: Iterable[Alias], named: Collection[str]) -> None:
+    """Refuse names in the input ``latest-aliases`` that no alias of the function has.
+
+    Raises:
+        InputError: there is one.
+
+    """
+    known = sorted(alias.name for alias in aliases)
+    unknown = sorted(set(named) - set(known))
+    if unknown:
+        raise InputError(
+            "latest-aliases",
+            f"it names {listed(unknown)}, and {function} has no such alias",
+            hint=f"The aliases of {function}: {listed(known) if known else 'none'}. Correct the name, or remove it.",
+        )
 
 
 def pin(target: "Target") -> tuple["Target", tuple[str, ...]]:

@@ -18,7 +18,7 @@ from promote.holding import Holding, hold, make_lock
 from promote.inputs import Command, Configuration, Isolation
 from promote.inputs import Endpoints as EndpointsInput
 from promote.job import Job
-from promote.latest import require_published
+from promote.latest import require_known, require_published
 from promote.ledger import Ledger, Pending
 from promote.line import Entry
 from promote.lock import Lease, Lock
@@ -154,6 +154,8 @@ def prepare(job: Job) -> Target:
         lambda: side_by_side(lambda: _seen(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
+    if latest and not job.part:  # several functions share the input, and not each needs to have each alias
+        require_known(inputs.function_name, aliases, inputs.latest_aliases)
     _require_published(job, aliases)
     _require_free(job, aliases)
     _require_fit(code, latest.configuration if latest else creation, inputs.configuration)

@@ -93,7 +93,7 @@ INPUTS: Mapping[str, Input] = {
     "table": Input(_ALL, default="promote-on-success"),
     "lock-timeout": Input(_LOCKING, default="30"),
     "lease": Input(_LOCKING),
-    "queue": Input(_LOCKING, default="newest"),
+    "queue": Input(_DEPLOYING, default="newest"),
     "diverged": Input(_ORDERING),
     "reason": Input(_OVERRIDING | {_C.UNLOCK}, required=frozenset({_C.UNLOCK})),
     "release-notes-path": Input(_NOTING),
@@ -114,6 +114,7 @@ _ADVICE: Mapping[str, str] = {
     "environment-variables": _DEPLOYS,
     "environment": "The lock covers the function with all of its environments. Remove the input.",
     "candidate": "Set command: promote to promote the candidate, or remove the input.",
+    "queue": "Only runs that deploy are superseded. This command waits in order of arrival. Remove the input.",
     "isolation": "A candidate keeps the isolation that command: deploy gave it. Remove the input.",
     "from": "Set command: promote to promote what that environment serves, or remove the input.",
 }

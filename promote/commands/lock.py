@@ -3,7 +3,7 @@
 from promote.function import Function
 from promote.holding import keep, make_lock, take
 from promote.job import Job
-from promote.latest import require_published
+from promote.latest import require_known, require_published
 from promote.line import Entry
 from promote.model import Result
 from promote.report import Report
@@ -51,4 +51,7 @@ def lock(job: Job) -> Report:
 def _require_published(job: Job) -> None:
     inputs = job.inputs
     function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
-    require_published(inputs.function_name, function.aliases() or (), inputs.latest_aliases)
+    aliases = function.aliases()
+    if aliases is not None:
+        require_known(inputs.function_name, aliases, inputs.latest_aliases)
+        require_published(inputs.function_name, aliases, inputs.latest_aliases)

@@ -251,12 +251,26 @@ def test_an_alias_that_is_named_may_follow_latest(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, text: str
 ) -> None:
     follow_latest(world, "prod")
+    world.function.create_alias(FunctionName=FUNCTION, Name="nightly", FunctionVersion="1")
     (runner.workspace / "function" / "NOTES").write_text("3")
     given = {**inputs, "checks": "GET /health", "latest-aliases": text}
     ended = runner.run(given, commit="3" * 40, run_id=3)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert (world.alias_version("prod"), world.alias_version()) == ("$LATEST", "3")
     assert promoted.outputs["version"] == "2"
+
+
+@pytest.mark.parametrize("command", ["run", "deploy", "lock"])
+def test_a_name_that_no_alias_has_is_refused(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
+) -> None:
+    given = {"function-name": FUNCTION} if command == "lock" else {**inputs, "checks": ""}
+    given |= {"checks": "GET /health"} if command == "run" else {"command": command}
+    ended = runner.run({**given, "latest-aliases": "nightly, prod, preprdo"}, commit="3" * 40, run_id=3)
+    assert (ended.code, [error.title for error in ended.errors]) == (1, ["Input latest-aliases"]), ended.log
+    assert "hello has no alias nightly and preprdo" in ended.errors[0].message
+    assert "Its aliases are preprod and prod." in ended.errors[0].message
+    assert (world.alias_version(), world.lock_owner()) == (promoted.outputs["version"], "")
 
 
 @pytest.mark.parametrize("command", ["run", "deploy"])
