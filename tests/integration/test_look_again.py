@@ -264,12 +264,13 @@ def test_an_alias_that_is_named_may_follow_latest(
 def test_a_name_that_no_alias_has_is_refused(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
 ) -> None:
+    world.function.create_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="1")
     given = {"function-name": FUNCTION} if command == "lock" else {**inputs, "checks": ""}
     given |= {"checks": "GET /health"} if command == "run" else {"command": command}
     ended = runner.run({**given, "latest-aliases": "nightly, prod, preprdo"}, commit="3" * 40, run_id=3)
     assert (ended.code, [error.title for error in ended.errors]) == (1, ["Input latest-aliases"]), ended.log
-    assert "hello has no alias nightly and preprdo" in ended.errors[0].message
-    assert "Its aliases are preprod and prod." in ended.errors[0].message
+    assert "it names nightly and preprdo, and hello has no such alias" in ended.errors[0].message
+    assert "The aliases of hello: preprod and prod." in ended.errors[0].message
     assert (world.alias_version(), world.lock_owner()) == (promoted.outputs["version"], "")
 
 
