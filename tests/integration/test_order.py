@@ -77,14 +77,17 @@ def test_what_is_checked_out_counts_and_not_what_the_event_names(
     old, new = change(workspace, "old"), change(workspace, "new")
     newest = change(workspace, "newest")
     given = {**inputs, "release-notes-path": "notes.md"}
+    payload = workspace.parent / "event.json"
+    payload.write_text(json.dumps({"workflow_run": {"event": "push", "head_sha": newest}}))
+    environ = {"GITHUB_EVENT_NAME": event, "GITHUB_EVENT_PATH": str(payload)}
     promoted = runner.run(given, commit="5" * 40, environ={"GITHUB_EVENT_NAME": "push"})
     assert promoted.result == "promoted", promoted.log
     git(workspace, "checkout", "--quiet", "--force", old)
-    late = runner.run(given, commit=newest, run_id=2000, environ={"GITHUB_EVENT_NAME": event})
+    late = runner.run(given, commit=newest, run_id=2000, environ=environ)
     assert (late.result, world.alias_version()) == ("superseded", "1"), late.log
 
     git(workspace, "checkout", "--quiet", "--force", new)
-    again = runner.run({**given, "environment": "stage"}, commit=newest, environ={"GITHUB_EVENT_NAME": event})
+    again = runner.run({**given, "environment": "stage"}, commit=newest, environ=environ)
     assert again.result == "promoted", again.log
     description = world.function.get_alias(FunctionName="hello", Name="stage")["Description"]
     assert f"commit {new} " in description
