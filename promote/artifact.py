@@ -136,6 +136,12 @@ def load(
         archive = _inspect(packed, artifact)
     elif path.is_file():
         archive = _inspect(path, artifact)
+    elif path.exists():
+        raise InputError(
+            "artifact",
+            f"{artifact!r} is neither a file nor a directory, but a pipe, a socket or a device",
+            hint="Give a directory, and the action packs it, or a .zip archive.",
+        )
     else:
         raise InputError(
             "artifact",

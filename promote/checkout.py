@@ -66,7 +66,7 @@ def settle(inputs: Inputs, context: Context) -> Context:
         raise InputError(
             "commit",
             f"the commit that is deployed is not known: the clone in the workspace cannot be read: {error}",
-            hint="Check out again with actions/checkout, or give the commit with the input commit.",
+            hint=error.hint or "Check out again with actions/checkout, or give the commit with the input commit.",
         ) from error
     is_held = bool(heads) and (bool(paths) or not any(part.artifact for part in parts))  # S3 and ECR: no clone does
     heads += [head for head in near if _is_ours(head, context)]

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 class CloneError(Exception):
     """The clone cannot be read; the text says why."""
 
+    def __init__(self, message: str, hint: str = "") -> None:
+        """Take why, and what to do about it in particular; empty: to check out again."""
+        super().__init__(message)
+        self.hint = hint
+
 
 @dataclass(frozen=True)
 class RawCommit:
@@ -353,7 +358,14 @@ def _git_directory(folder: Path) -> Path:
         target = _line(place)
         if not target.startswith("gitdir:"):
             raise CloneError("its file .git does not say where it is")
-        place = folder / target.partition(":")[2].strip()
+        named = Path(target.partition(":")[2].strip())
+        place = folder / named
+        if named.is_absolute() and not named.exists():
+            raise CloneError(
+                f"its git directory {named} is outside of the container that the action runs in",
+                hint="Give the commit with the input commit. Or create the worktree within the workspace, with git "
+                "worktree add --relative-paths (git 2.48).",
+            )
     if not (place / "HEAD").is_file() and not (place / "HEAD").is_symlink():
         raise CloneError(f"there is no HEAD in {place.name if place.name == '.git' else place}")
     return place

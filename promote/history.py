@@ -88,7 +88,7 @@ def lack(folder: Path, *commits: str) -> tuple[str, str]:
             if clone.is_shallow:
                 return "the clone is shallow", "Set `fetch-depth: 0` at actions/checkout."
     except CloneError as error:
-        return f"the clone cannot be read: {error}", "Check out again, with `fetch-depth: 0`."
+        return f"the clone cannot be read: {error}", error.hint or "Check out again, with `fetch-depth: 0`."
     if missing:
         return f"the clone does not have {missing[0][:10]}", "Fetch the branch that has it."
     return "the clone lacks a part of the history", "Check out again, with `fetch-depth: 0`."

@@ -376,7 +376,19 @@ def _target(read: Reader) -> tuple[str, str, str]:
             f"it says {region}, and the function's ARN says {named}",
             hint="Leave aws-region empty when function-name is an ARN.",
         )
+    in_use = region_of(read.environ)
+    if named and in_use and named != in_use:
+        raise InputError(
+            "function-name",
+            f"its ARN is of the region {named}, and the region in use is {in_use} (AWS_REGION)",
+            hint=f"Correct the ARN, or set aws-region: {named}.",
+        )
     return name, arn, named or region
+
+
+def region_of(environ: Mapping[str, str]) -> str:
+    """Return the region that the input ``aws-region`` names, else the environment; empty: neither does."""
+    return Reader(environ).text("aws-region") or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
 
 
 def parse_function(value: str) -> tuple[str, str, str]:
@@ -402,7 +414,32 @@ def parse_function(value: str) -> tuple[str, str, str]:
             hint="A name has up to 64 letters, digits, - and _; an ARN looks like "
             "arn:aws:lambda:eu-west-1:123456789012:function:my-function.",
         )
-    return value.rpartition(":")[2], value, value.split(":")[3]
+    _, partition, _, region, *_, name = value.split(":")
+    fitting = partition_of(region)
+    if partition != fitting:
+        raise InputError(
+            "function-name",
+            f"its ARN is of the partition {partition}, and the region {region} is in {fitting}",
+            hint=f"Write it like {value.replace(partition, fitting, 1)}.",
+        )
+    return name, value, region
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of AWS that a region is in."""
+    return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
+
+
+_PARTITIONS: Mapping[str, str] = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+}
+"""By how the names of their regions begin, as botocore knows them."""
 
 
 def _reason(read: Reader) -> str:

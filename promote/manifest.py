@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promote.errors import InputError
-from promote.inputs import NAME, Command, Endpoints, Inputs, Isolation, parse_function, require_archive
+from promote.inputs import NAME, Command, Endpoints, Inputs, Isolation, parse_function, region_of, require_archive
 from promote.marked import Marked
 from promote.model import listed
 from promote.shape import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
@@ -145,7 +145,7 @@ class Application:
         given = {name: value for name, value in given.items() if command in INPUTS[name].commands}
         texts = {_variable(name): value.text for name, value in given.items()}
         texts[_variable("function-name")] = part.arn or part.name
-        if self.region and not environ.get(_variable("aws-region"), "").strip():
+        if self.region and not region_of(environ):
             texts[_variable("aws-region")] = self.region
         try:
             return Inputs.from_environ({**environ, **texts}, is_part=True)

@@ -146,6 +146,8 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe")
     with pytest.raises(InputError, match="'pipe' is a broken link or no regular file"):
         packed(folder)
+    with pytest.raises(InputError, match="'function/pipe' is neither a file nor a directory"):
+        load("function/pipe", tmp_path, tmp_path, no_storage)
 
 
 def test_a_name_in_no_encoding_is_refused(tmp_path: Path) -> None:

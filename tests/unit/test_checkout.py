@@ -222,6 +222,21 @@ def test_a_clone_that_cannot_be_read_leaves_the_commit_unknown(workspace: Path, 
     assert settled(workspace, ROLLBACK).commit == SHA
 
 
+def test_a_worktree_whose_git_directory_is_on_the_host(workspace: Path) -> None:
+    """The container of the action has the workspace at another path."""
+    first = cloned(workspace)[0]
+    git(workspace, "worktree", "add", "--quiet", "--detach", "tree", first)
+    assert settled(workspace, {"artifact": "tree"}).commit == first
+    file = workspace / "tree" / ".git"
+    file.write_text(file.read_text().replace(str(workspace), "/outside/hello"))
+    with pytest.raises(InputError, match=r"/outside/.* is outside of the container") as caught:
+        settled(workspace, {"artifact": "tree"})
+    assert "Give the commit with the input commit." in caught.value.hint
+    assert settled(workspace, {"artifact": "tree", "commit": first}).commit == first
+    file.write_text("gitdir: ../.git/worktrees/tree\n")  # as git worktree add --relative-paths has it
+    assert settled(workspace, {"artifact": "tree"}).commit == first
+
+
 def test_several_functions_have_one_commit(workspace: Path) -> None:
     several = {"artifact": "", "checks": "api: GET /", "function-name": "api = a/dist\nworker = b/dist"}
     (workspace / "a" / "dist").mkdir(parents=True)

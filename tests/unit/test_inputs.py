@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import boto3.session
 import pytest
 import requests
 from hypothesis import given, settings
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
 from promote.errors import InputError
-from promote.inputs import RESERVED_VARIABLES, VARIABLES_LIMIT, Command, Configuration, Diverged, Endpoints, Inputs
+from promote.inputs import (
+    RESERVED_VARIABLES,
+    VARIABLES_LIMIT,
+    Command,
+    Configuration,
+    Diverged,
+    Endpoints,
+    Inputs,
+    partition_of,
+)
 from promote.line import Queue
 from promote.usage import INPUTS as TABLE
 from tests.runner import INPUTS
@@ -132,6 +142,22 @@ def test_an_arn_says_name_and_region() -> None:
     assert (inputs.function_name, inputs.function_arn, inputs.region) == ("hello", ARN, "cn-north-1")
     assert read(function_name=ARN, aws_region="cn-north-1") == inputs
     assert refused(function_name=ARN, aws_region="eu-west-1").name == "aws-region"
+    variables = {"INPUT_FUNCTION-NAME": ARN, "INPUT_ENVIRONMENT": "preprod", "INPUT_CHECKS": RIGHT["checks"]}
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        with pytest.raises(InputError, match=r"function-name: its ARN is of the region cn-north-1, .* is eu-west-1"):
+            Inputs.from_environ({**variables, name: "eu-west-1"})
+        assert Inputs.from_environ({**variables, name: "eu-west-1", "INPUT_AWS-REGION": "cn-north-1"}) == inputs
+        assert Inputs.from_environ({**variables, name: "cn-north-1"}).region == "cn-north-1"
+
+
+def test_the_partition_of_an_arn_is_that_of_its_region() -> None:
+    session = boto3.session.Session()
+    for partition in session.get_available_partitions():
+        for region in session.get_available_regions("lambda", partition):
+            assert partition_of(region) == partition
+    error = refused(function_name=ARN.replace("cn-north-1", "us-east-1"))
+    assert (error.name, "the region us-east-1 is in aws" in str(error)) == ("function-name", True)
+    assert "arn:aws:lambda:us-east-1:123456789012:function:hello" in error.hint
 
 
 @pytest.mark.parametrize("target", ["hello", ARN])

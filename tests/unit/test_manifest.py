@@ -227,6 +227,8 @@ class TestFile:
         ]
         with pytest.raises(InputError, match="aws-region: it says us-east-1"):
             lines(f"a\n{ARN}b").inputs(environ(checks="GET /", aws_region="us-east-1"))
+        with pytest.raises(InputError, match="the region in use is us-east-1"):
+            lines(f"a\n{ARN}b").inputs({**environ(checks="GET /"), "AWS_REGION": "us-east-1"})
 
     def test_the_application_needs_something_to_verify_it_with(self) -> None:
         with pytest.raises(InputError, match="nothing to verify the application with"):
