@@ -443,8 +443,8 @@ MUTANTS = (
     Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.application",
-        "[target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict],",
-        "[],",
+        "[target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]",
+        "[]",
         SAGA,
     ),
     Mutant(
