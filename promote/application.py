@@ -307,7 +307,6 @@ def _release(
                 plan=proposal.plan,
                 sequence=target.served.sequence,
                 before=alias,
-                token=proposal.token,
                 since=target.served.promoted,
             )
         )

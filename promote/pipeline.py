@@ -93,7 +93,7 @@ class Proposal:
     verdict: Verdict | None = None
     """What is still to be recorded; None: the ledger has it."""
     token: str = ""
-    """The key of the candidate's record that this promotion uses up; empty: it has none."""
+    """The key of the candidate's record that this promotion of one function uses up; empty: it has none."""
     kind: Kind = Kind.PROMOTION
     is_proven: bool = True
     """Whether it has a passed verdict; else a person has overridden that."""

@@ -57,8 +57,6 @@ class Part:
     """Of the environment, as it was when the release was decided upon."""
     before: Alias | None
     """The alias as it was then; None: there was none."""
-    token: str = ""
-    """The key of the candidate's record that is used up by the release; empty: it has none."""
     since: str = ""
     """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
 
@@ -192,7 +190,6 @@ def _part_item(part: Part) -> dict[str, Any]:
         "promotion": intent_item(part.promotion),
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
-        "token": part.token,
         "since": part.since,
         "before": before
         and {
@@ -214,7 +211,6 @@ def _part_of(environment: str, record: Record) -> Part:
         candidate=Candidate(promotion.version, record.text("code_sha256"), record.text("fingerprint")),
         plan=record.text("plan"),
         sequence=record.whole("sequence"),
-        token=record.text("token"),
         since=record.text("since", ""),
         before=_alias_of(environment, before) if before else None,
     )

@@ -292,9 +292,6 @@ class Saga:
             if release.moves:
                 served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
             parts.append(self._unmarking(release, part, served))
-            if part.token:
-                used = self._table.change(part.arn, part.token, assign={"used": promotion.identity})
-                parts.append(("Update", used))
         locks = list(locks)[: _LARGEST - len(parts)]
         while True:
             try:
