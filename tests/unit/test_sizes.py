@@ -1,5 +1,6 @@
 """A record is never too large: DynamoDB counts bytes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promote.ledger import Ledger
-from promote.model import Alias, Candidate, CheckResult, Kind, Outcome, Promotion, ReleaseKey, Run, Verdict
+from promote.line import Claim
+from promote.lock import LONGEST_LINE
+from promote.model import Alias, Candidate, CheckResult, Kind, Outcome, Promotion, ReleaseKey, RolledBack, Run, Verdict
+from promote.records import entry_item, intent_item, served_item
 from promote.release import Part, Release, release_item
+from promote.rolledback import MOST as MOST_ROLLED_BACK
 from promote.shape import MOST
-from promote.sizes import ITEM_LIMIT, clipped, size_of
+from promote.sizes import ITEM_LIMIT, clipped
 from promote.table import Table
 from tests.clock import Time
 
@@ -18,6 +23,26 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:" + "f" * 64
 RUN = Run("c" * 64, 10**11, 99, "https://github.com/" + "u" * 200, "a" * 12)
 WIDEST = "\U0001f600"
 """Four bytes in UTF-8."""
+
+
+_NUMBER = 21
+"""Bytes of the longest number."""
+_FRAME = 3
+"""Bytes of a list or a map besides its values, of which each takes one more."""
+
+
+def size_of(value: Any) -> int:
+    """Return the bytes that DynamoDB counts for an item or for a value in one, at the most.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+    """
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return _FRAME + sum(len(name.encode()) + size_of(one) + 1 for name, one in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return _FRAME + sum(size_of(one) + 1 for one in value)
+    return 1 if value is None or isinstance(value, bool) else _NUMBER
 
 
 def no_client() -> Any:
@@ -51,23 +76,52 @@ def test_two_verdicts_of_many_tests_with_long_names_fit_into_one_item(outcome: O
     assert 2 * size_of(record) + size_of(values.get(":failure", "")) < ITEM_LIMIT - 50_000
 
 
+LONGEST_NAME = "e" * 128
+CANDIDATE = Candidate("9" * 10, "d" * 64, "f" * 64)
+ROLLED_BACK = RolledBack(
+    version="9" * 10,
+    code_sha256="d" * 64,
+    fingerprint="f" * 64,
+    commit="c" * 64,
+    at="t" * 30,
+    reason=WIDEST * 500,
+    by="b" * 39,
+    promotion=f"{'9' * 10}-{'a' * 12}",
+)
+MOVE = Promotion(
+    LONGEST_NAME,
+    "9" * 10,
+    "9" * 10,
+    "c" * 64,
+    10**11,
+    99,
+    10**10,
+    "a" * 12,
+    Kind.ROLLBACK,
+    reason=WIDEST * 500,
+    by="b" * 39,
+    rolled_back=(ROLLED_BACK,) * MOST_ROLLED_BACK,
+)
+
+
 def test_a_release_of_as_many_functions_as_there_can_be_fits_into_one_item() -> None:
-    move = Promotion(
-        "e" * 128,
-        "9" * 10,
-        "9" * 10,
-        "c" * 64,
-        10**11,
-        99,
-        10**10,
-        "a" * 12,
-        Kind.ROLLBACK,
-        reason=WIDEST * 500,
-        by="b" * 39,
-    )
-    before = Alias("e" * 128, "9" * 10, "r" * 36, WIDEST * 256, {str(number): 0.123456789 for number in range(2)})
-    part = Part(ARN, move, Candidate("9" * 10, "d" * 64, "f" * 64), "p" * 64, 10**10, before, since="c" * 64)
-    key = ReleaseKey(ARN, f"release#{'e' * 128}#{move.identity}")
+    before = Alias(LONGEST_NAME, "9" * 10, "r" * 36, WIDEST * 256, {str(number): 0.123456789 for number in range(2)})
+    part = Part(ARN, MOVE, CANDIDATE, "p" * 64, 10**10, before, since="c" * 64)
+    key = ReleaseKey(ARN, f"release#{LONGEST_NAME}#{MOVE.identity}")
     denied = (ARN,) * MOST
-    whole = Release(key, "e" * 128, (part,) * MOST, 10**11, RUN.url, WIDEST * 500, reason=WIDEST * 500, denied=denied)
-    assert size_of(release_item(whole)) < ITEM_LIMIT - 50_000
+    parts = (part,) * MOST
+    whole = Release(key, LONGEST_NAME, parts, 10**11, RUN.url, WIDEST * 500, reason=WIDEST * 500, denied=denied)
+    assert size_of(release_item(whole)) < ITEM_LIMIT - 10_000
+
+
+def test_the_largest_record_of_an_environment_and_of_a_move_fit_into_one_item() -> None:
+    served = served_item(MOVE, CANDIDATE, "p" * 64, "t" * 30, RUN.url)
+    assert size_of({**served, "intent": intent_item(MOVE)}) < ITEM_LIMIT / 4
+    assert size_of(entry_item(ARN, MOVE, CANDIDATE, "p" * 64, "t" * 30)) < ITEM_LIMIT / 4
+
+
+def test_a_lock_with_as_many_tickets_as_there_can_be_fits_into_one_item() -> None:
+    job = "j" * 32
+    claim = Claim(RUN.url, 21600, 10**10, 10**11, 99, WIDEST * 500, since="t" * 30, url=RUN.url, job=job).item()
+    opened = {"token": 1, "by": "b" * 300, "reason": WIDEST * 500, "at": "t" * 30}
+    assert size_of({**claim, "tickets": [claim] * LONGEST_LINE, "opened": opened}) < ITEM_LIMIT - 50_000
