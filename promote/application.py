@@ -21,7 +21,7 @@ from promote.rolledback import excuses
 from promote.saga import WIDTH, Ended, Overtaken, Saga
 from promote.steps import Place
 from promote.table import Cancelled
-from promote.target import Target, finish_release, holding, make_saga, prepare
+from promote.target import Target, finish_release, holding, looked_again, make_saga, prepare
 
 _ATTEMPTS = 5
 """Decisions that are made again when somebody else was first."""
@@ -64,6 +64,8 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
     application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
     jobs = [job.of_part(inputs, application) for inputs in job.inputs.parts]
     targets = each([partial(prepare, part) for part in jobs], WIDTH)
+    if len(targets) > 1 and any(target.is_from_storage for target in targets):
+        targets = each([partial(looked_again, target) for target in targets], WIDTH)
     arns = [target.ledger.arn for target in targets]
     if len({arn.rpartition(":")[0] for arn in arns}) > 1:
         raise InputError(

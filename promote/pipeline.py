@@ -17,6 +17,7 @@ from promote.history import order
 from promote.holding import Holding
 from promote.inputs import Diverged, Endpoints
 from promote.job import Job
+from promote.latest import require_published
 from promote.ledger import Pending
 from promote.model import (
     LATEST_ENDPOINT,
@@ -37,7 +38,7 @@ from promote.parallel import side_by_side, within
 from promote.records import Judged
 from promote.rolledback import Barred, after_promotion, after_rollback, barred
 from promote.snapshot import fingerprint
-from promote.target import Target, finish_release, staged
+from promote.target import Target, finish_release, looked_again, staged
 from promote.traffic import Split
 from promote.trial import on_trial
 from promote.verify.suite import KIND
@@ -292,7 +293,12 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
-        answer = function.upload(latest, staged(job, code))
+        stored = staged(job, code)
+        if stored is not code:
+            # It may have taken minutes. The environment's own alias was pinned before.
+            alias = looked_again(target).alias
+            require_published(function.name, [alias] if alias else [], job.inputs.latest_aliases)
+        answer = function.upload(latest, stored)
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
     else:
         served = _served_version(target, latest)

@@ -77,6 +77,11 @@ class Target:
         return found.forgotten if self.is_lost else found
 
     @property
+    def is_from_storage(self) -> bool:
+        """Whether the code comes from S3, or was stored there because it is large."""
+        return self.code is not None and not isinstance(self.code, Image) and not self.code.is_local
+
+    @property
     def missing_endpoints(self) -> list[str]:
         """The endpoints that are to be made: ``latest``, the environment, both or none."""
         names = (LATEST_ENDPOINT, self.environment)
@@ -218,7 +223,21 @@ def prepare(job: Job) -> Target:
         code = staged(job, code)
     if latest and not code.is_local:
         function.rehearse(code)
-    return replace(target, code=code)
+    target = replace(target, code=code)
+    return looked_again(target) if target.is_from_storage else target
+
+
+def looked_again(target: Target) -> Target:
+    """List the aliases again, since reading or storing the code in S3 may have taken minutes.
+
+    Raises:
+        RefusedError: an alias follows $LATEST by now, or has a split that others have set.
+
+    """
+    aliases = target.function.aliases() or []
+    _require_published(target.job, aliases)
+    _require_free(target.job, aliases)
+    return target.seeing(_named(aliases, target.environment))
 
 
 def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:

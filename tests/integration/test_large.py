@@ -110,6 +110,55 @@ def test_it_goes_through_the_bucket_and_is_stored_once(
     assert key == f"lambda/{base64.b64decode(world.code_sha256()).hex()}.zip"
 
 
+def test_an_alias_that_follows_latest_since_the_upload_to_s3_began_is_noticed(
+    runner: MeasuringRunner, inputs: dict[str, str], world: World, bucket: str
+) -> None:
+    """An upload of 250 MB over a slow line takes minutes, in which others may act."""
+    assert runner.run(inputs, run_id=1).result == "promoted"
+    assert [call.name for call in world.account.calls()].count("lambda.ListAliases") == 1
+    world.function.create_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="1")
+    plant(runner, LARGE)
+    given = {**inputs, "artifact-bucket": f"s3://{bucket}"}
+    held = world.hold("hold-before", "s3.PutObject")
+    world.account.forget()
+    started = runner.start(given, run_id=3)
+    held.wait_until_hit(60)
+    world.function.update_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="$LATEST")
+    before = world.code_sha256()
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (1, "refused"), ended.log
+    assert "he alias prod of hello follows $LATEST" in ended.errors[0].message
+    assert world.code_sha256() == before
+    names = [call.name for call in world.account.calls()]
+    assert names.count("lambda.ListAliases") == 2
+
+
+def test_the_same_is_noticed_if_the_upload_begins_under_the_lock(
+    runner: MeasuringRunner, inputs: dict[str, str], world: World, bucket: str
+) -> None:
+    """The code was in $LATEST at first, so that it was not stored before."""
+    plant(runner, LARGE)
+    given = {**inputs, "artifact-bucket": f"s3://{bucket}"}
+    assert runner.run(given, run_id=1).result == "promoted"
+    world.function.create_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="1")
+    holder = runner.start({"function-name": FUNCTION, "command": "lock"}, run_id=2)
+    assert holder.wait().result == "locked"
+    started = runner.start(given, run_id=3)
+    started.wait_for("next in line")
+    world.overwrite_latest()
+    before = world.code_sha256()
+    held = world.hold("hold-before", "s3.PutObject")
+    runner.post({}, run_id=2, environ=holder.saved)
+    held.wait_until_hit(60)
+    world.function.update_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="$LATEST")
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result) == (1, "refused"), ended.log
+    assert "he alias prod of hello follows $LATEST" in ended.errors[0].message
+    assert world.code_sha256() == before
+
+
 def test_what_lambda_takes_directly_is_sent_from_disk_also_twice(
     runner: MeasuringRunner, inputs: dict[str, str], world: World
 ) -> None:
