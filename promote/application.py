@@ -10,6 +10,7 @@ from promote import pipeline
 from promote.capacity import require_free
 from promote.errors import ConflictError, InputError, PromoteError
 from promote.holding import Holding, give_back_together, take_together
+from promote.inputs import Command
 from promote.job import Job
 from promote.ledger import Pending, replaced
 from promote.lock import Lock
@@ -83,25 +84,24 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
 def require_all(job: Job, targets: Sequence[Target]) -> None:
     """Refuse to release without a function that this step has released so far, unless it is said to be retired.
 
-    Of functions that the input names, and no file, it is told alone: whoever writes that line sees what is missing.
+    If the input names the functions, and no file, it is a warning: whoever writes that line sees what is missing. A
+    rollback is an emergency, so it is a warning too.
 
     Raises:
         InputError: the file does not name one.
 
     """
-    arns = {target.ledger.arn for target in targets}
-    keys = dict.fromkeys(target.served.released for target in targets if target.served.released)
-    saga = make_saga(job)
-    for release in each([partial(saga.find, key) for key in keys], WIDTH):
-        if release is None or not job.origin or release.origin != job.origin:
-            continue
-        missing = [part.name for part in release.parts if part.arn not in arns]
-        missing = [name for name in missing if name not in job.inputs.retired]
-        if not missing:
+    named = {target.ledger.arn.rpartition(":")[2] for target in targets} | job.inputs.retired
+    known = dict.fromkeys(target.served.together for target in targets)
+    for together in known:
+        missing = [name for name in together.functions if name not in named]
+        if not missing or not job.origin or together.origin != job.origin:
             continue
         text = f"{listed(missing)}, released to {job.inputs.environment} with the others so far"
-        if not job.inputs.application:
-            job.workflow.warn(f"This release is without {text}.", title="Application")
+        is_back = job.inputs.command is Command.ROLLBACK
+        if not job.inputs.application or is_back:
+            what = "rollback" if is_back else "release"
+            job.workflow.warn(f"This {what} is without {text}.", title="Application")
             continue
         raise InputError(
             "application",

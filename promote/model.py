@@ -391,6 +391,16 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Which functions were released as one, and by which step."""
+
+    origin: str = ""
+    """The workflow's step; empty: not known."""
+    functions: tuple[str, ...] = ()
+    """Their names."""
+
+
+@dataclass(frozen=True)
 class Served:
     """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
 
@@ -410,6 +420,8 @@ class Served:
     """The unfinished release of several functions that this one is part of; until it ends, nothing else is promoted."""
     released: ReleaseKey | None = None
     """The last release of several functions that this one was part of; None: there was none."""
+    together: Together = Together()
+    """The functions of that release. So nobody needs to read its record, which is another function's."""
     reverted: str = ""
     """The identity of the last one that was turned back; empty: none was."""
     moved: Moved = Moved()

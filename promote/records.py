@@ -19,6 +19,7 @@ from promote.model import (
     ReleaseKey,
     RolledBack,
     Served,
+    Together,
 )
 from promote.sizes import clipped
 from promote.strict import Record
@@ -288,6 +289,7 @@ def _unserved(record: Record) -> Served:
         intent=promotion_of(intent) if intent else None,
         pending=_release_key(record.part("pending")),
         released=_release_key(record.part("released")),
+        together=_together_of(record.part("together")),
         reverted=record.text("reverted", ""),
         moved=_moved_of(record.part("moved")),
         rolled_back=_rolled_back_of(record),
@@ -328,6 +330,15 @@ def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str, 
 
 def _moved_of(record: Record | None) -> Moved:
     return Moved(record.text("commit"), record.text("at"), record.text("url")) if record else Moved()
+
+
+def together_item(together: Together) -> dict[str, Any]:
+    """Write which functions were released as one."""
+    return {"origin": together.origin, "functions": list(together.functions)}
+
+
+def _together_of(record: Record | None) -> Together:
+    return Together(record.text("origin"), record.texts("functions")) if record else Together()
 
 
 def _release_key(record: Record | None) -> ReleaseKey | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from promote.model import LATEST, Alias, Candidate, Kind, Promotion, ReleaseKey, listed
+from promote.model import LATEST, Alias, Candidate, Kind, Promotion, ReleaseKey, Together, listed
 from promote.records import RELEASE, content_item, intent_item, promotion_of
 from promote.strict import Record
 from promote.table import Item
@@ -121,6 +121,11 @@ class Release:
         """
         others = [part.name for part in self.parts if part.arn not in arns]
         return len(others) < len(self.parts) and all(name in retired for name in others)
+
+    @property
+    def together(self) -> Together:
+        """What each environment's record keeps of it."""
+        return Together(self.origin, tuple(part.name for part in self.parts))
 
     @property
     def names(self) -> str:

@@ -21,7 +21,7 @@ from promote.errors import AccessError, ConflictError, PromoteError, ServiceErro
 from promote.function import Function, Moved, not_as_it_was
 from promote.model import Alias, ReleaseKey, same_content
 from promote.parallel import each, gather
-from promote.records import entry_item, environment_key, served_item
+from promote.records import entry_item, environment_key, served_item, together_item
 from promote.release import Part, Release, Stage, release_item, release_of
 from promote.table import Cancelled, Refused, Table
 
@@ -436,7 +436,9 @@ class Saga:
             part.arn,
             environment_key(release.environment),
             # By the latter, whoever has read the alias before knows that it may be another by now.
-            assign={**served, "released": key} if served else {"reverted": release.key.identity},
+            assign={**served, "released": key, "together": together_item(release.together)}
+            if served
+            else {"reverted": release.key.identity},
             remove=("pending", "intent") if served else ("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},

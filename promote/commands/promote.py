@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote import pipeline
-from promote.application import holding_all, orders, prepare_all, promote_all
+from promote.application import holding_all, orders, prepare_all, promote_all, require_all
 from promote.commands import applications, outcomes
 from promote.errors import ConflictError, InputError, RefusedError
 from promote.function import not_as_it_was
@@ -69,6 +69,7 @@ def promote(job: Job) -> Report:
     _require_tested(job)
     with job.phase("read"):
         target = prepare(job)
+        require_all(job, (target,))  # it may be what is left of several
         [source] = _sources((target,))
         _require_proof(target, source)
         _require_endpoint(target, source)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from promote import pipeline
-from promote.application import prepare_all, promote_all
+from promote.application import prepare_all, promote_all, require_all
 from promote.chronicle import read_releases, release_keys
 from promote.commands import applications, outcomes
 from promote.errors import InputError, RefusedError
@@ -29,6 +29,7 @@ def rollback(job: Job) -> Report:
         return _rollback_all(job)
     with job.phase("read"):
         target = prepare(job)
+        require_all(job, (target,))  # it may be what is left of several
         if target.served.pending and not job.inputs.dry_run:
             target = finish_release(target)
         target, alias = _served(target)

@@ -247,6 +247,32 @@ def test_a_function_that_the_file_does_not_name_any_more_is_missed(application: 
     assert application.serves() == {"api": "2", "mail": "1", "worker": "1"}
 
 
+@pytest.mark.parametrize("of_one", ["api: {}", "api: {}, mail: {}"])
+def test_promote_misses_it_as_well_and_a_rollback_warns(application: Application, of_one: str) -> None:
+    file = application.runner.workspace / "promote.yml"
+    of_all = ", ".join(f"{name}: {{artifact: {name}}}" for name in NAMES)
+
+    def run(number: int, text: str, **given: str) -> Ended:
+        file.write_text(f"functions: {{{text}}}\n")
+        return application.run(number, function_name="", checks="GET /health", **given)
+
+    for number in (1, 2):
+        application.change(*NAMES, text=str(number))
+        assert run(number, of_all).code == 0
+        assert run(number, of_all, command="promote", environment="prod", **{"from": "preprod"}).code == 0
+    application.change(*NAMES, text="3")
+    assert run(3, of_all).code == 0
+    without = run(3, of_one, command="promote", environment="prod", **{"from": "preprod"})
+    assert (without.code, without.result) == (1, "failed"), without.log
+    missing = "worker" if "mail" in of_one else "mail and worker"
+    expected = f"application: promote.yml does not name {missing}, released to prod with the others so far"
+    assert expected in without.errors[0].message
+    back = run(3, of_one, command="rollback", environment="prod")
+    assert (back.code, back.result) == (0, "rolled-back"), back.log
+    [warning] = [one.message for one in back.annotations if one.kind == "warning"]
+    assert warning == f"This rollback is without {missing}, released to prod with the others so far."
+
+
 def test_a_function_that_was_created_again_while_it_was_verified_stops_all(application: Application) -> None:
     """Its versions begin at 1 again: the one of the verified number has other code."""
     world, function = application.world, application.world.function

@@ -653,6 +653,23 @@ def test_a_release_of_several_functions_needs_a_policy_that_names_them_all(sandb
     assert not any(call.name.startswith(("lambda.Update", "lambda.Publish")) for call in calls)
 
 
+def test_what_was_released_with_others_needs_no_permission_for_them_later(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The record of their release is in the partition of the first of them."""
+    place = Place(tmp_path / "place", sandbox)
+    shutil.copytree(place.runner.workspace / "function", place.runner.workspace / OTHER)
+    first, alone = sorted([FUNCTION, OTHER])
+    several = {"function-name": f"{first} = function\n{alone} = {OTHER}", "artifact": ""}
+    step = Step("promoted", 1, lambda place: {**place.inputs, **several})
+    assert place.take(step, place.policy(functions=(FUNCTION, OTHER)))[0].code == 0
+    [release] = place.world.records("release")
+    assert release["pk"].endswith(f":{first}")
+    (place.runner.workspace / OTHER / "commit").write_text("2")
+    step = Step("promoted", 2, lambda place: {**place.inputs, "function-name": alone, "artifact": OTHER})
+    ended, _ = place.take(step, place.policy(functions=(alone,)))
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert f"This release is without {first}, released to preprod with the others so far." in ended.log
+
+
 def test_a_release_that_the_role_cannot_read_is_left_to_a_role_that_can(sandbox: Sandbox, tmp_path: Path) -> None:
     place = Place(tmp_path / "place", sandbox)
     step = Step("promoted", 1, run())

@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "intent": promotion_item(MOVE),
     "pending": RELEASE,
     "released": RELEASE,
+    "together": {"origin": "release.yml release step", "functions": ["api", "mail"]},
     "reverted": "0000000003-ab12",
 }
 LATEST = {"pk": ARN, "sk": "endpoint#latest", "endpoint": GATEWAY}
