@@ -799,6 +799,8 @@ class Watch:
         for job in jobs:
             if self._excuses or not plain or job.commit != newest or not self._schedule.is_good(newest, job.functions):
                 continue
+            if job.diverged == "refuse" and self._schedule.plan.history:
+                continue  # what was served when it came may have diverged
             if any(self._world.functions[name].is_stuck(ENVIRONMENT) for name in job.functions):
                 continue  # a release waits for a person to decide, since AWS has no capacity
             served = [self.commits.get((function, ENVIRONMENT)) for function in job.functions]
