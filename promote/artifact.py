@@ -166,7 +166,8 @@ def _inspect(file: Path, shown: str) -> Archive:
             size += len(block)
     try:
         with zipfile.ZipFile(file) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
+            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names in no known encoding
         raise InputError(
             "artifact",
