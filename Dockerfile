@@ -25,7 +25,7 @@ RUN tools/bin/python -m hatchling build --target wheel; \
 # (dulwich's command line and network, pygments' lexers but for those that pytest uses) stays without: 4 MB.
 COPY entrypoint.py /opt/promote/
 RUN site=$(echo /opt/promote/lib/python3*/site-packages); \
-    services=$(/opt/promote/bin/python -I -c "from promote.aws import SERVICES; print(*SERVICES, sep='|')"); \
+    services=$(/opt/promote/bin/python -I -c "from promote.aws.clients import SERVICES; print(*SERVICES, sep='|')"); \
     find "$site/botocore/data"/* -maxdepth 0 -type d -regextype egrep ! -regex ".*/($services)" -exec rm -r {} +; \
     rm -r "$site/tests"; \
     find /opt/promote/bin -type f -delete; \

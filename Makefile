@@ -97,12 +97,12 @@ $(PEERS)/.ready: requirements/bench.lock
 	@touch $@
 
 # What is measured is what users run: the packages as the image has them, and the code as it is here.
-$(IMAGE)/.ready: requirements/runtime.lock promote/aws.py $(VENV)/.ready
+$(IMAGE)/.ready: requirements/runtime.lock promote/aws/clients.py $(VENV)/.ready
 	@echo "setting up $(IMAGE): the action with the packages of its image (once)"
 	@$(PYTHON) -m venv --clear --without-pip $(IMAGE)
 	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.lock
 	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --no-deps --editable .
-	@$(IMAGE)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws as aws; \
+	@$(IMAGE)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws.clients as aws; \
 	  data = pathlib.Path(botocore.__file__).parent / 'data'; \
 	  [shutil.rmtree(each) for each in data.iterdir() if each.is_dir() and each.name not in aws.SERVICES]"
 	@touch $@

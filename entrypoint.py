@@ -20,7 +20,8 @@ import os  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from promote.action import main, post  # noqa: E402
+from promote.action import main  # noqa: E402
+from promote.commands.post import post  # noqa: E402
 
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -20,17 +20,17 @@ from random import Random
 from typing import Any
 
 from benchmarks.findings import Figure, Findings
-from promote.aws import understood
-from promote.commands import carry_out
-from promote.context import Context
-from promote.history import order
-from promote.inputs import Inputs
-from promote.job import Job
-from promote.model import Result, Run
-from promote.parallel import using
-from promote.report import Report
-from promote.steps import Steps
-from promote.workflow import Workflow
+from promote.aws.errors import understood
+from promote.commands.dispatch import carry_out
+from promote.core.concurrency import using
+from promote.core.report import Report
+from promote.core.run import Result, Run
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Steps
+from promote.github.actions.log import Workflow
+from promote.github.git import order
+from promote.inputs.parse import inputs_from_environ
+from promote.pipeline.job import Job
 from tests.simulation.errors import ACCOUNT
 from tests.simulation.functions import FUNCTION
 from tests.simulation.invariants import ENVIRONMENT
@@ -265,7 +265,7 @@ class Worker:
         context, chance = Context.from_environ(environ), self.hour.chance
         workflow, session = Workflow({}, StringIO()), Slow(self, process)
         return Job(
-            inputs=Inputs.from_environ(environ),
+            inputs=inputs_from_environ(environ),
             context=context,
             run=Run(context.commit, context.run_id, context.attempt, context.run_url, f"{self.place:012x}"),
             workflow=workflow,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.findings import Findings, at_most, machine, spread
 from benchmarks.runs import REPOSITORY, SETTLE, SOURCE, client, command, environ
-from promote.archive import pack
+from promote.aws.archive import pack
 from sandbox.client import Account, Sandbox
 
 ROUNDS = 5

@@ -13,18 +13,18 @@ from random import Random
 import requests
 
 from benchmarks.relay import alone, own_account, relays, tell
-from promote.aws import Clients
-from promote.clock import Clock, SystemClock
-from promote.context import Context
-from promote.errors import LockError
-from promote.holding import Holding, hold, make_lock
-from promote.inputs import Inputs
-from promote.job import Job
-from promote.model import Run
-from promote.steps import Steps
-from promote.table import Table
-from promote.waiting import acquire
-from promote.workflow import Workflow
+from promote.aws.clients import Clients
+from promote.aws.dynamodb import Table
+from promote.core.clock import Clock, SystemClock
+from promote.core.errors import LockError
+from promote.core.run import Run
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Steps
+from promote.github.actions.log import Workflow
+from promote.inputs.parse import inputs_from_environ
+from promote.pipeline.job import Job
+from promote.pipeline.locks import Holding, hold, make_lock
+from promote.state.lock_queue import acquire
 
 MINUTE = 60.0
 TEN_MINUTES = 600.0
@@ -145,7 +145,7 @@ def _job(name: str, temporary: Path, clock: Clock, different: Mapping[str, str])
         "INPUT_CHECKS": "GET / 200",
         **different,
     }
-    parsed, context = Inputs.from_environ(environ), Context.from_environ(environ)
+    parsed, context = inputs_from_environ(environ), Context.from_environ(environ)
     workflow = Workflow(environ, StringIO())
     return Job(
         inputs=parsed,

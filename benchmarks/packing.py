@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.findings import Findings, at_most, machine, spread
-from promote.archive import pack
+from promote.aws.archive import pack
 
 ROUNDS = 5
 SUPPLY = 4 << 20

@@ -1,7 +1,6 @@
 """The action's main and post step: environ in, exit code out; the one error boundary."""
 
 import secrets
-import shutil
 import signal
 import tempfile
 import traceback
@@ -13,25 +12,20 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TextIO
 
-from promote import checkout, manifest
-from promote.aws import Clients, understood
-from promote.clock import Clock, SystemClock
-from promote.commands import carry_out
-from promote.context import Context
-from promote.errors import InputError, Interrupted, PromoteError, RefusedError
-from promote.function import Function
-from promote.job import Job
-from promote.ledger import Ledger
-from promote.line import Claim
-from promote.lock import Lock
-from promote.model import ReleaseKey, Result, Run
-from promote.report import Report
-from promote.reviewed import require_reviewed
-from promote.saga import Saga
-from promote.steps import Place, Steps
-from promote.table import Table
-from promote.trial import Trials
-from promote.workflow import Workflow
+from promote.aws.clients import Clients
+from promote.aws.errors import understood
+from promote.commands.dispatch import carry_out
+from promote.core.clock import Clock, SystemClock
+from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
+from promote.core.report import Report
+from promote.core.run import Result, Run
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Steps
+from promote.github.actions.log import SECRETS, Workflow
+from promote.inputs import manifest
+from promote.inputs.reviewed import require_reviewed
+from promote.pipeline import checkout
+from promote.pipeline.job import Job
 
 if TYPE_CHECKING:
     import requests
@@ -39,7 +33,7 @@ if TYPE_CHECKING:
 
 def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
     """Run the action as the runner starts it; give the exit code, 0 or 1."""
-    workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
+    workflow = Workflow(environ, stream, [environ.get(name, "") for name in SECRETS])
     jobs: list[Job] = []
     context = Context.from_environ(environ)
     with _interruptible() as ignore:
@@ -57,85 +51,6 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
         except KeyboardInterrupt:
             report = _ended(_INTERRUPTED, jobs)
         return _tell(report, workflow, jobs[0].context if jobs else context, jobs[0] if jobs else None)
-
-
-def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
-    """Finish what the job's main steps have left of a release, and give back locks; the exit code is always 0.
-
-    What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
-    """
-    workflow = Workflow(environ, stream, [environ.get(name, "") for name in _SECRETS])
-    steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
-    _finish_releases(steps, environ, clock or SystemClock(), workflow)
-    for held, token in list(steps.held.items()):
-        name = held.arn.rpartition(":")[2]
-        try:
-            if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
-                workflow.say(f"{'lock':<9} gave back the lock of {name}")
-            elif token:
-                workflow.warn(_LOST.format(name=name), title="Lock")
-            steps.forget(held)
-        except Exception as error:  # noqa: BLE001 - one lock that cannot be given back does not hold up the others
-            problem = understood(error)
-            workflow.warn(
-                f"The lock of {name} could not be given back: {problem} It ends with its lease.", title="Lock"
-            )
-    for lent in list(steps.lent):
-        try:
-            if _clear_trials(lent, steps, environ, clock or SystemClock()):
-                workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
-            steps.take_back(lent)
-        except Exception as error:  # noqa: BLE001 - as above; any later run removes it
-            problem = understood(error)
-            workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
-    if steps.folder:
-        shutil.rmtree(steps.folder, ignore_errors=True)
-    return 0
-
-
-def _finish_releases(steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
-    """Finish the releases of several functions that this job has begun."""
-    for begun, release in list(steps.begun):
-        try:
-            _finish(begun, release, environ, clock, workflow)
-            steps.end(begun, release)
-        except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
-            problem = understood(error)
-            workflow.warn(f"The release could not be finished: {problem} {problem.hint}", title="Release")
-
-
-def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
-    """Finish a release of several functions that this job has begun."""
-    clients = Clients(begun.region, environ, clock=clock)
-    table = Table(lambda: clients.table, begun.table, clock)
-    saga = Saga.of(clients, table, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
-    ended = saga.finish(ReleaseKey(begun.arn, release))
-    if ended:
-        workflow.say(f"{'promote':<9} finished the release of {ended.names}: {ended.stage.meaning}")
-
-
-def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:
-    """Remove the endpoints that this job has made for single candidates; False: there are none."""
-    clients = Clients(lent.region, environ, clock=clock)
-    ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
-    function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
-    trials = Trials.of(clients, function, ledger, clock)
-    left = [trial for trial in ledger.read().trials if trial.job == steps.job]
-    trials.clear(left)
-    return bool(left)
-
-
-def _lock_of(held: Place, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
-    clients = Clients(held.region, environ, clock=clock)
-    table = Table(lambda: clients.table, held.table, clock)
-    claim = Claim(owner="post", lease=1, job=steps.job)
-    return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
-
-
-_LOST = (
-    "The lock of {name} is not this job's any more: its lease was over before the job was, or somebody has opened it "
-    "by force. Where a deployment takes long, give the step with command: lock a longer lease."
-)
 
 
 def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
@@ -176,14 +91,14 @@ def _loading(workflow: Workflow, session: Callable[[], object]) -> Callable[[], 
     """
 
     def checks_and_summary() -> None:
-        from promote.report.summary import template  # noqa: PLC0415 - now is the time
+        from promote.github.actions.summary import template  # noqa: PLC0415 - now is the time
 
         session()
         template(workflow.redact)
 
     def notes() -> None:
-        from promote import announce  # noqa: F401, PLC0415 - now is the time
         from promote.notes import render  # noqa: PLC0415 - the same
+        from promote.pipeline import announce  # noqa: F401, PLC0415 - now is the time
 
         render.prepare()
 
@@ -200,7 +115,7 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
     """Put the report where people and later steps find it."""
     workflow.close_group()  # of a command that was cancelled
     try:
-        from promote.report.summary import render  # noqa: PLC0415 - loaded while others worked
+        from promote.github.actions.summary import render  # noqa: PLC0415 - loaded while others worked
 
         for name, value in report.outputs().items():
             workflow.output(name, value)
@@ -221,9 +136,6 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
     workflow.error("\n".join([report.headline, *report.failures, report.hint]), title=report.title)
     return 1
 
-
-_SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
-"""Variables whose values must not leave this process."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from botocore.loaders import JSONFileLoader
 
-from promote.clock import Clock
-from promote.usage import INPUTS, Command
+from promote.core.clock import Clock
+from promote.inputs.usage import INPUTS, Command
 from sandbox.client import Account, Sandbox
 from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner

@@ -23,9 +23,9 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 import requests
 from jsonschema import Draft202012Validator
 
-from promote.clock import Clock
-from promote.context import Context
-from promote.github import GitHub
+from promote.core.clock import Clock
+from promote.github.actions.context import Context
+from promote.github.api.repository import GitHub
 from tests.clock import Time
 
 TOKEN = "ghs_tokenoftests"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from promote import ancestry
-from promote.ancestry import Relation
-from promote.clone import opened
+from promote.core.decision import Relation
+from promote.github import ancestry
+from promote.github.clone import opened
 from tests.repository import environment, git
 
 START = 1_700_000_000

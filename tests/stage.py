@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
-from promote.errors import LockError
-from promote.line import Claim, Queue
-from promote.lock import Lock
-from promote.parallel import using
-from promote.table import Table
-from promote.waiting import Superseded, acquire
+from promote.aws.dynamodb import Table
+from promote.core.concurrency import using
+from promote.core.errors import LockError
+from promote.core.lock_state import Claim, Queue
+from promote.state.lock import Lock
+from promote.state.lock_queue import Superseded, acquire
 from sandbox.client import Account
 from tests.clock import Time
 from tests.simulation.scheduler import Process, Scheduler

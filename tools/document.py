@@ -1,7 +1,7 @@
 """Write what is made of other files: ``python -m tools.document``.
 
 These are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
-(``promote.usage``), and the schema of promote.yml.
+(``promote.inputs.usage``), and the schema of promote.yml.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from promote.usage import INPUTS, Command
+from promote.inputs.usage import INPUTS, Command
 from tools.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent

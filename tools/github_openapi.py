@@ -3,8 +3,8 @@
     npm pack @octokit/openapi
     python -m tools.github_openapi octokit-openapi-*.tgz
 
-The package has a description of more than 10 MB. Kept are the operations that promote/github.py calls, their
-parameters, bodies and answers, without the texts for people.
+The package has a description of more than 10 MB. Kept are the operations that promote/github/api/repository.py calls,
+their parameters, bodies and answers, without the texts for people.
 """
 
 import json
@@ -33,7 +33,7 @@ OPERATIONS = (
     ("patch", "/repos/{owner}/{repo}/releases/{release_id}"),
     ("get", "/repos/{owner}/{repo}/releases/tags/{tag}"),
 )
-"""What promote/github.py calls."""
+"""What promote/github/api/repository.py calls."""
 
 _MEANINGFUL = (
     "type",

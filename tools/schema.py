@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from promote.inputs import ARN, ENVIRONMENT, NAME, RESERVED_VARIABLES, VARIABLE
-from promote.shape import FUNCTION, LINE, MOST, TEXT, WHOLE, Key, Kind
+from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLE
+from promote.inputs.manifest_schema import FUNCTION, LINE, MOST, TEXT, WHOLE, Key, Kind
+from promote.inputs.parse import ARN, ENVIRONMENT, NAME
 
 _ONLY_HERE = {
     "functions": "The functions by their names or ARNs, with what is particular to each; what is not said here, the "

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
-from promote import pipeline
-from promote.commands import outcomes
-from promote.holding import keep
-from promote.inputs import Isolation
-from promote.job import Job
-from promote.model import Endpoint, Result
-from promote.pipeline import Built
-from promote.records import Deployment
-from promote.report import Report
-from promote.target import Target, holding, prepare
-from promote.waiting import Superseded
+from promote.commands import messages
+from promote.core.endpoint import Endpoint
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.inputs.model import Isolation
+from promote.pipeline.deploy import Built, foreseen
+from promote.pipeline.job import Job
+from promote.pipeline.locks import keep
+from promote.pipeline.order import ordered
+from promote.pipeline.prepare import holding, prepare
+from promote.pipeline.target import Target
+from promote.state.lock_queue import Superseded
+from promote.state.records import Deployment
 
 _STAY = 3600
 """Seconds for which an endpoint that was lent to the job's further steps is taken to be in use, at the least."""
@@ -26,15 +28,15 @@ def deploy(job: Job) -> Report:
     """
     with job.phase("read"):
         target = prepare(job)
-        order = pipeline.ordered(target, job.run.commit, pipeline.foreseen(target))
+        order = ordered(target, job.run.commit, foreseen(target))
     if job.inputs.dry_run:
-        return outcomes.planned(target, "deploy a candidate for the job's own steps to test", order)
-    if early := outcomes.refused_early(target, order):
+        return messages.planned(target, "deploy a candidate for the job's own steps to test", order)
+    if early := messages.refused_early(target, order):
         return early
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
         with holding(target) as (now, held):
-            report, built = outcomes.deployed(now, outcomes.begun(now, held))
+            report, built = messages.deployed(now, messages.begun(now, held))
             if built is None:
                 return report
             if not is_alone:
@@ -45,7 +47,7 @@ def deploy(job: Job) -> Report:
                 held.stays = True
         endpoint = _lend(target, built) if is_alone else report.latest
     except Superseded as superseded:
-        return outcomes.gave_way(target, superseded.by)
+        return messages.gave_way(target, superseded.by)
     return replace(
         report,
         result=Result.DEPLOYED,

@@ -1,13 +1,13 @@
 """``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
 
-from promote.function import Function
-from promote.holding import keep, make_lock, take
-from promote.job import Job
-from promote.latest import require_known, require_published
-from promote.line import Entry
-from promote.model import Result
-from promote.report import Report
-from promote.table import Missing
+from promote.aws.dynamodb import Missing
+from promote.aws.lambda_function import Function
+from promote.core.lock_state import Entry
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.pipeline.job import Job
+from promote.pipeline.latest import require_known, require_published
+from promote.pipeline.locks import keep, make_lock, take
 
 
 def lock(job: Job) -> Report:

@@ -5,35 +5,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from promote import pipeline
-from promote.application import holding_all, orders, prepare_all, promote_all, require_all
-from promote.commands import applications, outcomes
-from promote.errors import ConflictError, InputError, RefusedError
-from promote.function import not_as_it_was
-from promote.holding import make_lock
-from promote.inputs import Endpoints, Isolation
-from promote.job import Job
-from promote.ledger import claimed
-from promote.lookback import fate
-from promote.model import (
-    LATEST_ENDPOINT,
-    Candidate,
-    CheckResult,
-    Kind,
-    Outcome,
-    Result,
-    Snapshot,
-    Verdict,
-    same_content,
-)
-from promote.parallel import each
-from promote.pipeline import Built, Decision, Proposal
-from promote.records import Deployment
-from promote.report import Report
-from promote.retention import retain, retain_all
-from promote.saga import WIDTH
-from promote.target import Target, finish, holding, prepare
-from promote.trial import discard
+from promote.aws.lambda_function import not_as_it_was
+from promote.commands import application_messages, messages
+from promote.core.concurrency import each
+from promote.core.decision import Decision, Proposal
+from promote.core.endpoint import LATEST_ENDPOINT
+from promote.core.errors import ConflictError, InputError, RefusedError
+from promote.core.promotion import Kind
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.core.version import Candidate, Snapshot, same_content
+from promote.inputs.model import Endpoints, Isolation
+from promote.pipeline.application import promote_all
+from promote.pipeline.decision import require_not_lower
+from promote.pipeline.deploy import Built, awake
+from promote.pipeline.job import Job
+from promote.pipeline.locks import make_lock
+from promote.pipeline.order import ordered, orders
+from promote.pipeline.prepare import holding, holding_all, prepare, prepare_all, require_all
+from promote.pipeline.previews import discard
+from promote.pipeline.promote import promote as promote_one
+from promote.pipeline.promote import require_passed
+from promote.pipeline.recover import finish
+from promote.pipeline.retention import retain, retain_all
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.target import Target
+from promote.pipeline.verify import verdict_alone, verify
+from promote.state.ledger import claimed
+from promote.state.records import Deployment
+from promote.state.served_history import fate
 
 _LOOKS = 5
 """Times that the environment to promote from is read until no release is made there meanwhile."""
@@ -74,19 +75,19 @@ def promote(job: Job) -> Report:
         _require_proof(target, source)
         _require_endpoint(target, source)
         target = target.of_commit(source.commit)
-        order = pipeline.ordered(target, source.commit, source.candidate)
-        pipeline.require_not_lower(target, source.commit, source.candidate, target.served.version)
+        order = ordered(target, source.commit, source.candidate)
+        require_not_lower(target, source.commit, source.candidate, target.served.version)
     if job.inputs.dry_run:
-        report = outcomes.planned(target, f"promote version {source.candidate.version}", order)
+        report = messages.planned(target, f"promote version {source.candidate.version}", order)
         if order.is_older and job.inputs.version:
             return replace(
                 report, headline=f"Dry run: a run would be refused: {_older(target, source, target.served.version)}."
             )
         return report
-    if early := outcomes.refused_early(target, order):
+    if early := messages.refused_early(target, order):
         return early
     report, commit = _release(target, source)
-    return retain(target, outcomes.announced(target, report, commit))
+    return retain(target, messages.announced(target, report, commit))
 
 
 def _promote_all(job: Job) -> Report:
@@ -104,11 +105,11 @@ def _promote_all(job: Job) -> Report:
         targets = tuple(target.of_commit(source.commit) for target, source in zip(targets, sources, strict=True))
         found = orders(targets, [source.candidate for source in sources])
     if job.inputs.dry_run:
-        return applications.planned(job, targets, f"promote what {job.inputs.source} serves", found)
-    if early := applications.refused_early(job, targets, found):
+        return application_messages.planned(job, targets, f"promote what {job.inputs.source} serves", found)
+    if early := application_messages.refused_early(job, targets, found):
         return early
     report, commit = _release_all(job, targets, sources)
-    return retain_all(job, targets, applications.announced(job, targets, report, commit))
+    return retain_all(job, targets, application_messages.announced(job, targets, report, commit))
 
 
 def _sources(targets: Sequence[Target]) -> list[Source]:
@@ -145,7 +146,7 @@ def _sources(targets: Sequence[Target]) -> list[Source]:
 
 def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> tuple[Report, str]:
     """Promote the sources; give the report and the commit that was promoted, or was to be."""
-    each([partial(pipeline.awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
+    each([partial(awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
     with job.phase("verify"):
         verdicts = each([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
     reports = _begun(targets, sources, verdicts)
@@ -153,7 +154,7 @@ def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source])
     found = zip(targets, sources, verdicts, strict=True)
     each([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
     if any(verdict and not verdict.passed for verdict in verdicts):
-        return applications.blocked(job, reports), sources[0].commit
+        return application_messages.blocked(job, reports), sources[0].commit
     locks = {target.ledger.arn: make_lock(target.job, target.ledger.arn, may_give_way=False) for target in targets}
     with holding_all(job, targets, lambda target: locks[target.ledger.arn]) as held:
         now = [target for target, _ in held]
@@ -169,10 +170,10 @@ def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source])
                 [holding for _, holding in held],
                 proposals,
                 moved=lambda outcome: job.reports.append(
-                    applications.promoted(job, applications.moved(now, reports, outcome), outcome)
+                    application_messages.promoted(job, application_messages.moved(now, reports, outcome), outcome)
                 ),
             )
-    return applications.decided(job, now, reports, outcome), sources[0].commit
+    return application_messages.decided(job, now, reports, outcome), sources[0].commit
 
 
 def _begun(targets: Sequence[Target], sources: Sequence[Source], verdicts: Sequence[Verdict | None]) -> list[Report]:
@@ -195,7 +196,7 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
     """Promote the source; give the report and the commit that was promoted, or was to be."""
     lock = make_lock(target.job, target.ledger.arn, may_give_way=False)
     verdict = None
-    pipeline.awake(target, source.snapshot)
+    awake(target, source.snapshot)
     if not source.is_in_latest:
         verdict = _verdict(target, source)
         if verdict and not verdict.passed:
@@ -208,7 +209,7 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
         now = then.seeing(then.function.alias(then.environment))
         source = _looked_at(now, source, _sources((now,))[0], verdict)
         now = now.of_commit(source.commit)
-        report = outcomes.begun(now, held)
+        report = messages.begun(now, held)
         report = replace(report, candidate=source.candidate, deployed=source.snapshot, verdict=verdict)
         now.job.reports.append(report)
         if source.is_in_latest:
@@ -217,12 +218,12 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
             if not verdict.passed:
                 return _blocked(now, source, verdict), source.commit
         with now.job.phase("promote"):
-            decision = pipeline.promote(
+            decision = promote_one(
                 now,
                 held,
                 _proposal(now, source, verdict if source.is_in_latest else None),
                 now.alias,
-                moved=lambda decision: now.job.reports.append(outcomes.promoted(now, report, decision)),
+                moved=lambda decision: now.job.reports.append(messages.promoted(now, report, decision)),
                 is_fresh=False,
             )
     return _ended(now, source, report, decision), source.commit
@@ -285,7 +286,7 @@ def _looked_at(target: Target, source: Source, now: Source, verdict: Verdict | N
     """
     was, is_ = source.candidate, now.candidate
     if was == is_:
-        pipeline.awake(target, now.snapshot)
+        awake(target, now.snapshot)
         return now
     if was.version == is_.version:
         raise not_as_it_was(target.function.name, was.version, is_gone=False)
@@ -298,7 +299,7 @@ def _looked_at(target: Target, source: Source, now: Source, verdict: Verdict | N
         )
     target.job.say("promote", f"{name} serves version {is_.version} by now, and no longer version {was.version}")
     _require_proof(target, now)
-    pipeline.awake(target, now.snapshot)
+    awake(target, now.snapshot)
     return now
 
 
@@ -403,7 +404,7 @@ def _require_proof(target: Target, source: Source) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    pipeline.require_passed(target, source.candidate, target.ledger.judged(source.candidate))
+    require_passed(target, source.candidate, target.ledger.judged(source.candidate))
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
@@ -431,7 +432,7 @@ def _verdict(target: Target, source: Source) -> Verdict | None:
     found = None
     if target.job.inputs.has_verification:
         with target.job.phase("verify"):
-            found = pipeline.verdict_alone(target, source.candidate)
+            found = verdict_alone(target, source.candidate)
     return _with_steps(target, found) if source.deployment else found
 
 
@@ -446,7 +447,7 @@ def _verdict_in_latest(target: Target, source: Source) -> Verdict:
         return _with_steps(target, None)
     endpoint = target.endpoints.known("latest", target.state.latest)
     with target.job.phase("verify"):
-        return _with_steps(target, pipeline.verify(target, Built(source.candidate, latest), endpoint).verdict)
+        return _with_steps(target, verify(target, Built(source.candidate, latest), endpoint).verdict)
 
 
 def _with_steps(target: Target, further: Verdict | None) -> Verdict:
@@ -484,7 +485,7 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
     proof = judged.proof
     is_proven = bool(verdict or (proof and not judged.failure))
     if not is_proven and not inputs.override:
-        pipeline.require_passed(target, candidate, judged)
+        require_passed(target, candidate, judged)
     if not proof:
         target.ledger.record_candidate(candidate)
     return Proposal(
@@ -512,7 +513,7 @@ def _blocked(target: Target, source: Source, verdict: Verdict) -> Report:
         verdict=verdict,
         environment=target.endpoints.known(target.environment, target.served.gateway),
     )
-    return outcomes.blocked(target, report, verdict)
+    return messages.blocked(target, report, verdict)
 
 
 def _older(target: Target, source: Source, served: str) -> RefusedError:
@@ -529,4 +530,4 @@ def _ended(target: Target, source: Source, report: Report, decision: Decision) -
         operation = source.deployment.operation
         # What the job has besides is left to the post step.
         discard(target.job, target.trials, [trial for trial in target.state.trials if trial.operation == operation])
-    return outcomes.decided(target, report, decision)
+    return messages.decided(target, report, decision)

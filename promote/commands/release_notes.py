@@ -5,28 +5,30 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from promote import history, releases
-from promote.chronicle import Histories, last_release, read_releases, release_keys, with_stays
-from promote.endpoint import locate
-from promote.errors import GitHubError, InputError
-from promote.function import Function
-from promote.github import GitHub
-from promote.job import Job
-from promote.ledger import Ledger
-from promote.model import Promotion, Result
+from promote.aws.dynamodb import Item
+from promote.aws.lambda_function import Function
+from promote.core.concurrency import each, gather, side_by_side
+from promote.core.errors import GitHubError, InputError
+from promote.core.promotion import Promotion
+from promote.core.report import Link, Report
+from promote.core.run import Result
+from promote.github import git
+from promote.github.api import release_page
+from promote.github.api.repository import GitHub
+from promote.github.tags import Version, before
 from promote.notes.application import Piece, of_release
-from promote.notes.carried import Asked, carried
 from promote.notes.compose import earlier_recorded, moment, of_promotion, recorded_proof, sources, write
 from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
-from promote.parallel import each, gather, side_by_side
-from promote.records import promotion_of
-from promote.release import Part
-from promote.report import Link, Report
-from promote.strict import Record
-from promote.table import Item
-from promote.tags import Version, before
-from promote.target import read_template
+from promote.notes.tag_rollout import Asked, carried
+from promote.pipeline.endpoints import locate
+from promote.pipeline.job import Job
+from promote.pipeline.prepare import read_template
+from promote.state.chronicle import Histories, last_release, read_releases, release_keys, with_stays
+from promote.state.ledger import Ledger
+from promote.state.records import promotion_of
+from promote.state.releases import Part
+from promote.state.strict import Record
 
 _PATIENCE = 60
 """Seconds for all that GitHub is asked: the notes are what this run is for."""
@@ -160,17 +162,17 @@ def _of_environment(desk: _Desk) -> Notes:
     move, before = promotion_of(Record.of(entries[0])), entries[1] if len(entries) > 1 else {}
     url, version = side_by_side(lambda: _url(job, member), lambda: member.ledger.version(move.version))
     return of_promotion(
-        job,
-        sources(job, desk.github),
+        job.context,
+        sources(job.context, desk.github),
         member.function,
         move,
         str(before.get("commit", "")),
-        proof=recorded_proof(job, version.get("proof")) if move.is_proven else None,
+        proof=recorded_proof(job.context, version.get("proof")) if move.is_proven else None,
         at=moment(entries[0].get("at")),
         actor=move.by,
         run_url=job.context.own_page(str(entries[0].get("url") or "")),
         environment_url=url,
-        earlier=earlier_recorded(job, before, move),
+        earlier=earlier_recorded(job.context, before, move),
     )
 
 
@@ -208,7 +210,7 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
         _WIDTH,
     )
     notes = of_release(
-        job,
+        job.context,
         desk.github,
         release.names,
         pieces,
@@ -244,9 +246,9 @@ def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item
         part.candidate.version,
         part.promotion if part.moves else None,
         part.since,
-        proof=recorded_proof(job, proof) if part.promotion.is_proven else None,
+        proof=recorded_proof(job.context, proof) if part.promotion.is_proven else None,
         url=url,
-        earlier=earlier_recorded(job, _before(moves, part.promotion), part.promotion),
+        earlier=earlier_recorded(job.context, _before(moves, part.promotion), part.promotion),
     )
 
 
@@ -264,14 +266,14 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
 
     """
     job, context = desk.job, desk.job.context
-    found = sources(job, desk.github)
+    found = sources(job.context, desk.github)
     commit, states = side_by_side(
         lambda: _commit_of(desk, tag), lambda: gather([member.ledger.read for member in desk.members], _WIDTH)
     )
     earlier = _tag_before(desk, tag, commit)
     known = sorted({name for state in states for name in state.environments})
     names = [job.inputs.environment] if job.inputs.environment else known
-    related = cache(lambda sha: history.related(sha, commit, context.clone, desk.github))
+    related = cache(lambda sha: git.related(sha, commit, context.clone, desk.github))
     asked = Asked(tag, related, _unknown(desk), context.own_page)
     changes, rows = side_by_side(
         # Without the tag before, all of the history would be told as new.
@@ -296,7 +298,7 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
 
 def _commit_of(desk: _Desk, tag: str) -> str:
     context = desk.job.context
-    found = history.tag_commit(context.clone, tag)
+    found = git.tag_commit(context.clone, tag)
     if not found and desk.github.is_known:
         with suppress(GitHubError):
             found = desk.github.tag_commit(tag)
@@ -323,9 +325,9 @@ class _Earlier:
 
 def _tag_before(desk: _Desk, tag: str, commit: str) -> _Earlier:
     clone = desk.job.context.clone
-    name = history.tag_before(clone, tag)
+    name = git.tag_before(clone, tag)
     if name is not None:
-        return _Earlier(name, history.tag_commit(clone, name)) if name else _Earlier()
+        return _Earlier(name, git.tag_commit(clone, name)) if name else _Earlier()
     unknown = f"What is new in {tag} is not known, for the tag before it is not: {_NO_HISTORY}"
     version = Version.of(tag)
     if not desk.github.is_known or version is None:
@@ -360,7 +362,7 @@ def _written(desk: _Desk, report: Report, notes: Notes, template: Template | Non
     text = render(notes, template, redact=desk.job.workflow.redact)
     path = desk.job.inputs.release_notes_path
     if path and not desk.job.inputs.dry_run:
-        write(desk.job, text)
+        write(desk.job.context.workspace, desk.job.inputs.release_notes_path, text)
     return replace(report, release_notes=text, release_notes_path=path)
 
 
@@ -376,7 +378,7 @@ def _published(desk: _Desk, report: Report, notes: Notes, template: Template | N
             "the release cannot be published without a github-token",
             hint="Leave github-token as it is by default, and give the job contents: write.",
         )
-    made = releases.publish(
+    made = release_page.publish(
         desk.github,
         notes.tag,
         [member.function.name for member in desk.members],

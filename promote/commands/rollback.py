@@ -3,21 +3,27 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
-from promote import pipeline
-from promote.application import prepare_all, promote_all, require_all
-from promote.chronicle import read_releases, release_keys
-from promote.commands import applications, outcomes
-from promote.errors import InputError, RefusedError
-from promote.job import Job
-from promote.lookback import Move, Release, fate, moves, served_before, served_together_before
-from promote.model import LATEST_ENDPOINT, Alias, Kind, Result, listed
-from promote.parallel import each
-from promote.pipeline import Proposal, Standing
-from promote.records import content_item, promotion_item
-from promote.report import Report
-from promote.rolledback import excuses
-from promote.saga import WIDTH
-from promote.target import Target, finish_release, prepare
+from promote.commands import application_messages, messages
+from promote.core.concurrency import each
+from promote.core.decision import Proposal, Standing
+from promote.core.endpoint import LATEST_ENDPOINT
+from promote.core.errors import InputError, RefusedError
+from promote.core.promotion import Alias, Kind
+from promote.core.report import Report
+from promote.core.rolledback import excuses
+from promote.core.run import Result, listed
+from promote.pipeline.application import promote_all
+from promote.pipeline.deploy import awake
+from promote.pipeline.job import Job
+from promote.pipeline.order import kept_out, standing
+from promote.pipeline.prepare import prepare, prepare_all, require_all
+from promote.pipeline.promote import promote
+from promote.pipeline.recover import finish_release
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.target import Target
+from promote.state.chronicle import read_releases, release_keys
+from promote.state.records import content_item, promotion_item
+from promote.state.served_history import Move, Release, fate, moves, served_before, served_together_before
 
 _RELEASES = 20
 """Releases, from the newest on, among which the one that is gone back to is looked for."""
@@ -37,26 +43,26 @@ def rollback(job: Job) -> Report:
         proposal = _proposal(target, back, alias)
         order = _order(target, proposal)
     if job.inputs.dry_run:
-        return outcomes.planned(target, f"go back to version {back.version}", order)
+        return messages.planned(target, f"go back to version {back.version}", order)
     report = _begun(target, proposal, alias)
     if order.is_refused:
-        return outcomes.refused(target, report, order)
+        return messages.refused(target, report, order)
     job.reports.append(report)
     with job.phase("promote"):
-        decision = pipeline.promote(
+        decision = promote(
             target,
             None,
             proposal,
             alias,
-            moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
+            moved=lambda decision: job.reports.append(messages.promoted(target, report, decision)),
         )
-    return outcomes.announced(target, outcomes.decided(target, report, decision), proposal.commit)
+    return messages.announced(target, messages.decided(target, report, decision), proposal.commit)
 
 
 def _order(target: Target, proposal: Proposal, excused: Collection[str] = frozenset()) -> Standing:
     """Say whether the version was rolled back itself: then it takes an override to return to it."""
-    found = pipeline.standing(target, proposal.commit, None)
-    return pipeline.kept_out(target, found, proposal.candidate, excused=excused, is_back=True)
+    found = standing(target, proposal.commit, None)
+    return kept_out(target, found, proposal.candidate, excused=excused, is_back=True)
 
 
 def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
@@ -93,11 +99,13 @@ def _rollback_all(job: Job) -> Report:
     orders = [_order(*pair, excused) for pair in pairs]
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
-        return applications.planned(job, targets, f"go back with {listed(changed)}", orders if is_refused else [])
+        return application_messages.planned(
+            job, targets, f"go back with {listed(changed)}", orders if is_refused else []
+        )
     reports = [_begun(*found) for found in zip(targets, proposals, aliases, strict=True)]
     if is_refused:
-        return applications.refused(job, targets, reports, orders)
-    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+        return application_messages.refused(job, targets, reports, orders)
+    job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
     with job.phase("promote"):
         outcome = promote_all(
             job,
@@ -105,7 +113,7 @@ def _rollback_all(job: Job) -> Report:
             [],
             proposals,
             moved=lambda outcome: job.reports.append(
-                applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
+                application_messages.promoted(job, application_messages.moved(targets, reports, outcome), outcome)
             ),
         )
     commit = next(
@@ -113,7 +121,9 @@ def _rollback_all(job: Job) -> Report:
         for proposal, alias in zip(proposals, aliases, strict=True)
         if proposal.candidate.version != alias.version
     )
-    return applications.announced(job, targets, applications.decided(job, targets, reports, outcome), commit)
+    return application_messages.announced(
+        job, targets, application_messages.decided(job, targets, reports, outcome), commit
+    )
 
 
 def _served(target: Target) -> tuple[Target, Alias]:
@@ -236,7 +246,7 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
             hint="Name a proven version; or add override: true and a reason, which is recorded.",
         )
     if not inputs.dry_run:
-        pipeline.awake(target, snapshot)
+        awake(target, snapshot)
         if proof is None:
             target.of_commit(back.commit).ledger.record_candidate(candidate)
     return Proposal(

@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 
-from promote import pipeline
-from promote.application import require_all
-from promote.commands import outcomes
-from promote.holding import Holding, make_lock
-from promote.inputs import Isolation
-from promote.job import Job
-from promote.model import Result
-from promote.pipeline import Built, Decision, Examined, Proposal
-from promote.report import Report
-from promote.retention import retain
-from promote.target import Target, holding, prepare
-from promote.waiting import Superseded
+from promote.commands import messages
+from promote.core.decision import Decision, Proposal
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.inputs.model import Isolation
+from promote.pipeline.deploy import Built, foreseen
+from promote.pipeline.job import Job
+from promote.pipeline.locks import Holding, make_lock
+from promote.pipeline.order import ordered
+from promote.pipeline.prepare import holding, prepare, require_all
+from promote.pipeline.promote import promote
+from promote.pipeline.retention import retain
+from promote.pipeline.target import Target
+from promote.pipeline.verify import Examined, examine, examine_alone
+from promote.state.lock_queue import Superseded
 
 
 def run(job: Job) -> Report:
@@ -26,43 +29,43 @@ def run(job: Job) -> Report:
         target = prepare(job)
         require_all(job, (target,))  # it may be what is left of several
         # What the order needs of the history is read before others wait for us.
-        order = pipeline.ordered(target, job.run.commit, pipeline.foreseen(target))
+        order = ordered(target, job.run.commit, foreseen(target))
     if job.inputs.dry_run:
-        return outcomes.planned(target, outcomes.steps(job), order)
-    if early := outcomes.refused_early(target, order):
+        return messages.planned(target, messages.steps(job), order)
+    if early := messages.refused_early(target, order):
         return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         report = release(target)
     except Superseded as superseded:
-        return outcomes.gave_way(target, superseded.by)
-    return retain(target, outcomes.announced(target, report, job.run.commit))
+        return messages.gave_way(target, superseded.by)
+    return retain(target, messages.announced(target, report, job.run.commit))
 
 
 def _release(target: Target) -> Report:
     """Hold the lock all the while: the endpoint of $LATEST shows the candidate, and nothing else."""
     with holding(target) as (now, held):
-        report, built = outcomes.deployed(now, outcomes.begun(now, held))
+        report, built = messages.deployed(now, messages.begun(now, held))
         if built is None:
             return report
         with now.job.phase("verify"):
-            examined = pipeline.examine(now, built, report.latest)
+            examined = examine(now, built, report.latest)
         report = _examined(now, report, built, examined)
         if report.result is Result.BLOCKED:
             return report
         decision = _promote(now, held, report, built, examined)
-    return outcomes.decided(now, report, decision, is_reached=examined.is_reached)
+    return messages.decided(now, report, decision, is_reached=examined.is_reached)
 
 
 def _release_alone(target: Target) -> Report:
     """Hold the lock for the deployment and for the promotion; in between, the candidate has an endpoint of its own."""
     with holding(target) as (now, held):
-        report, built = outcomes.deployed(now, outcomes.begun(now, held))
+        report, built = messages.deployed(now, messages.begun(now, held))
         if built is None:
             return report
     now = target.after(now, held.lease.token)
     with now.job.phase("verify"):
-        examined = pipeline.examine_alone(now, built.candidate)
+        examined = examine_alone(now, built.candidate)
     report = _examined(now, report, built, examined)
     if report.result is Result.BLOCKED:
         return report
@@ -72,7 +75,7 @@ def _release_alone(target: Target) -> Report:
     with holding(now, make_lock(now.job, now.ledger.arn, may_give_way=False)) as (now, held):
         alias = now.function.alias(now.environment)
         decision = _promote(now, held, report, built, replace(examined, verdict=None, alias=alias, is_fresh=True))
-    return outcomes.decided(now, report, decision)
+    return messages.decided(now, report, decision)
 
 
 def _examined(target: Target, report: Report, built: Built, examined: Examined) -> Report:
@@ -86,7 +89,7 @@ def _examined(target: Target, report: Report, built: Built, examined: Examined) 
     target.job.reports.append(report)
     if examined.verdict and not examined.verdict.passed:
         target.ledger.record_verdict(built.candidate, target.plan, examined.verdict, None)
-        return outcomes.blocked(target, report, examined.verdict)
+        return messages.blocked(target, report, examined.verdict)
     return report
 
 
@@ -103,11 +106,11 @@ def _promote(target: Target, held: Holding, report: Report, built: Built, examin
         seen_under=built.alias.revision_id if built.alias else "",
     )
     with job.phase("promote"):
-        return pipeline.promote(
+        return promote(
             target,
             held,
             proposal,
             examined.alias,
-            moved=lambda decision: job.reports.append(outcomes.promoted(target, report, decision)),
+            moved=lambda decision: job.reports.append(messages.promoted(target, report, decision)),
             is_fresh=examined.is_fresh,
         )

@@ -4,23 +4,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from promote import pipeline
-from promote.application import Held, Outcome, holding_all, orders, prepare_all, promote_all
-from promote.check import PROBE
-from promote.commands import applications, outcomes
-from promote.holding import make_lock
-from promote.inputs import Isolation
-from promote.job import Job
-from promote.model import CheckResult, Result, Verdict, listed
-from promote.model import Outcome as Found
-from promote.parallel import each
-from promote.pipeline import Built, Proposal
-from promote.report import Report
-from promote.retention import retain_all
-from promote.saga import WIDTH
-from promote.target import Target
-from promote.trial import sweep
-from promote.waiting import Superseded
+from promote.commands import application_messages, messages
+from promote.core.concurrency import each
+from promote.core.decision import Proposal
+from promote.core.report import Report
+from promote.core.run import Result, listed
+from promote.core.verdict import CheckResult, Verdict
+from promote.core.verdict import Outcome as Found
+from promote.inputs.checks import PROBE
+from promote.inputs.model import Isolation
+from promote.pipeline.application import Outcome, promote_all
+from promote.pipeline.decision import is_proven
+from promote.pipeline.deploy import Built, foreseen
+from promote.pipeline.job import Job
+from promote.pipeline.locks import make_lock
+from promote.pipeline.order import orders
+from promote.pipeline.prepare import Held, holding_all, prepare_all
+from promote.pipeline.previews import sweep
+from promote.pipeline.retention import retain_all
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.target import Target
+from promote.pipeline.verify import OVERWRITTEN, verdict_alone
+from promote.pipeline.verify import verify as verify_candidate
+from promote.state.lock_queue import Superseded
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,17 @@ def run_all(job: Job) -> Report:
     """Bring the commit's code to each $LATEST, verify all, and point the environment of all at it if all pass."""
     with job.phase("read"):
         targets = prepare_all(job)
-        found = orders(targets, list(map(pipeline.foreseen, targets)))
+        found = orders(targets, list(map(foreseen, targets)))
     if job.inputs.dry_run:
-        return applications.planned(job, targets, outcomes.steps(job), found)
-    if early := applications.refused_early(job, targets, found):
+        return application_messages.planned(job, targets, messages.steps(job), found)
+    if early := application_messages.refused_early(job, targets, found):
         return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
         report = release(job, targets)
     except Superseded as superseded:
-        return applications.gave_way(job, targets, superseded.by)
-    return retain_all(job, targets, applications.announced(job, targets, report, job.run.commit))
+        return application_messages.gave_way(job, targets, superseded.by)
+    return retain_all(job, targets, application_messages.announced(job, targets, report, job.run.commit))
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:
@@ -68,9 +74,9 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         found = _verified(job, now, reports, built, _in_latest)
         reports = [one.report for one in found]
         if any(report.verdict and not report.verdict.passed for report in reports):
-            return applications.blocked(job, reports)
+            return application_messages.blocked(job, reports)
         outcome = _promote(job, held, built, found)
-    return applications.decided(job, now, reports, outcome, [one.is_reached for one in found])
+    return application_messages.decided(job, now, reports, outcome, [one.is_reached for one in found])
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
@@ -83,31 +89,31 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     found = _verified(job, now, reports, built, _alone)
     reports = [one.report for one in found]
     if any(report.verdict and not report.verdict.passed for report in reports):
-        return applications.blocked(job, reports)
+        return application_messages.blocked(job, reports)
     # Recorded at once: they are true whether or not the locks are had again.
     _record(now, reports, built)
     found = [replace(one, is_recorded=True) for one in found]
     with holding_all(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
         now = [target for target, _ in held]
         outcome = _promote(job, held, built, found)
-    return applications.decided(job, now, reports, outcome)
+    return application_messages.decided(job, now, reports, outcome)
 
 
 def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[Built]]:
     """Deploy what has changed; the first is given where the run gives way instead."""
     targets = [target for target, _ in held]
-    reports = applications.begun(job, held)
+    reports = application_messages.begun(job, held)
     for target in targets:
         sweep(target.job, target.trials, target.state.trials)
-    found = orders(targets, list(map(pipeline.foreseen, targets)))
+    found = orders(targets, list(map(foreseen, targets)))
     if any(order.is_older for order in found):
-        return applications.superseded(job, targets, reports, found), [], []
+        return application_messages.superseded(job, targets, reports, found), [], []
     if any(order.is_refused for order in found):
-        return applications.refused(job, targets, reports, found), [], []
+        return application_messages.refused(job, targets, reports, found), [], []
     with job.phase("deploy"):
-        done = each([partial(outcomes.brought_up, *pair) for pair in zip(targets, reports, strict=True)], WIDTH)
+        done = each([partial(messages.brought_up, *pair) for pair in zip(targets, reports, strict=True)], WIDTH)
     reports = [report for report, _ in done]
-    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+    job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
     return None, reports, [built for _, built in done]
 
 
@@ -119,7 +125,7 @@ def _verified(
     What has no checks of its own must answer at all, and passes with the others. Verdicts that do not promote are
     recorded.
     """
-    if all(pipeline.is_proven(target, made.candidate) for target, made in zip(targets, built, strict=True)):
+    if all(is_proven(target, made.candidate) for target, made in zip(targets, built, strict=True)):
         job.say("verify", f"{job.inputs.names} are proven already, by the same checks")
         return [_Verified(report) for report in reports]
     with job.phase("verify"):
@@ -127,7 +133,7 @@ def _verified(
         if all(one.report.verdict.passed for one in found if one.report.verdict):
             found = each([partial(_with_others, targets, *one) for one in zip(targets, found, strict=True)], WIDTH)
     reports = [one.report for one in found]
-    job.reports.append(applications.combined(job, reports, Report(Result.FAILED)))
+    job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
     if not all(report.verdict.passed for report in reports if report.verdict):
         _record(targets, reports, built)
     return found
@@ -139,7 +145,7 @@ def _with_others(targets: Sequence[Target], target: Target, found: _Verified) ->
     if target.job.inputs.has_verification or verdict is None:
         return found
     if target.function.read().revision_id != found.revision_id:
-        verdict = replace(verdict, outcome=Found.INCONCLUSIVE, reason=pipeline.OVERWRITTEN)
+        verdict = replace(verdict, outcome=Found.INCONCLUSIVE, reason=OVERWRITTEN)
     else:
         names = [target.function.name for target in targets if target.job.inputs.has_verification]
         check = CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0)
@@ -151,7 +157,7 @@ def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
     if not target.job.inputs.has_verification:
         # Whatever the others call of it: that it runs at all is seen at its own endpoint.
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
-    examined = pipeline.verify(target, built, report.latest)
+    examined = verify_candidate(target, built, report.latest)
     previous = examined.alias.version if examined.alias else ""
     latest = examined.latest or report.latest
     report = replace(report, previous=previous, verdict=examined.verdict, latest=latest)
@@ -159,7 +165,7 @@ def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
 
 
 def _alone(target: Target, built: Built, report: Report) -> _Verified:
-    return _Verified(replace(report, verdict=pipeline.verdict_alone(target, built.candidate)))
+    return _Verified(replace(report, verdict=verdict_alone(target, built.candidate)))
 
 
 def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built]) -> None:
@@ -196,6 +202,6 @@ def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Veri
             [holding for _, holding in held],
             proposals,
             moved=lambda outcome: job.reports.append(
-                applications.promoted(job, applications.moved(targets, reports, outcome), outcome)
+                application_messages.promoted(job, application_messages.moved(targets, reports, outcome), outcome)
             ),
         )

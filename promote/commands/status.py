@@ -5,17 +5,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from promote import history
-from promote.capacity import meanwhile
 from promote.commands.status_all import headline, hint, listings, standings, written
-from promote.endpoint import locate
-from promote.job import Job
-from promote.line import Claim, Entry
-from promote.model import Kind, Result, same_content
+from promote.core.concurrency import each
+from promote.core.lock_state import Claim, Entry
+from promote.core.promotion import Kind
+from promote.core.report import Link, Listing, Report
+from promote.core.run import Result
+from promote.core.version import same_content
+from promote.github import git
 from promote.notes.compose import moment
-from promote.parallel import each
-from promote.reading import Environment, Reading, read
-from promote.report import Link, Listing, Report
+from promote.pipeline.capacity import meanwhile
+from promote.pipeline.endpoints import locate
+from promote.pipeline.job import Job
+from promote.pipeline.status import Environment, Reading, read
 
 _WIDTH = 8
 """Functions that are read at the same time."""
@@ -149,7 +151,7 @@ def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
     if not newest:
         return "$LATEST was not published"
     version = f"version {newest.get('version', '')}".strip()
-    between = history.commits(job.context.clone, commit, theirs) if commit and theirs else None
+    between = git.commits(job.context.clone, commit, theirs) if commit and theirs else None
     if between is None:
         return f"differs ({version})"
     count = len(between.items)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from promote.chronicle import last_release, read_releases, release_keys
-from promote.coherence import Deviation, Member, deviations
-from promote.job import Job
-from promote.model import listed
-from promote.parallel import each
-from promote.reading import Reading
-from promote.release import Release, Stage
-from promote.report import Link, Listing
-from promote.saga import WIDTH
+from promote.core.concurrency import each
+from promote.core.report import Link, Listing
+from promote.core.run import listed
+from promote.pipeline.job import Job
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.status import Reading
+from promote.state.chronicle import last_release, read_releases, release_keys
+from promote.state.drift import Deviation, Member, deviations
+from promote.state.releases import Release, Stage
 
 _STAGES = {Stage.MOVING: "is being moved", Stage.REVERTING: "is being turned back"}
 

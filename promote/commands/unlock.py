@@ -1,11 +1,11 @@
 """``unlock``: force the lock open, with a reason, which is recorded."""
 
-from promote.holding import make_lock
-from promote.job import Job
-from promote.ledger import Ledger
-from promote.model import Result
-from promote.report import Link, Report
-from promote.table import Cancelled, Missing
+from promote.aws.dynamodb import Cancelled, Missing
+from promote.core.report import Link, Report
+from promote.core.run import Result
+from promote.pipeline.job import Job
+from promote.pipeline.locks import make_lock
+from promote.state.ledger import Ledger
 
 
 def unlock(job: Job) -> Report:

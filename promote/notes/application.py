@@ -6,16 +6,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from promote import history
-from promote.ancestry import Relation
-from promote.aws import CALLS_AT_ONCE
-from promote.function import Function
-from promote.github import GitHub
-from promote.job import Job
-from promote.model import Kind, Outcome, Promotion, Snapshot
+from promote.aws.clients import CALLS_AT_ONCE
+from promote.aws.lambda_function import Function
+from promote.core.concurrency import each
+from promote.core.decision import Relation
+from promote.core.promotion import Kind, Promotion
+from promote.core.verdict import Outcome
+from promote.core.version import Snapshot
+from promote.github import git
+from promote.github.actions.context import Context
+from promote.github.api.repository import GitHub
 from promote.notes.compose import of_promotion, sources
 from promote.notes.model import Earlier, Notes, Part, Proof
-from promote.parallel import each
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Piece:
 
 
 def of_release(  # noqa: PLR0913 - a release, and what is already known of it
-    job: Job,
+    context: Context,
     github: GitHub,
     names: str,
     pieces: Sequence[Piece],
@@ -56,10 +58,10 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
 
     ``proof`` is the verdict of the whole; None: there was none, so that each function's own stands for it.
     """
-    told_by = _widest(job, github, [piece for piece in pieces if piece.move])
+    told_by = _widest(context, github, [piece for piece in pieces if piece.move])
     whole, *others = each(
         [
-            partial(_of_piece, job, github, piece, has_changes=piece is told_by)
+            partial(_of_piece, context, github, piece, has_changes=piece is told_by)
             for piece in (told_by, *(piece for piece in pieces if piece is not told_by))
         ],
         CALLS_AT_ONCE,
@@ -83,7 +85,7 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
     )
 
 
-def _widest(job: Job, github: GitHub, moved: Sequence[Piece]) -> Piece:
+def _widest(context: Context, github: GitHub, moved: Sequence[Piece]) -> Piece:
     """Give the one whose changes are those of the whole.
 
     A function may have been promoted alone meanwhile, so that less is new of it than of the others; of one that is
@@ -92,18 +94,18 @@ def _widest(job: Job, github: GitHub, moved: Sequence[Piece]) -> Piece:
     found, *others = [piece for piece in moved if piece.since] or moved
     is_back = found.move is not None and found.move.kind is Kind.ROLLBACK
     for other in others:
-        order = history.related(found.since, other.since, job.context.clone, github)
+        order = git.related(found.since, other.since, context.clone, github)
         found = other if order is (Relation.OLDER if is_back else Relation.NEWER) else found
     return found
 
 
-def _of_piece(job: Job, github: GitHub, piece: Piece, *, has_changes: bool) -> Notes:
+def _of_piece(context: Context, github: GitHub, piece: Piece, *, has_changes: bool) -> Notes:
     """Give the notes of one function; what has not moved says nothing but its version."""
     if piece.move is None:
         return Notes(piece.function.name, version=piece.version, previous_version=piece.version)
     known: dict[str, Any] = {"replaced": piece.replaced, "deployed": piece.deployed}
-    found = sources(job, github) if has_changes else None
-    return of_promotion(job, found, piece.function, piece.move, piece.since, **known)
+    found = sources(context, github) if has_changes else None
+    return of_promotion(context, found, piece.function, piece.move, piece.since, **known)
 
 
 def _part(notes: Notes, piece: Piece) -> Part:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promote.notes.model import Change, Person, Section
+from promote.github.model import Person
+from promote.notes.model import Change, Section
 
 LIMIT = 100_000
 """Characters of the file that are looked at; those of real ones are a few hundred."""

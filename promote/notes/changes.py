@@ -11,10 +11,11 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from promote.github.model import Commit, Person, PullRequest
 from promote.notes import categories
-from promote.notes.conventional import breaking_note, read_subject, strongest
-from promote.notes.lineage import Lineage
-from promote.notes.model import Change, Changes, Commit, Newcomer, Person, PullRequest
+from promote.notes.commit_graph import Lineage
+from promote.notes.conventional_commits import breaking_note, read_subject, strongest
+from promote.notes.model import Change, Changes, Newcomer
 
 
 def changes(

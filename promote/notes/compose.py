@@ -1,31 +1,35 @@
 """Bringing release notes together: what was promoted, what it changes, what proved it."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from promote.errors import InputError
-from promote.function import Function
-from promote.github import GitHub
-from promote.job import Job
-from promote.model import Kind, Outcome, Promotion, Served, Snapshot, Verdict
-from promote.notes.function import differences
+from promote.aws.dynamodb import Item
+from promote.aws.lambda_function import Function
+from promote.core.concurrency import side_by_side
+from promote.core.errors import InputError
+from promote.core.promotion import Kind, Promotion, Served
+from promote.core.verdict import Outcome, Verdict
+from promote.core.version import Snapshot
+from promote.core.workspace import inside
+from promote.github.actions.context import Context
+from promote.github.api.repository import GitHub
+from promote.notes.collect import Sources
+from promote.notes.config_diff import differences
 from promote.notes.model import Changes, Earlier, Notes, Proof
 from promote.notes.render import LIMIT, Template, render
-from promote.notes.sources import Sources
-from promote.parallel import side_by_side
-from promote.table import Item
-from promote.workspace import inside
 
 
-def sources(job: Job, github: GitHub) -> Sources:
+def sources(context: Context, github: GitHub) -> Sources:
     """Say where to look for what has changed."""
-    return Sources(job.context.clone, github, job.context.repository_url)
+    return Sources(context.clone, github, context.repository_url)
 
 
 def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of it
-    job: Job,
+    context: Context,
     found: Sources | None,
     function: Function,
     move: Promotion,
@@ -59,8 +63,8 @@ def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of i
         changes=changes,
         differences=differences(before.configuration, after.configuration) if before and after else (),
         reason=move.reason,
-        repository=job.context.repository,
-        repository_url=job.context.repository_url,
+        repository=context.repository,
+        repository_url=context.repository_url,
         **facts,
     )
 
@@ -79,14 +83,14 @@ def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
     return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
 
 
-def earlier_served(job: Job, served: Served, move: Promotion) -> Earlier | None:
+def earlier_served(context: Context, served: Served, move: Promotion) -> Earlier | None:
     """Return the promotion of what ``move`` replaced; ``served`` is what the ledger said of it before."""
     moved = served.moved
     facts = {"version": served.version, "commit": moved.commit, "at": moved.at, "url": moved.url}
-    return earlier_recorded(job, facts, move)
+    return earlier_recorded(context, facts, move)
 
 
-def earlier_recorded(job: Job, entry: Item, move: Promotion) -> Earlier | None:
+def earlier_recorded(context: Context, entry: Item, move: Promotion) -> Earlier | None:
     """Return the promotion of what ``move`` replaced, if ``entry`` of the history, or nothing, is its record.
 
     An external change leaves no record: then the one before it is of another version.
@@ -94,11 +98,11 @@ def earlier_recorded(job: Job, entry: Item, move: Promotion) -> Earlier | None:
     if not move.previous or entry.get("version") != move.previous:
         return None
     return Earlier(
-        str(entry.get("commit") or ""), moment(entry.get("at")), job.context.own_page(str(entry.get("url") or ""))
+        str(entry.get("commit") or ""), moment(entry.get("at")), context.own_page(str(entry.get("url") or ""))
     )
 
 
-def recorded_proof(job: Job, item: Item | None) -> Proof | None:
+def recorded_proof(context: Context, item: Item | None) -> Proof | None:
     """Give a verdict of the ledger's; None: there is none that makes sense."""
     with suppress(KeyError, ValueError, TypeError, AttributeError):
         return Proof(
@@ -106,7 +110,7 @@ def recorded_proof(job: Job, item: Item | None) -> Proof | None:
             count=int(item["count"]),  # type: ignore[index]
             names=tuple(str(check["name"]) for check in item["checks"]),  # type: ignore[index]
             at=moment(item.get("at")),  # type: ignore[union-attr]
-            url=job.context.own_page(str(item.get("url") or "")),  # type: ignore[union-attr]
+            url=context.own_page(str(item.get("url") or "")),  # type: ignore[union-attr]
         )
     return None
 
@@ -118,26 +122,24 @@ def moment(text: object) -> datetime | None:
     return None
 
 
-def rendered(job: Job, notes: Notes, template: Template | None) -> tuple[str, tuple[str, ...]]:
+def rendered(redact: Callable[[str], str], notes: Notes, template: Template | None) -> tuple[str, tuple[str, ...]]:
     """Render ``notes``; where the repository's own ``template`` fails, by ours and with a warning."""
     try:
-        return render(notes, template, limit=LIMIT, redact=job.workflow.redact), ()
+        return render(notes, template, limit=LIMIT, redact=redact), ()
     except InputError as error:
         if template is None:
             raise
-        text = render(notes, limit=LIMIT, redact=job.workflow.redact)
+        text = render(notes, limit=LIMIT, redact=redact)
         return text, (f"The release notes are rendered by the action's own template. {error}. {error.hint}",)
 
 
-def write(job: Job, text: str) -> str:
-    """Write the notes to where ``release-notes-path`` wants them, for the owner of the workspace; give the path.
+def write(workspace: Path, path: str, text: str) -> str:
+    """Write the notes to ``path``, the input ``release-notes-path``, for the owner of the workspace; give the path.
 
     Raises:
         InputError: it cannot be written, or leads out of the repository.
 
     """
-    path = job.inputs.release_notes_path
-    workspace = job.context.workspace
     file = workspace / path
     try:
         if inside(workspace, path) is None:

@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from promote.errors import InputError
+from promote.core.errors import InputError
+from promote.core.workspace import inside
+from promote.github.actions.markdown import Markdown
 from promote.notes.model import Notes
-from promote.report.markdown import Markdown
-from promote.workspace import inside
 
 if TYPE_CHECKING:
-    from promote.notes.fit import Task
+    from promote.notes.truncate import Task
 
 LIMIT = 125_000
 """Characters that GitHub takes as a release's text."""
@@ -84,7 +84,7 @@ def render(
         InputError: the template failed; with ``template`` None there is no such error.
 
     """
-    from promote.notes.fit import Task  # noqa: PLC0415 - Jinja is needed at the very end alone
+    from promote.notes.truncate import Task  # noqa: PLC0415 - Jinja is needed at the very end alone
 
     clean = _redacted(notes, redact)
     if template:

@@ -21,9 +21,10 @@ from jinja2.meta import TrackingCodeGenerator
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from promote.notes.model import Notes, Person, PullRequest
-from promote.report import markdown
-from promote.report.markdown import Markdown
+from promote.github.actions import markdown
+from promote.github.actions.markdown import Markdown
+from promote.github.model import Person, PullRequest
+from promote.notes.model import Notes
 
 VARIABLES = frozenset({field.name for field in fields(Notes)} | {"compare_url", "left_out"})
 """What a template knows: the parts of ``Notes``, the page that compares, and the count of changes that did not fit."""
@@ -246,7 +247,7 @@ class Filters:
 
     def duration(self, seconds: object) -> Markdown:
         """Show a number of seconds."""
-        from promote.report.summary import duration  # noqa: PLC0415 - which loads much more than this needs
+        from promote.github.actions.summary import duration  # noqa: PLC0415 - which loads much more than this needs
 
         if not isinstance(seconds, int | float):
             _misused("duration", "a number of seconds", seconds)

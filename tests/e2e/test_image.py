@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.aws import SERVICES
+from promote.aws.clients import SERVICES
 from sandbox.client import Account
 from tests.corpus import TEXTS, assert_harmless_log, assert_harmless_summary
 from tests.repository import commit, git, line
@@ -21,7 +21,7 @@ ASK_WITH_EVERY_CLIENT = """
 import os
 from functools import cached_property
 from botocore.exceptions import ClientError
-from promote.aws import SERVICES, Clients
+from promote.aws.clients import SERVICES, Clients
 
 clients = Clients("eu-west-1", os.environ)
 clients.require_runtime("python3.13")

@@ -1338,7 +1338,7 @@ import sys
 from datetime import timedelta
 
 from promote.action import main
-from promote.clock import SystemClock
+from promote.core.clock import SystemClock
 
 
 class Clock(SystemClock):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promote.clock import SystemClock
+from promote.core.clock import SystemClock
 from sandbox.client import Account
 from tests.conftest import make_runner
 from tests.repository import line

@@ -5,14 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from promote.clock import SystemClock
-from promote.endpoint import Endpoints
-from promote.errors import EndpointError, InputError
-from promote.function import Function
-from promote.gateway import Gateways
-from promote.ledger import Ledger
-from promote.model import Gateway
-from promote.records import State
+from promote.aws.api_gateway import Gateways
+from promote.aws.lambda_function import Function
+from promote.core.clock import SystemClock
+from promote.core.endpoint import Gateway
+from promote.core.errors import EndpointError, InputError
+from promote.pipeline.endpoints import Endpoints
+from promote.state.ledger import Ledger
+from promote.state.records import State
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from promote.clock import SystemClock
-from promote.function import Function
-from promote.gateway import Gateways
+from promote.aws.api_gateway import Gateways
+from promote.aws.lambda_function import Function
+from promote.core.clock import SystemClock
 from sandbox.client import Account, Fault
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive, get

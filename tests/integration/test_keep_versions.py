@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from promote.clock import SystemClock
-from promote.ledger import Ledger
-from promote.model import Candidate, Outcome, Run, Verdict
-from promote.table import Table
+from promote.aws.dynamodb import Table
+from promote.core.clock import SystemClock
+from promote.core.run import Run
+from promote.core.verdict import Outcome, Verdict
+from promote.core.version import Candidate
+from promote.state.ledger import Ledger
 from sandbox.client import Account
 from tests.conftest import make_runner
 from tests.repository import line

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from promote.artifact import Archive, load, stage
+from promote.aws.artifact import Archive, load, stage
 from sandbox.client import Account
 from tests.clock import Time
 from tests.runner import REPOSITORY, Runner

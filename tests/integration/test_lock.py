@@ -12,13 +12,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from promote.clock import Clock, SystemClock
-from promote.heartbeat import Heartbeat
-from promote.line import Claim
-from promote.lock import Lease, Lock
-from promote.parallel import gather
-from promote.table import Table
-from promote.waiting import acquire
+from promote.aws.dynamodb import Table
+from promote.core.clock import Clock, SystemClock
+from promote.core.concurrency import gather
+from promote.core.lock_state import Claim
+from promote.state.heartbeat import Heartbeat
+from promote.state.lock import Lease, Lock
+from promote.state.lock_queue import acquire
 from sandbox.client import Account
 from tests.clock import Time
 from tests.stage import ARN, Actor, Scene

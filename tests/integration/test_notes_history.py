@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from promote.clock import SystemClock
-from promote.context import Context
-from promote.github import GitHub
-from promote.history import commits
+from promote.core.clock import SystemClock
+from promote.github.actions.context import Context
+from promote.github.api.repository import GitHub
+from promote.github.git import commits
 from promote.notes.changes import changes
+from promote.notes.collect import Sources
 from promote.notes.model import Changes
-from promote.notes.sources import Sources
 from tests.repository import commit, git
 
 URL = "https://github.com/octo-org/hello"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.workflow import ANNOTATION_LIMIT
+from promote.github.actions.log import ANNOTATION_LIMIT
 from sandbox.client import Account
 from tests.corpus import assert_harmless_summary
 from tests.runner import INPUTS, Ended, InProcessRunner, Runner, edit

@@ -24,11 +24,11 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from promote.archive import pack
-from promote.aws import explain
-from promote.clock import SystemClock
-from promote.gateway import TAG
-from promote.table import Table
+from promote.aws.api_gateway import TAG
+from promote.aws.archive import pack
+from promote.aws.dynamodb import Table
+from promote.aws.errors import explain
+from promote.core.clock import SystemClock
 from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner
 from tests.repository import line

@@ -17,7 +17,7 @@ from random import Random
 
 import pytest
 
-from promote.line import Claim, Entry
+from promote.core.lock_state import Claim, Entry
 from sandbox.client import Account, Call
 from tests.conftest import make_inputs
 from tests.repository import commit, git

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from promote.gateway import TAG
+from promote.aws.api_gateway import TAG
 from sandbox.client import Account
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from benchmarks.chain import assigned, calls_in, in_turn, longest
-from promote.archive import pack
+from promote.aws.archive import pack
 from tests.runner import Runner, edit
 from tests.world import FUNCTION, World, archive, get
 

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from promote.clock import SystemClock
-from promote.errors import AccessError, ServiceError
-from promote.function import Function, Moved
-from promote.ledger import Ledger, Pending
-from promote.model import Alias, Promotion, ReleaseKey, Run
-from promote.release import Part, Release, Stage, release_key
-from promote.saga import Overtaken, Saga
-from promote.table import Table
+from promote.aws.dynamodb import Table
+from promote.aws.lambda_function import Function, Moved
+from promote.core.clock import SystemClock
+from promote.core.errors import AccessError, ServiceError
+from promote.core.promotion import Alias, Promotion, ReleaseKey
+from promote.core.run import Run
+from promote.pipeline.saga import Overtaken, Saga
+from promote.state.ledger import Ledger, Pending
+from promote.state.releases import Part, Release, Stage, release_key
 from sandbox.client import Account
 from tests.mortal import Killed, Life
 from tests.runner import Runner

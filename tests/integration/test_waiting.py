@@ -10,10 +10,10 @@ from random import Random
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from promote.errors import LockError
-from promote.line import Claim, Entry, Queue
-from promote.lock import LONGEST_LINE, Lease, Lock
-from promote.waiting import Superseded, acquire
+from promote.core.errors import LockError
+from promote.core.lock_state import Claim, Entry, Queue
+from promote.state.lock import LONGEST_LINE, Lease, Lock
+from promote.state.lock_queue import Superseded, acquire
 from sandbox.client import Account
 from tests.clock import Time
 from tests.stage import ARN, Actor, Job, Scene

@@ -20,8 +20,9 @@ from typing import Any
 
 import yaml
 
-from promote.action import main, post
-from promote.clock import Clock
+from promote.action import main
+from promote.commands.post import post
+from promote.core.clock import Clock
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
 from tests.runner.step import Ended, Files, Started, conclude, parse_annotations, saved

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from promote.errors import LockError, PromoteError
-from promote.model import LATEST, Result
-from promote.records import TRIAL
-from promote.release import Release, Stage
-from promote.report import Report
-from promote.snapshot import fingerprint
-from promote.waiting import Superseded
+from promote.aws.fingerprint import fingerprint
+from promote.core.errors import LockError, PromoteError
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.core.version import LATEST
+from promote.state.lock_queue import Superseded
+from promote.state.records import TRIAL
+from promote.state.releases import Release, Stage
 from tests.simulation.functions import Alias, Content, arn_of, name_of
 from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, RESPECT, UP, Broken
 from tests.simulation.network import Call

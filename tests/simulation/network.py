@@ -21,8 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 
-from promote.answers import note
-from promote.aws import Clients
+from promote.aws.answers import note
+from promote.aws.clients import Clients
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
 from tests.simulation.github import API_URL, routed
 from tests.simulation.plan import Fault, Hit, can_hit
@@ -35,7 +35,7 @@ _RETRIED_STATUSES = _TRANSIENT._TRANSIENT_STATUS_CODES  # noqa: SLF001 - these t
 _LONGEST_BACKOFF = 20.0
 
 _PATIENCE = {"lambda": 60.0, "dynamodb": 5.0, "apigatewayv2": 30.0, "sts": 30.0}
-"""Seconds of promote.aws's read timeouts."""
+"""Seconds of promote.aws.clients's read timeouts."""
 
 _THROTTLING = {
     "dynamodb": ("ThrottlingException", 400),

@@ -10,8 +10,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from promote.model import Promotion
-from promote.release import Part, Release, Stage, release_of
+from promote.core.promotion import Promotion
+from promote.state.releases import Part, Release, Stage, release_of
 from tests.simulation.functions import Alias, name_of
 from tests.simulation.guarantees import ONE, Broken
 from tests.simulation.world import TABLE, World

@@ -13,26 +13,27 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from promote import manifest
 from promote.action import _INTERRUPTED, _ended
-from promote.aws import understood
-from promote.commands import carry_out
-from promote.context import Context
-from promote.function import Function
-from promote.history import order
-from promote.job import Job
-from promote.ledger import Ledger
-from promote.line import Claim
-from promote.lock import Lock
-from promote.model import ReleaseKey, Result, Run
-from promote.parallel import using
-from promote.report import Report
-from promote.saga import Saga
-from promote.steps import Steps
-from promote.table import Table
-from promote.trial import Trials
-from promote.usage import INPUTS, Command
-from promote.workflow import Workflow
+from promote.aws.dynamodb import Table
+from promote.aws.errors import understood
+from promote.aws.lambda_function import Function
+from promote.commands.dispatch import carry_out
+from promote.core.concurrency import using
+from promote.core.lock_state import Claim
+from promote.core.promotion import ReleaseKey
+from promote.core.report import Report
+from promote.core.run import Result, Run
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Steps
+from promote.github.actions.log import Workflow
+from promote.github.git import order
+from promote.inputs import manifest
+from promote.inputs.usage import INPUTS, Command
+from promote.pipeline.job import Job
+from promote.pipeline.previews import Trials
+from promote.pipeline.saga import Saga
+from promote.state.ledger import Ledger
+from promote.state.lock import Lock
 from tests.simulation import plan as plans
 from tests.simulation.commits import Commits
 from tests.simulation.errors import ACCOUNT, Refusal
@@ -379,7 +380,7 @@ class Actor:
         self.schedule.start(process, work, ended)
 
     def _give_back(self, process: Process) -> None:
-        """Do what ``promote.action.post`` does, with this world's clients."""
+        """Do what ``promote.commands.post.post`` does, with this world's clients."""
         log = Log(process, self)
         context = Context.from_environ(self._context)
         steps = Steps(self.state, context, log, draw=str)

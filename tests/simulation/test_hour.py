@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.hour import Commit, Hour, Way, repository
-from promote.model import Result
+from promote.core.run import Result
 
 SOON, LATER = Commit(1, 0.0, 60.0), Commit(2, 600.0, 60.0)
 

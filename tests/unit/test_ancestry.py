@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from promote import ancestry
-from promote.ancestry import Relation
-from promote.clone import CloneError, RawCommit, find, links, opened
+from promote.core.decision import Relation
+from promote.github import ancestry
+from promote.github.clone import CloneError, RawCommit, find, links, opened
 from tests.histories import compare
 from tests.repository import commit, git, line
 

@@ -12,8 +12,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from promote.answers import confirmed, may_have_taken_effect, note
-from promote.errors import LockError, UnconfirmedError
+from promote.aws.answers import confirmed, may_have_taken_effect, note
+from promote.core.errors import LockError, UnconfirmedError
 
 URL = "https://lambda.eu-west-1.amazonaws.com/"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.archive import pack
+from promote.aws.archive import pack
 
 CHUNK = 1 << 20
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.archive import pack
-from promote.artifact import Archive, Image, load, require_handler
-from promote.errors import InputError
-from promote.workspace import require_inside
+from promote.aws.archive import pack
+from promote.aws.artifact import Archive, Image, load, require_handler
+from promote.core.errors import InputError
+from promote.core.workspace import require_inside
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
 DIGEST = "0123456789abcdef" * 4

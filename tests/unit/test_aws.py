@@ -14,8 +14,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from promote.aws import Clients, explain
-from promote.errors import AccessError, InputError, ServiceError
+from promote.aws.clients import Clients
+from promote.aws.errors import explain
+from promote.core.errors import AccessError, InputError, ServiceError
 
 
 def error(code: str, message: str, operation: str = "GetFunctionConfiguration") -> ClientError:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from promote.ancestry import Relation
-from promote.chronicle import release_keys, with_stays
-from promote.model import Candidate, Kind, Promotion, ReleaseKey
-from promote.notes.carried import Asked, carried
-from promote.release import Part, Release, Stage
+from promote.core.decision import Relation
+from promote.core.promotion import Kind, Promotion, ReleaseKey
+from promote.core.version import Candidate
+from promote.notes.tag_rollout import Asked, carried
+from promote.state.chronicle import release_keys, with_stays
+from promote.state.releases import Part, Release, Stage
 
 Move = tuple[int, str, int]
 """Sequence, version and commit: commits are numbers, of which a later one contains the earlier ones."""

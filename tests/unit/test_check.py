@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from promote.check import (
+from promote.core.errors import InputError
+from promote.inputs.checks import (
     METHODS,
     Expectation,
     HttpCheck,
@@ -15,7 +16,6 @@ from promote.check import (
     parse_checks,
     parse_invocations,
 )
-from promote.errors import InputError
 
 NOTHING = Expectation("")
 

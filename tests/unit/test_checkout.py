@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from promote import checkout
-from promote.context import Context
-from promote.errors import InputError, RefusedError
-from promote.inputs import Inputs
-from promote.manifest import read
+from promote.core.errors import InputError, RefusedError
+from promote.github.actions.context import Context
+from promote.inputs.manifest import read
+from promote.inputs.model import Inputs
+from promote.pipeline import checkout
 from tests.repository import commit, git
 
 SHA = "5" * 40

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from promote.coherence import Deviation, Member, deviations
-from promote.model import Alias, Candidate, Kind, Promotion, ReleaseKey
-from promote.release import Part, Release, Stage
+from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey
+from promote.core.version import Candidate
+from promote.state.drift import Deviation, Member, deviations
+from promote.state.releases import Part, Release, Stage
 
 KEY = ReleaseKey("arn:api", "release#prod#0000000005-000000000000")
 

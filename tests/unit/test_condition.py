@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from promote.check import Expectation, parse_checks
-from promote.errors import InputError
-from promote.expression import problem
+from promote.core.errors import InputError
+from promote.inputs.checks import Expectation, parse_checks
+from promote.inputs.expression import problem
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.configuration import changes, creation, describe
-from promote.errors import FunctionError, InputError
-from promote.inputs import VARIABLES_LIMIT, Configuration
+from promote.core.errors import FunctionError, InputError
+from promote.inputs.environment_variables import VARIABLES_LIMIT
+from promote.inputs.model import Configuration
+from promote.pipeline.configuration import changes, creation, describe
 
 CURRENT: dict[str, Any] = {
     "PackageType": "Zip",

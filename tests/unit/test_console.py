@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from promote.verify.console import Console
-from promote.workflow import Workflow
+from promote.github.actions.log import Workflow
+from promote.verification.log_groups import Console
 
 
 @pytest.fixture

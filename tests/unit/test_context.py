@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.context import Context
+from promote.github.actions.context import Context
 
 GITHUB = {
     "GITHUB_WORKSPACE": "/github/workspace",

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from promote.deployments import Attempt, announce
-from promote.errors import GitHubError
+from promote.core.errors import GitHubError
+from promote.github.api.deployments import Attempt, announce
 from tests.github import Repository, emulated
 
 

@@ -8,9 +8,9 @@ from dataclasses import fields
 import pytest
 import yaml
 
-from promote.inputs import Command
-from promote.model import Result
-from promote.report import Report
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.inputs.usage import Command
 from tools.document import REPOSITORY, document
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
@@ -25,14 +25,20 @@ def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
     sources = [(REPOSITORY / "promote" / name).read_text(encoding="utf-8") for name in _READERS]
     read = set(re.findall(r'read\.\w+\(\s*"([a-z-]+)"', sources[0]))
     read |= {name.lower() for name in re.findall(r"INPUT_([A-Z-]+)", sources[1])}
-    read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[0]))
+    read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[4]))
     read |= set(re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', sources[0]))
     read |= set(re.findall(r'environ.get\(_variable\("([a-z-]+)"\)', sources[2]))
     read |= set(re.findall(r'Reader\(environ\)\.\w+\("([a-z-]+)"', sources[3]))
     assert read == set(ACTION["inputs"])
 
 
-_READERS = ("inputs.py", "context.py", "manifest.py", "usage.py")
+_READERS = (
+    "inputs/parse.py",
+    "github/actions/context.py",
+    "inputs/manifest.py",
+    "inputs/usage.py",
+    "inputs/environment_variables.py",
+)
 
 
 def test_every_output_is_declared_and_every_declared_one_is_set() -> None:

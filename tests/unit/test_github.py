@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from promote.clock import SystemClock
-from promote.errors import GitHubError
-from promote.github import GitHub
-from promote.notes.model import Person
-from promote.parallel import gather
+from promote.core.clock import SystemClock
+from promote.core.concurrency import gather
+from promote.core.errors import GitHubError
+from promote.github.api.repository import GitHub
+from promote.github.model import Person
 from tests.clock import Time
 from tests.github import HANDLERS, START, TOKEN, Repository, Request, emulated
 from tools.github_openapi import OPERATIONS
@@ -359,9 +359,9 @@ def test_the_token_is_used_whatever_else_the_user_has_for_the_host(repository: R
     netrc.chmod(0o600)
     script = """
 import os, requests
-from promote.clock import SystemClock
-from promote.context import Context
-from promote.github import GitHub
+from promote.core.clock import SystemClock
+from promote.github.actions.context import Context
+from promote.github.api.repository import GitHub
 print(GitHub(Context.from_environ(os.environ), requests.Session, SystemClock()).tags())
 """
     environ = {

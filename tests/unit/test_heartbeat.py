@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from promote.errors import LockError
-from promote.heartbeat import Heartbeat
+from promote.core.errors import LockError
+from promote.state.heartbeat import Heartbeat
 from tests.clock import Time
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from promote import history
-from promote.ancestry import Relation
-from promote.clock import SystemClock
-from promote.history import order, related
-from promote.notes.model import Person
+from promote.core.clock import SystemClock
+from promote.core.decision import Relation
+from promote.github import git as history
+from promote.github.git import order, related
+from promote.github.model import Person
 from tests.clock import Time
 from tests.github import Repository, emulated
 from tests.repository import commit, git

@@ -7,10 +7,11 @@ from typing import Any, cast
 import pytest
 import requests
 
-from promote.check import first_path, parse_checks
-from promote.http import ask
-from promote.model import CheckResult, Endpoint, Gateway, Outcome
-from promote.verify.checks import Reach, run_check
+from promote.core.endpoint import Endpoint, Gateway
+from promote.core.verdict import CheckResult, Outcome
+from promote.inputs.checks import first_path, parse_checks
+from promote.verification.http_checks import Reach, run_check
+from promote.verification.http_client import ask
 from tests.clock import Time
 
 OURS = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"))

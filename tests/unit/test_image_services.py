@@ -1,4 +1,4 @@
-"""The image keeps botocore's descriptions of ``promote.aws.SERVICES`` alone: all that clients are made of."""
+"""The image keeps botocore's descriptions of ``promote.aws.clients.SERVICES`` alone: all that clients are made of."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import botocore
 from botocore.loaders import Loader
 
-from promote.aws import SERVICES
+from promote.aws.clients import SERVICES
 from tests.runner import REPOSITORY
 
 KNOWN = set(Loader().list_available_services("service-2"))
@@ -47,4 +47,4 @@ def test_one_place_alone_makes_clients_of_a_service_that_it_does_not_name() -> N
         and not isinstance(call.args[0], ast.Constant)
     ]
     # Clients._client, which has no time limits for a service that is not on the list.
-    assert nameless == ["aws.py"]
+    assert nameless == ["clients.py"]

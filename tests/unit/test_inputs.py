@@ -10,19 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
-from promote.errors import InputError
-from promote.inputs import (
-    RESERVED_VARIABLES,
-    VARIABLES_LIMIT,
-    Command,
-    Configuration,
-    Diverged,
-    Endpoints,
-    Inputs,
-    partition_of,
-)
-from promote.line import Queue
-from promote.usage import INPUTS as TABLE
+from promote.core.errors import InputError
+from promote.core.lock_state import Queue
+from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLES_LIMIT
+from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs
+from promote.inputs.parse import inputs_from_environ, partition_of
+from promote.inputs.usage import INPUTS as TABLE
+from promote.inputs.usage import Command
 from tests.runner import INPUTS
 
 RIGHT = {"function-name": "hello", "environment": "preprod", "checks": "GET /health 200"}
@@ -37,7 +31,7 @@ def read(**inputs: str) -> Inputs:
     }
     values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | right
     values |= {name.replace("_", "-"): value for name, value in inputs.items()}
-    return Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in values.items()})
+    return inputs_from_environ({f"INPUT_{name.upper()}": value for name, value in values.items()})
 
 
 def refused(**inputs: str) -> InputError:
@@ -50,7 +44,7 @@ def refused(**inputs: str) -> InputError:
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
     inputs = read()
-    assert inputs == Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in RIGHT.items()})
+    assert inputs == inputs_from_environ({f"INPUT_{name.upper()}": value for name, value in RIGHT.items()})
     assert (inputs.command, inputs.function_name, inputs.function_arn, inputs.region) == (Command.RUN, "hello", "", "")
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
     assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
@@ -145,9 +139,9 @@ def test_an_arn_says_name_and_region() -> None:
     variables = {"INPUT_FUNCTION-NAME": ARN, "INPUT_ENVIRONMENT": "preprod", "INPUT_CHECKS": RIGHT["checks"]}
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         with pytest.raises(InputError, match=r"function-name: its ARN is of the region cn-north-1, .* is eu-west-1"):
-            Inputs.from_environ({**variables, name: "eu-west-1"})
-        assert Inputs.from_environ({**variables, name: "eu-west-1", "INPUT_AWS-REGION": "cn-north-1"}) == inputs
-        assert Inputs.from_environ({**variables, name: "cn-north-1"}).region == "cn-north-1"
+            inputs_from_environ({**variables, name: "eu-west-1"})
+        assert inputs_from_environ({**variables, name: "eu-west-1", "INPUT_AWS-REGION": "cn-north-1"}) == inputs
+        assert inputs_from_environ({**variables, name: "cn-north-1"}).region == "cn-north-1"
 
 
 def test_the_partition_of_an_arn_is_that_of_its_region() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.model import CheckResult, Outcome, Verdict
-from promote.verify import junit
+from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.verification import junit
 
 
 def read(tmp_path: Path, cases: str) -> list[CheckResult]:

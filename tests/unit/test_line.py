@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.errors import LockError
-from promote.line import LONGEST_LEASE, Claim, Entry, Queue, Sightings
+from promote.core.errors import LockError
+from promote.core.lock_state import LONGEST_LEASE, Claim, Entry, Queue, Sightings
 
 HOLDER: Mapping[str, Any] = {
     "owner": "7/1/a",

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from promote.errors import InputError
-from promote.inputs import Inputs
-from promote.manifest import LARGEST, Application, application, parse, parse_lines
-from promote.shape import FUNCTION, MOST, WHOLE, check
+from promote.core.errors import InputError
+from promote.inputs.manifest import LARGEST, Application, application, parse, parse_lines
+from promote.inputs.manifest_schema import FUNCTION, MOST, WHOLE, check
+from promote.inputs.model import Inputs
 from tests.runner import INPUTS
 from tools.document import REPOSITORY, editors
 

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.archive import size_of
+from promote.aws.archive import size_of
+from promote.github.model import Commit, Person, PullRequest
 from promote.notes import categories
 from promote.notes.categories import read, sections
 from promote.notes.changes import changes
-from promote.notes.conventional import breaking_note, read_subject
-from promote.notes.function import differences
-from promote.notes.model import Change, Changes, Commit, Difference, Person, PullRequest
+from promote.notes.config_diff import differences
+from promote.notes.conventional_commits import breaking_note, read_subject
+from promote.notes.model import Change, Changes, Difference
 
 MONA = Person("Mona Lisa", "octocat")
 HUBOT = Person("Hubert", "hubot")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from promote.model import Outcome
+from promote.core.verdict import Outcome
+from promote.github.model import Commit, Person, PullRequest
 from promote.notes.changes import changes
-from promote.notes.function import differences
-from promote.notes.model import Carried, Changes, Commit, Earlier, Notes, Part, Person, Proof, PullRequest
+from promote.notes.config_diff import differences
+from promote.notes.model import Carried, Changes, Earlier, Notes, Part, Proof
 from promote.notes.render import LIMIT, render
 
 GOLDEN = Path(__file__).parent / "golden" / "notes"

@@ -16,23 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from promote.errors import InputError
-from promote.model import Outcome
+from promote.core.errors import InputError
+from promote.core.verdict import Outcome
+from promote.github.actions.markdown import Markdown, code, prose, prose_anywhere, text, text_anywhere
+from promote.github.model import Person, PullRequest
 from promote.notes import model
 from promote.notes import render as render_module
-from promote.notes.fit import Task
-from promote.notes.model import (
-    Carried,
-    Change,
-    Changes,
-    Difference,
-    Newcomer,
-    Notes,
-    Person,
-    Proof,
-    PullRequest,
-    Section,
-)
+from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, Notes, Proof, Section
 from promote.notes.render import LIMIT, Template, load_template, render
 from promote.notes.sandbox import SECONDS
 from promote.notes.template import (
@@ -46,7 +36,7 @@ from promote.notes.template import (
     compiled,
     rendered,
 )
-from promote.report.markdown import Markdown, code, prose, prose_anywhere, text, text_anywhere
+from promote.notes.truncate import Task
 
 URL = "https://github.com/octo-org/hello"
 COMMIT = "3f1c9a2b7d5e4f60718293a4b5c6d7e8f9012345"
@@ -620,7 +610,9 @@ def test_parts_are_those_of_the_documentation() -> None:
 
     assert parts == {name: [field.name for field in fields(getattr(model, name))] for name in parts}
     values = {
-        name for name, kind in vars(model).items() if isinstance(kind, type) and kind.__module__ == model.__name__
+        name
+        for name, kind in vars(model).items()
+        if isinstance(kind, type) and kind.__module__ in (model.__name__, Person.__module__)
     }
     assert parts.keys() == values - {"Notes", "Commit"}
 

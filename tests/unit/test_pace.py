@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.pace import Pace
+from promote.state.polling import Pace
 
 TEN_MINUTES = 600.0
 CHANCES = st.lists(st.floats(0, 1), min_size=1, max_size=20)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from promote.parallel import in_order
+from promote.core.concurrency import in_order
 
 WIDTH = 2
 AHEAD = 2 * WIDTH + 1

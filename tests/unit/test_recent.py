@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from promote.recent import ASKING, CREATING, PATIENCE, Recent
+from promote.aws.recent import ASKING, CREATING, PATIENCE, Recent
 from tests.clock import Time
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from promote.errors import RecordError
-from promote.model import Alias, Candidate, Gateway, Kind, Promotion, ReleaseKey, Served
-from promote.records import (
+from promote.core.endpoint import Gateway
+from promote.core.errors import RecordError
+from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, Served
+from promote.core.version import Candidate
+from promote.state.records import (
     Trial,
     content_item,
     deployment_of,
@@ -21,8 +23,8 @@ from promote.records import (
     served_of,
     trial_of,
 )
-from promote.release import Part, Release, release_item, release_of
-from promote.strict import Record
+from promote.state.releases import Part, Release, release_item, release_of
+from promote.state.strict import Record
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"
 CANDIDATE = Candidate("3", "c29tZSBjb2Rl", "f" * 64)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from promote.redaction import Redactor
+from promote.core.redaction import Redactor
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from promote import releases
-from promote.errors import GitHubError
-from promote.releases import BODY_LIMIT, Published, Section, publish
+from promote.core.errors import GitHubError
+from promote.github.api import release_page
+from promote.github.api.release_page import BODY_LIMIT, Published, Section, publish
 from tests.github import Repository, Request, emulated
 
 NOTES = "## Changes\n\n- one ü 🎉"
-BEGIN, END = (marker.format(function="hello") for marker in (releases.BEGIN, releases.END))
+BEGIN, END = (marker.format(function="hello") for marker in (release_page.BEGIN, release_page.END))
 SECTION = f"{BEGIN}\n\n{NOTES}\n\n{END}"
 URL = "https://github.com/octo/hello/releases/tag/v1.0.0"
 
@@ -110,7 +110,7 @@ def test_a_long_body_with_broken_markers_takes_no_time() -> None:
 
 
 def test_notes_cannot_end_their_section() -> None:
-    others = releases.BEGIN.format(function="other")
+    others = release_page.BEGIN.format(function="other")
     made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four").placed("", "v1")
     assert made == f"{BEGIN}\n\nonetwothreefour\n\n{END}"
 
@@ -156,7 +156,8 @@ def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository
             assert publish(github.client(), "v1.0.0", [function], lambda _, said=said: said).is_changed  # type: ignore[misc]
         github.releases[0]["body"] += "\n\nYours, the team" if text == "old" else ""
     sections = [
-        f"{releases.BEGIN.format(function=function)}\n\n{function} new\n\n{releases.END.format(function=function)}"
+        f"{release_page.BEGIN.format(function=function)}\n\n{function} new\n\n"
+        f"{release_page.END.format(function=function)}"
         for function in ("orders", "orders-2", "invoices")
     ]
     assert github.releases[0]["body"] == "\n\n".join([*sections, "Yours, the team"])
@@ -169,7 +170,7 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
         return str(github.releases[0]["body"])
 
     def section(names: str, text: str) -> str:
-        return f"{releases.BEGIN.format(function=names)}\n\n{text}\n\n{releases.END.format(function=names)}"
+        return f"{release_page.BEGIN.format(function=names)}\n\n{text}\n\n{release_page.END.format(function=names)}"
 
     written("mail", "api")
     written("api")
@@ -180,7 +181,7 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
     body = written("api", "worker", retired=("mail",))
     assert body == "\n\n".join([section("api+worker", "api worker"), *others])
     # Left over by hand, or where two jobs wrote at the same moment.
-    github.releases[0]["body"] += section("api+mail", "old") + releases.BEGIN.format(function="mail+worker")
+    github.releases[0]["body"] += section("api+mail", "old") + release_page.BEGIN.format(function="mail+worker")
     body = written("mail", "api", "worker")
     assert body == "\n\n".join([section("api+mail+worker", "mail api worker"), *others])
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.model import Alias, Candidate, Kind, Promotion, Published, Served
-from promote.records import Deployment, State, Trial
-from promote.retention import at_work, named, superfluous, unsettled
+from promote.core.promotion import Alias, Kind, Promotion, Served
+from promote.core.version import Candidate, Published
+from promote.pipeline.retention import at_work, named, superfluous, unsettled
+from promote.state.records import Deployment, State, Trial
 
 if TYPE_CHECKING:
-    from promote.table import Item
+    from promote.aws.dynamodb import Item
 
 NOW = datetime(2026, 7, 31, 12, tzinfo=UTC)
 

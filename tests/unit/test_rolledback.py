@@ -5,17 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from promote.ancestry import Relation
-from promote.model import Candidate, Promotion, RolledBack
-from promote.rolledback import (
-    MOST,
-    Barred,
-    after_promotion,
-    after_rollback,
-    after_unknown,
-    barred,
-    excuses,
-)
+from promote.core.decision import Barred, Relation
+from promote.core.promotion import Promotion, RolledBack
+from promote.core.rolledback import MOST, after_promotion, after_rollback, after_unknown, barred, excuses
+from promote.core.version import Candidate
 
 BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from promote.workflow import Workflow
+from promote.github.actions.log import Workflow
 from tests.runner import FileCommandError, InProcessRunner, Log, Masks, Runner, parse_command, parse_file_command
 from tests.runner.commands import ANNOTATIONS, MESSAGE, split_lines
 from tests.runner.files import SUMMARY

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from promote.lookback import served_before, served_together_before
+from promote.state.served_history import served_before, served_together_before
 
 Move = tuple[str, str, str]
 """The version before, the one after, and why."""

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.ledger import Ledger
-from promote.line import Claim
-from promote.lock import LONGEST_LINE
-from promote.model import Alias, Candidate, CheckResult, Kind, Outcome, Promotion, ReleaseKey, RolledBack, Run, Verdict
-from promote.records import entry_item, intent_item, served_item
-from promote.release import Part, Release, release_item
-from promote.rolledback import MOST as MOST_ROLLED_BACK
-from promote.shape import MOST
-from promote.sizes import ITEM_LIMIT, clipped
-from promote.table import Table
+from promote.aws.dynamodb import Table
+from promote.core.lock_state import Claim
+from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, RolledBack
+from promote.core.rolledback import MOST as MOST_ROLLED_BACK
+from promote.core.run import Run
+from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.core.version import Candidate
+from promote.inputs.manifest_schema import MOST
+from promote.state.ledger import Ledger
+from promote.state.lock import LONGEST_LINE
+from promote.state.records import entry_item, intent_item, served_item
+from promote.state.releases import Part, Release, release_item
+from promote.state.sizes import ITEM_LIMIT, clipped
 from tests.clock import Time
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:" + "f" * 64

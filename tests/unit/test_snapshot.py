@@ -5,8 +5,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from promote.errors import FunctionError
-from promote.snapshot import CONFIGURABLE, fingerprint, snapshot
+from promote.aws.fingerprint import CONFIGURABLE, fingerprint, snapshot
+from promote.core.errors import FunctionError
 
 ANSWER: dict[str, Any] = {
     "FunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:hello",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from promote.context import Context
-from promote.steps import Place, Steps
-from promote.workflow import Workflow
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Place, Steps
+from promote.github.actions.log import Workflow
 from tests.runner import parse_file_command
 
 HELLO = Place("arn:aws:lambda:eu-west-1:123456789012:function:hello", "eu-west-1", "promote-on-success")

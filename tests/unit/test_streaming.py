@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.aws import Clients
-from promote.streaming import Base64Within
+from promote.aws.clients import Clients
+from promote.aws.upload_stream import Base64Within
 
 CREDENTIALS = Credentials("123456789012", "secret")
 CONTENT = bytes(range(256)) * 3001  # not a multiple of what is encoded at once, and none of three

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from promote.clock import SystemClock
-from promote.errors import InputError
-from promote.model import CheckResult, Outcome, Verdict
-from promote.verify.command import Surroundings, environment, run, run_script
-from promote.verify.console import Console
-from promote.verify.script import require_command
-from promote.verify.suite import Suite, read_suite, run_suite
-from promote.workflow import Workflow
+from promote.core.clock import SystemClock
+from promote.core.errors import InputError
+from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.github.actions.log import Workflow
+from promote.inputs.checks import require_command
+from promote.verification.log_groups import Console
+from promote.verification.process import Surroundings, environment, run, run_script
+from promote.verification.pytest_suite import Suite, read_suite, run_suite
 
 PASSED, FAILED, SKIPPED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED, Outcome.INCONCLUSIVE
 
@@ -224,11 +224,11 @@ def test_python_may_be_told_not_to_look_into_the_repository(place: Place) -> Non
 
 
 def test_a_repository_may_have_modules_of_any_name(place: Place) -> None:
-    for name in ("promote", "session", "junit", "console", "command"):
+    for name in ("promote", "session", "junit", "log_groups", "process"):
         place.write(f"{name}.py", "mine = True\n")
     place.write(
         "tests/test_a.py",
-        "import command, console, junit, promote, session\ndef test_a(): assert promote.mine and junit.mine\n",
+        "import junit, log_groups, process, promote, session\ndef test_a(): assert promote.mine and junit.mine\n",
     )
     assert [result.outcome for result in place.tests("tests")] == [PASSED]
 

@@ -19,17 +19,20 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from promote.aws import Clients
-from promote.clock import SystemClock
-from promote.context import Context
-from promote.inputs import Inputs
-from promote.job import Job
-from promote.model import Candidate, CheckResult, Endpoint, Outcome, Phase, Result, Run, Verdict
-from promote.report import Link, Listing, Report
-from promote.report.markdown import LIMIT, Markdown, address, code, link, row, text
-from promote.report.summary import duration, render
-from promote.steps import Steps
-from promote.workflow import SUMMARY_LIMIT, Workflow
+from promote.aws.clients import Clients
+from promote.core.clock import SystemClock
+from promote.core.endpoint import Endpoint
+from promote.core.report import Link, Listing, Report
+from promote.core.run import Phase, Result, Run
+from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.core.version import Candidate
+from promote.github.actions.context import Context
+from promote.github.actions.job_state import Steps
+from promote.github.actions.log import SUMMARY_LIMIT, Workflow
+from promote.github.actions.markdown import LIMIT, Markdown, address, code, link, row, text
+from promote.github.actions.summary import duration, render
+from promote.inputs.parse import inputs_from_environ
+from promote.pipeline.job import Job
 
 GOLDEN = Path(__file__).parent / "golden"
 COMMIT = "3f1c9a2b7d5e4f60718293a4b5c6d7e8f9012345"
@@ -461,7 +464,7 @@ def job(*phases: tuple[str, float], several: tuple[str, ...] = ()) -> Job:
     for name, seconds in phases:
         spent.append(Phase(name, moment, seconds))
         moment += timedelta(seconds=seconds + 0.002)
-    read = Inputs.from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()})
+    read = inputs_from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()})
     return Job(
         inputs=replace(read, parts=tuple(replace(read, function_name=name) for name in several)),
         context=CONTEXT,

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from promote.tags import Version, before
+from promote.github.tags import Version, before
 
 
 @pytest.mark.parametrize(

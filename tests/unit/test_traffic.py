@@ -2,8 +2,8 @@
 
 import pytest
 
-from promote.model import Alias
-from promote.traffic import Capacity, Split, split
+from promote.core.promotion import Alias
+from promote.core.traffic import Capacity, Split, split
 
 
 @pytest.mark.parametrize(

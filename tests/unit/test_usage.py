@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from promote.errors import InputError
-from promote.inputs import Inputs
-from promote.usage import INPUTS, Command, given, nearest
+from promote.core.errors import InputError
+from promote.inputs.parse import inputs_from_environ
+from promote.inputs.usage import INPUTS, Command, given, nearest
 from tests.runner import INPUTS as DECLARED
 
 SAMPLES: Mapping[str, str] = {
@@ -88,7 +88,7 @@ def environ(inputs: Mapping[str, str]) -> dict[str, str]:
 
 def refused(inputs: Mapping[str, str]) -> InputError:
     with pytest.raises(InputError) as caught:
-        Inputs.from_environ(environ(inputs))
+        inputs_from_environ(environ(inputs))
     assert caught.value.hint.endswith((".", "?"))
     return caught.value
 
@@ -126,7 +126,7 @@ def test_each_input_counts_or_is_refused(name: str, command: Command) -> None:
     inputs = with_what_it_needs(name, command)
     known = INPUTS[name]
     if command in known.commands or SAMPLES[name] == known.off:
-        assert Inputs.from_environ(environ(inputs)).command is command
+        assert inputs_from_environ(environ(inputs)).command is command
         return
     error = refused({other: value for other, value in inputs.items() if other not in COMPANY.get(name, {})})
     assert error.name == name
@@ -218,7 +218,7 @@ def test_all_unknown_inputs_are_told_at_once() -> None:
 @pytest.mark.parametrize("name", ["entrypoint", "args"])
 def test_what_the_runner_itself_knows_is_no_unknown_input(name: str) -> None:
     inputs = {**with_what_it_needs("artifact", Command.RUN), name: "/bin/sh"}
-    assert Inputs.from_environ(environ(inputs)).artifact == "build"
+    assert inputs_from_environ(environ(inputs)).artifact == "build"
 
 
 def test_every_misspelling_by_one_letter_is_guessed() -> None:

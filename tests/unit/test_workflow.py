@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.workflow import ANNOTATION_LIMIT, SUMMARY_LIMIT, Workflow, plain
+from promote.github.actions.log import ANNOTATION_LIMIT, SUMMARY_LIMIT, Workflow, plain
 from tests.runner import parse_annotations, parse_file_command
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from promote.inputs import Command, Configuration, Inputs
+from promote.inputs.model import Configuration, Inputs
+from promote.inputs.parse import inputs_from_environ
+from promote.inputs.usage import Command
 from tools.document import REPOSITORY
 
 OURS = "org/promote-on-success@v1"
@@ -64,7 +66,7 @@ def read(step: Mapping[str, Any]) -> Inputs:
     given = {name: str(value) for name, value in step["with"].items()}
     assert not set(given) - set(INPUTS), "action.yml does not have all of these"
     values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | given
-    return Inputs.from_environ(
+    return inputs_from_environ(
         {
             f"INPUT_{name.upper()}": re.sub(r"\$\{\{ (.*?) \}\}", lambda expression: VALUES[expression[1]], value)
             for name, value in values.items()

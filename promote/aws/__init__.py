@@ -1,0 +1,1 @@
+"""AWS: clients, errors, and one module for each service or artifact."""

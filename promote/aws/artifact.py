@@ -1,0 +1,333 @@
+"""The code to deploy: a directory, a .zip, an S3 object, a container image, or what $LATEST already holds."""
+
+import base64
+import fnmatch
+import hashlib
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from promote.aws.archive import UNPACKED_LIMIT, pack, size_of, too_large
+from promote.aws.errors import code_of, message_of
+from promote.core.clock import Clock
+from promote.core.errors import AccessError, InputError
+from promote.core.workspace import require_inside
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_s3 import S3Client
+
+DIRECT_LIMIT = 50 * 1024 * 1024
+"""Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, deployment package."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A .zip on disk, or one in S3 of which ``file`` is a copy."""
+
+    file: Path
+    code_sha256: str
+    """Base64, as Lambda gives it."""
+    size: int
+    """Bytes."""
+    names: frozenset[str]
+    bucket: str = ""
+    key: str = ""
+    object_version: str = ""
+    package_type: Literal["Zip"] = "Zip"
+
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block: a file is open in them."""
+        if self.bucket:
+            where = {"S3Bucket": self.bucket, "S3Key": self.key}
+            yield {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
+        else:
+            with self.file.open("rb") as content:
+                yield {"ZipFile": content}
+
+    @property
+    def is_oversized(self) -> bool:
+        """Whether it is on disk alone, and more than Lambda takes in a request."""
+        return self.is_local and self.size > DIRECT_LIMIT
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is uploaded from here, so that Lambda need not reach it elsewhere."""
+        return not self.bucket
+
+    def is_in(self, code_sha256: str) -> bool:
+        """Whether a function with this CodeSha256 has this code."""
+        return code_sha256 == self.code_sha256
+
+    def describe(self) -> str:
+        """Say in a few words what it is."""
+        origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
+        count = len(self.names)
+        return f"{size_of(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image in ECR. A tag is resolved to a digest by Lambda, at the moment of the update."""
+
+    uri: str
+    package_type: Literal["Image"] = "Image"
+    is_local: Literal[False] = False
+
+    @contextmanager
+    def arguments(self) -> Iterator[dict[str, Any]]:
+        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block."""
+        yield {"ImageUri": self.uri}
+
+    def is_in(self, code_sha256: str) -> bool:
+        """Whether a function with this CodeSha256 has this image; never known of a tag."""
+        return self.uri.endswith(f"@sha256:{code_sha256}")
+
+    def describe(self) -> str:
+        """Say in a few words what it is."""
+        return f"image {self.uri}"
+
+
+Code: TypeAlias = Archive | Image
+
+
+def is_path(artifact: str) -> bool:
+    """Whether the input ``artifact`` names a file or a directory of the workspace."""
+    return bool(artifact) and "://" not in artifact and not _is_image(artifact)
+
+
+def _is_image(artifact: str) -> bool:
+    return bool(re.match(r"[^/]*\.dkr\.ecr\.", artifact))
+
+
+def load(
+    artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
+) -> Code | None:
+    """Read what the input ``artifact`` names; None when it is empty and $LATEST is to be adopted.
+
+    A packed directory or a copy from S3 lies in ``temporary`` afterwards. An archive that is larger than Lambda takes
+    in a request is well where there is a bucket for it.
+
+    Raises:
+        InputError: it cannot be deployed.
+
+    """
+    if not artifact:
+        return None
+    if artifact.startswith("s3://"):
+        return _from_s3(artifact, temporary, storage())
+    if _is_image(artifact):
+        return _image(artifact)
+    if "://" in artifact:
+        raise InputError(
+            "artifact",
+            f"{artifact!r} has a scheme that is not known",
+            hint="Give a path, s3://bucket/key or the URI of an image in ECR.",
+        )
+    path = require_inside(workspace, artifact, "artifact")
+    if path.is_dir():
+        packed = temporary / "promote-on-success.zip"
+        pack(path, packed, workspace)
+        archive = _inspect(packed, artifact)
+    elif path.is_file():
+        archive = _inspect(path, artifact)
+    elif path.exists():
+        raise InputError(
+            "artifact",
+            f"{artifact!r} is neither a file nor a directory, but a pipe, a socket or a device",
+            hint="Give a directory, and the action packs it, or a .zip archive.",
+        )
+    else:
+        raise InputError(
+            "artifact",
+            f"{artifact!r} does not exist in the workspace",
+            hint="Is it built, or downloaded, in a step before this one? Paths start at the repository's root.",
+        )
+    if archive.is_oversized and not has_bucket:
+        raise InputError(
+            "artifact",
+            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda takes {size_of(DIRECT_LIMIT)} directly",
+            hint="Name a bucket of the function's region in the input artifact-bucket: larger ones go through it.",
+        )
+    return archive
+
+
+def _inspect(file: Path, shown: str) -> Archive:
+    """Check that ``file`` is a .zip that Lambda can take."""
+    digest, size = hashlib.sha256(), 0
+    with file.open("rb") as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
+            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names in no known encoding
+        raise InputError(
+            "artifact",
+            f"{shown!r} is no .zip archive: {error}",
+            hint="Give a directory, and the action packs it; or build the archive with zip -r.",
+        ) from error
+    if not entries:
+        raise InputError("artifact", f"{shown!r} holds no file", hint="See that the build puts the code into it.")
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > UNPACKED_LIMIT:
+        raise too_large(f"{shown!r} is {size_of(unpacked)} when unpacked")
+    return Archive(
+        file=file,
+        code_sha256=base64.b64encode(digest.digest()).decode(),
+        size=size,
+        names=frozenset(entry.filename for entry in entries),
+    )
+
+
+def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
+    """Copy the object, to know its digest and to look into it; Lambda later takes it from S3 itself."""
+    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", artifact)
+    if not match:
+        raise InputError("artifact", f"{artifact!r} names no S3 object", hint="Write s3://bucket/key.")
+    bucket, key = match[1], match[2]
+    target = temporary / "promote-on-success.zip"
+    try:
+        answer = storage.get_object(Bucket=bucket, Key=key)
+    except storage.exceptions.ClientError as error:
+        advice = "Allow s3:ListBucket on the bucket as well: without it, S3 says the same of a missing object."
+        _require_words(error, storage, f"s3:GetObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+        if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
+            raise
+        raise InputError(
+            "artifact",
+            f"{artifact} does not exist",
+            hint="Is it uploaded in a step before this one, to a bucket of the function's region?",
+        ) from error
+    with target.open("wb") as sink:
+        for block in answer["Body"].iter_chunks(1 << 20):
+            sink.write(block)
+    version = answer.get("VersionId", "")
+    return replace(
+        _inspect(target, artifact), bucket=bucket, key=key, object_version="" if version == "null" else version
+    )
+
+
+def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tuple[Archive, bool]:
+    """Put the archive into the bucket, or the folder of one, that ``place`` names; False: it was there already.
+
+    It is named after its digest, which S3 checks. What is there is left as it is, so that the same archive is stored
+    once: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
+
+    Raises:
+        InputError: there is no such bucket.
+        AccessError: S3 denies it without saying what.
+
+    """
+    bucket, _, folder = place.partition("/")
+    key = f"{folder}/" * bool(folder) + base64.b64decode(archive.code_sha256).hex() + ".zip"
+    staged = replace(archive, bucket=bucket, key=key)
+    for pause in (*_CONFLICT_PAUSES, None):
+        try:
+            with archive.file.open("rb") as content:
+                storage.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=content,
+                    ContentType="application/zip",
+                    ChecksumSHA256=archive.code_sha256,
+                    IfNoneMatch="*",
+                )
+        except storage.exceptions.ClientError as error:
+            if code_of(error) == "PreconditionFailed":
+                return staged, False
+            if code_of(error) == "ConditionalRequestConflict" and pause is not None:
+                clock.sleep(pause)  # somebody else is putting it there, or removing it
+                continue
+            if code_of(error) == "NoSuchBucket":
+                raise InputError(
+                    "artifact-bucket",
+                    f"there is no bucket {bucket}",
+                    hint="Correct its name, or create it, in the function's region.",
+                ) from error
+            advice = "docs/iam-policy.json of this action has all that it needs."
+            _require_words(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+            raise
+        else:
+            return staged, True
+    raise AssertionError("unreachable")
+
+
+_CONFLICT_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between attempts at an object that others write at the same time."""
+
+
+def _require_words(error: "ClientError", storage: "S3Client", denied: str, advice: str) -> None:
+    """Say what S3 denies where it does not: the only texts of AWS's that name neither action nor resource are S3's.
+
+    Raises:
+        AccessError: it was such a text.
+
+    """
+    if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
+        raise AccessError(
+            f"AWS denies {denied.format(partition=storage.meta.partition)}: {message_of(error)}",
+            hint=f"Allow it in the policy of the role that this job assumes. {advice}",
+        ) from error
+
+
+def _image(artifact: str) -> Image:
+    if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[a-z0-9.-]+/[a-z0-9._/-]+(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})", artifact):
+        raise InputError(
+            "artifact",
+            f"{artifact!r} is no image URI with a tag or a digest",
+            hint="Write it like 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:...",
+        )
+    return Image(artifact)
+
+
+def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
+    """Refuse an archive without the file that ``handler`` names, where the runtime tells which one that is.
+
+    Raises:
+        InputError: it is not there, or ``handler`` names none.
+
+    """
+    family = re.match(r"[a-z]*", runtime)
+    endings = _ENDINGS.get(family[0] if family else "")
+    if endings is None or handler.startswith("/"):
+        return
+    folder, slash, last = handler.rpartition("/")
+    # Python takes what follows the last dot for the function; the others take what precedes the first for the file.
+    file, dot, _ = last.rpartition(".") if runtime.startswith("python") else last.partition(".")
+    module = folder + slash + file.replace(".", "/")
+    if runtime.startswith("provided"):
+        module = "bootstrap"
+    elif not (file and dot):
+        raise InputError(
+            "handler",
+            f"{handler!r} names no function in a file",
+            hint="Write it like app.handler: the file without its ending, a dot, the function.",
+        )
+    if not any(
+        name.startswith(module) and any(fnmatch.fnmatchcase(name[len(module) :], ending) for ending in endings)
+        for name in names
+    ):
+        raise InputError(
+            "artifact",
+            f"the handler {handler} needs {module}{endings[0]}, which the archive does not have at its root",
+            hint="Give the directory that holds that file, or correct the input handler.",
+        )
+
+
+_ENDINGS: Mapping[str, tuple[str, ...]] = {
+    "python": (".py", "/__init__.py", ".pyc", "/__init__.pyc", ".so", ".*.so"),
+    "nodejs": (".js", ".mjs", ".cjs", "", "/index.js", "/package.json"),
+    "ruby": (".rb",),
+    "provided": ("",),
+}
+"""What a runtime loads for a handler: a file's name after the handler's own part, by the runtime's family."""

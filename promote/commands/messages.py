@@ -1,0 +1,278 @@
+"""How a release ended, in words: what the commands that work on an environment have in common."""
+
+from dataclasses import replace
+
+from promote.aws.errors import understood
+from promote.core.decision import Barred, Decision, Relation, Standing
+from promote.core.endpoint import LATEST_ENDPOINT
+from promote.core.lock_state import Claim
+from promote.core.promotion import Alias
+from promote.core.report import Link, Report
+from promote.core.run import Result
+from promote.core.verdict import Outcome, Verdict
+from promote.core.version import same_content
+from promote.inputs.model import Isolation
+from promote.inputs.usage import Command
+from promote.pipeline.capacity import followed, meanwhile
+from promote.pipeline.decision import undecided
+from promote.pipeline.deploy import Built, deploy, foreseen, latest_endpoint
+from promote.pipeline.job import Job
+from promote.pipeline.latest import pin
+from promote.pipeline.locks import Holding
+from promote.pipeline.order import ordered
+from promote.pipeline.previews import sweep
+from promote.pipeline.target import Target
+
+
+def begun(target: Target, held: Holding) -> Report:
+    """Say what is certain when the lock is had."""
+    report = Report(
+        Result.FAILED,
+        previous=target.alias.version if target.alias else "",
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=held.lease.waited,
+    )
+    target.job.reports.append(report)
+    return report
+
+
+def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
+    """Deploy; None: the run gives way to what the environment has, and the report says so."""
+    sweep(target.job, target.trials, target.state.trials)
+    order = ordered(target, target.job.run.commit, foreseen(target))
+    if order.is_older:
+        return superseded(target, report, order), None
+    if order.is_refused:
+        return refused(target, report, order), None
+    return brought_up(target, report)
+
+
+def refused_early(target: Target, found: Standing) -> Report | None:
+    """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
+
+    If a dead run has left something unfinished, what the environment has is known under the lock alone.
+    """
+    if not found.is_refused or target.served.pending or target.served.intent:
+        return None
+    report = Report(
+        Result.FAILED,
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+    return refused(target, report, found)
+
+
+def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
+    """Deploy, and report what is certain then."""
+    job = target.job
+    with job.phase("deploy"):
+        target, warnings = pin(target)
+        latest = latest_endpoint(target)
+        built = deploy(target, latest)
+    report = replace(
+        report,
+        candidate=built.candidate,
+        deployed=built.latest,
+        changes=target.changes,
+        latest=latest,
+        warnings=(*report.warnings, *warnings),
+    )
+    job.reports.append(report)
+    return report, built
+
+
+def steps(job: Job) -> str:
+    """Say what ``run`` does, for a plan."""
+    count = 0
+    for inputs in job.inputs.parts or (job.inputs,):
+        kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
+        count += sum(bool(check) for kind in kinds for check in kind)
+    return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
+
+
+def planned(target: Target, steps: str, order: Standing | None) -> Report:
+    """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
+    job, served = target.job, target.served
+    alias = target.alias
+    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
+    if alias and alias.follows_latest and job.inputs.command in (Command.RUN, Command.DEPLOY):
+        changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
+    for change in changes:
+        job.say("plan", change)
+    report = Report(
+        Result.PLANNED,
+        previous=alias.version if alias else "",
+        changes=changes,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, served.gateway),
+        notes=tuple(_circumstances(target, alias)),
+    )
+    now = f"version {alias.version}" if alias else "nothing yet"
+    if order and order.is_older:
+        return replace(report, headline=f"Dry run: a run would give way. {superseded(target, report, order).headline}")
+    if order and order.is_refused:
+        return replace(report, headline=f"Dry run: a run would be refused. {refused(target, report, order).headline}")
+    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
+    is_deploying = job.inputs.command in (Command.RUN, Command.DEPLOY)
+    if is_deploying and not changes and is_same and alias and alias.version == served.version:
+        return replace(report, headline=f"Dry run: nothing would change; {name(target)} serves {now} already.")
+    return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
+
+
+def _circumstances(target: Target, alias: Alias | None) -> list[str]:
+    """Say what else a run would meet."""
+    met = []
+    if target.state.lock.holder:
+        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
+    if target.served.pending:
+        met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
+    if what := meanwhile(alias):
+        met.append(f"Of {name(target)}, {what}.")
+    if target.served.intent:
+        met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
+    return met
+
+
+def reachable(target: Target, report: Report, *, is_reached: bool = False) -> Report:
+    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning.
+
+    ``is_reached``: that of the environment was seen to along with the verification.
+    """
+    path = target.job.inputs.first_path
+    try:
+        environment = target.endpoints.obtain(target.environment, target.served.gateway)
+        environment, warnings = (environment, ()) if is_reached else target.endpoints.confirm(environment, path)
+        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
+        if report.verdict is None:
+            latest, warnings = target.endpoints.confirm(report.latest, path)
+            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
+        problem = understood(error)
+        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
+        report = replace(report, warnings=(*report.warnings, warning))
+    return report
+
+
+def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
+    """Say that the candidate has not passed."""
+    serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
+    version = report.candidate.version if report.candidate else "unknown"
+    if verdict.outcome is Outcome.INCONCLUSIVE:
+        headline = f"Version {version} could not be verified, so {name(target)} {serves}: {verdict.reason}."
+        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+    else:
+        headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
+        # With another isolation, somebody else's build may be there by now.
+        shown = report.latest if target.job.inputs.isolation is Isolation.LATEST else None
+        look = f"The broken build can be looked at on {shown.url}. " if shown else ""
+        hint = f"{look}Push a fix; nothing needs a rollback."
+    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
+
+
+def superseded(target: Target, report: Report, newer: Standing) -> Report:
+    """Say that the environment has a newer commit."""
+    headline = (
+        f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
+        "there."
+    )
+    return replace(report, result=Result.SUPERSEDED, headline=headline)
+
+
+def gave_way(target: Target, newer: Claim) -> Report:
+    """Say that a newer run has taken this one's place in line."""
+    return Report(
+        Result.SUPERSEDED,
+        headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
+        links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=target.job.phases[-1].seconds,
+    )
+
+
+def kept_out(target: Target, report: Report, found: Standing, bar: Barred) -> Report:
+    """Say what was rolled back, by whom and why, and what brings the environment forward."""
+    entry, inputs = bar.entry, target.job.inputs
+    ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
+    version = f"version {entry.version}"
+    what = {
+        None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
+        Relation.SAME: f"{version} of commit {ours}",
+        Relation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
+    }.get(bar.relation, f"cannot tell whether {ours} is newer than {theirs}, of which {version}")
+    by = f" by {entry.by}" if entry.by else ""
+    why = f", because: {entry.reason}" if entry.reason else ""
+    at = f"{entry.at[:16].replace('T', ' ')} UTC"
+    headline = f"{name(target)} stays as it is: {what} was rolled back{by} on {at}{why}."
+    if inputs.command is Command.DEPLOY:
+        anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
+    else:
+        anyway = "set `override: true` with a `reason`, which is recorded"
+    known = " Check out with `fetch-depth: 0` to make the order known." if bar.relation is Relation.UNKNOWN else ""
+    newer = f"a commit that is newer than {theirs} and changes" if theirs else "a newer commit that changes"
+    hint = f"Promote {newer} the code or the configuration.{known} To serve it anyway, {anyway}."
+    return replace(report, result=Result.REFUSED, headline=headline, hint=hint)
+
+
+def refused(target: Target, report: Report, found: Standing) -> Report:
+    """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
+    if found.barred and not target.job.inputs.override:
+        return kept_out(target, report, found, found.barred)
+    if found.relation is Relation.UNKNOWN:
+        hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
+        return replace(report, result=Result.REFUSED, headline=undecided(target, found), hint=hint)
+    ours = found.ours[:10]
+    return replace(
+        report,
+        result=Result.REFUSED,
+        headline=f"{name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
+        "diverged refuses that.",
+        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
+        "the other.",
+    )
+
+
+def promoted(target: Target, report: Report, decision: Decision) -> Report:
+    """Say what the environment serves now."""
+    version = report.candidate.version if report.candidate else "unknown"
+    before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
+    headline = f"{name(target)} now serves version {version}{before}."
+    if decision.result is Result.ROLLED_BACK:
+        headline = f"{name(target)} is back at version {version}{before}."
+    if decision.result is Result.UNCHANGED:
+        headline = f"{name(target)} serves version {version} already; nothing was changed."
+    return replace(
+        report,
+        result=decision.result,
+        headline=headline,
+        previous=decision.previous,
+        warnings=decision.warnings,
+        move=decision.promotion if decision.result is not Result.UNCHANGED else None,
+        since=decision.since,
+    )
+
+
+def announced(target: Target, report: Report, commit: str) -> Report:
+    """Tell of it: ``promote.pipeline.announce``."""
+    from promote.pipeline.announce import announce  # noqa: PLC0415 - loaded while others worked
+
+    return announce(target, report, commit)
+
+
+def name(target: Target) -> str:
+    """Name the environment for people."""
+    return f"{target.environment} of {target.function.name}"
+
+
+def decided(target: Target, report: Report, decision: Decision, *, is_reached: bool = False) -> Report:
+    """Say how a promotion ended; after a move, see that the endpoints reach the function (``reachable``)."""
+    if decision.result is Result.SUPERSEDED:
+        return superseded(target, replace(report, previous=decision.previous), decision.standing)
+    if decision.result is Result.REFUSED:
+        return refused(target, replace(report, previous=decision.previous), decision.standing)
+    report = followed(target.job, target.function, decision.alias, promoted(target, report, decision))
+    with target.job.phase("endpoints"):
+        return reachable(target, report, is_reached=is_reached)

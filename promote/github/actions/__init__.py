@@ -1,0 +1,1 @@
+"""The runner: the job's context, log, state and summary."""

@@ -1,0 +1,1 @@
+"""The action's inputs and ``promote.yml``, parsed and checked."""

@@ -1,0 +1,256 @@
+"""What ``promote.yml`` can say: its keys and their values, checked where they are written.
+
+docs/promote.schema.json is made of the same tables (``tools.schema``), for editors.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+from promote.core.errors import InputError
+from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLE
+from promote.inputs.located_yaml import Marked, MarkedError, read
+from promote.inputs.model import Endpoints
+from promote.inputs.parse import ARN, ENVIRONMENT, NAME
+
+MOST = 25
+"""Functions of one application: a transaction of DynamoDB's has 100 parts, and each function needs a few."""
+LINE = r"(?=.*[^ ])[^\u0000-\u001f\u007f]+"
+TEXT = r"[\s\S]*[^\s][\s\S]*"
+"""A line of text, and text; neither is empty. JavaScript and Python read both alike."""
+
+
+class Kind(StrEnum):
+    """What a key's value is."""
+
+    LINE = "a line of text"
+    TEXT = "text"
+    LINES = "lines: text, or a list of text"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+    CHOICE = "a choice"
+    VARIABLES = "a mapping of names to text"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the file, which is an input of the action."""
+
+    kind: Kind
+    least: float = 0
+    most: float = 0
+    choices: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """What its value is to be, for people."""
+        if self.kind is Kind.CHOICE:
+            return " or ".join(self.choices)
+        return f"{self.kind.value} from {self.least:g} to {self.most:g}" if self.most else self.kind.value
+
+
+FUNCTION: Mapping[str, Key] = {
+    "artifact": Key(Kind.LINE),
+    "handler": Key(Kind.LINE),
+    "runtime": Key(Kind.LINE),
+    "role": Key(Kind.LINE),
+    "memory-size": Key(Kind.WHOLE, 128, 10240),
+    "timeout": Key(Kind.WHOLE, 1, 900),
+    "environment-variables": Key(Kind.VARIABLES),
+    "endpoints": Key(Kind.CHOICE, choices=tuple(Endpoints)),
+    "latest-url": Key(Kind.LINE),
+    "environment-url": Key(Kind.LINE),
+    "domain-name": Key(Kind.LINE),
+    "base-path": Key(Kind.LINE),
+    "checks": Key(Kind.LINES),
+    "invoke": Key(Kind.LINES),
+}
+"""What the file can say of one function."""
+
+WHOLE: Mapping[str, Key] = {
+    "checks": Key(Kind.LINES),
+    "invoke": Key(Kind.LINES),
+    "tests": Key(Kind.LINE),
+    "tests-requirements": Key(Kind.LINE),
+    "test-command": Key(Kind.TEXT),
+    "test-environment": Key(Kind.LINES),
+    "verify-timeout": Key(Kind.NUMBER, 0.01, 360),
+}
+"""What it can say of the application as a whole."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is written."""
+
+    file: str
+    """Empty: in the input ``function-name``."""
+    line: int
+
+    def __str__(self) -> str:
+        """Name it for people, as editors and compilers do."""
+        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
+
+
+def check(text: str, file: str) -> Mapping[str, Marked]:
+    """Read ``text`` and refuse what docs/promote.schema.json refuses, and keys that are there twice.
+
+    Raises:
+        InputError: it is wrong; the error names the line.
+
+    """
+    try:
+        document = read(text)
+    except MarkedError as error:
+        raise InputError("application", f"{file}:{error.line}: {error}", hint=error.hint) from None
+    shape = _Shape(file)
+    top = shape.mapping(document, "", {*WHOLE, "functions", "environments", "retired"})
+    if "functions" not in top:
+        refuse(Place(file, document.line), "functions is missing", "Name the functions there: functions: {name: {}}.")
+    shape.section(top, "", is_whole=True)
+    if "retired" in top:
+        shape.names(top["retired"], "retired")
+    if "environments" in top:
+        environments = shape.named(top["environments"], "environments", ENVIRONMENT, "an environment's name", most=0)
+        for name, environment in environments.items():
+            if environment.kind != "empty":
+                where = f"environments.{name}"
+                shape.section(shape.mapping(environment, where, {*WHOLE, "functions"}), where, is_whole=False)
+    return top
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What the schema says, as a check of values that know their lines."""
+
+    file: str
+
+    def section(self, section: Mapping[str, Marked], where: str, *, is_whole: bool) -> None:
+        """Check the keys of the application as a whole, and the functions."""
+        for key, value in section.items():
+            if key in WHOLE:
+                self.value(value, _path(where, key), WHOLE[key])
+        if "functions" in section:
+            self.functions(section["functions"], _path(where, "functions"), least=1 if is_whole else 0)
+
+    def functions(self, value: Marked, where: str, *, least: int) -> None:
+        """Check the functions, and what is said of each."""
+        functions = self.named(value, where, f"{NAME}|{ARN}", "a function's name or ARN", most=MOST)
+        if len(functions) < least:
+            self._refuse(value, where, "it names no function", "Name one at least, such as my-function: {}.")
+        for name, function in functions.items():
+            if function.kind == "empty":
+                continue
+            keys = self.mapping(function, _path(where, name), FUNCTION)
+            for key, said in keys.items():
+                self.value(said, f"{where}.{name}.{key}", FUNCTION[key])
+
+    def mapping(self, value: Marked, where: str, known: Iterable[str]) -> Mapping[str, Marked]:
+        """Give a mapping, all of whose keys are known."""
+        if not isinstance(value.value, Mapping):
+            self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
+        known = sorted(known)
+        for key, item in value.value.items():
+            if key not in known:
+                hint = hint_of(key, known, "Known here are")
+                refuse(Place(self.file, item.key_line), f"{_path(where, key)} is not known", hint)
+        return value.value
+
+    def named(self, value: Marked, where: str, pattern: str, what: str, *, most: int) -> Mapping[str, Marked]:
+        """Give a mapping by names."""
+        if not isinstance(value.value, Mapping):
+            self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
+        for count, (key, item) in enumerate(value.value.items(), 1):
+            if not re.fullmatch(pattern, key):
+                refuse(Place(self.file, item.key_line), f"{where}: {key!r} is not {what}", _NAMES)
+            if most and count > most:
+                refuse(Place(self.file, item.key_line), f"{where}: there are more than {most}", TOO_MANY)
+        return value.value
+
+    def names(self, value: Marked, where: str) -> None:
+        """Check a list of functions' names."""
+        if not isinstance(value.value, tuple):
+            self._refuse(value, where, f"a list is wanted, and this is {value.kind}", "Write a line each: - name.")
+        for item in value.value:
+            if not (isinstance(item.value, str) and re.fullmatch(NAME, item.value)):
+                shown = repr(item.value) if isinstance(item.value, str) else f"this is {item.kind}, which"
+                self._refuse(item, where, f"{shown} is not a function's name", _NAMES)
+
+    def value(self, value: Marked, where: str, key: Key) -> None:
+        """Check the value of a key."""
+        match key.kind:
+            case Kind.LINE | Kind.TEXT:
+                self._text(value, where, key.kind)
+            case Kind.LINES if isinstance(value.value, tuple):
+                for item in value.value:
+                    self._text(item, where, Kind.LINE)
+            case Kind.LINES:
+                self._text(value, where, Kind.TEXT, wanted=key.wanted)
+            case Kind.WHOLE | Kind.NUMBER:
+                self._number(value, where, key)
+            case Kind.CHOICE:
+                if value.value not in key.choices:
+                    self._refuse(value, where, f"{self._shown(value)} is neither {' nor '.join(key.choices)}", _CHOICE)
+            case Kind.VARIABLES:
+                self._variables(value, where)
+
+    def _text(self, value: Marked, where: str, kind: Kind, wanted: str = "") -> None:
+        if not isinstance(value.value, str):
+            self._refuse(value, where, f"{wanted or kind.value} is wanted, and this is {value.kind}", _QUOTES)
+        if kind is Kind.LINE and not re.fullmatch(LINE, value.value):
+            problem = "it holds a line break or a control character" if value.value.strip(" ") else "it is empty"
+            self._refuse(value, where, problem, "Write it on one line; or take the key away.")
+        if not re.fullmatch(TEXT, value.value):
+            self._refuse(value, where, "it is empty", "Take the key away, or say something there.")
+
+    def _number(self, value: Marked, where: str, key: Key) -> None:
+        number = value.value
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if not is_number:
+            self._refuse(value, where, f"{key.wanted} is wanted, and this is {value.kind}", "Write it without quotes.")
+        assert isinstance(number, int | float)  # noqa: S101 - as was just found
+        is_whole = isinstance(number, int) or number.is_integer()
+        if not key.least <= number <= key.most or (key.kind is Kind.WHOLE and not is_whole):
+            self._refuse(value, where, f"{key.wanted} is wanted, and this is {number:g}", "Correct it.")
+
+    def _variables(self, value: Marked, where: str) -> None:
+        """Check environment variables; no value is ever repeated: it may be a secret."""
+        variables = self.named(value, where, VARIABLE, "a name that Lambda takes for a variable", most=0)
+        for name, item in variables.items():
+            if name in RESERVED_VARIABLES:
+                place = Place(self.file, item.key_line)
+                refuse(place, f"{where}: {name} is set by Lambda itself", "Choose another name for it.")
+            if not isinstance(item.value, str):
+                self._refuse(item, f"{where}.{name}", f"text is wanted, and this is {item.kind}", _QUOTES)
+
+    def _shown(self, value: Marked) -> str:
+        return repr(value.value) if isinstance(value.value, str) else f"this is {value.kind}, and"
+
+    def _refuse(self, value: Marked, where: str, problem: str, hint: str) -> NoReturn:
+        refuse(Place(self.file, value.line), f"{where}: {problem}" if where else problem, hint)
+
+
+_MAPPING = "Write key: value, a line each and indented below."
+_NAMES = "Use letters, digits, - and _: up to 64 for a function, 128 for an environment."
+TOO_MANY = "Release what belongs together, and the rest by a workflow of its own."
+_CHOICE = "Write one of them."
+_QUOTES = 'Text that looks like something else wants quotes, such as "3.13" or "true".'
+
+
+def refuse(place: Place, problem: str, hint: str) -> NoReturn:
+    """Raise the error of something that is written at ``place``."""
+    raise InputError("application", f"{place}: {problem}", hint=hint)
+
+
+def _path(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def hint_of(word: str, known: Iterable[str], which: str) -> str:
+    """Say what is known in the place of ``word``, and what it may have been meant to be."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return (f"Did you mean {near[0]}? " if near else "") + f"{which}: {', '.join(known)}."

@@ -1,0 +1,253 @@
+"""Which input counts for which command: one table for the parser, its messages, the README and the tests.
+
+An input that has no effect is an error. The runner sets every input of action.yml, so one that has its default there is
+not given. To add an input, add one row to ``INPUTS``.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from promote.core.errors import InputError
+from promote.inputs.reader import Reader
+
+
+class Command(StrEnum):
+    """What the action can do; see action.yml."""
+
+    RUN = "run"
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    RELEASE_NOTES = "release-notes"
+    STATUS = "status"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One row of the table."""
+
+    commands: frozenset[Command]
+    """Those for which it counts."""
+    default: str | None = ""
+    """As in action.yml. None: an expression, which the runner replaces by a value that is not known here."""
+    required: frozenset[Command] = frozenset()
+    """Those that do not work without it."""
+    needs: tuple[str, ...] = ()
+    """Inputs of which at least one must be given too. Without them it has no effect. Empty: it needs none."""
+    off: str = ""
+    """A value that every command accepts: it switches off what the other commands do not do anyway."""
+
+
+_C = Command
+_ALL = frozenset(_C)
+_RELEASING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.ROLLBACK})
+_DEPLOYING = frozenset({_C.RUN, _C.DEPLOY})
+_VERIFYING = frozenset({_C.RUN, _C.PROMOTE})
+_ORDERING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE})
+_LOCKING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.LOCK})
+_OVERRIDING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK})
+_NOTING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK, _C.RELEASE_NOTES})
+
+VERIFICATION = ("checks", "invoke", "tests", "test-command")
+"""The inputs that say how to verify a candidate."""
+
+INPUTS: Mapping[str, Input] = {
+    "command": Input(_ALL, default="run"),
+    "function-name": Input(_ALL),
+    "application": Input(_ALL),
+    "environment": Input(_RELEASING | {_C.RELEASE_NOTES, _C.STATUS}, required=_RELEASING),
+    "aws-region": Input(_ALL),
+    "latest-aliases": Input(_DEPLOYING | {_C.LOCK}),
+    "artifact": Input(_DEPLOYING),
+    "commit": Input(_ORDERING),
+    "artifact-bucket": Input(_DEPLOYING, needs=("artifact",)),
+    "handler": Input(_DEPLOYING),
+    "runtime": Input(_DEPLOYING),
+    "role": Input(_DEPLOYING),
+    "memory-size": Input(_DEPLOYING),
+    "timeout": Input(_DEPLOYING),
+    "environment-variables": Input(_DEPLOYING),
+    "endpoints": Input(_RELEASING, default="http", off="none"),
+    "latest-url": Input(_RELEASING),
+    "environment-url": Input(_RELEASING | {_C.RELEASE_NOTES}),
+    "domain-name": Input(_RELEASING),
+    "base-path": Input(_RELEASING, needs=("domain-name",)),
+    "checks": Input(_VERIFYING),
+    "invoke": Input(_VERIFYING),
+    "tests": Input(_VERIFYING),
+    "tests-requirements": Input(_VERIFYING, needs=("tests",)),
+    "test-command": Input(_VERIFYING),
+    "test-environment": Input(_VERIFYING, needs=("tests", "test-command")),
+    "isolation": Input(_DEPLOYING, default="latest"),
+    "candidate": Input(frozenset({_C.PROMOTE})),
+    # Only promote with candidate reads it, but the runner sets it for every command.
+    "job-status": Input(_ALL, default=None),
+    "from": Input(frozenset({_C.PROMOTE})),
+    "version": Input(frozenset({_C.PROMOTE, _C.ROLLBACK})),
+    "override": Input(_OVERRIDING, default="false"),
+    "verify-timeout": Input(_VERIFYING, default="10", needs=VERIFICATION),
+    "table": Input(_ALL, default="promote-on-success"),
+    "lock-timeout": Input(_LOCKING, default="30"),
+    "lease": Input(_LOCKING),
+    "queue": Input(_DEPLOYING, default="newest"),
+    "diverged": Input(_ORDERING),
+    "reason": Input(_OVERRIDING | {_C.UNLOCK}, required=frozenset({_C.UNLOCK})),
+    "release-notes-path": Input(_NOTING),
+    "release-notes-template": Input(_NOTING),
+    "publish-release": Input(frozenset({_C.RELEASE_NOTES}), default="false"),
+    "tag": Input(frozenset({_C.RELEASE_NOTES})),
+    "keep-versions": Input(_VERIFYING),
+    "github-deployments": Input(_RELEASING - {_C.DEPLOY}, default="true", off="false"),
+    "github-token": Input(_ALL, default=None),
+    "allow-pull-requests": Input(_ORDERING, default="false"),
+    "dry-run": Input(_ALL, default="false"),
+}
+"""Every input of action.yml, in its order."""
+
+_DEPLOYS = "It belongs to what deploys: use command: run or command: deploy, or remove it."
+_ADVICE: Mapping[str, str] = {
+    **dict.fromkeys(("artifact", "artifact-bucket", "handler", "runtime", "role", "memory-size", "timeout"), _DEPLOYS),
+    "environment-variables": _DEPLOYS,
+    "environment": "The lock covers the function with all of its environments. Remove the input.",
+    "candidate": "Set command: promote to promote the candidate, or remove the input.",
+    "queue": "Only runs that deploy are superseded. This command waits in order of arrival. Remove the input.",
+    "isolation": "A candidate keeps the isolation that command: deploy gave it. Remove the input.",
+    "from": "Set command: promote to promote what that environment serves, or remove the input.",
+}
+"""What to do about an input at a command for which it does not count, where there is more to say than the commands."""
+_AT_DEPLOY = (
+    "The job's own steps test a candidate of command: deploy. Give the input to the step with command: promote, or use "
+    "command: run."
+)
+
+_RUNNERS_OWN = frozenset({"entrypoint", "args"})
+"""Inputs that the runner itself knows for a Docker container action:
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepswithargs."""
+
+_NEIGHBOURS: Mapping[str, str] = {
+    "alias": "environment",
+    "alias-name": "environment",
+    "code-artifacts-dir": "artifact",
+    "function": "function-name",
+    "image-uri": "artifact",
+    "lambda-function-name": "function-name",
+    "package": "artifact",
+    "region": "aws-region",
+    "s3-bucket": "artifact",
+    "s3-key": "artifact",
+    "source": "artifact",
+    "stage": "environment",
+    "zip-file": "artifact",
+    "zip-file-path": "artifact",
+}
+"""What other actions and tools call it."""
+
+
+def command_of(environ: Mapping[str, str]) -> Command:
+    """Give the step's command, when it is seen that each input is known and counts for it.
+
+    Raises:
+        InputError: an input is unknown or has no effect, or the command is none.
+
+    """
+    require_known(environ)
+    command = Reader(environ).choice("command", Command, Command.RUN)
+    require_use(environ, command)
+    return command
+
+
+def require_known(environ: Mapping[str, str]) -> None:
+    """Refuse ``INPUT_*`` variables that are not inputs of this action, with the input that may have been meant.
+
+    Raises:
+        InputError: of the first; its text names all of them.
+
+    """
+    names = (name.removeprefix("INPUT_").lower() for name in environ if name.startswith("INPUT_"))
+    unknown = sorted({name for name in names if name and name not in INPUTS} - _RUNNERS_OWN)
+    if not unknown:
+        return
+    meant = {name: near for name in unknown if (near := nearest(name))}
+    guess = listed_or([f"{near} instead of {name}" if len(unknown) > 1 else near for name, near in meant.items()])
+    others = f", and neither is {listed_or(unknown[1:])}" if unknown[1:] else ""
+    raise InputError(
+        unknown[0],
+        f"it is not an input of this action{others}",
+        hint=f"{f'Did you mean {guess}? ' if guess else ''}The README lists all inputs. If it is a variable of your "
+        f"own, rename INPUT_{unknown[0].upper()}.",
+    )
+
+
+def nearest(name: str) -> str:
+    """Give the input that was probably meant by ``name``; empty: none is near."""
+    plain = name.replace("_", "-").replace(" ", "-")
+    if plain in INPUTS:
+        return plain
+    if plain in _NEIGHBOURS:
+        return _NEIGHBOURS[plain]
+    joined = {known.replace("-", ""): known for known in INPUTS}
+    if plain.replace("-", "") in joined:
+        return joined[plain.replace("-", "")]
+    return next(iter(difflib.get_close_matches(plain, INPUTS, n=1)), "")
+
+
+def given(environ: Mapping[str, str]) -> list[str]:
+    """Give the inputs that the step sets: they are neither empty nor as action.yml has them."""
+    return [name for name, known in INPUTS.items() if known.default is not None and _value(environ, name) != ""]
+
+
+def _value(environ: Mapping[str, str], name: str) -> str:
+    """Give the value of an input in the spelling of its default; empty where it is that default."""
+    known, value = INPUTS[name], environ.get(f"INPUT_{name.upper()}", "").strip()
+    value = value.lower() if known.default in ("true", "false") else value
+    return "" if value == known.default else value
+
+
+def require_use(environ: Mapping[str, str], command: Command) -> None:
+    """Refuse inputs that have no effect with ``command``.
+
+    Raises:
+        InputError: of the first, in the order of the table.
+
+    """
+    for name in given(environ):
+        known = INPUTS[name]
+        if command in known.commands or _value(environ, name) == known.off:
+            continue
+        which = f"{command}, the default" if command == INPUTS["command"].default else command
+        raise InputError(name, f"it has no effect with command: {which}", hint=_advice(name, command))
+
+
+def require_company(names: Collection[str], command: Command) -> None:
+    """Refuse inputs that have an effect only together with others; ``names`` are all that are given.
+
+    Raises:
+        InputError: of the first, in the order of the table.
+
+    """
+    for name, known in INPUTS.items():
+        if name in names and command in known.commands and known.needs and not set(known.needs) & set(names):
+            raise InputError(
+                name,
+                f"it has no effect without {listed_or(known.needs)}",
+                hint=f"Add {listed_or(known.needs)}, or remove {name}.",
+            )
+
+
+def _advice(name: str, command: Command) -> str:
+    if command is Command.DEPLOY and INPUTS[name].commands == _VERIFYING and name != "keep-versions":
+        return _AT_DEPLOY
+    if name in _ADVICE:
+        return _ADVICE[name]
+    commands = [known.value for known in Command if known in INPUTS[name].commands]
+    return f"It counts for command: {listed_or(commands)}. Use that command, or remove the input."
+
+
+def listed_or(names: Iterable[str]) -> str:
+    """Join ``names`` with commas and "or"."""
+    *most, last = names or [""]
+    return f"{', '.join(most)} or {last}" if most else last

@@ -1,0 +1,143 @@
+"""Finding out what lies between two commits: from the local clone where it has the history, and from GitHub."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from promote.core.concurrency import gather, side_by_side
+from promote.core.errors import GitHubError
+from promote.core.workspace import inside
+from promote.github import git
+from promote.github.api.repository import GitHub
+from promote.github.commits import Listing
+from promote.github.model import Commit, PullRequest
+from promote.notes.changes import changes
+from promote.notes.model import Changes
+
+_CONFIGURATION = ".github/release.yml"
+_LARGEST = 100_000
+"""Bytes of that file."""
+_WIDTH = 8
+"""Calls of GitHub at the same time."""
+_LOOKED_UP = 24
+"""Commits that are asked about one by one, and people: beyond that, it is time and GitHub's patience that are lost."""
+_SLACK = timedelta(days=1)
+"""Clocks of those who commit are not GitHub's."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to look."""
+
+    clone: Path
+    """The folder of the clone; without one, there is no history in it."""
+    github: GitHub
+    repository_url: str
+    """Empty: not known."""
+
+    def between(self, since: str, until: str) -> Changes:
+        """Find what ``until`` has and ``since`` has not; an empty ``since`` is before the first commit.
+
+        What cannot be found out is one of the gaps, and nothing that is raised.
+        """
+        gaps: list[str] = []
+        listed = self._commits(since, until, gaps)
+        if listed is None:
+            return Changes(gaps=tuple(gaps))
+        if not listed.is_whole:
+            gaps.append(f"There are more commits than the {len(listed.items)} that are told of here.")
+        pulls: tuple[PullRequest, ...] = ()
+        newcomers = frozenset[str]()
+        configuration = self._local_configuration()
+        if listed.items and self.github.is_known:
+            try:
+                pulls, configuration = side_by_side(
+                    lambda: self._pull_requests(listed.items),
+                    lambda: configuration if configuration is not None else self._configuration(until),
+                )
+                newcomers = self._newcomers(since, listed.items, pulls)
+            except GitHubError as error:
+                gaps.append(f"Pull requests or first contributions may be missing: {error}. {error.hint}")
+        elif listed.items:
+            gaps.append("Pull requests and first contributions are not known, for there is no github-token.")
+        found = changes(
+            listed.items,
+            pulls,
+            configuration=configuration or "",
+            is_newcomer=lambda person: person.login in newcomers,
+            repository_url=self.repository_url,
+        )
+        return replace(found, gaps=(*gaps, *found.gaps))
+
+    def _commits(self, since: str, until: str, gaps: list[str]) -> Listing[Commit] | None:
+        local = git.commits(self.clone, since, until)
+        if local is not None:
+            return local
+        cause, hint = git.lack(self.clone, since, until)
+        if not self.github.is_known:
+            gaps.append(f"The commits are not known: {cause}, and there is no github-token to ask GitHub with. {hint}")
+            return None
+        try:
+            return self.github.compare(since, until).commits if since else self.github.commits(until)
+        except GitHubError as error:
+            gaps.append(f"The commits are not known: {cause}, and GitHub does not tell: {error}. {hint} {error.hint}")
+            return None
+
+    def _pull_requests(self, commits: tuple[Commit, ...]) -> tuple[PullRequest, ...]:
+        times = [commit.at for commit in commits if commit.at]
+        if not times:
+            return ()
+        known = self.github.pull_requests(min(times) - _SLACK).items
+        # A rebased pull request leaves several commits, of which GitHub names the last.
+        alone = list(islice(_alone(commits, known), _LOOKED_UP))
+        asked = gather([lambda sha=sha: self.github.pull_requests_of(sha) for sha in alone], _WIDTH)  # type: ignore[misc]
+        found = {pull.number: pull for pull in known}
+        for sha, pulls in zip(alone, asked, strict=True):
+            for pull in pulls[:1]:
+                before = found.get(pull.number, pull)
+                found[pull.number] = replace(before, commits=(*before.commits, sha))
+        return tuple(found.values())
+
+    def _newcomers(self, since: str, commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> frozenset[str]:
+        """Give the logins of those who had written nothing before."""
+        if not since:
+            return frozenset()
+        shas = {commit.sha for commit in commits}
+        people = [pull.author for pull in pulls if shas & {pull.merge_commit, *pull.commits}]
+        people += [author for commit in commits for author in commit.authors]
+        logins = list(dict.fromkeys(person.login for person in people if person.login and not person.is_bot))[
+            :_LOOKED_UP
+        ]
+        known = gather([lambda login=login: self.github.has_committed(login, since) for login in logins], _WIDTH)  # type: ignore[misc]
+        return frozenset(login for login, is_known in zip(logins, known, strict=True) if not is_known)
+
+    def _local_configuration(self) -> str | None:
+        """Read the checkout's own; None: there is no checkout that could have it."""
+        if not (self.clone / ".git").exists():
+            return None
+        try:
+            file = inside(self.clone, _CONFIGURATION)
+            if file is None or not file.is_file():
+                return ""
+            with file.open("rb") as opened:
+                return opened.read(_LARGEST).decode(errors="replace")
+        except (OSError, RuntimeError):
+            return ""
+
+    def _configuration(self, commit: str) -> str:
+        found = self.github.file(_CONFIGURATION, commit)
+        return found[:_LARGEST].decode(errors="replace") if found else ""
+
+
+def _alone(commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> Iterator[str]:
+    """Yield the commits of the main line that no pull request is known to have brought."""
+    by_sha = {commit.sha: commit for commit in commits}
+    merged = {pull.merge_commit for pull in pulls}
+    here = commits[0].sha if commits else ""
+    while here in by_sha:
+        commit = by_sha[here]
+        if len(commit.parents) == 1 and here not in merged:
+            yield here
+        here = commit.parents[0] if commit.parents else ""

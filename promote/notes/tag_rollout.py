@@ -1,0 +1,110 @@
+"""Which promotion brought a tag to an environment first, and whether the environment still has it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from promote.aws.dynamodb import Item
+from promote.core.decision import Relation
+from promote.core.promotion import Kind
+from promote.core.run import listed
+from promote.notes.compose import moment
+from promote.notes.model import Carried
+
+_CONTAINING = (Relation.SAME, Relation.NEWER)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The tag, and who knows what of it."""
+
+    tag: str
+    related: Callable[[str], Relation]
+    """Says how a commit stands to the tag's."""
+    unknown: str
+    """Why it may be that nobody can say so."""
+    page: Callable[[str], str]
+    """Gives the page of a run, or empty, from what the ledger has of it."""
+
+
+def carried(asked: Asked, environment: str, histories: Mapping[str, Sequence[Item]]) -> tuple[Carried | None, str]:
+    """Find the promotion that brought the tag to ``environment`` first.
+
+    ``histories`` are those of the function, or of all that are released as one, by name: their promotions, newest
+    first. Several have the tag when each of them has it. Give also what is not known of that; with None, it is whether
+    the environment has it at all.
+    """
+    found = {name: _brought(asked, items) for name, items in histories.items()}
+    if any(one.first is None and one.doubt is None for one in found.values()):
+        return Carried(environment, ""), ""
+    for name, one in found.items():
+        if one.first is None:
+            return None, f"Whether {environment} has had {asked.tag} is not known: {_why(asked, histories, name, one)}."
+    firsts = [one.first for one in found.values() if one.first]
+    last = max(firsts, key=_sequence)
+    is_taken_back = any(one.is_taken_back for one in found.values())
+    row = Carried(
+        environment,
+        _versions(histories, last),
+        moment(last.get("at")),
+        asked.page(str(last.get("url") or "")),
+        is_taken_back,
+    )
+    doubtful = next((name for name, one in found.items() if one.doubt), "")
+    if is_taken_back or not doubtful:
+        return row, ""
+    why = _why(asked, histories, doubtful, found[doubtful])
+    return row, f"Whether {environment} still has {asked.tag} is not known: {why}."
+
+
+@dataclass(frozen=True)
+class _Brought:
+    """What the history of one function says."""
+
+    first: Item | None = None
+    """The promotion that brought the tag; None: none has, or nobody knows."""
+    doubt: Item | None = None
+    """The promotion of which nobody knows whether it has the tag, where it matters."""
+    is_taken_back: bool = False
+
+
+def _brought(asked: Asked, items: Sequence[Item]) -> _Brought:
+    first = None
+    # From the newest on, since an environment goes forwards: what came before one that lacks it lacks it too.
+    for item in (item for item in items if item.get("kind") != Kind.ROLLBACK):
+        found = _related(asked, item)
+        if found is Relation.UNKNOWN and first is None:
+            return _Brought(doubt=item)
+        if found not in _CONTAINING:
+            break
+        first = item
+    if first is None or items[0].get("kind") != Kind.ROLLBACK:
+        return _Brought(first)
+    found = _related(asked, items[0])
+    if found is Relation.UNKNOWN:
+        return _Brought(first, doubt=items[0])
+    return _Brought(first, is_taken_back=found not in _CONTAINING)
+
+
+def _related(asked: Asked, item: Item) -> Relation:
+    return asked.related(str(item.get("commit") or ""))
+
+
+def _why(asked: Asked, histories: Mapping[str, Sequence[Item]], name: str, found: _Brought) -> str:
+    item = found.doubt
+    if item is None or item.get("commit"):
+        return asked.unknown
+    whose = f" of {name}" if len(histories) > 1 else ""
+    return f"the record of version {item['version']}{whose} there names no commit"
+
+
+def _versions(histories: Mapping[str, Sequence[Item]], move: Item) -> str:
+    """Say what the environment served after ``move``."""
+    served = {
+        name: next(str(item["version"]) for item in items if _sequence(item) <= _sequence(move))
+        for name, items in histories.items()
+    }
+    return listed([f"{name} {version}" if len(served) > 1 else version for name, version in served.items()])
+
+
+def _sequence(item: Item) -> int:
+    return int(item["sequence"])

@@ -1,0 +1,1 @@
+"""The steps of a release, in the order in which a run takes them."""

@@ -1,0 +1,238 @@
+"""What follows a promotion: its release notes, and GitHub's record of it. It undoes nothing, and holds nobody up."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from promote.aws.errors import understood
+from promote.core.concurrency import each, side_by_side
+from promote.core.errors import PromoteError
+from promote.core.promotion import Kind, Promotion
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.core.version import Snapshot, same_content
+from promote.github.api import deployments
+from promote.github.api.deployments import Attempt
+from promote.github.api.repository import GitHub
+from promote.notes.application import Piece, of_release
+from promote.notes.compose import earlier_served, of_promotion, proof_of, recorded_proof, rendered, sources, write
+from promote.notes.model import Notes, Proof
+from promote.notes.render import render
+from promote.pipeline.job import Job
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.target import Target
+from promote.state.sizes import ITEM_LIMIT
+
+_PATIENCE = 20
+"""Seconds for all that GitHub is asked: what it shows has taken place, and somebody waits for the job to end."""
+
+_STORED = ITEM_LIMIT - 10_000
+"""Bytes of the notes that the ledger takes; the rest of the item is small."""
+
+
+def announce(target: Target, report: Report, commit: str) -> Report:
+    """Write the notes of a promotion or a rollback, and show on GitHub how it ended; show also what was blocked.
+
+    ``commit`` is the candidate's. Whatever goes wrong is a warning of the report.
+    """
+    if not (report.move or report.result is Result.BLOCKED):
+        return report
+    job = target.job
+    job.reports.append(report)
+    github = GitHub(job.context, job.session, job.clock, _PATIENCE)
+    with job.phase("announce"):
+        report, warnings = side_by_side(
+            lambda: _noted(target, report, report.move, github) if report.move else report,
+            lambda: tuple(_shown(job, _attempt(target, report, commit), github)),
+        )
+    return replace(report, warnings=(*report.warnings, *warnings))
+
+
+def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> Report:
+    """Write the notes to where they are wanted."""
+    job = target.job
+    at = job.clock.now()
+    try:
+        verdict = report.verdict
+        notes = of_promotion(
+            job.context,
+            sources(job.context, github),
+            target.function,
+            move,
+            report.since,
+            replaced=_replaced(target, move),
+            deployed=report.deployed,
+            proof=proof_of(verdict, at, job.run.url) if verdict else _recorded(target, report),
+            at=at,
+            actor=move.by or job.context.actor,
+            run_url=job.run.url,
+            environment_url=report.environment.url if report.environment else "",
+            earlier=earlier_served(job.context, target.served, move),
+        )
+        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
+        text, warnings = rendered(job.workflow.redact, notes, target.template)
+        report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
+        return _warned(report, error)
+    return _kept(job, report, notes, [(target, move)])
+
+
+def announce_all(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
+    """Do the same for several functions that are released as one: one text, and one deployment on GitHub."""
+    moved = [part for _, part in report.parts if part.move]
+    if not (moved or report.result is Result.BLOCKED):
+        return report
+    job.reports.append(report)
+    github = GitHub(job.context, job.session, job.clock, _PATIENCE)
+    versions = {name: part.candidate.version if part.candidate else part.previous for name, part in report.parts}
+    attempt = Attempt(
+        job.inputs.environment,
+        commit,
+        is_success=bool(moved),
+        description=_DESCRIPTIONS_OF_ALL[moved[0].move.kind if moved and moved[0].move else None].format(
+            names=job.inputs.names
+        ),
+        details={
+            "functions": versions,
+            **({"promotion": moved[0].move.identity} if moved and moved[0].move else {}),
+        },
+        environment_url=next((part.environment.url for _, part in report.parts if part.environment), ""),
+        run_url=job.run.url,
+    )
+    with job.phase("announce"):
+        report, warnings = side_by_side(
+            lambda: _noted_all(job, targets, report, github) if moved else report,
+            lambda: tuple(_shown(job, attempt, github)),
+        )
+    return replace(report, warnings=(*report.warnings, *warnings))
+
+
+def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
+    """Write one text of all functions, and leave it in the ledger with each that has moved."""
+    at = job.clock.now()
+    parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
+    try:
+        has_verdict = report.verdict is not None
+        pieces = each([partial(_piece, target, part, is_judged=has_verdict) for target, part in parts], WIDTH)
+        notes = of_release(
+            job.context,
+            github,
+            job.inputs.names,
+            pieces,
+            proof=proof_of(report.verdict, at, job.run.url) if report.verdict else None,
+            at=at,
+            actor=next((part.move.by for _, part in parts if part.move and part.move.by), job.context.actor),
+            run_url=job.run.url,
+        )
+        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
+        text, warnings = rendered(job.workflow.redact, notes, targets[0].template)
+        report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the release has taken place
+        return _warned(report, error)
+    return _kept(job, report, notes, [(target, part.move) for target, part in parts if part.move])
+
+
+def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
+    """Give what is known of one function; ``is_judged``: the run has found a verdict of the whole."""
+    return Piece(
+        target.function,
+        part.candidate.version if part.candidate else part.previous,
+        part.move,
+        part.since,
+        replaced=_replaced(target, part.move) if part.move else None,
+        deployed=part.deployed,
+        proof=None if is_judged else _recorded(target, part),
+        url=part.environment.url if part.environment else "",
+        earlier=earlier_served(target.job.context, target.served, part.move) if part.move else None,
+    )
+
+
+def _gaps(job: Job, notes: Notes, github: GitHub) -> tuple[str, ...]:
+    """Give what could not be found out of the changes, where somebody has asked for it."""
+    return notes.changes.gaps if job.inputs.github_deployments or github.is_known else ()
+
+
+def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, Promotion]]) -> Report:
+    """Write the text to the file that was asked for, and to the ledger with each move."""
+    text = report.release_notes
+    try:
+        if job.inputs.release_notes_path:
+            report = replace(
+                report, release_notes_path=write(job.context.workspace, job.inputs.release_notes_path, text)
+            )
+    except Exception as error:  # noqa: BLE001 - the promotion has taken place
+        report = _warned(report, error)
+    try:
+        is_short = len(text.encode("utf-8", "replace")) <= _STORED
+        # A character has four bytes at the most.
+        short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
+        each(
+            [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
+            WIDTH,
+        )
+    except Exception as error:  # noqa: BLE001 - the same
+        report = _warned(report, error)
+    return report
+
+
+def _warned(report: Report, error: Exception) -> Report:
+    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
+
+
+def _replaced(target: Target, move: Promotion) -> Snapshot | None:
+    """Give the version before, where $LATEST held it when the run began: then it need not be read once more."""
+    latest, served = target.latest, target.served
+    is_it = latest is not None and same_content(latest, served) and served.version == move.previous
+    return latest if is_it else None
+
+
+def _recorded(target: Target, report: Report) -> Proof | None:
+    return recorded_proof(target.job.context, target.ledger.proof(report.candidate)) if report.candidate else None
+
+
+def _attempt(target: Target, report: Report, commit: str) -> Attempt:
+    job, move = target.job, report.move
+    version = report.candidate.version if report.candidate else ""
+    details = {"function": target.function.name, "version": version, "previous": report.previous}
+    return Attempt(
+        target.environment,
+        commit,
+        is_success=move is not None,
+        description=_DESCRIPTIONS[move.kind if move else None].format(version=version),
+        details={**details, **({"promotion": move.identity} if move else {})},
+        environment_url=report.environment.url if report.environment else "",
+        run_url=job.run.url,
+    )
+
+
+def _shown(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
+    """Show it as a deployment; yield what a reader should know where that is not possible."""
+    if not (job.inputs.github_deployments and attempt.commit and job.context.repository):
+        return
+    name = attempt.environment
+    if not github.is_known:
+        yield f"GitHub does not show what {name} has: there is no github-token. github-deployments: false wants none."
+        return
+    try:
+        deployments.announce(github, attempt)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it changes nothing of what has happened
+        yield f"GitHub does not show what {name} has: {_said(understood(error))}"
+
+
+_DESCRIPTIONS = {
+    Kind.PROMOTION: "version {version} passed verification and was promoted",
+    Kind.OVERRIDE: "version {version} was promoted by a person's override",
+    Kind.ROLLBACK: "back at version {version}",
+    None: "version {version} did not pass verification",
+}
+_DESCRIPTIONS_OF_ALL = {
+    Kind.PROMOTION: "{names} passed verification and were promoted as one",
+    Kind.OVERRIDE: "{names} were promoted as one by a person's override",
+    Kind.ROLLBACK: "{names} are back at one release",
+    None: "{names} did not all pass verification",
+}
+
+
+def _said(problem: PromoteError) -> str:
+    text = str(problem)
+    return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {problem.hint}"

@@ -1,0 +1,145 @@
+"""Bring code and configuration to $LATEST, and publish exactly that as a version."""
+
+from dataclasses import dataclass
+
+from promote.aws.artifact import Image
+from promote.aws.fingerprint import fingerprint
+from promote.aws.lambda_function import changed_by_others
+from promote.core.concurrency import side_by_side
+from promote.core.endpoint import LATEST_ENDPOINT, Endpoint
+from promote.core.errors import ConflictError, UnconfirmedError
+from promote.core.promotion import Alias
+from promote.core.version import Candidate, Content, Snapshot, same_content
+from promote.pipeline import configuration
+from promote.pipeline.decision import ATTEMPTS, is_proven
+from promote.pipeline.latest import require_published
+from promote.pipeline.prepare import looked_again, staged
+from promote.pipeline.target import Target
+
+
+@dataclass(frozen=True)
+class Built:
+    """A candidate and $LATEST as it was when both had settled."""
+
+    candidate: Candidate
+    latest: Snapshot
+    alias: Alias | None = None
+    """The environment's, as it was read before the version was."""
+
+
+def foreseen(target: Target) -> Content | None:
+    """Say what the candidate is going to be, before it is deployed; None: that is not known."""
+    latest, code = target.latest, target.code
+    if latest is None or (isinstance(code, Image) and not code.is_in(latest.code_sha256)):
+        return None
+    changes = configuration.changes(target.job.inputs.configuration, latest.configuration)
+    is_changed = code is not None and not code.is_in(latest.code_sha256)
+    digest = code.code_sha256 if is_changed and code is not None and not isinstance(code, Image) else latest.code_sha256
+    return Candidate("", digest, fingerprint({**latest.configuration, **changes}))
+
+
+def latest_endpoint(target: Target) -> Endpoint | None:
+    """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
+    if target.latest is None and target.code is not None:
+        target.job.say("deploy", f"creating the function {target.function.name}")
+        target.function.create(staged(target.job, target.code), target.creation)
+    return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
+
+
+def deploy(target: Target, endpoint: Endpoint | None) -> Built:
+    """Bring configuration and code to $LATEST and publish exactly that; give the version and $LATEST, both settled.
+
+    ``endpoint`` is that of $LATEST: where it was just made, its permission has changed the RevisionId.
+
+    Raises:
+        ConflictError: somebody else keeps changing $LATEST, or has replaced what was to be adopted.
+
+    """
+    known = None if endpoint and endpoint.is_new else target.latest
+    unseen: UnconfirmedError | None = None
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            latest = target.function.idle(known=known)
+        except Exception as error:
+            if unseen:
+                raise unseen from error
+            raise
+        if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
+            raise changed_by_others(target.function.name)
+        try:
+            return _deploy_once(target, latest)
+        except (ConflictError, UnconfirmedError) as error:
+            # Also a write of our own whose answer was lost: reading again shows what is left to do.
+            if attempt == ATTEMPTS:
+                raise
+            unseen = error if isinstance(error, UnconfirmedError) else None
+            target.job.say("deploy", "$LATEST is not what was read: reading it again")
+            known = None
+    raise AssertionError("unreachable")
+
+
+def _deploy_once(target: Target, latest: Snapshot) -> Built:
+    function, code, job = target.function, target.code, target.job
+    changes = configuration.changes(job.inputs.configuration, latest.configuration)
+    if changes:
+        for line in configuration.describe(changes, latest.configuration):
+            job.say("deploy", line)
+        configured = function.configure(latest, changes)
+        _require_ours(target, configured, latest.code_sha256)
+        latest = configured
+    if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
+        stored = staged(job, code)
+        if stored is not code:
+            # It may have taken minutes. The environment's own alias was pinned before.
+            alias = looked_again(target).alias
+            require_published(function.name, [alias] if alias else [], job.inputs.latest_aliases)
+        answer = function.upload(latest, stored)
+        job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
+    else:
+        served = _served_version(target, latest)
+        if served is not None:
+            job.say("deploy", f"$LATEST is what version {served.version} was published from")
+            if not is_proven(target, served.candidate):
+                latest = awake(target, latest)
+            return Built(served.candidate, latest, target.alias)
+        latest = awake(target, latest)
+        answer = function.publish(latest)
+        job.say("deploy", f"published $LATEST as version {answer.version}")
+    published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
+    # What digest the tag of an image stands for, only Lambda knows.
+    expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
+    _require_ours(target, published, expected)
+    if published.fingerprint != latest.fingerprint:
+        raise changed_by_others(target.function.name)
+    return Built(published.candidate, function.settled(), target.alias)
+
+
+def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
+    """Give the version that the environment serves, where it holds exactly what $LATEST does."""
+    if not (target.served.version and same_content(latest, target.served)):
+        return None
+    version = target.function.find(target.served.version)
+    if version is None or not same_content(version, latest):
+        return None
+    stays = is_proven(target, version.candidate) and target.alias and target.alias.version == version.version
+    return version if stays else awake(target, version)
+
+
+def awake(target: Target, version: Snapshot) -> Snapshot:
+    """Give the version as it is when it can serve; an Inactive one is woken, and waited for.
+
+    Raises:
+        FunctionError: it cannot be woken.
+
+    """
+    if version.is_inactive:
+        target.job.say("version", f"{version.version} is Inactive, because it was idle: waking it")
+        return target.function.settled(version.version, known=version)
+    return version
+
+
+def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
+    """Refuse what is not exactly the code and configuration that this run has deployed."""
+    wanted = target.job.inputs.configuration
+    if snapshot.code_sha256 != code_sha256 or configuration.changes(wanted, snapshot.configuration):
+        raise changed_by_others(target.function.name)

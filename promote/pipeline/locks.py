@@ -1,0 +1,190 @@
+"""The lock, held for a piece of work: taken, kept alive beside it, and given back however the work ends."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from promote.core.concurrency import within
+from promote.core.errors import LockError
+from promote.core.lock_state import Claim, Entry, Queue
+from promote.inputs.usage import Command
+from promote.pipeline.job import Job
+from promote.state.heartbeat import Heartbeat
+from promote.state.lock import Lease, Lock
+from promote.state.lock_queue import Superseded, acquire, acquire_together
+
+_BEATEN = 30
+"""Seconds of a lease that a heartbeat renews, where the input is for the time between the job's steps."""
+
+_HURRY, _PATIENCE = 3.0, 30.0
+"""Seconds for giving the lock back: after an interrupt, when the runner kills what does not end, and otherwise."""
+
+
+@dataclass
+class Holding:
+    """The lock, held."""
+
+    lock: Lock
+    lease: Lease
+    heartbeat: Heartbeat
+    stays: bool
+    """Whether it is held on when this piece of work ends: for the job's further steps."""
+    is_given_back: bool = False
+    """Whether a transaction has released it."""
+
+
+def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
+    """Make the lock of the function ``arn`` as this job claims it.
+
+    With ``may_give_way``, a newer run of the same branch that does the same takes its place in line.
+    """
+    inputs, context, run = job.inputs, job.context, job.run
+    has_order = may_give_way and context.repository and context.ref and run.run_id
+    what = (context.repository, context.ref, inputs.command, inputs.environment, job.application)
+    claim = Claim(
+        owner=f"{run.run_id}/{run.attempt}/{run.operation}",
+        lease=min(inputs.lease, _BEATEN) if inputs.command in (Command.LOCK, Command.DEPLOY) else inputs.lease,
+        run_id=run.run_id,
+        attempt=run.attempt,
+        group=" ".join(filter(None, what)) if has_order else "",
+        queue=inputs.queue if may_give_way else Queue.FIFO,
+        url=run.url,
+        job=job.steps.job,
+    )
+    return Lock(job.table, arn, claim, job.clock, job.say)
+
+
+def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
+    """Wait for the lock and take it, or enter it where an earlier step keeps it.
+
+    ``timeout`` is in seconds; None: as the inputs say.
+
+    Raises:
+        LockError: it was not free in time, or cannot be read.
+        Superseded: a newer run takes this one's place.
+
+    """
+    # Written before it is asked for: a run that is killed in between leaves the post step something to find.
+    kept = job.steps.held.get(job.place(lock.arn))
+    job.steps.remember(job.place(lock.arn))
+    try:
+        lease = acquire(lock, job.inputs.lock_timeout if timeout is None else timeout, job.chance)
+    except (LockError, Superseded):
+        job.steps.forget(job.place(lock.arn))
+        raise
+    _tell(job, lock, lease, kept)
+    return lease
+
+
+def take_together(job: Job, wanted: Sequence[tuple[Lock, Entry]]) -> Mapping[str, Lease]:
+    """Take the locks of several functions in one call, if all are free as they were read; empty: none was taken.
+
+    They are given by ARN, and not kept alive yet.
+    """
+    kept = [job.steps.held.get(job.place(lock.arn)) for lock, _ in wanted]
+    for lock, _ in wanted:
+        job.steps.remember(job.place(lock.arn))
+    leases = acquire_together(wanted, job.table)
+    if not leases:
+        for (lock, _), token in zip(wanted, kept, strict=True):
+            if token is None:
+                job.steps.forget(job.place(lock.arn))
+        return {}
+    found = {lock: lease for (lock, _), lease in zip(wanted, leases, strict=True)}
+    for (lock, lease), token in zip(found.items(), kept, strict=True):
+        _tell(job, lock, lease, token)
+    return {lock.arn: lease for lock, lease in found.items()}
+
+
+def give_back_together(job: Job, holdings: Sequence[Holding]) -> None:
+    """Release what is held in one call; what that does not release is left to the end of each."""
+    ours = [holding for holding in holdings if not (holding.stays or holding.is_given_back)]
+    if len(ours) > 1:
+        for holding in ours:
+            holding.heartbeat.stop()
+        with suppress(Exception):
+            parts = [holding.lock.giving_back(holding.lease) for holding in ours]
+            within(_PATIENCE, lambda: job.table.transact(parts))
+            for holding in ours:
+                holding.is_given_back = True
+
+
+def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
+    """Say that the lock is had, and warn where an earlier step had taken it, under the token ``kept``, and lost it."""
+    if kept and kept != lease.token:
+        job.workflow.warn(
+            f"The lock that an earlier step of this job took (token {kept}) was lost in between: its lease was over, "
+            "or somebody has opened it by force. Give that step a longer lease.",
+            title="Lock",
+        )
+    how = ", as an earlier step has taken it" if lease.kept else ""
+    after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
+    lock.say("lock", f"held, token {lease.token}{how}{after}")
+
+
+@contextmanager
+def hold(
+    job: Job, lock: Lock, ends: str = "", timeout: float | None = None, lease: Lease | None = None
+) -> Iterator[Holding]:
+    """Hold the lock for the block; ``timeout`` and errors as of ``take``. With a ``lease``, it was taken already.
+
+    A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
+    """
+    with job.phase("lock"):
+        lease = lease or take(job, lock, timeout)
+    holding = Holding(lock, lease, _heartbeat(job, lock, lease), stays=lease.kept not in ("", ends))
+    holding.heartbeat.start()
+    patience = _PATIENCE
+    try:
+        yield holding
+    except KeyboardInterrupt:
+        patience = _HURRY
+        raise
+    finally:
+        holding.heartbeat.stop()
+        if not holding.stays:
+            _give_back(job, holding, patience)
+
+
+def keep(job: Job, lock: Lock, lease: Lease) -> None:
+    """Keep the lock for the job's further steps, as long as the input ``lease`` says.
+
+    Raises:
+        LockError: it was lost in this moment.
+
+    """
+    if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
+        raise LockError("the lock was opened by force before it could be kept for the job", hint="Run the job again.")
+    job.steps.remember(job.place(lock.arn), lease.token)
+
+
+def _give_back(job: Job, holding: Holding, patience: float) -> None:
+    lock, lease = holding.lock, holding.lease
+    try:
+        if not holding.is_given_back:
+            try:
+                entry = within(patience, lambda: lock.release(lease))
+            except KeyboardInterrupt:
+                within(_HURRY, lambda: lock.release(lease))
+                job.steps.forget(job.place(lock.arn))
+                raise
+            if entry.line:
+                job.say("lock", f"given back; next is {entry.line[0].describe()}")
+    except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
+        job.workflow.warn(
+            f"The lock could not be released: {str(error) or 'no answer'}. The post step tries again; otherwise it is "
+            f"free in {lease.seconds:.0f} seconds.",
+            title="Lock",
+        )
+    else:
+        job.steps.forget(job.place(lock.arn))
+
+
+def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
+    """Make what keeps the lease alive."""
+    table = job.beaten_table(lease.seconds)
+    return Heartbeat(lambda: lock.beat(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
+
+
+def _phase(job: Job) -> str:
+    return job.under_way[0] if job.under_way else "start"

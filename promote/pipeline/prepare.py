@@ -1,0 +1,466 @@
+"""Read what a run works on, refuse what cannot work, and hold the locks."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from promote.aws.api_gateway import Gateways
+from promote.aws.artifact import Code, Image, load, require_handler, stage
+from promote.aws.lambda_function import Function
+from promote.core.concurrency import each, side_by_side
+from promote.core.endpoint import LATEST_ENDPOINT
+from promote.core.errors import ConflictError, FunctionError, InputError
+from promote.core.promotion import Alias
+from promote.core.redaction import Redactor
+from promote.core.run import listed
+from promote.core.version import Snapshot
+from promote.inputs.model import Configuration, Isolation
+from promote.inputs.model import Endpoints as EndpointsInput
+from promote.inputs.usage import Command
+from promote.pipeline import configuration
+from promote.pipeline.capacity import require_free
+from promote.pipeline.endpoints import Endpoints
+from promote.pipeline.job import Job
+from promote.pipeline.latest import require_known, require_published
+from promote.pipeline.locks import Holding, give_back_together, hold, make_lock, take_together
+from promote.pipeline.previews import Trials
+from promote.pipeline.recover import finish_earlier
+from promote.pipeline.saga import WIDTH
+from promote.pipeline.target import Target
+from promote.state.ledger import Ledger
+from promote.state.lock import Lease, Lock
+from promote.verification.invocations import read_events
+from promote.verification.log_groups import Console
+from promote.verification.process import Surroundings, environment
+from promote.verification.pytest_suite import read_suite
+from promote.verification.verification import Verification
+
+if TYPE_CHECKING:
+    from promote.notes.render import Template
+
+
+def prepare(job: Job) -> Target:
+    """Read everything, and refuse what cannot work.
+
+    Raises:
+        PromoteError: of the kind that says which input, permission or thing is wrong.
+
+    """
+    inputs, clients, clock = job.inputs, job.clients, job.clock
+    region = clients.resolve_region()
+    clients.require_runtime(inputs.configuration.runtime)
+    events = read_events(inputs.invocations, job.context.workspace)
+    template = read_template(job)
+    function = Function(
+        lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
+    )
+    _ = clients.function  # before any other, for its call is the first
+    code, ((latest, aliases), _) = side_by_side(
+        lambda: load(
+            inputs.artifact,
+            job.context.workspace,
+            job.temporary,
+            lambda: clients.storage,
+            has_bucket=bool(inputs.artifact_bucket),
+        ),
+        lambda: side_by_side(lambda: _seen(job, function), job.table.connect),
+    )
+    arn, creation = _identity(job, region, code, latest)
+    if latest and not job.part:  # several functions share the input, and not each needs to have each alias
+        require_known(inputs.function_name, aliases, inputs.latest_aliases)
+    _require_published(job, aliases)
+    _require_free(job, aliases)
+    _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
+    # An emergency does not wait for the records that it does not need, such as the lock's.
+    only = inputs.environment if inputs.command is Command.ROLLBACK else ""
+    ledger = Ledger(job.table, arn, job.run, clock, only)
+    gateways = Gateways(
+        lambda: clients.gateway,
+        lambda: clients.maker,
+        function,
+        arn,
+        clock,
+        domain_name=inputs.domain_name,
+        base_path=inputs.base_path,
+    )
+    invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
+    target = Target(
+        job=job,
+        function=function,
+        lock=make_lock(job, arn, may_give_way=True),
+        ledger=ledger,
+        endpoints=Endpoints(
+            gateways,
+            ledger,
+            is_kept=inputs.endpoints is EndpointsInput.HTTP,
+            owned={LATEST_ENDPOINT: inputs.latest_url, inputs.environment: inputs.environment_url},
+            emulator=clients.endpoint_url,
+            session=job.session,
+            clock=clock,
+            say=job.say,
+        ),
+        trials=Trials.of(clients, function, ledger, clock),
+        verification=Verification(
+            inputs.checks,
+            events,
+            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
+            inputs.test_command,
+            _surroundings(job),
+            inputs.verify_timeout,
+            job.session,
+            invoked,
+            clock,
+            redact=Redactor(_variables(latest, inputs.configuration)),
+        ),
+        plan=inputs.plan(events, _tested_by(job)),
+        code=code,
+        latest=latest,
+        state=ledger.read(),
+        creation=creation,
+        template=template,
+    ).seeing(_named(aliases, inputs.environment))
+    _require_latest_counts(target)
+    _require_other_urls(target)
+    if target.missing_endpoints:
+        gateways.require_domain(target.missing_endpoints)
+    if code is None or (latest and code.is_in(latest.code_sha256)):
+        return target
+    if not inputs.dry_run:
+        # Before the lock: it takes a while, and what is wrong with the bucket shows before anything is changed.
+        code = staged(job, code)
+    if latest and not code.is_local:
+        function.rehearse(code)
+    target = replace(target, code=code)
+    return looked_again(target) if target.is_from_storage else target
+
+
+def looked_again(target: Target) -> Target:
+    """List the aliases again, since reading or storing the code in S3 may have taken minutes.
+
+    Raises:
+        RefusedError: an alias follows $LATEST by now, or has a split that others have set.
+
+    """
+    aliases = target.function.aliases() or []
+    _require_published(target.job, aliases)
+    _require_free(target.job, aliases)
+    return target.seeing(_named(aliases, target.environment))
+
+
+def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
+    """Read $LATEST and all aliases at the same time.
+
+    Raises:
+        ConflictError: the function was deleted in between.
+
+    """
+    latest, aliases = side_by_side(function.find, function.aliases)
+    if latest is not None and aliases is None:
+        # Either it was created between the two calls, or Lambda answered one of them from before that.
+        aliases = function.aliases()
+    if latest is not None and aliases is None:
+        raise ConflictError(
+            f"the function {job.inputs.function_name} was deleted while this run read it",
+            hint="Find out what deleted it. Then run the job again.",
+        )
+    return latest, aliases or []
+
+
+def _named(aliases: Iterable[Alias], name: str) -> Alias | None:
+    return next((alias for alias in aliases if alias.name == name), None)
+
+
+def _require_published(job: Job, aliases: Iterable[Alias]) -> None:
+    """Refuse to deploy while an alias of another environment follows $LATEST; ours is pinned first."""
+    inputs = job.inputs
+    if inputs.command in (Command.RUN, Command.DEPLOY):
+        require_published(inputs.function_name, aliases, {inputs.environment, *inputs.latest_aliases})
+
+
+def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
+    """Refuse to begin what would end a traffic split that others have set; ``deploy`` moves no alias."""
+    inputs = job.inputs
+    if inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
+        alias, is_back = _named(aliases, inputs.environment), inputs.command is Command.ROLLBACK
+        require_free(inputs.function_name, alias, inputs, is_back=is_back)
+
+
+def staged(job: Job, code: Code) -> Code:
+    """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
+    if isinstance(code, Image) or not code.is_oversized:
+        return code
+    archive, is_new = stage(code, job.inputs.artifact_bucket, job.clients.storage, job.clock)
+    job.say("deploy", f"s3://{archive.bucket}/{archive.key} {'was uploaded' if is_new else 'is there already'}")
+    return archive
+
+
+def read_template(job: Job) -> "Template | None":
+    """Read the repository's own template of the release notes, if the inputs name one.
+
+    Raises:
+        InputError: it is missing, or none.
+
+    """
+    path = job.inputs.release_notes_template
+    if not path:
+        return None
+    from promote.notes.render import load_template  # noqa: PLC0415 - seldom needed
+
+    return load_template(path, job.context.workspace)
+
+
+@contextmanager
+def holding(
+    target: Target,
+    lock: Lock | None = None,
+    ends: str = "",
+    timeout: float | None = None,
+    lease: Lease | None = None,
+) -> Iterator[tuple[Target, Holding]]:
+    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.pipeline.locks.take``.
+
+    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends``, ``timeout``
+    and ``lease`` are as for ``hold``.
+    """
+    job = target.job
+    with hold(job, lock or target.lock, ends, timeout, lease) as held:
+        is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
+        if not (is_as_read or held.lease.kept):
+            # Somebody held the lock when we read, or has held it since.
+            target = _read_again(target, is_deployed=lock is not None)
+        target = replace(target, function=target.function.guarded(held.heartbeat.require))
+        yield finish_earlier(target), held
+
+
+def _read_again(target: Target, *, is_deployed: bool) -> Target:
+    """Give the target as it is now, after others have been at work.
+
+    Raises:
+        ConflictError: they have deleted the function, or replaced what was to be adopted.
+
+    """
+    (latest, aliases), state = side_by_side(lambda: _seen(target.job, target.function), target.ledger.read)
+    name = target.function.name
+    if latest is None and not target.creation:
+        raise ConflictError(
+            f"the function {name} was deleted by somebody else while this run waited for the lock",
+            hint="Run the job again; it reads the function anew.",
+        )
+    target = replace(target, state=state).seeing(_named(aliases, target.environment))
+    if is_deployed:
+        return replace(target, latest=latest)
+    _require_published(target.job, aliases)
+    _require_free(target.job, aliases)
+    if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
+        raise ConflictError(
+            f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",
+            hint="Let the action deploy the code itself (artifact), or deploy it again and run the job again.",
+        )
+    if latest is not None:
+        _require_fit(target.code, latest.configuration, target.job.inputs.configuration)
+    return replace(target, latest=latest)
+
+
+def _tested_by(job: Job) -> str:
+    """Say which commits the tests are of: the clone in the workspace, and that of the artifact."""
+    commits = dict.fromkeys(filter(None, [job.run.commit, job.context.head]))
+    return " ".join(commits) or job.run.operation
+
+
+def _surroundings(job: Job) -> Surroundings:
+    inputs = job.inputs
+    facts = {"PROMOTE_FUNCTION": inputs.function_name, "PROMOTE_ENVIRONMENT": inputs.environment}
+    return Surroundings(
+        workspace=job.context.workspace,
+        temporary=job.temporary,
+        shared=job.steps.folder or job.temporary,
+        environ={**environment(job.environ, inputs.test_environment), **facts},
+        console=Console(job.workflow),
+        clock=job.clock,
+    )
+
+
+def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None) -> tuple[str, Mapping[str, Any]]:
+    """Give the function's ARN and, where it does not exist, the configuration to create it with."""
+    name = job.inputs.function_name
+    if latest is not None:
+        return latest.arn, {}
+    if code is None:
+        raise FunctionError(
+            f"the function {name} does not exist in {region}, so there is nothing to adopt",
+            hint="Correct function-name or aws-region; or give artifact, role, runtime and handler to create it.",
+        )
+    creation = configuration.creation(job.inputs.configuration, name, code.package_type)
+    # A function lives in the account of its role.
+    role = re.match(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):", creation["Role"])
+    assert role  # noqa: S101 - the input was checked
+    arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
+    return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
+
+
+def _require_other_urls(target: Target) -> None:
+    """Refuse to test at the endpoint of the environment, which shows what is served already."""
+    given = target.job.inputs.latest_url.rstrip("/")
+    known = target.endpoints.known(target.environment, target.served.gateway)
+    if given and known and given == known.url.rstrip("/"):
+        raise InputError(
+            "latest-url",
+            f"it is the endpoint of {target.environment}, so the checks would test what is served already",
+            hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
+        )
+
+
+def _require_latest_counts(target: Target) -> None:
+    """Refuse to verify at $LATEST what does not run there as its versions do.
+
+    Raises:
+        InputError: it is such a function, and the inputs verify it at the endpoint of $LATEST.
+
+    """
+    inputs, latest = target.job.inputs, target.latest
+    if inputs.command not in (Command.RUN, Command.DEPLOY) or inputs.isolation is not Isolation.LATEST or not latest:
+        return
+    # A function without checks is verified with others, which reach $LATEST.
+    is_there = target.verification.needs_endpoint or not inputs.has_verification
+    gap = configuration.gap_of_latest(latest.configuration)
+    if is_there and gap:
+        raise InputError(
+            "isolation",
+            f"{inputs.function_name} cannot be verified at $LATEST: {gap}",
+            hint="Set isolation: version: the candidate is then verified as a published version, at an endpoint of its "
+            "own.",
+        )
+
+
+def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:
+    """Give the values of the function's environment variables, those that it has and those that it gets."""
+    environment = (latest.configuration.get("Environment") if latest else None) or {}
+    return [*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()]
+
+
+def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
+    """Refuse code and configuration that do not go together."""
+    configuration.changes(wanted, current)
+    if code is None:
+        return
+    if code.package_type != current.get("PackageType", "Zip"):
+        given, needed = ("a container image", "a .zip") if isinstance(code, Image) else ("a .zip", "a container image")
+        raise InputError(
+            "artifact",
+            f"it is {given}, and the function is made for {needed}",
+            hint="Lambda cannot change a function's package type: give the other kind, or another function-name.",
+        )
+    if isinstance(code, Image) or current.get("Layers"):
+        return  # a layer may bring the handler
+    handler = wanted.handler or current.get("Handler", "")
+    require_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
+
+
+Held = Sequence[tuple[Target, Holding]]
+
+
+def prepare_all(job: Job) -> tuple[Target, ...]:
+    """Read everything of every function, and refuse all where one cannot work.
+
+    Raises:
+        PromoteError: of the kind that says which input, permission or thing is wrong.
+
+    """
+    # Each is made once, before several ask for it at the same time.
+    _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+    names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
+    application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    jobs = [job.of_part(inputs, application) for inputs in job.inputs.parts]
+    targets = each([partial(prepare, part) for part in jobs], WIDTH)
+    if len(targets) > 1 and any(target.is_from_storage for target in targets):
+        targets = each([partial(looked_again, target) for target in targets], WIDTH)
+    arns = [target.ledger.arn for target in targets]
+    if len({arn.rpartition(":")[0] for arn in arns}) > 1:
+        raise InputError(
+            "function-name",
+            "it names functions of different regions or accounts: " + ", ".join(arns),
+            hint="What is released as one has one ledger: release the others in a step of their own.",
+        )
+    if len(set(arns)) < len(arns):
+        twice = next(arn for arn in arns if arns.count(arn) > 1)
+        raise InputError("function-name", f"it names {twice} twice", hint="Name each function once.")
+    require_all(job, targets)
+    return tuple(targets)
+
+
+def require_all(job: Job, targets: Sequence[Target]) -> None:
+    """Refuse to release without a function that this step has released so far, unless it is said to be retired.
+
+    If the input names the functions, and no file, it is a warning: whoever writes that line sees what is missing. A
+    rollback is an emergency, so it is a warning too.
+
+    Raises:
+        InputError: the file does not name one.
+
+    """
+    named = {target.ledger.arn.rpartition(":")[2] for target in targets} | job.inputs.retired
+    known = dict.fromkeys(target.served.together for target in targets)
+    for together in known:
+        missing = [name for name in together.functions if name not in named]
+        if not missing or not job.origin or together.origin != job.origin:
+            continue
+        text = f"{listed(missing)}, released to {job.inputs.environment} with the others so far"
+        is_back = job.inputs.command is Command.ROLLBACK
+        if not job.inputs.application or is_back:
+            what = "rollback" if is_back else "release"
+            job.workflow.warn(f"This {what} is without {text}.", title="Application")
+            continue
+        raise InputError(
+            "application",
+            f"{job.inputs.application} does not name {text}",
+            hint="Name it again; or, where it is to be released with the others no longer, name it in retired.",
+        )
+
+
+@contextmanager
+def holding_all(
+    job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
+) -> Iterator[Held]:
+    """Hold the locks of all for the block: taken in one call where all are free.
+
+    Else they are taken in one order by everybody, so that no two wait for each other. Where one cannot be had, those
+    before it are given back; errors as of ``holding``. Whoever loses one of them stops at all: others who find it dead
+    at one do not wait at the next.
+    """
+    held: dict[str, tuple[Target, Holding]] = {}
+    deadline = job.clock.monotonic() + job.inputs.lock_timeout
+    in_order = sorted(targets, key=lambda target: target.ledger.arn)
+    wanted = [(locks(target) or target.lock, target.state.lock) for target in in_order]
+    # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
+    buried: set[str] = set()
+    with ExitStack() as stack:
+        with job.phase("lock"):
+            taken = take_together(job, wanted)
+            # Where it comes to no block, nobody else gives back what was taken for it.
+            stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
+            for target, (lock, _) in zip(in_order, wanted, strict=True):
+                lock.buried = buried
+                left = max(0.0, deadline - job.clock.monotonic())
+                other = lock if lock is not target.lock else None
+                held[lock.arn] = stack.enter_context(holding(target, other, ends, left, taken.get(lock.arn)))
+
+        def require() -> None:
+            for _, one in held.values():
+                one.heartbeat.require()
+
+        yield [_guarded(*held[target.ledger.arn], require) for target in targets]
+        give_back_together(job, [holding for _, holding in held.values()])
+
+
+def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
+    for lock in taken:
+        if lock.arn not in held:
+            lock.abandon()
+
+
+def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tuple[Target, Holding]:
+    return replace(target, function=target.function.guarded(require)), held

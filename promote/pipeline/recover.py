@@ -1,0 +1,71 @@
+"""Finish the promotions and releases that a dead run has left."""
+
+from dataclasses import replace
+
+from promote.aws.errors import understood
+from promote.core.errors import AccessError
+from promote.core.promotion import ReleaseKey
+from promote.pipeline.job import Job
+from promote.pipeline.saga import Saga
+from promote.pipeline.target import Target
+from promote.state.ledger import Pending
+
+
+def finish_earlier(target: Target) -> Target:
+    """Finish what a run has left that died: the release of several functions, or between a move and its record."""
+    if target.served.pending:
+        target = finish_release(target)
+    if target.served.intent is None:
+        return target
+    alias = target.function.alias(target.environment)
+    try:
+        known = target.state.served(target.environment)
+        served = target.ledger.finish(target.environment, alias.promotion if alias else None, known)
+    except Pending:
+        return finish_earlier(finish_release(target))
+    target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
+    return target.with_served(served).seeing(alias)
+
+
+def finish_release(target: Target) -> Target:
+    """Bring the unfinished release that the function is part of to its end, and read ledger and alias again.
+
+    Safe without the lock, and also while others do the same.
+
+    Raises:
+        PromoteError: it could not be brought to its end now.
+
+    """
+    state = target.ledger.read()
+    pending = state.served(target.environment).pending
+    if pending is not None:
+        finish(target.job, pending)
+        state = target.ledger.read()
+    return replace(target, state=state).seeing(target.function.alias(target.environment))
+
+
+def finish(job: Job, pending: ReleaseKey) -> None:
+    """Bring an unfinished release to its end; errors as of ``finish_release``."""
+    saga = make_saga(job)
+    try:
+        release = saga.read(pending)
+    except Exception as error:
+        problem = understood(error)
+        if not isinstance(problem, AccessError):
+            raise
+        # The release is recorded with its first function, which the role of another one need not have access to.
+        raise problem.saying(
+            f"the unfinished release {pending.identity} cannot be read: {problem}",
+            hint="Run a job of all functions of this release, whose role may read and write the records of all of "
+            f"them. The first of them is {pending.pk}. {problem.hint}",
+        ) from error
+    ended = saga.settle(release)
+    if not ended.release.stage.is_final and ended.problem:
+        raise ended.problem
+    run_id, meaning = ended.release.run_id, ended.release.stage.meaning
+    job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
+
+
+def make_saga(job: Job) -> Saga:
+    """Make what carries out releases of several functions, for this job."""
+    return Saga.of(job.clients, job.table, job.clock, job.say)

@@ -1,0 +1,212 @@
+"""Which versions stay after a promotion, and the deletion of the others: the input ``keep-versions``.
+
+Lambda itself refuses to delete what an alias names; the rest of what must stay is known to the ledger. Only versions
+older than the promoted one are looked at, so that what other runs are about to promote in its place is out of reach.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from promote.aws.dynamodb import Item
+from promote.aws.errors import understood
+from promote.core.concurrency import each, gather, side_by_side
+from promote.core.errors import UnconfirmedError
+from promote.core.promotion import Alias
+from promote.core.report import Report
+from promote.core.run import Result
+from promote.core.version import Published
+from promote.pipeline.job import Job
+from promote.pipeline.recover import make_saga
+from promote.pipeline.target import Target
+from promote.state.records import Deployment, State
+from promote.state.served_history import moves, served_before
+
+_JOB, _RUN = timedelta(days=5), timedelta(days=35)
+"""How long a job may take on a runner of one's own, and a workflow run with the approvals that it waits for:
+https://docs.github.com/actions/reference/limits. So long may somebody be about to promote a candidate."""
+
+_AT_ONCE = 100
+"""Versions that one promotion deletes at most: Lambda takes 15 such calls a second, of the whole account.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, API requests."""
+
+_WIDTH = 2
+"""Versions that are deleted, and environments that are looked back upon, at the same time."""
+
+
+def retain(target: Target, report: Report) -> Report:
+    """Delete what a promotion has left over, as far as ``keep-versions`` says; ``report`` tells of the promotion.
+
+    Whatever goes wrong is a warning of the report: the promotion has taken place.
+    """
+    keep = target.job.inputs.keep_versions
+    if keep is None or report.result is not Result.PROMOTED or report.candidate is None:
+        return report
+    job = target.job
+    job.reports.append(report)
+    deleted: list[int] = []
+    notes, warnings = list(report.notes), list(report.warnings)
+    with job.phase("retain"):
+        try:
+            left = _superfluous(target, int(report.candidate.version), keep)
+            _delete(target, left[:_AT_ONCE], keep, deleted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
+            problem = understood(error)
+            text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
+            warnings.append(f"Not all older versions could be deleted (keep-versions): {text}")
+            left = []
+    if deleted:
+        names = f"version{'' if len(deleted) == 1 else 's'} {', '.join(map(str, sorted(deleted)))}"
+        job.say("retain", f"deleted {names}")
+        more = f"; {len(left) - _AT_ONCE} more go with the next promotions" if len(left) > _AT_ONCE else ""
+        notes.append(f"Deleted {names} (keep-versions: {keep}){more}.")
+    return replace(report, notes=tuple(notes), warnings=tuple(warnings))
+
+
+def retain_all(job: Job, targets: Sequence[Target], report: Report) -> Report:
+    """Do the same for several functions that are released as one; a release that has moved one is of all."""
+    if report.result is not Result.PROMOTED:
+        return report
+    job.reports.append(report)
+    with job.phase("retain"):
+        told = each(
+            [
+                partial(retain, target, replace(part, result=report.result, notes=(), warnings=()))
+                for target, (_, part) in zip(targets, report.parts, strict=True)
+            ],
+            _WIDTH,
+        )
+    notes = [f"{name}: {note}" for (name, _), part in zip(report.parts, told, strict=True) for note in part.notes]
+    warnings = [f"{name}: {text}" for (name, _), part in zip(report.parts, told, strict=True) for text in part.warnings]
+    return replace(report, notes=(*report.notes, *notes), warnings=(*report.warnings, *warnings))
+
+
+def superfluous(
+    versions: Collection[int], promoted: int, keep: int, *, proven: Collection[int], protected: Collection[int]
+) -> list[int]:
+    """Choose what to delete of ``versions``, in that order, now that ``promoted`` is promoted.
+
+    The ``keep`` newest of those that have passed stay; where there are fewer, the newest of the others fill up. What is
+    ``protected`` stays besides. What is newer than the promoted version is neither counted nor deleted.
+    """
+    ranked = sorted((number for number in versions if number <= promoted), key=lambda it: (it in proven, it))
+    beyond = ranked[: max(0, len(ranked) - keep)]
+    return [number for number in beyond if number not in protected and number != promoted]
+
+
+def _superfluous(target: Target, promoted: int, keep: int) -> list[int]:
+    published = {version.number: version for version in target.function.versions() if version.number <= promoted}
+    if len(published) <= keep:
+        return []
+    aliases, (records, (deployments, state)) = side_by_side(
+        lambda: target.function.aliases() or [],
+        lambda: side_by_side(
+            lambda: target.ledger.versions(min(published), promoted),
+            lambda: side_by_side(target.ledger.deployments, target.ledger.read),
+        ),
+    )
+    now = target.job.clock.now()
+    protected = {
+        *named(aliases),
+        *_gone_back_to(target, aliases, state, keep),
+        *at_work(state, deployments, now),
+        *_being_released(target, state),
+        *unsettled(published.values(), records, now),
+    }
+    proven = {number for number, version in published.items() if _is_proven(records.get(number, {}), version)}
+    return superfluous(published, promoted, keep, proven=proven, protected=protected)
+
+
+def _is_proven(record: Item, version: Published) -> bool:
+    """Whether it has passed; the record of another function of the same name, deleted since, says nothing."""
+    return "proof" in record and record.get("code_sha256") == version.code_sha256
+
+
+def named(aliases: Iterable[Alias]) -> Iterator[int]:
+    """Yield the versions that aliases name, with or without a weight."""
+    for alias in aliases:
+        yield from (int(version) for version in (alias.version, *alias.weights) if version.isdecimal())
+
+
+def _gone_back_to(target: Target, aliases: Iterable[Alias], state: State, keep: int) -> set[int]:
+    """Give what a rollback of any environment may go back to, up to ``keep`` times in a row."""
+    environments = [alias for alias in aliases if alias.name in state.environments]
+    windows = gather(
+        [lambda alias=alias: _window(target, alias, state, keep) for alias in environments],  # type: ignore[misc]
+        _WIDTH,
+    )
+    return {number for window in windows for number in window}
+
+
+def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
+    served = served_before(moves(target.ledger, alias, state.served(alias.name)), alias.version)
+    # The last place of each version, newest first.
+    newest = dict.fromkeys(release.version for release in reversed(served))
+    return [int(version) for version in list(newest)[:keep] if version.isdecimal()]
+
+
+def _being_released(target: Target, state: State) -> set[int]:
+    """Give the versions that unfinished releases of several functions end at, forward or back."""
+    saga = make_saga(target.job)
+    releases = [saga.find(served.pending) for served in state.environments.values() if served.pending]
+    parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
+    return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}
+
+
+def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> Iterator[int]:
+    """Yield the versions that somebody is about to promote or, at an endpoint of their own, to verify."""
+    for served in state.environments.values():
+        if served.intent:
+            versions = (served.intent.version, served.intent.previous or "")
+            yield from (int(version) for version in versions if version.isdecimal())
+    yield from (int(trial.version) for trial in state.trials if not trial.is_dead)
+    for deployment in deployments:
+        if not deployment.used and _is_within(_RUN, deployment.at, now):
+            yield int(deployment.candidate.version)
+
+
+def unsettled(versions: Iterable[Published], records: Mapping[int, Item], now: datetime) -> Iterator[int]:
+    """Yield the versions without a verdict that may still get one: no job that has built them can be over for sure."""
+    for version in versions:
+        record = records.get(version.number, {})
+        since = str(record.get("built") or version.modified)
+        if "verdict" not in record and _is_within(_JOB, since, now):
+            yield version.number
+
+
+def _is_within(limit: timedelta, since: str, now: datetime) -> bool:
+    """Whether ``since`` is no longer ago than ``limit``; what is no time is taken to be now."""
+    with suppress(ValueError):
+        at = datetime.fromisoformat(since)
+        return now - (at if at.tzinfo else at.replace(tzinfo=UTC)) <= limit
+    return True
+
+
+def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -> None:
+    """Delete versions, and add to ``deleted`` those that are gone; after one that fails, no other is begun."""
+    failures: list[Exception] = []
+
+    def delete(number: int) -> None:
+        if failures:
+            return
+        is_gone = False
+        try:
+            target.ledger.record_deletion(number, keep)
+            try:
+                is_gone = target.function.delete_version(number)
+            except UnconfirmedError as error:
+                failures.append(error)
+                return  # it may be gone, so the record stays; the next promotion deletes it if it is there
+        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+            failures.append(error)
+        if is_gone:
+            deleted.append(number)
+        else:
+            with suppress(Exception):
+                target.ledger.retract_deletion(number)
+
+    gather([lambda number=number: delete(number) for number in numbers], _WIDTH)  # type: ignore[misc]
+    if failures:
+        raise failures[0]

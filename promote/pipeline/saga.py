@@ -1,0 +1,473 @@
+"""The saga of a release: several aliases moved as one, though Lambda knows no transaction over aliases.
+
+One transaction writes the release's record and marks each of its functions with it; from then on nothing else is
+promoted on them. The aliases are moved side by side, each under the RevisionId that was read before. One more
+transaction ends it: ``moving`` becomes ``done``. Where an alias cannot be moved, ``moving`` becomes ``reverting``
+instead, which excludes ``done``; those that moved go back to what they served, those that did not get another
+RevisionId, so that a move which is still on its way fails; and a transaction ends it as ``reverted``.
+
+Each step is a conditional write of which the loser reads what has become of it. So a release that a dead run has left
+is brought to its end by whoever finds it, by several at once, and without the lock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from promote.aws.clients import CALLS_AT_ONCE, Clients
+from promote.aws.dynamodb import Cancelled, Refused, Table
+from promote.aws.errors import understood
+from promote.aws.lambda_function import Function, Moved, not_as_it_was
+from promote.core.clock import Clock
+from promote.core.concurrency import each, gather
+from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
+from promote.core.promotion import Alias, ReleaseKey
+from promote.core.version import same_content
+from promote.state.records import entry_item, environment_key, served_item, together_item
+from promote.state.releases import Part, Release, Stage, release_item, release_of
+
+WIDTH = CALLS_AT_ONCE
+"""Functions that are worked on at the same time."""
+
+_ROUNDS = 10
+"""Transitions that are tried because others have made one first; it takes two, or three, to the end."""
+
+_PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between two looks at an alias that is to go back, where others, or Lambda itself, are at it as well."""
+
+_LARGEST = 100
+"""Parts that a transaction may have:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
+
+_OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
+"""The condition that a function is not part of another release: it cannot be, unless somebody has deleted a record."""
+
+
+class Overtaken(Exception):  # noqa: N818 - an answer to a question, not a failure
+    """A function is part of another release, or has been promoted, since it was read: nothing was begun."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a release ended."""
+
+    release: Release
+    problem: PromoteError | None = None
+    """Why it was turned back, where this process has found that; or why it has no end yet though all has moved."""
+    seconds: float | None = None
+    """Of moving the aliases, from the first that was sent to the last that was answered: as long as this, at the most,
+    they have disagreed. None: this process has moved none."""
+    strangers: tuple[str, ...] = ()
+    """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
+    is_by_us: bool = False
+    """Whether it was this process that has recorded it as done, and given back the locks."""
+    aliases: Mapping[str, Alias | None] = field(default_factory=dict)
+    """The aliases by ARN, as this process has seen them after their moves."""
+
+
+class Saga:
+    """What carries releases out; ``function`` gives the function of an ARN."""
+
+    def __init__(
+        self, table: Table, function: Callable[[str], Function], clock: Clock, say: Callable[[str, str], None]
+    ) -> None:
+        self._table = table
+        self._function = function
+        self._clock = clock
+        self._say = say
+        self._begun: set[ReleaseKey] = set()
+        """The releases that this process has begun."""
+
+    @classmethod
+    def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "Saga":
+        """Give that of the functions in the clients' region."""
+
+        def function(arn: str) -> Function:
+            return Function(lambda: clients.function, arn.rpartition(":")[2], arn, clock)
+
+        return cls(table, function, clock, say)
+
+    def find(self, key: ReleaseKey) -> Release | None:
+        """Read the record of a release; None: there is none."""
+        item = next(iter(self._table.query(key.pk, key.sk, key.sk)), None)
+        return release_of(item) if item else None
+
+    def read(self, key: ReleaseKey) -> Release:
+        """Read the record of a release that a function is marked with.
+
+        Raises:
+            ConflictError: somebody has deleted it.
+
+        """
+        found = self.find(key)
+        if found is None:
+            raise ConflictError(
+                f"the record of release {key.identity} is gone from the table",
+                hint=f"Restore the item {key.sk} of {key.pk}; or, when all aliases are as they should be, remove the "
+                "attribute pending from the items of the environment.",
+            )
+        return found
+
+    def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
+        """Write the record and mark the functions, along with ``further`` parts of the transaction.
+
+        Raises:
+            Overtaken: a function is no longer as it was read.
+            Cancelled: only ``further`` stood in the way; its ``refused`` are theirs.
+
+        """
+        parts: list[tuple[str, Mapping[str, Any]]] = []
+        for part in release.parts:
+            known = "#sequence = :sequence" if part.sequence else "attribute_not_exists(#sequence)"
+            change = self._table.change(
+                part.arn,
+                environment_key(release.environment),
+                assign={"pending": {"pk": release.key.pk, "sk": release.key.sk}},
+                condition=f"attribute_not_exists(#pending) AND {known}",
+                values={"sequence": part.sequence} if part.sequence else {},
+            )
+            parts.append(("Update", change))
+        record = {**release_item(release), "begun": self._now()}
+        self._begun.add(release.key)
+        what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
+        try:
+            self._table.transact([("Put", self._table.insertion(record)), *parts, *further], shown=bool, what=what)
+        except Cancelled as cancelled:
+            refused, *ours = cancelled.refused[: len(parts) + 1]
+            if refused:
+                return  # Our own call has taken effect before: its answer was lost.
+            if any(ours):
+                raise Overtaken from cancelled
+            raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
+        except UnconfirmedError as error:
+            error.may_have_moved = True  # by whoever brings it to its end
+            raise
+
+    def settle(
+        self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
+    ) -> Ended:
+        """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
+
+        With ``is_ours``, this job has begun it, and turns it back where it lacks the permission to move an alias; of
+        another's release, that is left to whoever has it.
+
+        Raises:
+            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+
+        """
+        try:
+            return self._settle(release, locks, is_ours=is_ours)
+        except Exception as error:
+            problem = understood(error)
+            whose = "the release" if is_ours else f"the release {release.key.identity} of run {release.run_id}"
+            problem = problem.saying(
+                f"{whose} has begun and is not at its end: {problem}",
+                hint="Its aliases may have moved: see what they serve with command: status. Whoever comes next, the "
+                "post step or a run of any of its functions, brings it there first: forward where all its aliases can "
+                f"be moved by then, else back. {problem.hint}",
+            )
+            problem.may_have_moved = True
+            raise problem from error
+
+    def _settle(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
+        problem: PromoteError | None = None
+        seconds: float | None = None
+        strangers: tuple[str, ...] = ()
+        is_by_us = False
+        seen: dict[str, Alias | None] = {}
+        if release.key not in self._begun:
+            release = self._join(release)
+        for _ in range(_ROUNDS):
+            if release.stage is Stage.MOVING:
+                started = self._clock.monotonic()
+                problem, denied = self._move(release, seen)
+                seconds = self._clock.monotonic() - started
+                if isinstance(problem, AccessError) and not is_ours:
+                    raise problem.saying(
+                        str(problem), hint=f"Run a job that may move the aliases of all its functions. {problem.hint}"
+                    )
+                if problem is None:
+                    try:
+                        release, is_by_us = self._complete(release, locks)
+                    except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
+                        return Ended(release, understood(error), seconds, aliases=seen)
+                else:
+                    release = self._turn(release, problem, denied)
+            elif release.stage is Stage.REVERTING:
+                strangers = self._put_back(release)
+                release = self._end(release)
+            else:
+                return Ended(release, problem, seconds, strangers, is_by_us, seen)
+        raise ServiceError(
+            f"the record of release {release.key.identity} cannot be brought to its end",
+            hint="Somebody else keeps writing it: see who, and run the job again.",
+        )
+
+    def finish(self, key: ReleaseKey) -> Release | None:
+        """Bring a release that this job has begun to its end, and give it; None: nothing is left to be done.
+
+        Raises:
+            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+
+        """
+        found = self.find(key)
+        if found is None or found.stage.is_final:
+            return None
+        ended = self.settle(found, is_ours=True)
+        if ended.problem and not ended.release.stage.is_final:
+            raise ended.problem
+        return ended.release
+
+    def _join(self, release: Release) -> Release:
+        """Note that a process which has not begun the release moves its aliases, too; give it as it then is."""
+        if release.stage is Stage.MOVING:
+            change = self._table.change(
+                *(release.key.pk, release.key.sk),
+                assign={"joined": self._now()},
+                condition="#stage = :moving",
+                values={"moving": Stage.MOVING.value},
+            )
+            try:
+                self._table.update(change)
+            except Refused:
+                return self.read(release.key)
+        return release
+
+    def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
+        """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be.
+
+        ``seen`` gets the aliases, by ARN, as they were seen after the move.
+
+        Raises:
+            PromoteError: nobody answers who could tell whether one has moved that another process may have moved.
+
+        """
+
+        def move(part: Part) -> PromoteError | None:
+            function = self._function(part.arn)
+            try:
+                if part.before is None and not _is_content(function, part):
+                    version = part.promotion.version
+                    return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
+                pointed = function.point(part.before, part.promotion)
+                if pointed.moved is Moved.YES:
+                    seen[part.arn] = pointed.alias
+                    return None
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
+                problem = understood(error)
+                try:
+                    alias = function.alias(release.environment)
+                except Exception:  # noqa: BLE001 - the first error tells more
+                    if release.key not in self._begun:
+                        raise problem from error  # it may have moved, and whoever began it may have said so
+                    alias = None
+                if alias is not None and alias.promotion == part.promotion:
+                    return None
+                was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
+                return problem.saying(f"the alias of {part.name} {was}: {problem}")
+            return ConflictError(
+                f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
+                hint="See who else moves this alias (a console, another workflow); then run the job again.",
+            )
+
+        # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
+        problems = each([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        found = list(zip(release.parts, problems, strict=True))
+        denied = tuple(part.arn for part, problem in found if isinstance(problem, AccessError))
+        return next(filter(None, problems), None), denied
+
+    def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Release, bool]:
+        """Record that all has moved; give the release as it then is, and whether this call has done it.
+
+        A lock that is another's by now is left out.
+        """
+        now = self._now()
+        parts = [self._transition(release, Stage.DONE, now)]
+        for part in release.parts:
+            promotion = part.promotion
+            if part.moves:
+                entry = entry_item(part.arn, promotion, part.candidate, part.plan, now)
+                whole = {**entry, "url": release.url, "release": {"pk": release.key.pk, "sk": release.key.sk}}
+                parts.append(("Put", {"Item": self._table.encode(whole)}))
+            served = served_item(promotion, part.candidate, part.plan, now, release.url)
+            if release.moves:
+                served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
+            parts.append(self._unmarking(release, part, served))
+        locks = list(locks)[: _LARGEST - len(parts)]
+        while True:
+            try:
+                self._table.transact([*parts, *locks])
+            except Cancelled as cancelled:
+                if not locks or any(cancelled.refused[: len(parts)]):
+                    return self.read(release.key), False
+                theirs = zip(locks, cancelled.refused[len(parts) :], strict=True)
+                locks = [lock for lock, is_refused in theirs if not is_refused]
+            else:
+                return replace(release, stage=Stage.DONE), True
+
+    def _turn(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
+        """Decide that the release goes back; give it as it then is, which may be done.
+
+        Of a function that we may not move (``denied``) no move is on its way, unless others have joined. So it needs
+        no other RevisionId, which nobody could give it whose permissions are ours.
+        """
+        self._say("promote", f"turning back what has moved: {problem}")
+        turned = replace(release, stage=Stage.REVERTING, reason=str(problem)[:500])
+        alone = self._table.change(
+            *(release.key.pk, release.key.sk),
+            assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied)},
+            condition="#stage = :before AND attribute_not_exists(#joined)",
+            values={"before": release.stage.value},
+        )
+        with suppress(Refused):
+            self._table.update(alone)
+            return replace(turned, denied=tuple(denied))
+        try:
+            _, change = self._transition(release, Stage.REVERTING, self._now(), turned.reason)
+            self._table.update(change)
+        except Refused:
+            return self.read(release.key)
+        return turned
+
+    def _put_back(self, release: Release) -> tuple[str, ...]:
+        """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
+
+        Raises:
+            PromoteError: one cannot be brought back now.
+
+        """
+
+        def put_back(part: Part) -> Exception | bool:
+            try:
+                return self._put_one_back(release, part)
+            except Exception as error:  # noqa: BLE001 - the others go back all the same
+                return error
+
+        outcomes = gather([lambda part=part: put_back(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        for part, outcome in zip(release.parts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                problem = understood(outcome)
+                raise ServiceError(
+                    f"{release.environment} of {part.name} could not be put back to version "
+                    f"{part.before.version if part.before else 'none'}: {problem}",
+                    hint=problem.hint,
+                ) from outcome
+        return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
+
+    def _put_one_back(self, release: Release, part: Part) -> bool:
+        """Bring one alias back; False: it is a stranger's by now, and stays as it is.
+
+        An alias that was not there before stays: Lambda deletes one without any precondition, and could not tell a
+        late creation from the first. It points at the version that was proven, and nothing leads to it yet.
+        """
+        function = self._function(part.arn)
+        part = replace(part, before=part.before.own) if part.before else part
+        problem: UnconfirmedError | None = None
+        for pause in (*_PAUSES, 0.0):
+            alias = function.alias(release.environment)
+            if part.arn in release.denied and _is_as_before(part, alias):
+                return True
+            wanted = self._step_back(release, part, alias)
+            if wanted is None:
+                return _is_back(release, part, alias)
+            if alias is None and not _is_content(function, part):
+                return True  # the function was deleted, and its version with it: there is nothing to fence
+            try:
+                is_restored, problem = function.restore(alias, wanted), None
+            except UnconfirmedError as error:
+                is_restored, problem = False, error  # the next look shows whether it took effect
+            if not is_restored:
+                if function.find(wanted.version) is None:
+                    # The version is gone, or the function: no late creation can come, and there is no way back.
+                    return alias is None
+                self._clock.sleep(pause)
+        raise problem or ConflictError(
+            f"somebody else keeps moving the alias {release.environment} of {part.name}",
+            hint="See who does (a console, another workflow); then run the job again.",
+        )
+
+    def _step_back(self, release: Release, part: Part, alias: Alias | None) -> Alias | None:
+        """Give what ``alias`` is to be next on its way back; None: it stays as it is."""
+        before = part.before
+        is_fence = alias is not None and alias.description == release.fence
+        if alias is not None and alias.promotion == part.promotion:
+            # What it has left may have all of the traffic, until provisioned concurrency has moved.
+            is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
+            if alias.version == part.promotion.version and is_whole:
+                return before or self._fence(release, part)
+            # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
+            return replace(alias, description=before.description if before else release.fence)
+        if before is None:
+            return self._fence(release, part) if alias is None else None
+        if alias is not None and _is_as_before(part, alias):
+            return replace(before, description=release.fence)
+        if alias is None or not is_fence:
+            return None
+        # What a stranger has made of it since then stays, under the words that it had.
+        is_untouched = (alias.version, alias.own.weights) == (before.version, before.weights)
+        return before if is_untouched else replace(alias, description=before.description)
+
+    def _fence(self, release: Release, part: Part) -> Alias:
+        """Give what stays of an alias that was not there before."""
+        return Alias(release.environment, part.promotion.version, "", release.fence, {})
+
+    def _end(self, release: Release) -> Release:
+        """Record that all is back; give the release as it then is."""
+        parts = [self._transition(release, Stage.REVERTED, self._now(), release.reason)]
+        parts += [self._unmarking(release, part, {}) for part in release.parts]
+        with suppress(Cancelled):
+            self._table.transact(parts)
+            return replace(release, stage=Stage.REVERTED)
+        return self.read(release.key)
+
+    def _transition(self, release: Release, stage: Stage, now: str, reason: str = "") -> tuple[str, Mapping[str, Any]]:
+        """Give the part of a transaction that takes the record from the release's stage to ``stage``."""
+        return "Update", self._table.change(
+            release.key.pk,
+            release.key.sk,
+            assign={"stage": stage.value, "reason": reason, stage.value: now},
+            condition="#stage = :before",
+            values={"before": release.stage.value},
+        )
+
+    def _unmarking(self, release: Release, part: Part, served: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Give the part of a transaction that lets go of a function, with what its environment serves by then."""
+        key = {"pk": release.key.pk, "sk": release.key.sk}
+        return "Update", self._table.change(
+            part.arn,
+            environment_key(release.environment),
+            # By the latter, whoever has read the alias before knows that it may be another by now.
+            assign={**served, "released": key, "together": together_item(release.together)}
+            if served
+            else {"reverted": release.key.identity},
+            remove=("pending", "intent") if served else ("pending",),
+            condition=_OURS,
+            values={"sk": release.key.sk},
+        )
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat(timespec="milliseconds")
+
+
+def _is_content(function: Function, part: Part) -> bool:
+    """Whether the version is the one that was verified, and not one of a function that was created again."""
+    version = function.find(part.promotion.version)
+    return version is not None and same_content(version, part.candidate)
+
+
+def _is_as_before(part: Part, alias: Alias | None) -> bool:
+    """Whether nobody has touched the alias since the release was decided upon."""
+    if alias is None or part.before is None:
+        return alias is part.before
+    return alias.revision_id == part.before.revision_id
+
+
+def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
+    """Whether an alias that stays as it is is what the release has left; else it is a stranger's."""
+    before = part.before
+    if alias is None or before is None:
+        return alias is not None and alias.description == release.fence
+    # Lambda itself keeps the traffic with a version that is left, until provisioned concurrency has moved.
+    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
+    return is_whole and (alias.version, alias.description) == (before.version, before.description)

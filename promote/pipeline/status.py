@@ -1,0 +1,96 @@
+"""What is read of a function for those who ask how it stands; nothing is changed by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from promote.aws.dynamodb import Item
+from promote.aws.lambda_function import Function
+from promote.core.concurrency import gather, side_by_side
+from promote.core.promotion import Alias
+from promote.core.version import Snapshot
+from promote.pipeline.job import Job
+from promote.state.ledger import Ledger
+from promote.state.records import State, has_happened, is_pinned
+
+HISTORY = 10
+"""Entries of the history of each environment that are read."""
+_WIDTH = 8
+"""Environments that are read at the same time."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment of one function."""
+
+    name: str
+    alias: Alias | None
+    version: Item
+    """The ledger's record of the version that the alias points at."""
+    history: Sequence[Item]
+    """The last entries of its history, newest first."""
+
+    @property
+    def commit(self) -> str:
+        """What it serves; empty: not known."""
+        move = self.alias.promotion if self.alias else None
+        is_ours = move is not None and self.alias is not None and move.version == self.alias.version
+        return move.commit if move and is_ours else str(self.version.get("commit", ""))
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the action itself was the last to move the alias, by a pin."""
+        return self.alias is not None and is_pinned(self.alias, self.history)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A function, its ledger and its environments at one time."""
+
+    job: Job
+    arn: str
+    latest: Snapshot | None
+    """None: there is no such function."""
+    state: State
+    environments: Sequence[Environment]
+    recorded: Item
+    """The ledger's record of the version that $LATEST was published as; empty: there is none."""
+    deleted: frozenset[str]
+    """Versions of the histories that are gone, so that there is no going back to them."""
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.job.inputs.function_name
+
+    def environment(self, name: str) -> Environment | None:
+        """Give one of the environments; None: the function is not known to have it."""
+        return next((found for found in self.environments if found.name == name), None)
+
+
+def read(job: Job) -> Reading:
+    """Read the ledger and, beside it, what Lambda itself says."""
+    inputs = job.inputs
+    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
+    ledger = Ledger(job.table, job.arn, job.run, job.clock)
+    state, latest = side_by_side(ledger.read, function.find)
+    names = [inputs.environment] if inputs.environment else sorted(state.environments)
+    environments, versions = side_by_side(
+        lambda: gather([partial(_environment, function, ledger, name) for name in names], _WIDTH),
+        lambda: ledger.newest_versions(HISTORY),
+    )
+    recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
+    return Reading(job, job.arn, latest, state, environments, recorded, _deleted(ledger, environments))
+
+
+def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
+    alias, history = side_by_side(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
+    version = ledger.version(alias.version) if alias and alias.version.isdecimal() else {}
+    return Environment(name, alias, version, [entry for entry in history if has_happened(entry, alias)])
+
+
+def _deleted(ledger: Ledger, environments: Sequence[Environment]) -> frozenset[str]:
+    versions = [str(item["version"]) for found in environments for item in found.history]
+    # Whoever can write the table may have written anything there.
+    served = sorted((version for version in versions if version.isdecimal()), key=int)
+    return frozenset(ledger.deleted_versions(served[0], served[-1])) if served else frozenset()

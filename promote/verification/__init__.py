@@ -1,0 +1,1 @@
+"""The kinds of check, and the verdict that sums them up."""

@@ -1,0 +1,181 @@
+"""pytest suites: run against the endpoint, their results read one by one from pytest's own report."""
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from promote.core.errors import InputError
+from promote.core.verdict import CheckResult, Outcome
+from promote.core.workspace import require_inside
+from promote.verification import session
+from promote.verification.log_groups import Group
+from promote.verification.process import Surroundings, run
+
+KIND = "pytest"
+
+_NOTHING_COLLECTED = 5
+_REASONS: Mapping[int, str] = {
+    2: "pytest was interrupted, or could not collect the tests",
+    3: "pytest itself failed",
+    4: "pytest does not understand the input tests",
+}
+"""https://docs.pytest.org/en/stable/reference/exit-codes.html"""
+
+
+_COMMENT = re.compile(r"""\\.|'[^']*'|"(\\.|[^"\\])*"|(?<!\S)(?P<comment>#.*)""")
+"""shlex would also take one that begins within a word, as in test_name[a#b]."""
+
+_TAKES_VALUE = re.compile(r"-(?!-)[a-zA-Z]*[^vqxslh]|--(?!exitfirst|verbose|quiet|lf|ff|sw|pyargs|no-|strict)[^=]+")
+"""Options after which a value may follow; what pytest says of a path that this lets through comes later."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to run, and with what."""
+
+    arguments: tuple[str, ...]
+    """Of pytest."""
+    requirements: Path | None
+    """A requirements file for the tests alone."""
+
+
+def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | None:
+    """Read the inputs ``tests`` and ``tests-requirements``; None: there are no tests.
+
+    Raises:
+        InputError: they cannot be split, or name a file that does not exist.
+
+    """
+    if not arguments.strip():
+        if requirements:
+            raise InputError(
+                "tests-requirements", "it has no effect without tests", hint="Add tests, or remove tests-requirements."
+            )
+        return None
+    try:
+        split = shlex.split(_COMMENT.sub(lambda found: "" if found["comment"] else found[0], arguments))
+    except ValueError as error:
+        raise InputError("tests", f"it cannot be split into arguments: {error}", hint="Close the quotes.") from error
+    if not split:
+        raise InputError("tests", "it holds a comment and nothing else", hint="Name a folder or a file of tests.")
+    for before, argument in zip(("", *split), split, strict=False):
+        path = argument.split("::")[0]
+        is_option = argument.startswith("-") or _TAKES_VALUE.fullmatch(before) or "=" in path
+        is_path = "--pyargs" not in split and not is_option
+        if is_path and not require_inside(workspace, path, "tests").exists():
+            raise InputError(
+                "tests",
+                f"{path!r} does not exist in the workspace",
+                hint="Paths start at the repository's root. Is the repository checked out before this step?",
+            )
+    file = None
+    if requirements:
+        file = require_inside(workspace, requirements, "tests-requirements")
+        if not file.is_file():
+            raise InputError(
+                "tests-requirements",
+                f"the file {requirements!r} does not exist in the workspace",
+                hint="Paths start at the repository's root.",
+            )
+    return Suite(tuple(split), file)
+
+
+def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> list[CheckResult]:
+    """Run the suite against ``url`` until ``deadline``, on the clock's monotonic time; give each test's result.
+
+    What is wrong with the suite as a whole is a result of its own.
+    """
+    started = around.clock.monotonic()
+    name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
+    report = around.temporary / "tests.xml"
+    results: list[CheckResult] = []
+    python, trouble = sys.executable, ""
+    if suite.requirements:
+        made, trouble = _interpreter(suite.requirements, around, deadline)
+        python = str(made)
+    record = around.temporary / "tests.json"
+    for file in (report, record):
+        file.unlink(missing_ok=True)
+    if not trouble:
+        with around.console.group(name) as group:
+            arguments = [
+                # Files in the report are to be relative to the repository.
+                *(python, session.__file__, str(record), f"--rootdir={around.workspace}", *suite.arguments),
+                *("--base-url", url, f"--junitxml={report}", "--color=no"),
+                # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
+                *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
+            ]
+            code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
+        results, trouble = _judged(code, report, record, group)
+    if trouble:
+        seconds = around.clock.monotonic() - started
+        results = [*results, CheckResult(name, KIND, Outcome.INCONCLUSIVE, seconds, trouble)]
+    return results
+
+
+def _judged(code: int | None, report: Path, record: Path, group: Group) -> tuple[list[CheckResult], str]:
+    """Give the results of the tests, and what is wrong with them as a whole; empty: nothing."""
+    from promote.verification import junit  # noqa: PLC0415 - only tests need it
+
+    try:
+        results, missing = junit.read(report, KIND), ""
+    except ValueError as error:
+        results, missing = [], str(error)
+    outcomes = {result.outcome for result in results}
+    has_failed = Outcome.FAILED in outcomes
+    if code is None:
+        return results, "verify-timeout was reached, and the tests were ended"
+    if has_failed:
+        return results, ""
+    if code == 0 and Outcome.PASSED in outcomes:
+        unfinished = _unfinished(record)
+        # The report shows a test as passed as soon as its setup has.
+        return [result for result in results if not unfinished or result.outcome is not Outcome.PASSED], unfinished
+    if missing and code in (0, 1):
+        return [], f"pytest ended with exit code {code}, and {missing}"
+    if code in (0, _NOTHING_COLLECTED):
+        return results, "every test was skipped" if results else "no test was collected"
+    reason = _REASONS.get(code, f"pytest ended with exit code {code}, and no test of its report failed")
+    return results, "; ".join([reason, *group.last_lines])
+
+
+def _unfinished(record: Path) -> str:
+    """Say how many of the collected tests did not come to their end; empty: all did."""
+    try:
+        counts = json.loads(record.read_text(encoding="utf-8"))
+        collected, finished = int(counts["collected"]), int(counts["finished"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return f"it is not known how many of the tests were run: {error}"
+    return f"only {finished} of {collected} collected tests were run to their end" if finished < collected else ""
+
+
+def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:
+    """Make an environment with ``requirements`` on top of ours, or take the one of an earlier step; or say why not."""
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = around.shared / f"tests-{digest}"
+    python = folder / "bin" / "python"
+    if (folder / "complete").is_file():
+        return python, ""
+    shutil.rmtree(folder, ignore_errors=True)
+    with around.console.group(f"install {requirements.name}") as group:
+        # -I: the repository may have modules of those names.
+        pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        steps = ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, "-r", str(requirements)])
+        for step in steps:
+            code = run(step, around, deadline - around.clock.monotonic(), group.write)
+            if code is None:
+                return python, "verify-timeout was reached while the requirements of the tests were being installed"
+            if code:
+                return python, "; ".join(["the requirements of the tests cannot be installed", *group.last_lines])
+    # pytest and pytest-base-url come from ours, where the requirements bring none: pip has not seen what else is there.
+    packages = next((folder / "lib").glob("python3*/site-packages"))
+    (packages / "promote-on-success.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    (folder / "complete").touch()
+    return python, ""

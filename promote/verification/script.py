@@ -1,0 +1,93 @@
+"""The script of ``test-command``: bash text that records what its commands were."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+_LONGEST = 200
+"""Characters of a command in a message."""
+
+_WATCH = r"""
+command_not_found_handle() {
+  printf 'missing %s\n' "$1" >>RECORD
+  printf 'bash: %s: command not found\n' "$1" >&2
+  return 127
+}
+__promote_before='the beginning'
+__promote_look() {
+  case " $1 " in *" 126 "*|*" 127 "*)
+    case $__promote_before in
+      wait|wait\ *) ;;
+      *) printf 'near %s\n' "${__promote_before%%$'\n'*}" >>RECORD;;
+    esac;;
+  esac
+  if [[ $2 ]]; then
+    local word=${2%%[[:space:]]*}
+    case $word in
+      *[!A-Za-z0-9_./+@:-]*) ;;
+      */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
+    esac
+    case $2 in
+      :|exit|cd) ;;
+      :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *) ;;
+      *) [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
+        __promote_ran=1
+        echo ran >>RECORD
+      };;
+    esac
+    __promote_before=$2
+  fi
+  : "$3"
+}
+set -o functrace
+[[ ${BASH_EXECUTION_STRING+x} ]] || trap '{ :; } 2>/dev/null' EXIT
+trap '{ __promote_look "$? ${PIPESTATUS[*]}" "" "$_"; } 2>/dev/null' RETURN
+trap '{ __promote_look "$? ${PIPESTATUS[*]}" "$BASH_COMMAND" "$_"; } 2>/dev/null' DEBUG
+"""
+"""What each bash reads first, because BASH_ENV names it: that of the script, and those that it starts.
+
+``if``, ``!``, ``&&`` and ``||`` take the status of a command, so that the script goes on, and passes, though a command
+was not found. bash calls ``command_not_found_handle`` for a name that PATH does not have. DEBUG comes before each
+command: a path without quotes and variables is looked up there. Other commands, such as ``"$FOLDER/smoke.sh"`` and
+``timeout 5 ./smoke.sh``, are known by their status, when the next command begins, a function returns, or a file of
+commands ends. ``wait`` gives 127 for an unknown process. $_ is restored; the redirection keeps all of it out of the
+output of ``set -x``.
+
+Subshells have no trap on EXIT: one that is set by DEBUG comes too late, for bash has decided to replace the subshell.
+
+https://www.gnu.org/software/bash/manual/bash.html, 3.7.2, 4.1 (trap) and 6.2 (BASH_ENV).
+"""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a script has left in its record."""
+
+    missing: tuple[str, ...]
+    """The commands that were not found or could not be executed, in order, each once."""
+    near: tuple[str, ...]
+    """Commands at which one had exit code 126 or 127: the command itself, its pipeline, or a subshell after it."""
+    has_run: bool
+    """Whether it has run any command."""
+
+
+def watch(file: Path, record: Path, also: str) -> None:
+    """Write what makes bash write into ``record``, if BASH_ENV names it; ``also`` is what BASH_ENV named so far."""
+    first = f"if [[ -r {shlex.quote(also)} ]]; then . {shlex.quote(also)}; fi\n" if also else ""
+    file.write_text(first + _WATCH.replace("RECORD", shlex.quote(str(record))), encoding="utf-8")
+
+
+def ended(script: str) -> str:
+    """Return the script with an end at which the status of its last command is looked at."""
+    # An empty line ends a line that goes on.
+    return f'{script}\n\n{{ exit "$?"; }} 2>/dev/null'
+
+
+def traces(record: Path) -> Traces:
+    """Read the record of a script that has ended."""
+    lines = record.read_text(encoding="utf-8", errors="replace").splitlines() if record.is_file() else []
+
+    def told(word: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(line[len(word) :][:_LONGEST] for line in lines if line.startswith(word)))
+
+    return Traces(told("missing "), told("near "), "ran" in lines)
