@@ -1,6 +1,7 @@
 """The house: imports point down, no module is its own foundation, and each folder says what it is for."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -91,3 +92,11 @@ def test_each_folder_says_in_one_line_what_it_is_for(folder: Path) -> None:
 def test_each_folder_is_a_package() -> None:
     folders = {file.parent for file in MODULES.values()}
     assert folders == {*PACKAGES, HOUSE}
+
+
+def test_the_page_about_the_architecture_names_what_there_is() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(promote/[\w/.]+)`", page))
+    assert len(named) > 20
+    assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+    assert [folder.name for folder in PACKAGES if folder.parent == HOUSE and f'["{folder.name}/<br/>' not in page] == []
