@@ -104,6 +104,8 @@ class Clients:
         config = Config(**options)
         with self._lock:
             client = self._session.client(service, config=config)  # type: ignore[call-overload] # a name, no literal
+            # Two threads that ask for it first get different classes: one's `except` does not catch the other's error.
+            _ = client.exceptions
         note_attempts(client.meta.events, client.meta.service_model.service_id.hyphenize())
         return client
 

@@ -39,8 +39,8 @@ def barred(  # noqa: PLR0913 - what is to be promoted, and what is known of it
     """Say why ``content`` of ``commit`` must not be promoted; None: it may be.
 
     ``content`` None: it is not known yet. ``relate`` says how ``commit`` stands to another one. ``served`` is the
-    environment's commit. ``excused`` are rollbacks of several functions of which another one gets other code now, so
-    that the whole is not the same.
+    commit that the ledger says is served. ``excused`` are rollbacks of several functions of which another one now gets
+    other code, so that the whole is not the same.
     """
     for entry in reversed(entries):
         if entry.commit and not (commit and commit == served):

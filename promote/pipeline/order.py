@@ -67,7 +67,7 @@ def kept_out(
     relate = partial(standing, target, found.ours)
     if is_back:
         entries = tuple(replace(entry, commit="") for entry in entries)
-    bar = barred(entries, found.ours, content, relate, served=found.commit, excused=excused)
+    bar = barred(entries, found.ours, content, relate, served=target.served.commit, excused=excused)
     if bar is None:
         return found
     return replace(found, barred=bar, is_refused=found.is_refused or not target.job.inputs.override)
@@ -92,7 +92,10 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
         return served.commit
     unknown = "" if served.sequence or last else None
     record = target.ledger.version(alias.version)
-    return str(record.get("commit", "")) or unknown if snapshot and snapshot.candidate.is_in(record) else unknown
+    if snapshot and snapshot.candidate.is_in(record):
+        return str(record.get("commit", "")) or unknown
+    # What the action itself has pinned followed $LATEST before, as which it counts.
+    return served.commit if served.sequence and target.ledger.is_pinned(alias) else unknown
 
 
 def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[Standing]:

@@ -160,7 +160,7 @@ def test_an_endpoint_that_cannot_be_removed_is_removed_by_the_post_step(
     for number, operation in enumerate(operations, 2):
         change(runner, operation)
         world.account.inject("error-before", operation, times=0, status=400, code="AccessDeniedException")
-        started = runner.start(alone, commit=f"{number}" * 40, run_id=number)
+        started = runner.start({**alone, "lease": "30"}, commit=f"{number}" * 40, run_id=number)
         ended = started.wait()
         assert (ended.code, ended.result) == (0, "promoted"), ended.log
         assert [annotation.kind for annotation in ended.annotations] == ["warning"], ended.annotations

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from promote.core.errors import LockError
+from promote.core.errors import LockError, UnconfirmedError
 from promote.core.lock_state import Claim, Entry, Queue
 from promote.state.lock import LONGEST_LINE, Lease, Lock
 from promote.state.lock_queue import Superseded, acquire
@@ -463,24 +463,46 @@ def test_a_lost_answer_to_leaving_the_line_leaves_nothing(scene: Scene, kind: st
 
 
 @pytest.mark.parametrize("kind", LOST)
-@pytest.mark.parametrize("what", ["ask", "join", "beat", "take"])
-def test_a_call_that_failed_for_good_leaves_neither_ticket_nor_lock(scene: Scene, kind: str, what: str) -> None:
-    # It took effect, and each of its attempts fails all the same.
+@pytest.mark.parametrize("what", ["ask", "join", "take"])
+def test_a_call_whose_attempts_all_fail_after_their_effect_is_read_back(scene: Scene, kind: str, what: str) -> None:
     release = hold(scene)
-    clock = Acting(3, lambda: None)
+    clock = Acting(20, release)
     if what == "ask":
         release()
         scene.account.inject(kind, "dynamodb.UpdateItem", times=2)
     elif what == "take":
         clock = Acting(3, lambda: (release(), scene.account.inject(kind, "dynamodb.UpdateItem", times=2)))
     else:
-        scene.account.inject(kind, "dynamodb.UpdateItem", nth={"join": 2, "beat": 3}[what], times=2)
-    with pytest.raises((BotoCoreError, ClientError)):
-        acquire(scene.lock(WAITER, clock), 60, chance)
+        scene.account.inject(kind, "dynamodb.UpdateItem", nth=2, times=2)
+    lease = acquire(scene.lock(WAITER, clock), 60, chance)
+    assert (lease.token, waiting(scene)) == (2, [])
+    holder = look(scene).holder
+    assert holder is not None
+    assert holder.owner == WAITER.owner
+
+
+@pytest.mark.parametrize("what", ["ask", "join"])
+def test_a_call_that_cannot_be_read_back_leaves_neither_ticket_nor_lock(scene: Scene, what: str) -> None:
+    release = hold(scene)
+    if what == "ask":
+        release()
+    scene.account.inject("cut-after", "dynamodb.UpdateItem", nth=2 if what == "join" else 1, times=2)
+    scene.account.inject("error-before", "dynamodb.Query", times=2)
+    with pytest.raises(UnconfirmedError, match="may be held by this run"):
+        acquire(scene.lock(WAITER, Acting(60, release)), 60, chance)
     entry = look(scene)
     assert entry.tickets == ()
     assert entry.holder is None or entry.holder.owner == HOLDER.owner
-    assert entry.token == (2 if what in ("ask", "take") else 1)
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_beat_that_failed_for_good_leaves_no_ticket(scene: Scene, kind: str) -> None:
+    hold(scene)
+    scene.account.inject(kind, "dynamodb.UpdateItem", nth=3, times=2)
+    with pytest.raises((BotoCoreError, ClientError)):
+        acquire(scene.lock(WAITER, Acting(3, lambda: None)), 60, chance)
+    entry = look(scene)
+    assert (entry.tickets, entry.token) == ((), 1)
 
 
 def test_two_who_ask_at_once_are_told_apart_when_answers_are_lost(scene: Scene) -> None:
