@@ -87,9 +87,11 @@ class Externals:
         function.update_alias(FunctionName=function.name, Name=self._environments[0], FunctionVersion=version)
 
     def _split(self, function: Function) -> None:
-        # All of it is also what Lambda itself sets, for provisioned concurrency.
-        weights = {"AdditionalVersionWeights": {self._version(function): self._chance.choice((0.5, 0.5, 1.0))}}
-        function.update_alias(FunctionName=function.name, Name=self._environments[0], RoutingConfig=weights)
+        name = self._environments[0]
+        # With provisioned concurrency, a weight of 1 counts as Lambda's own: nothing tells who has set it.
+        weight = 0.5 if name in function.provisioned else self._chance.choice((0.5, 0.5, 1.0))
+        weights = {"AdditionalVersionWeights": {self._version(function): weight}}
+        function.update_alias(FunctionName=function.name, Name=name, RoutingConfig=weights)
 
     def _create_again(self, function: Function) -> None:
         """Delete the function; then, most often, create it again with versions of the same numbers and other code."""
