@@ -372,6 +372,8 @@ class Watch:
         """Reckon with the commit from before a move; give whether the alias was ours then."""
         commit, was_ours = self._before[place, identity]
         self._rolled_back.pop((place, identity), None)
+        if place not in self._aliases:
+            return was_ours  # it was deleted since then, so that nothing is served
         if commit is None:
             self.commits.pop(place, None)
         else:
