@@ -521,6 +521,11 @@ class Watch:
             if is_out or is_newer:
                 del self._rolled_back[key]
 
+    @property
+    def rolled_back_commits(self) -> set[int]:
+        """The commits that rollbacks have left."""
+        return {commit for commit, _, _ in self._rolled_back.values()}
+
     def is_newer_than_rolled_back(self, commit: int) -> bool:
         """Return whether ``commit`` and its code may follow all that was rolled back."""
         recorded = sum(len(item["rolled_back"]["L"]) for item in self._items.values() if "rolled_back" in item)

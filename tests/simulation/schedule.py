@@ -525,7 +525,8 @@ class Schedule:
             # commit was rolled back; or Lambda has a version of that content that will never come up, and publishing
             # the same content gives no other; or an alias followed $LATEST, and was put on a version of a newer commit.
             newest = 6
-        is_unknown = bool({newest, *self.watch.commits.values()} & {*self.plan.gone, UNKNOWN})
+        known = {newest, *self.watch.commits.values(), *self.watch.rolled_back_commits}
+        is_unknown = bool(known & {*self.plan.gone, UNKNOWN})
         for number, (kind, functions) in enumerate(self._closings(), 1):
             # Of what GitHub does not have any more, a person decides.
             diverged = "promote" if is_unknown else ""
