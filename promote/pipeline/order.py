@@ -77,7 +77,8 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
     """Return the commit that the environment serves; empty: it is not known; None: this action has not promoted to it.
 
     If the alias was changed externally, the record of its version names the commit. ``content`` is what would be
-    promoted. If the alias serves that already, as after a deployment by another tool, the ledger's commit counts.
+    promoted. If the alias serves that already, as after a deployment by another tool, the record may be of this run.
+    Then the ledger's commit counts.
     """
     if target.is_lost or alias is None:
         return None
@@ -87,15 +88,15 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
         return last.commit
     if served.sequence and (served.version == alias.version or alias.follows_latest):
         return served.commit
-    snapshot = target.function.find(alias.version)
-    if served.sequence and snapshot and content and same_content(snapshot, content):
-        return served.commit
-    unknown = "" if served.sequence or last else None
-    record = target.ledger.version(alias.version)
-    if snapshot and snapshot.candidate.is_in(record):
-        return str(record.get("commit", "")) or unknown
+    snapshot, record = target.function.find(alias.version), target.ledger.version(alias.version)
+    recorded = str(record.get("commit", "")) if snapshot and snapshot.candidate.is_in(record) else ""
+    is_served = bool(served.sequence and snapshot and content and same_content(snapshot, content))
+    if recorded and not (is_served and recorded == target.job.run.commit):
+        return recorded
     # What the action itself has pinned followed $LATEST before, as which it counts.
-    return served.commit if served.sequence and target.ledger.is_pinned(alias) else unknown
+    if served.sequence and (is_served or target.ledger.is_pinned(alias)):
+        return served.commit
+    return "" if served.sequence or last else None
 
 
 def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[Standing]:

@@ -200,6 +200,8 @@ class Function:
             return dict(latest)
         if Qualifier not in self.versions:
             raise self._missing(Qualifier)
+        # It takes weeks without an invocation, and not the moment between a look and what follows from it.
+        self._used[Qualifier] = max(self._scheduler.now, self._used.get(Qualifier, 0.0))
         return dict(self.versions[Qualifier].configuration)
 
     def create_function(self, *, FunctionName: str, Code: Mapping[str, Any], PackageType: str, **given: Any) -> Any:

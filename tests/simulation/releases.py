@@ -211,8 +211,8 @@ class Releases:
                 raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} still has it")
             version = self._world.functions[place[0]].versions.get(part.promotion.version)
             is_same = version is not None and version.content.code_sha256 == part.candidate.code_sha256
-            if alias is None and not is_same:
-                continue  # the function was deleted: nothing of this release is left to fence
+            if alias is None and (not is_same or at == STRANGER):
+                continue  # an external change has deleted the function, or the fence
             if (alias and alias.revision_id) == (before and before.revision_id):
                 raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
             is_back = alias is not None and (
