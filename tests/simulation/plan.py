@@ -492,6 +492,8 @@ _COMPANIONS = {
     "apigatewayv2.GetApi": Fault(Hit.FAILED_BEFORE, "execute-api.Invoke"),
     "dynamodb.UpdateItem endpoint beat": Fault(Hit.LATE_ANSWER, "execute-api.Invoke"),
     "dynamodb.PutItem promotion": Fault(Hit.EXTERNAL_LATEST, "lambda.ListAliases"),
+    # Its record is read by those who find it unfinished.
+    "dynamodb.Query release": Fault(Hit.CRASH_AFTER, "dynamodb.TransactWriteItems begin"),
 }
 
 _BY_KIND = {
