@@ -210,7 +210,6 @@ MUTANTS = (
         "promote.core.rolledback",
         "return bool(entry.code_sha256) and same_content(entry, content)",
         "return False",
-        hits=(Hit.RERUN,),
     ),
     Mutant(
         "a candidate is not claimed before the move",

@@ -325,7 +325,8 @@ def random_plan(seed: int) -> Plan:
     jobs[0] = _suited(jobs[0], call, chance)
     if call in SAGA or (call not in _OF_ONE and chance.random() < _SHARE):
         jobs = _of_applications(jobs, call, chance)
-    if call not in SAGA and chance.random() < _STORIES:
+    is_story = call not in SAGA and chance.random() < _STORIES
+    if is_story:
         jobs = _story(chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
@@ -349,7 +350,7 @@ def random_plan(seed: int) -> Plan:
                 faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
     commits = range(1, _NEWEST if call in SAGA else _NEWEST + 1)
     history = _random_history(chance) if chance.random() < _GRAPHS else ()
-    return Plan(
+    plan = Plan(
         jobs=tuple(jobs),
         faults=tuple(faults),
         seed=seed + 1,
@@ -364,6 +365,9 @@ def random_plan(seed: int) -> Plan:
         is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
     )
+    # Then what was rolled back comes again as the code of a newer commit.
+    is_again = is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5
+    return replace(plan, same=((4, 3),)) if is_again else plan
 
 
 def _story(chance: Random) -> list[Job]:
