@@ -21,7 +21,7 @@ FUNCTION = FUNCTIONS[0]
 """The one that most schedules are about."""
 FRESH = 3.0
 """Seconds for which a service may not know yet what was created."""
-_RECENTLY, _LONG = 3.0, 60.0
+_RECENTLY, _LONG, _MOMENT = 3.0, 60.0, 1.0
 """Seconds for which a version does not become Inactive: after its last use, and more after it was published.
 
 Lambda waits for weeks. Within these, no run is still at work that has published the version.
@@ -201,7 +201,7 @@ class Function:
         if Qualifier not in self.versions:
             raise self._missing(Qualifier)
         # It takes weeks without an invocation, and not the moment between a look and what follows from it.
-        self._used[Qualifier] = max(self._scheduler.now, self._used.get(Qualifier, 0.0))
+        self._used[Qualifier] = max(self._scheduler.now - _RECENTLY + _MOMENT, self._used.get(Qualifier, 0.0))
         return dict(self.versions[Qualifier].configuration)
 
     def create_function(self, *, FunctionName: str, Code: Mapping[str, Any], PackageType: str, **given: Any) -> Any:

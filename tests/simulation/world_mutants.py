@@ -54,9 +54,9 @@ MUTANTS = (
     ),
     Mutant(
         "what the ledger says of a deleted alias still decides",
-        "promote.pipeline.target",
-        "        is_lost = alias is None\n",
-        "        is_lost = False\n",
+        "promote.pipeline.order",
+        "    if target.is_lost or alias is None:\n        return None\n",
+        "    if alias is None:\n        return target.state.served(target.environment).commit or None\n",
         hits=(Hit.EXTERNAL_ALIAS_DELETED,),
     ),
     Mutant(
