@@ -94,22 +94,10 @@ MUTANTS = (
         "if True:",
     ),
     Mutant(
-        "the weight that AWS has set is cleared from an alias that stays",
-        "promote.aws.lambda_function",
-        "weights = alias.weights if alias and stays else {}",
-        "weights = {}",
-    ),
-    Mutant(
         "a split that a person has set is taken for that of provisioned concurrency",
         "promote.core.traffic",
         "        Capacity.NONE: Split.EXTERNAL,\n",
         "        Capacity.NONE: Split.CAPACITY,\n",
         hits=(Hit.STRANGER_WEIGHTS,),
-    ),
-    Mutant(
-        "a clone or GitHub that does not tell is taken for a newer commit at what was rolled back",
-        "promote.core.rolledback",
-        "            is_unknown = order.relation is Relation.UNKNOWN and order.is_refused\n",
-        "            is_unknown = False\n",
     ),
 )
