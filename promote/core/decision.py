@@ -1,4 +1,4 @@
-"""A proposal to promote, how its commit stands to the environment's, and the decision."""
+"""A proposal to promote, the order of its commit and the one that is served, and the decision."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -159,13 +159,16 @@ def _compared(comparator: str, left: Samples, right: Samples) -> Samples:
 
 def _is_true(value: Any, *, is_result: bool) -> bool:
     """Whether a value counts as true: of a result, zero does not, unlike within an expression."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return bool(value) or (is_number and not is_result)
+    return bool(value) or (_is_number(value) and not is_result)
 
 
 def _kind(value: Any) -> tuple[type, bool, bool]:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = _is_number(value)
     return (int if is_number else type(value), bool(value), is_number and value < 0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_of_document(node: Node) -> bool:

@@ -17,7 +17,7 @@ from promote.pipeline.capacity import require_free
 from promote.pipeline.decision import decide, next_sequence
 from promote.pipeline.job import Job
 from promote.pipeline.locks import Holding
-from promote.pipeline.promote import looked_at, needs_proof, report_cut_off, require_passed
+from promote.pipeline.promote import looked_at, report_cut_off, require_proof
 from promote.pipeline.promote import rested as wait_until_rested
 from promote.pipeline.recover import finish_release, make_saga
 from promote.pipeline.saga import WIDTH, Ended, Overtaken, Saga
@@ -79,7 +79,7 @@ def promote_all(
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
             _record_verdicts(targets, proposals)
             return Outcome(result, decisions)
-        each([partial(_look_at_proof, *found) for found in zip(targets, proposals, decisions, strict=True)], WIDTH)
+        each([partial(require_proof, *found) for found in zip(targets, proposals, decisions, strict=True)], WIDTH)
         if _have_waited(targets, proposals, aliases):
             continue  # the aliases have changed since they were read
         release = _release(targets, proposals, aliases, decisions)
@@ -101,11 +101,6 @@ def promote_all(
         "tried",
         hint="See who else moves these aliases (a console, another workflow); then run the job again.",
     )
-
-
-def _look_at_proof(target: Target, proposal: Proposal, decision: Decision) -> None:
-    if needs_proof(proposal, decision):
-        require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
 
 
 def _have_waited(targets: Sequence[Target], proposals: Sequence[Proposal], aliases: Sequence[Alias | None]) -> bool:

@@ -121,8 +121,7 @@ def _intended(
     if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
         target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
     decision = decide(target, proposal, alias)
-    if needs_proof(proposal, decision):
-        require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
+    require_proof(target, proposal, decision)
     if verdict or decision.promotion:
         target.ledger.record_verdict(
             proposal.candidate,
@@ -135,10 +134,16 @@ def _intended(
     return target, decision
 
 
-def needs_proof(proposal: Proposal, decision: Decision) -> bool:
-    """Whether the ledger alone says that what is moved has passed, so that it is read again before the move."""
+def require_proof(target: Target, proposal: Proposal, decision: Decision) -> None:
+    """Read again whether what is moved has passed, if the ledger alone says so.
+
+    Raises:
+        RefusedError: it has not, or it has failed since then.
+
+    """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
-    return is_moved and proposal.verdict is None and proposal.is_proven and proposal.kind is Kind.PROMOTION
+    if is_moved and proposal.verdict is None and proposal.is_proven and proposal.kind is Kind.PROMOTION:
+        require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
 
 
 def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:

@@ -440,8 +440,7 @@ class Ledger:
         """Record that ``alias``, which follows $LATEST, is being pointed at the version that $LATEST was published as.
 
         It is written before the move, so that no move is without an entry. If the move does not take effect,
-        ``retract_pin`` or ``retract_other_pins`` takes it
-        back. ``sequence`` is that of the promotion before it.
+        ``retract_pin`` or ``retract_other_pins`` takes it back. ``sequence`` is that of the promotion before it.
         """
         pin = Promotion(
             environment=alias.name,

@@ -30,7 +30,7 @@ MUTANTS = (
         'expressions={"token": "if_not_exists(#token, :one)"}',
     ),
     Mutant(
-        "the lock is taken though somebody holds it",
+        "the lock is taken though another run holds it",
         "promote.state.lock",
         'change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})',
         'change = self._taking(_NOBODY_WAITS, {"nobody": []})',
@@ -447,7 +447,7 @@ MUTANTS = (
         SAGA,
     ),
     Mutant(
-        "a release that was begun anew has the sequence of the one before",
+        "a release that is begun again has the sequence of the one before",
         "promote.pipeline.application",
         "sequence = attempt + max(map(next_sequence, targets, aliases))",
         "sequence = max(map(next_sequence, targets, aliases))",
@@ -484,14 +484,14 @@ MUTANTS = (
         GOING_BACK,
     ),
     Mutant(
-        "a release that is turned back is done all the same",
+        "a release that is rolled back is done all the same",
         "promote.pipeline.saga",
         "parts = [self._transition(release, Stage.DONE, now)]",
         "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
         SAGA,
     ),
     Mutant(
-        "a release that is done is turned back",
+        "a release that is done is rolled back",
         "promote.pipeline.saga",
         "_, change = self._transition(release, Stage.REVERTING",
         "_, change = self._transition(self.read(release.key), Stage.REVERTING",
@@ -554,7 +554,7 @@ MUTANTS = (
         (Hit.CRASH_BEFORE,),
     ),
     Mutant(
-        "a function is let go of by whoever finds it part of a release",
+        "a run that finds a function part of a release takes it out",
         "promote.pipeline.recover",
         "        finish(target.job, pending)\n",
         """        table, sk = target.job.table, "environment#" + target.environment
