@@ -365,9 +365,17 @@ def random_plan(seed: int) -> Plan:
         is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
     )
+    if hit is Hit.IDLE and call not in SAGA and chance.random() < 0.5:
+        return _idle(plan, chance)
     # Then what was rolled back comes again as the code of a newer commit.
     is_again = is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5
     return replace(plan, same=((4, 3),)) if is_again else plan
+
+
+def _idle(plan: Plan, chance: Random) -> Plan:
+    """Let the version that a rollback is going back to become Inactive before the rollback looks at it."""
+    jobs = (Job(Kind.RUN, 3), Job(Kind.ROLLBACK, 3, start=chance.choice((8.0, 15.0)) + chance.random()))
+    return replace(plan, jobs=jobs, faults=(Fault(Hit.IDLE, "lambda.ListAliases", 1, 1),), exists=True)
 
 
 def _story(chance: Random) -> list[Job]:
