@@ -20,14 +20,14 @@ from random import Random
 from typing import Any
 
 from benchmarks.findings import Figure, Findings
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.commands.dispatch import carry_out
 from promote.core.concurrency import using
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Steps
-from promote.github.actions.log import Workflow
+from promote.github.actions.job_state import JobState
+from promote.github.actions.log import ActionsLog
 from promote.github.git import order
 from promote.inputs.parse import inputs_from_environ
 from promote.pipeline.job import Job
@@ -254,7 +254,7 @@ class Worker:
                     job = self._job(process)
                     report = carry_out(job)
                 except Exception as error:  # noqa: BLE001 - as the action does
-                    report = Report(Result.FAILED, headline=str(understood(error)))
+                    report = Report(Result.FAILED, headline=str(to_promote_error(error)))
             process.end()
             hour.ended(self.commit, report)
 
@@ -263,7 +263,7 @@ class Worker:
     def _job(self, process: Process) -> Job:
         environ = {**self._environ, **_ISOLATED.get(self.hour.way, {})}
         context, chance = Context.from_environ(environ), self.hour.chance
-        workflow, session = Workflow({}, StringIO()), Slow(self, process)
+        workflow, session = ActionsLog({}, StringIO()), Slow(self, process)
         return Job(
             inputs=inputs_from_environ(environ),
             context=context,
@@ -274,7 +274,7 @@ class Worker:
             session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
             chance=chance.random,
             environ=environ,
-            steps=Steps({}, context, workflow, draw=lambda: f"{chance.getrandbits(64):016x}"),
+            state=JobState({}, context, workflow, draw=lambda: f"{chance.getrandbits(64):016x}"),
             temporary=self.hour.repository.folder,
         )
 

@@ -19,11 +19,11 @@ from promote.core.clock import Clock, SystemClock
 from promote.core.errors import LockError
 from promote.core.run import Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Steps
-from promote.github.actions.log import Workflow
+from promote.github.actions.job_state import JobState
+from promote.github.actions.log import ActionsLog
 from promote.inputs.parse import inputs_from_environ
 from promote.pipeline.job import Job
-from promote.pipeline.locks import Holding, hold, make_lock
+from promote.pipeline.locks import HeldLock, hold, make_lock
 from promote.state.lock_queue import acquire
 
 MINUTE = 60.0
@@ -43,8 +43,8 @@ class Ours:
         self.job = _job(name, temporary, clock or SystemClock(), environ)
         _ = self.job.clients.table  # takes a while to make, which is nobody's time here
         self.lock = make_lock(self.job, self.job.arn, may_give_way=True)
-        self._context: AbstractContextManager[Holding] = hold(self.job, self.lock)
-        self._holding: Holding | None = None
+        self._context: AbstractContextManager[HeldLock] = hold(self.job, self.lock)
+        self._holding: HeldLock | None = None
 
     def take(self) -> None:
         """Wait for the lock and take it."""
@@ -111,11 +111,11 @@ def ten_minutes(temporary: Path, *, is_first: bool) -> dict[str, int]:
     holder = Ours(name, temporary)
     table = Table(lambda: holder.job.clients.table, holder.job.inputs.table, holder.job.clock)
     lease = acquire(holder.lock, 0, holder.job.chance)
-    others: list[Callable[[], object]] = [lambda: holder.lock.beat(lease, table, "verify")]
+    others: list[Callable[[], object]] = [lambda: holder.lock.renew(lease, table, "verify")]
     if not is_first:
         first = Ours(name, temporary).lock
         entry = first.join()
-        others.append(lambda: first.tick(entry))
+        others.append(lambda: first.renew_ticket(entry))
     clock = Counted(others, lease.seconds / 4)
     # Of another branch, where newer runs do not take the place of older ones.
     waiter = Ours(name, temporary, clock, {"GITHUB_REF": "refs/heads/other"})
@@ -146,7 +146,7 @@ def _job(name: str, temporary: Path, clock: Clock, different: Mapping[str, str])
         **different,
     }
     parsed, context = inputs_from_environ(environ), Context.from_environ(environ)
-    workflow = Workflow(environ, StringIO())
+    workflow = ActionsLog(environ, StringIO())
     return Job(
         inputs=parsed,
         context=context,
@@ -157,7 +157,7 @@ def _job(name: str, temporary: Path, clock: Clock, different: Mapping[str, str])
         session=requests.Session,
         chance=Random(number).random,  # noqa: S311 - when to look again, not a secret
         environ=environ,
-        steps=Steps(environ, context, workflow, draw=lambda: f"{number:032x}"),
+        state=JobState(environ, context, workflow, draw=lambda: f"{number:032x}"),
         temporary=temporary,
     )
 

@@ -13,15 +13,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TextIO
 
 from promote.aws.clients import Clients
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.commands.dispatch import carry_out
 from promote.core.clock import Clock, SystemClock
 from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Steps
-from promote.github.actions.log import SECRETS, Workflow
+from promote.github.actions.job_state import JobState
+from promote.github.actions.log import SECRETS, ActionsLog
 from promote.inputs import manifest
 from promote.inputs.reviewed import require_reviewed
 from promote.pipeline import checkout
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
     """Run the action as the runner starts it; give the exit code, 0 or 1."""
-    workflow = Workflow(environ, stream, [environ.get(name, "") for name in SECRETS])
+    workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
     jobs: list[Job] = []
     context = Context.from_environ(environ)
     with _interruptible() as ignore:
@@ -45,15 +45,15 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
                 if environ.get("RUNNER_DEBUG") == "1":
                     for line in traceback.format_exc().splitlines():
-                        workflow.say(line)
-                report = _ended(understood(error), jobs)
+                        workflow.info(line)
+                report = _ended(to_promote_error(error), jobs)
             ignore()
         except KeyboardInterrupt:
             report = _ended(_INTERRUPTED, jobs)
         return _tell(report, workflow, jobs[0].context if jobs else context, jobs[0] if jobs else None)
 
 
-def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock: Clock, jobs: list[Job]) -> Report:
+def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clock: Clock, jobs: list[Job]) -> Report:
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
     inputs = manifest.read(environ, context.workspace)
     require_reviewed(inputs, environ)
@@ -74,7 +74,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
             session=session,
             chance=Random().random,  # noqa: S311 - when to look again, not a secret
             environ=environ,
-            steps=Steps(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
+            state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
             idle=_loading(workflow, session),
         )
@@ -84,7 +84,7 @@ def _run(environ: Mapping[str, str], context: Context, workflow: Workflow, clock
         return carry_out(job)
 
 
-def _loading(workflow: Workflow, session: Callable[[], object]) -> Callable[[], None]:
+def _loading(workflow: ActionsLog, session: Callable[[], object]) -> Callable[[], None]:
     """Give what loads, at each call, a piece more of what a run needs later: there is time while others work.
 
     That a piece cannot be loaded is told where it is needed.
@@ -111,7 +111,7 @@ def _loading(workflow: Workflow, session: Callable[[], object]) -> Callable[[], 
     return load
 
 
-def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None) -> int:
+def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | None) -> int:
     """Put the report where people and later steps find it."""
     workflow.close_group()  # of a command that was cancelled
     try:
@@ -123,15 +123,15 @@ def _tell(report: Report, workflow: Workflow, context: Context, job: Job | None)
     except Exception as error:  # noqa: BLE001 - what has happened has happened, whether or not it can be told there
         workflow.warn(f"Outputs or summary could not be written: {error}", title="Summary and outputs")
     for note in report.notes:
-        workflow.say(f"{'note':<9} {note}")
+        workflow.info(f"{'note':<9} {note}")
     for warning in report.warnings:
         workflow.warn(warning, title="promote-on-success")
     for name, part in report.parts or (("", report),):
         for endpoint in (part.latest, part.environment):
             if endpoint:
-                workflow.say(f"{endpoint.qualifier:<9} {name}{': ' if name else ''}{endpoint.url}")
+                workflow.info(f"{endpoint.qualifier:<9} {name}{': ' if name else ''}{endpoint.url}")
     if report.result.is_success:
-        workflow.say(f"{report.result.value:<9} {report.headline}")
+        workflow.info(f"{report.result.value:<9} {report.headline}")
         return 0
     workflow.error("\n".join([report.headline, *report.failures, report.hint]), title=report.title)
     return 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.github import ancestry
 from promote.github.clone import opened
 from tests.repository import environment, git
@@ -91,8 +91,12 @@ def check(history: History, seed: int, pairs: int = PAIRS) -> Iterator[str]:
             ours, theirs = chance.choice(history.commits), chance.choice(history.commits)
             found = ancestry.relation(clone, ours.encode(), theirs.encode())
             expected = _relation(whole, ours, theirs)
-            if border and _relation(seen, ours, theirs) is Relation.DIVERGED and border & (seen[ours] ^ seen[theirs]):
-                expected = Relation.UNKNOWN
+            if (
+                border
+                and _relation(seen, ours, theirs) is CommitRelation.DIVERGED
+                and border & (seen[ours] ^ seen[theirs])
+            ):
+                expected = CommitRelation.UNKNOWN
             if found is not expected:
                 yield f"{history.said}: {ours} to {theirs} is {expected}, and not {found}"
             listed = ancestry.between(clone, theirs.encode(), ours.encode(), len(history.commits))
@@ -148,12 +152,12 @@ def _contained(history: History) -> dict[str, set[str]]:
     return {one: set(git(history.folder, "rev-list", one).split()) for one in history.commits}
 
 
-def _relation(contained: Mapping[str, set[str]], ours: str, theirs: str) -> Relation:
+def _relation(contained: Mapping[str, set[str]], ours: str, theirs: str) -> CommitRelation:
     if ours == theirs:
-        return Relation.SAME
+        return CommitRelation.SAME
     if theirs in contained[ours]:
-        return Relation.NEWER
-    return Relation.OLDER if ours in contained[theirs] else Relation.DIVERGED
+        return CommitRelation.NEWER
+    return CommitRelation.OLDER if ours in contained[theirs] else CommitRelation.DIVERGED
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ class Job:
         while stage.seconds < until:
             clock.sleep(min(lease.seconds / 4, until - stage.seconds))
             self.beats += 1
-            self.lost_to = lock.beat(lease, table, self.phase)
+            self.lost_to = lock.renew(lease, table, self.phase)
             if self.lost_to:
                 return
         lock.release(lease)

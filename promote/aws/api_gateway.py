@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from promote.aws.answers import confirmed
-from promote.aws.errors import is_passing
+from promote.aws.errors import is_transient
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
-from promote.core.concurrency import side_by_side
+from promote.core.concurrency import run_both
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
 from promote.core.errors import EndpointError, InputError
 
@@ -114,7 +114,7 @@ class Gateways:
                 return Gateway(answer["ApiId"], answer["ApiEndpoint"])
             except Exception as error:
                 # Names need not be unique, so a conflict is one with another change at the same time.
-                if not is_passing(error) and not isinstance(error, self._conflict):
+                if not is_transient(error) and not isinstance(error, self._conflict):
                     raise
                 self._clock.sleep(pause or 0)
                 found = self.find(qualifier, None)
@@ -134,9 +134,11 @@ class Gateways:
             self._route(api, self._target(qualifier), set(), is_there=False)
             self._stage(api)
 
-        side_by_side(
+        run_both(
             fill,
-            lambda: self._function.allow(_alias(qualifier), self._statement(qualifier, gateway), self._source(api)),
+            lambda: self._function.add_permission(
+                _alias(qualifier), self._statement(qualifier, gateway), self._source(api)
+            ),
         )
         return gateway
 
@@ -184,7 +186,7 @@ class Gateways:
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
         """Take back the permission of an API that is no more."""
-        self._function.forbid(_alias(qualifier), self._statement(qualifier, gateway))
+        self._function.remove_permission(_alias(qualifier), self._statement(qualifier, gateway))
 
     def _gaps(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
         """Yield, one after the other, how to make each part that is missing; a later part may need an earlier one."""
@@ -202,7 +204,7 @@ class Gateways:
             yield lambda: self._stage(api)
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
-            yield lambda: self._function.allow(_alias(qualifier), statement, self._source(api))
+            yield lambda: self._function.add_permission(_alias(qualifier), statement, self._source(api))
         if self._domain_name:
             taken = self._taken(qualifier)
             if taken is None or taken["ApiId"] != api:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from promote.core.concurrency import in_order
+from promote.core.concurrency import map_ordered
 from promote.core.errors import InputError
 
 UNPACKED_LIMIT = 250 * 1024 * 1024
@@ -83,7 +83,7 @@ def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -
         )
     files.sort(key=lambda file: file.name)
     with archive.open("wb") as sink:
-        _write(sink, (part for parts in in_order(_tasks(files), width) for part in parts))
+        _write(sink, (part for parts in map_ordered(_tasks(files), width) for part in parts))
 
 
 def too_large(what: str) -> InputError:

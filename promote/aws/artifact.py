@@ -230,7 +230,7 @@ def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tu
     """
     bucket, _, folder = place.partition("/")
     key = f"{folder}/" * bool(folder) + base64.b64decode(archive.code_sha256).hex() + ".zip"
-    staged = replace(archive, bucket=bucket, key=key)
+    uploaded = replace(archive, bucket=bucket, key=key)
     for pause in (*_CONFLICT_PAUSES, None):
         try:
             with archive.file.open("rb") as content:
@@ -244,7 +244,7 @@ def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tu
                 )
         except storage.exceptions.ClientError as error:
             if code_of(error) == "PreconditionFailed":
-                return staged, False
+                return uploaded, False
             if code_of(error) == "ConditionalRequestConflict" and pause is not None:
                 clock.sleep(pause)  # somebody else is putting it there, or removing it
                 continue
@@ -258,7 +258,7 @@ def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tu
             _require_words(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
             raise
         else:
-            return staged, True
+            return uploaded, True
     raise AssertionError("unreachable")
 
 

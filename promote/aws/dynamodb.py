@@ -35,7 +35,7 @@ _PATIENCE = 120.0
 """Seconds to wait for a table that is being made."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer to a question, not a failure
+class ConditionFailed(Exception):  # noqa: N818 - an answer to a question, not a failure
     """A condition was not met; ``item`` is what stands there instead, empty when nothing does."""
 
     def __init__(self, item: Item) -> None:
@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 - an answer to a question, not a failure
         self.item = item
 
 
-class Cancelled(Exception):  # noqa: N818 - the same
+class TransactionCancelled(Exception):  # noqa: N818 - the same
     """A transaction was not carried out; ``refused`` has, for each of its parts, whether that was the cause."""
 
     def __init__(self, refused: Sequence[bool]) -> None:
@@ -51,7 +51,7 @@ class Cancelled(Exception):  # noqa: N818 - the same
         self.refused = refused
 
 
-class Missing(TableError):  # noqa: N818 - an answer to a question; a failure only where nobody has asked
+class TableNotFound(TableError):  # noqa: N818 - an answer to a question; a failure only where nobody has asked
     """The table does not exist."""
 
     def __init__(self, name: str) -> None:
@@ -89,7 +89,7 @@ class Table:
         Of those ``having`` an attribute of that name, where one is given, it reads that and the keys alone.
 
         Raises:
-            Missing: there is no table.
+            TableNotFound: there is no table.
             TableError: the table has other keys.
 
         """
@@ -120,7 +120,7 @@ class Table:
         """Read the last ``count`` items of ``pk`` from ``first`` to ``last``, the last of them first.
 
         Raises:
-            Missing: there is no table.
+            TableNotFound: there is no table.
 
         """
         answer = self._call(
@@ -142,7 +142,7 @@ class Table:
         """Write ``item`` if ``condition`` holds.
 
         Raises:
-            Refused: it does not hold.
+            ConditionFailed: it does not hold.
 
         """
         conditional: dict[str, Any] = {}
@@ -159,8 +159,8 @@ class Table:
         cannot be read then.
 
         Raises:
-            Refused: its condition does not hold.
-            Missing: there is no table.
+            ConditionFailed: its condition does not hold.
+            TableNotFound: there is no table.
             UnconfirmedError: it may have taken effect.
 
         """
@@ -185,7 +185,7 @@ class Table:
         the first part should leave what no other write leaves.
 
         Raises:
-            Cancelled: a condition does not hold.
+            TransactionCancelled: a condition does not hold.
             UnconfirmedError: they may have taken effect.
 
         """
@@ -277,7 +277,7 @@ class Table:
         """Carry out a write of the item at ``key``; if its response is lost, give the item if that is ``shown``."""
         try:
             return self._call(method, **arguments)
-        except (Refused, Cancelled):
+        except (ConditionFailed, TransactionCancelled):
             raise
         except Exception as error:
             if not (self._reads_back and may_have_taken_effect(error)):
@@ -344,16 +344,16 @@ class Table:
         code, message = code_of(error), message_of(error)
         response: Mapping[str, Any] = error.response
         if code == "ConditionalCheckFailedException":
-            return Refused(self._decode(response.get("Item", {})))
+            return ConditionFailed(self._decode(response.get("Item", {})))
         if code == "TransactionCanceledException":
             codes = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
             if "ConditionalCheckFailed" in codes:
-                return Cancelled([code == "ConditionalCheckFailed" for code in codes])
+                return TransactionCancelled([code == "ConditionalCheckFailed" for code in codes])
             return None if "TransactionConflict" in codes else error
         if code in ("TransactionConflictException", _UNDER_WAY):
             return None
         if code == "ResourceNotFoundException":
-            return Missing(self.name)
+            return TableNotFound(self.name)
         if code == "ValidationException" and error.operation_name == "Query":
             # Its expression never changes, so that only the table can be what does not fit.
             return TableError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
+def redacting_variables(configuration: Mapping[str, Any]) -> Iterator[None]:
     """Take the values of the variables that ``configuration`` sends out of AWS's errors, which may repeat them."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
 
@@ -28,7 +28,7 @@ def concealing(configuration: Mapping[str, Any]) -> Iterator[None]:
         raise
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same call may succeed a moment later: AWS was not reached, has failed, or wants fewer calls.
 
     Unless it was refused, the call may also have taken effect.
@@ -162,7 +162,7 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
     )
 
 
-def understood(error: Exception) -> PromoteError:
+def to_promote_error(error: Exception) -> PromoteError:
     """Turn whatever was raised into an error that says what to do; what nobody has foreseen is a mistake of ours."""
     if isinstance(error, PromoteError):
         return error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from promote.aws.answers import confirmed, may_have_taken_effect, unconfirmed, unconfirmed_move
 from promote.aws.artifact import Code
-from promote.aws.errors import DENIED, code_of, concealing, is_passing, message_of, understood
+from promote.aws.errors import DENIED, code_of, is_transient, message_of, redacting_variables, to_promote_error
 from promote.aws.fingerprint import snapshot
 from promote.aws.recent import guarded
 from promote.core.clock import Clock
@@ -131,7 +131,7 @@ class Function:
                 hint="Somebody has deleted it while this run was at work; run the job again.",
             ) from error
 
-    def idle(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+    def wait_until_updated(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
         """Wait until no update is in progress, whatever came of it, and read.
 
         ``known`` is a snapshot just taken, which spares the first read. The RevisionId that an update returns goes
@@ -155,16 +155,16 @@ class Function:
             answer = self._answer(version)
         return snapshot(answer)
 
-    def settled(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
-        """Wait until the last update has succeeded, or a version can serve, and read; ``known`` as for ``idle``.
+    def wait_until_active(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+        """Wait until the last update has succeeded, or a version can serve, and read.
 
-        An Inactive version is woken first.
+        ``known`` is as for ``wait_until_updated``. An Inactive version is woken first.
 
         Raises:
             FunctionError: the update failed, or did not end in ten minutes; or the version does not become Active.
 
         """
-        found = self._require_success(self.idle(version, known))
+        found = self._require_success(self.wait_until_updated(version, known))
         return self._woken(found) if found.is_inactive else found
 
     def _woken(self, inactive: Snapshot) -> Snapshot:
@@ -198,7 +198,7 @@ class Function:
             pause = min(2 * pause, _LONGEST_PAUSE)
             answer = self._answer(found.version)
             is_begun = _is_pending(answer)
-            found = self._require_success(self.idle(found.version, snapshot(answer)))
+            found = self._require_success(self.wait_until_updated(found.version, snapshot(answer)))
         return found
 
     def _knock(self, version: str) -> None:
@@ -208,7 +208,7 @@ class Function:
             client.invoke(FunctionName=self._id, Qualifier=version, Payload=b"{}")
         except Exception as error:
             is_answer = isinstance(error, client.exceptions.ClientError)
-            if not is_passing(error) and (not is_answer or _code(error) in DENIED):
+            if not is_transient(error) and (not is_answer or _code(error) in DENIED):
                 raise
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
@@ -248,10 +248,10 @@ class Function:
                 raise self._failure(error) from error
             else:
                 break
-        self.settled()
+        self.wait_until_active()
 
     def _create(self, code: Code, configuration: Mapping[str, Any]) -> bool:
-        with code.arguments() as source, concealing(configuration):
+        with code.arguments() as source, redacting_variables(configuration):
             self._client.create_function(FunctionName=self._id, Code=cast("Any", source), **configuration)
         return True
 
@@ -266,13 +266,13 @@ class Function:
         """
         self._guard()
         try:
-            with concealing(changes):
+            with redacting_variables(changes):
                 self._client.update_function_configuration(
                     FunctionName=self._id, RevisionId=latest.revision_id, **changes
                 )
         except Exception as error:
             raise self._failure(error) from error
-        return self.settled()
+        return self.wait_until_active()
 
     def upload(self, latest: Snapshot, code: Code) -> Snapshot:
         """Update the code that ``latest`` shows and publish it in the same operation; give the version as it is then.
@@ -384,7 +384,7 @@ class Function:
         except client.exceptions.ProvisionedConcurrencyConfigNotFoundException:
             return alias
         except Exception as error:  # noqa: BLE001 - who moves the alias decides what to make of it
-            problem = understood(error)
+            problem = to_promote_error(error)
             capacity, reason = Capacity.UNKNOWN, f"{problem}. {problem.hint}"
         return replace(alias, capacity=capacity, capacity_reason=reason)
 
@@ -422,7 +422,7 @@ class Function:
         except self._client.exceptions.ResourceNotFoundException:
             return True
 
-    def point(self, alias: Alias | None, promotion: Promotion) -> Pointed:
+    def move_alias(self, alias: Alias | None, promotion: Promotion) -> Pointed:
         """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
 
         If it is not, somebody else was first, and the decision is to be made again. An alias that stays at its version
@@ -476,7 +476,7 @@ class Function:
             name = f"{promotion.environment} of {self.name}"
             raise unconfirmed_move(name, promotion.version, error, second) from second
 
-    def restore(self, alias: Alias | None, wanted: Alias) -> bool:
+    def restore_alias(self, alias: Alias | None, wanted: Alias) -> bool:
         """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not.
 
         Raises:
@@ -524,7 +524,7 @@ class Function:
             return set()
         return {statement["Sid"] for statement in json.loads(answer["Policy"])["Statement"]}
 
-    def allow(self, qualifier: str, statement: str, source_arn: str) -> None:
+    def add_permission(self, qualifier: str, statement: str, source_arn: str) -> None:
         """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well.
 
         ResourceConflictException means that the statement exists or that an update is in progress, which passes. Only
@@ -558,7 +558,7 @@ class Function:
             else:
                 return
 
-    def forbid(self, qualifier: str, statement: str) -> None:
+    def remove_permission(self, qualifier: str, statement: str) -> None:
         """Take a permission back. That it is gone already is well."""
         keywords: Any = {"Qualifier": qualifier} if qualifier else {}
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 
 from promote.commands import messages
-from promote.core.concurrency import each
-from promote.core.decision import Standing
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
-from promote.core.report import Link, Listing, Report
-from promote.core.run import Result, listed
+from promote.core.report import Link, Report, Table
+from promote.core.run import Result, join_names
 from promote.core.verdict import Outcome as Found
 from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
@@ -37,7 +37,7 @@ def announced(job: Job, targets: Sequence[Target], report: Report, commit: str) 
 
 def begun(job: Job, held: Held) -> list[Report]:
     """Say of each function what is certain when the locks are had."""
-    reports = [messages.begun(target, holding) for target, holding in held]
+    reports = [messages.begun(target, held_lock) for target, held_lock in held]
     job.reports.append(combined(job, reports, Report(Result.FAILED)))
     return reports
 
@@ -52,7 +52,7 @@ def combined(job: Job, parts: Sequence[Report], whole: Report) -> Report:
         parts=tuple(named),
         verdict=_verdict(named),
         changes=tuple(f"{name}: {change}" for name, part in named for change in part.changes),
-        listings=(*whole.listings, _listing(named)),
+        tables=(*whole.tables, _table(named)),
         warnings=(*whole.warnings, *_said(named, lambda part: part.warnings)),
         notes=(*whole.notes, *_said(named, lambda part: part.notes)),
         lock_wait=sum(waits) if waits else whole.lock_wait,
@@ -66,7 +66,7 @@ def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str,
         for text in of(part):
             texts.setdefault(text, []).append(name)
     for text, names in texts.items():
-        yield f"{listed(names)}: {text}"
+        yield f"{join_names(names)}: {text}"
 
 
 def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:
@@ -81,7 +81,7 @@ def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:
     return Verdict(outcome, checks, reason)
 
 
-def _listing(parts: Sequence[tuple[str, Report]]) -> Listing:
+def _table(parts: Sequence[tuple[str, Report]]) -> Table:
     rows = [
         (
             name,
@@ -91,7 +91,7 @@ def _listing(parts: Sequence[tuple[str, Report]]) -> Listing:
         )
         for name, part in parts
     ]
-    return Listing("Functions", _PARTS, tuple(rows), "There are none.")
+    return Table("Functions", _PARTS, tuple(rows), "There are none.")
 
 
 def _version(part: Report) -> str:
@@ -116,12 +116,12 @@ def blocked(job: Job, parts: Sequence[Report]) -> Report:
     look = f"The broken build can be looked at on {shown.url}. " if shown else ""
     return replace(
         whole,
-        headline=f"{listed(missed)} {how}, so {name(job)} {serves}: {whole.verdict.reason}.",
+        headline=f"{join_names(missed)} {how}, so {name(job)} {serves}: {whole.verdict.reason}.",
         hint=f"{look}Push a fix; nothing needs a rollback.",
     )
 
 
-def superseded(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[Standing]) -> Report:
+def superseded(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[CommitOrder]) -> Report:
     """Say that a function has a newer commit, so that none is moved."""
     at = next(place for place, order in enumerate(orders) if order.is_older)
     said = messages.superseded(targets[at], parts[at], orders[at])
@@ -129,7 +129,7 @@ def superseded(job: Job, targets: Sequence[Target], parts: Sequence[Report], ord
     return combined(job, [replace(part, result=said.result) for part in parts], Report(said.result, headline))
 
 
-def refused(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[Standing]) -> Report:
+def refused(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders: Sequence[CommitOrder]) -> Report:
     """Say that the order of commits is not known for a function, or that its histories have diverged."""
     at = next(place for place, order in enumerate(orders) if order.is_refused)
     said = messages.refused(targets[at], parts[at], orders[at])
@@ -137,7 +137,7 @@ def refused(job: Job, targets: Sequence[Target], parts: Sequence[Report], orders
     return combined(job, [replace(part, result=said.result) for part in parts], whole)
 
 
-def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[Standing]) -> Report | None:
+def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[CommitOrder]) -> Report | None:
     """Refuse all before a lock is taken, so that nothing is changed; None: there is no reason yet.
 
     If a function has a newer commit, or something that is unfinished, what to do is decided under the locks.
@@ -160,9 +160,9 @@ def gave_way(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
     return replace(said, headline=headline, lock_wait=job.phases[-1].seconds)
 
 
-def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[Standing]) -> Report:
+def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[CommitOrder]) -> Report:
     """Say what would be done, ``steps`` after all; ``orders`` are what would be decided by, if that matters."""
-    parts = each(
+    parts = map_and_wait(
         [lambda target=target: messages.planned(target, steps, None) for target in targets],  # type: ignore[misc]
         WIDTH,
     )
@@ -202,7 +202,7 @@ def promoted(job: Job, parts: Sequence[Report], outcome: Outcome) -> Report:
     if not moves:
         return replace(whole, headline=f"{name(job)} serves this release already; nothing was changed.")
     verb = "is back at" if outcome.result is Result.ROLLED_BACK else "now serves"
-    headline = f"{name(job)} {verb} one release: {listed(moves)}."
+    headline = f"{name(job)} {verb} one release: {join_names(moves)}."
     if outcome.seconds is None or len(moves) == 1:
         return replace(whole, headline=headline)
     window = f"The {len(moves)} aliases were moved within {1000 * outcome.seconds:.0f} ms."
@@ -221,7 +221,7 @@ def decided(
     parts = moved(targets, reports, outcome)
     if any(decision.alias and decision.alias.split.is_lambdas for decision in outcome.decisions):
         with job.phase("capacity"):
-            parts = each(
+            parts = map_and_wait(
                 [
                     partial(followed, target.job, target.function, decision.alias, part)
                     for target, decision, part in zip(targets, outcome.decisions, parts, strict=True)
@@ -230,10 +230,10 @@ def decided(
             )
     with job.phase("endpoints"):
         known = [bool(reached) and reached[place] for place, _ in enumerate(targets)]
-        parts = each(
+        parts = map_and_wait(
             [
-                partial(messages.reachable, target, part, is_reached=is_reached)
-                for target, part, is_reached in zip(targets, parts, known, strict=True)
+                partial(messages.reachable, target, part, endpoint_ok=endpoint_ok)
+                for target, part, endpoint_ok in zip(targets, parts, known, strict=True)
             ],
             WIDTH,
         )

@@ -7,11 +7,11 @@ from promote.core.endpoint import Endpoint
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.inputs.model import Isolation
-from promote.pipeline.deploy import Built, foreseen
+from promote.pipeline.deploy import Deployed, foreseen
 from promote.pipeline.job import Job
 from promote.pipeline.locks import keep
 from promote.pipeline.order import ordered
-from promote.pipeline.prepare import holding, prepare
+from promote.pipeline.prepare import hold_lock, prepare
 from promote.pipeline.target import Target
 from promote.state.lock_queue import Superseded
 from promote.state.records import Deployment
@@ -35,17 +35,17 @@ def deploy(job: Job) -> Report:
         return early
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
-        with holding(target) as (now, held):
+        with hold_lock(target) as (now, held):
             report, built = messages.deployed(now, messages.begun(now, held))
             if built is None:
                 return report
             if not is_alone:
                 report, built = _reachable(now, report, built)
             deployment = _record(now, built)
-            if not is_alone and not held.stays:
+            if not is_alone and not held.kept_for_job:
                 keep(job, held.lock, held.lease)
-                held.stays = True
-        endpoint = _lend(target, built) if is_alone else report.latest
+                held.kept_for_job = True
+        endpoint = _add_preview(target, built) if is_alone else report.latest
     except Superseded as superseded:
         return messages.gave_way(target, superseded.by)
     return replace(
@@ -54,19 +54,19 @@ def deploy(job: Job) -> Report:
         headline=f"Version {built.candidate.version} of {target.function.name} is deployed; {target.environment} stays "
         "as it is until the candidate is promoted.",
         token=deployment.token,
-        trial=endpoint,
+        preview=endpoint,
     )
 
 
-def _reachable(target: Target, report: Report, built: Built) -> tuple[Report, Built]:
+def _reachable(target: Target, report: Report, built: Deployed) -> tuple[Report, Deployed]:
     """See that the endpoint of $LATEST reaches the function; mending it changes the RevisionId."""
-    latest, warnings = target.endpoints.confirm(report.latest, target.job.inputs.first_path)
+    latest, warnings = target.endpoints.probe(report.latest, target.job.inputs.first_path)
     if latest != report.latest:
-        built = replace(built, latest=target.function.settled())
+        built = replace(built, latest=target.function.wait_until_active())
     return replace(report, latest=latest, warnings=(*report.warnings, *warnings)), built
 
 
-def _record(target: Target, built: Built) -> Deployment:
+def _record(target: Target, built: Deployed) -> Deployment:
     job = target.job
     deployment = Deployment(
         candidate=built.candidate,
@@ -75,7 +75,7 @@ def _record(target: Target, built: Built) -> Deployment:
         run_id=job.run.run_id,
         attempt=job.run.attempt,
         job=job.name,
-        job_number=job.steps.job,
+        job_number=job.state.job,
         revision_id=built.latest.revision_id,
         isolation=job.inputs.isolation.value,
     )
@@ -84,13 +84,13 @@ def _record(target: Target, built: Built) -> Deployment:
     return deployment
 
 
-def _lend(target: Target, built: Built) -> Endpoint:
+def _add_preview(target: Target, built: Deployed) -> Endpoint:
     """Make an endpoint that stays until the candidate is promoted or the job ends."""
     job, version = target.job, built.candidate.version
     job.say("endpoint", f"making one for version {version} alone")
-    job.steps.lend(job.place(target.ledger.arn))
-    _, endpoint = target.trials.make(version, job.steps.job, max(job.inputs.lease, _STAY))
-    _, problems = target.endpoints.confirm(endpoint, job.inputs.first_path)
+    job.state.add_preview(job.location(target.ledger.arn))
+    _, endpoint = target.previews.make(version, job.state.job, max(job.inputs.lease, _STAY))
+    _, problems = target.endpoints.probe(endpoint, job.inputs.first_path)
     for problem in problems:
         job.workflow.warn(problem, title="Endpoint")
     return endpoint

@@ -1,8 +1,8 @@
 """``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
 
-from promote.aws.dynamodb import Missing
+from promote.aws.dynamodb import TableNotFound
 from promote.aws.lambda_function import Function
-from promote.core.lock_state import Entry
+from promote.core.lock_state import LockState
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.pipeline.job import Job
@@ -23,22 +23,22 @@ def lock(job: Job) -> Report:
         wanted = make_lock(job, job.arn, may_give_way=False)
         try:
             # An item that makes no sense is refused before it is touched.
-            entry = wanted.look()
-        except Missing:
-            entry = Entry()
+            entry = wanted.read()
+        except TableNotFound:
+            entry = LockState()
     holder = entry.holder
     if job.inputs.dry_run:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):
         lease = take(job, wanted)
-        if not lease.kept and (holder or lease.token != entry.token + 1):
+        if not lease.kept_by and (holder or lease.token != entry.token + 1):
             # Other runs have held the lock since, so that an alias may follow $LATEST now.
             try:
                 _require_published(job)
             except Exception:
                 wanted.abandon()
-                job.steps.forget(job.place(job.arn))
+                job.state.forget(job.location(job.arn))
                 raise
         keep(job, wanted, lease)
     return Report(

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from promote.aws.errors import understood
-from promote.core.decision import Barred, Decision, Relation, Standing
+from promote.aws.errors import to_promote_error
+from promote.core.decision import Barred, CommitOrder, CommitRelation, Decision
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.lock_state import Claim
 from promote.core.promotion import Alias
@@ -15,16 +15,16 @@ from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
 from promote.pipeline.capacity import followed, meanwhile
 from promote.pipeline.decision import undecided
-from promote.pipeline.deploy import Built, deploy, foreseen, latest_endpoint
+from promote.pipeline.deploy import Deployed, deploy, foreseen, latest_endpoint
 from promote.pipeline.job import Job
 from promote.pipeline.latest import pin
-from promote.pipeline.locks import Holding
+from promote.pipeline.locks import HeldLock
 from promote.pipeline.order import ordered
-from promote.pipeline.previews import sweep
+from promote.pipeline.previews import remove_expired
 from promote.pipeline.target import Target
 
 
-def begun(target: Target, held: Holding) -> Report:
+def begun(target: Target, held: HeldLock) -> Report:
     """Say what is certain when the lock is had."""
     report = Report(
         Result.FAILED,
@@ -37,9 +37,9 @@ def begun(target: Target, held: Holding) -> Report:
     return report
 
 
-def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
+def deployed(target: Target, report: Report) -> tuple[Report, Deployed | None]:
     """Deploy; None: the run gives way to what the environment has, and the report says so."""
-    sweep(target.job, target.trials, target.state.trials)
+    remove_expired(target.job, target.previews, target.state.previews)
     order = ordered(target, target.job.run.commit, foreseen(target))
     if order.is_older:
         return superseded(target, report, order), None
@@ -48,7 +48,7 @@ def deployed(target: Target, report: Report) -> tuple[Report, Built | None]:
     return brought_up(target, report)
 
 
-def refused_early(target: Target, found: Standing) -> Report | None:
+def refused_early(target: Target, found: CommitOrder) -> Report | None:
     """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
 
     If a dead run has left something unfinished, what the environment has is known under the lock alone.
@@ -64,7 +64,7 @@ def refused_early(target: Target, found: Standing) -> Report | None:
     return refused(target, report, found)
 
 
-def brought_up(target: Target, report: Report) -> tuple[Report, Built]:
+def brought_up(target: Target, report: Report) -> tuple[Report, Deployed]:
     """Deploy, and report what is certain then."""
     job = target.job
     with job.phase("deploy"):
@@ -92,7 +92,7 @@ def steps(job: Job) -> str:
     return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
 
 
-def planned(target: Target, steps: str, order: Standing | None) -> Report:
+def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
     """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
     job, served = target.job, target.served
     alias = target.alias
@@ -135,21 +135,21 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     return met
 
 
-def reachable(target: Target, report: Report, *, is_reached: bool = False) -> Report:
+def reachable(target: Target, report: Report, *, endpoint_ok: bool = False) -> Report:
     """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning.
 
     ``is_reached``: that of the environment was seen to along with the verification.
     """
     path = target.job.inputs.first_path
     try:
-        environment = target.endpoints.obtain(target.environment, target.served.gateway)
-        environment, warnings = (environment, ()) if is_reached else target.endpoints.confirm(environment, path)
+        environment = target.endpoints.ensure(target.environment, target.served.gateway)
+        environment, warnings = (environment, ()) if endpoint_ok else target.endpoints.probe(environment, path)
         report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
         if report.verdict is None:
-            latest, warnings = target.endpoints.confirm(report.latest, path)
+            latest, warnings = target.endpoints.probe(report.latest, path)
             report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
     except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
-        problem = understood(error)
+        problem = to_promote_error(error)
         warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
         report = replace(report, warnings=(*report.warnings, warning))
     return report
@@ -171,7 +171,7 @@ def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
     return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
 
 
-def superseded(target: Target, report: Report, newer: Standing) -> Report:
+def superseded(target: Target, report: Report, newer: CommitOrder) -> Report:
     """Say that the environment has a newer commit."""
     headline = (
         f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
@@ -193,15 +193,15 @@ def gave_way(target: Target, newer: Claim) -> Report:
     )
 
 
-def kept_out(target: Target, report: Report, found: Standing, bar: Barred) -> Report:
+def kept_out(target: Target, report: Report, found: CommitOrder, bar: Barred) -> Report:
     """Say what was rolled back, by whom and why, and what brings the environment forward."""
     entry, inputs = bar.entry, target.job.inputs
     ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
     version = f"version {entry.version}"
     what = {
         None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
-        Relation.SAME: f"{version} of commit {ours}",
-        Relation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
+        CommitRelation.SAME: f"{version} of commit {ours}",
+        CommitRelation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
     }.get(bar.relation, f"cannot tell whether {ours} is newer than {theirs}, of which {version}")
     by = f" by {entry.by}" if entry.by else ""
     why = f", because: {entry.reason}" if entry.reason else ""
@@ -211,17 +211,19 @@ def kept_out(target: Target, report: Report, found: Standing, bar: Barred) -> Re
         anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
     else:
         anyway = "set `override: true` with a `reason`, which is recorded"
-    known = " Check out with `fetch-depth: 0` to make the order known." if bar.relation is Relation.UNKNOWN else ""
+    known = (
+        " Check out with `fetch-depth: 0` to make the order known." if bar.relation is CommitRelation.UNKNOWN else ""
+    )
     newer = f"a commit that is newer than {theirs} and changes" if theirs else "a newer commit that changes"
     hint = f"Promote {newer} the code or the configuration.{known} To serve it anyway, {anyway}."
     return replace(report, result=Result.REFUSED, headline=headline, hint=hint)
 
 
-def refused(target: Target, report: Report, found: Standing) -> Report:
+def refused(target: Target, report: Report, found: CommitOrder) -> Report:
     """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
     if found.barred and not target.job.inputs.override:
         return kept_out(target, report, found, found.barred)
-    if found.relation is Relation.UNKNOWN:
+    if found.relation is CommitRelation.UNKNOWN:
         hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
         return replace(report, result=Result.REFUSED, headline=undecided(target, found), hint=hint)
     ours = found.ours[:10]
@@ -267,7 +269,7 @@ def name(target: Target) -> str:
     return f"{target.environment} of {target.function.name}"
 
 
-def decided(target: Target, report: Report, decision: Decision, *, is_reached: bool = False) -> Report:
+def decided(target: Target, report: Report, decision: Decision, *, endpoint_ok: bool = False) -> Report:
     """Say how a promotion ended; after a move, see that the endpoints reach the function (``reachable``)."""
     if decision.result is Result.SUPERSEDED:
         return superseded(target, replace(report, previous=decision.previous), decision.standing)
@@ -275,4 +277,4 @@ def decided(target: Target, report: Report, decision: Decision, *, is_reached: b
         return refused(target, replace(report, previous=decision.previous), decision.standing)
     report = followed(target.job, target.function, decision.alias, promoted(target, report, decision))
     with target.job.phase("endpoints"):
-        return reachable(target, report, is_reached=is_reached)
+        return reachable(target, report, endpoint_ok=endpoint_ok)

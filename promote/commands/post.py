@@ -6,16 +6,16 @@ from typing import TextIO
 
 from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock, SystemClock
 from promote.core.lock_state import Claim
 from promote.core.promotion import ReleaseKey
 from promote.core.run import Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Place, Steps
-from promote.github.actions.log import SECRETS, Workflow
-from promote.pipeline.previews import Trials
+from promote.github.actions.job_state import JobState, LedgerLocation
+from promote.github.actions.log import SECRETS, ActionsLog
+from promote.pipeline.previews import Previews
 from promote.pipeline.saga import Saga
 from promote.state.ledger import Ledger
 from promote.state.lock import Lock
@@ -26,72 +26,76 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
 
     What the steps did has been told by them: nothing that goes wrong here changes how the job has ended.
     """
-    workflow = Workflow(environ, stream, [environ.get(name, "") for name in SECRETS])
-    steps = Steps(environ, Context.from_environ(environ), workflow, draw=str)
+    workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
+    steps = JobState(environ, Context.from_environ(environ), workflow, draw=str)
     _finish_releases(steps, environ, clock or SystemClock(), workflow)
     for held, token in list(steps.held.items()):
         name = held.arn.rpartition(":")[2]
         try:
             if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
-                workflow.say(f"{'lock':<9} gave back the lock of {name}")
+                workflow.info(f"{'lock':<9} gave back the lock of {name}")
             elif token:
                 workflow.warn(_LOST.format(name=name), title="Lock")
             steps.forget(held)
         except Exception as error:  # noqa: BLE001 - one lock that cannot be given back does not hold up the others
-            problem = understood(error)
+            problem = to_promote_error(error)
             workflow.warn(
                 f"The lock of {name} could not be given back: {problem} It ends with its lease.", title="Lock"
             )
-    for lent in list(steps.lent):
+    for location in list(steps.previews):
         try:
-            if _clear_trials(lent, steps, environ, clock or SystemClock()):
-                workflow.say(f"{'endpoint':<9} removed what was made for one version alone")
-            steps.take_back(lent)
+            if _clear_previews(location, steps, environ, clock or SystemClock()):
+                workflow.info(f"{'endpoint':<9} removed what was made for one version alone")
+            steps.remove_preview(location)
         except Exception as error:  # noqa: BLE001 - as above; any later run removes it
-            problem = understood(error)
+            problem = to_promote_error(error)
             workflow.warn(f"An endpoint for one version alone could not be removed: {problem}", title="Endpoint")
     if steps.folder:
         shutil.rmtree(steps.folder, ignore_errors=True)
     return 0
 
 
-def _finish_releases(steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
+def _finish_releases(steps: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog) -> None:
     """Finish the releases of several functions that this job has begun."""
     for begun, release in list(steps.begun):
         try:
             _finish(begun, release, environ, clock, workflow)
             steps.end(begun, release)
         except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
-            problem = understood(error)
+            problem = to_promote_error(error)
             workflow.warn(f"The release could not be finished: {problem} {problem.hint}", title="Release")
 
 
-def _finish(begun: Place, release: str, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> None:
+def _finish(
+    begun: LedgerLocation, release: str, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
+) -> None:
     """Finish a release of several functions that this job has begun."""
     clients = Clients(begun.region, environ, clock=clock)
     table = Table(lambda: clients.table, begun.table, clock)
-    saga = Saga.of(clients, table, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
+    saga = Saga.of(clients, table, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
     ended = saga.finish(ReleaseKey(begun.arn, release))
     if ended:
-        workflow.say(f"{'promote':<9} finished the release of {ended.names}: {ended.stage.meaning}")
+        workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.stage.meaning}")
 
 
-def _clear_trials(lent: Place, steps: Steps, environ: Mapping[str, str], clock: Clock) -> bool:
+def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock) -> bool:
     """Remove the endpoints that this job has made for single candidates; False: there are none."""
-    clients = Clients(lent.region, environ, clock=clock)
-    ledger = Ledger(Table(lambda: clients.table, lent.table, clock), lent.arn, Run("", 0, 1, "", ""), clock)
-    function = Function(lambda: clients.function, lent.arn.rpartition(":")[2], lent.arn, clock)
-    trials = Trials.of(clients, function, ledger, clock)
-    left = [trial for trial in ledger.read().trials if trial.job == steps.job]
-    trials.clear(left)
+    clients = Clients(location.region, environ, clock=clock)
+    ledger = Ledger(Table(lambda: clients.table, location.table, clock), location.arn, Run("", 0, 1, "", ""), clock)
+    function = Function(lambda: clients.function, location.arn.rpartition(":")[2], location.arn, clock)
+    previews = Previews.of(clients, function, ledger, clock)
+    left = [preview for preview in ledger.read().previews if preview.job == steps.job]
+    previews.clear(left)
     return bool(left)
 
 
-def _lock_of(held: Place, steps: Steps, environ: Mapping[str, str], clock: Clock, workflow: Workflow) -> Lock:
+def _lock_of(
+    held: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
+) -> Lock:
     clients = Clients(held.region, environ, clock=clock)
     table = Table(lambda: clients.table, held.table, clock)
     claim = Claim(owner="post", lease=1, job=steps.job)
-    return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.say(f"{subject:<9} {text}"))
+    return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
 
 
 _LOST = (

@@ -7,8 +7,8 @@ from functools import partial
 
 from promote.aws.lambda_function import not_as_it_was
 from promote.commands import application_messages, messages
-from promote.core.concurrency import each
-from promote.core.decision import Decision, Proposal
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import Decision, PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, InputError, RefusedError
 from promote.core.promotion import Kind
@@ -19,11 +19,11 @@ from promote.core.version import Candidate, Snapshot, same_content
 from promote.inputs.model import Endpoints, Isolation
 from promote.pipeline.application import promote_all
 from promote.pipeline.decision import require_not_lower
-from promote.pipeline.deploy import Built, awake
+from promote.pipeline.deploy import Deployed, awake
 from promote.pipeline.job import Job
 from promote.pipeline.locks import make_lock
 from promote.pipeline.order import ordered, orders
-from promote.pipeline.prepare import holding, holding_all, prepare, prepare_all, require_all
+from promote.pipeline.prepare import hold_lock, hold_locks, prepare, prepare_all, require_all
 from promote.pipeline.previews import discard
 from promote.pipeline.promote import promote as promote_one
 from promote.pipeline.promote import require_passed
@@ -34,7 +34,7 @@ from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
 from promote.state.ledger import claimed
 from promote.state.records import Deployment
-from promote.state.served_history import fate
+from promote.state.served_history import deletion_note
 
 _LOOKS = 5
 """Times that the environment to promote from is read until no release is made there meanwhile."""
@@ -101,7 +101,7 @@ def _promote_all(job: Job) -> Report:
     with job.phase("read"):
         targets = prepare_all(job)
         sources = _sources(targets)
-        each([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
+        map_and_wait([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
         targets = tuple(target.of_commit(source.commit) for target, source in zip(targets, sources, strict=True))
         found = orders(targets, [source.candidate for source in sources])
     if job.inputs.dry_run:
@@ -124,10 +124,10 @@ def _sources(targets: Sequence[Target]) -> list[Source]:
     """
     job, name = targets[0].job, targets[0].job.inputs.source
     for _ in range(_LOOKS):
-        sources = each([partial(_source, target) for target in targets], WIDTH)
+        sources = map_and_wait([partial(_source, target) for target in targets], WIDTH)
         if not name:
             return sources
-        states = each([target.ledger.read for target in targets], WIDTH)
+        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
         if pending := next(filter(None, (state.served(name).pending for state in states)), None):
             if job.inputs.dry_run:
                 job.workflow.warn(f"{name} has an unfinished release. A run would finish it first.", title="Dry run")
@@ -146,29 +146,29 @@ def _sources(targets: Sequence[Target]) -> list[Source]:
 
 def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> tuple[Report, str]:
     """Promote the sources; give the report and the commit that was promoted, or was to be."""
-    each([partial(awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
+    map_and_wait([partial(awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
     with job.phase("verify"):
-        verdicts = each([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
+        verdicts = map_and_wait([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
     reports = _begun(targets, sources, verdicts)
     # They are true whether or not the locks are had.
     found = zip(targets, sources, verdicts, strict=True)
-    each([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
+    map_and_wait([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
     if any(verdict and not verdict.passed for verdict in verdicts):
         return application_messages.blocked(job, reports), sources[0].commit
     locks = {target.ledger.arn: make_lock(target.job, target.ledger.arn, may_give_way=False) for target in targets}
-    with holding_all(job, targets, lambda target: locks[target.ledger.arn]) as held:
+    with hold_locks(job, targets, lambda target: locks[target.ledger.arn]) as held:
         now = [target for target, _ in held]
         sources = _looked_at_all(now, sources, verdicts)
         now = [target.of_commit(source.commit) for target, source in zip(now, sources, strict=True)]
         begun = zip(_begun(now, sources, verdicts), held, strict=True)
-        reports = [replace(report, lock_wait=holding.lease.waited) for report, (_, holding) in begun]
-        proposals = each([partial(_proposal, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
+        reports = [replace(report, lock_wait=held_lock.lease.waited) for report, (_, held_lock) in begun]
+        requests = map_and_wait([partial(_request, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
         with job.phase("promote"):
             outcome = promote_all(
                 job,
                 now,
-                [holding for _, holding in held],
-                proposals,
+                [held_lock for _, held_lock in held],
+                requests,
                 moved=lambda outcome: job.reports.append(
                     application_messages.promoted(job, application_messages.moved(now, reports, outcome), outcome)
                 ),
@@ -204,7 +204,7 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
         if verdict:
             # Recorded at once: it is true whether or not the lock is had.
             _record(target, source, verdict)
-    with holding(target, lock, ends="deploy") as (then, held):
+    with hold_lock(target, lock, ends="deploy") as (then, held):
         # The alias is read before the version, so that its RevisionId proves the version until the move.
         now = then.seeing(then.function.alias(then.environment))
         source = _looked_at(now, source, _sources((now,))[0], verdict)
@@ -221,7 +221,7 @@ def _release(target: Target, source: Source) -> tuple[Report, str]:
             decision = promote_one(
                 now,
                 held,
-                _proposal(now, source, verdict if source.is_in_latest else None),
+                _request(now, source, verdict if source.is_in_latest else None),
                 now.alias,
                 moved=lambda decision: now.job.reports.append(messages.promoted(now, report, decision)),
                 is_fresh=False,
@@ -308,14 +308,14 @@ def _looked_at_all(
 ) -> list[Source]:
     """Give the sources as they are now, under the locks; errors as of ``_looked_at``."""
     found = list(zip(targets, sources, _sources(targets), verdicts, strict=True))
-    return each([partial(_looked_at, *one) for one in found], WIDTH)
+    return map_and_wait([partial(_looked_at, *one) for one in found], WIDTH)
 
 
 def _existing(target: Target, version: str) -> Snapshot:
     snapshot = target.function.find(version) if version.isdecimal() else None
     if snapshot is None:
         raise RefusedError(
-            f"version {version} of {target.function.name} {fate(target.ledger, version) or 'does not exist'}",
+            f"version {version} of {target.function.name} {deletion_note(target.ledger, version) or 'does not exist'}",
             hint="See with command: status which versions were promoted; deleted ones are gone.",
         )
     return snapshot
@@ -347,7 +347,7 @@ def _deployed(target: Target) -> Source:
             "have tested it",
             hint="Deploy, test and promote in one job, or re-run that whole job; or promote with from or version.",
         )
-    if found.job_number != target.job.steps.job:
+    if found.job_number != target.job.state.job:
         raise RefusedError(
             f"the candidate is of another job with the name {found.job or 'unknown'}, and only that job's own steps "
             "have tested it",
@@ -447,7 +447,7 @@ def _verdict_in_latest(target: Target, source: Source) -> Verdict:
         return _with_steps(target, None)
     endpoint = target.endpoints.known("latest", target.state.latest)
     with target.job.phase("verify"):
-        return _with_steps(target, verify(target, Built(source.candidate, latest), endpoint).verdict)
+        return _with_steps(target, verify(target, Deployed(source.candidate, latest), endpoint).verdict)
 
 
 def _with_steps(target: Target, further: Verdict | None) -> Verdict:
@@ -471,7 +471,7 @@ def _plan(target: Target, source: Source) -> str:
     return target.plan
 
 
-def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Proposal:
+def _request(target: Target, source: Source, verdict: Verdict | None) -> PromotionRequest:
     """Propose the version with ``verdict``, or with the proof that the ledger has of it, as both are by now.
 
     ``target`` has the alias as it was read before the source.
@@ -488,7 +488,7 @@ def _proposal(target: Target, source: Source, verdict: Verdict | None) -> Propos
         require_passed(target, candidate, judged)
     if not proof:
         target.ledger.record_candidate(candidate)
-    return Proposal(
+    return PromotionRequest(
         candidate=candidate,
         commit=source.commit,
         run_id=source.run_id,
@@ -529,5 +529,9 @@ def _ended(target: Target, source: Source, report: Report, decision: Decision) -
     if source.deployment and decision.promotion:
         operation = source.deployment.operation
         # What the job has besides is left to the post step.
-        discard(target.job, target.trials, [trial for trial in target.state.trials if trial.operation == operation])
+        discard(
+            target.job,
+            target.previews,
+            [preview for preview in target.state.previews if preview.operation == operation],
+        )
     return messages.decided(target, report, decision)

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import each, gather, side_by_side
+from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import GitHubError, InputError
 from promote.core.promotion import Promotion
 from promote.core.report import Link, Report
@@ -95,7 +95,7 @@ def release_notes(job: Job) -> Report:
 
 def _members(job: Job) -> tuple[_Member, ...]:
     jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
-    return tuple(each([partial(_member, part) for part in jobs], _WIDTH))
+    return tuple(map_and_wait([partial(_member, part) for part in jobs], _WIDTH))
 
 
 def _member(job: Job) -> _Member:
@@ -160,7 +160,7 @@ def _of_environment(desk: _Desk) -> Notes:
             hint="Correct environment, function-name or table; command: status shows what there is.",
         )
     move, before = promotion_of(Record.of(entries[0])), entries[1] if len(entries) > 1 else {}
-    url, version = side_by_side(lambda: _url(job, member), lambda: member.ledger.version(move.version))
+    url, version = run_both(lambda: _url(job, member), lambda: member.ledger.version(move.version))
     return of_promotion(
         job.context,
         sources(job.context, desk.github),
@@ -205,7 +205,7 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
             hint="Name exactly the functions that are released together; command: status shows what there is.",
         )
     known = {member.ledger.arn: member for member in desk.members}
-    pieces = each(
+    pieces = map_and_wait(
         [partial(_piece, desk, part, known.get(part.arn), histories.get(part.arn, ())) for part in release.parts],
         _WIDTH,
     )
@@ -228,7 +228,9 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
 
 def _histories(desk: _Desk, environment: str) -> Histories:
     read = [partial(member.ledger.promotions, environment, _HISTORY) for member in desk.members]
-    return {member.ledger.arn: items for member, items in zip(desk.members, gather(read, _WIDTH), strict=True)}
+    return {
+        member.ledger.arn: items for member, items in zip(desk.members, map_concurrently(read, _WIDTH), strict=True)
+    }
 
 
 def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item]) -> Piece:
@@ -240,7 +242,7 @@ def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item
     if member is None:
         function = Function(lambda: job.clients.function, part.name, part.arn, job.clock)
         member = _Member(function, Ledger(job.table, part.arn, job.run, job.clock))
-    url, proof = side_by_side(lambda: _url(job, member), lambda: member.ledger.proof(part.candidate))
+    url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.proof(part.candidate))
     return Piece(
         member.function,
         part.candidate.version,
@@ -267,18 +269,18 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
     """
     job, context = desk.job, desk.job.context
     found = sources(job.context, desk.github)
-    commit, states = side_by_side(
-        lambda: _commit_of(desk, tag), lambda: gather([member.ledger.read for member in desk.members], _WIDTH)
+    commit, states = run_both(
+        lambda: _commit_of(desk, tag), lambda: map_concurrently([member.ledger.read for member in desk.members], _WIDTH)
     )
     earlier = _tag_before(desk, tag, commit)
     known = sorted({name for state in states for name in state.environments})
     names = [job.inputs.environment] if job.inputs.environment else known
     related = cache(lambda sha: git.related(sha, commit, context.clone, desk.github))
     asked = Asked(tag, related, _unknown(desk), context.own_page)
-    changes, rows = side_by_side(
+    changes, rows = run_both(
         # Without the tag before, all of the history would be told as new.
         lambda: Changes(gaps=(earlier.gap,)) if earlier.gap else found.between(earlier.commit, commit),
-        lambda: gather([partial(_carried, desk, asked, name) for name in names], _WIDTH),
+        lambda: map_concurrently([partial(_carried, desk, asked, name) for name in names], _WIDTH),
     )
     return Notes(
         function=job.inputs.names,

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from promote.commands import application_messages, messages
-from promote.core.concurrency import each
-from promote.core.decision import Proposal, Standing
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import CommitOrder, PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import Alias, Kind
 from promote.core.report import Report
 from promote.core.rolledback import excuses
-from promote.core.run import Result, listed
+from promote.core.run import Result, join_names
 from promote.pipeline.application import promote_all
 from promote.pipeline.deploy import awake
 from promote.pipeline.job import Job
@@ -23,7 +23,7 @@ from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.chronicle import read_releases, release_keys
 from promote.state.records import content_item, promotion_item
-from promote.state.served_history import Move, Release, fate, moves, served_before, served_together_before
+from promote.state.served_history import Move, Release, deletion_note, moves, served_before, served_together_before
 
 _RELEASES = 20
 """Releases, from the newest on, among which the one that is gone back to is looked for."""
@@ -40,11 +40,11 @@ def rollback(job: Job) -> Report:
             target = finish_release(target)
         target, alias = _served(target)
         back = _destination(target, alias)
-        proposal = _proposal(target, back, alias)
-        order = _order(target, proposal)
+        request = _request(target, back, alias)
+        order = _order(target, request)
     if job.inputs.dry_run:
         return messages.planned(target, f"go back to version {back.version}", order)
-    report = _begun(target, proposal, alias)
+    report = _begun(target, request, alias)
     if order.is_refused:
         return messages.refused(target, report, order)
     job.reports.append(report)
@@ -52,23 +52,23 @@ def rollback(job: Job) -> Report:
         decision = promote(
             target,
             None,
-            proposal,
+            request,
             alias,
             moved=lambda decision: job.reports.append(messages.promoted(target, report, decision)),
         )
-    return messages.announced(target, messages.decided(target, report, decision), proposal.commit)
+    return messages.announced(target, messages.decided(target, report, decision), request.commit)
 
 
-def _order(target: Target, proposal: Proposal, excused: Collection[str] = frozenset()) -> Standing:
+def _order(target: Target, request: PromotionRequest, excused: Collection[str] = frozenset()) -> CommitOrder:
     """Say whether the version was rolled back itself: then it takes an override to return to it."""
-    found = standing(target, proposal.commit, None)
-    return kept_out(target, found, proposal.candidate, excused=excused, is_back=True)
+    found = standing(target, request.commit, None)
+    return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 
-def _begun(target: Target, proposal: Proposal, alias: Alias) -> Report:
+def _begun(target: Target, request: PromotionRequest, alias: Alias) -> Report:
     return Report(
         Result.FAILED,
-        candidate=proposal.candidate,
+        candidate=request.candidate,
         previous=alias.version,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
@@ -85,24 +85,26 @@ def _rollback_all(job: Job) -> Report:
         targets: Sequence[Target] = prepare_all(job)
         if not job.inputs.dry_run:
             targets = [finish_release(target) if target.served.pending else target for target in targets]
-        found = each([partial(_served, target) for target in targets], WIDTH)
+        found = map_and_wait([partial(_served, target) for target in targets], WIDTH)
         targets, aliases = [target for target, _ in found], [alias for _, alias in found]
         backs = _destinations(targets, aliases)
-        proposals = each([partial(_proposal, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH)
+        requests = map_and_wait(
+            [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH
+        )
     changed = [
         f"{target.function.name} to version {back.version}"
         for target, back, alias in zip(targets, backs, aliases, strict=True)
         if back.version != alias.version
     ]
-    pairs = list(zip(targets, proposals, strict=True))
-    excused = excuses([(target.served.rolled_back, proposal.candidate) for target, proposal in pairs])
+    pairs = list(zip(targets, requests, strict=True))
+    excused = excuses([(target.served.rolled_back, request.candidate) for target, request in pairs])
     orders = [_order(*pair, excused) for pair in pairs]
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
         return application_messages.planned(
-            job, targets, f"go back with {listed(changed)}", orders if is_refused else []
+            job, targets, f"go back with {join_names(changed)}", orders if is_refused else []
         )
-    reports = [_begun(*found) for found in zip(targets, proposals, aliases, strict=True)]
+    reports = [_begun(*found) for found in zip(targets, requests, aliases, strict=True)]
     if is_refused:
         return application_messages.refused(job, targets, reports, orders)
     job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
@@ -111,15 +113,15 @@ def _rollback_all(job: Job) -> Report:
             job,
             targets,
             [],
-            proposals,
+            requests,
             moved=lambda outcome: job.reports.append(
                 application_messages.promoted(job, application_messages.moved(targets, reports, outcome), outcome)
             ),
         )
     commit = next(
-        proposal.commit
-        for proposal, alias in zip(proposals, aliases, strict=True)
-        if proposal.candidate.version != alias.version
+        request.commit
+        for request, alias in zip(requests, aliases, strict=True)
+        if request.candidate.version != alias.version
     )
     return application_messages.announced(
         job, targets, application_messages.decided(job, targets, reports, outcome), commit
@@ -144,7 +146,7 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[R
         RefusedError: there is nothing before.
 
     """
-    found = each(
+    found = map_and_wait(
         [partial(moves, target.ledger, alias, target.served) for target, alias in zip(targets, aliases, strict=True)],
         WIDTH,
     )
@@ -206,7 +208,7 @@ def _destination(target: Target, alias: Alias) -> Release:
     return served[-1]
 
 
-def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
+def _request(target: Target, back: Release, alias: Alias) -> PromotionRequest:
     """Propose the version, if it was proven and still is what was proven then.
 
     Raises:
@@ -218,7 +220,7 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
     if snapshot is None:
         raise RefusedError(
             f"version {back.version} of {name}, to go back to, "
-            + (fate(target.ledger, back.version) or "does not exist (any more)"),
+            + (deletion_note(target.ledger, back.version) or "does not exist (any more)"),
             hint="Name another version with the input version; command: status shows what was served.",
         )
     candidate = snapshot.candidate
@@ -249,7 +251,7 @@ def _proposal(target: Target, back: Release, alias: Alias) -> Proposal:
         awake(target, snapshot)
         if proof is None:
             target.of_commit(back.commit).ledger.record_candidate(candidate)
-    return Proposal(
+    return PromotionRequest(
         candidate=candidate,
         commit=back.commit,
         run_id=back.run_id,

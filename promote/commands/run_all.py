@@ -5,22 +5,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote.commands import application_messages, messages
-from promote.core.concurrency import each
-from promote.core.decision import Proposal
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import PromotionRequest
 from promote.core.report import Report
-from promote.core.run import Result, listed
+from promote.core.run import Result, join_names
 from promote.core.verdict import CheckResult, Verdict
 from promote.core.verdict import Outcome as Found
 from promote.inputs.checks import PROBE
 from promote.inputs.model import Isolation
 from promote.pipeline.application import Outcome, promote_all
 from promote.pipeline.decision import is_proven
-from promote.pipeline.deploy import Built, foreseen
+from promote.pipeline.deploy import Deployed, foreseen
 from promote.pipeline.job import Job
 from promote.pipeline.locks import make_lock
 from promote.pipeline.order import orders
-from promote.pipeline.prepare import Held, holding_all, prepare_all
-from promote.pipeline.previews import sweep
+from promote.pipeline.prepare import Held, hold_locks, prepare_all
+from promote.pipeline.previews import remove_expired
 from promote.pipeline.retention import retain_all
 from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
@@ -37,13 +37,13 @@ class _Verified:
     """With the verdict; without one, the environment serves it proven."""
     is_recorded: bool = False
     """Whether the ledger has the verdict already."""
-    is_reached: bool = False
+    endpoint_ok: bool = False
     """Whether the environment's endpoint was seen to along with it."""
     revision_id: str = ""
     """The RevisionId of $LATEST after it was verified there."""
 
 
-_Verify = Callable[[Target, Built, Report], _Verified]
+_Verify = Callable[[Target, Deployed, Report], _Verified]
 """Verifies one function's candidate."""
 
 
@@ -66,7 +66,7 @@ def run_all(job: Job) -> Report:
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:
     """Hold the locks all the while: the endpoints of $LATEST show the candidates, and nothing else."""
-    with holding_all(job, targets) as held:
+    with hold_locks(job, targets) as held:
         ended, reports, built = _deployed(job, held)
         if ended:
             return ended
@@ -76,16 +76,16 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if any(report.verdict and not report.verdict.passed for report in reports):
             return application_messages.blocked(job, reports)
         outcome = _promote(job, held, built, found)
-    return application_messages.decided(job, now, reports, outcome, [one.is_reached for one in found])
+    return application_messages.decided(job, now, reports, outcome, [one.endpoint_ok for one in found])
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     """Hold the locks for the deployment and for the promotion; in between each candidate has its own endpoint."""
-    with holding_all(job, targets) as held:
+    with hold_locks(job, targets) as held:
         ended, reports, built = _deployed(job, held)
         if ended:
             return ended
-    now = [target.after(then, holding.lease.token) for target, (then, holding) in zip(targets, held, strict=True)]
+    now = [target.after(then, held_lock.lease.token) for target, (then, held_lock) in zip(targets, held, strict=True)]
     found = _verified(job, now, reports, built, _alone)
     reports = [one.report for one in found]
     if any(report.verdict and not report.verdict.passed for report in reports):
@@ -93,32 +93,32 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     # Recorded at once: they are true whether or not the locks are had again.
     _record(now, reports, built)
     found = [replace(one, is_recorded=True) for one in found]
-    with holding_all(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
+    with hold_locks(job, now, lambda target: make_lock(target.job, target.ledger.arn, may_give_way=False)) as held:
         now = [target for target, _ in held]
         outcome = _promote(job, held, built, found)
     return application_messages.decided(job, now, reports, outcome)
 
 
-def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[Built]]:
+def _deployed(job: Job, held: Held) -> tuple[Report | None, list[Report], list[Deployed]]:
     """Deploy what has changed; the first is given where the run gives way instead."""
     targets = [target for target, _ in held]
     reports = application_messages.begun(job, held)
     for target in targets:
-        sweep(target.job, target.trials, target.state.trials)
+        remove_expired(target.job, target.previews, target.state.previews)
     found = orders(targets, list(map(foreseen, targets)))
     if any(order.is_older for order in found):
         return application_messages.superseded(job, targets, reports, found), [], []
     if any(order.is_refused for order in found):
         return application_messages.refused(job, targets, reports, found), [], []
     with job.phase("deploy"):
-        done = each([partial(messages.brought_up, *pair) for pair in zip(targets, reports, strict=True)], WIDTH)
+        done = map_and_wait([partial(messages.brought_up, *pair) for pair in zip(targets, reports, strict=True)], WIDTH)
     reports = [report for report, _ in done]
     job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
     return None, reports, [built for _, built in done]
 
 
 def _verified(
-    job: Job, targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built], verify: _Verify
+    job: Job, targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Deployed], verify: _Verify
 ) -> list[_Verified]:
     """Verify all together, also those that have not changed; nothing, where all of it is served proven.
 
@@ -129,9 +129,11 @@ def _verified(
         job.say("verify", f"{job.inputs.names} are proven already, by the same checks")
         return [_Verified(report) for report in reports]
     with job.phase("verify"):
-        found = each([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
+        found = map_and_wait([partial(verify, *each) for each in zip(targets, built, reports, strict=True)], WIDTH)
         if all(one.report.verdict.passed for one in found if one.report.verdict):
-            found = each([partial(_with_others, targets, *one) for one in zip(targets, found, strict=True)], WIDTH)
+            found = map_and_wait(
+                [partial(_with_others, targets, *one) for one in zip(targets, found, strict=True)], WIDTH
+            )
     reports = [one.report for one in found]
     job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
     if not all(report.verdict.passed for report in reports if report.verdict):
@@ -148,28 +150,28 @@ def _with_others(targets: Sequence[Target], target: Target, found: _Verified) ->
         verdict = replace(verdict, outcome=Found.INCONCLUSIVE, reason=OVERWRITTEN)
     else:
         names = [target.function.name for target in targets if target.job.inputs.has_verification]
-        check = CheckResult(f"verified with {listed(names)}", "application", Found.PASSED, 0)
+        check = CheckResult(f"verified with {join_names(names)}", "application", Found.PASSED, 0)
         verdict = Verdict.of((*verdict.checks, check))
     return replace(found, report=replace(found.report, verdict=verdict))
 
 
-def _in_latest(target: Target, built: Built, report: Report) -> _Verified:
+def _in_latest(target: Target, built: Deployed, report: Report) -> _Verified:
     if not target.job.inputs.has_verification:
         # Whatever the others call of it: that it runs at all is seen at its own endpoint.
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
-    examined = verify_candidate(target, built, report.latest)
-    previous = examined.alias.version if examined.alias else ""
-    latest = examined.latest or report.latest
-    report = replace(report, previous=previous, verdict=examined.verdict, latest=latest)
-    return _Verified(report, is_reached=examined.is_reached, revision_id=examined.revision_id)
+    verified = verify_candidate(target, built, report.latest)
+    previous = verified.alias.version if verified.alias else ""
+    latest = verified.latest or report.latest
+    report = replace(report, previous=previous, verdict=verified.verdict, latest=latest)
+    return _Verified(report, endpoint_ok=verified.endpoint_ok, revision_id=verified.revision_id)
 
 
-def _alone(target: Target, built: Built, report: Report) -> _Verified:
+def _alone(target: Target, built: Deployed, report: Report) -> _Verified:
     return _Verified(replace(report, verdict=verdict_alone(target, built.candidate)))
 
 
-def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Built]) -> None:
-    each(
+def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequence[Deployed]) -> None:
+    map_and_wait(
         [
             partial(target.ledger.record_verdict, made.candidate, target.plan, report.verdict, None)
             for target, report, made in zip(targets, reports, built, strict=True)
@@ -179,11 +181,11 @@ def _record(targets: Sequence[Target], reports: Sequence[Report], built: Sequenc
     )
 
 
-def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Verified]) -> Outcome:
+def _promote(job: Job, held: Held, built: Sequence[Deployed], found: Sequence[_Verified]) -> Outcome:
     """Propose what was built, with the verdicts that are still to be recorded."""
     targets, reports = [target for target, _ in held], [one.report for one in found]
-    proposals = [
-        Proposal(
+    requests = [
+        PromotionRequest(
             made.candidate,
             job.run.commit,
             job.run.run_id,
@@ -199,8 +201,8 @@ def _promote(job: Job, held: Held, built: Sequence[Built], found: Sequence[_Veri
         return promote_all(
             job,
             targets,
-            [holding for _, holding in held],
-            proposals,
+            [held_lock for _, held_lock in held],
+            requests,
             moved=lambda outcome: job.reports.append(
                 application_messages.promoted(job, application_messages.moved(targets, reports, outcome), outcome)
             ),

@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from promote.commands.status_all import headline, hint, listings, standings, written
-from promote.core.concurrency import each
-from promote.core.lock_state import Claim, Entry
+from promote.commands.status_all import headline, hint, standings, tables, written
+from promote.core.concurrency import map_and_wait
+from promote.core.lock_state import Claim, LockState
 from promote.core.promotion import Kind
-from promote.core.report import Link, Listing, Report
+from promote.core.report import Link, Report, Table
 from promote.core.run import Result
 from promote.core.version import same_content
 from promote.github import git
@@ -39,26 +39,26 @@ def _status_all(job: Job) -> Report:
     """Show what several functions serve as one; then each of them, one after the other."""
     _ = job.clients.resolve_region(), job.clients.function, job.clients.table
     with job.phase("read"):
-        readings = each([partial(read, job.of_part(inputs, "")) for inputs in job.inputs.parts], _WIDTH)
+        readings = map_and_wait([partial(read, job.of_part(inputs, "")) for inputs in job.inputs.parts], _WIDTH)
         found = standings(job, readings)
-    whole = tuple(listings(job, found))
+    whole = tuple(tables(job, found))
     _say(job, whole)
     advice = hint(found)
     if advice:
         job.say("release", advice)
     reports = [(reading.name, _told(reading)) for reading in readings]
     for reading, (_, report) in zip(readings, reports, strict=True):
-        reading.job.workflow.say(f"{'reported':<9} {report.headline}")
+        reading.job.workflow.info(f"{'reported':<9} {report.headline}")
     return Report(
         Result.REPORTED,
         headline=headline(job, readings, found),
         hint=advice,
-        listings=(
+        tables=(
             *whole,
             *(
                 replace(listing, title=f"{name}: {listing.title.lower()}")
                 for name, report in reports
-                for listing in report.listings
+                for listing in report.tables
             ),
         ),
         notes=tuple(f"{name}: {note}" for name, report in reports for note in report.notes),
@@ -69,17 +69,17 @@ def _told(reading: Reading) -> Report:
     """Tell what was read of one function."""
     job = reading.job
     shown = (
-        Listing(
+        Table(
             "Environments",
             ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
             tuple(_served(reading, environment) for environment in reading.environments),
             otherwise="Nothing has been promoted yet.",
         ),
         *_kept_out(reading),
-        Listing(
+        Table(
             "Lock", ("", "Run", "Since", "At"), tuple(_lock(job, reading.state.lock)), "It is free, and nobody waits."
         ),
-        Listing(
+        Table(
             "Promotions",
             ("When", "Environment", "Version", "Commit", "Run", "Why"),
             tuple(_moves(reading)),
@@ -87,10 +87,10 @@ def _told(reading: Reading) -> Report:
         ),
     )
     _say(job, shown)
-    return Report(Result.REPORTED, headline=_headline(reading), listings=shown, notes=tuple(_notes(reading)))
+    return Report(Result.REPORTED, headline=_headline(reading), tables=shown, notes=tuple(_notes(reading)))
 
 
-def _kept_out(reading: Reading) -> Iterator[Listing]:
+def _kept_out(reading: Reading) -> Iterator[Table]:
     """Yield what was rolled back and must not return, if there is anything."""
     job = reading.job
     rows = [
@@ -106,10 +106,10 @@ def _kept_out(reading: Reading) -> Iterator[Listing]:
         for entry in reversed(reading.state.served(found.name).rolled_back)
     ]
     if rows:
-        yield Listing("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "Nothing.")
+        yield Table("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "Nothing.")
 
 
-def _say(job: Job, shown: tuple[Listing, ...]) -> None:
+def _say(job: Job, shown: tuple[Table, ...]) -> None:
     for listing in shown:
         for row in listing.rows or ((listing.otherwise,),):
             job.say(listing.title.lower(), "  ".join(str(cell) for cell in row if str(cell)))
@@ -171,10 +171,10 @@ def _age(job: Job, since: str) -> str:
     return "moments"
 
 
-def _lock(job: Job, lock: Entry) -> Iterator[_Row]:
+def _lock(job: Job, lock: LockState) -> Iterator[_Row]:
     if lock.holder:
-        yield _claim(job, "held by", lock.holder, "between its steps" if lock.kept else lock.phase)
-    for number, ticket in enumerate(lock.line, 1):
+        yield _claim(job, "held by", lock.holder, "between its steps" if lock.kept_by else lock.phase)
+    for number, ticket in enumerate(lock.queue, 1):
         yield _claim(job, f"number {number} in line", ticket, "waiting")
 
 

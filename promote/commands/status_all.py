@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from promote.core.concurrency import each
-from promote.core.report import Link, Listing
-from promote.core.run import listed
+from promote.core.concurrency import map_and_wait
+from promote.core.report import Link, Table
+from promote.core.run import join_names
 from promote.pipeline.job import Job
 from promote.pipeline.saga import WIDTH
 from promote.pipeline.status import Reading
 from promote.state.chronicle import last_release, read_releases, release_keys
-from promote.state.drift import Deviation, Member, deviations
+from promote.state.drift import Drift, Member, find_drifts
 from promote.state.releases import Release, Stage
 
-_STAGES = {Stage.MOVING: "is being moved", Stage.REVERTING: "is being turned back"}
+_STAGES = {Stage.MOVING: "is being moved", Stage.ROLLING_BACK: "is being turned back"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Standing:
     environment: str
     members: tuple[Member, ...]
     release: Release | None
-    deviations: tuple[Deviation, ...] = ()
+    drifts: tuple[Drift, ...] = ()
 
     @property
     def is_unfinished(self) -> bool:
@@ -39,7 +39,7 @@ def standings(job: Job, readings: Sequence[Reading]) -> list[Standing]:
     names = sorted({found.name for reading in readings for found in reading.environments})
     return [
         standing
-        for found in each([partial(_standings, job, readings, name) for name in names], WIDTH)
+        for found in map_and_wait([partial(_standings, job, readings, name) for name in names], WIDTH)
         for standing in found
     ]
 
@@ -66,7 +66,7 @@ def _standing(environment: str, members: tuple[Member, ...], release: Release | 
     if release and not release.stage.is_final:
         # It may be another application's, which has only some of these functions.
         members = tuple(member for member in members if member.arn in [part.arn for part in release.parts])
-    return Standing(environment, members, release, deviations(release, members) if release else ())
+    return Standing(environment, members, release, find_drifts(release, members) if release else ())
 
 
 def headline(job: Job, readings: Sequence[Reading], found: Sequence[Standing]) -> str:
@@ -82,13 +82,13 @@ def _said(standing: Standing) -> str:
         return f"{name} serves nothing as one yet"
     if standing.is_unfinished:
         return f"{name} has an unfinished release of run {release.run_id}"
-    if standing.deviations:
+    if standing.drifts:
         return f"{name} serves one release but for {_names(standing)}"
     return f"{name} serves one release, commit {release.commit[:10] or 'unknown'}"
 
 
 def _names(standing: Standing) -> str:
-    return listed([found.function for found in standing.deviations])
+    return join_names([found.function for found in standing.drifts])
 
 
 def hint(found: Sequence[Standing]) -> str:
@@ -104,26 +104,26 @@ def _advice(release: Release) -> str:
     )
 
 
-def listings(job: Job, found: Sequence[Standing]) -> Iterator[Listing]:
+def tables(job: Job, found: Sequence[Standing]) -> Iterator[Table]:
     """Show the release of each environment, and what is not as it has it."""
-    yield Listing(
+    yield Table(
         "Application",
         ("Environment", "Serves", "Commit", "Run", "Since", "Versions"),
         tuple(_row(job, standing) for standing in found),
         otherwise="Nothing has been promoted yet.",
     )
-    differing = tuple(_deviation(job, standing.environment, one) for standing in found for one in standing.deviations)
+    differing = tuple(_drift(job, standing.environment, one) for standing in found for one in standing.drifts)
     if differing:
         columns = ("Environment", "Function", "Serves", "Release has", "Since", "Why")
-        yield Listing("Not as the release has it", columns, differing, otherwise="")
+        yield Table("Not as the release has it", columns, differing, otherwise="")
 
 
 def _row(job: Job, standing: Standing) -> tuple[str | Link, ...]:
     release = standing.release
-    versions = listed([f"{member.name} {member.version or 'none'}" for member in standing.members])
+    versions = join_names([f"{member.name} {member.version or 'none'}" for member in standing.members])
     if release is None:
         return (standing.environment, "nothing as one yet", "", "", "", versions)
-    serves = "one release" + (f" but for {_names(standing)}" if standing.deviations else "")
+    serves = "one release" + (f" but for {_names(standing)}" if standing.drifts else "")
     if standing.is_unfinished:
         others = len(standing.members) < len(release.parts)
         serves = f"a release {f'of {release.names} ' if others else ''}that {_STAGES[release.stage]}"
@@ -137,7 +137,7 @@ def _row(job: Job, standing: Standing) -> tuple[str | Link, ...]:
     )
 
 
-def _deviation(job: Job, environment: str, found: Deviation) -> tuple[str | Link, ...]:
+def _drift(job: Job, environment: str, found: Drift) -> tuple[str | Link, ...]:
     why = f"{found.why} by run {found.run_id}" if found.run_id else found.why
     return (
         environment,

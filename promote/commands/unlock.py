@@ -1,6 +1,6 @@
 """``unlock``: force the lock open, with a reason, which is recorded."""
 
-from promote.aws.dynamodb import Cancelled, Missing
+from promote.aws.dynamodb import TableNotFound, TransactionCancelled
 from promote.core.report import Link, Report
 from promote.core.run import Result
 from promote.pipeline.job import Job
@@ -15,7 +15,7 @@ def unlock(job: Job) -> Report:
     with job.phase("read"):
         try:
             found = forced.inspect()
-        except Missing:
+        except TableNotFound:
             found = None
     if found is None or not found.held_by:
         return Report(Result.UNCHANGED, headline=f"The lock of {name} is free already; nothing was changed.")
@@ -28,7 +28,7 @@ def unlock(job: Job) -> Report:
 
     try:
         ledger.record_unlock(token, found.held_by, inputs.reason, by, opening)
-    except Cancelled:
+    except TransactionCancelled:
         # Also a repeated call that meets its own effect, which its record shows.
         if not ledger.has_unlocked(token):
             headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."

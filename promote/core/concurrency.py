@@ -75,7 +75,7 @@ def event() -> Event:
     return _threads.get().event()
 
 
-def side_by_side(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_One, _Other]:
+def run_both(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_One, _Other]:
     """Run both, ``first`` in this thread; where both fail, the error is that of ``first``."""
     later = _start([second], 1)[0]
     try:
@@ -86,12 +86,12 @@ def side_by_side(first: Callable[[], _One], second: Callable[[], _Other]) -> tup
     return result, later.result()
 
 
-def gather(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
+def map_concurrently(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
     """Run all, at most ``width`` at a time; give the results in order, or raise the first error in order."""
     return [pending.result() for pending in _start(calls, width)]
 
 
-def in_order(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
+def map_ordered(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
     """Run ``width`` at a time, a few ahead of whoever takes the results, and yield these in order.
 
     The calls are taken one by one, so that no more of them, and of their results, exist at once than that.
@@ -119,8 +119,8 @@ def in_order(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
         yield awaited.popleft().result()
 
 
-def each(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
-    """Run all as ``gather`` does, and wait for all: also where one fails, none goes on behind the caller's back."""
+def map_and_wait(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
+    """Run all as ``map_concurrently`` does, and wait for all: also where one fails, no other goes on unnoticed."""
 
     def attempt(call: Callable[[], _One]) -> tuple[_One] | Exception:
         try:
@@ -128,14 +128,14 @@ def each(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
         except Exception as error:  # noqa: BLE001 - raised below, when all have ended
             return error
 
-    outcomes = gather([partial(attempt, call) for call in calls], width)
+    outcomes = map_concurrently([partial(attempt, call) for call in calls], width)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
     return [outcome[0] for outcome in outcomes if not isinstance(outcome, Exception)]
 
 
-def within(seconds: float, call: Callable[[], _One]) -> _One:
+def with_timeout(seconds: float, call: Callable[[], _One]) -> _One:
     """Run ``call``, and give up on it after ``seconds``: what it does goes on, as long as the process lives.
 
     Raises:

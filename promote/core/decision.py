@@ -9,7 +9,7 @@ from promote.core.verdict import Verdict
 from promote.core.version import Candidate
 
 
-class Relation(StrEnum):
+class CommitRelation(StrEnum):
     """How one commit stands to another."""
 
     SAME = "same"
@@ -24,12 +24,12 @@ class Barred:
     """Why something is not promoted: it was rolled back, or may have been."""
 
     entry: RolledBack
-    relation: Relation | None
+    relation: CommitRelation | None
     """How its commit stands to the one that was rolled back; None: it is newer, with the same code."""
 
 
 @dataclass(frozen=True)
-class Proposal:
+class PromotionRequest:
     """What is to be promoted, and why it may be."""
 
     candidate: Candidate
@@ -57,13 +57,13 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CommitOrder:
     """How the commit that is to be promoted stands to the one that the environment has."""
 
     ours: str
     commit: str
     """The environment's; of both, empty: not known."""
-    relation: Relation
+    relation: CommitRelation
     is_refused: bool = False
     """Whether the user does not want it promoted, since the histories have diverged or the order is not known."""
     cause: str = ""
@@ -78,7 +78,7 @@ class Standing:
     @property
     def is_older(self) -> bool:
         """Whether this run gives way."""
-        return self.relation is Relation.OLDER
+        return self.relation is CommitRelation.OLDER
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Decision:
     result: Result
     previous: str
     """The version that the alias pointed at; empty: there was no alias."""
-    standing: Standing
+    standing: CommitOrder
     promotion: Promotion | None = None
     """The move that was made; None: none was needed."""
     warnings: tuple[str, ...] = ()

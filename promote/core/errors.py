@@ -35,7 +35,7 @@ class PromoteError(Exception):
         super().__init__(message)
         self.hint = hint
 
-    def saying(self, message: str, hint: str = "") -> Self:
+    def reworded(self, message: str, hint: str = "") -> Self:
         """Give the same error in other words; an empty ``hint``: with the one that it has."""
         said = type(self).__new__(type(self), message)  # its args are the message alone, whatever its class wants
         vars(said).update(vars(self), hint=hint or self.hint)

@@ -115,12 +115,12 @@ class Claim:
         )
 
 
-HELD = ("owner", "lease", "beat", "run_id", "attempt", "group", "queue", "since", "url", "job", "phase", "kept")
+HELD = ("owner", "lease", "beat", "run_id", "attempt", "group", "queue", "since", "url", "job", "phase", "kept_by")
 """The attributes that a lock has only while it is held."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class LockState:
     """The lock's item."""
 
     token: int = 0
@@ -128,7 +128,7 @@ class Entry:
     holder: Claim | None = None
     phase: str = ""
     """What the holder was at when it last beat."""
-    kept: str = ""
+    kept_by: str = ""
     """The command by which the holder's job keeps it between its steps; empty: it does not."""
     tickets: tuple[Claim, ...] = ()
     """Who waits, in order of arrival."""
@@ -160,7 +160,7 @@ class Entry:
             token=_whole(item, "token"),
             holder=Claim.read(item) if "owner" in item else None,
             phase=str(item.get("phase", "")),
-            kept=str(item.get("kept")) if item.get("kept") in KEEPING else "",
+            kept_by=str(item.get("kept_by")) if item.get("kept_by") in KEEPING else "",
             tickets=tuple(Claim.read(ticket) for ticket in tickets),
             opened=opened if isinstance(opened, Mapping) else {},
         )
@@ -170,33 +170,33 @@ class Entry:
         return next((place for place, ticket in enumerate(self.tickets) if ticket.owner == owner), None)
 
     @property
-    def line(self) -> list[Claim]:
+    def queue(self) -> list[Claim]:
         """Who waits, in the order in which they get the lock: a newer run takes the place of those that it replaces."""
-        line: list[Claim] = []
+        queue: list[Claim] = []
         for ticket in self.tickets:
-            place = len(line)
+            place = len(queue)
             if ticket.queue is Queue.NEWEST:
-                place = next((place for place, other in enumerate(line) if ticket.replaces(other)), place)
-            line.insert(place, ticket)
-        return line
+                place = next((place for place, other in enumerate(queue) if ticket.replaces(other)), place)
+            queue.insert(place, ticket)
+        return queue
 
     def ahead_of(self, owner: str) -> list[Claim]:
         """Give those who get the lock before ``owner``."""
-        line = self.line
-        return line[: next((place for place, ticket in enumerate(line) if ticket.owner == owner), len(line))]
+        queue = self.queue
+        return queue[: next((place for place, ticket in enumerate(queue) if ticket.owner == owner), len(queue))]
 
 
-class Sightings:
+class Liveness:
     """What a waiter has seen of others, and when it last saw each of them change: on its own clock, nobody else's."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._living: set[str] = set()
 
-    def see(self, entry: Entry, now: float) -> None:
+    def see(self, state: LockState, now: float) -> None:
         """Take note of an entry that was read before ``now``, on the waiter's monotonic clock."""
         seen = {}
-        for owner, token, claim in _claims(entry):
+        for owner, token, claim in _claims(state):
             last = self._seen.get(owner)
             if last is not None and last[:2] != (token, claim.beat):
                 self._living.add(owner)
@@ -217,12 +217,12 @@ class Sightings:
         return claim.beat > 0 or claim.owner in self._living
 
 
-def _claims(entry: Entry) -> Iterator[tuple[str, int, Claim]]:
+def _claims(state: LockState) -> Iterator[tuple[str, int, Claim]]:
     """Yield everybody with what changes while they live: the token, 0 for those who wait, and the beat."""
-    for ticket in entry.tickets:
+    for ticket in state.tickets:
         yield ticket.owner, 0, ticket
-    if entry.holder:
-        yield entry.holder.owner, entry.token, entry.holder
+    if state.holder:
+        yield state.holder.owner, state.token, state.holder
 
 
 def _whole(

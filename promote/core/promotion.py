@@ -201,7 +201,7 @@ class Together:
 
 
 @dataclass(frozen=True)
-class Served:
+class EnvironmentRecord:
     """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
 
     version: str = ""
@@ -230,7 +230,7 @@ class Served:
     """What the environment has gone back from, and what must not return by itself, oldest first."""
 
     @property
-    def forgotten(self) -> "Served":
+    def forgotten(self) -> "EnvironmentRecord":
         """The record without what the environment serves, for an alias that is not the one that was promoted to.
 
         Its sequence stays, which must only grow, and so do its endpoint and the commit that the notes begin after.

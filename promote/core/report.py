@@ -26,7 +26,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Table:
     """A table of a report."""
 
     title: str
@@ -57,13 +57,13 @@ class Report:
     verdict: Verdict | None = None
     token: str = ""
     """Of a candidate that the job's own steps are to test; empty: there is none."""
-    trial: Endpoint | None = None
+    preview: Endpoint | None = None
     """Where the candidate can be tested."""
     latest: Endpoint | None = None
     environment: Endpoint | None = None
     links: tuple[tuple[str, Link], ...] = ()
     """Who else is concerned, and how."""
-    listings: tuple[Listing, ...] = ()
+    tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
     """Things that a reader may want to know."""
     warnings: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class Report:
             "previous-version": self.previous,
             "code-sha256": self.candidate.code_sha256 if self.candidate else "",
             "candidate": self.token or (self.candidate.identity if self.candidate else ""),
-            "candidate-url": self.trial.url if self.trial else "",
+            "candidate-url": self.preview.url if self.preview else "",
             "latest-url": self.latest.url if self.latest else "",
             "environment-url": self.environment.url if self.environment else "",
         }

@@ -7,7 +7,7 @@ code and configuration under a newer commit either. A promotion of a newer commi
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from promote.core.decision import Barred, Relation
+from promote.core.decision import Barred, CommitRelation
 from promote.core.promotion import Promotion, RolledBack
 from promote.core.version import Content, same_content
 
@@ -19,7 +19,7 @@ class Order(Protocol):
     """How a commit stands to another one, and what follows from that."""
 
     @property
-    def relation(self) -> Relation:
+    def relation(self) -> CommitRelation:
         """How it stands."""
 
     @property
@@ -45,8 +45,8 @@ def barred(  # noqa: PLR0913 - what is to be promoted, and what is known of it
     for entry in reversed(entries):
         if entry.commit and not (commit and commit == served):
             order = relate(entry.commit)
-            is_unknown = order.relation is Relation.UNKNOWN and order.is_refused
-            if order.relation in (Relation.SAME, Relation.OLDER) or is_unknown:
+            is_unknown = order.relation is CommitRelation.UNKNOWN and order.is_refused
+            if order.relation in (CommitRelation.SAME, CommitRelation.OLDER) or is_unknown:
                 return Barred(entry, order.relation)
         if content is not None and is_same(entry, content) and entry.promotion not in excused:
             return Barred(entry, None)
@@ -74,7 +74,7 @@ def _is_contained(theirs: str, ours: str, relate: Callable[[str], Order]) -> boo
     if not ours:
         return False
     # Of a version whose commit was never known, the time alone says that this one is newer.
-    return not theirs or relate(theirs).relation in (Relation.SAME, Relation.NEWER)
+    return not theirs or relate(theirs).relation in (CommitRelation.SAME, CommitRelation.NEWER)
 
 
 def after_rollback(entries: Sequence[RolledBack], content: Content, left: RolledBack | None) -> tuple[RolledBack, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 
 Id = bytes
 """A commit: its digest in hexadecimal."""
@@ -37,13 +37,13 @@ class Range:
 _OURS, _THEIRS, _BOTH = 1, 2, 3
 
 
-def relation(graph: Graph, ours: Id, theirs: Id) -> Relation:
+def relation(graph: Graph, ours: Id, theirs: Id) -> CommitRelation:
     """Return how ``ours`` stands to ``theirs``; UNKNOWN if that depends on parents that are not known.
 
     What both contain is not searched further: neither of the two can lie there.
     """
     if ours == theirs:
-        return Relation.SAME
+        return CommitRelation.SAME
     walk = _Walk(graph)
     walk.reach(ours, _OURS)
     walk.reach(theirs, _THEIRS)
@@ -55,17 +55,17 @@ def relation(graph: Graph, ours: Id, theirs: Id) -> Relation:
             continue
         walk.expand(commit)
         if walk.colours[theirs] & _OURS:
-            return Relation.NEWER
+            return CommitRelation.NEWER
         if walk.colours[ours] & _THEIRS:
-            return Relation.OLDER
+            return CommitRelation.OLDER
     if not walk.is_cut_on_one_side():
-        return Relation.DIVERGED
+        return CommitRelation.DIVERGED
     # A border that both contain hides nothing that tells them apart, and only what they share may lead there.
     for commit in shared:
         walk.expand(commit)
     while walk.pending:
         walk.expand(walk.take())
-    return Relation.UNKNOWN if walk.is_cut_on_one_side() else Relation.DIVERGED
+    return CommitRelation.UNKNOWN if walk.is_cut_on_one_side() else CommitRelation.DIVERGED
 
 
 def newest(graph: Graph, head: Id, most: int) -> Range | None:

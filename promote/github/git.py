@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promote.core.clock import Clock
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.core.errors import GitHubError
 from promote.github import ancestry, tags
 from promote.github.actions.context import Context
@@ -34,7 +34,7 @@ _Answer = TypeVar("_Answer")
 class Order:
     """How one commit stands to another."""
 
-    relation: Relation
+    relation: CommitRelation
     cause: str = ""
     """Why it is not known, without a full stop; empty: it is."""
     hint: str = ""
@@ -47,7 +47,7 @@ def order(commit: str, to: str, context: Context, session: "Callable[[], request
     return ordered(commit, to, context.clone, GitHub(context, session, clock, _PATIENCE))
 
 
-def related(commit: str, to: str, folder: Path, github: GitHub) -> Relation:
+def related(commit: str, to: str, folder: Path, github: GitHub) -> CommitRelation:
     """Say the same without the cause; what GitHub is asked is of its own limits then."""
     return ordered(commit, to, folder, github).relation
 
@@ -55,11 +55,11 @@ def related(commit: str, to: str, folder: Path, github: GitHub) -> Relation:
 def ordered(commit: str, to: str, folder: Path, github: GitHub) -> Order:
     """Say how ``commit`` stands to ``to``; ``folder`` is that of the clone."""
     if not (commit and to):
-        return Order(Relation.UNKNOWN, "a commit is not known", "Give it with the input `commit`.")
+        return Order(CommitRelation.UNKNOWN, "a commit is not known", "Give it with the input `commit`.")
     if commit == to:
-        return Order(Relation.SAME)
+        return Order(CommitRelation.SAME)
     found = _asked(folder, lambda clone: ancestry.relation(clone, _held(clone, commit), _held(clone, to)))
-    if found and found is not Relation.UNKNOWN:
+    if found and found is not CommitRelation.UNKNOWN:
         return Order(found)
     return _asked_of_github(commit, to, github, *lack(folder, commit, to))
 
@@ -69,13 +69,13 @@ def _asked_of_github(commit: str, to: str, github: GitHub, cause: str, hint: str
     if not github.is_known:
         cause += ", and there is no github-token to ask GitHub with"
         hint += " Or leave github-token at its default, and give the job `contents: read`."
-        return Order(Relation.UNKNOWN, cause, hint)
+        return Order(CommitRelation.UNKNOWN, cause, hint)
     try:
         status = github.relation(to, commit)
     except GitHubError as error:
-        return Order(Relation.UNKNOWN, f"{cause}, and GitHub does not tell: {error}", f"{hint} {error.hint}")
+        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub does not tell: {error}", f"{hint} {error.hint}")
     if status not in _BY_STATUS:
-        return Order(Relation.UNKNOWN, f"{cause}, and GitHub answered {status!r}", hint)
+        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub answered {status!r}", hint)
     return Order(_BY_STATUS[status])
 
 
@@ -182,7 +182,7 @@ def _has(clone: Clone, head: Id, tag: str) -> bool:
         found = clone.tagged(tag)
     except KeyError:  # of a tree or a blob, or not fetched
         return False
-    return ancestry.relation(clone, found, head) in {Relation.SAME, Relation.OLDER}
+    return ancestry.relation(clone, found, head) in {CommitRelation.SAME, CommitRelation.OLDER}
 
 
 def _commit(sha: Id, found: RawCommit, parents: tuple[Id, ...]) -> Commit:
@@ -213,10 +213,10 @@ def _decoded(text: bytes, encoding: bytes) -> str:
 
 
 _BY_STATUS = {
-    "ahead": Relation.NEWER,
-    "behind": Relation.OLDER,
-    "identical": Relation.SAME,
-    "diverged": Relation.DIVERGED,
+    "ahead": CommitRelation.NEWER,
+    "behind": CommitRelation.OLDER,
+    "identical": CommitRelation.SAME,
+    "diverged": CommitRelation.DIVERGED,
 }
 _PATIENCE = 13.0
 """Seconds that a promotion waits for GitHub's word on the order of two commits."""

@@ -20,7 +20,7 @@ _QUOTED = re.compile(r"""'.{2,}'|".{2,}\"""", re.DOTALL)
 _TAG = "tag:yaml.org,2002:"
 
 
-class MarkedError(Exception):
+class LocatedError(Exception):
     """The text is no such YAML."""
 
     def __init__(self, line: int, problem: str, hint: str) -> None:
@@ -30,10 +30,10 @@ class MarkedError(Exception):
 
 
 @dataclass(frozen=True)
-class Marked:
+class Located:
     """A value and where it begins."""
 
-    value: "str | int | float | bool | Mapping[str, Marked] | tuple[Marked, ...] | None"
+    value: "str | int | float | bool | Mapping[str, Located] | tuple[Located, ...] | None"
     """None also for what is neither of these, a date for example; ``kind`` says what it is."""
     kind: str
     """What it is, for people, such as ``a number``."""
@@ -45,7 +45,7 @@ class Marked:
     """Of the first line of its text: a block scalar's begins below its ``|``."""
 
 
-def read(text: str) -> Marked:
+def read(text: str) -> Located:
     """Read one document; an empty one is null.
 
     Raises:
@@ -60,14 +60,14 @@ def read(text: str) -> Marked:
         mark = error.problem_mark or error.context_mark
         # It may quote a value, or a part of one that begins like an alias or a tag; and a value may be a secret.
         problem = _QUOTED.sub("…", ": ".join(filter(None, [error.context, error.problem])))
-        raise MarkedError(mark.line + 1 if mark else 1, f"it is no YAML: {problem}", _SYNTAX) from None
+        raise LocatedError(mark.line + 1 if mark else 1, f"it is no YAML: {problem}", _SYNTAX) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise MarkedError(line, f"it holds a character that YAML does not take: {error.reason}", _SYNTAX) from None
+        raise LocatedError(line, f"it holds a character that YAML does not take: {error.reason}", _SYNTAX) from None
     except RecursionError:
-        raise MarkedError(1, "it is nested too deeply", _SYNTAX) from None
+        raise LocatedError(1, "it is nested too deeply", _SYNTAX) from None
     if node is None:
-        return Marked(None, "empty", 1)
+        return Located(None, "empty", 1)
     return _Conversion(text.splitlines()).value(node)
 
 
@@ -85,44 +85,44 @@ class _Conversion:
         self._count = 0
         self._depth = 0
 
-    def value(self, node: "Node", key_line: int = 0) -> Marked:
+    def value(self, node: "Node", key_line: int = 0) -> Located:
         from yaml.nodes import MappingNode, ScalarNode  # noqa: PLC0415 - as above
 
         line = _line(node)
         self._count += 1
         if self._count > _MOST:
-            raise MarkedError(line, "it is too large, with everything that its aliases repeat", "Make it smaller.")
+            raise LocatedError(line, "it is too large, with everything that its aliases repeat", "Make it smaller.")
         with self._deeper(line):
             if isinstance(node, ScalarNode):
                 return self._scalar(node, line, key_line)
             if isinstance(node, MappingNode):
-                return Marked(self._mapping(node), "a mapping", line, key_line)
+                return Located(self._mapping(node), "a mapping", line, key_line)
             items = tuple(self.value(item) for item in node.value)
-            return Marked(items, "a list", line, key_line)
+            return Located(items, "a list", line, key_line)
 
     @contextmanager
     def _deeper(self, line: int) -> Iterator[None]:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise MarkedError(line, "it is nested too deeply", "Does an alias lead back to where it stands?")
+            raise LocatedError(line, "it is nested too deeply", "Does an alias lead back to where it stands?")
         yield
         self._depth -= 1
 
-    def _scalar(self, node: "ScalarNode", line: int, key_line: int) -> Marked:
+    def _scalar(self, node: "ScalarNode", line: int, key_line: int) -> Located:
         kind, first = _KINDS.get(node.tag, "something else"), line + (node.style in ("|", ">"))
         if node.tag == f"{_TAG}str":
-            return Marked(str(node.value), kind, line, key_line, first)
+            return Located(str(node.value), kind, line, key_line, first)
         if kind == "something else":
-            return Marked(None, kind, line, key_line, first)
+            return Located(None, kind, line, key_line, first)
         try:
             value: Any = self._constructor.construct_object(node)
         except Exception:  # noqa: BLE001 - whatever a tag makes of a text that does not fit it
-            raise MarkedError(line, f"this is not {kind}", "Correct it, or put it in quotes.") from None
-        return Marked(value, kind, line, key_line, first)
+            raise LocatedError(line, f"this is not {kind}", "Correct it, or put it in quotes.") from None
+        return Located(value, kind, line, key_line, first)
 
-    def _mapping(self, node: "MappingNode") -> dict[str, Marked]:
-        found: dict[str, Marked] = {}
-        merged: dict[str, Marked] = {}
+    def _mapping(self, node: "MappingNode") -> dict[str, Located]:
+        found: dict[str, Located] = {}
+        merged: dict[str, Located] = {}
         for key, value in node.value:
             line = _line(key)
             if key.tag == f"{_TAG}merge":
@@ -133,19 +133,19 @@ class _Conversion:
                 kind = _KINDS.get(key.tag, "no text")
                 shown = getattr(key, "value", "")
                 text = f"{shown!r} is {kind}" if isinstance(shown, str) else "this is no text"
-                raise MarkedError(line, f"a key is to be text, and {text}", "Put it in quotes.")
+                raise LocatedError(line, f"a key is to be text, and {text}", "Put it in quotes.")
             if key.value in found:
-                raise MarkedError(
+                raise LocatedError(
                     line, f"{key.value!r} is there twice, first in line {found[key.value].key_line}", "Take one away."
                 )
             found[key.value] = self.value(value, line)
         return {**merged, **found}
 
-    def _merged(self, node: "Node") -> dict[str, Marked]:
+    def _merged(self, node: "Node") -> dict[str, Located]:
         merged = self.value(node).value
         if isinstance(merged, Mapping):
             return dict(merged)
-        result: dict[str, Marked] = {}
+        result: dict[str, Located] = {}
         for item in merged if isinstance(merged, tuple) else ():
             if isinstance(item.value, Mapping):
                 result = {**item.value, **result}
@@ -154,7 +154,7 @@ class _Conversion:
         else:
             if isinstance(merged, tuple):
                 return result
-        raise MarkedError(_line(node), "<< takes mappings", "Give it an alias of one, such as << : *defaults.")
+        raise LocatedError(_line(node), "<< takes mappings", "Give it an alias of one, such as << : *defaults.")
 
 
 def _line(node: "Node") -> int:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promote.core.errors import InputError
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.core.workspace import require_inside
-from promote.inputs.located_yaml import Marked
+from promote.inputs.located_yaml import Located
 from promote.inputs.manifest_schema import FUNCTION, MOST, TOO_MANY, WHOLE, Key, Place, check, hint_of, refuse
 from promote.inputs.model import Endpoints, Inputs, Isolation
 from promote.inputs.parse import NAME, inputs_from_environ, parse_function, region_of
@@ -34,7 +34,7 @@ _OWN = ("latest-url", "environment-url")
 
 
 @dataclass(frozen=True)
-class Given:
+class InputValue:
     """The value of an input, as the action would get it, and where each of its lines is written."""
 
     text: str = field(repr=False)
@@ -61,7 +61,7 @@ class Part:
     arn: str
     """Unqualified, or empty when the user gave a name."""
     place: Place
-    given: Mapping[str, Given] = field(default_factory=dict)
+    given: Mapping[str, InputValue] = field(default_factory=dict)
     """What is said of it, by the names of the inputs."""
 
 
@@ -71,7 +71,7 @@ class Application:
 
     parts: tuple[Part, ...]
     """In the order in which they are written; the names differ, and region and account do not."""
-    given: Mapping[str, Given] = field(default_factory=dict)
+    given: Mapping[str, InputValue] = field(default_factory=dict)
     """What is said of the whole."""
     retired: frozenset[str] = frozenset()
     """Functions that belonged to it once, and are not promoted any more."""
@@ -135,13 +135,13 @@ class Application:
                 hint=f"Remove {name} from the step, or from {source}.",
             )
 
-    def _part(self, part: Part, environ: Mapping[str, str], shared: Mapping[str, Mapping[str, Given]]) -> Inputs:
+    def _part(self, part: Part, environ: Mapping[str, str], shared: Mapping[str, Mapping[str, InputValue]]) -> Inputs:
         given = {**{name: value for name, value in self.given.items() if name not in _SHARED}, **part.given}
         for name, lines in shared.items():
             both = [value for value in (part.given.get(name), lines.get(part.name)) if value]
-            given[name] = Given("\n".join(value.text for value in both), sum((value.places for value in both), ()))
+            given[name] = InputValue("\n".join(value.text for value in both), sum((value.places for value in both), ()))
         if part is not self.parts[0]:
-            given |= {name: Given("", (part.place,)) for name in _FIRST}
+            given |= {name: InputValue("", (part.place,)) for name in _FIRST}
         # The file describes the functions for all commands: what does not count for this one is left out.
         command = command_of(environ)
         given = {name: value for name, value in given.items() if command in INPUTS[name].commands}
@@ -157,12 +157,12 @@ class Application:
                 raise
             raise _placed(part, error, known) from None
 
-    def _share(self, name: str, environ: Mapping[str, str]) -> Mapping[str, Given]:
+    def _share(self, name: str, environ: Mapping[str, str]) -> Mapping[str, InputValue]:
         """Divide the lines of ``checks`` or ``invoke`` among the functions: those of the file, or else of the step."""
         given = self.given.get(name)
         if given is None:
             text = environ.get(_variable(name), "")
-            given = Given(text, tuple(Place("", number) for number, _ in enumerate(text.splitlines() or [""], 1)))
+            given = InputValue(text, tuple(Place("", number) for number, _ in enumerate(text.splitlines() or [""], 1)))
         names = [part.name for part in self.parts]
         lines: dict[str, list[tuple[str, Place]]] = {}
         for number, line in enumerate(given.text.splitlines(), 1):
@@ -180,7 +180,7 @@ class Application:
                 )
             lines.setdefault(owner, []).append((found[2] if found else line, place))
         return {
-            owner: Given("\n".join(line for line, _ in found), tuple(place for _, place in found))
+            owner: InputValue("\n".join(line for line, _ in found), tuple(place for _, place in found))
             for owner, found in lines.items()
         }
 
@@ -192,7 +192,7 @@ class Application:
         if read[0].isolation is Isolation.VERSION:
             raise InputError(
                 "isolation",
-                f"version verifies each function alone, and there is nothing to verify {listed(silent)} with",
+                f"version verifies each function alone, and there is nothing to verify {join_names(silent)} with",
                 hint=f"Give each a line in checks, such as {silent[0]}: GET /health 200, or invoke; or take isolation: "
                 "latest, where the functions reach each other.",
             )
@@ -205,7 +205,8 @@ class Application:
         if unseen:
             raise InputError(
                 "invoke",
-                f"nothing shows whether the code of {listed(unseen)} runs: there is no check, and endpoints is none",
+                f"nothing shows whether the code of {join_names(unseen)} runs: there is no check, "
+                "and endpoints is none",
                 hint=f"Give each a line in invoke, such as {unseen[0]}: events/test.json; or set endpoints: http.",
             )
 
@@ -223,7 +224,7 @@ class Application:
             seen[path] = inputs.function_name
 
 
-def _placed(part: Part, error: InputError, given: Given) -> InputError:
+def _placed(part: Part, error: InputError, given: InputValue) -> InputError:
     """Say of an input that is wrong where it is written: in the file, or on which line of the input."""
     problem = str(error).removeprefix(f"{error.name}: ")
     found = re.match(r"line (\d+): ", problem)
@@ -328,7 +329,7 @@ def _line_part(line: str, place: Place) -> Part:
     except InputError as error:
         problem = str(error).removeprefix(f"{error.name}: ")
         raise InputError("function-name", f"{place}: {problem}", hint=error.hint) from None
-    return Part(name, arn, place, {"artifact": Given(artifact, (place,))} if equals else {})
+    return Part(name, arn, place, {"artifact": InputValue(artifact, (place,))} if equals else {})
 
 
 def parse(text: str, file: str, environment: str) -> Application:
@@ -342,7 +343,7 @@ def parse(text: str, file: str, environment: str) -> Application:
     functions = _mapping(document["functions"])
     _require_known_functions(functions, document, file)
     environments = _mapping(document["environments"]) if "environments" in document else {}
-    here: Mapping[str, Marked] = {}
+    here: Mapping[str, Located] = {}
     if environment and environments:
         if environment not in environments:
             refuse(
@@ -375,46 +376,46 @@ def _variable(name: str) -> str:
     return f"INPUT_{name.upper()}"
 
 
-def _mapping(value: Marked) -> Mapping[str, Marked]:
+def _mapping(value: Located) -> Mapping[str, Located]:
     """Give the mapping that was found to be one; nothing is an empty one."""
     return value.value if isinstance(value.value, Mapping) else {}
 
 
-def _given(section: Mapping[str, Marked], keys: Mapping[str, Key], file: str) -> dict[str, Given]:
+def _given(section: Mapping[str, Located], keys: Mapping[str, Key], file: str) -> dict[str, InputValue]:
     """Give what a section says, as inputs."""
     return {name: _input(section[name], file) for name in keys if name in section}
 
 
-def _input(marked: Marked, file: str) -> Given:
+def _input(marked: Located, file: str) -> InputValue:
     """Write a value as the input would have it."""
     value, place = marked.value, Place(file, marked.line)
     if isinstance(value, Mapping):
         variables = {name: str(item.value) for name, item in value.items()}
-        return Given(json.dumps(variables), (place,), variables)
+        return InputValue(json.dumps(variables), (place,), variables)
     if isinstance(value, tuple):
         places = tuple(Place(file, item.line) for item in value) or (place,)
-        return Given("\n".join(str(item.value) for item in value), places)
+        return InputValue("\n".join(str(item.value) for item in value), places)
     if isinstance(value, str):
         is_block = marked.first_line > marked.line
         lines = range(len(value.splitlines())) if is_block else (0,)
-        return Given(value, tuple(Place(file, marked.first_line + number) for number in lines))
+        return InputValue(value, tuple(Place(file, marked.first_line + number) for number in lines))
     assert isinstance(value, int | float)  # noqa: S101 - it was checked
     text = str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")
-    return Given(text, (place,))
+    return InputValue(text, (place,))
 
 
-def _merged(given: Mapping[str, Given], changed: Mapping[str, Given]) -> dict[str, Given]:
+def _merged(given: Mapping[str, InputValue], changed: Mapping[str, InputValue]) -> dict[str, InputValue]:
     """Put ``changed`` in the place of what is ``given``; variables are added to those that there are."""
     merged = {**given, **changed}
     for name in given.keys() & changed.keys():
         old, new = given[name].variables, changed[name].variables
         if old is not None and new is not None:
             both = {**old, **new}
-            merged[name] = Given(json.dumps(both), changed[name].places, both)
+            merged[name] = InputValue(json.dumps(both), changed[name].places, both)
     return merged
 
 
-def _require_known_functions(functions: Mapping[str, Marked], document: Mapping[str, Marked], file: str) -> None:
+def _require_known_functions(functions: Mapping[str, Located], document: Mapping[str, Located], file: str) -> None:
     """Refuse an environment that says something of a function which is not there."""
     environments = _mapping(document["environments"]) if "environments" in document else {}
     for name, environment in environments.items():

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from promote.core.errors import InputError
 from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLE
-from promote.inputs.located_yaml import Marked, MarkedError, read
+from promote.inputs.located_yaml import Located, LocatedError, read
 from promote.inputs.model import Endpoints
 from promote.inputs.parse import ARN, ENVIRONMENT, NAME
 
@@ -95,7 +95,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
-def check(text: str, file: str) -> Mapping[str, Marked]:
+def check(text: str, file: str) -> Mapping[str, Located]:
     """Read ``text`` and refuse what docs/promote.schema.json refuses, and keys that are there twice.
 
     Raises:
@@ -104,7 +104,7 @@ def check(text: str, file: str) -> Mapping[str, Marked]:
     """
     try:
         document = read(text)
-    except MarkedError as error:
+    except LocatedError as error:
         raise InputError("application", f"{file}:{error.line}: {error}", hint=error.hint) from None
     shape = _Shape(file)
     top = shape.mapping(document, "", {*WHOLE, "functions", "environments", "retired"})
@@ -128,7 +128,7 @@ class _Shape:
 
     file: str
 
-    def section(self, section: Mapping[str, Marked], where: str, *, is_whole: bool) -> None:
+    def section(self, section: Mapping[str, Located], where: str, *, is_whole: bool) -> None:
         """Check the keys of the application as a whole, and the functions."""
         for key, value in section.items():
             if key in WHOLE:
@@ -136,7 +136,7 @@ class _Shape:
         if "functions" in section:
             self.functions(section["functions"], _path(where, "functions"), least=1 if is_whole else 0)
 
-    def functions(self, value: Marked, where: str, *, least: int) -> None:
+    def functions(self, value: Located, where: str, *, least: int) -> None:
         """Check the functions, and what is said of each."""
         functions = self.named(value, where, f"{NAME}|{ARN}", "a function's name or ARN", most=MOST)
         if len(functions) < least:
@@ -148,7 +148,7 @@ class _Shape:
             for key, said in keys.items():
                 self.value(said, f"{where}.{name}.{key}", FUNCTION[key])
 
-    def mapping(self, value: Marked, where: str, known: Iterable[str]) -> Mapping[str, Marked]:
+    def mapping(self, value: Located, where: str, known: Iterable[str]) -> Mapping[str, Located]:
         """Give a mapping, all of whose keys are known."""
         if not isinstance(value.value, Mapping):
             self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
@@ -159,7 +159,7 @@ class _Shape:
                 refuse(Place(self.file, item.key_line), f"{_path(where, key)} is not known", hint)
         return value.value
 
-    def named(self, value: Marked, where: str, pattern: str, what: str, *, most: int) -> Mapping[str, Marked]:
+    def named(self, value: Located, where: str, pattern: str, what: str, *, most: int) -> Mapping[str, Located]:
         """Give a mapping by names."""
         if not isinstance(value.value, Mapping):
             self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
@@ -170,7 +170,7 @@ class _Shape:
                 refuse(Place(self.file, item.key_line), f"{where}: there are more than {most}", TOO_MANY)
         return value.value
 
-    def names(self, value: Marked, where: str) -> None:
+    def names(self, value: Located, where: str) -> None:
         """Check a list of functions' names."""
         if not isinstance(value.value, tuple):
             self._refuse(value, where, f"a list is wanted, and this is {value.kind}", "Write a line each: - name.")
@@ -179,7 +179,7 @@ class _Shape:
                 shown = repr(item.value) if isinstance(item.value, str) else f"this is {item.kind}, which"
                 self._refuse(item, where, f"{shown} is not a function's name", _NAMES)
 
-    def value(self, value: Marked, where: str, key: Key) -> None:
+    def value(self, value: Located, where: str, key: Key) -> None:
         """Check the value of a key."""
         match key.kind:
             case Kind.LINE | Kind.TEXT:
@@ -197,7 +197,7 @@ class _Shape:
             case Kind.VARIABLES:
                 self._variables(value, where)
 
-    def _text(self, value: Marked, where: str, kind: Kind, wanted: str = "") -> None:
+    def _text(self, value: Located, where: str, kind: Kind, wanted: str = "") -> None:
         if not isinstance(value.value, str):
             self._refuse(value, where, f"{wanted or kind.value} is wanted, and this is {value.kind}", _QUOTES)
         if kind is Kind.LINE and not re.fullmatch(LINE, value.value):
@@ -206,7 +206,7 @@ class _Shape:
         if not re.fullmatch(TEXT, value.value):
             self._refuse(value, where, "it is empty", "Take the key away, or say something there.")
 
-    def _number(self, value: Marked, where: str, key: Key) -> None:
+    def _number(self, value: Located, where: str, key: Key) -> None:
         number = value.value
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number:
@@ -216,7 +216,7 @@ class _Shape:
         if not key.least <= number <= key.most or (key.kind is Kind.WHOLE and not is_whole):
             self._refuse(value, where, f"{key.wanted} is wanted, and this is {number:g}", "Correct it.")
 
-    def _variables(self, value: Marked, where: str) -> None:
+    def _variables(self, value: Located, where: str) -> None:
         """Check environment variables; no value is ever repeated: it may be a secret."""
         variables = self.named(value, where, VARIABLE, "a name that Lambda takes for a variable", most=0)
         for name, item in variables.items():
@@ -226,10 +226,10 @@ class _Shape:
             if not isinstance(item.value, str):
                 self._refuse(item, f"{where}.{name}", f"text is wanted, and this is {item.kind}", _QUOTES)
 
-    def _shown(self, value: Marked) -> str:
+    def _shown(self, value: Located) -> str:
         return repr(value.value) if isinstance(value.value, str) else f"this is {value.kind}, and"
 
-    def _refuse(self, value: Marked, where: str, problem: str, hint: str) -> NoReturn:
+    def _refuse(self, value: Located, where: str, problem: str, hint: str) -> NoReturn:
         refuse(Place(self.file, value.line), f"{where}: {problem}" if where else problem, hint)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from promote.core.lock_state import Queue
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.inputs.checks import HttpCheck, Invocation, first_path
 from promote.inputs.usage import Command
 
@@ -126,7 +126,7 @@ class Inputs:
     @property
     def names(self) -> str:
         """The function's name, or the names of all, for people."""
-        return listed([part.function_name for part in self.parts] or [self.function_name])
+        return join_names([part.function_name for part in self.parts] or [self.function_name])
 
     @property
     def has_verification(self) -> bool:

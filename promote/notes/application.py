@@ -8,8 +8,8 @@ from typing import Any
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import each
-from promote.core.decision import Relation
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion
 from promote.core.verdict import Outcome
 from promote.core.version import Snapshot
@@ -59,14 +59,14 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
     ``proof`` is the verdict of the whole; None: there was none, so that each function's own stands for it.
     """
     told_by = _widest(context, github, [piece for piece in pieces if piece.move])
-    whole, *others = each(
+    whole, *others = map_and_wait(
         [
             partial(_of_piece, context, github, piece, has_changes=piece is told_by)
             for piece in (told_by, *(piece for piece in pieces if piece is not told_by))
         ],
         CALLS_AT_ONCE,
     )
-    told = {notes.function: notes for notes in (whole, *others)}
+    reported = {notes.function: notes for notes in (whole, *others)}
     return Notes(
         function=names,
         environment=whole.environment,
@@ -74,7 +74,7 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
         since=whole.since,
         is_rollback=whole.is_rollback,
         changes=whole.changes,
-        functions=tuple(_part(told[piece.function.name], piece) for piece in pieces),
+        functions=tuple(_part(reported[piece.function.name], piece) for piece in pieces),
         proof=proof or _proof_of_all(pieces),
         at=at,
         actor=actor,
@@ -95,7 +95,7 @@ def _widest(context: Context, github: GitHub, moved: Sequence[Piece]) -> Piece:
     is_back = found.move is not None and found.move.kind is Kind.ROLLBACK
     for other in others:
         order = git.related(found.since, other.since, context.clone, github)
-        found = other if order is (Relation.OLDER if is_back else Relation.NEWER) else found
+        found = other if order is (CommitRelation.OLDER if is_back else CommitRelation.NEWER) else found
     return found
 
 

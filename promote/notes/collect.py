@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from promote.core.concurrency import gather, side_by_side
+from promote.core.concurrency import map_concurrently, run_both
 from promote.core.errors import GitHubError
 from promote.core.workspace import inside
 from promote.github import git
@@ -53,7 +53,7 @@ class Sources:
         configuration = self._local_configuration()
         if listed.items and self.github.is_known:
             try:
-                pulls, configuration = side_by_side(
+                pulls, configuration = run_both(
                     lambda: self._pull_requests(listed.items),
                     lambda: configuration if configuration is not None else self._configuration(until),
                 )
@@ -92,7 +92,7 @@ class Sources:
         known = self.github.pull_requests(min(times) - _SLACK).items
         # A rebased pull request leaves several commits, of which GitHub names the last.
         alone = list(islice(_alone(commits, known), _LOOKED_UP))
-        asked = gather([lambda sha=sha: self.github.pull_requests_of(sha) for sha in alone], _WIDTH)  # type: ignore[misc]
+        asked = map_concurrently([lambda sha=sha: self.github.pull_requests_of(sha) for sha in alone], _WIDTH)  # type: ignore[misc]
         found = {pull.number: pull for pull in known}
         for sha, pulls in zip(alone, asked, strict=True):
             for pull in pulls[:1]:
@@ -110,7 +110,10 @@ class Sources:
         logins = list(dict.fromkeys(person.login for person in people if person.login and not person.is_bot))[
             :_LOOKED_UP
         ]
-        known = gather([lambda login=login: self.github.has_committed(login, since) for login in logins], _WIDTH)  # type: ignore[misc]
+        known = map_concurrently(
+            [lambda login=login: self.github.has_committed(login, since) for login in logins],  # type: ignore[misc]
+            _WIDTH,
+        )
         return frozenset(login for login, is_known in zip(logins, known, strict=True) if not is_known)
 
     def _local_configuration(self) -> str | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import side_by_side
+from promote.core.concurrency import run_both
 from promote.core.errors import InputError
-from promote.core.promotion import Kind, Promotion, Served
+from promote.core.promotion import EnvironmentRecord, Kind, Promotion
 from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Snapshot
 from promote.core.workspace import inside
@@ -48,7 +48,7 @@ def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of i
     is_back = move.kind is Kind.ROLLBACK
     # What a rollback takes back is what lay between the two.
     older, newer = (move.commit, since) if is_back else (since, move.commit)
-    changes, (before, after) = side_by_side(
+    changes, (before, after) = run_both(
         lambda: found.between(older, newer) if found and older and newer else Changes(),
         lambda: _versions(function, move, replaced, deployed),
     )
@@ -83,7 +83,7 @@ def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
     return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
 
 
-def earlier_served(context: Context, served: Served, move: Promotion) -> Earlier | None:
+def earlier_served(context: Context, served: EnvironmentRecord, move: Promotion) -> Earlier | None:
     """Return the promotion of what ``move`` replaced; ``served`` is what the ledger said of it before."""
     moved = served.moved
     facts = {"version": served.version, "commit": moved.commit, "at": moved.at, "url": moved.url}

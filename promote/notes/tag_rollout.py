@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from promote.aws.dynamodb import Item
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.notes.compose import moment
 from promote.notes.model import Carried
 
-_CONTAINING = (Relation.SAME, Relation.NEWER)
+_CONTAINING = (CommitRelation.SAME, CommitRelation.NEWER)
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Asked:
     """The tag, and who knows what of it."""
 
     tag: str
-    related: Callable[[str], Relation]
+    related: Callable[[str], CommitRelation]
     """Says how a commit stands to the tag's."""
     unknown: str
     """Why it may be that nobody can say so."""
@@ -72,7 +72,7 @@ def _brought(asked: Asked, items: Sequence[Item]) -> _Brought:
     # From the newest on, since an environment goes forwards: what came before one that lacks it lacks it too.
     for item in (item for item in items if item.get("kind") != Kind.ROLLBACK):
         found = _related(asked, item)
-        if found is Relation.UNKNOWN and first is None:
+        if found is CommitRelation.UNKNOWN and first is None:
             return _Brought(doubt=item)
         if found not in _CONTAINING:
             break
@@ -80,12 +80,12 @@ def _brought(asked: Asked, items: Sequence[Item]) -> _Brought:
     if first is None or items[0].get("kind") != Kind.ROLLBACK:
         return _Brought(first)
     found = _related(asked, items[0])
-    if found is Relation.UNKNOWN:
+    if found is CommitRelation.UNKNOWN:
         return _Brought(first, doubt=items[0])
     return _Brought(first, is_taken_back=found not in _CONTAINING)
 
 
-def _related(asked: Asked, item: Item) -> Relation:
+def _related(asked: Asked, item: Item) -> CommitRelation:
     return asked.related(str(item.get("commit") or ""))
 
 
@@ -103,7 +103,7 @@ def _versions(histories: Mapping[str, Sequence[Item]], move: Item) -> str:
         name: next(str(item["version"]) for item in items if _sequence(item) <= _sequence(move))
         for name, items in histories.items()
     }
-    return listed([f"{name} {version}" if len(served) > 1 else version for name, version in served.items()])
+    return join_names([f"{name} {version}" if len(served) > 1 else version for name, version in served.items()])
 
 
 def _sequence(item: Item) -> int:

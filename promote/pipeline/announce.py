@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from promote.aws.errors import understood
-from promote.core.concurrency import each, side_by_side
+from promote.aws.errors import to_promote_error
+from promote.core.concurrency import map_and_wait, run_both
 from promote.core.errors import PromoteError
 from promote.core.promotion import Kind, Promotion
 from promote.core.report import Report
@@ -41,7 +41,7 @@ def announce(target: Target, report: Report, commit: str) -> Report:
     job.reports.append(report)
     github = GitHub(job.context, job.session, job.clock, _PATIENCE)
     with job.phase("announce"):
-        report, warnings = side_by_side(
+        report, warnings = run_both(
             lambda: _noted(target, report, report.move, github) if report.move else report,
             lambda: tuple(_shown(job, _attempt(target, report, commit), github)),
         )
@@ -100,7 +100,7 @@ def announce_all(job: Job, targets: Sequence[Target], report: Report, commit: st
         run_url=job.run.url,
     )
     with job.phase("announce"):
-        report, warnings = side_by_side(
+        report, warnings = run_both(
             lambda: _noted_all(job, targets, report, github) if moved else report,
             lambda: tuple(_shown(job, attempt, github)),
         )
@@ -113,7 +113,7 @@ def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitH
     parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
     try:
         has_verdict = report.verdict is not None
-        pieces = each([partial(_piece, target, part, is_judged=has_verdict) for target, part in parts], WIDTH)
+        pieces = map_and_wait([partial(_piece, target, part, is_judged=has_verdict) for target, part in parts], WIDTH)
         notes = of_release(
             job.context,
             github,
@@ -166,7 +166,7 @@ def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, 
         is_short = len(text.encode("utf-8", "replace")) <= _STORED
         # A character has four bytes at the most.
         short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
-        each(
+        map_and_wait(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
             WIDTH,
         )
@@ -176,7 +176,7 @@ def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, 
 
 
 def _warned(report: Report, error: Exception) -> Report:
-    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))
+    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(to_promote_error(error))}"))
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:
@@ -216,7 +216,7 @@ def _shown(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
     try:
         deployments.announce(github, attempt)
     except Exception as error:  # noqa: BLE001 - whatever it is, it changes nothing of what has happened
-        yield f"GitHub does not show what {name} has: {_said(understood(error))}"
+        yield f"GitHub does not show what {name} has: {_said(to_promote_error(error))}"
 
 
 _DESCRIPTIONS = {

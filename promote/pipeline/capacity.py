@@ -8,7 +8,7 @@ The second wait does not hold the lock, which is released with the record.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
 from promote.core.errors import FunctionError, RefusedError
 from promote.core.promotion import Alias
@@ -95,7 +95,7 @@ def followed(job: Job, function: Function, alias: Alias | None, report: Report) 
         with job.phase("capacity"):
             now = _wait(job, function, alias)
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever stands in the way of looking at it
-        text = f"Whether it has moved since could not be read: {understood(error)}"
+        text = f"Whether it has moved since could not be read: {to_promote_error(error)}"
         return replace(
             report,
             headline=f"{headline}{alias.serving}.",

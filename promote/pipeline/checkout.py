@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from promote.aws.artifact import is_path
 from promote.core.errors import InputError
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.github.actions.context import Context
 from promote.github.clone import CloneError, below, find, opened
 from promote.inputs.model import Inputs
@@ -114,10 +114,12 @@ def _unclear(commits: Sequence[str], near: Sequence[_Head]) -> InputError:
     if not near:
         return InputError(
             "artifact",
-            f"the artifacts are of different commits: {listed([commit[:10] for commit in commits])}",
+            f"the artifacts are of different commits: {join_names([commit[:10] for commit in commits])}",
             hint="One release has one commit. Check out one commit, or release the functions by steps of their own.",
         )
-    those = f"several, at {listed([commit[:10] for commit in commits])}" if commits else f"one of {near[0].repository}"
+    those = (
+        f"several, at {join_names([commit[:10] for commit in commits])}" if commits else f"one of {near[0].repository}"
+    )
     return InputError(
         "commit",
         f"the commit that is deployed is not known: no clone holds the artifact, and the workspace has {those}",

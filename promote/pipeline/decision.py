@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 
-from promote.core.decision import Decision, Proposal, Relation, Standing
+from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest
 from promote.core.errors import ConflictError, RefusedError
 from promote.core.promotion import Alias, Kind, Promotion, RolledBack
 from promote.core.rolledback import after_promotion, after_rollback
@@ -27,7 +27,7 @@ def is_proven(target: Target, candidate: Candidate) -> bool:
 
 def decide(
     target: Target,
-    proposal: Proposal,
+    request: PromotionRequest,
     alias: Alias | None,
     sequence: int = 0,
     excused: Collection[str] = frozenset(),
@@ -38,40 +38,40 @@ def decide(
     ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
     ``excused`` is as for ``barred``.
     """
-    run, served, candidate = target.job.run, target.served, proposal.candidate
-    is_back = proposal.kind is Kind.ROLLBACK
-    found = standing(target, proposal.commit, None if is_back else commit_of(target, alias, candidate))
+    run, served, candidate = target.job.run, target.served, request.candidate
+    is_back = request.kind is Kind.ROLLBACK
+    found = standing(target, request.commit, None if is_back else commit_of(target, alias, candidate))
     found = kept_out(target, found, candidate, excused=excused, is_back=is_back)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     previous = alias.version if alias else ""
-    if proposal.instead_of not in ("", previous):
+    if request.instead_of not in ("", previous):
         raise ConflictError(
-            f"{target.environment} was moved from version {proposal.instead_of} to {previous or 'nothing'} meanwhile",
+            f"{target.environment} was moved from version {request.instead_of} to {previous or 'nothing'} meanwhile",
             hint="See what it serves now (command: status), and go back from there if that is still wanted.",
         )
-    is_known = served.version == candidate.version and served.plan == proposal.plan and same_content(candidate, served)
-    if is_there and (is_back or found.is_older or (found.relation is Relation.SAME and is_known)):
+    is_known = served.version == candidate.version and served.plan == request.plan and same_content(candidate, served)
+    if is_there and (is_back or found.is_older or (found.relation is CommitRelation.SAME and is_known)):
         return Decision(Result.UNCHANGED, previous, found, alias=alias)
     if found.is_older and not is_back:
         return Decision(Result.SUPERSEDED, previous, found)
     if found.is_refused:
         return Decision(Result.REFUSED, previous, found)
     if not is_back:
-        require_not_lower(target, proposal.commit, candidate, previous)
+        require_not_lower(target, request.commit, candidate, previous)
     require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
     promotion = Promotion(
         environment=target.environment,
         version=candidate.version,
         previous=None if is_there else previous,
-        commit=proposal.commit,
-        run_id=proposal.run_id,
-        attempt=run.attempt if proposal.run_id == run.run_id else 1,
+        commit=request.commit,
+        run_id=request.run_id,
+        attempt=run.attempt if request.run_id == run.run_id else 1,
         sequence=sequence or next_sequence(target, alias),
         operation=run.operation,
-        kind=_kind(proposal, found, stays=is_there),
-        is_proven=proposal.is_proven,
-        reason=proposal.reason,
-        by=proposal.by,
+        kind=_kind(request, found, stays=is_there),
+        is_proven=request.is_proven,
+        reason=request.reason,
+        by=request.by,
     )
     promotion = replace(promotion, rolled_back=_rolled_back(target, alias, promotion, candidate))
     made = Result.ROLLED_BACK if is_back else Result.PROMOTED
@@ -79,11 +79,11 @@ def decide(
     return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
 
 
-def _kind(proposal: Proposal, found: Standing, *, stays: bool) -> Kind:
+def _kind(request: PromotionRequest, found: CommitOrder, *, stays: bool) -> Kind:
     """Return the kind of a move. A Description cannot tell any other one of an alias that ``stays`` where it is."""
     if stays:
         return Kind.PROMOTION
-    return Kind.OVERRIDE if found.barred and proposal.kind is not Kind.ROLLBACK else proposal.kind
+    return Kind.OVERRIDE if found.barred and request.kind is not Kind.ROLLBACK else request.kind
 
 
 def _rolled_back(
@@ -141,16 +141,16 @@ def next_sequence(target: Target, alias: Alias | None) -> int:
     return max(alias.promotion.sequence if alias and alias.promotion else 0, target.served.sequence) + 1
 
 
-def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[str]:
+def _warnings(target: Target, alias: Alias | None, found: CommitOrder) -> Iterator[str]:
     """Say what is to be looked into after a promotion that is made all the same."""
     name, ours = target.environment, found.ours
     if alias and alias.split is not Split.NONE:
         yield f"This promotion has ended a traffic split of {name} that this action had not set: {alias.shares}."
     elif alias and target.served.sequence and alias.is_moved_by_others and not target.ledger.is_pinned(alias):
         yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
-    if found.relation is Relation.DIVERGED:
+    if found.relation is CommitRelation.DIVERGED:
         yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."
-    if found.relation is Relation.UNKNOWN:
+    if found.relation is CommitRelation.UNKNOWN:
         yield f"{undecided(target, found)} It was promoted, since the input diverged says so."
     if found.is_first and alias:
         yield (
@@ -159,7 +159,7 @@ def _warnings(target: Target, alias: Alias | None, found: Standing) -> Iterator[
         )
 
 
-def undecided(target: Target, found: Standing) -> str:
+def undecided(target: Target, found: CommitOrder) -> str:
     """Say that the order of commits is not known, and why."""
     where = f"{target.environment} of {target.function.name}"
     ours = found.ours[:10] or "what is to be promoted"

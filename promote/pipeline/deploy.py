@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from promote.aws.artifact import Image
 from promote.aws.fingerprint import fingerprint
 from promote.aws.lambda_function import changed_by_others
-from promote.core.concurrency import side_by_side
+from promote.core.concurrency import run_both
 from promote.core.endpoint import LATEST_ENDPOINT, Endpoint
 from promote.core.errors import ConflictError, UnconfirmedError
 from promote.core.promotion import Alias
@@ -13,12 +13,12 @@ from promote.core.version import Candidate, Content, Snapshot, same_content
 from promote.pipeline import configuration
 from promote.pipeline.decision import ATTEMPTS, is_proven
 from promote.pipeline.latest import require_published
-from promote.pipeline.prepare import looked_again, staged
+from promote.pipeline.prepare import looked_again, uploaded
 from promote.pipeline.target import Target
 
 
 @dataclass(frozen=True)
-class Built:
+class Deployed:
     """A candidate and $LATEST as it was when both had settled."""
 
     candidate: Candidate
@@ -42,11 +42,11 @@ def latest_endpoint(target: Target) -> Endpoint | None:
     """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
-        target.function.create(staged(target.job, target.code), target.creation)
-    return target.endpoints.obtain(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
+        target.function.create(uploaded(target.job, target.code), target.creation)
+    return target.endpoints.ensure(LATEST_ENDPOINT, target.state.gateway(LATEST_ENDPOINT))
 
 
-def deploy(target: Target, endpoint: Endpoint | None) -> Built:
+def deploy(target: Target, endpoint: Endpoint | None) -> Deployed:
     """Bring configuration and code to $LATEST and publish exactly that; give the version and $LATEST, both settled.
 
     ``endpoint`` is that of $LATEST: where it was just made, its permission has changed the RevisionId.
@@ -59,7 +59,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Built:
     unseen: UnconfirmedError | None = None
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            latest = target.function.idle(known=known)
+            latest = target.function.wait_until_updated(known=known)
         except Exception as error:
             if unseen:
                 raise unseen from error
@@ -78,7 +78,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Built:
     raise AssertionError("unreachable")
 
 
-def _deploy_once(target: Target, latest: Snapshot) -> Built:
+def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
     function, code, job = target.function, target.code, target.job
     changes = configuration.changes(job.inputs.configuration, latest.configuration)
     if changes:
@@ -88,7 +88,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
         _require_ours(target, configured, latest.code_sha256)
         latest = configured
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
-        stored = staged(job, code)
+        stored = uploaded(job, code)
         if stored is not code:
             # It may have taken minutes. The environment's own alias was pinned before.
             alias = looked_again(target).alias
@@ -101,17 +101,17 @@ def _deploy_once(target: Target, latest: Snapshot) -> Built:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
             if not is_proven(target, served.candidate):
                 latest = awake(target, latest)
-            return Built(served.candidate, latest, target.alias)
+            return Deployed(served.candidate, latest, target.alias)
         latest = awake(target, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    published, _ = side_by_side(lambda: function.settled(answer.version, known=answer), job.idle)
+    published, _ = run_both(lambda: function.wait_until_active(answer.version, known=answer), job.idle)
     # What digest the tag of an image stands for, only Lambda knows.
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    return Built(published.candidate, function.settled(), target.alias)
+    return Deployed(published.candidate, function.wait_until_active(), target.alias)
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
@@ -134,7 +134,7 @@ def awake(target: Target, version: Snapshot) -> Snapshot:
     """
     if version.is_inactive:
         target.job.say("version", f"{version.version} is Inactive, because it was idle: waking it")
-        return target.function.settled(version.version, known=version)
+        return target.function.wait_until_active(version.version, known=version)
     return version
 
 

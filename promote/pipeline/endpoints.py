@@ -68,7 +68,7 @@ class Endpoints:
             return None
         return locate(qualifier, remembered, self._emulator)
 
-    def obtain(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
+    def ensure(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
         """Give the endpoint; make it where it is missing. None: there is to be none.
 
         Raises:
@@ -80,7 +80,7 @@ class Endpoints:
         self._say("endpoint", f"making the endpoint of {qualifier}")
         return self._make(qualifier, remembered)
 
-    def mend(self, endpoint: Endpoint) -> Endpoint | None:
+    def repair(self, endpoint: Endpoint) -> Endpoint | None:
         """Make anew what is missing of an endpoint of ours; None: it is the user's, just made, or whole."""
         if endpoint.gateway is None or endpoint.is_new or self._gateways.is_whole(endpoint.qualifier, endpoint.gateway):
             return None
@@ -100,7 +100,7 @@ class Endpoints:
             return False
         return ask(self._session(), endpoint, "GET", path, 10).is_failure
 
-    def confirm(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
+    def probe(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
         """Ask ours for ``path``, and mend it where API Gateway itself answers; give it, and what is wrong with it.
 
         Any answer of the function's own is a good one.
@@ -109,14 +109,14 @@ class Endpoints:
             return endpoint, ()
         started = self._clock.monotonic()
         while (answer := self._answer(endpoint, path)).is_gateways_own:
-            mended = self.mend(endpoint)
+            repaired = self.repair(endpoint)
             # A function that crashes shows as 500 too, so that one is not given long.
             patience = _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE  # noqa: PLR2004
             is_in_vain = self._clock.monotonic() - started > patience
-            if mended is None and (not endpoint.is_new or is_in_vain):
+            if repaired is None and (not endpoint.is_new or is_in_vain):
                 what = answer.trouble or f"status {answer.status}"
                 return endpoint, (f"The endpoint {endpoint.url}{path} does not reach the function: {what}.",)
-            endpoint = mended or endpoint
+            endpoint = repaired or endpoint
             self._clock.sleep(0.5)
         return endpoint, ()
 

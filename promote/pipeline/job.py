@@ -13,8 +13,8 @@ from promote.core.clock import Clock
 from promote.core.report import Report
 from promote.core.run import Phase, Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Place, Steps
-from promote.github.actions.log import Workflow
+from promote.github.actions.job_state import JobState, LedgerLocation
+from promote.github.actions.log import ActionsLog
 from promote.inputs.model import Inputs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Job:
     inputs: Inputs
     context: Context
     run: Run
-    workflow: Workflow
+    workflow: ActionsLog
     clock: Clock
     clients: Clients
     session: "Callable[[], requests.Session]"
@@ -37,7 +37,7 @@ class Job:
     """Numbers from 0 to 1, so that waiting runs do not move in step."""
     environ: Mapping[str, str] = field(repr=False)
     """The step's variables, for the commands of the user's."""
-    steps: Steps
+    state: JobState
     """What this job's steps share."""
     temporary: Path
     """A folder of this run's own."""
@@ -79,9 +79,9 @@ class Job:
         client = cache(lambda: self.clients.heart(min(2, lease / 4)))
         return Table(client, self.inputs.table, self.clock, reads_back=False)
 
-    def place(self, arn: str) -> Place:
+    def location(self, arn: str) -> LedgerLocation:
         """Say where the lock and the ledger of the function ``arn`` are."""
-        return Place(arn, self.clients.resolve_region(), self.inputs.table)
+        return LedgerLocation(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
     def name(self) -> str:
@@ -104,7 +104,7 @@ class Job:
 
     def say(self, subject: str, text: str) -> None:
         """Write a line into the log, in two columns."""
-        self.workflow.say(f"{subject:<9} {self.part}{': ' if self.part else ''}{text}")
+        self.workflow.info(f"{subject:<9} {self.part}{': ' if self.part else ''}{text}")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from promote.aws.lambda_function import changed_by_others
 from promote.core.errors import ConflictError, InputError, RefusedError, UnconfirmedError
 from promote.core.promotion import Alias, Promotion
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.core.version import Snapshot, same_content
 from promote.pipeline.target import Target
 
@@ -33,8 +33,8 @@ def require_published(function: str, aliases: Iterable[Alias], allowed: Collecti
         return
     first, one = names[0], len(names) == 1
     raise RefusedError(
-        f"the {'alias' if one else 'aliases'} {listed(names)} of {function} {'follows' if one else 'follow'} $LATEST, "
-        f"so {'it' if one else 'they'} would serve the deployed code before it is verified",
+        f"the {'alias' if one else 'aliases'} {join_names(names)} of {function} {'follows' if one else 'follow'} "
+        f"$LATEST, so {'it' if one else 'they'} would serve the deployed code before it is verified",
         hint=f"Point {'it' if one else 'each of them'} at a published version: run `aws lambda publish-version "
         f"--function-name {function}`, then `aws lambda update-alias --function-name {function} --name {first} "
         "--function-version <the version that the first command prints>`. If the alias may serve unverified code, add "
@@ -54,8 +54,9 @@ def require_known(function: str, aliases: Iterable[Alias], named: Collection[str
     if unknown:
         raise InputError(
             "latest-aliases",
-            f"it names {listed(unknown)}, and {function} has no such alias",
-            hint=f"The aliases of {function}: {listed(known) if known else 'none'}. Correct the name, or remove it.",
+            f"it names {join_names(unknown)}, and {function} has no such alias",
+            hint=f"The aliases of {function}: {join_names(known) if known else 'none'}. "
+            "Correct the name, or remove it.",
         )
 
 
@@ -92,7 +93,7 @@ def pin(target: Target) -> tuple[Target, tuple[str, ...]]:
         alias = function.alias(name)
     done = made.get(alias.version) if alias is not None else None
     _retract(target, made)
-    target = replace(target, latest=function.settled()).seeing(alias)
+    target = replace(target, latest=function.wait_until_active()).seeing(alias)
     if done is None or done.is_made is False:
         return target, ()  # other tools have moved it
     number = done.promotion.version
@@ -119,7 +120,7 @@ def _pin_once(target: Target, alias: Alias, version: Snapshot) -> _Pin:
     last = alias.promotion.sequence if alias.promotion else 0
     pin = target.ledger.record_pin(alias, version.candidate, max(last, target.served.sequence))
     try:
-        return _Pin(alias, pin, target.function.restore(alias, replace(alias, version=version.version)))
+        return _Pin(alias, pin, target.function.restore_alias(alias, replace(alias, version=version.version)))
     except UnconfirmedError:
         return _Pin(alias, pin, None)
     except Exception:
@@ -145,12 +146,12 @@ def _published(target: Target) -> Snapshot | None:
 
     """
     function = target.function
-    latest = function.settled()
+    latest = function.wait_until_active()
     if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
         raise changed_by_others(function.name)
     try:
         answer = function.publish(latest)
     except ConflictError:
         return None
-    version = function.settled(answer.version, known=answer)
+    version = function.wait_until_active(answer.version, known=answer)
     return version if same_content(version, latest) else None

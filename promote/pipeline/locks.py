@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from promote.core.concurrency import within
+from promote.core.concurrency import with_timeout
 from promote.core.errors import LockError
-from promote.core.lock_state import Claim, Entry, Queue
+from promote.core.lock_state import Claim, LockState, Queue
 from promote.inputs.usage import Command
 from promote.pipeline.job import Job
 from promote.state.heartbeat import Heartbeat
@@ -21,13 +21,13 @@ _HURRY, _PATIENCE = 3.0, 30.0
 
 
 @dataclass
-class Holding:
+class HeldLock:
     """The lock, held."""
 
     lock: Lock
     lease: Lease
     heartbeat: Heartbeat
-    stays: bool
+    kept_for_job: bool
     """Whether it is held on when this piece of work ends: for the job's further steps."""
     is_given_back: bool = False
     """Whether a transaction has released it."""
@@ -36,7 +36,7 @@ class Holding:
 def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
     """Make the lock of the function ``arn`` as this job claims it.
 
-    With ``may_give_way``, a newer run of the same branch that does the same takes its place in line.
+    With ``may_give_way``, a newer run of the same branch that does the same takes its place in the queue.
     """
     inputs, context, run = job.inputs, job.context, job.run
     has_order = may_give_way and context.repository and context.ref and run.run_id
@@ -49,7 +49,7 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
         group=" ".join(filter(None, what)) if has_order else "",
         queue=inputs.queue if may_give_way else Queue.FIFO,
         url=run.url,
-        job=job.steps.job,
+        job=job.state.job,
     )
     return Lock(job.table, arn, claim, job.clock, job.say)
 
@@ -65,30 +65,30 @@ def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
 
     """
     # Written before it is asked for: a run that is killed in between leaves the post step something to find.
-    kept = job.steps.held.get(job.place(lock.arn))
-    job.steps.remember(job.place(lock.arn))
+    kept = job.state.held.get(job.location(lock.arn))
+    job.state.remember(job.location(lock.arn))
     try:
         lease = acquire(lock, job.inputs.lock_timeout if timeout is None else timeout, job.chance)
     except (LockError, Superseded):
-        job.steps.forget(job.place(lock.arn))
+        job.state.forget(job.location(lock.arn))
         raise
     _tell(job, lock, lease, kept)
     return lease
 
 
-def take_together(job: Job, wanted: Sequence[tuple[Lock, Entry]]) -> Mapping[str, Lease]:
+def take_together(job: Job, wanted: Sequence[tuple[Lock, LockState]]) -> Mapping[str, Lease]:
     """Take the locks of several functions in one call, if all are free as they were read; empty: none was taken.
 
     They are given by ARN, and not kept alive yet.
     """
-    kept = [job.steps.held.get(job.place(lock.arn)) for lock, _ in wanted]
+    kept = [job.state.held.get(job.location(lock.arn)) for lock, _ in wanted]
     for lock, _ in wanted:
-        job.steps.remember(job.place(lock.arn))
+        job.state.remember(job.location(lock.arn))
     leases = acquire_together(wanted, job.table)
     if not leases:
         for (lock, _), token in zip(wanted, kept, strict=True):
             if token is None:
-                job.steps.forget(job.place(lock.arn))
+                job.state.forget(job.location(lock.arn))
         return {}
     found = {lock: lease for (lock, _), lease in zip(wanted, leases, strict=True)}
     for (lock, lease), token in zip(found.items(), kept, strict=True):
@@ -96,17 +96,17 @@ def take_together(job: Job, wanted: Sequence[tuple[Lock, Entry]]) -> Mapping[str
     return {lock.arn: lease for lock, lease in found.items()}
 
 
-def give_back_together(job: Job, holdings: Sequence[Holding]) -> None:
+def give_back_together(job: Job, held_locks: Sequence[HeldLock]) -> None:
     """Release what is held in one call; what that does not release is left to the end of each."""
-    ours = [holding for holding in holdings if not (holding.stays or holding.is_given_back)]
+    ours = [held_lock for held_lock in held_locks if not (held_lock.kept_for_job or held_lock.is_given_back)]
     if len(ours) > 1:
-        for holding in ours:
-            holding.heartbeat.stop()
+        for held_lock in ours:
+            held_lock.heartbeat.stop()
         with suppress(Exception):
-            parts = [holding.lock.giving_back(holding.lease) for holding in ours]
-            within(_PATIENCE, lambda: job.table.transact(parts))
-            for holding in ours:
-                holding.is_given_back = True
+            parts = [held_lock.lock.release_update(held_lock.lease) for held_lock in ours]
+            with_timeout(_PATIENCE, lambda: job.table.transact(parts))
+            for held_lock in ours:
+                held_lock.is_given_back = True
 
 
 def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
@@ -117,7 +117,7 @@ def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
             "or somebody has opened it by force. Give that step a longer lease.",
             title="Lock",
         )
-    how = ", as an earlier step has taken it" if lease.kept else ""
+    how = ", as an earlier step has taken it" if lease.kept_by else ""
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
     lock.say("lock", f"held, token {lease.token}{how}{after}")
 
@@ -125,25 +125,25 @@ def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
 @contextmanager
 def hold(
     job: Job, lock: Lock, ends: str = "", timeout: float | None = None, lease: Lease | None = None
-) -> Iterator[Holding]:
+) -> Iterator[HeldLock]:
     """Hold the lock for the block; ``timeout`` and errors as of ``take``. With a ``lease``, it was taken already.
 
     A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
     """
     with job.phase("lock"):
         lease = lease or take(job, lock, timeout)
-    holding = Holding(lock, lease, _heartbeat(job, lock, lease), stays=lease.kept not in ("", ends))
-    holding.heartbeat.start()
+    held_lock = HeldLock(lock, lease, _heartbeat(job, lock, lease), kept_for_job=lease.kept_by not in ("", ends))
+    held_lock.heartbeat.start()
     patience = _PATIENCE
     try:
-        yield holding
+        yield held_lock
     except KeyboardInterrupt:
         patience = _HURRY
         raise
     finally:
-        holding.heartbeat.stop()
-        if not holding.stays:
-            _give_back(job, holding, patience)
+        held_lock.heartbeat.stop()
+        if not held_lock.kept_for_job:
+            _give_back(job, held_lock, patience)
 
 
 def keep(job: Job, lock: Lock, lease: Lease) -> None:
@@ -155,21 +155,21 @@ def keep(job: Job, lock: Lock, lease: Lease) -> None:
     """
     if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
         raise LockError("the lock was opened by force before it could be kept for the job", hint="Run the job again.")
-    job.steps.remember(job.place(lock.arn), lease.token)
+    job.state.remember(job.location(lock.arn), lease.token)
 
 
-def _give_back(job: Job, holding: Holding, patience: float) -> None:
-    lock, lease = holding.lock, holding.lease
+def _give_back(job: Job, held_lock: HeldLock, patience: float) -> None:
+    lock, lease = held_lock.lock, held_lock.lease
     try:
-        if not holding.is_given_back:
+        if not held_lock.is_given_back:
             try:
-                entry = within(patience, lambda: lock.release(lease))
+                state = with_timeout(patience, lambda: lock.release(lease))
             except KeyboardInterrupt:
-                within(_HURRY, lambda: lock.release(lease))
-                job.steps.forget(job.place(lock.arn))
+                with_timeout(_HURRY, lambda: lock.release(lease))
+                job.state.forget(job.location(lock.arn))
                 raise
-            if entry.line:
-                job.say("lock", f"given back; next is {entry.line[0].describe()}")
+            if state.queue:
+                job.say("lock", f"given back; next is {state.queue[0].describe()}")
     except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
         job.workflow.warn(
             f"The lock could not be released: {str(error) or 'no answer'}. The post step tries again; otherwise it is "
@@ -177,13 +177,13 @@ def _give_back(job: Job, holding: Holding, patience: float) -> None:
             title="Lock",
         )
     else:
-        job.steps.forget(job.place(lock.arn))
+        job.state.forget(job.location(lock.arn))
 
 
 def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
     """Make what keeps the lease alive."""
     table = job.beaten_table(lease.seconds)
-    return Heartbeat(lambda: lock.beat(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
+    return Heartbeat(lambda: lock.renew(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
 
 
 def _phase(job: Job) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-from promote.core.decision import Relation, Standing
+from promote.core.decision import CommitOrder, CommitRelation
 from promote.core.promotion import Alias
 from promote.core.rolledback import barred, excuses
 from promote.core.version import Content, same_content
@@ -13,7 +13,7 @@ from promote.inputs.model import Diverged
 from promote.pipeline.target import Target
 
 
-def standing(target: Target, ours: str, theirs: str | None) -> Standing:
+def standing(target: Target, ours: str, theirs: str | None) -> CommitOrder:
     """Say how ``ours`` stands to ``theirs``, the environment's; None: there is nothing that could be newer.
 
     What has diverged is promoted, unless the input ``diverged`` refuses it. An order that is not known is refused,
@@ -21,7 +21,7 @@ def standing(target: Target, ours: str, theirs: str | None) -> Standing:
     """
     job = target.job
     if theirs is None:
-        return Standing(ours, "", Relation.NEWER, is_first=True)
+        return CommitOrder(ours, "", CommitRelation.NEWER, is_first=True)
     found = order(ours, theirs, job.context, job.session, job.clock)
     cause, hint = found.cause, found.hint
     if not theirs:
@@ -31,15 +31,15 @@ def standing(target: Target, ours: str, theirs: str | None) -> Standing:
         cause = "its commit is not known"
         hint = "Check out with actions/checkout, or give the commit with the input `commit`."
     wanted = job.inputs.diverged
-    is_refused = (found.relation is Relation.DIVERGED and wanted is Diverged.REFUSE) or (
-        found.relation is Relation.UNKNOWN and wanted is not Diverged.PROMOTE
+    is_refused = (found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE) or (
+        found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE
     )
-    return Standing(ours, theirs, found.relation, is_refused, cause, hint)
+    return CommitOrder(ours, theirs, found.relation, is_refused, cause, hint)
 
 
 def ordered(
     target: Target, ours: str, content: Content | None = None, excused: Collection[str] = frozenset()
-) -> Standing:
+) -> CommitOrder:
     """Say how ``ours`` stands to the environment's commit and to what was rolled back, before anything is deployed.
 
     ``content`` is what would be promoted, where that is known; ``excused`` is as for ``barred``. What the ledger says
@@ -51,12 +51,12 @@ def ordered(
 
 def kept_out(
     target: Target,
-    found: Standing,
+    found: CommitOrder,
     content: Content | None,
     *,
     excused: Collection[str] = frozenset(),
     is_back: bool = False,
-) -> Standing:
+) -> CommitOrder:
     """Say the same, and whether it would bring back what was rolled back; ``excused`` is as for ``barred``.
 
     A rollback (``is_back``) goes to older commits, so that there only the code counts.
@@ -99,7 +99,7 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
     return "" if served.sequence or last else None
 
 
-def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[Standing]:
+def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[CommitOrder]:
     """Say how each commit stands to what its environment has; the history is asked once for each commit.
 
     ``contents`` are what would be promoted, where that is known.

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from promote.aws.api_gateway import Gateways
 from promote.aws.artifact import Code, Image, load, require_handler, stage
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import each, side_by_side
+from promote.core.concurrency import map_and_wait, run_both
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, FunctionError, InputError
 from promote.core.promotion import Alias
 from promote.core.redaction import Redactor
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.core.version import Snapshot
 from promote.inputs.model import Configuration, Isolation
 from promote.inputs.model import Endpoints as EndpointsInput
@@ -26,8 +26,8 @@ from promote.pipeline.capacity import require_free
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
-from promote.pipeline.locks import Holding, give_back_together, hold, make_lock, take_together
-from promote.pipeline.previews import Trials
+from promote.pipeline.locks import HeldLock, give_back_together, hold, make_lock, take_together
+from promote.pipeline.previews import Previews
 from promote.pipeline.recover import finish_earlier
 from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
@@ -59,7 +59,7 @@ def prepare(job: Job) -> Target:
         lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
     )
     _ = clients.function  # before any other, for its call is the first
-    code, ((latest, aliases), _) = side_by_side(
+    code, ((latest, aliases), _) = run_both(
         lambda: load(
             inputs.artifact,
             job.context.workspace,
@@ -67,7 +67,7 @@ def prepare(job: Job) -> Target:
             lambda: clients.storage,
             has_bucket=bool(inputs.artifact_bucket),
         ),
-        lambda: side_by_side(lambda: _seen(job, function), job.table.connect),
+        lambda: run_both(lambda: _seen(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
     if latest and not job.part:  # several functions share the input, and not each needs to have each alias
@@ -103,7 +103,7 @@ def prepare(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
-        trials=Trials.of(clients, function, ledger, clock),
+        previews=Previews.of(clients, function, ledger, clock),
         verification=Verification(
             inputs.checks,
             events,
@@ -131,7 +131,7 @@ def prepare(job: Job) -> Target:
         return target
     if not inputs.dry_run:
         # Before the lock: it takes a while, and what is wrong with the bucket shows before anything is changed.
-        code = staged(job, code)
+        code = uploaded(job, code)
     if latest and not code.is_local:
         function.rehearse(code)
     target = replace(target, code=code)
@@ -158,7 +158,7 @@ def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
         ConflictError: the function was deleted in between.
 
     """
-    latest, aliases = side_by_side(function.find, function.aliases)
+    latest, aliases = run_both(function.find, function.aliases)
     if latest is not None and aliases is None:
         # Either it was created between the two calls, or Lambda answered one of them from before that.
         aliases = function.aliases()
@@ -189,7 +189,7 @@ def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
         require_free(inputs.function_name, alias, inputs, is_back=is_back)
 
 
-def staged(job: Job, code: Code) -> Code:
+def uploaded(job: Job, code: Code) -> Code:
     """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
     if isinstance(code, Image) or not code.is_oversized:
         return code
@@ -214,13 +214,13 @@ def read_template(job: Job) -> "Template | None":
 
 
 @contextmanager
-def holding(
+def hold_lock(
     target: Target,
     lock: Lock | None = None,
     ends: str = "",
     timeout: float | None = None,
     lease: Lease | None = None,
-) -> Iterator[tuple[Target, Holding]]:
+) -> Iterator[tuple[Target, HeldLock]]:
     """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.pipeline.locks.take``.
 
     ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends``, ``timeout``
@@ -229,7 +229,7 @@ def holding(
     job = target.job
     with hold(job, lock or target.lock, ends, timeout, lease) as held:
         is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
-        if not (is_as_read or held.lease.kept):
+        if not (is_as_read or held.lease.kept_by):
             # Somebody held the lock when we read, or has held it since.
             target = _read_again(target, is_deployed=lock is not None)
         target = replace(target, function=target.function.guarded(held.heartbeat.require))
@@ -243,7 +243,7 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
         ConflictError: they have deleted the function, or replaced what was to be adopted.
 
     """
-    (latest, aliases), state = side_by_side(lambda: _seen(target.job, target.function), target.ledger.read)
+    (latest, aliases), state = run_both(lambda: _seen(target.job, target.function), target.ledger.read)
     name = target.function.name
     if latest is None and not target.creation:
         raise ConflictError(
@@ -277,7 +277,7 @@ def _surroundings(job: Job) -> Surroundings:
     return Surroundings(
         workspace=job.context.workspace,
         temporary=job.temporary,
-        shared=job.steps.folder or job.temporary,
+        shared=job.state.folder or job.temporary,
         environ={**environment(job.environ, inputs.test_environment), **facts},
         console=Console(job.workflow),
         clock=job.clock,
@@ -360,7 +360,7 @@ def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configur
     require_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
 
 
-Held = Sequence[tuple[Target, Holding]]
+Held = Sequence[tuple[Target, HeldLock]]
 
 
 def prepare_all(job: Job) -> tuple[Target, ...]:
@@ -375,9 +375,9 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
     names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
     application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
     jobs = [job.of_part(inputs, application) for inputs in job.inputs.parts]
-    targets = each([partial(prepare, part) for part in jobs], WIDTH)
+    targets = map_and_wait([partial(prepare, part) for part in jobs], WIDTH)
     if len(targets) > 1 and any(target.is_from_storage for target in targets):
-        targets = each([partial(looked_again, target) for target in targets], WIDTH)
+        targets = map_and_wait([partial(looked_again, target) for target in targets], WIDTH)
     arns = [target.ledger.arn for target in targets]
     if len({arn.rpartition(":")[0] for arn in arns}) > 1:
         raise InputError(
@@ -408,7 +408,7 @@ def require_all(job: Job, targets: Sequence[Target]) -> None:
         missing = [name for name in together.functions if name not in named]
         if not missing or not job.origin or together.origin != job.origin:
             continue
-        text = f"{listed(missing)}, released to {job.inputs.environment} with the others so far"
+        text = f"{join_names(missing)}, released to {job.inputs.environment} with the others so far"
         is_back = job.inputs.command is Command.ROLLBACK
         if not job.inputs.application or is_back:
             what = "rollback" if is_back else "release"
@@ -422,38 +422,38 @@ def require_all(job: Job, targets: Sequence[Target]) -> None:
 
 
 @contextmanager
-def holding_all(
+def hold_locks(
     job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
 ) -> Iterator[Held]:
     """Hold the locks of all for the block: taken in one call where all are free.
 
     Else they are taken in one order by everybody, so that no two wait for each other. Where one cannot be had, those
-    before it are given back; errors as of ``holding``. Whoever loses one of them stops at all: others who find it dead
-    at one do not wait at the next.
+    before it are given back; errors as of ``hold_lock``. Whoever loses one of them stops at all: others who find it
+    dead at one do not wait at the next.
     """
-    held: dict[str, tuple[Target, Holding]] = {}
+    held: dict[str, tuple[Target, HeldLock]] = {}
     deadline = job.clock.monotonic() + job.inputs.lock_timeout
     in_order = sorted(targets, key=lambda target: target.ledger.arn)
     wanted = [(locks(target) or target.lock, target.state.lock) for target in in_order]
     # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
-    buried: set[str] = set()
+    found_dead: set[str] = set()
     with ExitStack() as stack:
         with job.phase("lock"):
             taken = take_together(job, wanted)
             # Where it comes to no block, nobody else gives back what was taken for it.
             stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
             for target, (lock, _) in zip(in_order, wanted, strict=True):
-                lock.buried = buried
+                lock.found_dead = found_dead
                 left = max(0.0, deadline - job.clock.monotonic())
                 other = lock if lock is not target.lock else None
-                held[lock.arn] = stack.enter_context(holding(target, other, ends, left, taken.get(lock.arn)))
+                held[lock.arn] = stack.enter_context(hold_lock(target, other, ends, left, taken.get(lock.arn)))
 
         def require() -> None:
             for _, one in held.values():
                 one.heartbeat.require()
 
         yield [_guarded(*held[target.ledger.arn], require) for target in targets]
-        give_back_together(job, [holding for _, holding in held.values()])
+        give_back_together(job, [held_lock for _, held_lock in held.values()])
 
 
 def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
@@ -462,5 +462,5 @@ def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
             lock.abandon()
 
 
-def _guarded(target: Target, held: Holding, require: Callable[[], None]) -> tuple[Target, Holding]:
+def _guarded(target: Target, held: HeldLock, require: Callable[[], None]) -> tuple[Target, HeldLock]:
     return replace(target, function=target.function.guarded(require)), held

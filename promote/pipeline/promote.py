@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 from promote.aws.answers import unconfirmed_move
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Moved, Pointed, not_as_it_was
-from promote.core.concurrency import within
-from promote.core.decision import Decision, Proposal
+from promote.core.concurrency import with_timeout
+from promote.core.decision import Decision, PromotionRequest
 from promote.core.errors import ConflictError, RefusedError, UnconfirmedError
 from promote.core.promotion import Alias, Kind, Promotion
 from promote.core.traffic import Split
@@ -19,7 +19,7 @@ from promote.pipeline.capacity import settled
 from promote.pipeline.decision import ATTEMPTS, decide
 from promote.pipeline.deploy import awake
 from promote.pipeline.job import Job
-from promote.pipeline.locks import Holding
+from promote.pipeline.locks import HeldLock
 from promote.pipeline.recover import finish_release
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
@@ -29,7 +29,7 @@ _HURRY = 1.5
 """Seconds for each of the last calls of a run that was interrupted."""
 
 
-def looked_at(target: Target, proposal: Proposal, alias: Alias | None) -> Proposal:
+def looked_at(target: Target, request: PromotionRequest, alias: Alias | None) -> PromotionRequest:
     """See that the proposed version still is what was verified, and can serve; ``alias`` was just read.
 
     If a function is deleted and created again, its versions start at 1 again. The alias is deleted with it, so that an
@@ -40,25 +40,25 @@ def looked_at(target: Target, proposal: Proposal, alias: Alias | None) -> Propos
         FunctionError: it is Inactive and cannot be woken.
 
     """
-    if alias is not None and alias.revision_id == proposal.seen_under:
-        return proposal
-    version = target.function.find(proposal.candidate.version)
-    if version is None or not same_content(version, proposal.candidate):
-        raise not_as_it_was(target.function.name, proposal.candidate.version, is_gone=version is None)
+    if alias is not None and alias.revision_id == request.seen_under:
+        return request
+    version = target.function.find(request.candidate.version)
+    if version is None or not same_content(version, request.candidate):
+        raise not_as_it_was(target.function.name, request.candidate.version, is_gone=version is None)
     awake(target, version)
-    return replace(proposal, seen_under=alias.revision_id if alias else "")
+    return replace(request, seen_under=alias.revision_id if alias else "")
 
 
 def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
     target: Target,
-    holding: Holding | None,
-    proposal: Proposal,
+    held_lock: HeldLock | None,
+    request: PromotionRequest,
     alias: Alias | None,
     moved: Callable[[Decision], None],
     *,
     is_fresh: bool = True,
 ) -> Decision:
-    """Move the environment's alias, as it was read, as ``proposal`` says; ``holding`` is released with its record.
+    """Move the environment's alias, as it was read, as ``request`` says; ``held_lock`` is released with its record.
 
     If the alias was not just read (``is_fresh``), it is read again before the decision to leave it as it is.
     ``moved`` hears of it at once. From then on nothing that goes wrong makes this fail: a record that cannot be written
@@ -70,15 +70,15 @@ def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
         UnconfirmedError: the alias may have moved, or may still move.
 
     """
-    verdict = proposal.verdict
+    verdict = request.verdict
     for _ in range(ATTEMPTS):
         target = target.seeing(alias)
-        proposal = looked_at(target, proposal, alias)
-        if (now := rested(target, proposal, alias)) is not alias:
+        request = looked_at(target, request, alias)
+        if (now := rested(target, request, alias)) is not alias:
             alias, is_fresh = now, True
             continue
         try:
-            target, decision = _intended(target, proposal, alias, verdict)
+            target, decision = _intended(target, request, alias, verdict)
         except Pending:
             target = finish_release(target)
             alias, is_fresh = target.alias, True
@@ -97,9 +97,9 @@ def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
                 decision = replace(decision, warnings=(*decision.warnings, text))
             if pointed.moved is not Moved.NO:
                 moved(decision)
-                return _recorded(target, holding, proposal, decision)
+                return _recorded(target, held_lock, request, decision)
         except KeyboardInterrupt:
-            _reconcile(target, holding, proposal, decision, moved)
+            _reconcile(target, held_lock, request, decision, moved)
             raise
         target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
         alias, is_fresh = target.function.alias(target.environment), True
@@ -110,7 +110,7 @@ def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
 
 
 def _intended(
-    target: Target, proposal: Proposal, alias: Alias | None, verdict: Verdict | None
+    target: Target, request: PromotionRequest, alias: Alias | None, verdict: Verdict | None
 ) -> tuple[Target, Decision]:
     """Decide, and record the verdict and the intent; a move that nobody has recorded yet is recorded before.
 
@@ -120,21 +120,21 @@ def _intended(
     """
     if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
         target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-    decision = decide(target, proposal, alias)
-    require_proof(target, proposal, decision)
+    decision = decide(target, request, alias)
+    require_proof(target, request, decision)
     if verdict or decision.promotion:
         target.ledger.record_verdict(
-            proposal.candidate,
-            proposal.plan,
+            request.candidate,
+            request.plan,
             verdict,
             decision.promotion,
-            token=proposal.token,
+            token=request.token,
             known=target.served.intent,
         )
     return target, decision
 
 
-def require_proof(target: Target, proposal: Proposal, decision: Decision) -> None:
+def require_proof(target: Target, request: PromotionRequest, decision: Decision) -> None:
     """Read again whether what is moved has passed, if the ledger alone says so.
 
     Raises:
@@ -142,8 +142,8 @@ def require_proof(target: Target, proposal: Proposal, decision: Decision) -> Non
 
     """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
-    if is_moved and proposal.verdict is None and proposal.is_proven and proposal.kind is Kind.PROMOTION:
-        require_passed(target, proposal.candidate, target.ledger.judged(proposal.candidate))
+    if is_moved and request.verdict is None and request.is_proven and request.kind is Kind.PROMOTION:
+        require_passed(target, request.candidate, target.ledger.judged(request.candidate))
 
 
 def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
@@ -169,7 +169,7 @@ def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None
         )
 
 
-def rested(target: Target, proposal: Proposal, alias: Alias | None, *, stays: bool = False) -> Alias | None:
+def rested(target: Target, request: PromotionRequest, alias: Alias | None, *, stays: bool = False) -> Alias | None:
     """Return the alias as it is when Lambda does not move provisioned concurrency any more.
 
     A rollback does not wait, and neither does an override, nor what changes nothing of the alias. With ``stays``, the
@@ -179,10 +179,10 @@ def rested(target: Target, proposal: Proposal, alias: Alias | None, *, stays: bo
         FunctionError: that takes too long; nothing was changed.
 
     """
-    is_waited_for = proposal.kind is not Kind.ROLLBACK and not target.job.inputs.override
+    is_waited_for = request.kind is not Kind.ROLLBACK and not target.job.inputs.override
     if alias is None or alias.split is not Split.CAPACITY or not is_waited_for:
         return alias
-    if not stays and decide(target, proposal, alias).promotion is None:
+    if not stays and decide(target, request, alias).promotion is None:
         return alias
     return settled(target.job, target.function, alias)
 
@@ -198,7 +198,7 @@ def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Pointed:
     """
     unseen: UnconfirmedError | None = None
     try:
-        pointed = target.function.point(alias, promotion)
+        pointed = target.function.move_alias(alias, promotion)
     except UnconfirmedError as error:
         pointed, unseen = Pointed(Moved.UNKNOWN), error
     if pointed.moved is not Moved.UNKNOWN:
@@ -214,20 +214,24 @@ def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Pointed:
 
 
 def _reconcile(
-    target: Target, holding: Holding | None, proposal: Proposal, decision: Decision, moved: Callable[[Decision], None]
+    target: Target,
+    held_lock: HeldLock | None,
+    request: PromotionRequest,
+    decision: Decision,
+    moved: Callable[[Decision], None],
 ) -> None:
     """Find out what became of a move that an interrupt has cut off and, if it took effect, record it.
 
     What does not get done in the few seconds that are left is done by the next run: the intent is in the ledger.
     """
     with suppress(Exception):
-        alias = within(_HURRY, lambda: target.function.alias(target.environment))
+        alias = with_timeout(_HURRY, lambda: target.function.alias(target.environment))
         if alias is not None and alias.promotion == decision.promotion:
             moved(decision)
-            within(_HURRY, lambda: _recorded(target, holding, proposal, decision))
+            with_timeout(_HURRY, lambda: _recorded(target, held_lock, request, decision))
             return
     name = f"{target.environment} of {target.function.name}"
-    report_cut_off(target.job, f"moved {name} to version {proposal.candidate.version}")
+    report_cut_off(target.job, f"moved {name} to version {request.candidate.version}")
 
 
 def report_cut_off(job: Job, what: str) -> None:
@@ -241,24 +245,24 @@ def report_cut_off(job: Job, what: str) -> None:
         reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 
 
-def _recorded(target: Target, holding: Holding | None, proposal: Proposal, decision: Decision) -> Decision:
+def _recorded(target: Target, held_lock: HeldLock | None, request: PromotionRequest, decision: Decision) -> Decision:
     assert decision.promotion is not None  # noqa: S101 - the caller has just made it
-    release = holding.lock.giving_back(holding.lease) if holding and not holding.stays else None
+    release = held_lock.lock.release_update(held_lock.lease) if held_lock and not held_lock.kept_for_job else None
     record = partial(
         target.ledger.record_promotion,
         decision.promotion,
-        proposal.candidate,
-        proposal.plan,
-        token=proposal.token,
+        request.candidate,
+        request.plan,
+        token=request.token,
         release=release,
     )
     try:
         _write(target, record)
     except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
-        text = f"The alias has moved, but the record of it failed: {understood(error)} The next run writes it."
+        text = f"The alias has moved, but the record of it failed: {to_promote_error(error)} The next run writes it."
         return replace(decision, warnings=(*decision.warnings, text))
-    if holding:
-        holding.is_given_back = True
+    if held_lock:
+        held_lock.is_given_back = True
     return decision
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError
 from promote.core.promotion import ReleaseKey
 from promote.pipeline.job import Job
@@ -50,16 +50,16 @@ def finish(job: Job, pending: ReleaseKey) -> None:
     try:
         release = saga.read(pending)
     except Exception as error:
-        problem = understood(error)
+        problem = to_promote_error(error)
         if not isinstance(problem, AccessError):
             raise
         # The release is recorded with its first function, which the role of another one need not have access to.
-        raise problem.saying(
+        raise problem.reworded(
             f"the unfinished release {pending.identity} cannot be read: {problem}",
             hint="Run a job of all functions of this release, whose role may read and write the records of all of "
             f"them. The first of them is {pending.pk}. {problem.hint}",
         ) from error
-    ended = saga.settle(release)
+    ended = saga.resume(release)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
     run_id, meaning = ended.release.run_id, ended.release.stage.meaning

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from promote.aws.dynamodb import Item
-from promote.aws.errors import understood
-from promote.core.concurrency import each, gather, side_by_side
+from promote.aws.errors import to_promote_error
+from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import UnconfirmedError
 from promote.core.promotion import Alias
 from promote.core.report import Report
@@ -50,10 +50,10 @@ def retain(target: Target, report: Report) -> Report:
     notes, warnings = list(report.notes), list(report.warnings)
     with job.phase("retain"):
         try:
-            left = _superfluous(target, int(report.candidate.version), keep)
+            left = _versions_to_delete(target, int(report.candidate.version), keep)
             _delete(target, left[:_AT_ONCE], keep, deleted)
         except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
-            problem = understood(error)
+            problem = to_promote_error(error)
             text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
             warnings.append(f"Not all older versions could be deleted (keep-versions): {text}")
             left = []
@@ -71,19 +71,21 @@ def retain_all(job: Job, targets: Sequence[Target], report: Report) -> Report:
         return report
     job.reports.append(report)
     with job.phase("retain"):
-        told = each(
+        reported = map_and_wait(
             [
                 partial(retain, target, replace(part, result=report.result, notes=(), warnings=()))
                 for target, (_, part) in zip(targets, report.parts, strict=True)
             ],
             _WIDTH,
         )
-    notes = [f"{name}: {note}" for (name, _), part in zip(report.parts, told, strict=True) for note in part.notes]
-    warnings = [f"{name}: {text}" for (name, _), part in zip(report.parts, told, strict=True) for text in part.warnings]
+    notes = [f"{name}: {note}" for (name, _), part in zip(report.parts, reported, strict=True) for note in part.notes]
+    warnings = [
+        f"{name}: {text}" for (name, _), part in zip(report.parts, reported, strict=True) for text in part.warnings
+    ]
     return replace(report, notes=(*report.notes, *notes), warnings=(*report.warnings, *warnings))
 
 
-def superfluous(
+def versions_to_delete(
     versions: Collection[int], promoted: int, keep: int, *, proven: Collection[int], protected: Collection[int]
 ) -> list[int]:
     """Choose what to delete of ``versions``, in that order, now that ``promoted`` is promoted.
@@ -96,15 +98,15 @@ def superfluous(
     return [number for number in beyond if number not in protected and number != promoted]
 
 
-def _superfluous(target: Target, promoted: int, keep: int) -> list[int]:
+def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
     published = {version.number: version for version in target.function.versions() if version.number <= promoted}
     if len(published) <= keep:
         return []
-    aliases, (records, (deployments, state)) = side_by_side(
+    aliases, (records, (deployments, state)) = run_both(
         lambda: target.function.aliases() or [],
-        lambda: side_by_side(
+        lambda: run_both(
             lambda: target.ledger.versions(min(published), promoted),
-            lambda: side_by_side(target.ledger.deployments, target.ledger.read),
+            lambda: run_both(target.ledger.deployments, target.ledger.read),
         ),
     )
     now = target.job.clock.now()
@@ -116,7 +118,7 @@ def _superfluous(target: Target, promoted: int, keep: int) -> list[int]:
         *unsettled(published.values(), records, now),
     }
     proven = {number for number, version in published.items() if _is_proven(records.get(number, {}), version)}
-    return superfluous(published, promoted, keep, proven=proven, protected=protected)
+    return versions_to_delete(published, promoted, keep, proven=proven, protected=protected)
 
 
 def _is_proven(record: Item, version: Published) -> bool:
@@ -133,7 +135,7 @@ def named(aliases: Iterable[Alias]) -> Iterator[int]:
 def _gone_back_to(target: Target, aliases: Iterable[Alias], state: State, keep: int) -> set[int]:
     """Give what a rollback of any environment may go back to, up to ``keep`` times in a row."""
     environments = [alias for alias in aliases if alias.name in state.environments]
-    windows = gather(
+    windows = map_concurrently(
         [lambda alias=alias: _window(target, alias, state, keep) for alias in environments],  # type: ignore[misc]
         _WIDTH,
     )
@@ -161,7 +163,7 @@ def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> I
         if served.intent:
             versions = (served.intent.version, served.intent.previous or "")
             yield from (int(version) for version in versions if version.isdecimal())
-    yield from (int(trial.version) for trial in state.trials if not trial.is_dead)
+    yield from (int(preview.version) for preview in state.previews if not preview.is_dead)
     for deployment in deployments:
         if not deployment.used and _is_within(_RUN, deployment.at, now):
             yield int(deployment.candidate.version)
@@ -207,6 +209,6 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
             with suppress(Exception):
                 target.ledger.retract_deletion(number)
 
-    gather([lambda number=number: delete(number) for number in numbers], _WIDTH)  # type: ignore[misc]
+    map_concurrently([lambda number=number: delete(number) for number in numbers], _WIDTH)  # type: ignore[misc]
     if failures:
         raise failures[0]

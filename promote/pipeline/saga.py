@@ -2,9 +2,9 @@
 
 One transaction writes the release's record and marks each of its functions with it; from then on nothing else is
 promoted on them. The aliases are moved side by side, each under the RevisionId that was read before. One more
-transaction ends it: ``moving`` becomes ``done``. Where an alias cannot be moved, ``moving`` becomes ``reverting``
+transaction ends it: ``moving`` becomes ``done``. Where an alias cannot be moved, ``moving`` becomes ``rolling_back``
 instead, which excludes ``done``; those that moved go back to what they served, those that did not get another
-RevisionId, so that a move which is still on its way fails; and a transaction ends it as ``reverted``.
+RevisionId, so that a move which is still on its way fails; and a transaction ends it as ``rolled_back``.
 
 Each step is a conditional write of which the loser reads what has become of it. So a release that a dead run has left
 is brought to its end by whoever finds it, by several at once, and without the lock.
@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promote.aws.clients import CALLS_AT_ONCE, Clients
-from promote.aws.dynamodb import Cancelled, Refused, Table
-from promote.aws.errors import understood
+from promote.aws.dynamodb import ConditionFailed, Table, TransactionCancelled
+from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function, Moved, not_as_it_was
 from promote.core.clock import Clock
-from promote.core.concurrency import each, gather
+from promote.core.concurrency import map_and_wait, map_concurrently
 from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, ReleaseKey
 from promote.core.version import same_content
@@ -44,7 +44,7 @@ _OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
 """The condition that a function is not part of another release: it cannot be, unless somebody has deleted a record."""
 
 
-class Overtaken(Exception):  # noqa: N818 - an answer to a question, not a failure
+class Conflict(Exception):  # noqa: N818 - an answer to a question, not a failure
     """A function is part of another release, or has been promoted, since it was read: nothing was begun."""
 
 
@@ -58,7 +58,7 @@ class Ended:
     seconds: float | None = None
     """Of moving the aliases, from the first that was sent to the last that was answered: as long as this, at the most,
     they have disagreed. None: this process has moved none."""
-    strangers: tuple[str, ...] = ()
+    changed_externally: tuple[str, ...] = ()
     """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
     is_by_us: bool = False
     """Whether it was this process that has recorded it as done, and given back the locks."""
@@ -113,8 +113,8 @@ class Saga:
         """Write the record and mark the functions, along with ``further`` parts of the transaction.
 
         Raises:
-            Overtaken: a function is no longer as it was read.
-            Cancelled: only ``further`` stood in the way; its ``refused`` are theirs.
+            Conflict: a function is no longer as it was read.
+            TransactionCancelled: only ``further`` stood in the way; its ``refused`` are theirs.
 
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []
@@ -133,18 +133,18 @@ class Saga:
         what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
         try:
             self._table.transact([("Put", self._table.insertion(record)), *parts, *further], shown=bool, what=what)
-        except Cancelled as cancelled:
+        except TransactionCancelled as cancelled:
             refused, *ours = cancelled.refused[: len(parts) + 1]
             if refused:
                 return  # Our own call has taken effect before: its answer was lost.
             if any(ours):
-                raise Overtaken from cancelled
-            raise Cancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
+                raise Conflict from cancelled
+            raise TransactionCancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
         except UnconfirmedError as error:
             error.may_have_moved = True  # by whoever brings it to its end
             raise
 
-    def settle(
+    def resume(
         self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
     ) -> Ended:
         """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
@@ -157,11 +157,11 @@ class Saga:
 
         """
         try:
-            return self._settle(release, locks, is_ours=is_ours)
+            return self._resume(release, locks, is_ours=is_ours)
         except Exception as error:
-            problem = understood(error)
+            problem = to_promote_error(error)
             whose = "the release" if is_ours else f"the release {release.key.identity} of run {release.run_id}"
-            problem = problem.saying(
+            problem = problem.reworded(
                 f"{whose} has begun and is not at its end: {problem}",
                 hint="Its aliases may have moved: see what they serve with command: status. Whoever comes next, the "
                 "post step or a run of any of its functions, brings it there first: forward where all its aliases can "
@@ -170,10 +170,10 @@ class Saga:
             problem.may_have_moved = True
             raise problem from error
 
-    def _settle(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
+    def _resume(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
         problem: PromoteError | None = None
         seconds: float | None = None
-        strangers: tuple[str, ...] = ()
+        changed_externally: tuple[str, ...] = ()
         is_by_us = False
         seen: dict[str, Alias | None] = {}
         if release.key not in self._begun:
@@ -184,21 +184,21 @@ class Saga:
                 problem, denied = self._move(release, seen)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
-                    raise problem.saying(
+                    raise problem.reworded(
                         str(problem), hint=f"Run a job that may move the aliases of all its functions. {problem.hint}"
                     )
                 if problem is None:
                     try:
                         release, is_by_us = self._complete(release, locks)
                     except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
-                        return Ended(release, understood(error), seconds, aliases=seen)
+                        return Ended(release, to_promote_error(error), seconds, aliases=seen)
                 else:
-                    release = self._turn(release, problem, denied)
-            elif release.stage is Stage.REVERTING:
-                strangers = self._put_back(release)
+                    release = self._start_rollback(release, problem, denied)
+            elif release.stage is Stage.ROLLING_BACK:
+                changed_externally = self._roll_back_aliases(release)
                 release = self._end(release)
             else:
-                return Ended(release, problem, seconds, strangers, is_by_us, seen)
+                return Ended(release, problem, seconds, changed_externally, is_by_us, seen)
         raise ServiceError(
             f"the record of release {release.key.identity} cannot be brought to its end",
             hint="Somebody else keeps writing it: see who, and run the job again.",
@@ -214,7 +214,7 @@ class Saga:
         found = self.find(key)
         if found is None or found.stage.is_final:
             return None
-        ended = self.settle(found, is_ours=True)
+        ended = self.resume(found, is_ours=True)
         if ended.problem and not ended.release.stage.is_final:
             raise ended.problem
         return ended.release
@@ -230,7 +230,7 @@ class Saga:
             )
             try:
                 self._table.update(change)
-            except Refused:
+            except ConditionFailed:
                 return self.read(release.key)
         return release
 
@@ -250,12 +250,12 @@ class Saga:
                 if part.before is None and not _is_content(function, part):
                     version = part.promotion.version
                     return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
-                pointed = function.point(part.before, part.promotion)
+                pointed = function.move_alias(part.before, part.promotion)
                 if pointed.moved is Moved.YES:
                     seen[part.arn] = pointed.alias
                     return None
             except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
-                problem = understood(error)
+                problem = to_promote_error(error)
                 try:
                     alias = function.alias(release.environment)
                 except Exception:  # noqa: BLE001 - the first error tells more
@@ -265,14 +265,14 @@ class Saga:
                 if alias is not None and alias.promotion == part.promotion:
                     return None
                 was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
-                return problem.saying(f"the alias of {part.name} {was}: {problem}")
+                return problem.reworded(f"the alias of {part.name} {was}: {problem}")
             return ConflictError(
                 f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
                 hint="See who else moves this alias (a console, another workflow); then run the job again.",
             )
 
         # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
-        problems = each([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        problems = map_and_wait([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
         found = list(zip(release.parts, problems, strict=True))
         denied = tuple(part.arn for part, problem in found if isinstance(problem, AccessError))
         return next(filter(None, problems), None), denied
@@ -298,7 +298,7 @@ class Saga:
         while True:
             try:
                 self._table.transact([*parts, *locks])
-            except Cancelled as cancelled:
+            except TransactionCancelled as cancelled:
                 if not locks or any(cancelled.refused[: len(parts)]):
                     return self.read(release.key), False
                 theirs = zip(locks, cancelled.refused[len(parts) :], strict=True)
@@ -306,31 +306,31 @@ class Saga:
             else:
                 return replace(release, stage=Stage.DONE), True
 
-    def _turn(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
+    def _start_rollback(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
         """Decide that the release goes back; give it as it then is, which may be done.
 
         Of a function that we may not move (``denied``) no move is on its way, unless others have joined. So it needs
         no other RevisionId, which nobody could give it whose permissions are ours.
         """
         self._say("promote", f"turning back what has moved: {problem}")
-        turned = replace(release, stage=Stage.REVERTING, reason=str(problem)[:500])
+        turned = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500])
         alone = self._table.change(
             *(release.key.pk, release.key.sk),
             assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied)},
             condition="#stage = :before AND attribute_not_exists(#joined)",
             values={"before": release.stage.value},
         )
-        with suppress(Refused):
+        with suppress(ConditionFailed):
             self._table.update(alone)
             return replace(turned, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.REVERTING, self._now(), turned.reason)
+            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), turned.reason)
             self._table.update(change)
-        except Refused:
+        except ConditionFailed:
             return self.read(release.key)
         return turned
 
-    def _put_back(self, release: Release) -> tuple[str, ...]:
+    def _roll_back_aliases(self, release: Release) -> tuple[str, ...]:
         """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
 
         Raises:
@@ -338,16 +338,16 @@ class Saga:
 
         """
 
-        def put_back(part: Part) -> Exception | bool:
+        def roll_back(part: Part) -> Exception | bool:
             try:
-                return self._put_one_back(release, part)
+                return self._roll_back_alias(release, part)
             except Exception as error:  # noqa: BLE001 - the others go back all the same
                 return error
 
-        outcomes = gather([lambda part=part: put_back(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        outcomes = map_concurrently([lambda part=part: roll_back(part) for part in release.parts], WIDTH)  # type: ignore[misc]
         for part, outcome in zip(release.parts, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                problem = understood(outcome)
+                problem = to_promote_error(outcome)
                 raise ServiceError(
                     f"{release.environment} of {part.name} could not be put back to version "
                     f"{part.before.version if part.before else 'none'}: {problem}",
@@ -355,7 +355,7 @@ class Saga:
                 ) from outcome
         return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
 
-    def _put_one_back(self, release: Release, part: Part) -> bool:
+    def _roll_back_alias(self, release: Release, part: Part) -> bool:
         """Bring one alias back; False: it is a stranger's by now, and stays as it is.
 
         An alias that was not there before stays: Lambda deletes one without any precondition, and could not tell a
@@ -374,7 +374,7 @@ class Saga:
             if alias is None and not _is_content(function, part):
                 return True  # the function was deleted, and its version with it: there is nothing to fence
             try:
-                is_restored, problem = function.restore(alias, wanted), None
+                is_restored, problem = function.restore_alias(alias, wanted), None
             except UnconfirmedError as error:
                 is_restored, problem = False, error  # the next look shows whether it took effect
             if not is_restored:
@@ -414,11 +414,11 @@ class Saga:
 
     def _end(self, release: Release) -> Release:
         """Record that all is back; give the release as it then is."""
-        parts = [self._transition(release, Stage.REVERTED, self._now(), release.reason)]
+        parts = [self._transition(release, Stage.ROLLED_BACK, self._now(), release.reason)]
         parts += [self._unmarking(release, part, {}) for part in release.parts]
-        with suppress(Cancelled):
+        with suppress(TransactionCancelled):
             self._table.transact(parts)
-            return replace(release, stage=Stage.REVERTED)
+            return replace(release, stage=Stage.ROLLED_BACK)
         return self.read(release.key)
 
     def _transition(self, release: Release, stage: Stage, now: str, reason: str = "") -> tuple[str, Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import gather, side_by_side
+from promote.core.concurrency import map_concurrently, run_both
 from promote.core.promotion import Alias
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
@@ -73,10 +73,10 @@ def read(job: Job) -> Reading:
     inputs = job.inputs
     function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
     ledger = Ledger(job.table, job.arn, job.run, job.clock)
-    state, latest = side_by_side(ledger.read, function.find)
+    state, latest = run_both(ledger.read, function.find)
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
-    environments, versions = side_by_side(
-        lambda: gather([partial(_environment, function, ledger, name) for name in names], _WIDTH),
+    environments, versions = run_both(
+        lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], _WIDTH),
         lambda: ledger.newest_versions(HISTORY),
     )
     recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
@@ -84,7 +84,7 @@ def read(job: Job) -> Reading:
 
 
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
-    alias, history = side_by_side(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
+    alias, history = run_both(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
     version = ledger.version(alias.version) if alias and alias.version.isdecimal() else {}
     return Environment(name, alias, version, [entry for entry in history if has_happened(entry, alias)])
 

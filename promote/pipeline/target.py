@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from promote.aws.artifact import Code, Image
 from promote.aws.lambda_function import Function
 from promote.core.endpoint import LATEST_ENDPOINT
-from promote.core.lock_state import Entry
-from promote.core.promotion import Alias, Served
+from promote.core.lock_state import LockState
+from promote.core.promotion import Alias, EnvironmentRecord
 from promote.core.version import Snapshot, same_content
 from promote.pipeline import configuration
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
-from promote.pipeline.previews import Trials
+from promote.pipeline.previews import Previews
 from promote.state.ledger import Ledger
 from promote.state.lock import Lock
 from promote.state.records import State
@@ -32,7 +32,7 @@ class Target:
     lock: Lock
     ledger: Ledger
     endpoints: Endpoints
-    trials: Trials
+    previews: Previews
     verification: Verification
     plan: str
     """Digest of the verification: what has passed another one is verified again."""
@@ -56,7 +56,7 @@ class Target:
         return self.job.inputs.environment
 
     @property
-    def served(self) -> Served:
+    def served(self) -> EnvironmentRecord:
         """What the ledger said of the environment."""
         found = self.state.served(self.environment)
         return found.forgotten if self.is_lost else found
@@ -86,7 +86,7 @@ class Target:
 
     def after(self, then: "Target", token: int) -> "Target":
         """Give the target as it is when the lock, held under ``token``, is given back; ``then`` was it until then."""
-        state = replace(then.state, lock=Entry(token=token))
+        state = replace(then.state, lock=LockState(token=token))
         return replace(then, state=state, function=self.function)
 
     def of_commit(self, commit: str) -> "Target":
@@ -111,7 +111,7 @@ class Target:
                 is_lost = bool(record) and not (served and served.candidate.is_in(record))
         return replace(self, alias=alias, is_lost=is_lost)
 
-    def with_served(self, served: Served) -> "Target":
+    def with_served(self, served: EnvironmentRecord) -> "Target":
         """Give the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}
         return replace(self, state=replace(self.state, environments=environments))

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from promote.core.concurrency import side_by_side
+from promote.core.concurrency import run_both
 from promote.core.endpoint import Endpoint
 from promote.core.errors import LockError
 from promote.core.promotion import Alias
@@ -12,8 +12,8 @@ from promote.core.version import Candidate, same_content
 from promote.inputs.model import Endpoints
 from promote.pipeline import configuration
 from promote.pipeline.decision import is_proven
-from promote.pipeline.deploy import Built
-from promote.pipeline.previews import on_trial
+from promote.pipeline.deploy import Deployed
+from promote.pipeline.previews import preview_endpoint
 from promote.pipeline.target import Target
 from promote.verification.pytest_suite import KIND
 
@@ -22,7 +22,7 @@ _ANNOTATIONS = 9
 
 
 @dataclass(frozen=True)
-class Examined:
+class Verified:
     """What is known of the candidate before the promotion, and the alias as it was then."""
 
     verdict: Verdict | None
@@ -32,26 +32,26 @@ class Examined:
     """Whether the alias was read after the verification; else its RevisionId tells whether it is still so."""
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
-    is_reached: bool = False
+    endpoint_ok: bool = False
     """Whether the environment's endpoint was seen to reach the function meanwhile."""
     revision_id: str = ""
     """The RevisionId of $LATEST after it was verified there."""
 
 
-def examine(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
+def examine(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verified:
     """Verify the candidate, unless the environment serves it proven; read the alias along with that."""
     if is_proven(target, built.candidate):
         target.job.say("verify", f"version {built.candidate.version} is proven already, by the same checks")
-        return Examined(None, target.function.alias(target.environment), latest=endpoint)
+        return Verified(None, target.function.alias(target.environment), latest=endpoint)
     return verify(target, built, endpoint)
 
 
-def examine_alone(target: Target, candidate: Candidate) -> Examined:
+def examine_alone(target: Target, candidate: Candidate) -> Verified:
     """Verify the candidate at an endpoint of its own, where it needs one, unless the environment serves it proven."""
     if is_proven(target, candidate):
         target.job.say("verify", f"version {candidate.version} is proven already, by the same checks")
-        return Examined(None, target.function.alias(target.environment))
-    return Examined(verdict_alone(target, candidate), target.function.alias(target.environment))
+        return Verified(None, target.function.alias(target.environment))
+    return Verified(verdict_alone(target, candidate), target.function.alias(target.environment))
 
 
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
@@ -59,7 +59,7 @@ def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
     target.ledger.record_candidate(candidate)
     has_gateways = target.job.inputs.endpoints is Endpoints.HTTP
     if target.verification.needs_url or (has_gateways and target.verification.needs_endpoint):
-        with on_trial(target.job, target.trials, candidate.version) as (endpoint, heartbeat):
+        with preview_endpoint(target.job, target.previews, candidate.version) as (endpoint, heartbeat):
             verdict = _verify_alone(target, candidate, endpoint)
             try:
                 heartbeat.require()
@@ -77,13 +77,13 @@ def _verify_alone(target: Target, candidate: Candidate, endpoint: Endpoint | Non
     path = target.job.inputs.first_path
     if endpoint and not target.verification.has_commands:
         # Checks wait for it themselves, and each may be what shows that it reaches the function.
-        is_reached = target.endpoints.answers(endpoint, path)
-        return target.verification.run(endpoint, candidate.version, is_reached=is_reached)
+        endpoint_ok = target.endpoints.answers(endpoint, path)
+        return target.verification.run(endpoint, candidate.version, endpoint_ok=endpoint_ok)
     if endpoint:
-        endpoint, problems = target.endpoints.confirm(endpoint, path)
+        endpoint, problems = target.endpoints.probe(endpoint, path)
         if problems:
             return _not_reached(target, candidate, endpoint, problems[0])
-    return target.verification.run(endpoint, candidate.version, is_reached=True)
+    return target.verification.run(endpoint, candidate.version, endpoint_ok=True)
 
 
 def _not_reached(target: Target, candidate: Candidate, endpoint: Endpoint | None, problem: str) -> Verdict:
@@ -93,7 +93,7 @@ def _not_reached(target: Target, candidate: Candidate, endpoint: Endpoint | None
     return crash or Verdict(Outcome.INCONCLUSIVE, (), problem.rstrip("."))
 
 
-def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
+def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verified:
     """Verify the candidate, and make sure that $LATEST was the candidate all the while."""
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
@@ -101,28 +101,28 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     if target.verification.needs_endpoint and (gap or not same_content(latest, candidate)):
         target.ledger.record_candidate(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), gap or OVERWRITTEN)
-        return Examined(verdict, function.alias(target.environment), latest=endpoint)
-    confirmed, problems = _confirmed(target, endpoint)
-    if confirmed != endpoint:
-        endpoint, latest = confirmed, function.settled()
+        return Verified(verdict, function.alias(target.environment), latest=endpoint)
+    probed, problems = _probed(target, endpoint)
+    if probed != endpoint:
+        endpoint, latest = probed, function.wait_until_active()
     if problems:
         target.ledger.record_candidate(candidate)
         verdict = _not_reached(target, candidate, endpoint, problems[0])
         _tell(target, verdict)
-        return Examined(verdict, function.alias(target.environment), latest=endpoint)
+        return Verified(verdict, function.alias(target.environment), latest=endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, is_reached = side_by_side(
-        lambda: target.verification.run(endpoint, candidate.version, is_reached=target.verification.has_commands),
+    verdict, endpoint_ok = run_both(
+        lambda: target.verification.run(endpoint, candidate.version, endpoint_ok=target.verification.has_commands),
         lambda: record_and_look(target, candidate),
     )
-    mended = _mended(target, endpoint, verdict)
-    if mended is not None:
-        endpoint, problems = _confirmed(target, mended)
-        latest = function.settled()
+    repaired = _repaired(target, endpoint, verdict)
+    if repaired is not None:
+        endpoint, problems = _probed(target, repaired)
+        latest = function.wait_until_active()
         verdict = (
             _not_reached(target, candidate, endpoint, problems[0])
             if problems
-            else target.verification.run(endpoint, candidate.version, is_reached=target.verification.has_commands)
+            else target.verification.run(endpoint, candidate.version, endpoint_ok=target.verification.has_commands)
         )
     now = function.read()
     if target.verification.needs_endpoint and (
@@ -132,14 +132,14 @@ def verify(target: Target, built: Built, endpoint: Endpoint | None) -> Examined:
     _tell(target, verdict)
     # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
     alias = built.alias if verdict.passed else function.alias(target.environment)
-    return Examined(verdict, alias, not verdict.passed, endpoint, is_reached, now.revision_id)
+    return Verified(verdict, alias, not verdict.passed, endpoint, endpoint_ok, now.revision_id)
 
 
-def _confirmed(target: Target, endpoint: Endpoint | None) -> tuple[Endpoint | None, tuple[str, ...]]:
+def _probed(target: Target, endpoint: Endpoint | None) -> tuple[Endpoint | None, tuple[str, ...]]:
     """Wait for an endpoint if there are commands: they take API Gateway's own answer for the function's."""
     if not target.verification.has_commands:
         return endpoint, ()
-    return target.endpoints.confirm(endpoint, target.job.inputs.first_path)
+    return target.endpoints.probe(endpoint, target.job.inputs.first_path)
 
 
 def record_and_look(target: Target, candidate: Candidate) -> bool:
@@ -150,9 +150,9 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
     target.ledger.record_candidate(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
     is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
-    is_reached = not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
+    endpoint_ok = not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
     target.job.idle()
-    return is_reached
+    return endpoint_ok
 
 
 def _tell(target: Target, verdict: Verdict) -> None:
@@ -172,7 +172,7 @@ def _tell(target: Target, verdict: Verdict) -> None:
     located = [check for check in verdict.checks if check.outcome is Outcome.FAILED and check.file]
     for check in located[:_ANNOTATIONS]:
         job.workflow.error(check.detail or "failed", title=check.name, file=check.file, line=check.line)
-    if job.steps.folder:
+    if job.state.folder:
         from promote.verification import junit  # noqa: PLC0415 - seldom slower than what it is written beside
 
         # Beside the promotion, and never in its way.
@@ -184,11 +184,11 @@ def _tell(target: Target, verdict: Verdict) -> None:
 OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not known what the checks have tested"
 
 
-def _mended(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endpoint | None:
+def _repaired(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endpoint | None:
     """Mend the endpoint where API Gateway may have answered instead of the function; None: there was nothing to mend.
 
     That may also look like a success: to a check that wants a 404, for example.
     """
     if endpoint is None or not any(check.gateway_symptom for check in verdict.checks):
         return None
-    return target.endpoints.mend(endpoint)
+    return target.endpoints.repair(endpoint)

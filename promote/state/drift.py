@@ -27,7 +27,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Deviation:
+class Drift:
     """A function that does not serve what the release has of it."""
 
     function: str
@@ -43,24 +43,24 @@ class Deviation:
     """When it was moved; empty: not known, or not at all."""
 
 
-def deviations(release: Release, members: Sequence[Member]) -> tuple[Deviation, ...]:
+def find_drifts(release: Release, members: Sequence[Member]) -> tuple[Drift, ...]:
     """Give the functions of ``members`` that do not serve what they should.
 
     That is what the release has, or what it is about to bring them to; where it is being turned back, what they served
     before.
     """
     parts = {part.arn: part for part in release.parts}
-    return tuple(_deviations(release, parts, members))
+    return tuple(_drifts(release, parts, members))
 
 
-def _deviations(release: Release, parts: dict[str, Part], members: Sequence[Member]) -> Iterator[Deviation]:
+def _drifts(release: Release, parts: dict[str, Part], members: Sequence[Member]) -> Iterator[Drift]:
     for member in members:
         part = parts.get(member.arn)
         if part is None:
-            yield Deviation(member.name, member.version, "", "is not part of it yet")
+            yield Drift(member.name, member.version, "", "is not part of it yet")
             continue
         wanted = part.candidate.version
-        if release.stage is Stage.REVERTING and part.moves and part.before:
+        if release.stage is Stage.ROLLING_BACK and part.moves and part.before:
             wanted = part.before.version
         # Lambda itself ends the weight that it sets while it moves provisioned concurrency.
         is_whole = member.alias is None or member.alias.split in (Split.NONE, Split.CAPACITY)
@@ -69,27 +69,27 @@ def _deviations(release: Release, parts: dict[str, Part], members: Sequence[Memb
         if release.stage.is_final:
             yield _since(release, member, wanted)
         else:
-            why = "is not back yet" if release.stage is Stage.REVERTING else "is not moved yet"
-            yield Deviation(member.name, member.version, wanted, why)
+            why = "is not back yet" if release.stage is Stage.ROLLING_BACK else "is not moved yet"
+            yield Drift(member.name, member.version, wanted, why)
 
 
-def _since(release: Release, member: Member, wanted: str) -> Deviation:
+def _since(release: Release, member: Member, wanted: str) -> Drift:
     """Say what has become of a function since its release."""
     alias, name = member.alias, member.name
     if alias is None:
-        return Deviation(name, "", wanted, "has lost its alias")
+        return Drift(name, "", wanted, "has lost its alias")
     move = alias.promotion
     if alias.split is Split.STUCK:
-        return Deviation(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")
+        return Drift(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")
     if move is None or alias.is_moved_by_others:
         if not alias.weights and is_pinned(alias, member.moves):
-            return Deviation(name, alias.version, wanted, "pinned, because its alias followed $LATEST")
+            return Drift(name, alias.version, wanted, "pinned, because its alias followed $LATEST")
         splits = " splits the traffic" if alias.weights else " has moved it"
-        return Deviation(name, alias.version, wanted, f"somebody else{splits}")
+        return Drift(name, alias.version, wanted, f"somebody else{splits}")
     made = (item for item in member.moves if item.get("kind") != Kind.PIN)
     entry = next((item for item in made if str(item["sequence"]) == str(move.sequence)), {})
     verb = "rolled back" if move.kind is Kind.ROLLBACK else "promoted"
     how = f"{verb} with others" if entry.get("release") else f"{verb} alone"
     if move.sequence < release.sequence:
         how = f"still as it was {verb}"  # somebody has put the alias back, words and all
-    return Deviation(name, alias.version, wanted, how, move.run_id, move.attempt, str(entry.get("at", "")))
+    return Drift(name, alias.version, wanted, how, move.run_id, move.attempt, str(entry.get("at", "")))

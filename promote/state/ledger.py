@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from promote.aws.dynamodb import Cancelled, Item, Missing, Refused, Table
+from promote.aws.dynamodb import ConditionFailed, Item, Table, TableNotFound, TransactionCancelled
 from promote.core.clock import Clock
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
 from promote.core.errors import ConflictError, RefusedError
-from promote.core.lock_state import Entry
-from promote.core.promotion import Alias, Kind, Promotion, RolledBack, Served
+from promote.core.lock_state import LockState
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack
 from promote.core.rolledback import after_unknown
 from promote.core.run import Run
 from promote.core.verdict import Outcome, Verdict
@@ -18,12 +18,12 @@ from promote.core.version import Candidate
 from promote.state.lock import LOCK
 from promote.state.records import (
     ENVIRONMENT,
-    TRIAL,
+    PREVIEW,
     Claim,
     Deployment,
     Judged,
+    Preview,
     State,
-    Trial,
     deployment_key,
     deployment_of,
     entry_item,
@@ -32,13 +32,13 @@ from promote.state.records import (
     has_happened,
     intent_item,
     is_pinned,
+    preview_of,
     promotion_key,
     promotion_of,
     require_move,
     require_version,
     served_item,
     served_of,
-    trial_of,
     version_key,
 )
 from promote.state.sizes import clipped
@@ -92,7 +92,7 @@ class Ledger:
         """
         try:
             items = self._table.query(self.arn, "endpoint#", LOCK)
-        except Missing:
+        except TableNotFound:
             return State()
         found = {str(item["sk"]): item for item in items}
         if self._only:
@@ -105,8 +105,10 @@ class Ledger:
                 for sk, item in found.items()
                 if sk.startswith(ENVIRONMENT)
             },
-            lock=Entry.read(found.get(LOCK, {})),
-            trials=tuple(trial_of(item, self._server_time()) for sk, item in found.items() if sk.startswith(TRIAL)),
+            lock=LockState.read(found.get(LOCK, {})),
+            previews=tuple(
+                preview_of(item, self._server_time()) for sk, item in found.items() if sk.startswith(PREVIEW)
+            ),
         )
 
     def record_deployment(self, deployment: Deployment) -> None:
@@ -129,17 +131,17 @@ class Ledger:
     def deployment(self, version: str, operation: str) -> Deployment | None:
         """Read the record of a candidate's token; None: there is none."""
         key = deployment_key(version, operation)
-        with suppress(Missing):
+        with suppress(TableNotFound):
             item = next(iter(self._table.query(self.arn, key, key)), None)
             return deployment_of(item) if item else None
         return None
 
-    def begin_trial(self, version: str, job: str, lease: int) -> Trial:
+    def begin_preview(self, version: str, job: str, lease: int) -> Preview:
         """Record an endpoint that is about to be made for ``version`` alone."""
-        trial = Trial(version, self._run.operation, job, self._run.run_id, lease)
+        preview = Preview(version, self._run.operation, job, self._run.run_id, lease)
         item = {
             "pk": self.arn,
-            "sk": trial.key,
+            "sk": preview.key,
             "version": version,
             "job": job,
             "lease": lease,
@@ -147,20 +149,20 @@ class Ledger:
             **self._who(),
         }
         self._table.put(item)
-        return trial
+        return preview
 
-    def locate_trial(self, trial: Trial, gateway: Gateway) -> bool:
+    def locate_preview(self, preview: Preview, gateway: Gateway) -> bool:
         """Record where it is; False: another run has taken it for one of a run that died, and has struck it out."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
         try:
             self._table.update(
-                self._table.change(self.arn, trial.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
+                self._table.change(self.arn, preview.key, assign={"endpoint": value}, condition="attribute_exists(pk)")
             )
-        except Refused:
+        except ConditionFailed:
             return False
         return True
 
-    def beat_trial(self, trial: Trial, table: Table) -> str:
+    def renew_preview(self, preview: Preview, table: Table) -> str:
         """Say that it is in use; give who has it by now, if somebody has removed it.
 
         ``table`` is the same table by a client that gives up soon, and knows the time of its own last answer.
@@ -168,15 +170,15 @@ class Ledger:
         alive = self._server_time(table)
         try:
             table.update(
-                table.change(self.arn, trial.key, assign={"alive": alive}, condition="attribute_exists(#alive)")
+                table.change(self.arn, preview.key, assign={"alive": alive}, condition="attribute_exists(#alive)")
             )
-        except Refused:
+        except ConditionFailed:
             return "another run, which has removed it"
         return ""
 
-    def end_trial(self, trial: Trial) -> None:
+    def end_preview(self, preview: Preview) -> None:
         """Strike it out: it is gone."""
-        self._table.delete(self.arn, trial.key)
+        self._table.delete(self.arn, preview.key)
 
     def _server_time(self, table: Table | None = None) -> int:
         """Give DynamoDB's own time in seconds, the same for all runs, as of the last answer to ``table`` or to ours."""
@@ -201,7 +203,7 @@ class Ledger:
         }
         try:
             self._table.put(item, "attribute_not_exists(pk)")
-        except Refused as refused:
+        except ConditionFailed as refused:
             if not candidate.is_in(refused.item):
                 self._table.put(item, "attribute_exists(pk)")
             elif deleted := Record.of(refused.item).part("deleted"):
@@ -231,7 +233,7 @@ class Ledger:
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []
         if verdict:
-            parts.append(self.judging(candidate, plan, verdict))
+            parts.append(self.verdict_update(candidate, plan, verdict))
         if intent:
             change = self._table.change(
                 self.arn,
@@ -249,8 +251,8 @@ class Ledger:
                 self._table.update(parts[0][1])
             else:
                 self._table.transact(parts)
-        except (Refused, Cancelled) as error:
-            refused = error.refused if isinstance(error, Cancelled) else [True]
+        except (ConditionFailed, TransactionCancelled) as error:
+            refused = error.refused if isinstance(error, TransactionCancelled) else [True]
             if verdict and refused[0]:
                 raise replaced(candidate) from error
             if intent and token and refused[-1]:
@@ -258,7 +260,7 @@ class Ledger:
                 raise claimed(deployment_of(item).claim if item else None) from error
             raise Pending from error
 
-    def judging(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
+    def verdict_update(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that records a verdict.
 
         Its condition fails when the candidate's record is not of this code and configuration.
@@ -302,7 +304,7 @@ class Ledger:
         *,
         token: str = "",
         release: tuple[str, Mapping[str, Any]] | None = None,
-        seen: Served | None = None,
+        seen: EnvironmentRecord | None = None,
     ) -> None:
         """Record a move of the alias that has taken place: the promotion, what the environment now serves, the release.
 
@@ -341,13 +343,13 @@ class Ledger:
         )
         parts.append(("Update", environment))
         if token:
-            parts.append(self.using(token, promotion))
+            parts.append(self.use_update(token, promotion))
         if release:
             parts.append(release)
         while parts:
             try:
                 self._table.transact(parts)
-            except Cancelled as cancelled:
+            except TransactionCancelled as cancelled:
                 refused = [part for part, is_refused in zip(parts, cancelled.refused, strict=True) if is_refused]
                 if any(part[1] is environment for part in refused):
                     self._require_outrun(promotion)
@@ -378,7 +380,7 @@ class Ledger:
             values={"name": name, "run_id": run.run_id, "attempt": run.attempt},
         )
 
-    def using(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
+    def use_update(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that uses up the candidate's record ``token``, if it is not used up."""
         return "Update", self._table.change(
             self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
@@ -390,7 +392,7 @@ class Ledger:
         if served.pending or served.sequence < promotion.sequence:
             raise Pending
 
-    def finish(self, environment: str, moved: Promotion | None, served: Served) -> Served:
+    def finish(self, environment: str, moved: Promotion | None, served: EnvironmentRecord) -> EnvironmentRecord:
         """Bring the record up to what the alias says (``moved``), where a run died between the move and its record.
 
         Gives what the environment serves after that. An intent that came to nothing is struck out.
@@ -411,7 +413,7 @@ class Ledger:
             self.record_promotion(moved, candidate, plan, seen=served)
             return self.read().served(environment)
         if served.intent is not None:
-            with suppress(Refused):
+            with suppress(ConditionFailed):
                 self._table.update(
                     self._table.change(
                         self.arn,
@@ -423,7 +425,7 @@ class Ledger:
                 )
         return replace(served, intent=None)
 
-    def _left(self, served: Served, rollback: Promotion) -> RolledBack | None:
+    def _left(self, served: EnvironmentRecord, rollback: Promotion) -> RolledBack | None:
         """Say what a rollback has left, of which only the alias tells; ``served`` is what the ledger knew before."""
         version = rollback.previous or ""
         if not version:
@@ -487,7 +489,7 @@ class Ledger:
     def history(self, environment: str, count: int) -> list[Item]:
         """Read the last ``count`` entries of the history of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
-        with suppress(Missing):
+        with suppress(TableNotFound):
             return list(map(require_move, self._table.newest(self.arn, prefix, prefix + "~", count)))
         return []
 
@@ -510,27 +512,27 @@ class Ledger:
         if not version.isdecimal():
             return {}
         sk = version_key(version)
-        with suppress(Missing):
+        with suppress(TableNotFound):
             return next(map(require_version, self._table.query(self.arn, sk, sk)), {})
         return {}
 
     def versions(self, first: int, last: int) -> dict[int, Item]:
         """Read the records of the versions from ``first`` to ``last``, by number."""
-        with suppress(Missing):
+        with suppress(TableNotFound):
             items = self._table.query(self.arn, version_key(str(first)), version_key(str(last)))
             return {int(item["version"]): item for item in map(require_version, items)}
         return {}
 
     def deleted_versions(self, first: str, last: str) -> set[str]:
         """Read which of the versions from ``first`` to ``last`` were deleted, as ``keep-versions`` says."""
-        with suppress(Missing):
+        with suppress(TableNotFound):
             items = self._table.query(self.arn, version_key(first), version_key(last), having="deleted")
             return {str(int(item["sk"].partition("#")[2])) for item in items}
         return set()
 
     def deployments(self) -> list[Deployment]:
         """Read the records of all candidates that were deployed for a job's own steps to test."""
-        with suppress(Missing):
+        with suppress(TableNotFound):
             return list(map(deployment_of, self._table.query(self.arn, "candidate#", "candidate#~")))
         return []
 
@@ -548,7 +550,7 @@ class Ledger:
         self._retract_deletion(str(number), self._run.operation)
 
     def _retract_deletion(self, version: str, operation: str) -> None:
-        with suppress(Refused):
+        with suppress(ConditionFailed):
             self._table.update(
                 self._table.change(
                     self.arn,
@@ -561,7 +563,7 @@ class Ledger:
 
     def newest_versions(self, count: int) -> list[Item]:
         """Read the records of the last ``count`` versions, newest first."""
-        with suppress(Missing):
+        with suppress(TableNotFound):
             return list(map(require_version, self._table.newest(self.arn, "version#", "version#~", count)))
         return []
 
@@ -582,7 +584,7 @@ class Ledger:
         """Open the lock by force (``opening``), and record by whom, from whom and why: in one transaction.
 
         Raises:
-            Cancelled: the lock is no longer as it was read.
+            TransactionCancelled: the lock is no longer as it was read.
             UnconfirmedError: it may have been opened.
 
         """
@@ -624,7 +626,7 @@ class Ledger:
             self._table.update(
                 self._table.change(self.arn, sk, assign={"endpoint": value}, condition=condition, values=values)
             )
-        except Refused as refused:
+        except ConditionFailed as refused:
             return bool(refused.item["endpoint"]["api_id"] == gateway.api_id)
         return True
 

@@ -1,8 +1,8 @@
-"""The lock: a lease on one function, held by one job at a time, and the line of those who wait for it.
+"""The lock: a lease on one function, held by one job at a time, and the queue of those who wait for it.
 
-It spares work and time; safety rests on Lambda's preconditions. Lock and line are one item, and every transition is one
-conditional write that names its owner, so that an answer that was lost is told from a race that was lost. Each
-acquisition has a token, one higher than the last. The line is in the item that a release changes: the release itself
+It spares work and time; safety rests on Lambda's preconditions. Lock and queue are one item, and every transition is
+one conditional write that names its owner, so that an answer that was lost is told from a race that was lost. Each
+acquisition has a token, one higher than the last. The queue is in the item that a release changes: the release itself
 leaves the lock to whoever is first, and nobody who has not waited gets in between.
 """
 
@@ -11,23 +11,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promote.aws.dynamodb import Item, Missing, Refused, Table
+from promote.aws.dynamodb import ConditionFailed, Item, Table, TableNotFound
 from promote.core.clock import Clock
 from promote.core.errors import LockError, UnconfirmedError
-from promote.core.lock_state import FORMAT, HELD, Claim, Entry, shown
-from promote.core.run import listed
+from promote.core.lock_state import FORMAT, HELD, Claim, LockState, shown
+from promote.core.run import join_names
 
 LOCK = "lock"
 """The sort key of the lock's item."""
 
-LONGEST_LINE = 100
+LONGEST_QUEUE = 100
 """Jobs that wait: an item has a limit."""
 
-_BURIED = 20
+_REMOVED_AT_ONCE = 20
 """Tickets that are removed at once: an expression has 4 KB at most."""
 
 _MOVES = 10
-"""Times that a ticket is looked for again because others have moved in the line."""
+"""Times that a ticket is looked for again because others have moved in the queue."""
 
 _OURS = "#owner = :owner AND #token = :token"
 _FREE = "attribute_not_exists(#owner)"
@@ -48,7 +48,7 @@ class Lease:
     """When it was last asked for, on the clock's monotonic time."""
     waited: float
     """Seconds until it was had."""
-    kept: str = ""
+    kept_by: str = ""
     """The command of the step that keeps it for the job, where this one has entered it; empty: it is our own."""
 
 
@@ -77,7 +77,7 @@ class Lock:
 
     def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
         self.claim = claim
-        self.buried: set[str] = set()
+        self.found_dead: set[str] = set()
         """Owners that this process has found dead; locks that it takes one after the other share it."""
         self.asked = 0.0
         """When the last transition was sent, on the clock's monotonic time."""
@@ -86,99 +86,99 @@ class Lock:
         self.clock = clock
         self.say = say
 
-    def is_ours(self, entry: Entry) -> bool:
+    def is_ours(self, state: LockState) -> bool:
         """Whether this process holds it, also when the answer that said so was lost."""
-        return entry.holder is not None and entry.holder.owner == self.claim.owner
+        return state.holder is not None and state.holder.owner == self.claim.owner
 
-    def is_kept_for_us(self, entry: Entry) -> bool:
+    def is_kept_for_us(self, state: LockState) -> bool:
         """Whether an earlier step of this job has taken it for the rest of the job."""
-        return bool(entry.kept) and entry.holder is not None and self._is_of_job(entry.holder)
+        return bool(state.kept_by) and state.holder is not None and self._is_of_job(state.holder)
 
     def _is_of_job(self, claim: Claim) -> bool:
         return bool(self.claim.job) and claim.job == self.claim.job
 
-    def place(self, entry: Entry) -> int | None:
+    def place(self, state: LockState) -> int | None:
         """Give the index of our ticket; None: we have none."""
-        return entry.place_of(self.claim.owner)
+        return state.place_of(self.claim.owner)
 
-    def look(self) -> Entry:
+    def read(self) -> LockState:
         """Read the lock: one strongly consistent read."""
-        return Entry.read(self._item())
+        return LockState.read(self._item())
 
     def _item(self) -> Item:
         return next(iter(self._table.query(self.arn, LOCK, LOCK)), {})
 
-    def attempt(self) -> Entry:
+    def try_acquire(self) -> LockState:
         """Take the lock if it is free and nobody waits for it, and give it as it then is.
 
         The table is made when it is missing.
         """
-        change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})
+        change = self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})
         try:
             return self._carry_out(change, self.is_ours)
-        except Missing:
+        except TableNotFound:
             self.say("table", f"making the table {self._table.name}")
             self._table.ensure()
             return self._carry_out(change, self.is_ours)
 
-    def taking(self, entry: Entry) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that takes the lock, if it is as free as in ``entry`` and has its token."""
-        seen = "#token = :seen" if entry.token else "attribute_not_exists(#token)"
-        values: Item = {"nobody": [], **({"seen": entry.token} if entry.token else {})}
-        return "Update", self._taking(f"{_FREE} AND {_NOBODY_WAITS} AND {seen}", values)
+    def acquire_update(self, state: LockState) -> tuple[str, dict[str, Any]]:
+        """Give the part of a transaction that takes the lock, if it is as free as in ``state`` and has its token."""
+        seen = "#token = :seen" if state.token else "attribute_not_exists(#token)"
+        values: Item = {"nobody": [], **({"seen": state.token} if state.token else {})}
+        return "Update", self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS} AND {seen}", values)
 
-    def enter(self, entry: Entry) -> Entry:
-        """Take over the lock that an earlier step of this job has kept, as ``entry`` shows, under the same token."""
-        assert entry.holder is not None  # noqa: S101 - somebody keeps it
+    def reenter(self, state: LockState) -> LockState:
+        """Take over the lock that an earlier step of this job has kept, as ``state`` shows, under the same token."""
+        assert state.holder is not None  # noqa: S101 - somebody keeps it
         change = self._table.change(
             self.arn,
             LOCK,
             assign={"owner": self.claim.owner},
             expressions={"beat": "#beat + :one"},
             condition="#owner = :before AND #token = :token",
-            values={"one": 1, "before": entry.holder.owner, "token": entry.token},
+            values={"one": 1, "before": state.holder.owner, "token": state.token},
         )
         return self._carry_out(change, self.is_ours)
 
-    def keep(self, lease: Lease, command: str, seconds: int) -> Entry:
+    def keep(self, lease: Lease, command: str, seconds: int) -> LockState:
         """Keep the lock, which is ours, for the job's further steps, and for ``seconds`` without a beat."""
         return self._carry_out(
             self._table.change(
                 self.arn,
                 LOCK,
-                assign={"kept": command, "lease": seconds},
+                assign={"kept_by": command, "lease": seconds},
                 expressions={"beat": "#beat + :one"},
                 condition=_OURS,
                 values={"one": 1, "owner": lease.owner, "token": lease.token},
             ),
-            lambda entry: self.is_ours(entry) and entry.kept == command,
+            lambda state: self.is_ours(state) and state.kept_by == command,
         )
 
-    def join(self) -> Entry:
-        """Stand in line, unless it is as long as it may be."""
+    def join(self) -> LockState:
+        """Stand in the queue, unless it is as long as it may be."""
         ticket = replace(self.claim, since=self._now()).item()
         change = self._table.change(
             self.arn,
             LOCK,
             expressions={"tickets": "list_append(if_not_exists(#tickets, :empty), :tickets)"},
-            # A repeated call, whose first answer was lost, is not to stand in line twice.
+            # A repeated call, whose first answer was lost, is not to stand in the queue twice.
             condition=f"#token >= :zero AND {_SOUND} AND (attribute_not_exists(#tickets) "
             "OR (size(#tickets) < :longest AND NOT contains(#tickets, :ticket)))",
             values={
                 "empty": [],
                 "tickets": [ticket],
                 "ticket": ticket,
-                "longest": LONGEST_LINE,
+                "longest": LONGEST_QUEUE,
                 "zero": 0,
                 "format": FORMAT,
             },
         )
-        return self._carry_out(change, lambda entry: self.place(entry) is not None)
+        return self._carry_out(change, lambda state: self.place(state) is not None)
 
-    def tick(self, entry: Entry) -> Entry:
+    def renew_ticket(self, state: LockState) -> LockState:
         """Beat for our ticket, if we have one, and give the lock as it then is."""
         for _ in range(_MOVES):
-            place = self.place(entry)
+            place = self.place(state)
             if place is None:
                 break
             change = self._table.change(
@@ -189,44 +189,44 @@ class Lock:
                 values={"owner": self.claim.owner, "one": 1},
             )
             try:
-                return Entry.read(self._table.update(change))
-            except Refused as refused:
-                entry = Entry.read(refused.item)
-        return self.look()
+                return LockState.read(self._table.update(change))
+            except ConditionFailed as refused:
+                state = LockState.read(refused.item)
+        return self.read()
 
-    def bury(self, entry: Entry, dead: Sequence[Claim]) -> Entry:
-        """Remove tickets of ``dead``, some at once, if they still are as in ``entry``; give the lock as it then is."""
-        passed = {claim.owner for claim in dead[:_BURIED]}
-        places = [place for place, ticket in enumerate(entry.tickets) if ticket.owner in passed]
+    def remove_dead(self, state: LockState, dead: Sequence[Claim]) -> LockState:
+        """Remove tickets of ``dead``, some at once, if they still are as in ``state``; give the lock as it then is."""
+        passed = {claim.owner for claim in dead[:_REMOVED_AT_ONCE]}
+        places = [place for place, ticket in enumerate(state.tickets) if ticket.owner in passed]
         conditions: list[str] = []
         values: dict[str, Any] = {}
         for place in places:
             conditions.append(f"#tickets[{place}].#owner = :owner{place} AND #tickets[{place}].#beat = :beat{place}")
-            values |= {f"owner{place}": entry.tickets[place].owner, f"beat{place}": entry.tickets[place].beat}
+            values |= {f"owner{place}": state.tickets[place].owner, f"beat{place}": state.tickets[place].beat}
         # From the end, for the sake of emulators that take one away before they look for the next.
         gone = [f"tickets[{place}]" for place in reversed(places)]
         change = self._table.change(self.arn, LOCK, remove=gone, condition=" AND ".join(conditions), values=values)
         return self._carry_out(change, lambda then: passed.isdisjoint(ticket.owner for ticket in then.tickets))
 
-    def free(self, entry: Entry) -> Entry:
-        """Take the lock away from who holds it in ``entry`` and has died, unless there was a beat since then."""
-        assert entry.holder is not None  # noqa: S101 - somebody has died
-        values = {"owner": entry.holder.owner, "token": entry.token, "beat": entry.holder.beat}
-        change = self._releasing(values, f"{_OURS} AND #beat = :beat")
+    def evict(self, state: LockState) -> LockState:
+        """Take the lock away from who holds it in ``state`` and has died, unless there was a beat since then."""
+        assert state.holder is not None  # noqa: S101 - somebody has died
+        values = {"owner": state.holder.owner, "token": state.token, "beat": state.holder.beat}
+        change = self._release_change(values, f"{_OURS} AND #beat = :beat")
         try:
-            freed = self._update(change, _without(entry.holder.owner, entry.token))
-        except Refused as refused:
-            return Entry.read(refused.item)
-        self.buried.add(entry.holder.owner)
+            freed = self._update(change, _without(state.holder.owner, state.token))
+        except ConditionFailed as refused:
+            return LockState.read(refused.item)
+        self.found_dead.add(state.holder.owner)
         return freed
 
-    def take(self, entry: Entry) -> Entry:
-        """Take the lock, which is free in ``entry``, when it is our turn, and leave the line; give it as it then is."""
-        place = self.place(entry)
+    def take(self, state: LockState) -> LockState:
+        """Take the lock, free in ``state``, when it is our turn, and leave the queue; give it as it then is."""
+        place = self.place(state)
         condition = f"{_FREE} AND #tickets[{place}].#owner = :owner"
-        return self._carry_out(self._taking(condition, {}, leave=[f"tickets[{place}]"]), self.is_ours)
+        return self._carry_out(self._acquire_change(condition, {}, leave=[f"tickets[{place}]"]), self.is_ours)
 
-    def beat(self, lease: Lease, table: Table, phase: str) -> str:
+    def renew(self, lease: Lease, table: Table, phase: str) -> str:
         """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
 
         ``table`` is the same table by a client that gives up long before the lease is over.
@@ -242,39 +242,39 @@ class Lock:
                     values={"one": 1, "owner": lease.owner, "token": lease.token},
                 )
             )
-        except Refused as refused:
-            entry = Entry.read(refused.item)
-            if entry.holder:
-                return entry.holder.describe()
-            by = entry.opened.get("by") if entry.opened.get("token") == entry.token else None
+        except ConditionFailed as refused:
+            state = LockState.read(refused.item)
+            if state.holder:
+                return state.holder.describe()
+            by = state.opened.get("by") if state.opened.get("token") == state.token else None
             return f"nobody: {by} has opened it by force" if by else "nobody: it was opened by force"
         return ""
 
-    def giving_back(self, lease: Lease) -> tuple[str, dict[str, Any]]:
+    def release_update(self, lease: Lease) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that releases ``lease``; its condition fails when the lock is another's."""
-        return "Update", self._releasing({"owner": lease.owner, "token": lease.token})
+        return "Update", self._release_change({"owner": lease.owner, "token": lease.token})
 
-    def release(self, lease: Lease) -> Entry:
+    def release(self, lease: Lease) -> LockState:
         """Give the lock back, if it is still ours; the entry says who is next."""
-        change = self._releasing({"owner": lease.owner, "token": lease.token})
+        change = self._release_change({"owner": lease.owner, "token": lease.token})
         return self._carry_out(change, _without(lease.owner, lease.token))
 
     def abandon(self) -> None:
         """Give back what is this process's, ticket and lock; a lock that the job keeps stays."""
         self._give_up(
-            lambda ticket: ticket.owner == self.claim.owner, lambda entry: self.is_ours(entry) and not entry.kept
+            lambda ticket: ticket.owner == self.claim.owner, lambda state: self.is_ours(state) and not state.kept_by
         )
 
     def clear(self) -> bool:
         """Give back what any step of this job has left, ticket and lock; False: there was nothing."""
-        return self._give_up(self._is_of_job, lambda entry: entry.holder is not None and self._is_of_job(entry.holder))
+        return self._give_up(self._is_of_job, lambda state: state.holder is not None and self._is_of_job(state.holder))
 
-    def _give_up(self, is_ticket: Callable[[Claim], bool], is_held: Callable[[Entry], bool]) -> bool:
-        entry, found = self.look(), False
+    def _give_up(self, is_ticket: Callable[[Claim], bool], is_held: Callable[[LockState], bool]) -> bool:
+        state, found = self.read(), False
         for _ in range(_MOVES):
-            place = next((place for place, ticket in enumerate(entry.tickets) if is_ticket(ticket)), None)
+            place = next((place for place, ticket in enumerate(state.tickets) if is_ticket(ticket)), None)
             if place is not None:
-                owner = entry.tickets[place].owner
+                owner = state.tickets[place].owner
                 is_gone = _without_ticket(owner)
                 change = self._table.change(
                     self.arn,
@@ -283,12 +283,12 @@ class Lock:
                     condition=f"#tickets[{place}].#owner = :owner",
                     values={"owner": owner},
                 )
-            elif entry.holder and is_held(entry):
-                is_gone = _without(entry.holder.owner, entry.token)
-                change = self._releasing({"owner": entry.holder.owner, "token": entry.token})
+            elif state.holder and is_held(state):
+                is_gone = _without(state.holder.owner, state.token)
+                change = self._release_change({"owner": state.holder.owner, "token": state.token})
             else:
                 return found
-            entry, found = self._carry_out(change, is_gone), True
+            state, found = self._carry_out(change, is_gone), True
         return found
 
     def inspect(self) -> Found:
@@ -300,16 +300,16 @@ class Lock:
         """
         item = self._item()
         try:
-            entry = Entry.read(item)
+            state = LockState.read(item)
         except LockError:
-            token = Entry.read({name: item[name] for name in ("token", "format") if name in item}).token
+            token = LockState.read({name: item[name] for name in ("token", "format") if name in item}).token
             owner = shown(item["owner"]) if "owner" in item else "nobody"
             held = f"{owner}, in an item that makes no sense,"
             return Found(token, item.get("owner"), "owner" in item, held, is_sound=False)
-        if entry.holder is None:
-            return Found(entry.token, None, has_owner=False, held_by="", is_sound=True)
-        holder = entry.holder
-        return Found(entry.token, holder.owner, has_owner=True, held_by=holder.name, is_sound=True, url=holder.url)
+        if state.holder is None:
+            return Found(state.token, None, has_owner=False, held_by="", is_sound=True)
+        holder = state.holder
+        return Found(state.token, holder.owner, has_owner=True, held_by=holder.name, is_sound=True, url=holder.url)
 
     def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that opens the lock by force, if it still is as it was ``found``.
@@ -326,22 +326,22 @@ class Lock:
             values={"seen": found.token, **({"held": found.owner} if found.has_owner else {})},
         )
 
-    def _taking(self, condition: str, values: Item, leave: Sequence[str] = ()) -> dict[str, Any]:
+    def _acquire_change(self, condition: str, values: Item, leave: Sequence[str] = ()) -> dict[str, Any]:
         claim = replace(self.claim, since=self._now())
         return self._table.change(
             self.arn,
             LOCK,
-            assign={**claim.item(), "phase": "start", "kept": "", "format": FORMAT},
+            assign={**claim.item(), "phase": "start", "kept_by": "", "format": FORMAT},
             expressions={"token": "if_not_exists(#token, :zero) + :one"},
             remove=leave,
             condition=f"{condition} AND {_SOUND}",
             values={"zero": 0, "one": 1, **values},
         )
 
-    def _releasing(self, values: Item, condition: str = _OURS) -> dict[str, Any]:
+    def _release_change(self, values: Item, condition: str = _OURS) -> dict[str, Any]:
         return self._table.change(self.arn, LOCK, remove=HELD, condition=condition, values=values)
 
-    def _carry_out(self, change: dict[str, Any], is_done: Callable[[Entry], bool]) -> Entry:
+    def _carry_out(self, change: dict[str, Any], is_done: Callable[[LockState], bool]) -> LockState:
         """Carry out a transition; give the lock as it then is, also when its condition did not hold.
 
         If the response is lost, ``is_done`` tells from the lock whether the transition took effect.
@@ -349,12 +349,12 @@ class Lock:
         self.asked = self.clock.monotonic()
         try:
             return self._update(change, is_done)
-        except Refused as refused:
-            return Entry.read(refused.item)
+        except ConditionFailed as refused:
+            return LockState.read(refused.item)
 
-    def _update(self, change: dict[str, Any], is_done: Callable[[Entry], bool]) -> Entry:
+    def _update(self, change: dict[str, Any], is_done: Callable[[LockState], bool]) -> LockState:
         with possibly_held([self]) as what:
-            return Entry.read(self._table.update(change, lambda item: is_done(Entry.read(item)), what))
+            return LockState.read(self._table.update(change, lambda item: is_done(LockState.read(item)), what))
 
     def _now(self) -> str:
         return self.clock.now().isoformat(timespec="seconds")
@@ -363,21 +363,21 @@ class Lock:
 @contextmanager
 def possibly_held(locks: Sequence[Lock]) -> Iterator[str]:
     """Give what is said of a transition that is not confirmed, and say what becomes of the locks then."""
-    names, s = listed([lock.arn.rpartition(":")[2] for lock in locks]), "s" if len(locks) > 1 else ""
+    names, s = join_names([lock.arn.rpartition(":")[2] for lock in locks]), "s" if len(locks) > 1 else ""
     try:
         yield f"the lock{s} of {names} may be held by this run"
     except UnconfirmedError as error:
-        raise error.saying(
+        raise error.reworded(
             str(error),
             f"The post step tries to release the lock{s}. Otherwise, the lease ends after {locks[0].claim.lease} "
             "seconds. Then run the job again.",
         ) from error
 
 
-def _without(owner: str, token: int) -> Callable[[Entry], bool]:
+def _without(owner: str, token: int) -> Callable[[LockState], bool]:
     """Return what tells whether ``owner`` does not hold the lock under ``token`` any more."""
-    return lambda entry: entry.holder is None or (entry.holder.owner, entry.token) != (owner, token)
+    return lambda state: state.holder is None or (state.holder.owner, state.token) != (owner, token)
 
 
-def _without_ticket(owner: str) -> Callable[[Entry], bool]:
-    return lambda entry: entry.place_of(owner) is None
+def _without_ticket(owner: str) -> Callable[[LockState], bool]:
+    return lambda state: state.place_of(owner) is None

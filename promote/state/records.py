@@ -7,8 +7,8 @@ from typing import Any
 
 from promote.aws.dynamodb import Item
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
-from promote.core.lock_state import Entry
-from promote.core.promotion import Alias, Kind, Moved, Promotion, ReleaseKey, RolledBack, Served, Together
+from promote.core.lock_state import LockState
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Moved, Promotion, ReleaseKey, RolledBack, Together
 from promote.core.verdict import Outcome
 from promote.core.version import LATEST, Candidate
 from promote.state.sizes import clipped
@@ -22,7 +22,7 @@ _SLACK = 5
 
 
 @dataclass(frozen=True)
-class Trial:
+class Preview:
     """An endpoint of one candidate alone, as it is recorded while it exists."""
 
     version: str
@@ -45,10 +45,10 @@ class Trial:
     @property
     def key(self) -> str:
         """The sort key of its record."""
-        return f"{TRIAL}{int(self.version):010d}#{self.operation}"
+        return f"{PREVIEW}{int(self.version):010d}#{self.operation}"
 
 
-TRIAL = "endpoint#trial#"
+PREVIEW = "endpoint#preview#"
 ENVIRONMENT = "environment#"
 RELEASE = "release#"
 """How sort keys begin."""
@@ -115,13 +115,13 @@ class State:
     """What the ledger knew of the function when it was read."""
 
     latest: Gateway | None = None
-    environments: Mapping[str, Served] = field(default_factory=dict)
-    lock: Entry = field(default_factory=Entry)
-    trials: tuple[Trial, ...] = ()
+    environments: Mapping[str, EnvironmentRecord] = field(default_factory=dict)
+    lock: LockState = field(default_factory=LockState)
+    previews: tuple[Preview, ...] = ()
 
-    def served(self, environment: str) -> Served:
+    def served(self, environment: str) -> EnvironmentRecord:
         """Give what ``environment`` serves; nothing at first."""
-        return self.environments.get(environment, Served())
+        return self.environments.get(environment, EnvironmentRecord())
 
     def gateway(self, qualifier: str) -> Gateway | None:
         """Give the remembered gateway of ``latest`` or of an environment."""
@@ -243,7 +243,7 @@ def gateway_of(record: Record) -> Gateway | None:
     return Gateway(api_id, url, mapping)
 
 
-def served_of(item: Item) -> Served:
+def served_of(item: Item) -> EnvironmentRecord:
     """Read what an environment serves.
 
     Raises:
@@ -269,12 +269,12 @@ def served_of(item: Item) -> Served:
     )
 
 
-def _unserved(record: Record) -> Served:
+def _unserved(record: Record) -> EnvironmentRecord:
     """Read what an environment has also before its first promotion."""
     intent = record.part("intent")
     if intent:
         intent.require("environment", record.sk.removeprefix(ENVIRONMENT))
-    return Served(
+    return EnvironmentRecord(
         intent=promotion_of(intent) if intent else None,
         pending=_release_key(record.part("pending")),
         released=_release_key(record.part("released")),
@@ -339,8 +339,8 @@ def _release_key(record: Record | None) -> ReleaseKey | None:
     return key
 
 
-def trial_of(item: Item, now: int) -> Trial:
-    """Read a trial; ``now`` is DynamoDB's own time in seconds.
+def preview_of(item: Item, now: int) -> Preview:
+    """Read a preview; ``now`` is DynamoDB's own time in seconds.
 
     Raises:
         RecordError: it is not what this action writes.
@@ -348,7 +348,7 @@ def trial_of(item: Item, now: int) -> Trial:
     """
     record = Record.of(item)
     lease = record.whole("lease")
-    trial = Trial(
+    preview = Preview(
         version=record.version("version"),
         operation=record.text("operation"),
         job=record.text("job"),
@@ -357,8 +357,8 @@ def trial_of(item: Item, now: int) -> Trial:
         is_dead=now - record.whole("alive") > 2 * lease + _SLACK,
         gateway=gateway_of(record),
     )
-    record.require("sk", trial.key)
-    return trial
+    record.require("sk", preview.key)
+    return preview
 
 
 def deployment_of(item: Item) -> Deployment:

@@ -11,7 +11,7 @@ from typing import Any
 
 from promote.aws.dynamodb import Item
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, Together
-from promote.core.run import listed
+from promote.core.run import join_names
 from promote.core.traffic import Capacity
 from promote.core.version import LATEST, Candidate
 from promote.state.records import RELEASE, content_item, intent_item, promotion_of
@@ -19,28 +19,28 @@ from promote.state.strict import Record
 
 
 class Stage(StrEnum):
-    """How far a release is: it ends ``done``, or by way of ``reverting`` as ``reverted``."""
+    """How far a release is: it ends ``done``, or by way of ``rolling_back`` as ``rolled_back``."""
 
     MOVING = "moving"
     """The aliases are being moved."""
     DONE = "done"
     """All have been moved, and it is recorded for each function."""
-    REVERTING = "reverting"
+    ROLLING_BACK = "rolling_back"
     """One could not be moved: the others go back to what they served."""
-    REVERTED = "reverted"
+    ROLLED_BACK = "rolled_back"
     """All serve what they served before, save for those that a stranger has moved."""
 
     @property
     def is_final(self) -> bool:
         """Whether nothing is left to be done."""
-        return self in (Stage.DONE, Stage.REVERTED)
+        return self in (Stage.DONE, Stage.ROLLED_BACK)
 
     @property
     def meaning(self) -> str:
         """What it means for the functions, in words for people."""
         return {
             Stage.DONE: "all functions have moved",
-            Stage.REVERTED: "all functions are back at what they served",
+            Stage.ROLLED_BACK: "all functions are back at what they served",
         }.get(self, "it is unfinished")
 
 
@@ -132,7 +132,7 @@ class Release:
     @property
     def names(self) -> str:
         """The functions, for people."""
-        return listed([part.name for part in self.parts])
+        return join_names([part.name for part in self.parts])
 
     @property
     def fence(self) -> str:
@@ -186,7 +186,7 @@ def release_of(item: Item) -> Release:
         reason=record.text("reason"),
         denied=record.texts("denied"),
         begun=record.text("begun"),
-        ended=record.text(Stage.DONE, "") or record.text(Stage.REVERTED, ""),
+        ended=record.text(Stage.DONE, "") or record.text(Stage.ROLLED_BACK, ""),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promote.core.promotion import Alias, Kind, Served
+from promote.core.promotion import Alias, EnvironmentRecord, Kind
 from promote.core.version import Candidate
 from promote.state.ledger import Ledger
 from promote.state.records import promotion_item
@@ -39,7 +39,7 @@ class Release:
         return not self.content or candidate.is_in(self.content)
 
 
-def fate(ledger: Ledger, version: str) -> str:
+def deletion_note(ledger: Ledger, version: str) -> str:
     """Say how a version that is gone came to be deleted, as the end of a sentence; empty: it is not known."""
     deleted = ledger.version(version).get("deleted") if version.isdecimal() else None
     if not deleted:
@@ -47,7 +47,7 @@ def fate(ledger: Ledger, version: str) -> str:
     return f"was deleted by run {deleted['run_id']} ({str(deleted['at'])[:10]}, keep-versions: {deleted['keep']})"
 
 
-def moves(ledger: Ledger, alias: Alias, served: Served) -> list[Move]:
+def moves(ledger: Ledger, alias: Alias, served: EnvironmentRecord) -> list[Move]:
     """Read the last moves of an environment that has ``alias``, oldest first; ``served`` is what the ledger says of it.
 
     The last may be one that only the alias tells of: its run has died, or is about to record it.
@@ -55,7 +55,7 @@ def moves(ledger: Ledger, alias: Alias, served: Served) -> list[Move]:
     return [*reversed(ledger.promotions(alias.name, _HISTORY)), *_unrecorded(alias, served)]
 
 
-def _unrecorded(alias: Alias, served: Served) -> Iterator[Move]:
+def _unrecorded(alias: Alias, served: EnvironmentRecord) -> Iterator[Move]:
     moved = alias.promotion
     if moved and moved.previous is not None and moved.sequence > served.sequence:
         yield promotion_item(moved)

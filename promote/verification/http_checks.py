@@ -69,12 +69,12 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
             detail = "verify-timeout was reached before it could run"
             return CheckResult(check.name, KIND, Outcome.INCONCLUSIVE, clock.monotonic() - started, detail)
         limit = min(_LONGEST_ANSWER, max(left, 0.1))
-        is_reached = reach.is_seen
+        endpoint_ok = reach.is_seen
         answer = ask(session, endpoint, check.method, check.path, limit)
         reach.note(answer)
         complaint = answer.trouble or _complaint(check, answer) or _crash(endpoint, answer)
         waited = clock.monotonic() - started
-        patience = _patience(answer, endpoint, is_reached=is_reached, is_as_expected=not complaint)
+        patience = _patience(answer, endpoint, endpoint_ok=endpoint_ok, is_as_expected=not complaint)
         if waited + pause >= patience or waited + pause >= deadline - started:
             break
         clock.sleep(pause)
@@ -84,7 +84,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
     outcome, detail = Outcome.FAILED if complaint else Outcome.PASSED, complaint
     if answer.cached:
         outcome, detail = Outcome.INCONCLUSIVE, f"the answer came from a cache, not from the function ({answer.cached})"
-    elif not is_reached and answer.is_gateways_own:
+    elif not endpoint_ok and answer.is_gateways_own:
         outcome = Outcome.INCONCLUSIVE
         detail = detail or f"status {answer.status} may be API Gateway's own: the endpoint has just been made"
     elif answer.is_unreachable or (answer.trouble and limit < _LONGEST_ANSWER):
@@ -103,13 +103,13 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
 KIND = "http"
 
 
-def _patience(answer: Answer, endpoint: Endpoint, *, is_reached: bool, is_as_expected: bool) -> float:
+def _patience(answer: Answer, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
     """Give the seconds from the first request within which another one is worth while; 0: the answer stands."""
     if answer.is_unreachable:
         return _PATIENCE_WHEN_NEW if endpoint.is_new else _PATIENCE
     if not (endpoint.is_new and answer.is_gateways_own):
         return 0
-    if is_reached:
+    if endpoint_ok:
         # Parts of API Gateway may learn of a new API later than others.
         return 0 if is_as_expected else _PATIENCE
     # A function that crashes shows as 500 too, so that one is not given long.

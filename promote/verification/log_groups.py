@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from promote.github.actions.log import Workflow
+from promote.github.actions.log import ActionsLog
 
 _HEAD, _TAIL = 500_000, 200
 """Characters shown as they come, and lines shown of what comes after."""
@@ -43,7 +43,7 @@ class Group:
 class Console:
     """Groups of output, in the order in which they were opened."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: ActionsLog) -> None:
         self._workflow = workflow
         self.redact = workflow.redact
         self._groups: deque[Group] = deque()
@@ -78,7 +78,7 @@ class Console:
             if group.shown > _HEAD:
                 group.hidden += 1
             elif self._groups[0] is group:
-                self._workflow.say(line)
+                self._workflow.info(line)
             else:
                 group.kept.append(line)
 
@@ -98,12 +98,12 @@ class Console:
             ended = self._groups.popleft()
             if ended.hidden:
                 left_out = ended.hidden - min(ended.hidden, _TAIL)
-                self._workflow.say(f"... {left_out} lines are left out here ...")
+                self._workflow.info(f"... {left_out} lines are left out here ...")
                 for line in list(ended.tail)[-ended.hidden :]:
-                    self._workflow.say(line)
+                    self._workflow.info(line)
             self._workflow.close_group()
             if self._groups:
                 self._workflow.open_group(self._groups[0].title)
                 for line in self._groups[0].kept:
-                    self._workflow.say(line)
+                    self._workflow.info(line)
                 self._groups[0].kept.clear()

@@ -87,7 +87,7 @@ def traces(record: Path) -> Traces:
     """Read the record of a script that has ended."""
     lines = record.read_text(encoding="utf-8", errors="replace").splitlines() if record.is_file() else []
 
-    def told(word: str) -> tuple[str, ...]:
+    def reported(word: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(line[len(word) :][:_LONGEST] for line in lines if line.startswith(word)))
 
-    return Traces(told("missing "), told("near "), "ran" in lines)
+    return Traces(reported("missing "), reported("near "), "ran" in lines)

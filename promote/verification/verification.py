@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from promote.core.clock import Clock
-from promote.core.concurrency import gather
+from promote.core.concurrency import map_concurrently
 from promote.core.endpoint import Endpoint
 from promote.core.redaction import Redactor
 from promote.core.verdict import CheckResult, Outcome, Verdict
@@ -66,7 +66,7 @@ class Verification:
         """Whether it goes through an endpoint, and not to the version alone."""
         return bool(self.checks or self.has_commands)
 
-    def run(self, endpoint: Endpoint | None, version: str, *, is_reached: bool = False) -> Verdict:
+    def run(self, endpoint: Endpoint | None, version: str, *, endpoint_ok: bool = False) -> Verdict:
         """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
 
         ``is_reached``: a new endpoint was seen to reach the function. Results come in the order of tests, test-command,
@@ -74,9 +74,9 @@ class Verification:
         """
         deadline = self.clock.monotonic() + self.seconds
         calls = [*self._commands(endpoint, version, deadline)]
-        calls += self._requests(endpoint, version, deadline, is_reached=is_reached)
+        calls += self._requests(endpoint, version, deadline, endpoint_ok=endpoint_ok)
         try:
-            results = gather(calls, _WIDTH)
+            results = map_concurrently(calls, _WIDTH)
         except BaseException:
             self.around.console.close()
             raise
@@ -103,11 +103,11 @@ class Verification:
         return Verdict.of((self._presentable(check),))
 
     def _requests(
-        self, endpoint: Endpoint | None, version: str, deadline: float, *, is_reached: bool
+        self, endpoint: Endpoint | None, version: str, deadline: float, *, endpoint_ok: bool
     ) -> Iterator[Callable[[], Results]]:
         if endpoint and self.checks:
             session = self.session()
-            reach = Reach(session, endpoint, telling_path(self.checks), is_seen=is_reached)
+            reach = Reach(session, endpoint, telling_path(self.checks), is_seen=endpoint_ok)
 
             def judged(check: HttpCheck) -> Results:
                 result = run_check(check, session, endpoint, self.clock, deadline, reach)

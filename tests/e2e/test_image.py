@@ -235,7 +235,7 @@ def test_the_post_step_gives_back_what_the_job_has_kept(
     assert "as an earlier step has taken it" in ended.log
     of_another = runner.post(inputs, run_id=2000)
     assert (of_another.code, of_another.annotations) == (0, ()), of_another.log
-    assert world.records("lock")[0]["kept"] == "lock"
+    assert world.records("lock")[0]["kept_by"] == "lock"
     ended = runner.post(KEEP, environ=kept.saved)
     assert (ended.code, ended.annotations) == (0, ()), ended.log
     assert "gave back the lock of hello" in ended.log

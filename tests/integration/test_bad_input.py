@@ -1117,7 +1117,7 @@ CLAIM: Mapping[str, Any] = {
     "job": "0123456789abcdef",
 }
 FREE: Mapping[str, Any] = {"token": 7, "format": 1}
-HELD: Mapping[str, Any] = {**FREE, **CLAIM, "phase": "verify", "kept": False}
+HELD: Mapping[str, Any] = {**FREE, **CLAIM, "phase": "verify", "kept_by": False}
 GONE: Any = object()
 """The value of a field that is taken out."""
 FOREIGN: Mapping[str, Any] = {"name": "release 7", "locked": True, "expires": 1767323045}

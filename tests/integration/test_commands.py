@@ -78,7 +78,7 @@ def test_a_job_keeps_the_lock_and_its_run_enters_and_leaves_it_to_the_post_step(
     ended = release.wait()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert f"held, token {token}, as an earlier step has taken it" in ended.log
-    assert (entry(world)["token"], entry(world)["kept"]) == (token, "lock")
+    assert (entry(world)["token"], entry(world)["kept_by"]) == (token, "lock")
     assert world.lock_owner().startswith("2/1/")
     assert other.process.poll() is None
 
@@ -117,7 +117,7 @@ def test_a_second_lock_step_of_a_job_enters_and_may_lengthen_the_lease(runner: R
     first = keep(runner, lease="60")
     token = entry(world)["token"]
     second = keep(runner, lease="600")
-    assert (entry(world)["token"], entry(world)["lease"], entry(world)["kept"]) == (token, 600, "lock")
+    assert (entry(world)["token"], entry(world)["lease"], entry(world)["kept_by"]) == (token, 600, "lock")
     posted = [runner.post(LOCK, run_id=2, environ=step.saved) for step in (second, first)]
     assert [(ended.code, ended.annotations) for ended in posted] == [(0, ()), (0, ())], posted
     assert world.lock_owner() == ""

@@ -167,7 +167,7 @@ def test_a_run_that_another_one_overtakes_leaves_nothing_behind(
 ) -> None:
     ledger = Overtaken(ours, world, is_mapped_last=is_mapped_last)
     endpoints = endpoints_of(ours, cast("Ledger", ledger))
-    endpoint = endpoints.obtain("latest", None)
+    endpoint = endpoints.ensure("latest", None)
     assert ledger.winner
     assert endpoint
     assert endpoint.gateway == ledger.winner

@@ -19,7 +19,7 @@ from tests.world import FUNCTION, World, archive, get
 pytestmark = pytest.mark.usefixtures("history")
 
 DEAD = 7.5
-"""Seconds without a sign of life after which a trial with a lease of one second is nobody's any more."""
+"""Seconds without a sign of life after which a preview with a lease of one second is nobody's any more."""
 ASK = """python3 -c 'import os, urllib.request; urllib.request.urlopen(os.environ["PROMOTE_URL"] + "/health")'"""
 """A script that knows nothing of API Gateway and its own answers."""
 
@@ -43,8 +43,8 @@ def change(runner: Runner, text: str) -> None:
     (runner.workspace / "function" / "commit").write_text(text)
 
 
-def trials(world: World) -> list[Mapping[str, object]]:
-    return [item for item in world.records("endpoint") if item["sk"].startswith("endpoint#trial#")]
+def previews(world: World) -> list[Mapping[str, object]]:
+    return [item for item in world.records("endpoint") if item["sk"].startswith("endpoint#preview#")]
 
 
 def permitted(world: World) -> list[str]:
@@ -60,7 +60,7 @@ def permitted(world: World) -> list[str]:
 
 
 def assert_nothing_is_left(world: World, *, apis: int = 2) -> None:
-    assert (trials(world), permitted(world), len(world.apis())) == ([], [], apis)
+    assert (previews(world), permitted(world), len(world.apis())) == ([], [], apis)
 
 
 def assert_agreed(world: World) -> None:
@@ -130,7 +130,7 @@ def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it
         started.kill()
         world.account.clear_faults()
     # The first of them may be long dead by now, and removed.
-    assert trials(world)
+    assert previews(world)
     time.sleep(DEAD)
 
     # That it cannot be removed is no reason to fail.
@@ -142,7 +142,7 @@ def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it
     assert any("left behind stays" in annotation.message for annotation in ended.annotations)
     assert any("could not be removed" in annotation.message for annotation in ended.annotations)
     world.account.clear_faults()
-    assert len(trials(world)) > 1
+    assert len(previews(world)) > 1
     time.sleep(DEAD)
     change(runner, "removing works")
     ended = runner.run(alone, commit="a" * 40, run_id=10)
@@ -168,7 +168,7 @@ def test_an_endpoint_that_cannot_be_removed_is_removed_by_the_post_step(
         failing = runner.post(alone, run_id=number, environ=started.saved)
         assert (failing.code, [annotation.kind for annotation in failing.annotations]) == (0, ["warning"]), failing.log
         world.account.clear_faults()
-        assert len(trials(world)) == 1
+        assert len(previews(world)) == 1
         posted = runner.post(alone, run_id=number, environ=started.saved)
         assert (posted.code, posted.annotations) == (0, ()), posted.log
         assert_nothing_is_left(world)
@@ -208,20 +208,20 @@ def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_
     long.wait_for("at http")
     short = runner.start({**given, "test-command": f"sleep 2; {ASK}"}, commit="2" * 40, run_id=6)
     short.wait_for("at http")
-    found = trials(world)
+    found = previews(world)
     assert [item["version"] for item in found] == ["2", "2"]
     assert len({str(item["endpoint"]) for item in found}) == 2
     assert len(world.apis()) == 4
     ended = short.wait()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert (len(trials(world)), len(world.apis()), permitted(world)) == (1, 3, ["2"])
+    assert (len(previews(world)), len(world.apis()), permitted(world)) == (1, 3, ["2"])
 
     time.sleep(max(0.0, begun + DEAD + 2 - time.monotonic()))
     change(runner, "3")
     other = runner.run(alone, commit="3" * 40, run_id=7)
     assert (other.code, other.result) == (0, "promoted"), other.log
     assert "left behind" not in other.log
-    assert (len(trials(world)), long.process.poll()) == (1, None)
+    assert (len(previews(world)), long.process.poll()) == (1, None)
     late = long.wait()
     # It has verified well, and is too late.
     assert (late.code, late.result, late.annotations) == (0, "superseded", ()), late.log

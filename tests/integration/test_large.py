@@ -206,12 +206,12 @@ def test_who_stores_it_at_the_same_time_is_waited_for(
     conflict: Any = {"status": 409, "code": "ConditionalRequestConflict", "message": "Try again."}
     clock = Time()
     world.account.inject("error-before", "s3.PutObject", times=2, **conflict)
-    staged, is_new = stage(archive, bucket, storage, clock)
+    uploaded, is_new = stage(archive, bucket, storage, clock)
     key = base64.b64decode(archive.code_sha256).hex() + ".zip"
-    assert (staged.bucket, staged.key, staged.is_local, is_new) == (bucket, key, False, True)
+    assert (uploaded.bucket, uploaded.key, uploaded.is_local, is_new) == (bucket, key, False, True)
     assert clock.seconds == 1 + 2
     assert storage.get_object(Bucket=bucket, Key=key)["Body"].read() == archive.file.read_bytes()
-    assert stage(archive, bucket, storage, clock) == (staged, False)
+    assert stage(archive, bucket, storage, clock) == (uploaded, False)
     world.account.inject("error-before", "s3.PutObject", times=0, **conflict)
     with pytest.raises(storage.exceptions.ClientError, match="Try again"):
         stage(archive, bucket, storage, clock)

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.aws.dynamodb import Table
 from promote.core.clock import Clock, SystemClock
-from promote.core.concurrency import gather
+from promote.core.concurrency import map_concurrently
 from promote.core.lock_state import Claim
 from promote.state.heartbeat import Heartbeat
 from promote.state.lock import Lease, Lock
@@ -72,7 +72,7 @@ def test_fifty_threads_lose_no_increment(account: Account) -> None:
     increase(scene, counter, tokens, with_lock=True)
     assert counter.value == THREADS * INCREMENTS
     assert tokens == list(range(1, THREADS * INCREMENTS + 1))
-    assert scene.lock(CLAIM).look().tickets == ()
+    assert scene.lock(CLAIM).read().tickets == ()
 
 
 def test_without_the_lock_increments_are_lost(account: Account) -> None:
@@ -100,7 +100,7 @@ def test_threads_that_really_run_at_once_lose_none_either(scene: Scene) -> None:
             tokens.append(lease.token)
             lock.release(lease)
 
-    gather([lambda number=number: work(number) for number in range(8)], 8)  # type: ignore[misc]
+    map_concurrently([lambda number=number: work(number) for number in range(8)], 8)  # type: ignore[misc]
     assert counter.value == 8 * INCREMENTS
     assert tokens == list(range(1, 8 * INCREMENTS + 1))
 
@@ -114,7 +114,7 @@ def test_a_hundred_at_once_all_have_their_turn(account: Account) -> None:
     assert [job.error for job in scene.jobs if job.error] == []
     assert sorted(scene.took_turns()) == list(range(1, 101))
     assert sorted(job.token for job in scene.jobs) == list(range(1, 101))
-    entry = scene.lock(CLAIM).look()
+    entry = scene.lock(CLAIM).read()
     assert (entry.holder, entry.tickets, entry.token) == (None, (), 100)
 
 
@@ -144,9 +144,9 @@ def test_a_heartbeats_lost_answer_evicts_nobody(scene: Scene, kind: str) -> None
     table = once(scene.account)
     scene.account.inject(kind, "dynamodb.UpdateItem")
     with pytest.raises((BotoCoreError, ClientError)):
-        lock.beat(lease, table, "verify")
-    assert lock.beat(lease, table, "verify") == ""
-    entry = lock.look()
+        lock.renew(lease, table, "verify")
+    assert lock.renew(lease, table, "verify") == ""
+    entry = lock.read()
     assert lock.is_ours(entry)
     assert entry.holder is not None
     assert (entry.token, entry.holder.beat) == (lease.token, 1 if kind == "cut-before" else 2)
@@ -156,9 +156,9 @@ def test_a_heartbeats_lost_answer_evicts_nobody(scene: Scene, kind: str) -> None
 def test_a_heartbeat_that_is_repeated_beneath_evicts_nobody(scene: Scene, kind: str) -> None:
     lock, lease = held(scene)
     fault = scene.account.inject(kind, "dynamodb.UpdateItem")
-    assert lock.beat(lease, scene.table, "verify") == ""
+    assert lock.renew(lease, scene.table, "verify") == ""
     assert fault.hit
-    assert lock.is_ours(lock.look())
+    assert lock.is_ours(lock.read())
 
 
 @pytest.mark.parametrize("kind", LOST)
@@ -166,7 +166,7 @@ def test_a_read_that_fails_after_it_evicts_nobody(scene: Scene, kind: str) -> No
     # badReadAfterFail: a heartbeat asks nothing but its own condition, so a read that fails or is old decides nothing.
     lock, lease = held(scene)
     table, time = once(scene.account), Time(100)
-    heartbeat = Heartbeat(lambda: lock.beat(lease, table, "verify"), lease.seconds, 100, time)
+    heartbeat = Heartbeat(lambda: lock.renew(lease, table, "verify"), lease.seconds, 100, time)
     scene.account.inject(kind, "dynamodb.UpdateItem", times=3)
     scene.account.inject("error-before", "dynamodb.Query", times=0)
     scene.account.forget()
@@ -180,7 +180,7 @@ def test_a_read_that_fails_after_it_evicts_nobody(scene: Scene, kind: str) -> No
     heartbeat.require()
     assert {call.name for call in scene.account.calls()} == {"dynamodb.UpdateItem"}
     scene.account.clear_faults()
-    assert lock.is_ours(lock.look())
+    assert lock.is_ours(lock.read())
 
 
 def test_a_heartbeat_of_an_earlier_acquisition_renews_nothing(scene: Scene) -> None:
@@ -188,10 +188,10 @@ def test_a_heartbeat_of_an_earlier_acquisition_renews_nothing(scene: Scene) -> N
     lock, first = held(scene)
     lock.release(first)
     _, second = held(scene)
-    before = lock.look()
-    assert lock.beat(first, scene.table, "verify") == CLAIM.describe()
-    assert lock.look() == before
-    assert lock.beat(second, scene.table, "verify") == ""
+    before = lock.read()
+    assert lock.renew(first, scene.table, "verify") == CLAIM.describe()
+    assert lock.read() == before
+    assert lock.renew(second, scene.table, "verify") == ""
 
 
 def test_an_old_release_gives_back_nothing(scene: Scene) -> None:
@@ -211,15 +211,15 @@ def test_another_jobs_post_step_releases_nothing(scene: Scene, job: str, keep: s
     # Also not with the same run and attempt, nor where a job knows no number of its own.
     for claim in (CLAIM, replace(CLAIM, job="")):
         lock = scene.lock(claim)
-        entry = lock.attempt()
+        entry = lock.try_acquire()
         lease = Lease(claim.owner, entry.token, 30, 0, 0)
         if keep:
             lock.keep(lease, keep, 600)
         waiter = scene.lock(replace(claim, owner="1/1/b"))
         waiter.join()
-        before = lock.look()
+        before = lock.read()
         assert not scene.lock(replace(CLAIM, owner="1/1/c", job=job)).clear()
-        assert lock.look() == before
+        assert lock.read() == before
         lock.release(lease)
         waiter.abandon()
 
@@ -231,7 +231,7 @@ def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
     scene.lock(replace(CLAIM, owner="1/1/b")).join()
     post = scene.lock(replace(CLAIM, owner="1/1/c"))
     assert post.clear()
-    entry = lock.look()
+    entry = lock.read()
     assert entry.holder is None
     assert [ticket.owner for ticket in entry.tickets] == ["2/1/a"]
     assert not post.clear()
@@ -239,19 +239,19 @@ def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
 
 def test_another_process_abandons_nothing_of_ours(scene: Scene) -> None:
     lock, _ = held(scene)
-    before = lock.look()
+    before = lock.read()
     scene.lock(replace(CLAIM, owner="1/1/b")).abandon()
-    assert lock.look() == before
+    assert lock.read() == before
 
 
 def test_a_lock_that_the_job_keeps_is_not_given_back_by_one_of_its_steps(scene: Scene) -> None:
     lock = scene.lock(CLAIM)
-    lease = Lease(CLAIM.owner, lock.attempt().token, 30, 0, 0)
-    assert lock.keep(lease, "lock", 600).kept == "lock"
+    lease = Lease(CLAIM.owner, lock.try_acquire().token, 30, 0, 0)
+    assert lock.keep(lease, "lock", 600).kept_by == "lock"
     lock.abandon()
-    assert lock.is_ours(lock.look())
+    assert lock.is_ours(lock.read())
     assert scene.lock(replace(CLAIM, owner="1/1/post")).clear()
-    assert lock.look().holder is None
+    assert lock.read().holder is None
     assert not lock.is_ours(lock.keep(lease, "lock", 600))
 
 
@@ -261,6 +261,6 @@ def test_two_who_ask_in_the_same_moment_do_not_both_have_it(scene: Scene) -> Non
     def ask(number: int) -> bool:
         lock = scene.lock(replace(CLAIM, owner=f"{number}/1/a"))
         gate.wait()
-        return lock.is_ours(lock.attempt())
+        return lock.is_ours(lock.try_acquire())
 
-    assert sum(gather([lambda number=number: ask(number) for number in range(8)], 8)) == 1  # type: ignore[misc]
+    assert sum(map_concurrently([lambda number=number: ask(number) for number in range(8)], 8)) == 1  # type: ignore[misc]

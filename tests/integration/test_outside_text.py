@@ -224,7 +224,7 @@ def test_what_others_have_written_into_the_table(runner: Runner, inputs: dict[st
     (lock,) = world.records("lock")
     holder, *waiting = claims(texts)
     opened = {"by": everything, "at": everything, "reason": everything}
-    put({**lock, **holder, "phase": everything, "kept": False, "tickets": waiting, "opened": opened})
+    put({**lock, **holder, "phase": everything, "kept_by": False, "tickets": waiting, "opened": opened})
     (move,) = world.records("promotion")
     for number in range(9):
         said = " ".join(texts[number::9])

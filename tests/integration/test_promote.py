@@ -82,8 +82,8 @@ def writes(account: Account) -> list[str]:
     return [call.name for call in account.calls() if not call.operation.startswith(reads)]
 
 
-def trials(world: World) -> list[str]:
-    return [item["sk"] for item in world.records("endpoint") if item["sk"].startswith("endpoint#trial#")]
+def previews(world: World) -> list[str]:
+    return [item["sk"] for item in world.records("endpoint") if item["sk"].startswith("endpoint#preview#")]
 
 
 def token(world: World) -> int:
@@ -157,17 +157,17 @@ def test_a_candidate_of_its_own_endpoint_is_tested_while_others_deploy(
     assert (done.result, world.alias_version(), world.lock_owner()) == ("promoted", "2", ""), done.log
     verdict = world.records("version")[1]["verdict"]
     assert [(check["kind"], check["outcome"]) for check in verdict["checks"]] == [("steps", "passed")]
-    assert [key.split("#")[2] for key in trials(world)] == ["0000000003"]
+    assert [key.split("#")[2] for key in previews(world)] == ["0000000003"]
     assert own_step(promoted.outputs["environment-url"], "Goodbye, world!") == 0
     # The candidate's permission has gone with its endpoint.
     with pytest.raises(world.function.exceptions.ResourceNotFoundException):
         world.function.get_policy(FunctionName=FUNCTION, Qualifier="2")
     assert runner.post(alone, run_id=2, environ=ours.saved).annotations == ()
-    assert len(trials(world)) == 1
+    assert len(previews(world)) == 1
 
     posted = runner.post(alone, run_id=3, environ=theirs.saved)
     assert (posted.code, posted.annotations, world.alias_version()) == (0, (), "2"), posted.log
-    assert (trials(world), len(world.apis())) == ([], apis)
+    assert (previews(world), len(world.apis())) == ([], apis)
     with pytest.raises(world.function.exceptions.ResourceNotFoundException):
         world.function.get_policy(FunctionName=FUNCTION, Qualifier="3")
 
@@ -181,7 +181,7 @@ def test_a_job_that_ends_between_its_steps_gives_everything_back(
     assert own_step(ended.outputs["candidate-url"], "Hello, world!") != 0
     posted = runner.post(deploy, run_id=2, environ=step.saved)
     assert (posted.code, posted.annotations) == (0, ()), posted.log
-    assert (world.lock_owner(), trials(world), len(world.apis())) == ("", [], apis)
+    assert (world.lock_owner(), previews(world), len(world.apis())) == ("", [], apis)
     assert world.history() == [("", promoted.outputs["version"])]
     assert own_step(promoted.outputs["environment-url"], "Hello, world!") == 0
 
@@ -209,7 +209,7 @@ def test_further_checks_of_the_promoting_step_count(
         assert (blocked.code, blocked.result) == (1, "blocked"), blocked.log
         assert (world.alias_version(), world.lock_owner()) == (promoted.outputs["version"], "")
         assert runner.post(deploy, run_id=run_id, environ=step.saved).code == 0
-    assert (trials(world), len(world.apis())) == ([], 2)
+    assert (previews(world), len(world.apis())) == ([], 2)
 
 
 def test_an_endpoint_that_is_gone_is_mended_before_the_jobs_steps_get_it(
@@ -317,7 +317,7 @@ def test_a_candidate_of_a_function_that_was_deleted_and_made_anew_is_refused(
     assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is no longer what was deployed")
     assert world.alias_version() == ""
     posted = runner.post(deploy, run_id=2, environ=step.saved)
-    assert (posted.annotations, world.lock_owner(), trials(world)) == ((), "", []), posted.log
+    assert (posted.annotations, world.lock_owner(), previews(world)) == ((), "", []), posted.log
     assert promoted.outputs["version"] == "1"
 
 
@@ -351,7 +351,7 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     assert (record["verdict"]["outcome"], record["proof"]["outcome"]) == ("failed", "passed")
     done = runner.run({**FROM_PREPROD, "checks": "GET /greeting 200 greeting == 'Goodbye, world!'"}, run_id=9)
     assert (done.result, world.alias_version("prod")) == ("promoted", "2"), done.log
-    assert (trials(world), len(world.apis())) == ([], 3)
+    assert (previews(world), len(world.apis())) == ([], 3)
     assert len(world.history()) == 4
     assert promoted.outputs["version"] == "1"
 

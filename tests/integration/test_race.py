@@ -17,7 +17,7 @@ from random import Random
 
 import pytest
 
-from promote.core.lock_state import Claim, Entry
+from promote.core.lock_state import Claim, LockState
 from sandbox.client import Account, Call
 from tests.conftest import make_inputs
 from tests.repository import commit, git
@@ -230,8 +230,8 @@ class Trouble:
             process.send_signal(signal.SIGCONT)
         return None
 
-    def _look(self) -> Entry:
-        return Entry.read(next(iter(self._race.world.records("lock")), {}))
+    def _look(self) -> LockState:
+        return LockState.read(next(iter(self._race.world.records("lock")), {}))
 
     def _number(self, claim: Claim | None) -> int | None:
         return self._race.ids.index(claim.run_id) if claim else None
@@ -477,7 +477,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
         assert_one_at_a_time(runs, found)
         for number in trouble.holders:
             assert_stopped_before_its_next_change(runs, trouble, found, number)
-        left = Entry.read(runs.world.records("lock")[0]).tickets
+        left = LockState.read(runs.world.records("lock")[0]).tickets
         assert {runs.ids.index(ticket.run_id) for ticket in left} <= hit, "somebody has left a ticket behind"
         if queue == "fifo":  # otherwise the newest is soon the only one left
             assert {"kill", "stop"} <= set(trouble.holders.values())

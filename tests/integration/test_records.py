@@ -63,7 +63,7 @@ def preview(world: World, **attributes: Any) -> Mapping[str, Any]:
     """Plant the record of a preview endpoint whose run has died long ago."""
     item = {
         "pk": arn(world),
-        "sk": "endpoint#trial#0000000001#abcdefabcdef",
+        "sk": "endpoint#preview#0000000001#abcdefabcdef",
         "version": "1",
         "operation": "abcdefabcdef",
         "job": "1",
@@ -165,7 +165,7 @@ def test_the_record_of_a_preview_endpoint_deletes_no_api_of_others(
     for number, api in enumerate([foreign["ApiId"], *ours]):
         endpoint = {"api_id": api, "api_url": foreign["ApiEndpoint"], "mapping": ""}
         operation = f"{number:012x}"
-        preview(world, sk=f"endpoint#trial#0000000001#{operation}", operation=operation, endpoint=endpoint)
+        preview(world, sk=f"endpoint#preview#0000000001#{operation}", operation=operation, endpoint=endpoint)
     apis = world.apis()
     edit(runner.workspace, "Goodbye", "Good evening")
     ended = runner.run(inputs, commit="3" * 40, run_id=3)

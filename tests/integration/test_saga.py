@@ -17,7 +17,7 @@ from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError
 from promote.core.promotion import Alias, Promotion, ReleaseKey
 from promote.core.run import Run
-from promote.pipeline.saga import Overtaken, Saga
+from promote.pipeline.saga import Conflict, Saga
 from promote.state.ledger import Ledger, Pending
 from promote.state.releases import Part, Release, Stage, release_key
 from sandbox.client import Account
@@ -101,25 +101,25 @@ class Application:
     def carry_out(self, release: Release, life: Life | None = None) -> None:
         saga = self.saga(life)
         saga.begin(release)
-        saga.settle(release, is_ours=True)
+        saga.resume(release, is_ours=True)
 
     def recover(self, life: Life | None = None) -> None:
         """Act as the next run: what is pending is finished."""
         if pending := self.pending():
             saga = self.saga(life)
-            saga.settle(saga.read(pending))
+            saga.resume(saga.read(pending))
 
-    def assert_whole(self, release: Release, strangers: tuple[str, ...] = ()) -> Stage:
+    def assert_whole(self, release: Release, changed_externally: tuple[str, ...] = ()) -> Stage:
         """Assert that all functions are at one release, the new one or the one before, and that the ledger says so."""
         assert self.pending() is None
         records = self.world.items()
-        stage = next((Stage(item["stage"]) for item in records if item["sk"] == release.key.sk), Stage.REVERTED)
+        stage = next((Stage(item["stage"]) for item in records if item["sk"] == release.key.sk), Stage.ROLLED_BACK)
         assert stage.is_final
         for part in release.parts:
             alias, served = self.alias(part.name), self.ledger(part.name).read().served("preprod")
             entries = [item for item in records if (item["pk"], item["sk"]) == (part.arn, self._entry(part))]
             assert len(entries) == (part.moves and stage is Stage.DONE)
-            if part.name in strangers:
+            if part.name in changed_externally:
                 continue
             if stage is Stage.DONE:
                 assert (served.version, served.sequence) == (part.promotion.version, part.promotion.sequence)
@@ -162,8 +162,8 @@ def test_all_functions_move_and_one_that_is_the_same_stays(application: Applicat
     life = Life()
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
-    assert (ended.release.stage, ended.problem, ended.strangers) == (Stage.DONE, None, ())
+    ended = saga.resume(release, is_ours=True)
+    assert (ended.release.stage, ended.problem, ended.changed_externally) == (Stage.DONE, None, ())
     assert ended.seconds is not None
     assert 0 < ended.seconds < 10
     assert application.assert_whole(release) is Stage.DONE
@@ -239,7 +239,7 @@ def test_killed_after_each_call_of_turning_back_the_next_run_brings_all_back(
             return
         finally:
             application.recover()
-            assert application.assert_whole(release, strangers=(stranger,)) is Stage.REVERTED
+            assert application.assert_whole(release, changed_externally=(stranger,)) is Stage.ROLLED_BACK
             alias = application.alias(stranger)
             assert alias is not None
             assert alias.description == f"mine {number}"
@@ -258,7 +258,7 @@ def test_several_who_finish_the_same_release_agree(application: Application) -> 
 
         def finish(release: Release = release, ends: list[Stage] = ends, errors: list[BaseException] = errors) -> None:
             try:
-                ends.append(application.saga().settle(release).release.stage)
+                ends.append(application.saga().resume(release).release.stage)
             except BaseException as error:  # noqa: BLE001 - for the thread of the test
                 errors.append(error)
 
@@ -269,8 +269,8 @@ def test_several_who_finish_the_same_release_agree(application: Application) -> 
             thread.join()
         assert not errors
         assert len(ends) == 4
-        strangers = tuple(MOVE) if number % 2 else ()
-        assert set(ends) == {application.assert_whole(release, strangers)}
+        changed_externally = tuple(MOVE) if number % 2 else ()
+        assert set(ends) == {application.assert_whole(release, changed_externally)}
 
 
 def test_a_move_that_arrives_after_all_went_back_fails(application: Application) -> None:
@@ -279,15 +279,15 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
     ends = []
 
     def turn_back() -> None:
-        ends.append(application.saga(refused(application, *MOVE)).settle(release, is_ours=True).release.stage)
+        ends.append(application.saga(refused(application, *MOVE)).resume(release, is_ours=True).release.stage)
 
     suspended.before("update_alias", application.arns[MOVE[0]], turn_back)
     saga = application.saga(suspended)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
-    assert ends == [Stage.REVERTED]
-    assert ended.release.stage is Stage.REVERTED
-    assert application.assert_whole(release) is Stage.REVERTED
+    ended = saga.resume(release, is_ours=True)
+    assert ends == [Stage.ROLLED_BACK]
+    assert ended.release.stage is Stage.ROLLED_BACK
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
 def test_a_creation_that_arrives_after_all_went_back_fails(application: Application) -> None:
@@ -299,13 +299,13 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     def turn_back() -> None:
         life = refused(application, MOVE[1])
         life.before("create_alias", application.arns[new], refuse("InvalidParameterValueException"))
-        application.saga(life).settle(release, is_ours=True)
+        application.saga(life).resume(release, is_ours=True)
 
     suspended.before("create_alias", application.arns[new], turn_back)
     saga = application.saga(suspended)
     saga.begin(release)
-    assert saga.settle(release, is_ours=True).release.stage is Stage.REVERTED
-    assert application.assert_whole(release, strangers=(new,)) is Stage.REVERTED
+    assert saga.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
+    assert application.assert_whole(release, changed_externally=(new,)) is Stage.ROLLED_BACK
     alias = application.alias(new)
     assert alias is not None
     assert (alias.version, alias.description) == ("2", release.fence)
@@ -333,7 +333,7 @@ def test_putting_back_that_arrives_late_changes_nothing(application: Application
     life.before("update_alias", application.arns[name], go_on)
     saga = application.saga(life)
     saga.begin(release)
-    assert saga.settle(release, is_ours=True).release.stage is Stage.REVERTED
+    assert saga.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(later[0]) is Stage.DONE
 
 
@@ -343,12 +343,12 @@ def test_a_release_that_is_done_by_others_stays_done(application: Application) -
     life = refused(application, MOVE[1])
 
     def finish() -> None:
-        application.saga().settle(release)
+        application.saga().resume(release)
 
     life.before("update_alias", application.arns[MOVE[0]], finish)
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
+    ended = saga.resume(release, is_ours=True)
     assert ended.release.stage is Stage.DONE
     assert application.assert_whole(release) is Stage.DONE
 
@@ -381,12 +381,12 @@ def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: App
             ledger.record_verdict(part.candidate, "plan", None, other)
         with pytest.raises(Pending):
             ledger.record_promotion(other, part.candidate, "plan")
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
-    saga.settle(release, is_ours=True)
+    saga.resume(release, is_ours=True)
     assert application.assert_whole(release) is Stage.DONE
     # It was decided upon before that release: what it has read of the functions is no longer true.
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
     assert application.pending() is None
 
@@ -396,7 +396,7 @@ def test_who_may_not_move_a_function_leaves_the_release_to_others(application: A
     saga = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
     saga.begin(release)
     with pytest.raises(AccessError, match=r"of run \d+ has begun and is not at its end: .*denies"):
-        saga.settle(release)
+        saga.resume(release)
     assert saga.read(release.key).stage is Stage.MOVING
     application.recover()
     assert application.assert_whole(release) is Stage.DONE
@@ -408,10 +408,10 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
         life.before(operation, application.arns[MOVE[1]], refuse("AccessDeniedException"))
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
+    ended = saga.resume(release, is_ours=True)
     assert isinstance(ended.problem, AccessError)
     assert MOVE[1] in str(ended.problem)
-    assert application.assert_whole(release) is Stage.REVERTED
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
     # What others have tried as well may still be on its way: it waits for somebody who may.
     release, life = application.release(), Life()
     others = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
@@ -421,10 +421,10 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
     saga = application.saga(life)
     saga.begin(release)
     with pytest.raises(ServiceError, match=f"preprod of {MOVE[1]} could not be put back"):
-        saga.settle(release, is_ours=True)
-    assert saga.read(release.key).stage is Stage.REVERTING
+        saga.resume(release, is_ours=True)
+    assert saga.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
-    assert application.assert_whole(release) is Stage.REVERTED
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["function", "version"])
@@ -436,8 +436,8 @@ def test_a_new_function_that_is_gone_does_not_hold_the_others(application: Appli
     version = next(part.promotion.version for part in release.parts if part.name == new)
     qualifier = {} if is_whole else {"Qualifier": version}
     application.world.function.delete_function(FunctionName=new, **qualifier)
-    ended = saga.settle(release, is_ours=True)
-    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
+    ended = saga.resume(release, is_ours=True)
+    assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert application.pending() is None
     assert [application.alias(name).version for name in NAMES if name != new] == ["1", "1"]  # type: ignore[union-attr]
 
@@ -450,8 +450,8 @@ def test_a_new_function_that_was_created_again_is_neither_moved_nor_fenced(appli
     saga.begin(release)
     application.world.function.delete_function(FunctionName=new)
     application.make(new, "another ")
-    ended = saga.settle(release, is_ours=True)
-    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
+    ended = saga.resume(release, is_ours=True)
+    assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert "was deleted and created again" in str(ended.problem)
     assert application.alias(new) is None
     assert application.pending() is None
@@ -473,9 +473,9 @@ def test_a_version_to_go_back_to_that_is_gone_does_not_hold_the_others(applicati
     life.before("update_alias", application.arns[other], delete_and_refuse)
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
-    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, (gone,))
-    application.assert_whole(release, strangers=(gone,))
+    ended = saga.resume(release, is_ours=True)
+    assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, (gone,))
+    application.assert_whole(release, changed_externally=(gone,))
 
 
 def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Application) -> None:
@@ -500,9 +500,9 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 1.0}))
     saga = application.saga(life)
     saga.begin(release)
-    assert saga.settle(release, is_ours=True).strangers == ()
+    assert saga.resume(release, is_ours=True).changed_externally == ()
     share()  # when that, too, has moved over
-    assert application.assert_whole(release) is Stage.REVERTED
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
 def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(application: Application) -> None:
@@ -511,7 +511,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert before
     back = replace(late.promotion, version="1", previous=before.version)
     application.carry_out(application.release())
-    assert application.function(application.arns[STAYS]).point(before, back).moved is Moved.NO
+    assert application.function(application.arns[STAYS]).move_alias(before, back).moved is Moved.NO
 
 
 def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: Application) -> None:
@@ -524,10 +524,10 @@ def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: A
     saga = application.saga(life)
     saga.begin(release)
     with pytest.raises(ServiceError, match=r"^the release has begun .*: .* not be put back to version 1"):
-        saga.settle(release, is_ours=True)
-    assert saga.read(release.key).stage is Stage.REVERTING
+        saga.resume(release, is_ours=True)
+    assert saga.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
-    assert application.assert_whole(release) is Stage.REVERTED
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
 def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(application: Application) -> None:
@@ -539,9 +539,9 @@ def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(applica
     life = refused(application, MOVE[1])
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
-    assert (ended.release.stage, ended.strangers) == (Stage.REVERTED, ())
-    assert application.assert_whole(release) is Stage.REVERTED
+    ended = saga.resume(release, is_ours=True)
+    assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
+    assert application.assert_whole(release) is Stage.ROLLED_BACK
     alias = application.alias(split)
     assert alias is not None
     assert alias.weights == {"2": 0.25}
@@ -566,13 +566,13 @@ def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(applicat
     life.before("update_alias", application.arns[ours], interfere)
     saga = application.saga(life)
     saga.begin(release)
-    ended = saga.settle(release, is_ours=True)
-    assert application.assert_whole(release, strangers=(theirs,)) is Stage.REVERTED
+    ended = saga.resume(release, is_ours=True)
+    assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert before is not None
     assert alias is not None
     assert alias.description == before.description
-    assert (ended.strangers == (theirs,)) is (alias.version != before.version)
+    assert (ended.changed_externally == (theirs,)) is (alias.version != before.version)
 
 
 def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(application: Application) -> None:
@@ -592,8 +592,8 @@ def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(appli
     life.before("update_alias", application.arns[ours], interfere)
     saga = application.saga(life)
     saga.begin(release)
-    assert saga.settle(release, is_ours=True).strangers == (theirs,)
-    assert application.assert_whole(release, strangers=(theirs,)) is Stage.REVERTED
+    assert saga.resume(release, is_ours=True).changed_externally == (theirs,)
+    assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert part.before is not None
     assert alias is not None
@@ -604,7 +604,7 @@ def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(appli
 def join(saga: Saga, release: Release) -> None:
     """Act as another run that meets the release and may not finish it either."""
     with suppress(AccessError):
-        saga.settle(release)
+        saga.resume(release)
     raise error_of("AccessDeniedException")
 
 
@@ -655,10 +655,10 @@ def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_nex
         release = replace(release, parts=tuple(stays if one is part else one for one in release.parts))
     application.saga().begin(release)
     saga = application.saga(refused(application, other) if goes_back else None)
-    ended = saga.settle(saga.read(release.key), is_ours=True)
+    ended = saga.resume(saga.read(release.key), is_ours=True)
     found = application.alias(moved)
     assert found is not None
-    assert (ended.release.stage.is_final, ended.strangers) == (True, ())
+    assert (ended.release.stage.is_final, ended.changed_externally) == (True, ())
     assert (found.version, found.weights, found.split.is_lambdas) == ("2", {"1": 1.0}, True)
 
 

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.core.errors import LockError, UnconfirmedError
-from promote.core.lock_state import Claim, Entry, Queue
-from promote.state.lock import LONGEST_LINE, Lease, Lock
+from promote.core.lock_state import Claim, LockState, Queue
+from promote.state.lock import LONGEST_QUEUE, Lease, Lock
 from promote.state.lock_queue import Superseded, acquire
 from sandbox.client import Account
 from tests.clock import Time
@@ -28,18 +28,18 @@ def scene(account: Account) -> Scene:
     return Scene(account)
 
 
-def look(scene: Scene) -> Entry:
-    return scene.lock(HOLDER).look()
+def look(scene: Scene) -> LockState:
+    return scene.lock(HOLDER).read()
 
 
 def waiting(scene: Scene) -> list[int]:
     return [ticket.run_id for ticket in look(scene).tickets]
 
 
-def hold(scene: Scene, claim: Claim = HOLDER) -> Callable[[], Entry]:
+def hold(scene: Scene, claim: Claim = HOLDER) -> Callable[[], LockState]:
     """Let ``claim`` have the free lock at once; give what releases it."""
     lock = scene.lock(claim)
-    entry = lock.attempt()
+    entry = lock.try_acquire()
     assert lock.is_ours(entry)
     return lambda: lock.release(Lease(claim.owner, entry.token, claim.lease, 0, 0))
 
@@ -78,7 +78,7 @@ def test_everybody_else_looks_at_most_200_times_in_ten_minutes(scene: Scene) -> 
         entry = first.join()
         while clock.monotonic() < stopped:
             clock.sleep(15)
-            entry = first.tick(entry)
+            entry = first.renew_ticket(entry)
 
     standing = scene.stage.enter(stand, 1)
     stopped = standing.monotonic() + 600
@@ -115,7 +115,7 @@ def test_a_newcomer_never_gets_in_between(scene: Scene) -> None:
 def test_a_lock_that_is_free_and_waited_for_is_not_had_by_asking(scene: Scene) -> None:
     hold(scene)()
     scene.lock(WAITER).join()
-    assert scene.lock(HOLDER).attempt().holder is None
+    assert scene.lock(HOLDER).try_acquire().holder is None
     assert look(scene).holder is None
 
 
@@ -136,7 +136,7 @@ def test_an_older_waiter_gives_way_to_a_newer_one_that_lives(scene: Scene) -> No
 
     def watch(clock: Actor) -> None:
         lock = scene.lock(HOLDER)
-        while not any(ticket.run_id == 3 and ticket.beat for ticket in lock.look().tickets):
+        while not any(ticket.run_id == 3 and ticket.beat for ticket in lock.read().tickets):
             clock.sleep(0.01)
         alive.append(clock.monotonic() - zero)
 
@@ -276,18 +276,18 @@ def test_many_dead_are_removed_as_well(scene: Scene, dead: int) -> None:
 def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
     # Between the look that found holder and first in line dead and the changes that follow from it.
     holder, first, waiter = (scene.lock(replace(WAITER, owner=name)) for name in ("holder", "first", "waiter"))
-    token = holder.attempt().token
+    token = holder.try_acquire().token
     first.join()
     seen = waiter.join()
-    first.tick(seen)
-    assert [ticket.owner for ticket in waiter.bury(seen, seen.tickets[:1]).tickets] == ["first", "waiter"]
-    seen = waiter.look()
-    assert [ticket.owner for ticket in waiter.bury(seen, seen.tickets[:1]).tickets] == ["waiter"]
-    seen = waiter.look()
-    holder.beat(Lease("holder", token, 30, 0, 0), scene.table, "verify")
-    assert holder.is_ours(waiter.free(seen))
-    assert holder.is_ours(waiter.take(waiter.look()))
-    freed = waiter.free(waiter.look())
+    first.renew_ticket(seen)
+    assert [ticket.owner for ticket in waiter.remove_dead(seen, seen.tickets[:1]).tickets] == ["first", "waiter"]
+    seen = waiter.read()
+    assert [ticket.owner for ticket in waiter.remove_dead(seen, seen.tickets[:1]).tickets] == ["waiter"]
+    seen = waiter.read()
+    holder.renew(Lease("holder", token, 30, 0, 0), scene.table, "verify")
+    assert holder.is_ours(waiter.evict(seen))
+    assert holder.is_ours(waiter.take(waiter.read()))
+    freed = waiter.evict(waiter.read())
     assert freed.holder is None
     assert waiter.is_ours(waiter.take(freed))
     assert look(scene).tickets == ()
@@ -329,13 +329,13 @@ def test_an_item_that_is_deleted_while_runs_wait_is_made_anew(scene: Scene) -> N
 
 def test_the_line_is_as_long_as_it_may_be(scene: Scene) -> None:
     hold(scene)
-    for number in range(LONGEST_LINE):
+    for number in range(LONGEST_QUEUE):
         living = scene.lock(replace(WAITER, owner=f"waiter {number}"))
-        living.tick(living.join())
+        living.renew_ticket(living.join())
     with pytest.raises(LockError, match="100 runs wait for the lock already") as caught:
         acquire(scene.lock(WAITER), 60, chance)
     assert "status" in caught.value.hint
-    assert len(look(scene).tickets) == LONGEST_LINE
+    assert len(look(scene).tickets) == LONGEST_QUEUE
 
 
 @pytest.mark.parametrize("timeout", [0, 90])
@@ -582,7 +582,7 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
 
 def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
     lock = scene.lock(HOLDER)
-    lock.keep(Lease(HOLDER.owner, lock.attempt().token, 30, 0, 0), "lock", 600)
+    lock.keep(Lease(HOLDER.owner, lock.try_acquire().token, 30, 0, 0), "lock", 600)
     lines: list[str] = []
     waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
     with pytest.raises(LockError, match="run 1 since 00:00:00 UTC, keeps it between its steps"):

@@ -130,7 +130,7 @@ class Externals:
         gateways = [item["endpoint"] for item in found if "endpoint" in item]
         if not gateways:
             return
-        operation, sort_key = f"{self._count:012x}", f"endpoint#trial#{1:010d}#{self._count:012x}"
+        operation, sort_key = f"{self._count:012x}", f"endpoint#preview#{1:010d}#{self._count:012x}"
         texts = {"version": "1", "job": "0", "commit": f"{0:040x}", "url": "", "operation": operation}
         self._items()[function.arn, sort_key] = {
             "pk": {"S": function.arn},

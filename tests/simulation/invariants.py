@@ -16,7 +16,7 @@ from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import LATEST
 from promote.state.lock_queue import Superseded
-from promote.state.records import TRIAL
+from promote.state.records import PREVIEW
 from promote.state.releases import Release, Stage
 from tests.simulation.functions import Alias, Content, arn_of, name_of
 from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, RESPECT, UP, Broken
@@ -398,9 +398,9 @@ class Watch:
         mover = self._mover_of(release)
         for part in release.parts:
             place, identity = (part.name, release.environment), part.promotion.identity
-            if release.stage is Stage.REVERTED and self.releases.take_back(place, identity):
+            if release.stage is Stage.ROLLED_BACK and self.releases.take_back(place, identity):
                 self._take_back(place, identity)  # a stranger has it
-            if release.stage is Stage.REVERTED or part.moves:
+            if release.stage is Stage.ROLLED_BACK or part.moves:
                 continue
             commit = int(part.promotion.commit or "-1", 16)
             served = self.commits.get(place, UNKNOWN)
@@ -596,7 +596,7 @@ class Watch:
         if not actor.owns(next_owner):
             raise Broken(LOCK, f"{actor.name} takes the lock for {next_owner}")
         if _number(before, "token") == _number(after, "token"):
-            if not (_text(before, "kept") and _text(before, "job") == _text(after, "job")):
+            if not (_text(before, "kept_by") and _text(before, "job") == _text(after, "job")):
                 raise Broken(LOCK, f"{next_owner} has the lock under the token of {owner or 'the one before'}")
         elif owner:
             raise Broken(LOCK, f"{next_owner} takes the lock that {owner} holds")
@@ -850,9 +850,9 @@ class Watch:
     def _require_tidiness(self) -> None:
         """See that nothing was left behind: no endpoint of a candidate, and none that nobody knows."""
         known = {item["endpoint"]["M"]["api_id"]["S"] for item in self._items.values() if "endpoint" in item}
-        trials = [sk for _, sk in self._items if sk.startswith(TRIAL)]
-        if trials or known != set(self._world.gateways.apis):
-            raise Broken(ENDS, f"left behind: {trials or set(self._world.gateways.apis) - known}")
+        previews = [sk for _, sk in self._items if sk.startswith(PREVIEW)]
+        if previews or known != set(self._world.gateways.apis):
+            raise Broken(ENDS, f"left behind: {previews or set(self._world.gateways.apis) - known}")
 
     def _require_records(self) -> None:
         """7. Each move has its entry, which nobody has touched since; a run that died left an intent for the next."""

@@ -20,8 +20,8 @@ MUTANTS = (
     Mutant(
         "release without owner and token",
         "promote.state.lock",
-        'return "Update", self._releasing({"owner": lease.owner, "token": lease.token})',
-        'return "Update", self._releasing({}, "attribute_exists(#owner)")',
+        'return "Update", self._release_change({"owner": lease.owner, "token": lease.token})',
+        'return "Update", self._release_change({}, "attribute_exists(#owner)")',
     ),
     Mutant(
         "the token does not grow",
@@ -32,8 +32,8 @@ MUTANTS = (
     Mutant(
         "the lock is taken though another run holds it",
         "promote.state.lock",
-        'change = self._taking(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})',
-        'change = self._taking(_NOBODY_WAITS, {"nobody": []})',
+        'change = self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})',
+        'change = self._acquire_change(_NOBODY_WAITS, {"nobody": []})',
     ),
     Mutant(
         "a holder is counted out after half of its lease",
@@ -44,8 +44,8 @@ MUTANTS = (
     Mutant(
         "a holder is counted out though it has beaten since",
         "promote.state.lock",
-        'self._releasing(values, f"{_OURS} AND #beat = :beat")',
-        'self._releasing(values, f"{_OURS} AND #beat >= :beat")',
+        'self._release_change(values, f"{_OURS} AND #beat = :beat")',
+        'self._release_change(values, f"{_OURS} AND #beat >= :beat")',
         ("dynamodb.UpdateItem lock",),
         (Hit.LATE_ANSWER,),
     ),
@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         "a rollback goes back from whatever has come meanwhile",
         "promote.pipeline.decision",
-        'if proposal.instead_of not in ("", previous):',
+        'if request.instead_of not in ("", previous):',
         "if False:",
     ),
     Mutant(
@@ -227,19 +227,19 @@ MUTANTS = (
     Mutant(
         "a candidate's endpoint stays",
         "promote.pipeline.previews",
-        "            self.gateways.remove(trial.qualifier, found)\n        self.ledger.end_trial",
-        "            pass\n        self.ledger.end_trial",
+        "            self.gateways.remove(preview.qualifier, found)\n        self.ledger.end_preview",
+        "            pass\n        self.ledger.end_preview",
     ),
     Mutant(
         "no ancestry",
         "promote.core.decision",
-        "return self.relation is Relation.OLDER",
+        "return self.relation is CommitRelation.OLDER",
         "return False",
     ),
     Mutant(
         "an order that is not known is taken for that of a newer commit",
         "promote.pipeline.order",
-        "found.relation is Relation.UNKNOWN and wanted is not Diverged.PROMOTE",
+        "found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE",
         "False",
         ("github.Compare",),
     ),
@@ -349,15 +349,15 @@ MUTANTS = (
     Mutant(
         "what goes wrong at GitHub goes wrong with the run",
         "promote.pipeline.announce",
-        'yield f"GitHub does not show what {name} has: {_said(understood(error))}"',
+        'yield f"GitHub does not show what {name} has: {_said(to_promote_error(error))}"',
         "raise",
         GITHUB,
     ),
     Mutant(
         "notes that cannot be written make the run fail",
         "promote.pipeline.announce",
-        '    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(understood(error))}"))',
-        "    raise error",
+        'return replace(report, warnings=(*report.warnings, f"The release notes: {_said(to_promote_error(error))}"))',
+        "raise error",
         ("dynamodb.PutItem notes",),
     ),
     Mutant(
@@ -377,10 +377,10 @@ MUTANTS = (
     Mutant(
         "a holder is passed over though the attempt to do so has met a beat",
         "promote.state.lock",
-        """            return Entry.read(refused.item)
-        self.buried.add(entry.holder.owner)""",
-        """            self.buried.add(entry.holder.owner)
-            return Entry.read(refused.item)""",
+        """            return LockState.read(refused.item)
+        self.found_dead.add(state.holder.owner)""",
+        """            self.found_dead.add(state.holder.owner)
+            return LockState.read(refused.item)""",
         ("dynamodb.UpdateItem lock",),
         (Hit.PAUSED, Hit.PAUSED_AFTER),
     ),
@@ -425,7 +425,7 @@ MUTANTS = (
     Mutant(
         "a release begins though a lock was lost",
         "promote.pipeline.application",
-        """    for held in holdings:
+        """    for held in held_locks:
         held.heartbeat.require()
 """,
         "",
@@ -434,15 +434,15 @@ MUTANTS = (
     Mutant(
         "what was decided of a function that stays, before the release, is not too late after it",
         "promote.pipeline.saga",
-        "                pointed = function.point(part.before, part.promotion)\n",
+        "                pointed = function.move_alias(part.before, part.promotion)\n",
         "                if not part.moves:\n                    return None\n"
-        "                pointed = function.point(part.before, part.promotion)\n",
+        "                pointed = function.move_alias(part.before, part.promotion)\n",
         SAGA,
     ),
     Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.pipeline.application",
-        "[target.ledger.judging(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]",
+        "[target.ledger.verdict_update(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]",
         "[]",
         SAGA,
     ),
@@ -493,8 +493,8 @@ MUTANTS = (
     Mutant(
         "a release that is done is rolled back",
         "promote.pipeline.saga",
-        "_, change = self._transition(release, Stage.REVERTING",
-        "_, change = self._transition(self.read(release.key), Stage.REVERTING",
+        "_, change = self._transition(release, Stage.ROLLING_BACK",
+        "_, change = self._transition(self.read(release.key), Stage.ROLLING_BACK",
         SAGA,
     ),
     Mutant(
@@ -525,15 +525,15 @@ MUTANTS = (
     Mutant(
         "an alias is put back whatever has become of it",
         "promote.pipeline.saga",
-        "function.restore(alias, wanted), None",
-        "function.restore(function.alias(release.environment), wanted), None",
+        "function.restore_alias(alias, wanted), None",
+        "function.restore_alias(function.alias(release.environment), wanted), None",
         GOING_BACK,
     ),
     Mutant(
         "the first alias alone is put back",
         "promote.pipeline.saga",
-        "return self._put_one_back(release, part)",
-        "return part is not release.moves[0] or self._put_one_back(release, part)",
+        "return self._roll_back_alias(release, part)",
+        "return part is not release.moves[0] or self._roll_back_alias(release, part)",
         GOING_BACK,
     ),
     Mutant(
@@ -548,8 +548,8 @@ MUTANTS = (
     Mutant(
         "what another run has begun always goes forward",
         "promote.pipeline.saga",
-        "                    release = self._turn(release, problem, denied)\n",
-        "                    release = self._turn(release, problem, denied) if is_ours else release\n",
+        "                    release = self._start_rollback(release, problem, denied)\n",
+        "                    release = self._start_rollback(release, problem, denied) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
         (Hit.CRASH_BEFORE,),
     ),
@@ -572,7 +572,7 @@ MUTANTS = (
     Mutant(
         "a release is not noted for the post step",
         "promote.pipeline.application",
-        """    job.steps.begin(place, release.key.sk)
+        """    job.state.begin(place, release.key.sk)
     try:""",
         "    try:",
         SAGA,
@@ -587,18 +587,18 @@ MUTANTS = (
     Mutant(
         "the locks of several functions are left to the post step",
         "promote.pipeline.locks",
-        "        if not holding.stays:\n            _give_back",
-        "        if not (holding.stays or job.part):\n            _give_back",
+        "        if not held_lock.kept_for_job:\n            _give_back",
+        "        if not (held_lock.kept_for_job or job.part):\n            _give_back",
         SAGA,
     ),
     Mutant(
         "half of a release is promoted from one environment to the next",
         "promote.commands.promote",
-        """        states = each([target.ledger.read for target in targets], WIDTH)
+        """        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
 """,
         """        if name:
             return sources
-        states = each([target.ledger.read for target in targets], WIDTH)
+        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
 """,
         SAGA,
     ),

@@ -131,7 +131,7 @@ CALLS = (
     "dynamodb.TransactWriteItems",
     "dynamodb.TransactWriteItems begin",
     "dynamodb.TransactWriteItems done",
-    "dynamodb.TransactWriteItems reverted",
+    "dynamodb.TransactWriteItems rolled_back",
     "dynamodb.CreateTable",
     "dynamodb.DescribeTable",
     "apigatewayv2.GetApi",
@@ -166,7 +166,7 @@ ANNOUNCING = (
 """Those that follow a promotion, and undo nothing of it."""
 
 BEGINNING = "dynamodb.TransactWriteItems begin"
-GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems reverted")
+GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems rolled_back")
 SAGA = (BEGINNING, "dynamodb.TransactWriteItems done", *GOING_BACK, "dynamodb.Query release")
 """Those of a release of several functions alone."""
 

@@ -23,7 +23,7 @@ Place = tuple[str, str]
 
 STRANGER = "a stranger"
 
-_NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.REVERTING), (Stage.REVERTING, Stage.REVERTED)}
+_NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.ROLLING_BACK), (Stage.ROLLING_BACK, Stage.ROLLED_BACK)}
 _SERVED = ("version", "sequence", "commit", "plan", "previous", "intent")
 """What nobody changes in the record of an environment while its function is part of a release."""
 
@@ -90,7 +90,7 @@ class Releases:
     def is_on_its_way_back(self, place: Place, description: str) -> bool:
         """Whether writing an alias with this Description puts it back, and is no late move."""
         release = self.of(place)
-        if release is None or release.stage is not Stage.REVERTING:
+        if release is None or release.stage is not Stage.ROLLING_BACK:
             return False
         return _part(release, place).promotion.description != description
 
@@ -157,7 +157,7 @@ class Releases:
         if after.parts != before.parts:
             raise Broken(ONE, f"the functions of {key[1]} change")
         has_stranger = any(self._at.get(place) == STRANGER for place, _ in _moves(after))
-        if after.stage is Stage.REVERTING and key in self.told and not has_stranger:
+        if after.stage is Stage.ROLLING_BACK and key in self.told and not has_stranger:
             raise Broken(ONE, f"{key[1]} is turned back, and its run has said that it is done")
         self.known[key] = after
 
@@ -246,7 +246,7 @@ class Releases:
         What a stranger has made of it stays; one who has changed nothing that can be seen was not there.
         """
         release = self.of(place)
-        if release is None or release.stage is not Stage.REVERTING:
+        if release is None or release.stage is not Stage.ROLLING_BACK:
             raise Broken(ONE, f"{place[0]} becomes {alias}, though no release is turned back")
         part = _part(release, place)
         then, identity, at = part.before, part.promotion.identity, self._at.get(place, "")
@@ -305,7 +305,7 @@ class Releases:
                 identity, at = part.promotion.identity, self._at.get(place, "")
                 if self._last[place] != key or at == STRANGER:
                     continue
-                if release.stage is Stage.REVERTED and at == identity:
+                if release.stage is Stage.ROLLED_BACK and at == identity:
                     raise Broken(ONE, f"{place[0]} is at {key[1]}, which was turned back")
                 number = self._moved.get((place, identity), 0)
                 if release.stage is Stage.DONE and self._moved.get((place, at), 0) < number:

@@ -15,7 +15,7 @@ from typing import Any
 
 from promote.action import _INTERRUPTED, _ended
 from promote.aws.dynamodb import Table
-from promote.aws.errors import understood
+from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
 from promote.commands.dispatch import carry_out
 from promote.core.concurrency import using
@@ -24,13 +24,13 @@ from promote.core.promotion import ReleaseKey
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Steps
-from promote.github.actions.log import Workflow
+from promote.github.actions.job_state import JobState
+from promote.github.actions.log import ActionsLog
 from promote.github.git import order
 from promote.inputs import manifest
 from promote.inputs.usage import INPUTS, Command
 from promote.pipeline.job import Job
-from promote.pipeline.previews import Trials
+from promote.pipeline.previews import Previews
 from promote.pipeline.saga import Saga
 from promote.state.ledger import Ledger
 from promote.state.lock import Lock
@@ -94,14 +94,14 @@ class Temporary(type(Path())):  # type: ignore[misc] # Path is a factory before 
         """Do nothing."""
 
 
-class Log(Workflow):
+class Log(ActionsLog):
     """The runner's side of a step: what it saves for the post step is lost with the process, what it says is traced."""
 
     def __init__(self, process: Process, job: "Actor") -> None:
         super().__init__({}, StringIO())
         self._process, self._job = process, job
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Trace a line."""
         self._job.say(text)
 
@@ -337,7 +337,7 @@ class Actor:
                     done.append(_ended(_INTERRUPTED, [job] if job else []))
                 except Exception as error:  # noqa: BLE001 - as the action does
                     process.is_deaf = True
-                    done.append(_ended(understood(error), [job] if job else []))
+                    done.append(_ended(to_promote_error(error), [job] if job else []))
                     self.schedule.watch.failed(self, error)
 
         self.say(f"{command} begins")
@@ -383,7 +383,7 @@ class Actor:
         """Do what ``promote.commands.post.post`` does, with this world's clients."""
         log = Log(process, self)
         context = Context.from_environ(self._context)
-        steps = Steps(self.state, context, log, draw=str)
+        steps = JobState(self.state, context, log, draw=str)
         clients = self.schedule.reach(process, self)
         table = Table(lambda: clients.table, TABLE, process)
         for begun, release in list(steps.begun):
@@ -397,14 +397,14 @@ class Actor:
                 claim = Claim(owner="post", lease=1, job=steps.job)
                 Lock(table, held.arn, claim, process, lambda _, text: self.say(text)).clear()
                 steps.forget(held)
-        for lent in list(steps.lent):
+        for location in list(steps.previews):
             with suppress(Exception):
-                ledger = Ledger(table, lent.arn, Run("", 0, 1, "", ""), process)
-                name = name_of(lent.arn)
-                function = Function(lambda: clients.function, name, lent.arn, process)
-                trials = Trials.of(clients, function, ledger, process)
-                trials.clear([trial for trial in ledger.read().trials if trial.job == steps.job])
-                steps.take_back(lent)
+                ledger = Ledger(table, location.arn, Run("", 0, 1, "", ""), process)
+                name = name_of(location.arn)
+                function = Function(lambda: clients.function, name, location.arn, process)
+                previews = Previews.of(clients, function, ledger, process)
+                previews.clear([preview for preview in ledger.read().previews if preview.job == steps.job])
+                steps.remove_preview(location)
 
     def _end(self, *, in_order: bool = False) -> None:
         self.is_over = True
@@ -440,7 +440,7 @@ class Actor:
             session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
             chance=chance.random,
             environ=environ,
-            steps=Steps(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
+            state=JobState(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
             temporary=Temporary(workspace().folder),
         )
 

@@ -62,7 +62,7 @@ def test_killed_at_each_call_of_a_release_that_cannot_go_on_all_are_brought_back
     for schedule, commits in swept((Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias", 2),), hit, recovering):
         assert len(set(commits)) == 1, schedule.faults.hit
         stages |= {release.stage for release in schedule.watch.releases.known.values()}
-    assert stages == {Stage.DONE, Stage.REVERTED}
+    assert stages == {Stage.DONE, Stage.ROLLED_BACK}
 
 
 @pytest.mark.parametrize("is_turned", [False, True])

@@ -7,8 +7,8 @@ MUTANTS = (
     Mutant(
         "what has diverged is taken for older",
         "promote.github.git",
-        '    "diverged": Relation.DIVERGED,\n',
-        '    "diverged": Relation.OLDER,\n',
+        '    "diverged": CommitRelation.DIVERGED,\n',
+        '    "diverged": CommitRelation.OLDER,\n',
     ),
     Mutant(
         "a move that cannot be read back is taken for one that failed",
@@ -35,20 +35,20 @@ MUTANTS = (
     Mutant(
         "a record alone tells which API is deleted",
         "promote.pipeline.previews",
-        "found = self.gateways.find(trial.qualifier, trial.gateway)",
-        "found = trial.gateway or self.gateways.find(trial.qualifier, None)",
+        "found = self.gateways.find(preview.qualifier, preview.gateway)",
+        "found = preview.gateway or self.gateways.find(preview.qualifier, None)",
         hits=(Hit.EXTERNAL_RECORD,),
     ),
     Mutant(
         "what has diverged is promoted though that is to be refused",
         "promote.pipeline.order",
-        "(found.relation is Relation.DIVERGED and wanted is Diverged.REFUSE)",
+        "(found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE)",
         "False",
     ),
     Mutant(
         "a version is not compared again before the move",
         "promote.pipeline.promote",
-        "    if version is None or not same_content(version, proposal.candidate):\n",
+        "    if version is None or not same_content(version, request.candidate):\n",
         "    if version is None:\n",
         hits=(Hit.EXTERNAL_DELETED,),
     ),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.github import ancestry
 from promote.github.clone import CloneError, RawCommit, find, links, opened
 from tests.histories import compare
@@ -23,7 +23,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def relation(clone: Path, ours: str, theirs: str) -> Relation:
+def relation(clone: Path, ours: str, theirs: str) -> CommitRelation:
     with opened(clone) as found:
         return ancestry.relation(found, ours.encode(), theirs.encode())
 
@@ -45,8 +45,8 @@ def test_merges_made_in_one_second_diverge_from_nothing(clone: Path) -> None:
         main = stored(clone, f"tree {TREE}\n{parents}author {who}\ncommitter {who}\n\nmerge {number}\n")
         made += [side, main]
     for older in made[:-1]:
-        assert relation(clone, main, older) is Relation.NEWER
-        assert relation(clone, older, main) is Relation.OLDER
+        assert relation(clone, main, older) is CommitRelation.NEWER
+        assert relation(clone, older, main) is CommitRelation.OLDER
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_malformed_commit_does_not_lose_the_history(clone: Path, author: str, 
     first = commit(clone, "first")
     odd = stored(clone, f"tree {TREE}\nparent {first}\n{author}\n{committer}\n\nodd\n")
     last = git(clone, "commit-tree", "-p", odd, "-m", "last", TREE)
-    assert relation(clone, last, first) is Relation.NEWER
-    assert relation(clone, first, odd) is Relation.OLDER
+    assert relation(clone, last, first) is CommitRelation.NEWER
+    assert relation(clone, first, odd) is CommitRelation.OLDER
     with opened(clone) as found:
         listed = ancestry.between(found, first.encode(), last.encode(), 9)
     assert listed is not None
@@ -86,10 +86,10 @@ def test_missing_parents_are_not_known(clone: Path) -> None:
     end = f"author {who}\ncommitter {who}\n\n"
     first = commit(clone, "first")
     cut = stored(clone, f"tree {TREE}\nparent {'e' * 40}\n{end}")
-    assert relation(clone, cut, first) is Relation.UNKNOWN
+    assert relation(clone, cut, first) is CommitRelation.UNKNOWN
     both = [stored(clone, f"tree {TREE}\nparent {cut}\n{end}{number}") for number in range(2)]
-    assert relation(clone, *both) is Relation.DIVERGED  # what both contain tells nothing of them
-    assert relation(clone, both[0], cut) is Relation.NEWER
+    assert relation(clone, *both) is CommitRelation.DIVERGED  # what both contain tells nothing of them
+    assert relation(clone, both[0], cut) is CommitRelation.NEWER
 
 
 def test_the_clone_is_found_from_the_artifact_upwards(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_partial_clones_and_worktrees_are_read(clone: Path) -> None:
     for folder, head in ((clone, second), (clone / "tree", first)):
         with opened(folder) as found:
             assert found.head == head
-        assert relation(folder, second, first) is Relation.NEWER
+        assert relation(folder, second, first) is CommitRelation.NEWER
     git(clone, "config", "extensions.somethingNew", "true")
     with pytest.raises(CloneError, match="extension somethingnew"), opened(clone):
         pass

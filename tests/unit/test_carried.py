@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.notes.tag_rollout import Asked, carried
@@ -16,11 +16,11 @@ Move = tuple[int, str, int]
 """Sequence, version and commit: commits are numbers, of which a later one contains the earlier ones."""
 
 
-def related(commit: str) -> Relation:
+def related(commit: str) -> CommitRelation:
     """Say how a commit stands to the tag's, which is 5."""
     if not commit or int(commit) > 90:
-        return Relation.UNKNOWN
-    return Relation.NEWER if int(commit) >= 5 else Relation.OLDER
+        return CommitRelation.UNKNOWN
+    return CommitRelation.NEWER if int(commit) >= 5 else CommitRelation.OLDER
 
 
 ASKED = Asked("v5", related, "nobody tells", lambda url: url)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from promote.github.actions.log import Workflow
+from promote.github.actions.log import ActionsLog
 from promote.verification.log_groups import Console
 
 
@@ -16,7 +16,7 @@ def stream() -> io.StringIO:
 
 @pytest.fixture
 def console(stream: io.StringIO) -> Console:
-    return Console(Workflow({}, stream, ["a secret"]))
+    return Console(ActionsLog({}, stream, ["a secret"]))
 
 
 def test_the_first_streams_and_the_others_wait_for_their_turn(console: Console, stream: io.StringIO) -> None:

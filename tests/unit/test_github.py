@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from promote.core.clock import SystemClock
-from promote.core.concurrency import gather
+from promote.core.concurrency import map_concurrently
 from promote.core.errors import GitHubError
 from promote.github.api.repository import GitHub
 from promote.github.model import Person
@@ -411,7 +411,7 @@ def test_githubs_address_may_have_a_path() -> None:
 def test_many_may_ask_at_once(repository: Repository) -> None:
     shas = [repository.commit(f"commit {number}") for number in range(16)]
     client = repository.client(clock=SystemClock())
-    found = gather([lambda sha=sha: client.commits(sha).items[0].sha for sha in shas], 8)  # type: ignore[misc]
+    found = map_concurrently([lambda sha=sha: client.commits(sha).items[0].sha for sha in shas], 8)  # type: ignore[misc]
     assert found == shas
     assert len(repository.sessions) == 1
     assert list(repository.sessions[0].adapters) == ["https://", "http://"]  # others may use it, too

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promote.core.clock import SystemClock
-from promote.core.decision import Relation
+from promote.core.decision import CommitRelation
 from promote.github import git as history
 from promote.github.git import order, related
 from promote.github.model import Person
@@ -75,14 +75,14 @@ def shallow(clone: Path, depth: int, name: str = "shallow") -> Path:
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [
-        (("third", "first"), Relation.NEWER),
-        (("first", "third"), Relation.OLDER),
-        (("second", "second"), Relation.SAME),
-        (("other", "second"), Relation.DIVERGED),
+        (("third", "first"), CommitRelation.NEWER),
+        (("first", "third"), CommitRelation.OLDER),
+        (("second", "second"), CommitRelation.SAME),
+        (("other", "second"), CommitRelation.DIVERGED),
     ],
 )
 def test_local_history_decides(
-    clone: Path, commits: Mapping[str, str], github: Repository, pair: tuple[str, str], expected: Relation
+    clone: Path, commits: Mapping[str, str], github: Repository, pair: tuple[str, str], expected: CommitRelation
 ) -> None:
     ours, theirs = (commits[name] for name in pair)
     assert order(ours, theirs, github.context(clone), github.session, SystemClock()).relation is expected
@@ -93,8 +93,8 @@ def test_a_clock_that_was_wrong_parts_no_history(clone: Path, github: Repository
     imported(clone, line(1, at=START) + line(2, at=START - 90_000) + line(3, at=START + 9) + line(4, at=START - 9))
     first, *others = git(clone, "rev-list", "--reverse", "main").splitlines()
     for other in others:
-        assert related(other, first, clone, github.client()) is Relation.NEWER
-        assert related(first, other, clone, github.client()) is Relation.OLDER
+        assert related(other, first, clone, github.client()) is CommitRelation.NEWER
+        assert related(first, other, clone, github.client()) is CommitRelation.OLDER
     assert github.requests == []
 
 
@@ -103,8 +103,8 @@ def test_a_shallow_clone_does_not_take_missing_history_for_a_parting(
 ) -> None:
     folder = shallow(clone, 1)
     offline = github.client(token="")
-    assert related(commits["third"], commits["first"], folder, offline) is Relation.UNKNOWN
-    assert related(commits["third"], commits["other"], folder, offline) is Relation.UNKNOWN
+    assert related(commits["third"], commits["first"], folder, offline) is CommitRelation.UNKNOWN
+    assert related(commits["third"], commits["other"], folder, offline) is CommitRelation.UNKNOWN
 
 
 def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repository) -> None:
@@ -112,23 +112,27 @@ def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repos
     other = github.commit("other", parents=(first,), branch="side")
     time = Time()
 
-    def found(ours: str, theirs: str) -> Relation:
+    def found(ours: str, theirs: str) -> CommitRelation:
         return order(ours, theirs, github.context(tmp_path), github.session, time).relation
 
-    assert found(second, first) is Relation.NEWER
-    assert found(first, second) is Relation.OLDER
-    assert found(second, other) is Relation.DIVERGED
-    assert found(second, "e" * 40) is Relation.UNKNOWN
+    assert found(second, first) is CommitRelation.NEWER
+    assert found(first, second) is CommitRelation.OLDER
+    assert found(second, other) is CommitRelation.DIVERGED
+    assert found(second, "e" * 40) is CommitRelation.UNKNOWN
     assert github.asked()[0] == f"compare/{first}...{second}"
     count = len(github.requests)
-    assert found(second, first) is Relation.NEWER  # once a run
-    assert (found("", first), found("", ""), found(first, first)) == (Relation.UNKNOWN, Relation.UNKNOWN, Relation.SAME)
+    assert found(second, first) is CommitRelation.NEWER  # once a run
+    assert (found("", first), found("", ""), found(first, first)) == (
+        CommitRelation.UNKNOWN,
+        CommitRelation.UNKNOWN,
+        CommitRelation.SAME,
+    )
     assert len(github.requests) == count
 
     github.fail(200, body={"status": "something new"})
-    assert related(second, first, tmp_path, github.client()) is Relation.UNKNOWN
+    assert related(second, first, tmp_path, github.client()) is CommitRelation.UNKNOWN
     github.fail(500, times=9)
-    assert related(second, first, tmp_path, github.client()) is Relation.UNKNOWN
+    assert related(second, first, tmp_path, github.client()) is CommitRelation.UNKNOWN
 
 
 def log(folder: Path, since: str, until: str) -> list[str]:

@@ -8,20 +8,20 @@ import pytest
 
 from promote.core.endpoint import Gateway
 from promote.core.errors import RecordError
-from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, Served
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.state.records import (
-    Trial,
+    Preview,
     content_item,
     deployment_of,
     entry_item,
     gateway_of,
+    preview_of,
     promotion_item,
     require_move,
     require_version,
     served_item,
     served_of,
-    trial_of,
 )
 from promote.state.releases import Part, Release, release_item, release_of
 from promote.state.strict import Record
@@ -47,9 +47,9 @@ ENVIRONMENT = {
     "reverted": "0000000003-ab12",
 }
 LATEST = {"pk": ARN, "sk": "endpoint#latest", "endpoint": GATEWAY}
-TRIAL = {
+PREVIEW = {
     "pk": ARN,
-    "sk": "endpoint#trial#0000000003#ab12",
+    "sk": "endpoint#preview#0000000003#ab12",
     "version": "3",
     "job": "1",
     "lease": Decimal(30),
@@ -90,7 +90,7 @@ WHOLE = {**release_item(Release(ReleaseKey(ARN, RELEASE["sk"]), "prod", PARTS, 7
 READERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], object], set[str]]] = {
     "environment": (ENVIRONMENT, served_of, {"previous", "since", "attempt"}),
     "endpoint": (LATEST, lambda item: gateway_of(Record.of(item)), set()),
-    "preview": (TRIAL, lambda item: trial_of(item, 1000), {"commit", "attempt", "url"}),
+    "preview": (PREVIEW, lambda item: preview_of(item, 1000), {"commit", "attempt", "url"}),
     "candidate": (DEPLOYMENT, deployment_of, {"attempt", "url"}),
     "version": (VERSION, require_version, {"attempt", "deleted.commit", "deleted.attempt", "deleted.url"}),
     "history": (ENTRY, require_move, set()),
@@ -217,12 +217,12 @@ def test_a_value_that_cannot_be_or_contradicts_the_key_is_an_error(kind: str, ch
 
 def test_an_environment_that_was_never_promoted_to_serves_nothing() -> None:
     item = {"pk": ARN, "sk": "environment#prod", "endpoint": GATEWAY}
-    assert served_of(item) == Served(gateway=Gateway(**GATEWAY))
+    assert served_of(item) == EnvironmentRecord(gateway=Gateway(**GATEWAY))
 
 
 def test_a_preview_endpoint_is_dead_after_twice_its_lease() -> None:
-    assert trial_of(TRIAL, 1065) == Trial("3", "ab12", "1", 7, 30, gateway=Gateway(**GATEWAY))
-    assert trial_of(TRIAL, 1066).is_dead
+    assert preview_of(PREVIEW, 1065) == Preview("3", "ab12", "1", 7, 30, gateway=Gateway(**GATEWAY))
+    assert preview_of(PREVIEW, 1066).is_dead
 
 
 def test_a_version_that_was_only_deleted_is_read() -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.core.promotion import Alias, Kind, Promotion, Served
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion
 from promote.core.version import Candidate, Published
-from promote.pipeline.retention import at_work, named, superfluous, unsettled
-from promote.state.records import Deployment, State, Trial
+from promote.pipeline.retention import at_work, named, unsettled, versions_to_delete
+from promote.state.records import Deployment, Preview, State
 
 if TYPE_CHECKING:
     from promote.aws.dynamodb import Item
@@ -24,7 +24,7 @@ versions = st.frozensets(numbers, min_size=1, max_size=40)
 
 def test_those_that_failed_go_first_and_then_the_oldest() -> None:
     def left(keep: int) -> list[int]:
-        return superfluous(range(1, 8), 7, keep, proven={1, 2, 4, 7}, protected=set())
+        return versions_to_delete(range(1, 8), 7, keep, proven={1, 2, 4, 7}, protected=set())
 
     assert left(7) == []
     assert left(6) == [3]
@@ -34,11 +34,11 @@ def test_those_that_failed_go_first_and_then_the_oldest() -> None:
 
 
 def test_what_is_protected_takes_no_place_of_the_newest() -> None:
-    assert superfluous(range(1, 8), 7, 2, proven=set(range(1, 8)), protected={1, 2}) == [3, 4, 5]
+    assert versions_to_delete(range(1, 8), 7, 2, proven=set(range(1, 8)), protected={1, 2}) == [3, 4, 5]
 
 
 def test_what_is_newer_than_the_promoted_version_is_left_alone() -> None:
-    assert superfluous([1, 2, 3, 8, 9], 3, 1, proven={3}, protected=set()) == [1, 2]
+    assert versions_to_delete([1, 2, 3, 8, 9], 3, 1, proven={3}, protected=set()) == [1, 2]
 
 
 @given(versions, st.integers(1, 10), sets, sets, st.data())
@@ -46,7 +46,7 @@ def test_the_choice(
     there: frozenset[int], keep: int, proven: frozenset[int], kept: frozenset[int], data: st.DataObject
 ) -> None:
     promoted = data.draw(st.sampled_from(sorted(there)))
-    gone = superfluous(there, promoted, keep, proven=proven, protected=kept)
+    gone = versions_to_delete(there, promoted, keep, proven=proven, protected=kept)
     assert len(set(gone)) == len(gone)
     assert set(gone) <= {number for number in there if number < promoted} - kept
     stays = there - set(gone)
@@ -57,8 +57,8 @@ def test_the_choice(
         for other in (stays & old) - kept - {promoted}:
             assert (number in proven, number) < (other in proven, other)
     # Nothing is left for a second time, and to keep more deletes less.
-    assert superfluous(stays, promoted, keep, proven=proven, protected=kept) == []
-    assert set(superfluous(there, promoted, keep + 1, proven=proven, protected=kept)) <= set(gone)
+    assert versions_to_delete(stays, promoted, keep, proven=proven, protected=kept) == []
+    assert set(versions_to_delete(there, promoted, keep + 1, proven=proven, protected=kept)) <= set(gone)
 
 
 def test_whatever_an_alias_names_stays() -> None:
@@ -69,13 +69,19 @@ def test_whatever_an_alias_names_stays() -> None:
 def test_an_unfinished_promotion_keeps_where_it_comes_from_and_where_it_goes_to() -> None:
     intent = Promotion("prod", "5", "2", "c0ffee", 1, 1, 3, "ab", Kind.PROMOTION)
     first = Promotion("dev", "6", "", "c0ffee", 1, 1, 1, "ab", Kind.PROMOTION)
-    state = State(environments={"prod": Served(intent=intent), "dev": Served(intent=first), "qa": Served("1")})
+    state = State(
+        environments={
+            "prod": EnvironmentRecord(intent=intent),
+            "dev": EnvironmentRecord(intent=first),
+            "qa": EnvironmentRecord("1"),
+        }
+    )
     assert set(at_work(state, [], NOW)) == {2, 5, 6}
 
 
 def test_an_endpoint_of_its_own_keeps_a_version_while_somebody_uses_it() -> None:
-    trials = (Trial("3", "a", "1", 1, 30), Trial("4", "b", "1", 1, 30, is_dead=True))
-    assert set(at_work(State(trials=trials), [], NOW)) == {3}
+    previews = (Preview("3", "a", "1", 1, 30), Preview("4", "b", "1", 1, 30, is_dead=True))
+    assert set(at_work(State(previews=previews), [], NOW)) == {3}
 
 
 def test_a_candidate_that_a_workflow_run_may_still_promote_stays() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from promote.core.decision import Barred, Relation
+from promote.core.decision import Barred, CommitRelation
 from promote.core.promotion import Promotion, RolledBack
 from promote.core.rolledback import MOST, after_promotion, after_rollback, after_unknown, barred, excuses
 from promote.core.version import Candidate
@@ -17,19 +17,19 @@ BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
 class Known:
     """How commits stand, by their letters; a capital one has diverged, and ``?`` is not known."""
 
-    relation: Relation
+    relation: CommitRelation
     is_refused: bool = False
 
 
 def related(ours: str, *, refuses: bool = True) -> Callable[[str], Known]:
     def relate(theirs: str) -> Known:
         if "?" in (ours, theirs) or not ours:
-            return Known(Relation.UNKNOWN, refuses)
+            return Known(CommitRelation.UNKNOWN, refuses)
         if ours == theirs:
-            return Known(Relation.SAME)
+            return Known(CommitRelation.SAME)
         if ours.isupper() != theirs.isupper():
-            return Known(Relation.DIVERGED)
-        return Known(Relation.NEWER if ours > theirs else Relation.OLDER)
+            return Known(CommitRelation.DIVERGED)
+        return Known(CommitRelation.NEWER if ours > theirs else CommitRelation.OLDER)
 
     return relate
 
@@ -41,19 +41,19 @@ def entry(commit: str, content: Candidate = BAD, promotion: str = "1-a") -> Roll
 @pytest.mark.parametrize(
     ("commit", "content", "expected"),
     [
-        ("c", BAD, Relation.SAME),
-        ("c", GOOD, Relation.SAME),
-        ("c", None, Relation.SAME),
-        ("b", GOOD, Relation.OLDER),
-        ("b", None, Relation.OLDER),
-        ("?", GOOD, Relation.UNKNOWN),
-        ("", GOOD, Relation.UNKNOWN),
+        ("c", BAD, CommitRelation.SAME),
+        ("c", GOOD, CommitRelation.SAME),
+        ("c", None, CommitRelation.SAME),
+        ("b", GOOD, CommitRelation.OLDER),
+        ("b", None, CommitRelation.OLDER),
+        ("?", GOOD, CommitRelation.UNKNOWN),
+        ("", GOOD, CommitRelation.UNKNOWN),
         ("d", BAD, None),
         ("D", BAD, None),
     ],
 )
 def test_what_was_rolled_back_and_what_is_not_newer_is_barred(
-    commit: str, content: Candidate | None, expected: Relation | None
+    commit: str, content: Candidate | None, expected: CommitRelation | None
 ) -> None:
     found = barred([entry("c")], commit, content, related(commit), served="a")
     assert found == Barred(entry("c"), expected)

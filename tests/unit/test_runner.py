@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from promote.github.actions.log import Workflow
+from promote.github.actions.log import ActionsLog
 from tests.runner import FileCommandError, InProcessRunner, Log, Masks, Runner, parse_command, parse_file_command
 from tests.runner.commands import ANNOTATIONS, MESSAGE, split_lines
 from tests.runner.files import SUMMARY
@@ -312,7 +312,7 @@ def test_post_steps_run_last_in_first_out_with_what_their_main_steps_have_saved(
     class Recording(Runner):
         def _launch(self, variables: "dict[str, str]", *, is_post: bool) -> "subprocess.Popen[str]":  # type: ignore[override]
             seen.append((variables["INPUT_COMMAND"], variables.get("STATE_promote", ""), "post" if is_post else "main"))
-            workflow = Workflow(variables, io.StringIO())
+            workflow = ActionsLog(variables, io.StringIO())
             workflow.state("promote", variables["INPUT_COMMAND"])
             workflow.output("result", "done")
             return self._spawn([sys.executable, "-I", "-c", "raise SystemExit(3)"], variables)

@@ -16,7 +16,7 @@ from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate
 from promote.inputs.manifest_schema import MOST
 from promote.state.ledger import Ledger
-from promote.state.lock import LONGEST_LINE
+from promote.state.lock import LONGEST_QUEUE
 from promote.state.records import entry_item, intent_item, served_item
 from promote.state.releases import Part, Release, release_item
 from promote.state.sizes import ITEM_LIMIT, clipped
@@ -70,7 +70,7 @@ def test_two_verdicts_of_many_tests_with_long_names_fit_into_one_item(outcome: O
     ledger = Ledger(Table(no_client, "table", Time()), ARN, RUN, Time())
     checks = tuple(CheckResult(letter * 3000 + str(number), "pytest", outcome, 1.5) for number in range(5000))
     verdict = Verdict(outcome, checks, letter * 5000)
-    _, change = ledger.judging(Candidate("1", "d" * 64, "f" * 64), "p" * 64, verdict)
+    _, change = ledger.verdict_update(Candidate("1", "d" * 64, "f" * 64), "p" * 64, verdict)
     values = Table(no_client, "table", Time())._decode(change["ExpressionAttributeValues"])  # noqa: SLF001 - to read what is sent
     record = values[":verdict"]
     assert (record["count"], len(record["checks"])) == (5000, 200)
@@ -127,4 +127,4 @@ def test_a_lock_with_as_many_tickets_as_there_can_be_fits_into_one_item() -> Non
     job = "j" * 32
     claim = Claim(RUN.url, 21600, 10**10, 10**11, 99, WIDEST * 500, since="t" * 30, url=RUN.url, job=job).item()
     opened = {"token": 1, "by": "b" * 300, "reason": WIDEST * 500, "at": "t" * 30}
-    assert size_of({**claim, "tickets": [claim] * LONGEST_LINE, "opened": opened}) < ITEM_LIMIT - 50_000
+    assert size_of({**claim, "tickets": [claim] * LONGEST_QUEUE, "opened": opened}) < ITEM_LIMIT - 50_000

@@ -13,7 +13,7 @@ import pytest
 from promote.core.clock import SystemClock
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome, Verdict
-from promote.github.actions.log import Workflow
+from promote.github.actions.log import ActionsLog
 from promote.inputs.checks import require_command
 from promote.verification.log_groups import Console
 from promote.verification.process import Surroundings, environment, run, run_script
@@ -54,7 +54,7 @@ def place(tmp_path: Path) -> Place:
         (tmp_path / name).mkdir()
     stream = io.StringIO()
     environ = environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, ())
-    console = Console(Workflow({}, stream))
+    console = Console(ActionsLog({}, stream))
     return Place(
         Surroundings(
             tmp_path / "workspace", tmp_path / "temporary", tmp_path / "shared", environ, console, SystemClock()

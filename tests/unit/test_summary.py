@@ -22,13 +22,13 @@ from markdown_it.token import Token
 from promote.aws.clients import Clients
 from promote.core.clock import SystemClock
 from promote.core.endpoint import Endpoint
-from promote.core.report import Link, Listing, Report
+from promote.core.report import Link, Report, Table
 from promote.core.run import Phase, Result, Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Steps
-from promote.github.actions.log import SUMMARY_LIMIT, Workflow
+from promote.github.actions.job_state import JobState
+from promote.github.actions.log import SUMMARY_LIMIT, ActionsLog
 from promote.github.actions.markdown import LIMIT, Markdown, address, code, link, row, text
 from promote.github.actions.summary import duration, render
 from promote.inputs.parse import inputs_from_environ
@@ -108,8 +108,8 @@ def hostile_cell(cell: str | Link) -> str | Link:
 REPORTED = Report(
     Result.REPORTED,
     "hello: preprod serves version 4, prod serves version 3, run 16512345699 holds the lock.",
-    listings=(
-        Listing(
+    tables=(
+        Table(
             "Environments",
             ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
             (
@@ -135,7 +135,7 @@ REPORTED = Report(
             ),
             "Nothing has been promoted yet.",
         ),
-        Listing(
+        Table(
             "Lock",
             ("", "Run", "Since", "At"),
             (
@@ -144,7 +144,7 @@ REPORTED = Report(
             ),
             "It is free, and nobody waits.",
         ),
-        Listing(
+        Table(
             "Promotions",
             ("When", "Environment", "Version", "Commit", "Run"),
             (
@@ -166,10 +166,10 @@ FUNCTIONS = ("shop-api", "shop-mail", "shop-reports")
 APPLICATION = "shop-api, shop-mail and shop-reports"
 
 
-def functions(*rows: tuple[str, str]) -> Listing:
+def functions(*rows: tuple[str, str]) -> Table:
     """Give the table of an application's functions: what has become of each version, and how it was verified."""
     endpoints = [f"https://api.example.com/{name}/preprod" for name in FUNCTIONS]
-    return Listing(
+    return Table(
         "Functions",
         ("Function", "Version", "Verification", "Endpoint"),
         tuple((name, *row, Link(url, url)) for name, row, url in zip(FUNCTIONS, rows, endpoints, strict=True)),
@@ -197,8 +197,8 @@ APPLICATION_STATUS = Report(
     hint=f"The release of {APPLICATION} to demo that run 16512345699 began 2026-01-02 05:12:53 UTC is being moved. If "
     "that run is dead, its job's post step, or the next run, promotion or rollback of any of these functions, brings "
     "all of them to one end first.",
-    listings=(
-        Listing(
+    tables=(
+        Table(
             "Application",
             ("Environment", "Serves", "Commit", "Run", "Since", "Versions"),
             (
@@ -229,7 +229,7 @@ APPLICATION_STATUS = Report(
             ),
             "Nothing has been promoted yet.",
         ),
-        Listing(
+        Table(
             "Not as the release has it",
             ("Environment", "Function", "Serves", "Release has", "Since", "Why"),
             (
@@ -250,7 +250,7 @@ APPLICATION_STATUS = Report(
         *(
             replace(listing, title=f"{name}: {listing.title.lower()}")
             for name in FUNCTIONS[:2]
-            for listing in REPORTED.listings
+            for listing in REPORTED.tables
         ),
     ),
 )
@@ -260,7 +260,7 @@ APPLICATIONS = {
         headline=f"preprod of {APPLICATION} now serves one release: shop-api 4 (before: 3) and shop-reports 1 (before: "
         "none).",
         changes=("shop-api: memory-size: 128 → 256", "shop-api: code: 1.2 kB with 3 files", "shop-reports: code: 1 kB"),
-        listings=(functions(("3 → 4", "passed"), ("7 stays", "passed"), ("1, the first", "passed")),),
+        tables=(functions(("3 → 4", "passed"), ("7 stays", "passed"), ("1, the first", "passed")),),
         notes=("The 2 aliases were moved within 123 ms.",),
         release_notes=notes_of("application"),
     ),
@@ -270,7 +270,7 @@ APPLICATIONS = {
         "1 of 1 check failed.",
         hint="The broken build can be looked at on https://api.example.com/shop-mail/latest. Push a fix; nothing needs "
         "a rollback.",
-        listings=(
+        tables=(
             functions(
                 ("3 stays, 4 was not promoted", "passed"),
                 ("7 stays, 8 was not promoted", "failed"),
@@ -283,7 +283,7 @@ APPLICATIONS = {
         result=Result.FAILED,
         headline="The alias preprod of shop-mail cannot be moved: AccessDeniedException (lambda:UpdateAlias).",
         hint="Allow the role lambda:UpdateAlias on the function; docs/iam-policy.json has what the action needs.",
-        listings=(
+        tables=(
             functions(
                 ("3 stays, 4 was not promoted", "passed"),
                 ("7 stays, 8 was not promoted", "passed"),
@@ -296,7 +296,7 @@ APPLICATIONS = {
         PROMOTED,
         result=Result.ROLLED_BACK,
         headline=f"preprod of {APPLICATION} is back at one release: shop-api 3 (before: 4).",
-        listings=(functions(("4 → 3", ""), ("7 stays", ""), ("1 stays", "")),),
+        tables=(functions(("4 → 3", ""), ("7 stays", ""), ("1 stays", "")),),
         verdict=None,
         lock_wait=None,
         notes=(),
@@ -310,7 +310,7 @@ APPLICATIONS = {
         verdict=None,
         lock_wait=None,
         changes=("shop-api: memory-size: 128 → 256", "shop-mail: code: 1.2 kB with 3 files"),
-        listings=(functions(("3 stays", ""), ("7 stays", ""), ("none", "")),),
+        tables=(functions(("3 stays", ""), ("7 stays", ""), ("none", "")),),
     ),
     "application-status": APPLICATION_STATUS,
     "application-release-notes": Report(
@@ -342,7 +342,7 @@ REPORTS = {
         result=Result.DEPLOYED,
         headline="Version 4 of hello is deployed; preprod stays as it is until the candidate is promoted.",
         verdict=None,
-        trial=LATEST,
+        preview=LATEST,
         notes=(),
     ),
     "rolled-back": replace(
@@ -420,13 +420,13 @@ REPORTS = {
     "reported-nothing": Report(
         Result.REPORTED,
         "The function hello does not exist.",
-        listings=tuple(replace(listing, rows=()) for listing in REPORTED.listings),
+        tables=tuple(replace(listing, rows=()) for listing in REPORTED.tables),
     ),
     "reported-hostile": replace(
         REPORTED,
-        listings=tuple(
+        tables=tuple(
             replace(listing, rows=(tuple(hostile_cell(cell) for cell in listing.rows[0]),))
-            for listing in REPORTED.listings
+            for listing in REPORTED.tables
         ),
     ),
     "blocked": BLOCKED,
@@ -469,13 +469,13 @@ def job(*phases: tuple[str, float], several: tuple[str, ...] = ()) -> Job:
         inputs=replace(read, parts=tuple(replace(read, function_name=name) for name in several)),
         context=CONTEXT,
         run=Run(COMMIT, CONTEXT.run_id, CONTEXT.attempt, CONTEXT.run_url, "0123456789ab"),
-        workflow=Workflow({}, io.StringIO()),
+        workflow=ActionsLog({}, io.StringIO()),
         clock=SystemClock(),
         clients=Clients("eu-west-1", {}),
         session=requests.Session,
         chance=lambda: 0.5,
         environ={},
-        steps=Steps({}, CONTEXT, Workflow({}, io.StringIO()), draw=lambda: "0123456789abcdef"),
+        state=JobState({}, CONTEXT, ActionsLog({}, io.StringIO()), draw=lambda: "0123456789abcdef"),
         temporary=Path(),
         phases=spent,
     )
@@ -614,7 +614,7 @@ def everywhere(words: str) -> Report:
         notes=(words, words),
         warnings=(words,),
         links=((words, Link(words, "https://example.com/")),),
-        listings=(Listing("Lock", ("", "Run", "Since"), (cells, cells), ""), Listing("Line", ("Run",), (), words)),
+        tables=(Table("Lock", ("", "Run", "Since"), (cells, cells), ""), Table("Line", ("Run",), (), words)),
         verdict=Verdict.of(tuple(checks)),
         latest=replace(LATEST, url=f"file:///{words}"),
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promote.github.actions.log import ANNOTATION_LIMIT, SUMMARY_LIMIT, Workflow, plain
+from promote.github.actions.log import ANNOTATION_LIMIT, SUMMARY_LIMIT, ActionsLog, plain
 from tests.runner import parse_annotations, parse_file_command
 
 
@@ -62,15 +62,15 @@ def test_colours_and_line_ends_are_shown() -> None:
 
 def test_lines_are_made_harmless() -> None:
     log = io.StringIO()
-    workflow = Workflow({}, log)
-    workflow.say("::error::no")
-    workflow.say("a\n::error::no")
+    workflow = ActionsLog({}, log)
+    workflow.info("::error::no")
+    workflow.info("a\n::error::no")
     assert log.getvalue().splitlines() == [":\u200b:error::no", "a\\n::error::no"]
 
 
 def test_annotations_are_read_as_they_were_meant() -> None:
     log = io.StringIO()
-    workflow = Workflow({}, log)
+    workflow = ActionsLog({}, log)
     workflow.error("100 %: a,\r\nb%0Ac\n\n d", title="T: 1, 2 %", file="a,b:c%.py", line=3)
     workflow.warn("careful", title="W")
     error, warning = parse_annotations(log.getvalue())
@@ -81,7 +81,7 @@ def test_annotations_are_read_as_they_were_meant() -> None:
 
 def test_the_lines_of_an_annotation_are_shown_in_the_log_and_are_text_alone() -> None:
     log = io.StringIO()
-    Workflow({}, log).error(
+    ActionsLog({}, log).error(
         "a\r\n::error::b\n##[group]c\n\x1b[31md\re\u202e", title="##[x]\n\x1b", file="\x1b.py", line=1
     )
     (error,) = parse_annotations(log.getvalue())
@@ -91,7 +91,7 @@ def test_the_lines_of_an_annotation_are_shown_in_the_log_and_are_text_alone() ->
 
 def test_a_long_annotation_keeps_what_to_do() -> None:
     log = io.StringIO()
-    workflow = Workflow({}, log)
+    workflow = ActionsLog({}, log)
     workflow.error("x" * (ANNOTATION_LIMIT - 2) + "\ny", title="T")
     workflow.error("What happened: " + "x" * ANNOTATION_LIMIT + "\nDo this.", title="T")
     fits, cut = parse_annotations(log.getvalue())
@@ -105,8 +105,8 @@ def test_a_long_annotation_keeps_what_to_do() -> None:
 def test_secrets_are_replaced_in_all_that_leaves(tmp_path: Path) -> None:
     output, summary, log = tmp_path / "output", tmp_path / "summary", io.StringIO()
     environ = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}
-    workflow = Workflow(environ, log, ["secret", "secret and more", "", "short"])
-    workflow.say("a secret and more")
+    workflow = ActionsLog(environ, log, ["secret", "secret and more", "", "short"])
+    workflow.info("a secret and more")
     workflow.error("secret", title="secret")
     workflow.warn("secret", title="secret")
     workflow.output("name", "a secret")
@@ -119,15 +119,15 @@ def test_secrets_are_replaced_in_all_that_leaves(tmp_path: Path) -> None:
 
 def test_each_line_of_a_secret_is_one() -> None:
     log = io.StringIO()
-    workflow = Workflow({}, log, ["-----BEGIN KEY-----\r\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"])
-    workflow.say("the body is not JSON: MIIEvQIBADAN BgkqhkiG9w0B")
+    workflow = ActionsLog({}, log, ["-----BEGIN KEY-----\r\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"])
+    workflow.info("the body is not JSON: MIIEvQIBADAN BgkqhkiG9w0B")
     assert log.getvalue() == "the body is not JSON: *** ***\n"
 
 
 @pytest.mark.parametrize("value", ["", "a", "a\nb\n\nc", "a<<b", "a=b", "%0A::error::", "ghadelimiter_", " ä "])
 def test_outputs_are_read_as_they_were_written(tmp_path: Path, value: str) -> None:
     file = tmp_path / "output"
-    workflow = Workflow({"GITHUB_OUTPUT": str(file)}, io.StringIO())
+    workflow = ActionsLog({"GITHUB_OUTPUT": str(file)}, io.StringIO())
     workflow.output("first", value)
     workflow.output("second", "2")
     assert parse_file_command(file.read_text(encoding="utf-8")) == {"first": value, "second": "2"}
@@ -135,7 +135,7 @@ def test_outputs_are_read_as_they_were_written(tmp_path: Path, value: str) -> No
 
 def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "summary"
-    workflow = Workflow({"GITHUB_STEP_SUMMARY": str(file)}, io.StringIO())
+    workflow = ActionsLog({"GITHUB_STEP_SUMMARY": str(file)}, io.StringIO())
     workflow.summary("x" * (SUMMARY_LIMIT - 1))
     assert file.stat().st_size == SUMMARY_LIMIT
     file.unlink()
@@ -147,7 +147,7 @@ def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> Non
 def test_what_is_saved_for_the_post_step_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
     """The runner takes the last of them, and nothing of it gets into the log or among the outputs."""
     file, output, log = tmp_path / "state", tmp_path / "output", io.StringIO()
-    workflow = Workflow({"GITHUB_STATE": str(file), "GITHUB_OUTPUT": str(output)}, log)
+    workflow = ActionsLog({"GITHUB_STATE": str(file), "GITHUB_OUTPUT": str(output)}, log)
     workflow.state("promote", "an earlier one")
     workflow.state("promote", value)
     assert parse_file_command(file.read_text(encoding="utf-8")) == {"promote": value}
@@ -158,7 +158,7 @@ def test_what_is_saved_for_the_post_step_is_read_as_it_was_written(tmp_path: Pat
 
 def test_outside_a_runner_no_file_is_written() -> None:
     log = io.StringIO()
-    workflow = Workflow({}, log)
+    workflow = ActionsLog({}, log)
     workflow.output("name", "value")
     workflow.state("name", "value")
     workflow.summary("text")
@@ -168,8 +168,8 @@ def test_outside_a_runner_no_file_is_written() -> None:
 def test_half_a_character_ends_nothing(tmp_path: Path) -> None:
     output, summary = tmp_path / "output", tmp_path / "summary"
     with (tmp_path / "log").open("w", encoding="utf-8") as log:
-        workflow = Workflow({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}, log)
-        workflow.say("say \udcff")
+        workflow = ActionsLog({"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(summary)}, log)
+        workflow.info("say \udcff")
         workflow.error("error \udcff", title="T\udcff")
         workflow.output("name", "\udcff")
         workflow.summary("\udcff")
@@ -181,6 +181,6 @@ def test_half_a_character_ends_nothing(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_ends_nothing() -> None:
     log = io.StringIO()
     log.close()
-    workflow = Workflow({}, log)
-    workflow.say("a")
+    workflow = ActionsLog({}, log)
+    workflow.info("a")
     workflow.error("b", title="c")

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from promote.github.actions.context import Context
-from promote.github.actions.log import Workflow
+from promote.github.actions.log import ActionsLog
 
 _STATE = "promote"
 
 
 @dataclass(frozen=True)
-class Place:
+class LedgerLocation:
     """Where the lock and the ledger of a function are of which this job holds something."""
 
     arn: str
@@ -28,12 +28,12 @@ class Place:
     table: str
 
 
-_Memory = tuple[str, dict[Place, int], set[Place], set[tuple[Place, str]]]
+_Memory = tuple[str, dict[LedgerLocation, int], set[LedgerLocation], set[tuple[LedgerLocation, str]]]
 """The job's number, the locks that it holds, the functions with an endpoint for one candidate alone, and the releases
 that it has begun."""
 
 
-class Steps:
+class JobState:
     """The memory of one job, in a file that all of its steps see.
 
     GitHub's runner shares the folder ``RUNNER_TEMP`` among a job's containers. nektos/act shares that of the command
@@ -41,7 +41,7 @@ class Steps:
     """
 
     def __init__(
-        self, environ: Mapping[str, str], context: Context, workflow: Workflow, draw: Callable[[], str]
+        self, environ: Mapping[str, str], context: Context, workflow: ActionsLog, draw: Callable[[], str]
     ) -> None:
         """Read what earlier steps have left; where there is nothing, ``draw`` a number for this job."""
         name = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
@@ -52,48 +52,48 @@ class Steps:
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
         """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
         self._workflow = workflow
-        job, held, lent, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
+        job, held, previews, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
         self.job = job or draw()
         """The number, which this job has for itself."""
         self.held = held
         """The locks with their tokens; 0: it was asked for, and nothing more is known."""
-        self.lent = lent
+        self.previews = previews
         """Functions that have an endpoint for one candidate alone."""
         self.begun = begun
         """The releases of several functions that are under way, each with the sort key of its record."""
         self._lock = threading.RLock()
 
-    def begin(self, held: Place, release: str) -> None:
+    def begin(self, held: LedgerLocation, release: str) -> None:
         """Note a release of several functions that is about to begin; ``release`` is the sort key of its record."""
         with self._lock:
             self.begun.add((held, release))
             self._write()
 
-    def end(self, held: Place, release: str) -> None:
+    def end(self, held: LedgerLocation, release: str) -> None:
         """Strike a release out that has come to its end."""
         with self._lock:
             self.begun.discard((held, release))
             self._write()
 
-    def lend(self, held: Place) -> None:
+    def add_preview(self, held: LedgerLocation) -> None:
         """Note that a function gets an endpoint for one candidate alone, which is to be removed again."""
         with self._lock:
-            self.lent.add(held)
+            self.previews.add(held)
             self._write()
 
-    def take_back(self, held: Place) -> None:
-        """Strike out what was lent."""
+    def remove_preview(self, held: LedgerLocation) -> None:
+        """Strike out an endpoint that was removed."""
         with self._lock:
-            self.lent.discard(held)
+            self.previews.discard(held)
             self._write()
 
-    def remember(self, held: Place, token: int = 0) -> None:
+    def remember(self, held: LedgerLocation, token: int = 0) -> None:
         """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
         with self._lock:
             self.held[held] = token or self.held.get(held, 0)
             self._write()
 
-    def forget(self, held: Place) -> None:
+    def forget(self, held: LedgerLocation) -> None:
         """Strike a lock out that was given back, or was not had."""
         with self._lock:
             self.held.pop(held, None)
@@ -111,9 +111,12 @@ class Steps:
 
     def _write(self) -> None:
         held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
-        lent = [(place.arn, place.region, place.table) for place in self.lent]
-        begun = [(place.arn, place.region, place.table, release) for place, release in sorted(self.begun, key=str)]
-        text = json.dumps({"job": self.job, "held": held, "lent": lent, **({"begun": begun} if begun else {})})
+        previews = [(location.arn, location.region, location.table) for location in self.previews]
+        begun = [
+            (location.arn, location.region, location.table, release)
+            for location, release in sorted(self.begun, key=str)
+        ]
+        text = json.dumps({"job": self.job, "held": held, "previews": previews, **({"begun": begun} if begun else {})})
         for file in self._files:
             # A folder that is not there or cannot be written: the others may do.
             with suppress(OSError):
@@ -124,20 +127,20 @@ class Steps:
 
 
 def _read(text: str) -> _Memory:
-    """Read what ``Steps`` has written; of the many errors that anything else gives, the caller makes one."""
+    """Read what ``JobState`` has written; of the many errors that anything else gives, the caller makes one."""
     found: dict[str, Any] = json.loads(text)
     job, held = found["job"], {}
     for *names, token in found["held"]:
         if not isinstance(token, int):
             raise ValueError(token)  # noqa: TRY004 - as all that is wrong here
-        held[_place(names)] = token
+        held[_location(names)] = token
     if not isinstance(job, str) or not job:
         raise ValueError(job)
-    begun = {(_place(names), str(release)) for *names, release in found.get("begun", [])}
-    return job, held, {_place(names) for names in found.get("lent", [])}, begun
+    begun = {(_location(names), str(release)) for *names, release in found.get("begun", [])}
+    return job, held, {_location(names) for names in found.get("previews", [])}, begun
 
 
-def _place(names: list[Any]) -> Place:
+def _location(names: list[Any]) -> LedgerLocation:
     if not all(isinstance(name, str) for name in names):
         raise ValueError(names)
-    return Place(*names)
+    return LedgerLocation(*names)

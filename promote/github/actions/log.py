@@ -34,7 +34,7 @@ def plain(text: str) -> str:
     return re.sub(r"^(\s*):(?=:)", "\\1:\u200b", visible).replace("##[", "##\u200b[")
 
 
-class Workflow:
+class ActionsLog:
     """What the runner offers to a step. Outside a runner, files that it does not name are not written."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO, secrets: Iterable[str] = ()) -> None:
@@ -45,7 +45,7 @@ class Workflow:
         self.redact = Redactor(secrets)
         self._has_group = False
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """Write one line into the log."""
         self._print(plain(self.redact(text)))
 

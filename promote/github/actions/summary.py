@@ -228,8 +228,8 @@ def _facts(report: Report, context: Context, job: Subject | None) -> Iterator[tu
             yield "Environment", Markdown(escape(job.inputs.environment) + at)
     if version := _version(report):
         yield "Version", version
-    if report.trial and report.trial != report.latest:
-        yield "Candidate", address(report.trial.url)
+    if report.preview and report.preview != report.latest:
+        yield "Candidate", address(report.preview.url)
     if report.latest:
         yield "Endpoint of latest", address(report.latest.url)
     yield from report.links

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from promote import __version__
 from promote.core.clock import Clock
-from promote.core.concurrency import within
+from promote.core.concurrency import with_timeout
 from promote.core.errors import GitHubError
 from promote.core.network import cause
 from promote.github.actions.context import Context
@@ -122,7 +122,7 @@ class Client:
 
         try:
             with self._budget.used() as left:
-                response = within(left, lambda: self._sent(session, call, left))
+                response = with_timeout(left, lambda: self._sent(session, call, left))
         except (requests.RequestException, HTTPError, TimeoutError) as error:
             why = _cause(error, self._budget.seconds)
             self._trouble = GitHubError(why, hint=_UNREACHABLE_HINT)

@@ -246,21 +246,21 @@ def _comparison(body: Any) -> Comparison:
 
 
 def _commit(body: Any) -> Commit:
-    told = body["commit"]
-    signed, account = told.get("author") or {}, body.get("author") or {}
+    reported = body["commit"]
+    signed, account = reported.get("author") or {}, body.get("author") or {}
     author = commits.person(
         str(signed.get("name") or ""),
         str(signed.get("email") or ""),
         str(account.get("login") or ""),
         is_bot=account.get("type") == "Bot",
     )
-    message = commits.Message.of(str(told["message"]))
+    message = commits.Message.of(str(reported["message"]))
     return Commit(
         sha=str(body["sha"]),
         subject=message.subject,
         body=message.body,
         authors=message.authors(author),
-        at=_moment((told.get("committer") or signed).get("date")),
+        at=_moment((reported.get("committer") or signed).get("date")),
         parents=tuple(str(one["sha"]) for one in body["parents"]),
         written=_moment(signed.get("date")),
     )

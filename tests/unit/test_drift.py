@@ -6,7 +6,7 @@ import pytest
 
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
-from promote.state.drift import Deviation, Member, deviations
+from promote.state.drift import Drift, Member, find_drifts
 from promote.state.releases import Part, Release, Stage
 
 KEY = ReleaseKey("arn:api", "release#prod#0000000005-000000000000")
@@ -32,9 +32,9 @@ ENTRY = {"sequence": 6, "at": "2026-01-02"}
 
 def found(
     api: Alias | None, mail: Alias | None = STAYED, *, entry: dict[str, object] = ENTRY, stage: Stage = Stage.DONE
-) -> list[Deviation]:
+) -> list[Drift]:
     members = [Member("api", "arn:api", api, [entry]), Member("mail", "arn:mail", mail, [])]
-    return list(deviations(replace(RELEASE, stage=stage), members))
+    return list(find_drifts(replace(RELEASE, stage=stage), members))
 
 
 def test_functions_that_serve_the_release_do_not_deviate() -> None:
@@ -46,23 +46,23 @@ def test_functions_that_serve_the_release_do_not_deviate() -> None:
 @pytest.mark.parametrize(
     ("api", "expected"),
     [
-        (alias(promotion("3", "2", 6)), Deviation("api", "3", "2", "promoted alone", 6, 1, "2026-01-02")),
+        (alias(promotion("3", "2", 6)), Drift("api", "3", "2", "promoted alone", 6, 1, "2026-01-02")),
         (
             alias(promotion("1", "2", 6, Kind.ROLLBACK)),
-            Deviation("api", "1", "2", "rolled back alone", 6, 1, "2026-01-02"),
+            Drift("api", "1", "2", "rolled back alone", 6, 1, "2026-01-02"),
         ),
-        (alias(promotion("3", "2", 7)), Deviation("api", "3", "2", "promoted alone", 7)),
-        (alias(promotion("1", "", 4)), Deviation("api", "1", "2", "still as it was promoted", 4)),
-        (alias(promotion("2", "1"), "9"), Deviation("api", "9", "2", "somebody else has moved it")),
+        (alias(promotion("3", "2", 7)), Drift("api", "3", "2", "promoted alone", 7)),
+        (alias(promotion("1", "", 4)), Drift("api", "1", "2", "still as it was promoted", 4)),
+        (alias(promotion("2", "1"), "9"), Drift("api", "9", "2", "somebody else has moved it")),
         (
             alias(promotion("2", "1"), weights={"9": 0.1}),
-            Deviation("api", "2", "2", "somebody else splits the traffic"),
+            Drift("api", "2", "2", "somebody else splits the traffic"),
         ),
-        (replace(MOVED, version="9", description=""), Deviation("api", "9", "2", "somebody else has moved it")),
-        (None, Deviation("api", "", "2", "has lost its alias")),
+        (replace(MOVED, version="9", description=""), Drift("api", "9", "2", "somebody else has moved it")),
+        (None, Drift("api", "", "2", "has lost its alias")),
     ],
 )
-def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: Deviation) -> None:
+def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: Drift) -> None:
     assert found(api) == [expected]
 
 
@@ -73,11 +73,11 @@ def test_one_that_was_released_with_others_was_not_moved_alone() -> None:
 
 def test_of_an_unfinished_release_those_deviate_that_are_not_where_it_brings_them() -> None:
     assert found(MOVED, stage=Stage.MOVING) == []
-    assert found(BEFORE, stage=Stage.MOVING) == [Deviation("api", "1", "2", "is not moved yet")]
-    assert found(MOVED, stage=Stage.REVERTING) == [Deviation("api", "2", "1", "is not back yet")]
-    assert found(BEFORE, stage=Stage.REVERTING) == []
+    assert found(BEFORE, stage=Stage.MOVING) == [Drift("api", "1", "2", "is not moved yet")]
+    assert found(MOVED, stage=Stage.ROLLING_BACK) == [Drift("api", "2", "1", "is not back yet")]
+    assert found(BEFORE, stage=Stage.ROLLING_BACK) == []
 
 
 def test_a_function_that_the_release_does_not_have_is_no_part_of_it() -> None:
     new = Member("new", "arn:new", None, [])
-    assert deviations(RELEASE, [new]) == (Deviation("new", "", "", "is not part of it yet"),)
+    assert find_drifts(RELEASE, [new]) == (Drift("new", "", "", "is not part of it yet"),)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from promote.github.actions.context import Context
-from promote.github.actions.job_state import Place, Steps
-from promote.github.actions.log import Workflow
+from promote.github.actions.job_state import JobState, LedgerLocation
+from promote.github.actions.log import ActionsLog
 from tests.runner import parse_file_command
 
-HELLO = Place("arn:aws:lambda:eu-west-1:123456789012:function:hello", "eu-west-1", "promote-on-success")
-OTHER = Place("arn:aws:lambda:eu-west-1:123456789012:function:other", "eu-west-1", "promote-on-success")
+HELLO = LedgerLocation("arn:aws:lambda:eu-west-1:123456789012:function:hello", "eu-west-1", "promote-on-success")
+OTHER = LedgerLocation("arn:aws:lambda:eu-west-1:123456789012:function:other", "eu-west-1", "promote-on-success")
 
 
 class Machine:
@@ -40,11 +40,11 @@ class Machine:
             **different,
         }
 
-    def step(self, environ: Mapping[str, str] | None = None, draw: Callable[[], str] | None = None) -> Steps:
+    def step(self, environ: Mapping[str, str] | None = None, draw: Callable[[], str] | None = None) -> JobState:
         """Start a step; the number that it draws is ``number 1``, ``number 2``, ..."""
         environ = environ or self.environ()
-        workflow = Workflow(environ, io.StringIO())
-        return Steps(
+        workflow = ActionsLog(environ, io.StringIO())
+        return JobState(
             environ, Context.from_environ(environ), workflow, draw or (lambda: f"number {next(self._numbers)}")
         )
 
@@ -104,7 +104,7 @@ def test_each_of_the_places_is_enough(place: Machine, tmp_path: Path) -> None:
 
 def test_outside_a_runner_every_step_is_a_job_of_its_own() -> None:
     environ: Mapping[str, str] = {}
-    steps = Steps(environ, Context.from_environ(environ), Workflow(environ, io.StringIO()), lambda: "number")
+    steps = JobState(environ, Context.from_environ(environ), ActionsLog(environ, io.StringIO()), lambda: "number")
     steps.remember(HELLO, 7)
     assert (steps.job, steps.held) == ("number", {HELLO: 7})
 

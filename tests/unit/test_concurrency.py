@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from promote.core.concurrency import in_order
+from promote.core.concurrency import map_ordered
 
 WIDTH = 2
 AHEAD = 2 * WIDTH + 1
@@ -24,7 +24,7 @@ def test_results_come_in_order_though_the_work_ends_in_another() -> None:
         later.set()
         return 1
 
-    assert list(in_order([first, second], WIDTH)) == [0, 1]
+    assert list(map_ordered([first, second], WIDTH)) == [0, 1]
 
 
 def test_no_more_than_that_many_work_at_once() -> None:
@@ -41,7 +41,7 @@ def test_no_more_than_that_many_work_at_once() -> None:
             working -= 1
         together.wait(PATIENCE)
 
-    list(in_order([work] * 4 * WIDTH, WIDTH))
+    list(map_ordered([work] * 4 * WIDTH, WIDTH))
     assert most == WIDTH
 
 
@@ -54,14 +54,14 @@ def test_work_is_taken_as_its_results_are() -> None:
             taken += 1
             yield partial(int, number)
 
-    for number, result in enumerate(in_order(calls(), WIDTH)):
+    for number, result in enumerate(map_ordered(calls(), WIDTH)):
         assert result == number
         assert taken <= number + AHEAD
     assert taken == 1000
 
 
 def test_an_error_comes_where_its_result_would_have() -> None:
-    results = in_order([lambda: 1, lambda: 1 // 0, lambda: 3], WIDTH)
+    results = map_ordered([lambda: 1, lambda: 1 // 0, lambda: 3], WIDTH)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -70,7 +70,7 @@ def test_an_error_comes_where_its_result_would_have() -> None:
 def test_whoever_stops_early_leaves_nobody_behind() -> None:
     before, later = set(threading.enumerate()), threading.Event()
     calls: list[Callable[[], bool]] = [lambda: True, *[partial(later.wait, PATIENCE)] * 1000]
-    results = in_order(calls, WIDTH)
+    results = map_ordered(calls, WIDTH)
     next(results)
     workers = set(threading.enumerate()) - before
     assert len(workers) == WIDTH

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promote.core.errors import LockError
-from promote.core.lock_state import LONGEST_LEASE, Claim, Entry, Queue, Sightings
+from promote.core.lock_state import LONGEST_LEASE, Claim, Liveness, LockState, Queue
 
 HOLDER: Mapping[str, Any] = {
     "owner": "7/1/a",
@@ -31,7 +31,7 @@ ITEM: Mapping[str, Any] = {
     "token": Decimal(12),
     **HOLDER,
     "phase": "verify",
-    "kept": "",
+    "kept_by": "",
     "tickets": [{**HOLDER, "owner": "8/1/b", "run_id": Decimal(8), "beat": Decimal(0)}],
 }
 MISSING = object()
@@ -42,7 +42,7 @@ def claim(run_id: int, queue: Queue = Queue.NEWEST, group: str = "main", attempt
 
 
 def order(*tickets: Claim) -> list[Claim]:
-    return Entry(tickets=tickets).line
+    return LockState(tickets=tickets).queue
 
 
 def changed(item: Mapping[str, Any], name: str, value: object) -> dict[str, Any]:
@@ -99,10 +99,10 @@ def test_groups_leave_each_other_alone() -> None:
 
 
 def test_who_is_ahead() -> None:
-    entry = Entry(tickets=(claim(1), claim(2, group="other"), claim(3)))
+    entry = LockState(tickets=(claim(1), claim(2, group="other"), claim(3)))
     assert entry.ahead_of(claim(3).owner) == []
     assert entry.ahead_of(claim(2, group="other").owner) == [claim(3), claim(1)]
-    assert entry.ahead_of("somebody without a ticket") == entry.line
+    assert entry.ahead_of("somebody without a ticket") == entry.queue
     assert entry.place_of(claim(3).owner) == 2
     assert entry.place_of("somebody without a ticket") is None
 
@@ -161,9 +161,9 @@ def test_fifo_runs_keep_their_order_among_those_who_give_way() -> None:
 
 
 def test_an_item_is_read_as_it_was_written() -> None:
-    entry = Entry.read(ITEM)
+    entry = LockState.read(ITEM)
     assert entry.holder is not None
-    assert (entry.token, entry.phase, entry.kept) == (12, "verify", "")
+    assert (entry.token, entry.phase, entry.kept_by) == (12, "verify", "")
     assert entry.holder.item() == HOLDER
     assert entry.holder.name == "run 7"
     assert entry.holder.describe() == "run 7, https://github.com/octo/hello/actions/runs/7"
@@ -172,7 +172,7 @@ def test_an_item_is_read_as_it_was_written() -> None:
 
 
 def test_no_item_is_a_lock_that_was_never_held() -> None:
-    assert Entry.read({}) == Entry()
+    assert LockState.read({}) == LockState()
 
 
 def test_names_are_for_people() -> None:
@@ -181,10 +181,10 @@ def test_names_are_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["format", "run_id", "attempt", "group", "queue", "since", "url", "job", "phase", "kept", "tickets"]
+    "name", ["format", "run_id", "attempt", "group", "queue", "since", "url", "job", "phase", "kept_by", "tickets"]
 )
 def test_what_decides_nothing_may_be_missing(name: str) -> None:
-    entry = Entry.read(changed(ITEM, name, MISSING))
+    entry = LockState.read(changed(ITEM, name, MISSING))
     assert entry.holder is not None
     assert entry.holder.owner == "7/1/a"
 
@@ -195,17 +195,17 @@ def test_what_decides_nothing_may_be_anything() -> None:
         "url": 5,
         "phase": [],
         "opened": "by hand",
-        "kept": "yes",
+        "kept_by": "yes",
         "and": {"more": b"of it"},
     }
-    entry = Entry.read({**ITEM, **strange})
+    entry = LockState.read({**ITEM, **strange})
     assert entry.holder is not None
-    assert not entry.kept
+    assert not entry.kept_by
     assert entry.opened == {}
 
 
 def test_a_lock_without_an_owner_is_free_and_its_token_counts() -> None:
-    entry = Entry.read(changed(ITEM, "owner", MISSING))
+    entry = LockState.read(changed(ITEM, "owner", MISSING))
     assert entry.holder is None
     assert entry.token == 12
     assert len(entry.tickets) == 1
@@ -237,7 +237,7 @@ CASES = [(name, value) for name, values in ABSURD.items() for value in values]
 @pytest.mark.parametrize(("name", "value"), CASES)
 def test_what_decides_must_make_sense(name: str, value: object) -> None:
     with pytest.raises(LockError, match=f"its {name} is") as caught:
-        Entry.read(changed(ITEM, name, value))
+        LockState.read(changed(ITEM, name, value))
     assert "never with a lower token" in caught.value.hint
 
 
@@ -245,7 +245,7 @@ def test_what_decides_must_make_sense(name: str, value: object) -> None:
 def test_so_it_is_with_tickets(name: str, value: object) -> None:
     sound = ITEM["tickets"][0]
     with pytest.raises(LockError, match=f"its {name} is"):
-        Entry.read({**ITEM, "tickets": [sound, changed(sound, name, value), sound]})
+        LockState.read({**ITEM, "tickets": [sound, changed(sound, name, value), sound]})
 
 
 STRANGE_TICKETS: list[object] = ["", "8/1/b", {}, {"owner": "8/1/b"}, None, Decimal(0), {"8/1/b"}, ["8/1/b"], [None]]
@@ -254,14 +254,14 @@ STRANGE_TICKETS: list[object] = ["", "8/1/b", {}, {"owner": "8/1/b"}, None, Deci
 @pytest.mark.parametrize("value", STRANGE_TICKETS)
 def test_tickets_are_a_list_of_maps(value: object) -> None:
     with pytest.raises(LockError, match="its tickets"):
-        Entry.read({**ITEM, "tickets": value})
+        LockState.read({**ITEM, "tickets": value})
 
 
 @pytest.mark.parametrize("value", [Decimal(2), Decimal(0), Decimal(99)])
 def test_a_later_format_is_another_versions(value: Decimal) -> None:
     # Also where nothing else of the item can be read by this version.
     with pytest.raises(LockError, match=f"its format is {value}, and this version knows 1"):
-        Entry.read({"format": value, "token": "of another kind"})
+        LockState.read({"format": value, "token": "of another kind"})
 
 
 STRANGE_FORMATS: list[Any] = ["1", Decimal(-1), Decimal("1.5"), [], None]
@@ -270,7 +270,7 @@ STRANGE_FORMATS: list[Any] = ["1", Decimal(-1), Decimal("1.5"), [], None]
 @pytest.mark.parametrize("value", STRANGE_FORMATS)
 def test_a_format_that_is_no_number_makes_no_sense(value: object) -> None:
     with pytest.raises(LockError, match="its format is"):
-        Entry.read({**ITEM, "format": value})
+        LockState.read({**ITEM, "format": value})
 
 
 plain = st.recursive(
@@ -283,7 +283,7 @@ plain = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(ITEM)), plain, min_size=1))
 def test_whatever_is_written_there_it_is_read_or_refused(changes: dict[str, Any]) -> None:
     try:
-        entry = Entry.read({**ITEM, **changes})
+        entry = LockState.read({**ITEM, **changes})
     except LockError:
         return
     assert entry.holder is not None
@@ -294,96 +294,96 @@ def test_whatever_is_written_there_it_is_read_or_refused(changes: dict[str, Any]
 # Who is alive.
 
 
-def held(token: int = 1, beat: int = 0, lease: int = 30, owner: str = "a") -> Entry:
-    return Entry(token=token, holder=Claim(owner, lease, beat))
+def held(token: int = 1, beat: int = 0, lease: int = 30, owner: str = "a") -> LockState:
+    return LockState(token=token, holder=Claim(owner, lease, beat))
 
 
-def is_dead(sightings: Sightings, entry: Entry, now: float) -> bool:
+def is_dead(liveness: Liveness, entry: LockState, now: float) -> bool:
     assert entry.holder is not None
-    return sightings.is_dead(entry.holder, now)
+    return liveness.is_dead(entry.holder, now)
 
 
 def test_a_holder_is_dead_when_nothing_has_changed_for_longer_than_its_lease() -> None:
     # On the waiter's clock, from when the waiter first saw it: nobody knows how long it had been silent before.
-    sightings = Sightings()
+    liveness = Liveness()
     for now in (1000, 1010, 1030):
-        sightings.see(held(), now)
-        assert not is_dead(sightings, held(), now)
-    sightings.see(held(), 1030.1)
-    assert is_dead(sightings, held(), 1030.1)
+        liveness.see(held(), now)
+        assert not is_dead(liveness, held(), now)
+    liveness.see(held(), 1030.1)
+    assert is_dead(liveness, held(), 1030.1)
 
 
 def test_its_own_lease_counts_and_not_the_waiters() -> None:
-    sightings = Sightings()
+    liveness = Liveness()
     for now in (1000, 1100):
-        sightings.see(held(lease=3600), now)
-    assert not is_dead(sightings, held(lease=3600), 1100)
+        liveness.see(held(lease=3600), now)
+    assert not is_dead(liveness, held(lease=3600), 1100)
 
 
 @pytest.mark.parametrize("after", [held(beat=1), held(token=2)])
-def test_a_beat_or_a_new_token_revives(after: Entry) -> None:
-    sightings = Sightings()
-    sightings.see(held(), 1000)
-    sightings.see(after, 1029)
-    sightings.see(after, 1059)
-    assert not is_dead(sightings, after, 1059)
-    assert is_dead(sightings, after, 1059.1)
-    sightings.see(replace(after, token=9), 1060)
-    assert not is_dead(sightings, replace(after, token=9), 1060)
+def test_a_beat_or_a_new_token_revives(after: LockState) -> None:
+    liveness = Liveness()
+    liveness.see(held(), 1000)
+    liveness.see(after, 1029)
+    liveness.see(after, 1059)
+    assert not is_dead(liveness, after, 1059)
+    assert is_dead(liveness, after, 1059.1)
+    liveness.see(replace(after, token=9), 1060)
+    assert not is_dead(liveness, replace(after, token=9), 1060)
 
 
 def test_another_holder_is_seen_for_the_first_time() -> None:
-    sightings = Sightings()
-    sightings.see(held(), 1000)
-    sightings.see(held(token=2, owner="b"), 1031)
-    assert not is_dead(sightings, held(token=2, owner="b"), 1061)
+    liveness = Liveness()
+    liveness.see(held(), 1000)
+    liveness.see(held(token=2, owner="b"), 1031)
+    assert not is_dead(liveness, held(token=2, owner="b"), 1061)
 
 
 def test_who_was_away_in_between_is_seen_anew() -> None:
-    sightings = Sightings()
-    sightings.see(held(), 1000)
-    sightings.see(Entry(token=1), 1020)
-    sightings.see(held(), 1040)
-    assert not is_dead(sightings, held(), 1060)
+    liveness = Liveness()
+    liveness.see(held(), 1000)
+    liveness.see(LockState(token=1), 1020)
+    liveness.see(held(), 1040)
+    assert not is_dead(liveness, held(), 1060)
 
 
 def test_who_waits_dies_as_who_holds() -> None:
-    sightings, ticket = Sightings(), Claim("b", 10)
+    liveness, ticket = Liveness(), Claim("b", 10)
     for now in (1000, 1010):
-        sightings.see(Entry(tickets=(ticket,)), now)
-    assert not sightings.is_dead(ticket, 1010)
-    assert sightings.is_dead(ticket, 1010.5)
-    assert sightings.silence(ticket, 1010.5) == 10.5
+        liveness.see(LockState(tickets=(ticket,)), now)
+    assert not liveness.is_dead(ticket, 1010)
+    assert liveness.is_dead(ticket, 1010.5)
+    assert liveness.silence(ticket, 1010.5) == 10.5
 
 
 def test_who_gets_the_lock_was_not_silent() -> None:
-    sightings, waiting = Sightings(), Claim("b", 30)
-    sightings.see(Entry(token=1, tickets=(waiting,)), 1000)
-    sightings.see(held(token=2, owner="b"), 1029)
-    assert not is_dead(sightings, held(token=2, owner="b"), 1059)
-    assert sightings.has_lived(waiting)
+    liveness, waiting = Liveness(), Claim("b", 30)
+    liveness.see(LockState(token=1, tickets=(waiting,)), 1000)
+    liveness.see(held(token=2, owner="b"), 1029)
+    assert not is_dead(liveness, held(token=2, owner="b"), 1059)
+    assert liveness.has_lived(waiting)
 
 
 def test_who_has_beaten_has_lived() -> None:
-    sightings = Sightings()
+    liveness = Liveness()
     fresh = Claim("b", 30)
-    sightings.see(Entry(tickets=(fresh,)), 1000)
-    sightings.see(Entry(tickets=(fresh,)), 1020)
-    assert not sightings.has_lived(fresh)
+    liveness.see(LockState(tickets=(fresh,)), 1000)
+    liveness.see(LockState(tickets=(fresh,)), 1020)
+    assert not liveness.has_lived(fresh)
     # Whoever sees it for the first time sees that it has beaten before.
-    assert Sightings().has_lived(replace(fresh, beat=1))
-    sightings.see(Entry(tickets=(replace(fresh, beat=1),)), 1021)
-    assert sightings.has_lived(fresh)
+    assert Liveness().has_lived(replace(fresh, beat=1))
+    liveness.see(LockState(tickets=(replace(fresh, beat=1),)), 1021)
+    assert liveness.has_lived(fresh)
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=30), st.integers(1, 60))
 def test_nobody_is_dead_who_beats_within_its_lease(steps: list[tuple[float, bool]], lease: int) -> None:
-    sightings, now, beat, changed_at = Sightings(), 1000.0, 0, 1000.0
-    sightings.see(held(lease=lease), now)
+    liveness, now, beat, changed_at = Liveness(), 1000.0, 0, 1000.0
+    liveness.see(held(lease=lease), now)
     for seconds, beats in steps:
         now += seconds
         if beats:
             beat, changed_at = beat + 1, now
         entry = held(beat=beat, lease=lease)
-        sightings.see(entry, now)
-        assert is_dead(sightings, entry, now) == (now - changed_at > lease)
+        liveness.see(entry, now)
+        assert is_dead(liveness, entry, now) == (now - changed_at > lease)
