@@ -5,7 +5,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from promote.core.run import Result, Run
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState
 from promote.github.actions.log import SECRETS, ActionsLog
+from promote.github.actions.summary import render
 from promote.inputs import manifest
 from promote.inputs.reviewed import require_reviewed
 from promote.pipeline import checkout
@@ -61,7 +62,6 @@ def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
     if text := checkout.warning(context, sha):
         workflow.warn(text, title="Commit")
     run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
-    session = _session()
     folder = context.temporary if context.temporary.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:
         job = Job(
@@ -71,12 +71,11 @@ def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
             workflow=workflow,
             clock=clock,
             clients=Clients(inputs.region, environ, inputs.verify_timeout, clock),
-            session=session,
+            session=_session(),
             chance=Random().random,  # noqa: S311 - when to look again, not a secret
             environ=environ,
             state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
             temporary=Path(temporary),
-            idle=_loading(workflow, session),
         )
         jobs.append(job)
         target = f" → {inputs.environment}" if inputs.environment else ""
@@ -84,39 +83,10 @@ def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
         return carry_out(job)
 
 
-def _loading(workflow: ActionsLog, session: Callable[[], object]) -> Callable[[], None]:
-    """Give what loads, at each call, a piece more of what a run needs later: there is time while others work.
-
-    That a piece cannot be loaded is told where it is needed.
-    """
-
-    def checks_and_summary() -> None:
-        from promote.github.actions.summary import template  # noqa: PLC0415 - now is the time
-
-        session()
-        template(workflow.redact)
-
-    def notes() -> None:
-        from promote.notes import render  # noqa: PLC0415 - the same
-        from promote.pipeline import announce  # noqa: F401, PLC0415 - now is the time
-
-        render.prepare()
-
-    pieces = iter((checks_and_summary, notes))
-
-    def load() -> None:
-        with suppress(Exception):
-            next(pieces, lambda: None)()
-
-    return load
-
-
 def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | None) -> int:
     """Put the report where people and later steps find it."""
     workflow.close_group()  # of a command that was cancelled
     try:
-        from promote.github.actions.summary import render  # noqa: PLC0415 - loaded while others worked
-
         for name, value in report.outputs().items():
             workflow.output(name, value)
         workflow.summary(render(report, context, job, workflow.redact))

@@ -13,6 +13,7 @@ from promote.core.run import Result, join_names
 from promote.core.verdict import Outcome as Found
 from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
+from promote.pipeline.announce import announce_all
 from promote.pipeline.application import Outcome
 from promote.pipeline.capacity import followed
 from promote.pipeline.job import Job
@@ -30,8 +31,6 @@ def name(job: Job) -> str:
 
 def announced(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
     """Tell of it: ``promote.pipeline.announce``."""
-    from promote.pipeline.announce import announce_all  # noqa: PLC0415 - loaded while others worked
-
     return announce_all(job, targets, report, commit)
 
 

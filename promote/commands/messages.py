@@ -13,6 +13,7 @@ from promote.core.verdict import Outcome, Verdict
 from promote.core.version import same_content
 from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
+from promote.pipeline.announce import announce
 from promote.pipeline.capacity import followed, meanwhile
 from promote.pipeline.decision import undecided
 from promote.pipeline.deploy import Deployed, deploy, foreseen, latest_endpoint
@@ -259,8 +260,6 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
 
 def announced(target: Target, report: Report, commit: str) -> Report:
     """Tell of it: ``promote.pipeline.announce``."""
-    from promote.pipeline.announce import announce  # noqa: PLC0415 - loaded while others worked
-
     return announce(target, report, commit)
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -92,14 +91,6 @@ def render(
     return Task(_ours(), clean, limit, is_ours=True).done()
 
 
-def prepare() -> None:
-    """Compile our own template, which takes a while: where there is time, it need not be waited for later."""
-    from promote.notes.template import OURS, Environment, compiled  # noqa: PLC0415 - Jinja is needed at the very end
-
-    compiled(_ours(), Environment(OURS))
-
-
-@cache
 def _ours() -> str:
     return Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
 

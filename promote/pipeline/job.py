@@ -45,8 +45,6 @@ class Job:
     """The function, where it is one of several that are released as one; empty: the job is of the whole."""
     application: str = ""
     """What tells these functions, together, from others."""
-    idle: Callable[[], object] = lambda: None
-    """Loads, each time it is called, a piece more of what the run needs later; called while it waits for others."""
     phases: list[Phase] = field(default_factory=list)
     """Those that have ended."""
     under_way: list[str] = field(default_factory=list)

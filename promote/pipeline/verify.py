@@ -150,9 +150,7 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
     target.ledger.record_candidate(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
     is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
-    endpoint_ok = not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
-    target.job.idle()
-    return endpoint_ok
+    return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
 
 
 def _tell(target: Target, verdict: Verdict) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,7 +79,7 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
     """
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
-        template(redact).render,
+        _template(redact).render,
         report=report,
         mark=_RESULTS[report.result],
         facts=list(_facts(report, context, job)),
@@ -101,10 +101,9 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
 _TOO_LONG = Markdown("The release notes are too long for this page; the step's output `release-notes` has them.")
 
 
-@cache
-def template(redact: Callable[[str], str]) -> "Template":
-    """Load the template, which takes a while, once a run."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - loaded while others work
+def _template(redact: Callable[[str], str]) -> "Template":
+    """Return the template of the summary."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - takes a while to load
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
