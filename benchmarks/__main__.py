@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import application, calls, container, handoff, hour, isolation, memory, packing, promotion
+from benchmarks import application, calls, container, handoff, hour, packing, promotion
 from benchmarks.findings import Findings
 from benchmarks.page import written
 
@@ -18,12 +18,10 @@ PARTS: Mapping[str, Callable[[], Findings]] = {
     "promotion": promotion.measure,
     "calls": calls.measure,
     "hand-off": handoff.measure,
-    "isolation": isolation.measure,
     "application": application.measure,
     "hour": hour.measure,
     "container": container.measure,
     "packing": packing.measure,
-    "memory": memory.measure,
 }
 
 

@@ -178,9 +178,9 @@ def describe(rounds: Sequence[Round], added: float) -> str:
     lines = [
         (
             f"To its first AWS call the action takes **{more:.2f} s** more than the bare base image to its output; "
-            f"the goal is {GOAL} s at the most. It takes {ratio:.1f} times as long."
+            f"the goal is {GOAL} s at most. It takes {ratio:.1f} times as long."
         ),
-        f"It adds **{added:.1f} MB** to the base image, unpacked; the goal is {LARGEST} MB at the most.",
+        f"It adds **{added:.1f} MB** to the base image, unpacked; the goal is {LARGEST} MB at most.",
         "",
         "| from `docker run` | min | median | max |",
         "| --- | --- | --- | --- |",
@@ -189,7 +189,7 @@ def describe(rounds: Sequence[Round], added: float) -> str:
         "the bare base image, until its output": [one.base_output for one in rounds],
         "the bare base image, until its end": [one.base_end for one in rounds],
         "this action, until its first AWS call": [one.call for one in rounds],
-        "this action's post step, nothing to give back, until its end": [one.post_end for one in rounds],
+        "this action's post step, no lock to release, until its end": [one.post_end for one in rounds],
     }
     for name, times in rows.items():
         lines.append(f"| {name} | {spread(times)} |")

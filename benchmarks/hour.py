@@ -50,7 +50,7 @@ LONGEST_WAIT = 360 * 60
 """Seconds that a run may wait for the lock: the most that lock-timeout can be, and as long as GitHub lets a job run."""
 SHOWN = 5
 """Minutes of verification whose figures are in the summary."""
-MODEL = "as long as one run alone does, and gives up after six hours of waiting"
+MODEL = "as long as a single run, and fails after six hours in the queue"
 SLICE = 60.0
 """Seconds that are simulated at a time: the simulation has a limit of steps, which is for what does not end."""
 LONGEST_REQUEST = 10.0
@@ -322,7 +322,10 @@ def measure() -> Findings:
     ways = (Way.VERSION, Way.NEWEST, Way.SINGLE)
     found = ", ".join(ends[SHOWN, way] for way in ways)
     name = f"100 commits in an hour, {SHOWN} min each, p95 from push to served: {', '.join(ways)}"
-    lines += ["", f"Nothing here is of the machine. (model): one run at a time, in order, of which each takes {MODEL}."]
+    lines += [
+        "",
+        f"These figures do not depend on the machine. (model): one run at a time, in order. Each takes {MODEL}.",
+    ]
     return Findings((Figure(name, found),), "\n".join(lines))
 
 

@@ -104,7 +104,7 @@ def describe(found: Mapping[str, Found], count: int, size: int) -> str:
     base = middle["`zip -r`"]
     ratio = middle["this action"] / base
     lines = [
-        f"Packing takes **{ratio:.2f}** of the time of `zip -r`; the goal is {GOAL:.2f} at the most.",
+        f"Packing takes **{ratio:.2f}** of the time of `zip -r`; the goal is {GOAL:.2f} at most.",
         "",
         f"| {count:,} files, {size / 1e6:.0f} MB | ratio of medians | min | median | max | archive | digests |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -69,7 +69,7 @@ def measure() -> Findings:
     ratio, *others = (statistics.median(ours) / statistics.median(rival.times) for rival in rivals)
     lines = [
         f"A promotion takes **{ratio:.2f}** of the script's time with {rivals[0].name}.",
-        f"The goal is {GOAL:.2f} at the most.",
+        f"The goal is {GOAL:.2f} at most.",
         *(f"With {rival.name} it is {other:.2f}." for rival, other in zip(rivals[1:], others, strict=True)),
         "",
         "| a whole process | ratio of medians | min | median | max |",

@@ -57,18 +57,18 @@ def alone(make: Callable[[], Contender]) -> dict[str, Any]:
     return {"seconds": seconds, "calls": max(calls, key=len)}
 
 
-def relays(make: Callable[[str], Contender], lanes: int = LANES, longest_wait: float = LONGEST_WAIT) -> list[float]:
+def relays(make: Callable[[str], Contender]) -> list[float]:
     """Hand several locks on side by side; ``make`` makes a contender for the lock of a name."""
-    with ThreadPoolExecutor(lanes) as pool:
-        relayed = [pool.submit(_relay, make, f"lane-{lane}", longest_wait) for lane in range(lanes)]
+    with ThreadPoolExecutor(LANES) as pool:
+        relayed = [pool.submit(_relay, make, f"lane-{lane}") for lane in range(LANES)]
         return [seconds for relay in relayed for seconds in relay.result()]
 
 
-def _relay(make: Callable[[str], Contender], name: str, longest_wait: float) -> list[float]:
+def _relay(make: Callable[[str], Contender], name: str) -> list[float]:
     """Hand one lock on; give the seconds from each release, as it is asked for, to the next holder's first change."""
     chance, times = random.Random(name), []  # noqa: S311 - a schedule, not a secret
     # Spread evenly, so that no side is lucky, and in no order.
-    waits = [(number + chance.random()) / ROUNDS * longest_wait for number in range(ROUNDS)]
+    waits = [(number + chance.random()) / ROUNDS * LONGEST_WAIT for number in range(ROUNDS)]
     chance.shuffle(waits)
     holder = make(name)
     holder.take()

@@ -44,10 +44,10 @@ def plant(runner: Runner, size: int) -> None:
 
 
 class MeasuringRunner(Runner):
-    """A runner who writes down the most memory that a step has had."""
+    """A runner that records the peak memory of a step."""
 
     def _spawn(self, command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
-        program = [sys.executable, "-IS", str(REPOSITORY / "benchmarks" / "measured.py"), str(self._memory)]
+        program = [sys.executable, "-IS", str(REPOSITORY / "tests" / "peak_memory.py"), str(self._memory)]
         return super()._spawn([*program, *command], environ)
 
     @property
@@ -56,7 +56,7 @@ class MeasuringRunner(Runner):
 
     @property
     def memory(self) -> int:
-        """What the last step has had, in KB."""
+        """The peak memory of the last step, in KB."""
         return int(self._memory.read_text("ascii"))
 
 

@@ -1,6 +1,6 @@
-"""Run a command and write down the most memory that it has had: ``python -IS measured.py FILE COMMAND...``.
+"""Run a command and write its peak memory in KB into a file: ``python -IS peak_memory.py FILE COMMAND...``.
 
-A process begins with the memory of the one that starts it, as far as Linux counts: so that one has to be small.
+Linux counts the memory of the parent process as memory of the child at its start, so this process must be small.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command; give its exit code."""
+    """Run the command and return its exit code."""
     file, *command = sys.argv[1:]
     process = os.posix_spawn(command[0], command, os.environ)
     _, status, usage = os.wait4(process, 0)
