@@ -45,9 +45,10 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, ConnectionError | HTTPClientError)
 
 
-def code_of(error: "ClientError") -> str:
-    """Give the error's code, such as ``ResourceNotFoundException``."""
-    return error.response.get("Error", {}).get("Code", "")
+def code_of(error: Exception) -> str:
+    """Return the code of AWS's response, such as ``ResourceNotFoundException``; empty if there was no response."""
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: "ClientError") -> str:

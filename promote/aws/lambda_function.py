@@ -208,7 +208,7 @@ class Function:
             client.invoke(FunctionName=self._id, Qualifier=version, Payload=b"{}")
         except Exception as error:
             is_answer = isinstance(error, client.exceptions.ClientError)
-            if not is_transient(error) and (not is_answer or _code(error) in DENIED):
+            if not is_transient(error) and (not is_answer or code_of(error) in DENIED):
                 raise
 
     def _require_success(self, settled: Snapshot) -> Snapshot:
@@ -336,7 +336,7 @@ class Function:
         A retry that meets its own first effect looks the same as an external change, and a write that was not confirmed
         may have taken effect. Upon a ConflictError or UnconfirmedError the caller reads again, and does what is left.
         """
-        code = _code(error)
+        code = code_of(error)
         if code in _STALE:
             return changed_by_others(self.name)
         if may_have_taken_effect(error):
@@ -442,14 +442,14 @@ class Function:
                 made = self._write_alias(alias, name, version, promotion.description, weights)
             except Exception as error:
                 is_unknown = may_have_taken_effect(error)
-                if not is_unknown and _code(error) not in _STALE:
+                if not is_unknown and code_of(error) not in _STALE:
                     raise
                 found = self._read_back(promotion, error) if is_unknown else self.alias(name)
                 if found is not None and found.promotion == promotion:
                     return Pointed(Moved.YES, found)
                 if (found.revision_id if found else None) != (alias.revision_id if alias else None):
                     return Pointed(Moved.UNKNOWN if is_unknown else Moved.NO)
-                if pause is not None and _code(error) == "ResourceConflictException":
+                if pause is not None and code_of(error) == "ResourceConflictException":
                     self._clock.sleep(pause)  # an update of the alias or its concurrency is in progress
                     continue
                 if is_unknown:
@@ -487,7 +487,7 @@ class Function:
         try:
             self._write_alias(alias, wanted.name, wanted.version, wanted.description, wanted.weights)
         except Exception as error:
-            if _code(error) in _STALE:
+            if code_of(error) in _STALE:
                 return False
             if may_have_taken_effect(error):
                 raise unconfirmed_move(f"{wanted.name} of {self.name}", wanted.version, error) from error
@@ -592,13 +592,6 @@ def _alias(answer: Mapping[str, Any]) -> Alias:
 def _is_pending(answer: Mapping[str, Any]) -> bool:
     """Whether an update, or the making of a version, is in progress. State Inactive comes with idleness and is well."""
     return answer.get("State") == "Pending" or answer.get("LastUpdateStatus") == "InProgress"
-
-
-def _code(error: Exception) -> str:
-    """Return the code of AWS's answer; empty: there was none."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
-
-    return code_of(error) if isinstance(error, ClientError) else ""
 
 
 def changed_by_others(name: str) -> ConflictError:

@@ -11,6 +11,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
+from promote.aws.errors import code_of
 from promote.core.clock import Clock
 
 Client = TypeVar("Client")
@@ -65,7 +66,7 @@ class Recent:
                 return call(**arguments)
             except Exception as error:
                 left = max(map(self._left, names(arguments)), default=0.0)
-                if _code(error) not in _MISSING or left <= 0:
+                if code_of(error) not in _MISSING or left <= 0:
                     raise
                 self._clock.sleep(min(pause, left))
                 guard()
@@ -189,15 +190,11 @@ ASKING: Mapping[str, Callable[[Arguments], Iterator[Key]]] = {
 """What each of these calls must find. None of them sends an open file, which could not be sent twice."""
 
 
-def _code(error: Exception) -> str:
-    return str(_response(error).get("Error", {}).get("Code", ""))
-
-
 def _may_exist(error: Exception) -> bool:
     """Whether a call that should have created something may have done so, or found that it exists."""
     answer = _response(error)
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return not answer or status >= HTTPStatus.INTERNAL_SERVER_ERROR or _code(error) in _EXISTS
+    return not answer or status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _EXISTS
 
 
 def _response(error: Exception) -> Mapping[str, Any]:

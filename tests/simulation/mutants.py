@@ -108,8 +108,8 @@ MUTANTS = (
     Mutant(
         "a move whose answer was lost is taken for one that failed",
         "promote.aws.lambda_function",
-        "                if not is_unknown and _code(error) not in _STALE:",
-        "                if _code(error) not in _STALE:",
+        "                if not is_unknown and code_of(error) not in _STALE:",
+        "                if code_of(error) not in _STALE:",
         ("lambda.UpdateAlias",),
     ),
     Mutant(

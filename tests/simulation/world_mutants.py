@@ -21,7 +21,7 @@ MUTANTS = (
     Mutant(
         "a 404 is believed though it was just created",
         "promote.aws.recent",
-        "if _code(error) not in _MISSING or left <= 0:",
+        "if code_of(error) not in _MISSING or left <= 0:",
         "if True:",
         hits=(Hit.NOT_YET,),
     ),
