@@ -7,7 +7,8 @@ from functools import partial
 
 from promote.aws.answers import unconfirmed_move
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_function import Moved, Pointed, not_as_it_was
+from promote.aws.lambda_aliases import Moved, Pointed
+from promote.aws.lambda_function import not_as_it_was
 from promote.core.concurrency import with_timeout
 from promote.core.decision import Decision, PromotionRequest
 from promote.core.errors import ConflictError, RefusedError, UnconfirmedError

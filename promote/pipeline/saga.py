@@ -18,7 +18,8 @@ from typing import Any
 from promote.aws.clients import CALLS_AT_ONCE, Clients
 from promote.aws.dynamodb import ConditionFailed, Table, TransactionCancelled
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_function import Function, Moved, not_as_it_was
+from promote.aws.lambda_aliases import Moved
+from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait, map_concurrently
 from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError

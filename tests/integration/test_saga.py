@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from promote.aws.dynamodb import Table
-from promote.aws.lambda_function import Function, Moved
+from promote.aws.lambda_aliases import Moved
+from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError
 from promote.core.promotion import Alias, Promotion, ReleaseKey

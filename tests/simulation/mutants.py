@@ -82,14 +82,14 @@ MUTANTS = (
     ),
     Mutant(
         "the alias is moved without its RevisionId",
-        "promote.aws.lambda_function",
-        "                RevisionId=alias.revision_id,\n",
+        "promote.aws.lambda_aliases",
+        "            RevisionId=alias.revision_id,\n",
         "",
     ),
     Mutant(
         "weights are not cleared",
-        "promote.aws.lambda_function",
-        '                RoutingConfig={"AdditionalVersionWeights": weights},\n',
+        "promote.aws.lambda_aliases",
+        '            RoutingConfig={"AdditionalVersionWeights": wanted.weights},\n',
         "",
         ("lambda.UpdateFunctionCode", "lambda.GetAlias", "execute-api.Invoke"),
     ),
@@ -101,15 +101,15 @@ MUTANTS = (
     ),
     Mutant(
         "no operation in what tells a move of ours",
-        "promote.aws.lambda_function",
-        "                if found is not None and found.promotion == promotion:",
-        "                if found is not None and found.version == promotion.version:",
+        "promote.aws.lambda_aliases",
+        "            if found is not None and found.promotion == promotion:",
+        "            if found is not None and found.version == promotion.version:",
     ),
     Mutant(
         "a move whose answer was lost is taken for one that failed",
-        "promote.aws.lambda_function",
-        "                if not is_unknown and code_of(error) not in _STALE:",
-        "                if code_of(error) not in _STALE:",
+        "promote.aws.lambda_aliases",
+        "            if not is_unknown and code_of(error) not in STALE:",
+        "            if code_of(error) not in STALE:",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
@@ -128,18 +128,18 @@ MUTANTS = (
     ),
     Mutant(
         "a repetition that meets its own effect is taken for a race that was lost",
-        "promote.aws.lambda_function",
-        """                if found is not None and found.promotion == promotion:
-                    return Pointed(Moved.YES, found)
+        "promote.aws.lambda_aliases",
+        """            if found is not None and found.promotion == promotion:
+                return Pointed(Moved.YES, found)
 """,
         "",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
         "the lease is not looked at before the alias is moved",
-        "promote.aws.lambda_function",
-        "        for pause in (*_ALIAS_PAUSES, None):\n            self._guard()\n",
-        "        for pause in (*_ALIAS_PAUSES, None):\n",
+        "promote.aws.lambda_aliases",
+        "    for pause in (*BUSY_PAUSES, None):\n        function.guard()\n",
+        "    for pause in (*BUSY_PAUSES, None):\n",
     ),
     Mutant(
         "a run gives way to an older one",
@@ -149,9 +149,9 @@ MUTANTS = (
     ),
     Mutant(
         "the RevisionId is taken as the update has returned it",
-        "promote.aws.lambda_function",
-        "        while _is_pending(answer):\n            if self._clock",
-        "        while False:\n            if self._clock",
+        "promote.aws.lambda_states",
+        "    while _is_pending(answer):\n        if function.clock",
+        "    while False:\n        if function.clock",
     ),
     Mutant(
         "a published version has the next number",

@@ -12,7 +12,7 @@ MUTANTS = (
     ),
     Mutant(
         "a move that cannot be read back is taken for one that failed",
-        "promote.aws.lambda_function",
+        "promote.aws.lambda_aliases",
         "raise unconfirmed_move(name, promotion.version, error, second) from second",
         "raise error from second",
         ("lambda.UpdateAlias", "lambda.CreateAlias"),
