@@ -1,22 +1,20 @@
-"""A clone of a git repository, read from its files: where it is, what is checked out, its commits and its tags.
+"""A clone of a git repository, read from its files: what is checked out, its commits and its tags.
 
 Git's own rules hold for what a commit's parents are: those of a graft (``info/grafts``) or of a replacement
-(``refs/replace``) count in place of the commit's own. dulwich reads objects and refs. Its parser of commits is not
-used: it refuses commits that git takes, such as one without an address or a time zone.
+(``refs/replace``) count in place of the commit's own. dulwich reads objects and refs.
 """
 
 import os
 import re
 import zlib
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from promote.github.ancestry import Id
+from promote.github.raw_commit import DIGEST_LENGTHS, RawCommit, links
 
 if TYPE_CHECKING:
     from dulwich.config import ConfigFile
@@ -30,129 +28,6 @@ class CloneError(Exception):
         """Take why, and what to do about it in particular; empty: to check out again."""
         super().__init__(message)
         self.hint = hint
-
-
-@dataclass(frozen=True)
-class RawCommit:
-    """A commit as it is stored."""
-
-    parents: tuple[Id, ...]
-    author: bytes
-    """Name, address and time, if they are there."""
-    committer: bytes
-    encoding: bytes
-    """Of the names and the message; empty: UTF-8."""
-    message: bytes
-
-    @classmethod
-    def of(cls, content: bytes) -> Self:
-        """Read the content of a commit object.
-
-        Raises:
-            CloneError: git does not take it for a commit.
-
-        """
-        head, _, message = content.partition(b"\n\n")
-        headers: dict[bytes, bytes] = {}
-        for line in head.split(b"\n"):
-            name, _, value = line.partition(b" ")
-            headers.setdefault(name, value)
-        author, committer = headers.get(b"author", b""), headers.get(b"committer", b"")
-        return cls(links(content)[0], author, committer, headers.get(b"encoding", b""), message)
-
-
-def links(content: bytes) -> tuple[tuple[Id, ...], int]:
-    """Return the parents of a commit, and when it was committed (0: it does not say), from its content.
-
-    Git takes for parents what stands between the tree and the author, and nothing that comes later.
-
-    Raises:
-        CloneError: git does not take it for a commit.
-
-    """
-    place = content.find(b"\n") + 1
-    size = place - len(b"tree \n")
-    if size not in _LENGTHS or not content.startswith(b"tree "):
-        raise CloneError("a commit in it has no tree")
-    parents: list[Id] = []
-    while content.startswith(b"parent ", place):
-        parents.append(content[place + 7 : place + 7 + size])
-        place += size + 8
-    start = content.find(b"\ncommitter ", place - 1)
-    return tuple(parents), seconds(content[start : content.find(b"\n", start + 1)]) if start >= 0 else 0
-
-
-def seconds(person: bytes) -> int:
-    """Return the time at the end of an ``author`` or ``committer`` line; 0 if there is none."""
-    words = person.rpartition(b">")[2].split()
-    if words and words[0].isdigit() and len(words[0]) <= _DIGITS:
-        return int(words[0])
-    found = _TIME.search(person)
-    return int(found[1]) if found else 0
-
-
-def signature(person: bytes) -> bytes:
-    """Return an ``author`` or ``committer`` line without the time at its end."""
-    return _TIME.sub(b"", person)
-
-
-_TIME = re.compile(rb"(?:(?<=>)|^|[ ])[ ]*(-?\d{1,18})(?: [+-]\d+)?\s*$")
-
-
-def find(folder: Path, workspace: Path) -> Path | None:
-    """Return the folder of the clone that holds ``folder``; None: none does, from there up to ``workspace``.
-
-    A submodule belongs to the repository around it, whose commit names the submodule's.
-    """
-    submodule: Path | None = None
-    for here in (folder, *folder.parents):
-        if not here.is_relative_to(workspace):
-            break
-        if os.path.lexists(here / ".git"):
-            if not _is_submodule(here / ".git"):
-                return here
-            submodule = submodule or here
-    return submodule
-
-
-def below(workspace: Path) -> list[Path]:
-    """Return the folders of the clones that lie below ``workspace``, as after ``path:`` at actions/checkout.
-
-    Folders of packages are not searched, nor is what lies deep. Within a clone, all belongs to that clone.
-    """
-    found: list[Path] = []
-    pending = deque([(workspace, 0)])
-    for _ in range(_FOLDERS):
-        if not pending:
-            break
-        here, depth = pending.popleft()
-        if depth and os.path.lexists(here / ".git") and not _is_submodule(here / ".git"):
-            found.append(here)
-        elif depth < _DEPTH:
-            pending.extend((folder, depth + 1) for folder in _folders(here))
-    return sorted(found)
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Return the folders in ``folder``, without links, and without those that hold packages of others."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-    return [folder / name for name in sorted(names) if name not in _PACKAGES]
-
-
-def _is_submodule(file: Path) -> bool:
-    try:
-        target = file.read_text(encoding="utf-8", errors="surrogateescape") if file.is_file() else ""
-    except OSError:
-        return False
-    return bool(_SUBMODULE.match(target))
-
-
-_SUBMODULE = re.compile(r"gitdir:\s*(.*/)?(\.git|worktrees/[^/]+)/modules/(?!.*/\.git/)")
-"""Git keeps a submodule below the git directory of its repository, or of the worktree that it is checked out in."""
 
 
 class Clone:
@@ -264,7 +139,7 @@ class Clone:
     def _object(self, name: Id) -> tuple[int, bytes]:
         from dulwich.objects import ObjectID  # noqa: PLC0415 - as above
 
-        if len(name) not in _LENGTHS or name.translate(None, b"0123456789abcdef"):
+        if len(name) not in DIGEST_LENGTHS or name.translate(None, b"0123456789abcdef"):
             raise KeyError(name)
         name = self._replacements.get(name, name)
         try:
@@ -424,21 +299,11 @@ _EXTENSIONS = frozenset(
     }
 )
 """Those that change nothing of what is read here: https://git-scm.com/docs/git-config, extensions."""
-_PACKAGES = frozenset(
-    {".git", ".terraform", ".tox", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"}
-)
-"""Folders that may hold clones which a tool has made."""
-_DEPTH, _FOLDERS = 4, 10_000
-"""How deep and how many folders are searched."""
 _COMMIT, _TAG = 1, 4
 """Kinds of objects, as packs have them."""
-_LENGTHS = frozenset({40, 64})
-"""Of digests in hexadecimal: SHA-1 and SHA-256."""
 _REPLACEMENTS = 5
 """Replacements of replacements that git follows."""
 _LARGEST = 1 << 26
 """Bytes of a commit."""
-_DIGITS = 18
-"""Of a time, in seconds."""
 _REASON = 200
 """Characters of another library's words that are shown."""

@@ -17,9 +17,10 @@ from promote.github import ancestry, tags
 from promote.github.actions.context import Context
 from promote.github.ancestry import Id, Range
 from promote.github.api.repository import MOST, GitHub
-from promote.github.clone import Clone, CloneError, RawCommit, opened, seconds, signature
+from promote.github.clone import Clone, CloneError, opened
 from promote.github.commits import Listing, Message, person
 from promote.github.model import Commit
+from promote.github.raw_commit import RawCommit, seconds, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable

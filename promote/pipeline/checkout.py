@@ -16,7 +16,8 @@ from promote.aws.artifact import is_path
 from promote.core.errors import InputError
 from promote.core.run import join_names
 from promote.github.actions.context import Context
-from promote.github.clone import CloneError, below, find, opened
+from promote.github.clone import CloneError, opened
+from promote.github.clone_search import below, find
 from promote.inputs.model import Inputs
 from promote.inputs.parse import SHA
 from promote.inputs.reviewed import require_merged

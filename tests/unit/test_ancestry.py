@@ -6,7 +6,9 @@ import pytest
 
 from promote.core.decision import CommitRelation
 from promote.github import ancestry
-from promote.github.clone import CloneError, RawCommit, find, links, opened
+from promote.github.clone import CloneError, opened
+from promote.github.clone_search import find
+from promote.github.raw_commit import RawCommit, links
 from tests.histories import compare
 from tests.repository import commit, git, line
 
@@ -75,7 +77,7 @@ def test_a_malformed_commit_does_not_lose_the_history(clone: Path, author: str, 
 
 def test_what_is_no_commit_is_an_error() -> None:
     for content in (b"", b"tree\n", b"tree abc\n", b"author A\n\ntext", b"tree " + b"a" * 41 + b"\n"):
-        with pytest.raises(CloneError):
+        with pytest.raises(ValueError, match="has no tree"):
             links(content)
     assert links(b"tree " + b"a" * 64 + b"\nparent " + b"b" * 64 + b"\n\n") == ((b"b" * 64,), 0)
     assert RawCommit.of(b"tree " + b"a" * 40 + b"\nauthor A\n\nmessage").author == b"A"
