@@ -45,7 +45,8 @@ def load_template(path: str, workspace: Path) -> Template:
         InputError: of ``release-notes-template``: there is no such file in the repository, or it is no such template.
 
     """
-    from promote.notes.template import ANYWHERE, Environment, Refused, compiled  # noqa: PLC0415 - seldom needed
+    from promote.notes.template import Environment, compiled  # noqa: PLC0415 - seldom needed
+    from promote.notes.template_values import ANYWHERE, Refused  # noqa: PLC0415 - the same
 
     try:
         file = inside(workspace, path)

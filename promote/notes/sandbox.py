@@ -23,7 +23,7 @@ def main() -> None:
     for limit, values in ((resource.RLIMIT_CPU, cpu), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, core)):
         with suppress(ValueError, OSError):  # lower already, or not known to this system
             resource.setrlimit(limit, values)
-    from promote.notes.template import Refused  # noqa: PLC0415 - under the limits
+    from promote.notes.template_values import Refused  # noqa: PLC0415 - under the limits
 
     task = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own process has written it
     try:

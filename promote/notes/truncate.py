@@ -6,7 +6,8 @@ from itertools import count as count_up
 
 from promote.github.actions.markdown import Markdown, link
 from promote.notes.model import Changes, Notes, Section
-from promote.notes.template import ANYWHERE, OURS, Environment, Refused, Style, compare_url, compiled, rendered
+from promote.notes.template import Environment, compare_url, compiled, rendered
+from promote.notes.template_values import ANYWHERE, OURS, Refused, Style
 
 _GOOD = 0.97
 """Of the room that is there, how much is to be used."""

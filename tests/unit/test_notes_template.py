@@ -25,17 +25,8 @@ from promote.notes import render as render_module
 from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, Notes, Proof, Section
 from promote.notes.render import LIMIT, Template, load_template, render
 from promote.notes.sandbox import SECONDS
-from promote.notes.template import (
-    ANYWHERE,
-    BUILTIN_FILTERS,
-    FUNCTIONS,
-    OURS,
-    VARIABLES,
-    Environment,
-    Refused,
-    compiled,
-    rendered,
-)
+from promote.notes.template import BUILTIN_FILTERS, FUNCTIONS, VARIABLES, Environment, compiled, rendered
+from promote.notes.template_values import ANYWHERE, OURS, Refused
 from promote.notes.truncate import Task
 
 URL = "https://github.com/octo-org/hello"
