@@ -23,7 +23,7 @@ from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState
 from promote.github.actions.log import SECRETS, ActionsLog
 from promote.github.actions.summary import render
-from promote.inputs import manifest
+from promote.inputs import step
 from promote.inputs.reviewed import require_reviewed
 from promote.pipeline import checkout
 from promote.pipeline.job import Job
@@ -56,7 +56,7 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
 
 def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clock: Clock, jobs: list[Job]) -> Report:
     """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
-    inputs = manifest.read(environ, context.workspace)
+    inputs = step.read(environ, context.workspace)
     require_reviewed(inputs, environ)
     sha, context = context.commit, checkout.settle(inputs, context)
     if text := checkout.warning(context, sha):

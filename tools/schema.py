@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLE
+from promote.inputs.environment_variables import RESERVED_VARIABLES
+from promote.inputs.limits import ENVIRONMENT, FUNCTION_ARN, FUNCTION_NAME, VARIABLE
 from promote.inputs.manifest_schema import FUNCTION, LINE, MOST, TEXT, WHOLE, Key, Kind
-from promote.inputs.parse import ARN, ENVIRONMENT, NAME
 
 _ONLY_HERE = {
     "functions": "The functions by their names or ARNs, with what is particular to each; what is not said here, the "
@@ -26,7 +26,7 @@ def schema(action: Mapping[str, Any]) -> dict[str, Any]:
     functions = {
         "description": _ONLY_HERE["functions"],
         "type": "object",
-        "propertyNames": {"pattern": whole(f"{NAME}|{ARN}")},
+        "propertyNames": {"pattern": whole(f"{FUNCTION_NAME}|{FUNCTION_ARN}")},
         "maxProperties": MOST,
         "additionalProperties": {"$ref": "#/$defs/function"},
     }
@@ -53,7 +53,7 @@ def schema(action: Mapping[str, Any]) -> dict[str, Any]:
             "retired": {
                 "description": _ONLY_HERE["retired"],
                 "type": "array",
-                "items": {"type": "string", "pattern": whole(NAME)},
+                "items": {"type": "string", "pattern": whole(FUNCTION_NAME)},
             },
         },
         "$defs": {
@@ -86,8 +86,9 @@ def _type(key: Key) -> dict[str, Any]:
         case Kind.LINES:
             return {"oneOf": [text, {"type": "array", "items": line}]}
         case Kind.WHOLE | Kind.NUMBER:
+            assert key.limits  # noqa: S101 - each number has them
             kind = "integer" if key.kind is Kind.WHOLE else "number"
-            return {"type": kind, "minimum": key.least, "maximum": key.most}
+            return {"type": kind, "minimum": key.limits.least, "maximum": key.limits.most}
         case Kind.CHOICE:
             return {"enum": list(key.choices)}
         case Kind.VARIABLES:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promote.core.errors import InputError
 from promote.inputs.expression import complaint, problem
+from promote.inputs.value import Place, Value
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 GRAMMAR = "METHOD PATH [STATUS] [JMESPath expression], as in: GET /health 200 status == 'ok'"
@@ -68,14 +68,14 @@ class Invocation:
         return " ".join(filter(None, [self.event, self.expectation.expression]))
 
 
-def parse_checks(text: str) -> tuple[HttpCheck, ...]:
+def parse_checks(value: Value) -> tuple[HttpCheck, ...]:
     """Read the input ``checks``.
 
     Raises:
         InputError: a line does not follow the grammar; the error names the line.
 
     """
-    return tuple(_http_check(number, line) for number, line in _lines(text))
+    return tuple(_http_check(text, place) for text, place in _lines(value))
 
 
 PROBE = HttpCheck("GET", "/", None, Expectation(""), is_probe=True)
@@ -98,7 +98,7 @@ def first_path(checks: Sequence[HttpCheck]) -> str:
     return telling if telling in gets or not gets else gets[0]
 
 
-def parse_invocations(text: str) -> tuple[Invocation, ...]:
+def parse_invocations(value: Value) -> tuple[Invocation, ...]:
     """Read the input ``invoke``.
 
     Raises:
@@ -106,9 +106,9 @@ def parse_invocations(text: str) -> tuple[Invocation, ...]:
 
     """
     invocations = []
-    for number, line in _lines(text):
-        event, expression = _word(line)
-        invocations.append(Invocation(event, _expectation("invoke", number, expression)))
+    for text, place in _lines(value):
+        event, expression = _word(text)
+        invocations.append(Invocation(event, _expectation("invoke", expression, place)))
     return tuple(invocations)
 
 
@@ -121,7 +121,7 @@ def excerpt(document: bytes, limit: int = 2000) -> str:
     return _shortened(text, limit) or "an empty body"
 
 
-def _http_check(number: int, line: str) -> HttpCheck:
+def _http_check(line: str, place: Place) -> HttpCheck:
     method, rest = _word(line)
     path, rest = _word(rest)
     if method not in METHODS:
@@ -130,43 +130,41 @@ def _http_check(number: int, line: str) -> HttpCheck:
             if method.upper() in METHODS
             else f"it must be one of {', '.join(METHODS)}"
         )
-        raise InputError("checks", f"line {number}: {method!r} is no HTTP method; {known}", hint=f"Write {GRAMMAR}.")
+        raise place.error("checks", f"{method!r} is no HTTP method; {known}", hint=f"Write {GRAMMAR}.")
     if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
         what = f"the path {path!r} must begin with / and be ASCII without #" if path else "the path is missing"
-        raise InputError(
-            "checks", f"line {number}: {what}", hint=f"Write {GRAMMAR}; percent-encode other characters in the path."
-        )
+        raise place.error("checks", what, hint=f"Write {GRAMMAR}; percent-encode other characters in the path.")
     status, expression = _word(rest)
     if not status.isdecimal():
         status, expression = "", rest
     elif not re.fullmatch(r"[1-5][0-9]{2}", status):  # RFC 9110, 15
-        raise InputError(
+        raise place.error(
             "checks",
-            f"line {number}: {_shortened(status)} is no HTTP status",
+            f"{_shortened(status)} is no HTTP status",
             hint="Give a number from 100 to 599, or none for any 2xx.",
         )
     if method == "HEAD" and expression:
-        raise InputError(
+        raise place.error(
             "checks",
-            f"line {number}: the answer to a HEAD has no body of which {_shortened(expression)} could be true",
+            f"the answer to a HEAD has no body of which {_shortened(expression)} could be true",
             hint="Ask with GET, or leave the expression off.",
         )
-    return HttpCheck(method, path, int(status) if status else None, _expectation("checks", number, expression))
+    return HttpCheck(method, path, int(status) if status else None, _expectation("checks", expression, place))
 
 
-def _expectation(name: str, number: int, expression: str) -> Expectation:
+def _expectation(name: str, expression: str, place: Place) -> Expectation:
     what, hint = problem(expression) if expression else ("", "")
     if what:
-        raise InputError(name, f"line {number}: the JMESPath expression {_shortened(expression)!r} {what}", hint=hint)
+        raise place.error(name, f"the JMESPath expression {_shortened(expression)!r} {what}", hint=hint)
     return Expectation(expression)
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that say something, with their numbers from 1 and without comments."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        stripped = _without_comment(line).strip()
-        if stripped:
-            yield number, stripped
+def _lines(value: Value) -> Iterator[tuple[str, Place]]:
+    """Yield the lines that are not empty, without comments, and their places."""
+    for line in value.lines:
+        text = _without_comment(line.text).strip()
+        if text:
+            yield text, line.place
 
 
 def _word(text: str) -> tuple[str, str]:
@@ -231,15 +229,16 @@ _NO_COMMAND = re.compile(rf"\s*(?:{_INERT}\s*(?:(?:;|&&)\s*{_INERT}\s*)*;?\s*)?(
 """A line that tests nothing."""
 
 
-def require_command(script: str) -> None:
+def require_command(value: Value) -> None:
     """Refuse a script that holds no command.
 
     Raises:
         InputError: it would pass whatever the function does.
 
     """
+    script = value.text
     if script.strip() and all(_NO_COMMAND.fullmatch(line) for line in script.splitlines()):
-        raise InputError(
+        raise value.place.error(
             "test-command",
             "it has no command, so it tests nothing",
             hint='Write a command that fails if the function is broken, such as python3 smoke.py "$PROMOTE_URL"; '

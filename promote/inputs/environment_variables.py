@@ -2,45 +2,58 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from promote.core.errors import InputError
 from promote.inputs.checks import json_object, json_type
-from promote.inputs.reader import Reader
+from promote.inputs.limits import VARIABLE
+from promote.inputs.value import STEP, Place, Value
 
-VARIABLE = r"[a-zA-Z][a-zA-Z0-9_]+"
-"""An environment variable's name, as a pattern."""
+_NAME = "environment-variables"
 
 
-def environment_variables(read: Reader) -> Mapping[str, str] | None:
-    """Read the JSON object of variables. No value is ever repeated in an error: it may be a secret."""
-    name, text = "environment-variables", read.raw("environment-variables").strip()
-    if not text:
+def environment_variables(value: Value) -> Mapping[str, str] | None:
+    """Read the variables: a JSON object in the step, a mapping in ``promote.yml``; None: they are not given.
+
+    No variable's value is ever repeated in an error: it may be a secret.
+    """
+    variables = value.content if isinstance(value.content, Mapping) else _from_json(value)
+    if variables is None:
         return None
-    hint = 'Write a JSON object of strings, such as {"LOG_LEVEL": "info"}.'
-    try:
-        value = json_object(text)
-    except ValueError as error:
-        raise InputError(name, str(error), hint=hint) from None
-    for key, item in value.items():
+    for key, item in variables.items():
         if not re.fullmatch(VARIABLE, key):
-            raise InputError(
-                name,
+            raise value.place.error(
+                _NAME,
                 f"{key!r} is no name that Lambda takes for a variable",
                 hint="Names begin with a letter and have two or more letters, digits and _.",
             )
         if key in RESERVED_VARIABLES:
-            raise InputError(
-                name, f"{key} is set by Lambda itself and cannot be given", hint="Choose another name for it."
+            raise value.place.error(
+                _NAME, f"{key} is set by Lambda itself and cannot be given", hint="Choose another name for it."
             )
         if not isinstance(item, str):
-            raise InputError(name, f"the value of {key} is {json_type(item)}, not a string", hint='Put it in "quotes".')
+            raise value.place.error(
+                _NAME, f"the value of {key} is {json_type(item)}, not a string", hint='Put it in "quotes".'
+            )
         if item.encode(errors="replace").decode() != item:
-            raise InputError(name, f"the value of {key} holds half a character", hint="Write it in Unicode (UTF-8).")
-    require_size(value, "the variables are")
-    return value
+            raise value.place.error(
+                _NAME, f"the value of {key} holds half a character", hint="Write it in Unicode (UTF-8)."
+            )
+    require_size(variables, "the variables are", value.place)
+    return variables
 
 
-def require_size(variables: Mapping[str, str], which: str) -> None:
+def _from_json(value: Value) -> Mapping[str, Any] | None:
+    text = value.text.strip()
+    if not text:
+        return None
+    try:
+        return json_object(text)
+    except ValueError as error:
+        hint = 'Write a JSON object of strings, such as {"LOG_LEVEL": "info"}.'
+        raise value.place.error(_NAME, str(error), hint=hint) from None
+
+
+def require_size(variables: Mapping[str, str], which: str, place: Place = STEP) -> None:
     """Refuse environment variables that together are larger than Lambda takes; ``which`` says whose they are.
 
     Raises:
@@ -49,8 +62,8 @@ def require_size(variables: Mapping[str, str], which: str) -> None:
     """
     size = sum(len(key.encode()) + len(item.encode()) for key, item in variables.items())
     if size > VARIABLES_LIMIT:
-        raise InputError(
-            "environment-variables",
+        raise place.error(
+            _NAME,
             f"{which} {size} bytes, and Lambda takes {VARIABLES_LIMIT}",
             hint="Keep large values in Parameter Store or Secrets Manager.",
         )

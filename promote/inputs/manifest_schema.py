@@ -11,10 +11,20 @@ from enum import StrEnum
 from typing import NoReturn
 
 from promote.core.errors import InputError
-from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLE
+from promote.inputs.environment_variables import RESERVED_VARIABLES
+from promote.inputs.limits import (
+    ENVIRONMENT,
+    FUNCTION_ARN,
+    FUNCTION_NAME,
+    MEMORY_SIZE,
+    TIMEOUT,
+    VARIABLE,
+    VERIFY_TIMEOUT,
+    Range,
+)
 from promote.inputs.located_yaml import Located, LocatedError, read
 from promote.inputs.model import Endpoints
-from promote.inputs.parse import ARN, ENVIRONMENT, NAME
+from promote.inputs.value import Place
 
 MOST = 25
 """Functions of one application: a transaction of DynamoDB's has 100 parts, and each function needs a few."""
@@ -40,8 +50,7 @@ class Key:
     """A key of the file, which is an input of the action."""
 
     kind: Kind
-    least: float = 0
-    most: float = 0
+    limits: Range | None = None
     choices: tuple[str, ...] = ()
 
     @property
@@ -49,7 +58,9 @@ class Key:
         """What its value is to be, for people."""
         if self.kind is Kind.CHOICE:
             return " or ".join(self.choices)
-        return f"{self.kind.value} from {self.least:g} to {self.most:g}" if self.most else self.kind.value
+        if self.limits:
+            return f"{self.kind.value} from {self.limits.least:g} to {self.limits.most:g}"
+        return self.kind.value
 
 
 FUNCTION: Mapping[str, Key] = {
@@ -57,8 +68,8 @@ FUNCTION: Mapping[str, Key] = {
     "handler": Key(Kind.LINE),
     "runtime": Key(Kind.LINE),
     "role": Key(Kind.LINE),
-    "memory-size": Key(Kind.WHOLE, 128, 10240),
-    "timeout": Key(Kind.WHOLE, 1, 900),
+    "memory-size": Key(Kind.WHOLE, MEMORY_SIZE),
+    "timeout": Key(Kind.WHOLE, TIMEOUT),
     "environment-variables": Key(Kind.VARIABLES),
     "endpoints": Key(Kind.CHOICE, choices=tuple(Endpoints)),
     "latest-url": Key(Kind.LINE),
@@ -77,22 +88,9 @@ WHOLE: Mapping[str, Key] = {
     "tests-requirements": Key(Kind.LINE),
     "test-command": Key(Kind.TEXT),
     "test-environment": Key(Kind.LINES),
-    "verify-timeout": Key(Kind.NUMBER, 0.01, 360),
+    "verify-timeout": Key(Kind.NUMBER, VERIFY_TIMEOUT),
 }
 """What it can say of the application as a whole."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something is written."""
-
-    file: str
-    """Empty: in the input ``function-name``."""
-    line: int
-
-    def __str__(self) -> str:
-        """Name it for people, as editors and compilers do."""
-        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
 def check(text: str, file: str) -> Mapping[str, Located]:
@@ -138,7 +136,7 @@ class _Shape:
 
     def functions(self, value: Located, where: str, *, least: int) -> None:
         """Check the functions, and what is said of each."""
-        functions = self.named(value, where, f"{NAME}|{ARN}", "a function's name or ARN", most=MOST)
+        functions = self.named(value, where, f"{FUNCTION_NAME}|{FUNCTION_ARN}", "a function's name or ARN", most=MOST)
         if len(functions) < least:
             self._refuse(value, where, "it names no function", "Name one at least, such as my-function: {}.")
         for name, function in functions.items():
@@ -175,7 +173,7 @@ class _Shape:
         if not isinstance(value.value, tuple):
             self._refuse(value, where, f"a list is wanted, and this is {value.kind}", "Write a line each: - name.")
         for item in value.value:
-            if not (isinstance(item.value, str) and re.fullmatch(NAME, item.value)):
+            if not (isinstance(item.value, str) and re.fullmatch(FUNCTION_NAME, item.value)):
                 shown = repr(item.value) if isinstance(item.value, str) else f"this is {item.kind}, which"
                 self._refuse(item, where, f"{shown} is not a function's name", _NAMES)
 
@@ -211,9 +209,8 @@ class _Shape:
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number:
             self._refuse(value, where, f"{key.wanted} is wanted, and this is {value.kind}", "Write it without quotes.")
-        assert isinstance(number, int | float)  # noqa: S101 - as was just found
-        is_whole = isinstance(number, int) or number.is_integer()
-        if not key.least <= number <= key.most or (key.kind is Kind.WHOLE and not is_whole):
+        assert isinstance(number, int | float) and key.limits  # noqa: S101, PT018 - as was just found
+        if number not in key.limits or (key.kind is Kind.WHOLE and number != int(number)):
             self._refuse(value, where, f"{key.wanted} is wanted, and this is {number:g}", "Correct it.")
 
     def _variables(self, value: Located, where: str) -> None:

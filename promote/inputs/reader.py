@@ -1,6 +1,7 @@
-"""Typed access to ``INPUT_*``, as the runner hands inputs over: in upper case, with hyphens, set even when empty."""
+"""Typed access to the values of inputs, whether the step or ``promote.yml`` gives them."""
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,25 +10,42 @@ from ipaddress import IPv6Address
 from typing import TypeVar
 
 from promote.core.errors import InputError
+from promote.inputs.limits import Range
+from promote.inputs.value import Line, Place, Value
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+
+_EMPTY = Value("")
 
 
 @dataclass(frozen=True)
 class Reader:
     """Typed access to the inputs by their names; all raise InputError where one is not what it should be."""
 
-    environ: Mapping[str, str]
+    values: Mapping[str, Value]
+
+    def value(self, name: str) -> Value:
+        """Return the value; an input that is not given is an empty text."""
+        return self.values.get(name, _EMPTY)
+
+    def error(self, name: str, problem: str, *, hint: str, place: Place | None = None) -> InputError:
+        """Return the error of an input, with the place where it, or a line of it, is written."""
+        return (place or self.value(name).place).error(name, problem, hint=hint)
 
     def raw(self, name: str) -> str:
         """Give it as it is."""
-        return self.environ.get(f"INPUT_{name.upper()}", "")
+        return self.value(name).text
+
+    def lines(self, name: str) -> tuple[Line, ...]:
+        """Return its lines."""
+        return self.value(name).lines
 
     def text(self, name: str) -> str:
         """Give it as one line without white space around it."""
         value = self.raw(name).strip()
         if not value.isprintable():
-            raise InputError(name, "it holds a line break or a control character", hint="Write it on one line.")
+            raise self.error(name, "it holds a line break or a control character", hint="Write it on one line.")
         return value
 
     def optional(self, name: str) -> str | None:
@@ -45,42 +63,54 @@ class Reader:
             known = [member.value for member in kind]
             near = difflib.get_close_matches(value, known, n=1)
             hint = f"Did you mean {near[0]}? Known are: " if near else "Known are: "
-            raise InputError(name, f"{value!r} is not known", hint=hint + ", ".join(known) + ".") from None
+            raise self.error(name, f"{value!r} is not known", hint=hint + ", ".join(known) + ".") from None
 
     def boolean(self, name: str) -> bool:
         """Give whether it is ``true``; empty is false."""
         value = self.text(name).lower()
         if value not in ("", "true", "false"):
-            raise InputError(name, f"{self.text(name)!r} is neither true nor false", hint="Write true or false.")
+            raise self.error(name, f"{self.text(name)!r} is neither true nor false", hint="Write true or false.")
         return value == "true"
 
-    def number(self, name: str, unit: str, *, default: float, least: float, most: float) -> float:
+    def number(self, name: str, limits: Range, *, default: float) -> float:
         """Give a number, or the default where it is empty."""
-        value = self.text(name)
-        if not value:
+        number = self._number(name, r"\d+(\.\d+)?")
+        if number is None:
             return default
-        if not re.fullmatch(r"\d+(\.\d+)?", value) or not least <= float(value) <= most:
-            raise InputError(
+        if number not in limits:
+            raise self.error(
                 name,
-                f"{value!r} is no number of {unit} from {least:g} to {most:g}",
+                f"{self._shown(name)} is no number of {limits}",
                 hint=f"Write it like {default:g}, which is the default.",
             )
-        return float(value)
+        return number
 
-    def integer(
-        self, name: str, unit: str, least: int, most: int, *, empty: str = "to keep what the function has"
-    ) -> int | None:
+    def integer(self, name: str, limits: Range, *, empty: str = "to keep what the function has") -> int | None:
         """Give a whole number, or None where it is empty; ``empty`` says what that is for."""
-        value = self.text(name)
-        if not value:
+        number = self._number(name, r"[0-9]{1,9}")
+        if number is None:
             return None
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise InputError(
+        if number not in limits or number != int(number):
+            raise self.error(
                 name,
-                f"{value!r} is no whole number of {unit} from {least} to {most}",
+                f"{self._shown(name)} is no whole number of {limits}",
                 hint=f"Correct it, or leave it empty {empty}.",
             )
-        return int(value)
+        return int(number)
+
+    def _number(self, name: str, pattern: str) -> float | None:
+        """Return a number; None: the input is empty. A text that does not match ``pattern`` is not a number: NaN."""
+        content = self.value(name).content
+        if isinstance(content, int | float):
+            return float(content)
+        text = self.text(name)
+        if not text:
+            return None
+        return float(text) if re.fullmatch(pattern, text) else math.nan
+
+    def _shown(self, name: str) -> str:
+        content = self.value(name).content
+        return repr(content.strip() if isinstance(content, str) else content)
 
     def url(self, name: str) -> str:
         """Give an http(s) URL without a slash at its end, or nothing."""
@@ -88,7 +118,7 @@ class Reader:
         if value and not _is_url(value):
             # A user, or a query, may hold a password, which is not repeated.
             shown = "it" if set(value) & {"@", "?"} else repr(value)
-            raise InputError(
+            raise self.error(
                 name, f"{shown} is no http(s) URL without user, query and fragment", hint="Write https://host/path."
             )
         return value

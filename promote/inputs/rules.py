@@ -4,62 +4,63 @@ from collections.abc import Mapping, Sequence
 
 from promote.core.errors import InputError
 from promote.inputs.model import Endpoints, Inputs, Isolation
+from promote.inputs.reader import Reader
 from promote.inputs.usage import INPUTS, Command
 
 
-def require_consistency(inputs: Inputs, *, is_part: bool = False) -> None:
-    """Refuse inputs that are right one by one and wrong together; ``is_part`` as of ``inputs_from_environ``.
+def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) -> None:
+    """Refuse inputs that are right one by one and wrong together; ``is_part`` as of ``parse``.
 
     Raises:
         InputError: names the input to change.
 
     """
     if inputs.command in INPUTS["reason"].required and not inputs.reason:
-        raise InputError(
+        raise read.error(
             "reason",
             "it is missing, and a lock is not opened by force without one",
             hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
         )
     if inputs.override and not inputs.reason:
-        raise InputError(
+        raise read.error(
             "reason",
             "it is missing, and nothing is overridden without one",
             hint="Say why in a sentence; it is recorded.",
         )
     if inputs.environment in inputs.latest_aliases:
-        raise InputError(
+        raise read.error(
             "latest-aliases",
             f"it names {inputs.environment}, the environment that this step promotes to",
             hint="Remove the name. The action points this alias at verified versions only.",
         )
     if inputs.command in _RELEASING:
-        _require_release(inputs, is_part=is_part)
+        _require_release(inputs, read, is_part=is_part)
     if inputs.command is Command.PROMOTE:
-        _require_source(inputs)
+        _require_source(inputs, read)
 
 
-def _require_source(inputs: Inputs) -> None:
+def _require_source(inputs: Inputs, read: Reader) -> None:
     """Refuse a promotion that does not say of what, or says more than that."""
     given = [name for name, value in _sources(inputs).items() if value]
     if len(given) != 1:
-        raise InputError(
+        raise read.error(
             given[-1] if given else "candidate",
             f"it cannot be combined with {given[0]}" if given else "there is nothing to promote",
             hint="Give one of: candidate (of a step with command: deploy), from (an environment), version.",
         )
     if inputs.source == inputs.environment:
-        raise InputError("from", "it is the environment itself", hint="Name the environment that comes before it.")
+        raise read.error("from", "it is the environment itself", hint="Name the environment that comes before it.")
     if inputs.override and inputs.candidate:
-        raise InputError("override", "a candidate is what tests have passed", hint="Give version in its place.")
+        raise read.error("override", "a candidate is what tests have passed", hint="Give version in its place.")
 
 
 def _sources(inputs: Inputs) -> Mapping[str, str]:
     return {"candidate": inputs.candidate, "from": inputs.source, "version": inputs.version}
 
 
-def _require_release(inputs: Inputs, *, is_part: bool) -> None:
+def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
     if inputs.command is Command.RUN and not (is_part or inputs.has_verification):
-        raise InputError(
+        raise read.error(
             "checks",
             "there is nothing to verify the candidate with, and what is not verified is not promoted",
             hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
@@ -69,42 +70,42 @@ def _require_release(inputs: Inputs, *, is_part: bool) -> None:
         and inputs.isolation is Isolation.VERSION
         and inputs.endpoints is Endpoints.NONE
     ):
-        raise InputError(
+        raise read.error(
             "isolation",
             "version means an endpoint of the candidate's own, and endpoints is none",
             hint="Set endpoints: http, or isolation: latest.",
         )
     if inputs.latest_url and inputs.isolation is Isolation.VERSION:
-        raise InputError(
+        raise read.error(
             "latest-url",
             "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
             hint="Remove latest-url, or set isolation: latest.",
         )
     if (inputs.checks or inputs.tests) and not _has_endpoint(inputs):
-        raise InputError(
+        raise read.error(
             "checks" if inputs.checks else "tests",
             "HTTP checks and tests need an endpoint, and endpoints is none",
             hint=_NEED_ENDPOINT[inputs.command is Command.PROMOTE and not inputs.candidate],
         )
     if inputs.base_path and not inputs.domain_name:
-        raise InputError(
+        raise read.error(
             "base-path", "it has no effect without domain-name", hint="Add domain-name, or remove base-path."
         )
     if inputs.latest_url and inputs.latest_url.rstrip("/") == inputs.environment_url.rstrip("/"):
-        raise InputError(
+        raise read.error(
             "latest-url",
             "it is the same as environment-url, so the checks would test what is served already",
             hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
         )
     for name, url in (("latest-url", inputs.latest_url), ("environment-url", inputs.environment_url)):
         if url and inputs.domain_name:
-            raise InputError(
+            raise read.error(
                 name,
                 "it cannot be combined with domain-name",
                 hint="Use domain-name for endpoints that the action makes, or the URLs of gateways that you own.",
             )
     if inputs.endpoints is Endpoints.NONE and inputs.domain_name:
-        raise InputError(
+        raise read.error(
             "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
         )
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from promote.core.errors import InputError
 from promote.inputs.reader import Reader
+from promote.inputs.value import step_values
 
 
 class Command(StrEnum):
@@ -155,7 +156,7 @@ def command_of(environ: Mapping[str, str]) -> Command:
 
     """
     require_known(environ)
-    command = Reader(environ).choice("command", Command, Command.RUN)
+    command = Reader(step_values(environ)).choice("command", Command, Command.RUN)
     require_use(environ, command)
     return command
 

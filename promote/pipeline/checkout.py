@@ -18,8 +18,8 @@ from promote.core.run import join_names
 from promote.github.actions.context import Context
 from promote.github.clone import CloneError, opened
 from promote.github.clone_search import below, find
+from promote.inputs.limits import SHA
 from promote.inputs.model import Inputs
-from promote.inputs.parse import SHA
 from promote.inputs.reviewed import require_merged
 from promote.inputs.usage import Command
 

@@ -27,7 +27,7 @@ from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState
 from promote.github.actions.log import ActionsLog
 from promote.github.git import order
-from promote.inputs import manifest
+from promote.inputs import step
 from promote.inputs.usage import INPUTS, Command
 from promote.pipeline.job import Job
 from promote.pipeline.previews import Previews
@@ -431,7 +431,7 @@ class Actor:
         chance = self.schedule.chance
         session = Session(self.schedule.network, process, self)
         return Job(
-            inputs=manifest.read(environ, workspace().folder),
+            inputs=step.read(environ, workspace().folder),
             context=context,
             run=Run(context.commit, context.run_id, context.attempt, context.run_url, operation),
             workflow=log,

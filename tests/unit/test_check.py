@@ -16,6 +16,7 @@ from promote.inputs.checks import (
     parse_checks,
     parse_invocations,
 )
+from promote.inputs.value import Value
 
 NOTHING = Expectation("")
 
@@ -39,17 +40,17 @@ NOTHING = Expectation("")
     ],
 )
 def test_a_line_is_a_check(line: str, check: HttpCheck) -> None:
-    assert parse_checks(line) == (check,)
+    assert parse_checks(Value(line)) == (check,)
 
 
 def test_comments_and_empty_lines_say_nothing() -> None:
-    assert parse_checks("") == ()
-    assert parse_checks("# GET /\n\n   \n\t# b") == ()
+    assert parse_checks(Value("")) == ()
+    assert parse_checks(Value("# GET /\n\n   \n\t# b")) == ()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lines_keep_their_order(end: str) -> None:
-    checks = parse_checks(end.join(["GET /a", "", "# b", "HEAD /c"]))
+    checks = parse_checks(Value(end.join(["GET /a", "", "# b", "HEAD /c"])))
     assert [check.path for check in checks] == ["/a", "/c"]
 
 
@@ -88,7 +89,7 @@ def test_lines_keep_their_order(end: str) -> None:
 )
 def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_checks(text)
+        parse_checks(Value(text))
     assert caught.value.name == "checks"
     assert message in str(caught.value)
     assert "for expression" not in str(caught.value)
@@ -112,7 +113,7 @@ def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> N
 def test_a_field_that_is_meant_as_a_value_is_refused(expression: str, hint: str) -> None:
     for parse, line, name in ((parse_checks, "GET / ", "checks"), (parse_invocations, "a.json ", "invoke")):
         with pytest.raises(InputError) as caught:
-            parse(line + expression)
+            parse(Value(line + expression))
         assert caught.value.name == name
         assert "compares with a field" in str(caught.value)
         assert caught.value.hint.startswith(hint)
@@ -121,7 +122,7 @@ def test_a_field_that_is_meant_as_a_value_is_refused(expression: str, hint: str)
 @pytest.mark.parametrize("expression", ["'ok'", "`true`", "status == 'ok' || 'x'", "`1` == `1`", "!'' && ok"])
 def test_an_expression_that_does_not_need_the_answer_is_refused(expression: str) -> None:
     with pytest.raises(InputError, match="does not depend on the answer") as caught:
-        parse_checks("GET / 200 " + expression)
+        parse_checks(Value("GET / 200 " + expression))
     assert "status == 'ok'" in caught.value.hint
 
 
@@ -137,7 +138,7 @@ def test_an_expression_that_does_not_need_the_answer_is_refused(expression: str)
     ],
 )
 def test_a_field_that_is_meant_as_a_field_may_be_compared(expression: str) -> None:
-    assert parse_checks("GET / " + expression)[0].expectation == Expectation(expression)
+    assert parse_checks(Value("GET / " + expression))[0].expectation == Expectation(expression)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,9 @@ def test_a_comparison_that_does_not_depend_on_what_is_not_there_is_true(expressi
 
 
 def test_functions_may_take_references() -> None:
-    (check,) = parse_checks("GET / sort_by(items, &name)[0].name == max_by(map(&@, items), &age).name && items[::-1]")
+    (check,) = parse_checks(
+        Value("GET / sort_by(items, &name)[0].name == max_by(map(&@, items), &age).name && items[::-1]")
+    )
     assert check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}') == ""
 
 
@@ -192,9 +195,9 @@ EXPRESSION = st.just("") | WORD | st.builds("{0} == '{1}'".format, WORD, RAW) | 
 @given(METHOD, PATH, STATUS, EXPRESSION)
 def test_a_check_is_read_as_its_name_says(method: str, path: str, status: int | None, expression: str) -> None:
     check = HttpCheck(method, path, status, Expectation(expression))
-    assert parse_checks(f"\n{check.name}\n") == (check,)
+    assert parse_checks(Value(f"\n{check.name}\n")) == (check,)
     if not {"'", '"', "`"} & set(path):  # a quote that is not closed hides what follows it
-        assert parse_checks(f"{check.name} # why") == (check,)
+        assert parse_checks(Value(f"{check.name} # why")) == (check,)
 
 
 # jmespath takes it, as it has always done, with a warning of what may come; users are not stopped by that.
@@ -204,24 +207,24 @@ def test_a_check_is_read_as_its_name_says(method: str, path: str, status: int | 
 @example("`text without quotes`")
 def test_whatever_stands_there_is_a_check_or_an_input_error(text: str) -> None:
     try:
-        parse_checks("GET / " + text)
-        parse_checks(text)
-        parse_invocations(text)
+        parse_checks(Value("GET / " + text))
+        parse_checks(Value(text))
+        parse_invocations(Value(text))
     except InputError as error:
         assert str(error).startswith(("checks: line ", "invoke: line "))  # noqa: PT017 - both ends are right
 
 
 def test_invocations() -> None:
-    assert parse_invocations("a.json\n# no\n b/c.json \t ok == `true` # why") == (
+    assert parse_invocations(Value("a.json\n# no\n b/c.json \t ok == `true` # why")) == (
         Invocation("a.json", NOTHING),
         Invocation("b/c.json", Expectation("ok == `true`")),
     )
-    assert parse_invocations("b.json\tok")[0].name == "b.json ok"
+    assert parse_invocations(Value("b.json\tok"))[0].name == "b.json ok"
 
 
 def test_an_invocation_that_does_not_compile_names_its_input() -> None:
     with pytest.raises(InputError, match=r"^invoke: line 2: .*'a ==' does not compile") as caught:
-        parse_invocations("\na.json a ==")
+        parse_invocations(Value("\na.json a =="))
     assert caught.value.name == "invoke"
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from promote.core.errors import InputError, RefusedError
 from promote.github.actions.context import Context
-from promote.inputs.manifest import read
 from promote.inputs.model import Inputs
+from promote.inputs.step import read
 from promote.pipeline import checkout
 from tests.repository import commit, git
 

@@ -9,6 +9,7 @@ import pytest
 from promote.core.errors import InputError
 from promote.inputs.checks import Expectation, parse_checks
 from promote.inputs.expression import problem
+from promote.inputs.value import Value
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ from promote.inputs.expression import problem
 )
 def test_a_condition_that_tests_nothing_is_refused(expression: str, message: str, hint: str) -> None:
     with pytest.raises(InputError, match="does not depend on the answer") as caught:
-        parse_checks("GET / " + expression)
+        parse_checks(Value("GET / " + expression))
     assert message in str(caught.value)
     assert hint in caught.value.hint
 
@@ -83,7 +84,7 @@ def test_a_condition_that_tests_nothing_is_refused(expression: str, message: str
     ],
 )
 def test_a_condition_that_may_be_false_is_taken(expression: str) -> None:
-    assert parse_checks("GET / " + expression)[0].expectation == Expectation(expression)
+    assert parse_checks(Value("GET / " + expression))[0].expectation == Expectation(expression)
 
 
 TERMS = [
@@ -141,4 +142,4 @@ def test_a_comparison_that_can_be_both_is_never_refused(comparator: str) -> None
 
 def test_an_expression_of_many_parts_is_nested_too_deeply() -> None:
     with pytest.raises(InputError, match="it is nested too deeply"):
-        parse_checks("GET / " + " || ".join(f"a{number} == b" for number in range(5000)))
+        parse_checks(Value("GET / " + " || ".join(f"a{number} == b" for number in range(5000))))

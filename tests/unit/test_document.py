@@ -23,21 +23,21 @@ def test_the_readmes_tables_are_those_of_action_yml() -> None:
 
 def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:
     sources = [(REPOSITORY / "promote" / name).read_text(encoding="utf-8") for name in _READERS]
-    read = set(re.findall(r'read\.\w+\(\s*"([a-z-]+)"', sources[0]))
-    read |= {name.lower() for name in re.findall(r"INPUT_([A-Z-]+)", sources[1])}
-    read |= set(re.findall(r'name, text = "([a-z-]+)"', sources[4]))
-    read |= set(re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', sources[0]))
-    read |= set(re.findall(r'environ.get\(_variable\("([a-z-]+)"\)', sources[2]))
-    read |= set(re.findall(r'Reader\(environ\)\.\w+\("([a-z-]+)"', sources[3]))
+    read = {name for text in sources for name in re.findall(r'read\.\w+\(\s*"([a-z-]+)"', text)}
+    read |= {name for text in sources for name in re.findall(r'_(?:environment|path)\(read, "([a-z-]+)"', text)}
+    read |= {
+        name for text in sources for name in re.findall(r'Reader\(step_values\(environ\)\)\.\w+\("([a-z-]+)"', text)
+    }
+    read |= {name.lower() for text in sources for name in re.findall(r"INPUT_([A-Z-]+)", text)}
     assert read == set(ACTION["inputs"])
 
 
 _READERS = (
     "inputs/parse.py",
-    "github/actions/context.py",
-    "inputs/manifest.py",
+    "inputs/function_name.py",
+    "inputs/step.py",
     "inputs/usage.py",
-    "inputs/environment_variables.py",
+    "github/actions/context.py",
 )
 
 

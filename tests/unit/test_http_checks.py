@@ -10,6 +10,7 @@ import requests
 from promote.core.endpoint import Endpoint, Gateway
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import first_path, parse_checks
+from promote.inputs.value import Value
 from promote.verification.http_checks import Reach, run_check
 from promote.verification.http_client import ask
 from tests.clock import Time
@@ -54,7 +55,7 @@ class Server:
 
 
 def check(line: str, endpoint: Endpoint, server: Server, time: Time, deadline: float = 600) -> CheckResult:
-    return run_check(parse_checks(line)[0], cast("requests.Session", server), endpoint, time, deadline)
+    return run_check(parse_checks(Value(line))[0], cast("requests.Session", server), endpoint, time, deadline)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_what_one_check_has_seen_of_a_new_endpoint_counts_for_all() -> None:
     time = Time()
     server = Server(time, [NOT_FOUND])
     reach = Reach(cast("requests.Session", server), NEW, is_seen=True)
-    found = run_check(parse_checks("GET /x 404")[0], cast("requests.Session", server), NEW, time, 600, reach)
+    found = run_check(parse_checks(Value("GET /x 404"))[0], cast("requests.Session", server), NEW, time, 600, reach)
     assert (found.outcome, len(server.requests)) == (Outcome.PASSED, 1)
 
 
@@ -208,7 +209,7 @@ def test_an_answer_of_a_cache_does_not_show_that_an_endpoint_reaches_the_functio
     time = Time()
     session = cast("requests.Session", Server(time, [(200, b"")], headers={"Age": "1"}))
     reach = Reach(session, NEW)
-    reach.look(parse_checks("GET /x")[0], 1)
+    reach.look(parse_checks(Value("GET /x"))[0], 1)
     assert not reach.is_seen
 
 
@@ -223,7 +224,7 @@ def test_an_answer_of_a_cache_does_not_show_that_an_endpoint_reaches_the_functio
     ],
 )
 def test_a_path_is_asked_for_whose_answer_tells(checks: str, path: str) -> None:
-    assert first_path(parse_checks(checks)) == path
+    assert first_path(parse_checks(Value(checks))) == path
 
 
 def test_a_gateways_own_404_of_a_new_endpoint_never_passes() -> None:

@@ -13,8 +13,9 @@ from requests.adapters import HTTPAdapter
 from promote.core.errors import InputError
 from promote.core.lock_state import Queue
 from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLES_LIMIT
+from promote.inputs.function_name import partition_of
 from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs
-from promote.inputs.parse import inputs_from_environ, partition_of
+from promote.inputs.parse import inputs_from_environ
 from promote.inputs.usage import INPUTS as TABLE
 from promote.inputs.usage import Command
 from tests.runner import INPUTS

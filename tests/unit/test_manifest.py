@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from promote.core.errors import InputError
-from promote.inputs.manifest import LARGEST, Application, application, parse, parse_lines
+from promote.inputs.application import Application
+from promote.inputs.function_lines import parse_lines
+from promote.inputs.manifest import LARGEST, parse
 from promote.inputs.manifest_schema import FUNCTION, MOST, WHOLE, check
 from promote.inputs.model import Inputs
+from promote.inputs.step import application
 from tests.runner import INPUTS
 from tools.document import REPOSITORY, editors
 
@@ -55,8 +58,8 @@ def refused(text: str, environment: str = "") -> InputError:
     return caught.value
 
 
-def texts(found: Application) -> dict[str, dict[str, str]]:
-    return {part.name: {name: given.text for name, given in part.given.items()} for part in found.parts}
+def contents(found: Application) -> dict[str, dict[str, Any]]:
+    return {part.name: {name: given.content for name, given in part.given.items()} for part in found.parts}
 
 
 class TestLines:
@@ -67,7 +70,7 @@ class TestLines:
     def test_a_line_is_a_function_with_or_without_an_artifact(self) -> None:
         text = f"\n# the shop\napi = build/a b.zip\n\n  mail\t# adopted\n{ARN}reports=s3://builds/a=b.zip#1\n"
         found = lines(text)
-        assert texts(found) == {
+        assert contents(found) == {
             "api": {"artifact": "build/a b.zip"},
             "mail": {},
             "reports": {"artifact": "s3://builds/a=b.zip#1"},
@@ -77,8 +80,8 @@ class TestLines:
         assert (found.region, found.account, found.file) == ("eu-west-1", "123456789012", "")
 
     def test_one_function_with_its_artifact_is_an_application_too(self) -> None:
-        assert texts(lines("api = build")) == {"api": {"artifact": "build"}}
-        assert texts(lines("api # with a comment\n# and another")) == {"api": {}}
+        assert contents(lines("api = build")) == {"api": {"artifact": "build"}}
+        assert contents(lines("api # with a comment\n# and another")) == {"api": {}}
 
     @pytest.mark.parametrize(
         ("text", "problem"),

@@ -15,6 +15,7 @@ from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.github.actions.log import ActionsLog
 from promote.inputs.checks import require_command
+from promote.inputs.value import Value
 from promote.verification.log_groups import Console
 from promote.verification.process import Surroundings, environment, run, run_script
 from promote.verification.pytest_suite import Suite, read_suite, run_suite
@@ -444,7 +445,7 @@ def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str
 )
 def test_a_script_without_a_command_is_refused(script: str) -> None:
     with pytest.raises(InputError, match=r"^test-command: it has no command") as caught:
-        require_command(script)
+        require_command(Value(script))
     assert "smoke.py" in caught.value.hint
 
 
@@ -459,7 +460,7 @@ def test_a_script_without_a_command_is_refused(script: str) -> None:
 )
 def test_a_script_with_a_command_is_taken(script: str) -> None:
     """Empty means that there is none."""
-    require_command(script)
+    require_command(Value(script))
 
 
 def test_a_command_is_named_after_its_first_line(place: Place) -> None:

@@ -1,0 +1,53 @@
+"""The lines of the input ``function-name``: several functions that are released together."""
+
+import re
+
+from promote.core.errors import InputError
+from promote.inputs.application import Application, Part, require_one_application
+from promote.inputs.function_name import parse_function
+from promote.inputs.value import Place, Value
+
+
+def parse_lines(text: str) -> Application | None:
+    """Read ``function-name``: a line each, ``name`` or ``name = artifact``; ``#`` starts a comment.
+
+    None: it is one line with a name alone.
+
+    Raises:
+        InputError: a line is wrong.
+
+    """
+    text = text.strip()
+    if "\n" not in text and "=" not in text:
+        return None
+    parts: list[Part] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if written := re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip():
+            parts.append(_line_part(written, Place(line=number)))
+    if not parts:
+        raise InputError(
+            "function-name",
+            "it names no function, for all of its lines are comments",
+            hint="Write the function's name, or `name = artifact`, one function per line.",
+        )
+    return require_one_application(Application(tuple(parts)))
+
+
+def _line_part(line: str, place: Place) -> Part:
+    name, equals, artifact = (text.strip() for text in line.partition("="))
+    if equals and not name:
+        raise place.error(
+            "function-name",
+            f"the artifact {artifact!r} is there without a function",
+            hint="Write name = artifact.",
+        )
+    if equals and not artifact:
+        raise place.error(
+            "function-name",
+            "there is no artifact after the =",
+            hint="Write name = artifact; or the name alone, to adopt what another tool has put into $LATEST.",
+        )
+    if not artifact.isprintable():
+        raise place.error("function-name", "the artifact holds a control character", hint="Take it away.")
+    name, arn, _ = parse_function(name, place)
+    return Part(name, arn, place, {"artifact": Value(artifact, place)} if equals else {})
