@@ -1,4 +1,4 @@
-# The two commands that a newcomer needs are `make demo` and `make test`; each sets up all that it needs.
+# To start, run `make demo` and `make test`. Each target sets up what it needs.
 PYTHON ?= python3
 VENV := .venv
 SANDBOX := .venv-sandbox
@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 .PHONY: demo test check prove histories bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, shown on an embedded AWS
+demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, on an embedded AWS
 	@$(BIN)/python -m examples.demo
 
 test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests, 2,000 simulated schedules; no Docker, no AWS account
@@ -28,7 +28,7 @@ check: $(VENV)/.ready $(CHECKS)/.ready  ## lint, format, types; the Dockerfile, 
 	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	@# action-validator's schema is older than the permission to attest: it gets copies without that line.
+	@# The schema of action-validator does not know the permission to attest, so it gets copies without that line.
 	for file in action.yml $(WORKFLOWS); do \
 	  sed '/^ *attestations: write/d' $$file > $(CHECKS)/$${file##*/} && \
 	  $(CHECKS)/bin/node $(CHECKS)/node_modules/@action-validator/cli/cli.mjs $(CHECKS)/$${file##*/} || { echo "in $$file"; exit 1; }; \
@@ -42,21 +42,21 @@ prove: $(VENV)/.ready  ## schedules of runs, faults and clocks for TIME=60 secon
 
 PAIRS ?= 20000
 
-histories: $(VENV)/.ready  ## the order of commits against git, on PAIRS=20000 pairs of random histories
+histories: $(VENV)/.ready  ## compare the order of commits with git, on PAIRS=20000 pairs of random histories
 	$(BIN)/python -m tests.histories --pairs $(PAIRS)
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE)/.ready  ## all benchmarks, side by side, into docs/benchmarks.md; or PARTS="calls packing"
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE)/.ready  ## all benchmarks, written into docs/benchmarks.md; or PARTS="calls packing"
 	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md
 
-e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and the workflow as a runner starts them, and pictures of what they show; needs a Docker Engine
+e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and workflows as a runner starts them, and pictures of their output; needs a Docker Engine
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-docs: $(VENV)/.ready  ## write the README's tables and the schema of promote.yml anew
+docs: $(VENV)/.ready  ## update the README's tables and the schema of promote.yml
 	$(BIN)/python -m tools.document
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
-lock:  ## renew the lock files (needs uv)
+lock:  ## update the lock files (needs uv)
 	$(LOCK) --override requirements/overrides.in pyproject.toml -o requirements/runtime.lock
 	$(LOCK) --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
 	$(LOCK) requirements/build.in -o requirements/build.lock
@@ -75,7 +75,7 @@ $(VENV)/.ready: requirements/dev.lock
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --editable .
 	@touch $@
 
-# Apart from the rest: only the tests that need Docker need a runner for workflows.
+# Separate, because only the tests that need Docker need a runner for workflows.
 PICTURES := tests/e2e/pictures
 $(VENV)/.e2e: requirements/e2e.lock $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)/.ready
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/e2e.lock
@@ -89,14 +89,14 @@ $(SANDBOX)/.ready: sandbox/requirements.lock
 	@$(SANDBOX)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r sandbox/requirements.lock
 	@touch $@
 
-# Apart from the rest: nobody but the benchmarks needs what they compare with.
+# Separate, because only the benchmarks need the tools that they compare with.
 $(PEERS)/.ready: requirements/bench.lock
-	@echo "setting up $(PEERS): what the benchmarks compare with (once)"
+	@echo "setting up $(PEERS): tools for the benchmarks (once)"
 	@$(PYTHON) -m venv --clear $(PEERS)
 	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.lock
 	@touch $@
 
-# What is measured is what users run: the packages as the image has them, and the code as it is here.
+# The benchmarks measure what users run: the packages of the image, and the code of this folder.
 $(IMAGE)/.ready: requirements/runtime.lock promote/aws/clients.py $(VENV)/.ready
 	@echo "setting up $(IMAGE): the action with the packages of its image (once)"
 	@$(PYTHON) -m venv --clear --without-pip $(IMAGE)
@@ -107,7 +107,7 @@ $(IMAGE)/.ready: requirements/runtime.lock promote/aws/clients.py $(VENV)/.ready
 	  [shutil.rmtree(each) for each in data.iterdir() if each.is_dir() and each.name not in aws.SERVICES]"
 	@touch $@
 
-# Apart from the rest: neither the demo nor the tests pay for the linters, the greater part of which is Node.
+# Separate, so that the demo and the tests do not install the linters, most of which is Node.
 $(CHECKS)/.ready: requirements/check.lock requirements/node/package-lock.json
 	@echo "setting up $(CHECKS): the linters of the Dockerfile, the action and the workflows (once)"
 	@$(PYTHON) -m venv --clear $(CHECKS)

@@ -1,7 +1,7 @@
-"""The demo: a story of five releases, played for real against an embedded AWS.
+"""The demo: five releases on an embedded AWS.
 
-A developer commits to a git repository; a runner checks it out and starts the action with the environment and the
-files that GitHub gives a step; users ask over HTTP. When an act does not end as `story` says, the demo exits 1.
+A developer commits to a git repository. A runner checks it out and starts the action with the environment and the
+files of a step on GitHub. Users send HTTP requests. If an act does not end as in `story`, the demo exits with 1.
 """
 
 import argparse
@@ -31,11 +31,11 @@ EXAMPLES = REPOSITORY / "examples"
 
 
 class UnexpectedError(Exception):
-    """An act did not end as the story says."""
+    """An act did not end as in the story."""
 
 
 def main(arguments: Sequence[str], stream: TextIO, environ: Mapping[str, str], story: Sequence[Act] = STORY) -> int:
-    """Play the story; give the exit code."""
+    """Play the story and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description="Promote on success, shown.")
     parser.add_argument("--summaries", type=Path, default=REPOSITORY / ".demo", metavar="DIR", help="default: .demo")
     summaries: Path = parser.parse_args(arguments).summaries
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str], stream: TextIO, environ: Mapping[str, str], s
         play(story, teller, summaries, environ.get("PATH", os.defpath))
     except KeyboardInterrupt:
         teller.fail("Interrupted. The embedded AWS has been stopped.")
-        return 130  # what a shell says of a process that Ctrl-C has ended
+        return 130  # as a shell reports a process that Ctrl-C has ended
     except (UnexpectedError, SandboxError, subprocess.CalledProcessError, OSError) as error:
         teller.fail(str(error))
         return 1
@@ -53,20 +53,20 @@ def main(arguments: Sequence[str], stream: TextIO, environ: Mapping[str, str], s
 
 
 def play(story: Sequence[Act], teller: "Teller", summaries: Path, path: str) -> None:
-    """Set the stage, play the acts one after the other, and say what they have shown.
+    """Prepare AWS and the repository, play the acts, and report the results.
 
     Raises:
         UnexpectedError: an act did not end as it should.
 
     """
     if not shutil.which("git", path=path):
-        raise UnexpectedError("The demo makes a git repository, and git is not on the PATH: install it first.")
+        raise UnexpectedError("The demo needs git, but git is not on the PATH. Install it.")
     started = time.monotonic()
     teller.head("Promote on success")
     teller.tell(
-        "A function on AWS Lambda answers HTTP requests; its users ask the endpoint of preprod. At each push, a GitHub "
-        "workflow deploys the commit to $LATEST, which the endpoint of latest shows, and checks it there. preprod "
-        "moves to it only if every check passes."
+        "A function on AWS Lambda serves HTTP requests at the endpoint of preprod. At each push, a GitHub workflow "
+        "deploys the commit to $LATEST, which the endpoint of latest shows, and checks it there. preprod moves to it "
+        "only if every check passes."
     )
     teller.tell("Starting an embedded AWS ...")
     with tempfile.TemporaryDirectory(prefix="promote-demo-") as folder, Sandbox.start() as sandbox:
@@ -82,17 +82,17 @@ def play(story: Sequence[Act], teller: "Teller", summaries: Path, path: str) -> 
             before = stage.play(number, act, before)
     teller.head(f"The end, after {time.monotonic() - started:.0f} seconds")
     teller.show(
-        f"Shown:      {', '.join(act.result for act in story)}; each as it should be, and preprod never served a bug.",
-        f"Summaries:  {shortened(summaries)}/*.md, one for each run, as the job's page on GitHub shows them.",
-        "Go on:      the quick start in README.md puts the action into your workflow; make test proves the rest.",
+        f"Results:    {', '.join(act.result for act in story)}, all as expected. preprod never served a bug.",
+        f"Summaries:  {shortened(summaries)}/*.md, one per run, as on the job's page on GitHub.",
+        "Next:       the quick start in README.md adds the action to your workflow; make test runs the tests.",
     )
 
 
 def require(what: str, expected: object, actual: object) -> None:
-    """Compare what has come of an act with the story.
+    """Compare a result with the story.
 
     Raises:
-        UnexpectedError: they differ.
+        UnexpectedError: They differ.
 
     """
     if actual != expected:
@@ -100,15 +100,15 @@ def require(what: str, expected: object, actual: object) -> None:
 
 
 def ask(endpoint: str) -> tuple[Answer, ...]:
-    """Ask an endpoint what a user would; nothing answers where there is no endpoint yet."""
+    """Return an endpoint's responses to a user's requests; empty if there is no endpoint yet."""
     with requests.Session() as session:
-        session.trust_env = False  # a proxy has no way to this machine
+        session.trust_env = False  # a proxy cannot reach this machine
         responses = [session.get(endpoint + path, timeout=10) for path in PATHS if endpoint]
     return tuple(Answer(response.status_code, response.text) for response in responses)
 
 
 class Project:
-    """The developer's git repository, independent of the git configuration of whoever runs the demo."""
+    """The developer's git repository, independent of the user's git configuration."""
 
     def __init__(self, folder: Path, path: str) -> None:
         self.folder = folder
@@ -119,10 +119,10 @@ class Project:
         self._git("init", "--quiet")
 
     def commit(self, commit: Commit) -> None:
-        """Make the change and commit it, as the next one of its branch.
+        """Make the change and commit it to its branch.
 
         Raises:
-            UnexpectedError: the code is not what the change was made for.
+            UnexpectedError: The change does not apply to the code.
 
         """
         self._git("checkout", "--quiet", "-B", commit.branch)
@@ -136,17 +136,17 @@ class Project:
         self._git(*author, "commit", "--quiet", f"--message={commit.message}")
 
     def head(self, branch: str) -> str:
-        """Give the id of a branch's last commit."""
+        """Return the SHA of a branch's last commit."""
         return self._git("rev-parse", branch)
 
     def describe(self, branch: str) -> str:
-        """Say which commit is the branch's last one."""
+        """Return a description of the branch's last commit."""
         number = self._git("rev-list", "--count", branch)
         message = self._git("log", "--max-count=1", "--format=%s", branch)
         return f'Commit {number} is {self.head(branch)[:10]} on {branch}: "{message}"'
 
     def check_out(self, branch: str, folder: Path) -> None:
-        """Do what actions/checkout does with fetch-depth 0."""
+        """Clone as actions/checkout does with fetch-depth 0."""
         self._git("clone", "--quiet", "--branch", branch, str(self.folder), str(folder))
 
     def _git(self, *arguments: str) -> str:
@@ -166,16 +166,16 @@ class Step:
     outputs: Mapping[str, str]
     summary: str
     calls: Sequence[Call]
-    """The calls to AWS that it made."""
+    """Its calls to AWS."""
 
     @property
     def result(self) -> str:
-        """How the run ended, in the action's words."""
+        """The output `result`."""
         return self.outputs.get("result", "")
 
     @property
     def preprod(self) -> str:
-        """The URL that users ask."""
+        """The URL for users."""
         return self.outputs.get("environment-url", "")
 
     @property
@@ -219,7 +219,7 @@ class Runner:
         }
 
     def run(self, number: int, act: Act) -> Step:
-        """Check the branch out, run the action on it with its log shown as it comes, and give what it has left."""
+        """Check out the branch, run the action with its log shown, and return the step."""
         folder = self._folder / f"run-{number}"
         workspace, output, summary = folder / "workspace", folder / "output", folder / "summary"
         folder.mkdir()
@@ -266,7 +266,7 @@ class Runner:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            process_group=0,  # Ctrl-C reaches the demo alone, which then ends the action
+            process_group=0,  # Ctrl-C reaches only the demo, which then ends the action
         ) as process:
             try:
                 for line in process.stdout or ():
@@ -280,7 +280,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the acts are played."""
+    """What the acts need."""
 
     project: Project
     runner: Runner
@@ -288,10 +288,10 @@ class Stage:
     summaries: Path
 
     def play(self, number: int, act: Act, before: Step) -> Step:
-        """Play one act, and compare what has come of it with the story.
+        """Play one act and compare its results with the story.
 
         Raises:
-            UnexpectedError: something else has come of it.
+            UnexpectedError: They differ.
 
         """
         teller = self.teller
@@ -323,16 +323,16 @@ class Stage:
         teller.show_answers(preprod_before, preprod)
         teller.tell(f"What latest shows, {step.latest}")
         teller.show_answers(latest_before, latest)
-        require("what preprod answers", act.preprod, preprod)
-        require("what latest answers", act.latest, latest)
+        require("the response of preprod", act.preprod, preprod)
+        require("the response of latest", act.latest, latest)
         teller.conclude(act.moral)
         return step
 
 
 def inputs_of_runner(given: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables of the inputs: all of action.yml, with what is not given at its default.
+    """Return the variables of all inputs of action.yml, with the defaults for those that are not given.
 
-    A default that is an expression is empty, as there is no GitHub to evaluate it.
+    A default that is an expression is empty, because only GitHub can evaluate it.
     """
     known = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))["inputs"]
     defaults = {name: str(properties.get("default", "")) for name, properties in known.items()}
@@ -341,7 +341,7 @@ def inputs_of_runner(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_outputs(text: str) -> dict[str, str]:
-    """Read the step's outputs, each of them written as ``name<<delimiter``."""
+    """Return the step's outputs, each of them written as ``name<<delimiter``."""
     blocks = re.finditer(
         r"^(?P<name>\S+)<<(?P<delimiter>\S+)\n(?P<value>.*?)\n(?P=delimiter)$", text, re.MULTILINE | re.DOTALL
     )
@@ -349,7 +349,7 @@ def read_outputs(text: str) -> dict[str, str]:
 
 
 def step_of_workflow(inputs: Mapping[str, str]) -> list[str]:
-    """Write the step as it stands in a workflow."""
+    """Return the lines of the step in a workflow."""
     lines = ["- uses: org/promote-on-success@v1", "  with:"]
     for name, value in inputs.items():
         if "\n" in value:
@@ -360,20 +360,20 @@ def step_of_workflow(inputs: Mapping[str, str]) -> list[str]:
 
 
 def counted(step: Step) -> str:
-    """Say how many calls write, and where."""
+    """Return how many calls write, and to which services."""
     if not step.writes:
         return "none of them writes"
     return f"{len(step.writes)} of them write, to {', '.join(sorted(step.written))}"
 
 
 def shortened(file: Path) -> str:
-    """Write a path as short as can be."""
+    """Return the shortest form of a path."""
     here = Path.cwd()
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 class Teller:
-    """Tells the story on a terminal or into a file."""
+    """Prints the story to a terminal or into a file."""
 
     WIDTH = 100
     BOLD, DIM, RED, GREEN = "1", "2", "31", "32"
@@ -383,38 +383,38 @@ class Teller:
         self._is_coloured = is_coloured
 
     def head(self, title: str) -> None:
-        """Begin an act."""
+        """Print the title of an act."""
         self._line("")
         self._line(f"━━ {title} ".ljust(self.WIDTH, "━"), self.BOLD)
 
     def tell(self, text: str) -> None:
-        """Tell what happens."""
+        """Print what happens."""
         self._line("")
         self._line(textwrap.fill(text, self.WIDTH, break_long_words=False, break_on_hyphens=False))
 
     def conclude(self, text: str) -> None:
-        """Say what an act has shown."""
+        """Print what an act has shown."""
         self._line("")
         self._line(textwrap.fill(text, self.WIDTH, initial_indent="✓ ", subsequent_indent="  "), self.GREEN)
 
     def fail(self, text: str) -> None:
-        """Say why the story ends here."""
+        """Print why the demo ends here."""
         self._line("")
         self._line(f"✗ {text}", self.RED)
 
     def show(self, *lines: str, indent: int = 0) -> None:
-        """Show lines as they are."""
+        """Print lines as they are."""
         for line in lines:
             self._line(" " * indent + line)
 
     def show_change(self, commit: Commit) -> None:
-        """Show the line that a commit takes away, and the one that it adds."""
+        """Print the line that a commit removes, and the one that it adds."""
         if commit.removed:
             self._line(f"    - {commit.removed}", self.RED)
             self._line(f"    + {commit.added}", self.GREEN)
 
     def show_log(self, line: str) -> None:
-        """Show a line of the action's log; annotations look as they do on GitHub."""
+        """Print a line of the action's log, with annotations as on GitHub."""
         found = re.fullmatch(r"::(error|warning|notice) ?(?P<properties>[^:]*)::(?P<message>.*)", line)
         if not found:
             self._line(f"    │ {line}", self.DIM)
@@ -423,12 +423,12 @@ class Teller:
             self._line(f"    │ {found[1].capitalize()}: {part}", self.RED)
 
     def show_answers(self, before: Sequence[Answer], after: Sequence[Answer]) -> None:
-        """Show what was answered at each path before the run and after it."""
+        """Print the response of each path before and after the run."""
         column = max(map(len, PATHS))
         for index, path in enumerate(PATHS):
             for request, moment, answers in ((f"GET {path}", "before", before), ("", "after", after)):
                 answer = answers[index] if answers else None
-                said = f"{answer.status} {answer.body}" if answer else "(there is nothing yet)"
+                said = f"{answer.status} {answer.body}" if answer else "(no endpoint yet)"
                 style = self.RED if answer and answer.status >= requests.codes.server_error else ""
                 self._line(f"    {request:<{column + 4}}  {moment:<6}  {said}", style)
 
@@ -440,5 +440,5 @@ class Teller:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # for terminals that know ASCII only
+        sys.stdout.reconfigure(errors="replace")  # for terminals with only ASCII
     sys.exit(main(sys.argv[1:], sys.stdout, os.environ))

@@ -1,4 +1,4 @@
-"""The demo's story: what a developer does in each act, and what must come of it."""
+"""The demo's story: what a developer does in each act, and the expected results."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint answers."""
+    """The response of an endpoint."""
 
     status: int
     body: str
@@ -19,26 +19,26 @@ class Commit:
     message: str
     removed: str = ""
     added: str = ""
-    """The code that takes the place of `removed`; without both, the commit adds the files as they are."""
+    """The code that replaces `removed`. If both are empty, the commit adds the files as they are."""
     branch: str = "main"
 
 
 @dataclass(frozen=True)
 class Act:
-    """Something that the developer does, and what must come of it."""
+    """What the developer does, and the expected results."""
 
     title: str
     developer: str
-    """What the developer does, in words."""
+    """A description of what the developer does."""
     commit: Commit | None
-    """None: the last commit of main once more."""
+    """None for the last commit of main again."""
     result: str
     """The action's output `result`."""
     preprod: tuple[Answer, ...]
     latest: tuple[Answer, ...]
-    """What the endpoints answer at `PATHS` afterwards."""
+    """The endpoints' responses at `PATHS` afterwards."""
     writes_to: AbstractSet[str]
-    """The services that the run changes something in."""
+    """The services to which the run writes."""
     moral: str
     is_dry_run: bool = False
 
@@ -66,56 +66,56 @@ _SPANISH = 'hello = {"fr": "Bonjour", "es": "Hola"}.get(query.get("language"), "
 STORY = (
     Act(
         title="The first release",
-        developer="A developer has written a small HTTP API and pushes it. In AWS there is nothing of it yet.",
+        developer="A developer has written a small HTTP API and pushes it. AWS has no function for it yet.",
         commit=Commit("Greet people"),
         result="promoted",
         preprod=(_HELLO, _HELLO),
         latest=(_HELLO, _HELLO),
         writes_to={"apigatewayv2", "dynamodb", "lambda"},
-        moral="The action made the function and its endpoints, ran all checks at latest, and pointed preprod at the "
+        moral="The action created the function and its endpoints, ran all checks at latest, and moved preprod to the "
         "version that had passed them.",
     ),
     Act(
         title="A bug",
-        developer="The developer teaches it French, tries it with language=fr, likes it, and pushes. Nobody notices "
-        "that it now crashes for everyone who names no language.",
+        developer="The developer adds French, tests it with language=fr, and pushes. Now the function crashes if the "
+        "request has no language.",
         commit=Commit("Greet in the visitor's language", _ENGLISH, _CARELESS),
         result="blocked",
         preprod=(_HELLO, _HELLO),
         latest=(_CRASH, _BONJOUR),
         writes_to={"dynamodb", "lambda"},
-        moral="A check failed, so preprod was not touched: it keeps serving commit 1, and nothing needs a rollback. "
-        "latest shows the broken build to those who want to look into it.",
+        moral="A check failed, so preprod still serves commit 1, and no rollback is needed. latest shows the broken "
+        "build for debugging.",
     ),
     Act(
         title="The fix",
-        developer="The job is red, and its annotation says which check failed and how. The developer pushes a fix.",
-        commit=Commit("Speak English where no language is named", _CARELESS, _CAREFUL),
+        developer="The job is red, and its annotation shows which check failed and why. The developer pushes a fix.",
+        commit=Commit("Greet in English by default", _CARELESS, _CAREFUL),
         result="promoted",
         preprod=(_HELLO, _BONJOUR),
         latest=(_HELLO, _BONJOUR),
         writes_to={"dynamodb", "lambda"},
-        moral="All checks passed, so preprod went from commit 1 straight to commit 3. No user ever met commit 2.",
+        moral="All checks passed, so preprod moved from commit 1 to commit 3. No user has seen commit 2.",
     ),
     Act(
         title="A dry run",
-        developer="The developer opens a pull request with the next change. For those, the workflow has dry-run: true.",
-        commit=Commit("Learn Spanish", _CAREFUL, _SPANISH, branch="spanish"),
+        developer="The developer opens a pull request with the next change. The workflow has dry-run: true for it.",
+        commit=Commit("Add Spanish", _CAREFUL, _SPANISH, branch="spanish"),
         is_dry_run=True,
         result="planned",
         preprod=(_HELLO, _BONJOUR),
         latest=(_HELLO, _BONJOUR),
         writes_to=set(),
-        moral="The action said what it would do, and nothing has changed: it made no call that writes.",
+        moral="The action reported what it would do and made no call that writes.",
     ),
     Act(
         title="The same commit again",
-        developer="Somebody starts the workflow of commit 3 once more.",
+        developer="The workflow of commit 3 runs again.",
         commit=None,
         result="unchanged",
         preprod=(_HELLO, _BONJOUR),
         latest=(_HELLO, _BONJOUR),
         writes_to={"dynamodb"},
-        moral="A fresh checkout, packed anew, gave the very same archive: no upload, no new version, no move.",
+        moral="A fresh checkout resulted in the same archive, so there was no upload, no new version and no move.",
     ),
 )

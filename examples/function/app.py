@@ -1,10 +1,10 @@
-"""An HTTP API in one Lambda function: it greets, and says whether it is well."""
+"""An HTTP API in one Lambda function, with a greeting and a health check."""
 
 import json
 
 
 def handler(event, _context):
-    """Answer an API Gateway request (payload format 2.0)."""
+    """Handle an API Gateway request (payload format 2.0)."""
     path = event["rawPath"]
     if path == "/health":
         return answer(200, {"status": "ok"})
@@ -14,11 +14,11 @@ def handler(event, _context):
 
 
 def greeting(query):
-    """Greet the one whom the query names."""
+    """Return the greeting for the query."""
     hello = "Hello"
     return f"{hello}, {query.get('name', 'world')}!"
 
 
 def answer(status, body):
-    """Give an answer of API Gateway's form."""
+    """Return a response for API Gateway."""
     return {"statusCode": status, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}
