@@ -1,1 +1,1 @@
-"""Measurements: run for people, never as tests."""
+"""Benchmarks, which are not tests."""

@@ -1,7 +1,7 @@
-"""All benchmarks, side by side in one run: ``python -m benchmarks [PART ...] [--write FILE]``.
+"""All benchmarks: ``python -m benchmarks [PART ...] [--write FILE]``.
 
-What was found is printed and, with ``--write``, put into the page: each part into its section, and all into the
-summary. Without names, all parts take their turns. Times are of this machine; what counts are ratios and counts.
+The results are printed. With ``--write``, they are also written into the page: each part into its section, and all into
+the summary. Without names, all parts run. Times depend on the machine; compare ratios and counts.
 """
 
 import argparse
@@ -26,14 +26,14 @@ PARTS: Mapping[str, Callable[[], Findings]] = {
 
 
 def main() -> None:
-    """Measure, and tell what was found."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The action, measured.")
+    """Measure, and print the results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Benchmarks of the action.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of: {', '.join(PARTS)}; all without one")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write what was found into FILE")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the results into FILE")
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     for part, measure in PARTS.items():
         if arguments.parts and part not in arguments.parts:
             continue
@@ -42,7 +42,7 @@ def main() -> None:
         sys.stdout.write(f"\n== {part}, measured in {time.perf_counter() - started:.0f} s\n\n{findings.text}\n")
         sys.stdout.flush()
         file: Path | None = arguments.write
-        if file:  # at once: what a later part finds or meets is no reason to lose it
+        if file:  # at once, so that a failure of a later part does not lose it
             file.write_text(written(file.read_text(encoding="utf-8"), part, findings), encoding="utf-8")
 
 

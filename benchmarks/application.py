@@ -1,4 +1,4 @@
-"""Twelve functions released as one, beside one function: whole processes, in turn, on one sandbox.
+"""Twelve functions released as one, compared with one function: whole processes, in turn, on one sandbox.
 
 Each run promotes something new. Each call of AWS's API takes 50 ms. All endpoints of the environment are requested
 before, as users would. There is one check, of the first function.
@@ -21,24 +21,24 @@ ALL = {"INPUT_FUNCTION-NAME": "\n".join(f"{name} = {name}/function" for name in 
 ROUNDS = 7
 LATENCY = 0.05
 GOAL = 1.5
-"""What twelve functions may take of the time of one."""
+"""The highest ratio of the time of twelve functions to that of one."""
 SERVICES = ("lambda", "dynamodb", "apigatewayv2")
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is released in an account of its own, again and again."""
+    """What is released repeatedly, in its own account."""
 
     account: Account
     workspace: Path
     names: tuple[str, ...]
     inputs: Mapping[str, str]
     urls: tuple[str, ...]
-    """Of the environment's endpoints."""
+    """The URLs of the environment's endpoints."""
 
     @classmethod
     def begin(cls, account: Account, workspace: Path, names: tuple[str, ...], inputs: Mapping[str, str]) -> "Contender":
-        """Make functions, endpoints and aliases."""
+        """Create functions, endpoints and aliases."""
         made = cls(account, workspace, names, inputs, ())
         made.plant(0)
         outputs = outputs_of(account, workspace, 0, inputs)
@@ -53,7 +53,7 @@ class Contender:
             plant(folder, number)
 
     def release(self, number: int) -> float:
-        """Promote something new; give the seconds that it took."""
+        """Promote something new and return the seconds that it took."""
         self.plant(number)
         for url in self.urls:
             visit(url)
@@ -61,13 +61,13 @@ class Contender:
         return promote(self.account, self.workspace, number, self.inputs)
 
     def window(self) -> float:
-        """Give the seconds from the first move of the last release that was sent to the last that was answered."""
+        """Return the seconds from the last release's first move to the response of its last move."""
         moves = [call for call in self.account.calls() if call.name == "lambda.UpdateAlias"]
         return max(map(ended, moves)) - min(call.started for call in moves)
 
 
 def measure() -> Findings:
-    """Measure, and give what was found."""
+    """Return what was measured."""
     with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
         one = Contender.begin(sandbox.account(), Path(folder) / "one", (), {})
         several = Contender.begin(sandbox.account(), Path(folder) / "several", NAMES, ALL)

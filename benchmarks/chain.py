@@ -1,7 +1,7 @@
-"""Which call of a promotion needs which other's answer, and what follows from that for its time.
+"""Which call of a promotion needs the response of which other call.
 
-The graph says what the protocol needs, not what the code happens to do: a record of calls is held against it, so that
-a call that comes before what it needs is found, and the longest chain of the graph is the floor for any code.
+The graph describes what the protocol needs, not what the code does. A test compares recorded calls with it, and finds a
+call that comes before a response that it needs. The longest chain of the graph is the minimum for any code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from functools import cache
 from sandbox.client import Call
 
 REQUEST = "execute-api.Invoke"
-"""A request to the function: no call of AWS's API."""
+"""A request to the function, which is not a call of AWS's API."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Step:
     name: str
     call: str
     needs: tuple[str, ...]
-    """Steps whose answers it cannot do without."""
+    """The steps whose responses it needs."""
     why: str
-    """What it needs of them."""
+    """Why it needs them."""
 
 
 STEPS = (
@@ -32,60 +32,60 @@ STEPS = (
         "read the aliases",
         "lambda.ListAliases",
         (),
-        "nothing; an alias that follows $LATEST is seen before anything is deployed",
+        "nothing; an alias that follows $LATEST is found before anything is deployed",
     ),
     Step("read the ledger", "dynamodb.Query", ("read the function",), "the function's ARN, its key"),
     Step(
         "take the lock",
         "dynamodb.UpdateItem",
         ("read the ledger",),
-        "the commit that is served: history is looked up before others have to wait for us",
+        "the commit that is served: the history is read before other runs have to wait",
     ),
     Step(
         "update and publish",
         "lambda.UpdateFunctionCode",
         ("take the lock",),
-        "the lock, whose token says that what was read still holds; and the RevisionId",
+        "the lock, whose token shows that what was read is still valid, and the RevisionId",
     ),
     Step(
         "see the version active",
         "lambda.GetFunctionConfiguration",
         ("update and publish",),
-        "the number of the version; asked again while it is not active",
+        "the number of the version; repeated while it is not active",
     ),
     Step(
         "read $LATEST",
         "lambda.GetFunctionConfiguration",
         ("see the version active",),
-        "the end of the update, with which the RevisionId changes once more",
+        "the end of the update, which changes the RevisionId again",
     ),
     Step("record the candidate", "dynamodb.PutItem", ("see the version active",), "its digest and fingerprint"),
-    Step("check", REQUEST, ("read $LATEST",), "that $LATEST is the candidate, and its RevisionId from before"),
-    Step("ask the environment", REQUEST, ("record the candidate",), "nothing; it has the time of the check"),
+    Step("check", REQUEST, ("read $LATEST",), "that $LATEST is the candidate, and its RevisionId before the check"),
+    Step("ask the environment", REQUEST, ("record the candidate",), "nothing; it has as much time as the check"),
     Step("read $LATEST again", "lambda.GetFunctionConfiguration", ("check",), "the end of the checks"),
     Step(
         "record verdict and intent",
         "dynamodb.TransactWriteItems",
         ("read $LATEST again", "read the aliases", "ask the environment", "record the candidate"),
-        "the verdict, what the alias says, and the record that both are written to",
+        "the verdict, the alias, and the record that is updated",
     ),
     Step(
         "move the alias",
         "lambda.UpdateAlias",
         ("record verdict and intent",),
-        "that the verdict is recorded: only what is proven is promoted",
+        "that the verdict is recorded: only verified code is promoted",
     ),
     Step(
         "record the promotion",
         "dynamodb.TransactWriteItems",
         ("move the alias",),
-        "that the alias has moved; it gives the lock back along with that",
+        "that the alias has moved; it also releases the lock",
     ),
     Step(
         "record the notes",
         "dynamodb.PutItem",
         ("record the promotion",),
-        "that the promotion is recorded: whatever the notes need time for, nobody waits for them any more",
+        "that the promotion is recorded and the lock released: no run waits for the notes",
     ),
 )
 
@@ -95,26 +95,26 @@ _POLLED = "see the version active"
 
 @cache
 def longest_to(name: str) -> tuple[str, ...]:
-    """Give the steps of the longest chain that ends with the step ``name``, by the calls of AWS's API in it."""
+    """Return the steps of the longest chain that ends with the step ``name``, measured in calls of AWS's API."""
     before = max((longest_to(need) for need in _BY_NAME[name].needs), key=calls_in, default=())
     return (*before, name)
 
 
 def calls_in(chain: Sequence[str]) -> int:
-    """Count the calls of AWS's API, without requests to the function."""
+    """Return the number of calls of AWS's API, without requests to the function."""
     return sum(_BY_NAME[name].call != REQUEST for name in chain)
 
 
 def longest() -> tuple[str, ...]:
-    """Give the steps of the longest chain of all."""
+    """Return the steps of the longest chain."""
     return max((longest_to(step.name) for step in STEPS), key=lambda chain: (calls_in(chain), len(chain)))
 
 
 def assigned(calls: Sequence[Call]) -> Mapping[str, Sequence[Call]]:
-    """Say which calls of a recorded promotion are which step; only the version is asked for more than once.
+    """Return the calls of a recorded promotion by step. Only the step that polls the version may have several.
 
     Raises:
-        ValueError: there is a call that the graph does not know, or one is missing, or came before what it needs.
+        ValueError: A call is unknown to the graph, is missing, or came before a response that it needs.
 
     """
     left: dict[str, list[Call]] = {}
@@ -131,21 +131,21 @@ def assigned(calls: Sequence[Call]) -> Mapping[str, Sequence[Call]]:
         found[step.name] = own
     unknown = [call.name for calls_left in left.values() for call in calls_left]
     if unknown:
-        raise ValueError(f"the graph has no place for {', '.join(unknown)}")
+        raise ValueError(f"the graph does not have {', '.join(unknown)}")
     for step in STEPS:
         for need in step.needs:
             if found[step.name][0].started < ended(found[need][-1]):
-                raise ValueError(f"{step.name!r} came before the answer to {need!r}, which it needs")
+                raise ValueError(f"{step.name!r} came before the response of {need!r}, which it needs")
     return found
 
 
 def ended(call: Call) -> float:
-    """Give the time at which a call had been answered, on the sandbox's clock."""
+    """Return the time of a call's response, on the sandbox's clock."""
     return call.started + call.seconds
 
 
 def in_turn(calls: Sequence[Call]) -> int:
-    """Count the most calls of a record that came one after the other, each after the answer to the one before."""
+    """Return the largest number of recorded calls of which each came after the response of the previous one."""
     free, count = float("-inf"), 0
     for call in sorted(calls, key=ended):
         if call.started >= free:

@@ -1,7 +1,7 @@
-"""The action's container: from ``docker run`` to its first AWS call, beside the bare base image; and its size.
+"""The action's container: the time from ``docker run`` to its first AWS call, and the size of its image.
 
-Without a Docker Engine it says that it needs one. The containers take turns, one of each kind a round. What counts is
-the difference, which is what the action adds to what Docker takes.
+The time is compared with that of the bare base image; the difference is the action's own time. Each round starts one
+container of each kind. This needs a Docker Engine.
 """
 
 import os
@@ -25,7 +25,7 @@ ROUNDS = 15
 MORE = "container start to the first AWS call, beyond an empty container"
 ADDED = "what the image adds to its base"
 GOAL = 0.45
-"""Seconds that the action may take to its first AWS call beyond what the bare base image takes to its output."""
+"""Seconds that the action may take to its first AWS call, beyond the time of the bare base image to its output."""
 LARGEST = 40
 """MB that the image may add to its base, unpacked."""
 LONGEST_RUN = 60
@@ -35,57 +35,57 @@ REFUSAL = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>measured</Me
 
 @dataclass(frozen=True)
 class Round:
-    """One container of each kind; seconds from the start of Docker's client."""
+    """One container of each kind, in seconds from the start of Docker's client."""
 
     base_output: float
     base_end: float
     call: float
-    """Until the first AWS call of the action has arrived."""
+    """Until the action's first AWS call arrived."""
     post_end: float
-    """Until the action's post step has ended, with nothing to give back."""
+    """Until the end of the action's post step, without a lock to release."""
 
     @property
     def difference(self) -> float:
-        """What the action takes to its first AWS call beyond the base image's output."""
+        """The action's time to its first AWS call, beyond that of the base image to its output."""
         return self.call - self.base_output
 
 
 class Door:
-    """A server in AWS's place that refuses each request, and knows when the first one came."""
+    """A server in place of AWS that refuses each request, and records the time of the first one."""
 
     def __init__(self, url: str) -> None:
-        """Take the URL that it is reached at."""
+        """Take the server's URL."""
         self.url = url
         self._seen: list[float] = []
 
     def note(self, authorization: str) -> None:
-        """Note the time, of a request that an AWS client has signed."""
+        """Record the time of a request that an AWS client has signed."""
         if authorization.startswith("AWS4-HMAC-SHA256 "):
             self._seen.append(time.perf_counter())
 
     def first(self) -> float:
-        """Give the time of the first request since this was asked last.
+        """Return the time of the first request since the last call of this method.
 
         Raises:
-            LookupError: there was none.
+            LookupError: There was no request.
 
         """
         if not self._seen:
-            raise LookupError("the action has ended without an AWS call")
+            raise LookupError("the action ended without an AWS call")
         first, self._seen = self._seen[0], []
         return first
 
 
 def measure() -> Findings:
-    """Measure, and give what was found."""
+    """Return what was measured."""
     client = shutil.which("docker")
     if not client or subprocess.run([client, "version"], check=False, capture_output=True).returncode:  # noqa: S603 - Docker's client
-        text = "Not measured: that needs a Docker Engine and its client."
+        text = "Not measured: this needs a Docker Engine and its client."
         return Findings(tuple(Figure(name, "not measured: no Docker Engine") for name in (MORE, ADDED)), text)
-    # The builder that nektos/act and the tests use, whose layers are then found in the cache.
+    # The builder of nektos/act and the tests, so that their layers are in the cache.
     docker(client, "build", "--quiet", "--network", "host", "--tag", IMAGE, str(REPOSITORY))
     with door() as opened:
-        one_round(client, opened)  # what the machine reads of the images for the first time, it need not read again
+        one_round(client, opened)  # so that the images are in the machine's cache
         rounds = [one_round(client, opened) for _ in range(ROUNDS)]
     added = unpacked(client, IMAGE) - unpacked(client, BASE)
     more = statistics.median(one.difference for one in rounds)
@@ -95,7 +95,7 @@ def measure() -> Findings:
 
 @contextmanager
 def door() -> Iterator[Door]:
-    """Open a door for as long as the block lasts."""
+    """Run a server during the block."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -109,7 +109,7 @@ def door() -> Iterator[Door]:
         do_GET = do_POST  # noqa: N815 - the name that http.server looks for
 
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - http.server's own name
-            """Be silent: the benchmark prints what it has found."""
+            """Log nothing: the benchmark prints the results."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     opened = Door(f"http://127.0.0.1:{server.server_port}")
@@ -143,7 +143,7 @@ def one_round(client: str, opened: Door) -> Round:
 def run(
     client: str, arguments: Sequence[str], environ: Mapping[str, str], *, expected: int
 ) -> tuple[float, float, float]:
-    """Run a container as the runner does; give the times of its start, its first output and its end."""
+    """Run a container as the runner does, and return the times of its start, its first output and its end."""
     variables = [text for name, value in environ.items() for text in ("-e", f"{name}={value}")]
     begun = time.perf_counter()
     with subprocess.Popen(  # noqa: S603 - Docker's client and our own images
@@ -160,19 +160,19 @@ def run(
 
 
 def unpacked(client: str, image: str) -> float:
-    """Give the size of the image's layers in MB."""
+    """Return the size of the image's layers in MB."""
     sizes = docker(client, "history", "--human=false", "--format", "{{.Size}}", image).split()
     return sum(map(int, sizes)) / 1_000_000
 
 
 def docker(client: str, *arguments: str) -> str:
-    """Give what Docker's client prints."""
+    """Return the output of Docker's client."""
     environ = {**os.environ, "DOCKER_BUILDKIT": "0"}
     return subprocess.run([client, *arguments], check=True, stdout=subprocess.PIPE, text=True, env=environ).stdout  # noqa: S603 - Docker's client
 
 
 def describe(rounds: Sequence[Round], added: float) -> str:
-    """Write what was found, as Markdown."""
+    """Return the results as Markdown."""
     more = statistics.median(one.difference for one in rounds)
     ratio = statistics.median(one.call / one.base_output for one in rounds)
     lines = [

@@ -1,4 +1,4 @@
-"""What a benchmark has found, as people read it."""
+"""The results of a benchmark."""
 
 import os
 import platform
@@ -15,12 +15,12 @@ class Figure:
     found: str
     goal: str = ""
     is_met: bool | None = None
-    """None: there is no goal, or it was not measured."""
+    """None if there is no goal, or if it was not measured."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one part has found."""
+    """The results of one part."""
 
     figures: tuple[Figure, ...]
     text: str
@@ -28,15 +28,15 @@ class Findings:
 
 
 def at_most(name: str, found: float, goal: float, form: str = "{:.2f}") -> Figure:
-    """Give the figure of something that is to be ``goal`` at the most."""
+    """Return a figure that must be at most ``goal``."""
     return Figure(name, form.format(found), f"≤ {form.format(goal)}", found <= goal)
 
 
 def spread(numbers: Sequence[float], form: str = "{:.2f} s") -> str:
-    """Give the cells for the least, the median and the most."""
+    """Return the cells for minimum, median and maximum."""
     return " | ".join(form.format(number) for number in (min(numbers), statistics.median(numbers), max(numbers)))
 
 
 def machine() -> str:
-    """Name the machine, as far as it matters."""
+    """Return a short description of the machine."""
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"

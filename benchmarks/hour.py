@@ -1,9 +1,9 @@
-"""A busy hour: 100 commits of which 10 are broken, under several ways of taking turns, in simulated time.
+"""A busy hour: 100 commits, 10 of them broken, with several ways of ordering the runs, in simulated time.
 
-The commands are the real ones, each run a process of its own in the simulation of the tests: its clock, its network and
-its models of AWS. Nothing is waited for. GitHub's ``concurrency`` is a model after its documentation, in front of runs
-that then have the lock for themselves: one run at a time, and one that is pending, whose place a newer one takes; with
-``queue: max``, up to 100 that are pending, and no more, here in the order of their coming, which is not guaranteed.
+The commands are the real ones. Each run is a process in the simulation of the tests, with its clock, its network and
+its models of AWS. GitHub's ``concurrency`` is a model of its documentation: one run is active and one is pending, and a
+newer run replaces the pending one. With ``queue: max``, up to 100 are pending. GitHub does not guarantee their order;
+here they start in the order of the pushes.
 https://docs.github.com/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
 """
 
@@ -44,21 +44,21 @@ COMMITS, BROKEN = 100, 10
 HOUR = 3600.0
 MINUTES = (1, 5, 10)
 UNEVEN = 0.2
-"""By how much a verification may be shorter or longer, as a part of it."""
+"""The largest deviation of a verification's duration, as a fraction."""
 LONGEST = 48 * HOUR
 LONGEST_WAIT = 360 * 60
-"""Seconds that a run may wait for the lock: the most that lock-timeout can be, and as long as GitHub lets a job run."""
+"""Seconds that a run may wait for the lock: the maximum of lock-timeout, and GitHub's limit for a job."""
 SHOWN = 5
-"""Minutes of verification whose figures are in the summary."""
+"""Minutes of verification of the figures in the summary."""
 MODEL = "as long as a single run, and fails after six hours in the queue"
 SLICE = 60.0
-"""Seconds that are simulated at a time: the simulation has a limit of steps, which is for what does not end."""
+"""Seconds that are simulated at a time, because the simulation limits its steps."""
 LONGEST_REQUEST = 10.0
-"""Seconds that the action gives a request which is no check."""
+"""Seconds that the action allows for a request that is not a check."""
 
 
 class Way(StrEnum):
-    """A way of taking turns."""
+    """A way of ordering the runs."""
 
     NEWEST = "`isolation: latest`, `queue: newest`"
     FIFO = "`isolation: latest`, `queue: fifo`"
@@ -68,7 +68,7 @@ class Way(StrEnum):
 
 
 PENDING = {Way.SINGLE: 1, Way.MAX: 100}
-"""Runs that GitHub lets wait."""
+"""The number of runs that can be pending on GitHub."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Commit:
     """One push."""
 
     number: int
-    """Its place in the history."""
+    """Its position in the history."""
     pushed: float
     verification: float
     """Seconds."""
@@ -92,30 +92,30 @@ class Repository:
 
 
 @dataclass
-class Told:
-    """What has become of an hour."""
+class Outcome:
+    """The results of an hour."""
 
     reports: dict[int, Report] = field(default_factory=dict)
-    """Of the runs that have ended, by the commit's number."""
+    """The reports of runs that have ended, by the commit's number."""
     verified: set[int] = field(default_factory=set)
     """Commits whose verification has begun."""
     served: list[tuple[float, int]] = field(default_factory=list)
-    """When the environment came to serve which commit."""
+    """The times at which the environment began to serve a commit."""
     cancelled: int = 0
-    """Runs that GitHub has ended before they began."""
+    """The number of runs that GitHub cancelled before they began."""
 
     def count(self, result: Result) -> int:
-        """Count the runs with that result."""
+        """Return the number of runs with that result."""
         return sum(report.result is result for report in self.reports.values())
 
     @property
     def wasted(self) -> int:
-        """Count verifications that have neither promoted nor held up anything."""
+        """The number of verifications that neither promoted nor blocked a commit."""
         useful = (Result.PROMOTED, Result.BLOCKED)
         return sum(self.reports[number].result not in useful for number in self.verified)
 
     def delays(self, commits: Sequence[Commit], broken: set[int]) -> list[float]:
-        """Give, of each good commit that was served ever, the seconds until it or a newer one was."""
+        """Return, for each good commit that was served, the seconds until it or a newer one was served."""
         found = []
         for commit in commits:
             when = next((when for when, number in self.served if number >= commit.number), None)
@@ -125,11 +125,11 @@ class Told:
 
 
 class Hour:
-    """One hour, played: what the network takes for the world behind it."""
+    """One simulated hour, as the network sees it."""
 
     def __init__(self, way: Way, commits: Sequence[Commit], broken: set[int], repository: Repository) -> None:
         self.way, self.commits, self.repository = way, commits, repository
-        self.told = Told()
+        self.outcome = Outcome()
         self.scheduler, self.chance = Scheduler(), Random(0)  # noqa: S311 - the same hour each time
         self._numbers = {digest: number for number, digest in enumerate(repository.digests)}
         codes = {digest: number not in broken for digest, number in self._numbers.items()}
@@ -138,18 +138,18 @@ class Hour:
         self._pending: list[Commit] = []
         self._is_running = False
 
-    def play(self) -> Told:
-        """Let all commits come, and their runs end."""
+    def play(self) -> Outcome:
+        """Push all commits and run until all runs have ended."""
         for commit in self.commits:
             self.scheduler.at(commit.pushed, partial(self._pushed, commit))
-        while len(self.told.reports) + self.told.cancelled < len(self.commits):
+        while len(self.outcome.reports) + self.outcome.cancelled < len(self.commits):
             self.scheduler.run(self.scheduler.now + SLICE)
             self.scheduler.now += 0 if self.scheduler.steps else SLICE
             self.scheduler.steps = 0
             if self.scheduler.now > LONGEST:
-                raise TimeoutError(f"{self.way} has not ended after {LONGEST / HOUR:.0f} hours")
+                raise TimeoutError(f"{self.way} did not end after {LONGEST / HOUR:.0f} hours")
         order.cache_clear()
-        return self.told
+        return self.outcome
 
     # GitHub
 
@@ -158,7 +158,7 @@ class Hour:
             Worker(self, commit).begin()
             return
         if len(self._pending) == PENDING[self.way]:
-            self.told.cancelled += 1
+            self.outcome.cancelled += 1
             if self.way is Way.MAX:
                 return
             self._pending.clear()
@@ -171,46 +171,46 @@ class Hour:
             Worker(self, self._pending.pop(0)).begin()
 
     def ended(self, commit: Commit, report: Report) -> None:
-        """Hear that the run of a commit has ended."""
-        self.told.reports[commit.number] = report
+        """Record the report of a commit's run."""
+        self.outcome.reports[commit.number] = report
         self._is_running = False
         self._go_on()
 
-    # What the network asks for
+    # Called by the network
 
     def carry_out(self, caller: Caller, call: Call) -> Any:
-        """Let a call take effect, and see what the environment serves then."""
+        """Apply a call, and record what the environment then serves."""
         del caller
         answer = self.world.carry_out(call)
         if call.name == "lambda.UpdateAlias":
             function = self.world.functions[FUNCTION]
             version = function.versions[function.aliases[ENVIRONMENT].version]
-            self.told.served.append((self.scheduler.now, self._numbers[version.content.code_sha256]))
+            self.outcome.served.append((self.scheduler.now, self._numbers[version.content.code_sha256]))
         return answer
 
     def issued(self, caller: Caller, call: Call) -> None:
-        """Hear that a call is about to be sent."""
+        """Do nothing before a call is sent."""
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
-        """Hear of a fault; there is none."""
+        """Do nothing: there are no faults."""
 
     def not_found(self, call: Call) -> None:
-        """Know at once what was created."""
+        """Do nothing: resources are visible at once."""
 
     def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        """Say what a change of an alias is of: of nothing else than the function."""
+        """Return an empty subject: there is one function."""
         del operation, arguments
         return ""
 
     def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
-        """Make trouble; there is none."""
+        """Do nothing: there are no faults."""
 
     def fail(self, error: Exception) -> None:
-        """End with an error that the code under test would take for one of the call's."""
+        """Raise an error outside of the call, so that the code under test does not catch it."""
         self.scheduler.at(self.scheduler.now, partial(_raise, error))
 
     def say(self, who: str, text: str) -> None:
-        """Write a line into the trace; there is none."""
+        """Do nothing: there is no trace."""
 
 
 def _raise(error: Exception) -> None:
@@ -218,26 +218,26 @@ def _raise(error: Exception) -> None:
 
 
 class Slow(Session):
-    """A session whose checks take as long as the commit's verification does."""
+    """A session whose checks take as long as the commit's verification."""
 
     def __init__(self, worker: "Worker", process: Process) -> None:
         super().__init__(worker.hour.network, process, worker)
         self._worker, self._clock = worker, process
 
     def request(self, method: str, url: str, **given: Any) -> Any:
-        """Ask an endpoint, and be slow where it is for a check."""
+        """Send a request, slowly if it is a check."""
         if given["timeout"][1] > LONGEST_REQUEST:
-            self._worker.hour.told.verified.add(self._worker.commit.number)
+            self._worker.hour.outcome.verified.add(self._worker.commit.number)
             self._clock.sleep(self._worker.commit.verification)
         return super().request(method, url, **given)
 
 
 class Worker:
-    """The run of one commit: its machine, and the command."""
+    """The run of one commit: its machine and its command."""
 
     lease = 30.0
     is_announcing = False
-    """GitHub's part in notes is not played."""
+    """Notes and GitHub are not simulated."""
 
     def __init__(self, hour: Hour, commit: Commit) -> None:
         self.hour, self.commit = hour, commit
@@ -271,7 +271,7 @@ class Worker:
             workflow=workflow,
             clock=process,
             clients=Reach(self.hour.network, process, self, has_lock=True),
-            session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
+            session=lambda: session,  # type: ignore[arg-type, return-value] # only the methods that are used
             chance=chance.random,
             environ=environ,
             state=JobState({}, context, workflow, draw=lambda: f"{chance.getrandbits(64):016x}"),
@@ -307,7 +307,7 @@ _ISOLATED: Mapping[Way, Mapping[str, str]] = {
 
 
 def measure() -> Findings:
-    """Play all hours, and give what was found."""
+    """Play all hours and return the results."""
     lines = [
         "| verification | way | verifications | promotions | push to served, p50 | p95 | never served | wasted |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -316,8 +316,8 @@ def measure() -> Findings:
     with repository() as planted:
         for minutes in MINUTES:
             commits, broken = history(minutes)
-            for way, told in hours(minutes, commits, broken, planted):
-                *_, ends[minutes, way], _, _ = cells = row(told, commits, broken)
+            for way, outcome in hours(minutes, commits, broken, planted):
+                *_, ends[minutes, way], _, _ = cells = row(outcome, commits, broken)
                 lines.append(f"| {minutes} min | {way} | {' | '.join(cells)} |")
     ways = (Way.VERSION, Way.NEWEST, Way.SINGLE)
     found = ", ".join(ends[SHOWN, way] for way in ways)
@@ -329,8 +329,8 @@ def measure() -> Findings:
     return Findings((Figure(name, found),), "\n".join(lines))
 
 
-def hours(minutes: int, commits: Sequence[Commit], broken: set[int], planted: Repository) -> Iterator[tuple[str, Told]]:
-    """Play the hour in all ways. Long lines of waiters take long to simulate, so that these are a model as well."""
+def hours(minutes: int, commits: Sequence[Commit], broken: set[int], planted: Repository) -> Iterator[tuple[str, Outcome]]:
+    """Play the hour in all ways. Long queues take too long to simulate, so they are a model."""
     for way in Way:
         if way is not Way.FIFO or minutes == min(MINUTES):
             yield way, Hour(way, commits, broken, planted).play()
@@ -338,37 +338,37 @@ def hours(minutes: int, commits: Sequence[Commit], broken: set[int], planted: Re
             yield f"{way} (model)", modelled(commits, broken, planted)
 
 
-def modelled(commits: Sequence[Commit], broken: set[int], planted: Repository) -> Told:
-    """Give what becomes of the hour where one run goes after the other, and gives up after too long a wait."""
+def modelled(commits: Sequence[Commit], broken: set[int], planted: Repository) -> Outcome:
+    """Return the results of an hour in which runs take turns and fail after too long a wait."""
     first = Commit(1, 0.0, commits[0].verification)
     alone = Hour(Way.FIFO, [first], set(), planted).play()
     overhead = alone.served[0][0] - first.verification
-    told, free = Told(), 0.0
+    outcome, free = Outcome(), 0.0
     for commit in commits:
         begun = max(free, commit.pushed)
         result = Result.BLOCKED if commit.number in broken else Result.PROMOTED
         if begun - commit.pushed > LONGEST_WAIT:
-            told.reports[commit.number] = Report(Result.FAILED)
+            outcome.reports[commit.number] = Report(Result.FAILED)
             continue
         free = begun + commit.verification + overhead
-        told.verified.add(commit.number)
-        told.reports[commit.number] = Report(result)
+        outcome.verified.add(commit.number)
+        outcome.reports[commit.number] = Report(result)
         if result is Result.PROMOTED:
-            told.served.append((free, commit.number))
-    return told
+            outcome.served.append((free, commit.number))
+    return outcome
 
 
-def row(told: Told, commits: Sequence[Commit], broken: set[int]) -> list[str]:
-    """Write the cells of one hour."""
-    delays = told.delays(commits, broken)
+def row(outcome: Outcome, commits: Sequence[Commit], broken: set[int]) -> list[str]:
+    """Return the cells of one hour."""
+    delays = outcome.delays(commits, broken)
     shares = statistics.quantiles(delays, n=20, method="inclusive")
     times = [f"{seconds / 60:.1f} min" for seconds in (shares[9], shares[18])]
-    counts = [str(len(told.verified)), str(told.count(Result.PROMOTED))]
-    return [*counts, *times, str(len(commits) - len(broken) - len(delays)), str(told.wasted)]
+    counts = [str(len(outcome.verified)), str(outcome.count(Result.PROMOTED))]
+    return [*counts, *times, str(len(commits) - len(broken) - len(delays)), str(outcome.wasted)]
 
 
 def history(minutes: int) -> tuple[list[Commit], set[int]]:
-    """Give the commits of an hour, the same for all ways, and the numbers of those that are broken."""
+    """Return the commits of an hour, the same for all ways, and the numbers of the broken ones."""
     chance = Random(0)  # noqa: S311 - the same hour each time
     pushes = sorted(HOUR * chance.random() for _ in range(COMMITS))
     broken = set(chance.sample(range(1, COMMITS + 1), BROKEN))
@@ -379,8 +379,8 @@ def history(minutes: int) -> tuple[list[Commit], set[int]]:
 
 @contextmanager
 def repository() -> Iterator[Repository]:
-    """Make the archives for as long as the block lasts."""
+    """Create the archives for the duration of the block."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary).resolve()
-        # Under the names that the simulation gives them: it begins with commit 0.
+        # With the names that the simulation uses, which begin with commit 0.
         yield Repository(folder, [plant(folder, f"{FUNCTION}-{number}.zip") for number in range(COMMITS + 1)])

@@ -9,7 +9,7 @@ from random import Random
 
 import requests
 
-from benchmarks.relay import alone, own_account, relays, tell
+from benchmarks.relay import alone, own_account, relays, report
 from promote.aws.clients import Clients
 from promote.core.clock import SystemClock
 from promote.core.run import Run
@@ -35,7 +35,7 @@ class Ours:
         self._holding: HeldLock | None = None
 
     def take(self) -> None:
-        """Wait for the lock and take it."""
+        """Wait for the lock and acquire it."""
         self._holding = self._context.__enter__()
 
     def change(self) -> None:
@@ -92,7 +92,7 @@ def main() -> None:
         first.take()  # makes the table
         first.give_back()
         by_itself = alone(lambda: Ours(f"alone-{next(numbers)}", temporary))
-        tell(alone=by_itself, relays=relays(lambda name: Ours(name, temporary)))
+        report(alone=by_itself, relays=relays(lambda name: Ours(name, temporary)))
 
 
 if __name__ == "__main__":

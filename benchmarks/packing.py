@@ -1,7 +1,7 @@
-"""Packing a directory against ``zip -r``: time, size, and whether the same files give the same bytes.
+"""Packing a directory, compared with ``zip -r``: time, size, and whether the same files result in the same bytes.
 
-10,000 files of 200 MB are made of words, of noise (as
-images are) and of bytes in between (as libraries are), and packed in turn by both, after a change of all files' times.
+10,000 files of 200 MB contain words, noise (like images) and bytes in between (like libraries). Both pack them in turn,
+after a change of all modification times.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from promote.aws.archive import pack
 
 ROUNDS = 5
 SUPPLY = 4 << 20
-"""Bytes of each kind from which the files' contents are cut."""
+"""Bytes of each kind, from which the files' contents are cut."""
 GOAL = 1.0
-"""What our median may be of zip's."""
+"""The highest ratio of our median to that of zip."""
 
 
 @dataclass
 class Found:
-    """What one of them took and made."""
+    """The times and archives of one of them."""
 
     seconds: list[float] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
@@ -37,10 +37,10 @@ class Found:
 
 
 def measure() -> Findings:
-    """Measure, and give what was found."""
+    """Return what was measured."""
     program = shutil.which("zip")
     if not program:
-        raise SystemExit("zip is not there: install it, such as with apt-get install zip")
+        raise SystemExit("zip is not installed. Install it, for example with apt-get install zip.")
     with tempfile.TemporaryDirectory() as folder:
         tree, scratch = Path(folder) / "tree", Path(folder)
         count, size = plant(tree)
@@ -61,7 +61,7 @@ def measure() -> Findings:
 
 
 def once(peer: Callable[[Path], object], archive: Path, found: Found) -> None:
-    """Let one of them pack, once."""
+    """Pack once with one of them."""
     started = time.perf_counter()
     peer(archive)
     found.seconds.append(time.perf_counter() - started)
@@ -72,7 +72,7 @@ def once(peer: Callable[[Path], object], archive: Path, found: Found) -> None:
 
 
 def plant(tree: Path) -> tuple[int, int]:
-    """Make the files; give their number and bytes."""
+    """Write the files and return their number and bytes."""
     chance = random.Random(0)  # noqa: S311 - the same files each time
     falling = [1 / rank for rank in range(1, 257)]
     letters = "etaoinshrdlucmfwypvbgkqjxz"
@@ -99,7 +99,7 @@ def plant(tree: Path) -> tuple[int, int]:
 
 
 def describe(found: Mapping[str, Found], count: int, size: int) -> str:
-    """Write what was found, as Markdown."""
+    """Return the results as Markdown."""
     middle = {name: statistics.median(one.seconds) for name, one in found.items()}
     base = middle["`zip -r`"]
     ratio = middle["this action"] / base

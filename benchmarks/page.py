@@ -1,4 +1,4 @@
-"""The page that tells of the benchmarks: each part has a section, in which it writes between its own marks."""
+"""The page of the benchmarks. Each part has a section and writes between its own marks."""
 
 import re
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ _HEAD = ["| figure | found | goal | met |", "| --- | --- | --- | --- |"]
 
 
 def written(page: str, part: str, findings: Findings) -> str:
-    """Give ``page`` with what the part has found, in its section and in the summary of all.
+    """Return ``page`` with the results of the part in its section and in the summary.
 
     Raises:
-        ValueError: it has no such section.
+        ValueError: The page has no such section.
 
     """
     return _summed_up(_filled(page, part, findings.text), part, findings.figures)
 
 
 def _filled(page: str, mark: str, text: str) -> str:
-    """Give ``page`` with what is between ``<!-- mark -->`` and ``<!-- /mark -->`` written anew."""
+    """Return ``page`` with ``text`` between ``<!-- mark -->`` and ``<!-- /mark -->``."""
     before, _, after = _cut(page, mark)
     return f"{before}{text}\n{after}"
 
 
 def _cut(page: str, mark: str) -> tuple[str, str, str]:
-    """Give what is before the inside of a mark, the inside, and what is after it."""
+    """Return the text before the inside of a mark, the inside, and the text after it."""
     opening, closing = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     before, opened, rest = page.partition(opening)
     inside, closed, after = rest.partition(closing)
@@ -36,7 +36,7 @@ def _cut(page: str, mark: str) -> tuple[str, str, str]:
 
 
 def _summed_up(page: str, part: str, figures: Sequence[Figure]) -> str:
-    """Give ``page`` with other lines for the part in its summary, which has the order of the sections."""
+    """Return ``page`` with new rows for the part in its summary, in the order of the sections."""
     _, summary, _ = _cut(page, _SUMMARY)
     ours = _anchor(page, part)
     rows = [row for row in summary.splitlines()[len(_HEAD) :] if f"](#{ours})" not in row]
@@ -52,11 +52,11 @@ def _row(figure: Figure, anchor: str) -> str:
 
 
 def _anchor(page: str, part: str) -> str:
-    """Give the anchor of the section that the part's mark is in."""
+    """Return the anchor of the section that contains the part's mark."""
     before, _, _ = _cut(page, part)
     return _slug(re.findall(r"^## (.+)$", before, re.MULTILINE)[-1])
 
 
 def _slug(title: str) -> str:
-    """Give the anchor that GitHub makes of a heading."""
+    """Return GitHub's anchor of a heading."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")

@@ -6,25 +6,25 @@ from itertools import count
 import boto3.session
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLock, DynamoDBLockClient
 
-from benchmarks.relay import alone, relays, tell
+from benchmarks.relay import alone, relays, report
 
 TABLE = "DynamoDBLockTable"
 """Its default."""
 
 
 class Peer:
-    """A contender as its documentation has it, everything left at its defaults: it looks and beats every 5 seconds."""
+    """A contender as in its documentation, with the defaults: it reads and renews the lock every 5 seconds."""
 
     def __init__(self, name: str) -> None:
-        """Name the lock."""
+        """Take the lock's name."""
         self._name = name
-        # Sessions and resources are not to be shared between threads.
+        # Sessions and resources must not be shared between threads.
         self._resource = boto3.session.Session().resource("dynamodb")
         self._client = DynamoDBLockClient(self._resource)
         self._lock: DynamoDBLock = None
 
     def take(self) -> None:
-        """Wait for the lock and take it."""
+        """Wait for the lock and acquire it."""
         self._lock = self._client.acquire_lock(self._name)
 
     def change(self) -> None:
@@ -41,12 +41,12 @@ class Peer:
 
 
 def main() -> None:
-    """Make the table, take part, and say what was measured."""
+    """Create the table, measure, and print the result."""
     DynamoDBLockClient.create_dynamodb_table(boto3.session.Session().client("dynamodb"))
     numbers = count()
     found = {"alone": alone(lambda: Peer(f"alone-{next(numbers)}")), "relays": relays(Peer)}
-    tell(**found)
-    os._exit(0)  # closing a client waits for its next beat, and nothing is left to be saved
+    report(**found)
+    os._exit(0)  # closing a client would wait for its next heartbeat
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""One promotion as a whole process, beside a bash script on the AWS CLI that takes the same steps.
+"""One promotion as a whole process, compared with a bash script on the AWS CLI that takes the same steps.
 
-All deploy, verify and promote something new each time, in turn, on one sandbox, each in an account of its own. A run
-of the action that finds nothing to do is measured along with them: what it takes is for starting, reading and locking.
+Each promotion deploys, verifies and promotes something new. They run in turn on one sandbox, each in its own account. A
+run of the action without changes is measured too: it starts, reads, and acquires the lock.
 
-GitHub's runners have version 2 of the AWS CLI, and so the goal is about that; it is not on PyPI, and must be on the
-machine. Version 1, which the bench installs, starts faster: it is measured as well, and stands in where 2 is missing.
+GitHub's runners have version 2 of the AWS CLI, so the goal refers to it. It is not on PyPI and must be on the machine.
+The benchmark installs version 1, which starts faster. It is measured as well, and used alone if version 2 is missing.
 """
 
 import itertools
@@ -22,13 +22,13 @@ from sandbox.client import Account, Sandbox
 
 ROUNDS = 7
 GOAL = 0.20
-"""What our median may be of the script's."""
+"""The highest ratio of our median to that of the script."""
 LOCKS = "locks"
 """The script's table."""
 
 
 class Rival:
-    """The script with one AWS CLI, an account and a directory of its own."""
+    """The script with one AWS CLI, and its own account and directory."""
 
     def __init__(self, cli: Path, account: Account, directory: Path) -> None:
         self.name = version(cli)
@@ -41,7 +41,7 @@ class Rival:
         make_table(account)
 
     def promote(self, number: int) -> None:
-        """Promote what number ``number`` is."""
+        """Promote the code with that number."""
         planted = plant(self._directory, number)
         self._account.forget()
         self.times.append(script(self._cli, self._account, planted, self._url))
@@ -49,10 +49,10 @@ class Rival:
 
 
 def measure() -> Findings:
-    """Measure, and give what was found."""
+    """Return what was measured."""
     for program in ("bash", "curl", "zip"):
         if not shutil.which(program):
-            raise SystemExit(f"{program} is not there, which the script needs: install it")
+            raise SystemExit(f"The script needs {program}, which is not installed.")
     ours, unchanged = [], []
     with tempfile.TemporaryDirectory() as folder, Sandbox.start(settle=SETTLE) as sandbox:
         account, ours_at = sandbox.account(), Path(folder) / "ours"
@@ -83,14 +83,14 @@ def measure() -> Findings:
 
 
 def clis() -> list[Path]:
-    """Give the AWS CLIs to be measured: version 2 first, if it is on the machine, then the bench's own."""
+    """Return the AWS CLIs to measure: version 2, if it is on the machine, then the installed version 1."""
     there = (Path(folder) / "aws" for folder in os.get_exec_path())
     newer = (cli for cli in there if os.access(cli, os.X_OK) and version(cli).startswith("aws-cli/2"))
     return [*itertools.islice(newer, 1), PEERS / "aws"]
 
 
 def make_table(account: Account) -> None:
-    """Make the script's table."""
+    """Create the script's table."""
     client(account, "dynamodb").create_table(
         TableName=LOCKS,
         BillingMode="PAY_PER_REQUEST",
@@ -100,7 +100,7 @@ def make_table(account: Account) -> None:
 
 
 def script(cli: Path, account: Account, directory: Path, url: str) -> float:
-    """Let the script promote what is in ``directory``; give the seconds that it took."""
+    """Promote ``directory`` with the script and return the seconds that it took."""
     program = [str(REPOSITORY / "benchmarks" / "script.sh"), FUNCTION, ENVIRONMENT, str(directory), url, LOCKS]
     environ = {"PATH": f"{cli.parent}:{os.environ['PATH']}", "HOME": str(directory.parent), **account.environ}
     started = time.perf_counter()
@@ -109,6 +109,6 @@ def script(cli: Path, account: Account, directory: Path, url: str) -> float:
 
 
 def version(cli: Path) -> str:
-    """Name the AWS CLI."""
-    told = subprocess.run([cli, "--version"], check=False, capture_output=True, text=True).stdout  # noqa: S603 - whichever is there
-    return told.split()[0] if told else ""
+    """Return name and version of the AWS CLI."""
+    printed = subprocess.run([cli, "--version"], check=False, capture_output=True, text=True).stdout  # noqa: S603 - as found on the PATH
+    return printed.split()[0] if printed else ""

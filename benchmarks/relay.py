@@ -1,6 +1,6 @@
-"""A lock that is handed on from holder to holder, with any implementation of a lock, and the times that it took.
+"""A lock that passes from holder to holder, with any implementation of a lock, and the times that this takes.
 
-Only the standard library is used: each implementation runs in a virtual environment and a process of its own.
+Only the standard library is used, because each implementation runs in its own process and virtual environment.
 """
 
 import json
@@ -19,31 +19,31 @@ ROUNDS = 10
 LANES = 3
 """Locks that are handed on at the same time."""
 LONGEST_WAIT = 5.0
-"""Seconds that a waiter has waited at the most when the lock is released: the longest pause between two looks."""
+"""The longest wait in seconds before a release: the longest pause between two reads of the lock."""
 ALONE = 10
-"""Acquisitions that nobody contends for."""
+"""Acquisitions of a free lock."""
 
 
 class Contender(Protocol):
-    """Somebody who wants the lock."""
+    """One side of the relay."""
 
     def take(self) -> None:
-        """Wait for the lock and take it."""
+        """Wait for the lock and acquire it."""
 
     def change(self) -> None:
-        """Change something in AWS, as the one who holds the lock."""
+        """Change something in AWS while holding the lock."""
 
     def give_back(self) -> None:
         """Release the lock."""
 
 
 def own_account() -> Account:
-    """Give the account whose environment this process has."""
+    """Return the account of this process's environment."""
     return Account(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_ENDPOINT_URL"])
 
 
 def alone(make: Callable[[], Contender]) -> dict[str, Any]:
-    """Take a free lock a few times; give the seconds and the calls that each time took."""
+    """Acquire a free lock several times, and return the seconds and the calls."""
     account = own_account()
     seconds, calls = [], []
     for _ in range(ALONE):
@@ -58,16 +58,16 @@ def alone(make: Callable[[], Contender]) -> dict[str, Any]:
 
 
 def relays(make: Callable[[str], Contender]) -> list[float]:
-    """Hand several locks on side by side; ``make`` makes a contender for the lock of a name."""
+    """Hand on several locks in parallel; ``make`` creates a contender for the lock with a name."""
     with ThreadPoolExecutor(LANES) as pool:
         relayed = [pool.submit(_relay, make, f"lane-{lane}") for lane in range(LANES)]
         return [seconds for relay in relayed for seconds in relay.result()]
 
 
 def _relay(make: Callable[[str], Contender], name: str) -> list[float]:
-    """Hand one lock on; give the seconds from each release, as it is asked for, to the next holder's first change."""
+    """Hand on one lock, and return the seconds from each release to the next holder's first change."""
     chance, times = random.Random(name), []  # noqa: S311 - a schedule, not a secret
-    # Spread evenly, so that no side is lucky, and in no order.
+    # Spread evenly, so that neither side has an advantage, and shuffled.
     waits = [(number + chance.random()) / ROUNDS * LONGEST_WAIT for number in range(ROUNDS)]
     chance.shuffle(waits)
     holder = make(name)
@@ -83,7 +83,7 @@ def _relay(make: Callable[[str], Contender], name: str) -> list[float]:
             holder = waiter
     holder.give_back()
     if min(times) < 0:
-        raise AssertionError(f"somebody has changed something while another held the lock: {times}")
+        raise AssertionError(f"a contender made a change while another one held the lock: {times}")
     return times
 
 
@@ -93,7 +93,7 @@ def _take_and_change(contender: Contender) -> float:
     return time.monotonic()
 
 
-def tell(**found: Any) -> None:
-    """Hand over what was found to the process that has started this one."""
+def report(**found: Any) -> None:
+    """Print the results for the process that started this one."""
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Runs of the action as the benchmarks start them: whole processes, in an account of the sandbox."""
+"""Runs of the action for the benchmarks: whole processes, in an account of the sandbox."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PEERS = REPOSITORY / ".venv-bench" / "bin"
 """The programs that the benchmarks compare with."""
 PYTHON = REPOSITORY / ".venv-image" / "bin" / "python"
-"""The interpreter of the action, with the packages that its image has."""
+"""The interpreter of the action, with the packages of its image."""
 SOURCE = "def handler(event, context):\n    return {'statusCode': 200, 'body': '{}'}\n"
 FUNCTION, ENVIRONMENT = "measured", "preprod"
 SETTLE = 0.1
@@ -24,7 +24,7 @@ SETTLE = 0.1
 
 
 def plant(workspace: Path, number: int) -> Path:
-    """Write the function that the run ``number`` is to deploy; give its directory."""
+    """Write the function that the run ``number`` deploys, and return its directory."""
     directory = workspace / "function"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "app.py").write_text(f"{SOURCE}# {number}\n", encoding="utf-8")
@@ -32,12 +32,12 @@ def plant(workspace: Path, number: int) -> Path:
 
 
 def command(*options: str) -> list[str]:
-    """Give the command of the action's main step, with further options for its interpreter."""
+    """Return the command of the action's main step, with options for its interpreter."""
     return [str(PYTHON), "-I", *options, str(REPOSITORY / "entrypoint.py")]
 
 
 def promote(account: Account, workspace: Path, number: int, different: Mapping[str, str] = {}) -> float:
-    """Run the action once; give the seconds that the process took."""
+    """Run the action once and return the seconds that the process took."""
     started = time.perf_counter()
     subprocess.run(  # noqa: S603 - our own interpreter and script
         command(), env={**environ(account, workspace, number), **different}, check=True, stdout=subprocess.DEVNULL
@@ -46,14 +46,14 @@ def promote(account: Account, workspace: Path, number: int, different: Mapping[s
 
 
 def first(account: Account, workspace: Path) -> tuple[str, str]:
-    """Make the function, its endpoints and the alias; give the URLs of $LATEST and of the environment."""
+    """Create the function, its endpoints and the alias, and return the URLs of $LATEST and of the environment."""
     plant(workspace, 0)
     outputs = outputs_of(account, workspace, 0)
     return outputs["latest-url"], outputs["environment-url"]
 
 
 def outputs_of(account: Account, workspace: Path, number: int, different: Mapping[str, str] = {}) -> dict[str, str]:
-    """Run the action once; give the first line of each of its outputs."""
+    """Run the action once and return the first line of each of its outputs."""
     outputs = workspace / "outputs"
     outputs.touch()
     promote(account, workspace, number, {**different, "GITHUB_OUTPUT": str(outputs)})
@@ -63,7 +63,7 @@ def outputs_of(account: Account, workspace: Path, number: int, different: Mappin
 
 
 def client(account: Account, service: str) -> Any:
-    """Make boto3's client of a service, for what a benchmark prepares and a run does not."""
+    """Return boto3's client of a service, for the preparation of a benchmark."""
     return boto3.client(  # type: ignore[call-overload] # a name, not a literal
         service,
         region_name=REGION,
@@ -74,13 +74,13 @@ def client(account: Account, service: str) -> Any:
 
 
 def visit(url: str) -> None:
-    """Ask the environment as its users do, who keep the version that it serves from being a new process each time."""
+    """Send a request to the environment, so that the version that it serves has a warm process."""
     with urlopen(url) as answer:  # noqa: S310 - the sandbox's own
         answer.read()
 
 
 def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
-    """Give the environment of a run that promotes ``function/`` of the workspace."""
+    """Return the environment variables of a run that promotes ``function/`` of the workspace."""
     return {
         "PATH": os.environ["PATH"],
         "GITHUB_WORKSPACE": str(workspace),
@@ -94,5 +94,5 @@ def environ(account: Account, workspace: Path, number: int) -> dict[str, str]:
         "INPUT_HANDLER": "app.handler",
         "INPUT_ROLE": f"arn:aws:iam::{account.id}:role/measured",
         "INPUT_CHECKS": "GET / 200",
-        "INPUT_DIVERGED": "promote",  # the commits are of no history
+        "INPUT_DIVERGED": "promote",  # the commits have no history
     }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The seed of the idea, as many repositories have it: deploy, look, and move the alias, with the AWS CLI.
+# A deployment script as many repositories have it: deploy, check, and move the alias, with the AWS CLI.
 #
 # usage: script.sh FUNCTION ENVIRONMENT DIRECTORY URL LOCK-TABLE
 #
-# It packs DIRECTORY, puts it to $LATEST under a lock, waits for it, asks URL, which shows $LATEST, publishes what has
-# answered, and points the alias ENVIRONMENT at that. It has none of the action's guarantees: what it publishes need not
-# be what it has verified, an older commit can replace a newer one, and a lock that is left behind stays.
+# It packs DIRECTORY, deploys it to $LATEST under a lock, waits, requests URL, which shows $LATEST, publishes a version,
+# and moves the alias ENVIRONMENT to it. It has none of the action's guarantees: the published version may differ from the
+# verified code, an older commit can replace a newer one, and the lock of a dead script stays.
 set -euo pipefail
 
 function=$1 environment=$2 directory=$3 url=$4 table=$5
