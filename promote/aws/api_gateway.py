@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.answers import confirmed
+from promote.aws.confirmation import confirmed
 from promote.aws.errors import is_transient
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock

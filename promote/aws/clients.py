@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.answers import note_attempts
+from promote.aws.confirmation import note_attempts
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
 from promote.core.clock import Clock, SystemClock
@@ -41,7 +41,7 @@ class Clients:
     """The clients of one region, each made once and when first asked for; safe to use from several threads.
 
     They retry (botocore's standard mode). A retried write can therefore meet its own first effect: each write of
-    this project is conditional, and ``promote.aws.answers`` tells whether an earlier attempt may have taken effect.
+    this project is conditional, and ``promote.aws.confirmation`` tells whether an earlier attempt may have taken effect.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from promote.aws.answers import confirmed, mark_unanswered, may_have_taken_effect, unconfirmed
+from promote.aws.confirmation import confirmed, mark_unanswered, may_have_taken_effect, unconfirmed
 from promote.aws.errors import code_of, message_of
 from promote.core.clock import Clock
 from promote.core.errors import TableError

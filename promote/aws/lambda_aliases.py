@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
-from promote.aws.answers import may_have_taken_effect, unconfirmed_move
+from promote.aws.confirmation import may_have_taken_effect, unconfirmed_move
 from promote.aws.errors import code_of, message_of, to_promote_error
 from promote.aws.lambda_access import BUSY_PAUSES, STALE, FunctionAccess
 from promote.aws.recent import guarded

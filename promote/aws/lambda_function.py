@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from promote.aws import lambda_aliases, lambda_permissions, lambda_states
-from promote.aws.answers import confirmed, may_have_taken_effect, unconfirmed
 from promote.aws.artifact import Code
+from promote.aws.confirmation import confirmed, may_have_taken_effect, unconfirmed
 from promote.aws.errors import code_of, message_of, redacting_variables
 from promote.aws.fingerprint import snapshot
 from promote.aws.lambda_access import STALE, FunctionAccess, MissingError

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from promote.aws.answers import confirmed
+from promote.aws.confirmation import confirmed
 from promote.aws.lambda_access import BUSY_PAUSES, FunctionAccess
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from promote.aws.answers import unconfirmed_move
+from promote.aws.confirmation import unconfirmed_move
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_aliases import Moved, Pointed
 from promote.aws.lambda_function import not_as_it_was

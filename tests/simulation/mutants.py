@@ -114,14 +114,14 @@ MUTANTS = (
     ),
     Mutant(
         "a last attempt without a connection is taken for a call that was never sent",
-        "promote.aws.answers",
+        "promote.aws.confirmation",
         "context[_MARK] = earlier or not _was_never_sent(exception)",
         "context[_MARK] = not _was_never_sent(exception)",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
         "a refusal says that earlier attempts of the same call had no effect either",
-        "promote.aws.answers",
+        "promote.aws.confirmation",
         "metadata[_MARK] = earlier",
         "metadata[_MARK] = False",
         ("lambda.UpdateAlias",),

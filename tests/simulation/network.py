@@ -21,8 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, ProtocolError
 from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 
-from promote.aws.answers import note
 from promote.aws.clients import Clients
+from promote.aws.confirmation import note
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
 from tests.simulation.github import API_URL, routed
 from tests.simulation.plan import Fault, Hit, can_hit

@@ -12,7 +12,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from promote.aws.answers import confirmed, may_have_taken_effect, note
+from promote.aws.confirmation import confirmed, may_have_taken_effect, note
 from promote.core.errors import LockError, UnconfirmedError
 
 URL = "https://lambda.eu-west-1.amazonaws.com/"
