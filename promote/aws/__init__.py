@@ -1,1 +1,1 @@
-"""AWS: clients, errors, and one module for each service or artifact."""
+"""AWS: clients, errors, one module per service, and the artifacts."""

@@ -1,7 +1,7 @@
-"""API Gateway: one HTTP API for each endpoint, made once.
+"""API Gateway: one HTTP API per endpoint, created once.
 
-An API that exists is found again by its description, so that a run that died half-way leaves nothing behind that the
-next one does not take up. Whatever is missing of one is made; what is there is not touched.
+An API is found by its description. So if a run dies before it has recorded an API, the next run finds and uses it. The
+missing parts of an API are created, and the existing parts are not changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,18 +23,18 @@ STAGE = "$default"
 ROUTE = "$default"
 
 TAG = "promote-on-success"
-"""The tag that each API gets when it is created. Its value is the function's ARN; the IAM policy depends on it."""
+"""The tag that each API gets when it is created. Its value is the function's ARN. The IAM policy depends on it."""
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds after attempts at a change that may yet succeed."""
+"""Seconds between attempts at a change that may succeed later."""
 
 _ANOTHER_PATH = "Choose another base-path, or remove that mapping (aws apigatewayv2 delete-api-mapping)."
 
 
 class Gateways:
-    """The HTTP APIs of one function, by what they show: ``latest``, an environment, or a version as ``7#a1b2``."""
+    """The HTTP APIs of one function, by qualifier: ``latest``, an environment, or a version such as ``7#a1b2``."""
 
-    def __init__(  # noqa: PLR0913 - what they are made with
+    def __init__(  # noqa: PLR0913 - clients, function and inputs
         self,
         client: Callable[[], "ApiGatewayV2Client"],
         maker: Callable[[], "ApiGatewayV2Client"],
@@ -45,7 +45,7 @@ class Gateways:
         domain_name: str,
         base_path: str,
     ) -> None:
-        """``maker`` is a client that repeats nothing."""
+        """``maker`` returns a client that never retries."""
         self._lazy_client = client
         self._maker = maker
         self._clock = clock
@@ -59,10 +59,10 @@ class Gateways:
         return self._lazy_client()
 
     def require_domain(self, qualifiers: Sequence[str]) -> None:
-        """Refuse a custom domain that does not exist, or on which a path of ``qualifiers`` leads to another API.
+        """Check that the custom domain exists, and that no path of ``qualifiers`` on it leads to another API.
 
         Raises:
-            InputError: names the input to change.
+            InputError: The domain does not exist, or a path is in use.
 
         """
         if not self._domain_name:
@@ -73,17 +73,17 @@ class Gateways:
             raise InputError(
                 "domain-name",
                 f"API Gateway has no custom domain {self._domain_name} in this region",
-                hint="Create it once, with its certificate and DNS record (aws apigatewayv2 create-domain-name); "
-                "the action then maps its endpoints to it.",
+                hint="Create it once, with its certificate and DNS record (aws apigatewayv2 create-domain-name). "
+                "The action then maps its endpoints to it.",
             ) from error
         for qualifier in qualifiers:
-            if trouble := self._trespass(qualifier, self._taken(qualifier)):
-                raise InputError("base-path", trouble, hint=_ANOTHER_PATH)
+            if conflict := self._path_conflict(qualifier, self._find_mapping(qualifier)):
+                raise InputError("base-path", conflict, hint=_ANOTHER_PATH)
 
     def find(self, qualifier: str, remembered: Gateway | None) -> Gateway | None:
-        """Find the API: the remembered one if it is ours, else one that a run made and did not live to record.
+        """Return the remembered API of ``qualifier``, or one that a run created and did not record; else None.
 
-        A record may name any API: it may have been restored, or written by another program.
+        The remembered API is checked, because a record may name any API if it was restored or written externally.
         """
         if remembered and (found := self._own(qualifier, remembered.api_id)):
             return found
@@ -98,22 +98,22 @@ class Gateways:
             token = {"NextToken": page["NextToken"]}
 
     def make(self, qualifier: str) -> Gateway:
-        """Make the API itself, with nothing in it yet.
+        """Create the API without integration, route and stage.
 
-        API Gateway takes no token by which it would know a repetition: before another API is made, this looks whether
-        the call that was not answered has made one.
+        CreateApi takes no idempotency token. So if a response is lost, this looks for the API before it creates
+        another.
         """
         for pause in (*_PAUSES, None):
             try:
-                answer = self._maker().create_api(
+                response = self._maker().create_api(
                     Name=f"{self._function.name}-{qualifier}"[:128],
                     Description=self._description(qualifier),
                     ProtocolType="HTTP",
                     Tags={TAG: self._arn},
                 )
-                return Gateway(answer["ApiId"], answer["ApiEndpoint"])
+                return Gateway(response["ApiId"], response["ApiEndpoint"])
             except Exception as error:
-                # Names need not be unique, so a conflict is one with another change at the same time.
+                # Names need not be unique, so a conflict means another change at the same time.
                 if not is_transient(error) and not isinstance(error, self._conflict):
                     raise
                 self._clock.sleep(pause or 0)
@@ -125,12 +125,12 @@ class Gateways:
         raise AssertionError("unreachable")
 
     def build(self, qualifier: str) -> Gateway:
-        """Make a whole new API that no custom domain leads to, and the permission beside it."""
+        """Create an API with all its parts except a mapping on a custom domain, and the permission to invoke."""
         gateway = self.make(qualifier)
         api = gateway.api_id
 
         def fill() -> None:
-            # One after the other: API Gateway refuses to change one API twice at the same time.
+            # One after the other, because API Gateway refuses two changes of an API at the same time.
             self._route(api, self._target(qualifier), set(), is_there=False)
             self._stage(api)
 
@@ -143,53 +143,53 @@ class Gateways:
         return gateway
 
     def remove(self, qualifier: str, gateway: Gateway) -> None:
-        """Delete an API that ``build`` or ``find`` has returned, and its permission; what is gone already is well."""
-        # The API comes last: by it, the permission is found again where a run dies in between.
+        """Delete an API and its permission, if they exist."""
+        # The API is deleted last. If the run dies before that, the next run finds the permission by the API.
         self.forget(qualifier, gateway)
         self.delete(gateway)
 
     def complete(self, qualifier: str, gateway: Gateway) -> None:
-        """Make whatever is missing of it.
+        """Create the missing parts of an API.
 
         Raises:
-            EndpointError: its path on the custom domain belongs to another API.
+            EndpointError: The path on the custom domain leads to another API.
 
         """
-        for make in self._gaps(qualifier, gateway):
-            make()
+        for create in self._missing_parts(qualifier, gateway):
+            create()
 
     def is_whole(self, qualifier: str, gateway: Gateway) -> bool:
-        """Whether everything that it is made of exists."""
+        """Return whether the API and all its parts exist."""
         found = self.find(qualifier, gateway)
-        return found is not None and found.api_id == gateway.api_id and not any(self._gaps(qualifier, gateway))
+        return found is not None and found.api_id == gateway.api_id and not any(self._missing_parts(qualifier, gateway))
 
     def delete(self, gateway: Gateway) -> None:
-        """Delete an API that this class has returned; that it is gone already is well."""
+        """Delete an API, if it exists."""
         with suppress(self._client.exceptions.NotFoundException):
             self._change(lambda: self._client.delete_api(ApiId=gateway.api_id))
 
     def _own(self, qualifier: str, api: str) -> Gateway | None:
-        """Look at an API; None: it does not exist, or was not made for ``qualifier`` of this function."""
+        """Return an API; None if it does not exist or is not the API for ``qualifier`` of this function."""
         try:
-            answer = self._client.get_api(ApiId=api)
+            response = self._client.get_api(ApiId=api)
         except self._client.exceptions.NotFoundException:
             return None
-        return Gateway(answer["ApiId"], answer["ApiEndpoint"]) if self._is_own(qualifier, answer) else None
+        return Gateway(response["ApiId"], response["ApiEndpoint"]) if self._is_own(qualifier, response) else None
 
     def _is_own(self, qualifier: str, api: Mapping[str, Any]) -> bool:
-        """Whether an API has the description and the tag that it gets when it is created.
+        """Return whether an API has the description and the tag that it gets when it is created.
 
-        The policy lets the role of another function write any description, but only the tag of that function.
+        The IAM policy lets the role of another function write any description, but only the tag of its own function.
         """
         is_tagged = (api.get("Tags") or {}).get(TAG) == self._arn
         return is_tagged and bool(api.get("Description") == self._description(qualifier))
 
     def forget(self, qualifier: str, gateway: Gateway) -> None:
-        """Take back the permission of an API that is no more."""
+        """Remove the permission of an API."""
         self._function.remove_permission(_alias(qualifier), self._statement(qualifier, gateway))
 
-    def _gaps(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
-        """Yield, one after the other, how to make each part that is missing; a later part may need an earlier one."""
+    def _missing_parts(self, qualifier: str, gateway: Gateway) -> Iterator[Callable[[], Any]]:
+        """Yield a call for each missing part that creates it. A later part may need an earlier one."""
         api, client = gateway.api_id, self._client
         target = self._target(qualifier)
         routes = {route["RouteKey"]: route.get("Target") for route in client.get_routes(ApiId=api)["Items"]}
@@ -206,17 +206,17 @@ class Gateways:
         if statement not in self._function.statements(_alias(qualifier)):
             yield lambda: self._function.add_permission(_alias(qualifier), statement, self._source(api))
         if self._domain_name:
-            taken = self._taken(qualifier)
-            if taken is None or taken["ApiId"] != api:
-                yield lambda: self._map(qualifier, taken, api)
+            mapping = self._find_mapping(qualifier)
+            if mapping is None or mapping["ApiId"] != api:
+                yield lambda: self._map(qualifier, mapping, api)
 
     def _change(self, call: Callable[[], Any], find: Callable[[], Any] = lambda: None) -> Any:
-        """Make a change, and repeat it while API Gateway makes another one; return the answer or what ``find`` finds.
+        """Make a change, repeat it while another change is in progress, and return the response or what ``find`` finds.
 
-        ``find`` returns what the call was to create, or None. ConflictException means one of two things: what is to be
-        created exists, or another change is under way ("Unable to complete operation due to concurrent modification.
-        Please try again later."). The second passes: https://github.com/hashicorp/terraform-provider-aws/issues/18018.
-        Only a look tells which one it is.
+        ``find`` returns what the call creates, or None. ConflictException means that it exists, or that another change
+        is in progress ("Unable to complete operation due to concurrent modification. Please try again later."). Only a
+        read shows which one it is. In the second case, a retry succeeds:
+        https://github.com/hashicorp/terraform-provider-aws/issues/18018.
         """
         for pause in (*_PAUSES, None):
             try:
@@ -259,7 +259,7 @@ class Gateways:
             wanted = {"ApiId": api, "RouteId": route["RouteId"], "Target": integration}
             self._change(lambda: client.update_route(**wanted))
         else:
-            # It may be there: made by another run, to the same target.
+            # Another run may have created the route, with the same target.
             self._change(lambda: client.create_route(ApiId=api, RouteKey=ROUTE, Target=integration), find)
 
     def _stage(self, api: str) -> None:
@@ -269,37 +269,37 @@ class Gateways:
             lambda: _having(client.get_stages(ApiId=api), "StageName", STAGE),
         )
 
-    def _map(self, qualifier: str, taken: Mapping[str, Any] | None, api: str) -> None:
-        """Let the path of ``qualifier`` lead to ``api``; ``taken`` is the mapping that it has."""
-        if trouble := self._trespass(qualifier, taken):
-            raise EndpointError(trouble, hint=_ANOTHER_PATH)
+    def _map(self, qualifier: str, mapping: Mapping[str, Any] | None, api: str) -> None:
+        """Map the path of ``qualifier`` to ``api``. ``mapping`` is its present mapping."""
+        if conflict := self._path_conflict(qualifier, mapping):
+            raise EndpointError(conflict, hint=_ANOTHER_PATH)
         domain, _, key = self.mapping(qualifier).partition("/")
         wanted: Any = {"DomainName": domain, "ApiMappingKey": key, "ApiId": api, "Stage": STAGE}
-        if taken is not None:
-            found = taken["ApiMappingId"]
+        if mapping is not None:
+            found = mapping["ApiMappingId"]
             self._change(lambda: self._client.update_api_mapping(ApiMappingId=found, **wanted))
             return
-        # Another run may have mapped the path since it was looked at.
-        made = self._change(lambda: self._client.create_api_mapping(**wanted), lambda: self._taken(qualifier))
+        # Another run may have mapped the path since it was read.
+        made = self._change(lambda: self._client.create_api_mapping(**wanted), lambda: self._find_mapping(qualifier))
         if made["ApiId"] != api:
             self._map(qualifier, made, api)
 
-    def _trespass(self, qualifier: str, taken: Mapping[str, Any] | None) -> str:
-        """Say which other API has the path of ``qualifier``, given the mapping that it has; empty: none."""
-        if taken is None:
+    def _path_conflict(self, qualifier: str, mapping: Mapping[str, Any] | None) -> str:
+        """Return a message if ``mapping``, that of the path of ``qualifier``, leads to another API; else empty."""
+        if mapping is None:
             return ""
         found: Mapping[str, Any]
         try:
-            found = self._client.get_api(ApiId=taken["ApiId"])
+            found = self._client.get_api(ApiId=mapping["ApiId"])
         except self._client.exceptions.NotFoundException:
-            # It is a REST API, which this interface does not show; none is ever gone, for a mapping keeps it.
+            # GetApi does not return REST APIs. The API exists, because an API with a mapping cannot be deleted.
             found = {"Name": "a REST API"}
         if self._is_own(qualifier, found):
             return ""
-        return f"{self.mapping(qualifier)} leads to another API already ({found['Name']}, {taken['ApiId']})"
+        return f"{self.mapping(qualifier)} already leads to another API ({found['Name']}, {mapping['ApiId']})"
 
-    def _taken(self, qualifier: str) -> Mapping[str, Any] | None:
-        """Give the mapping that the path of ``qualifier`` has on the custom domain, if it has one."""
+    def _find_mapping(self, qualifier: str) -> Mapping[str, Any] | None:
+        """Return the mapping of the path of ``qualifier`` on the custom domain; None if it has none."""
         domain, _, key = self.mapping(qualifier).partition("/")
         return next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
 
@@ -313,7 +313,7 @@ class Gateways:
             token = {"NextToken": page["NextToken"]}
 
     def mapping(self, qualifier: str) -> str:
-        """Give ``domain/key`` under which the inputs want it, or empty."""
+        """Return the ``domain/key`` that the inputs give to ``qualifier``; empty without a custom domain."""
         parts = [self._domain_name, self._base_path, qualifier]
         return "/".join(part for part in parts if part) if self._domain_name else ""
 
@@ -334,5 +334,5 @@ def _having(page: Mapping[str, Any], name: str, value: str) -> Any:
 
 
 def _alias(qualifier: str) -> str:
-    """Give Lambda's qualifier: none for $LATEST, which AddPermission does not take; what follows a # is ours alone."""
+    """Return Lambda's qualifier, without our suffix after ``#``; empty for $LATEST, which AddPermission refuses."""
     return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]

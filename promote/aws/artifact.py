@@ -31,7 +31,7 @@ class Archive:
 
     file: Path
     code_sha256: str
-    """Base64, as Lambda gives it."""
+    """The digest in Base64, as Lambda returns it."""
     size: int
     """Bytes."""
     names: frozenset[str]
@@ -42,7 +42,7 @@ class Archive:
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block: a file is open in them."""
+        """Yield the code's arguments of CreateFunction and UpdateFunctionCode. A file in them is open in the block."""
         if self.bucket:
             where = {"S3Bucket": self.bucket, "S3Key": self.key}
             yield {**where, "S3ObjectVersion": self.object_version} if self.object_version else where
@@ -52,12 +52,12 @@ class Archive:
 
     @property
     def is_oversized(self) -> bool:
-        """Whether it is on disk alone, and more than Lambda takes in a request."""
+        """Whether it is only on disk, and larger than Lambda accepts in a request."""
         return self.is_local and self.size > DIRECT_LIMIT
 
     @property
     def is_local(self) -> bool:
-        """Whether it is uploaded from here, so that Lambda need not reach it elsewhere."""
+        """Whether this run uploads it, so that Lambda need not read it from S3."""
         return not self.bucket
 
     def is_in(self, code_sha256: str) -> bool:
@@ -65,7 +65,7 @@ class Archive:
         return code_sha256 == self.code_sha256
 
     def describe(self) -> str:
-        """Say in a few words what it is."""
+        """Return a short description for the log."""
         origin = f" from s3://{self.bucket}/{self.key}" if self.bucket else ""
         count = len(self.names)
         return f"{size_of(self.size)} with {count} {'file' if count == 1 else 'files'}{origin}"
@@ -73,7 +73,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Image:
-    """A container image in ECR. A tag is resolved to a digest by Lambda, at the moment of the update."""
+    """A container image in ECR. Lambda resolves a tag to a digest at the moment of the update."""
 
     uri: str
     package_type: Literal["Image"] = "Image"
@@ -81,15 +81,15 @@ class Image:
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
-        """Give the code's arguments of CreateFunction and UpdateFunctionCode, for the block."""
+        """Yield the code's arguments of CreateFunction and UpdateFunctionCode."""
         yield {"ImageUri": self.uri}
 
     def is_in(self, code_sha256: str) -> bool:
-        """Whether a function with this CodeSha256 has this image; never known of a tag."""
+        """Whether a function with this CodeSha256 has this image. For a tag it is unknown, and the result is False."""
         return self.uri.endswith(f"@sha256:{code_sha256}")
 
     def describe(self) -> str:
-        """Say in a few words what it is."""
+        """Return a short description for the log."""
         return f"image {self.uri}"
 
 
@@ -108,13 +108,13 @@ def _is_image(artifact: str) -> bool:
 def load(
     artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
 ) -> Code | None:
-    """Read what the input ``artifact`` names; None when it is empty and $LATEST is to be adopted.
+    """Return the code that the input ``artifact`` names; None if it is empty, so that $LATEST is used as it is.
 
-    A packed directory or a copy from S3 lies in ``temporary`` afterwards. An archive that is larger than Lambda takes
-    in a request is well where there is a bucket for it.
+    A packed directory or a copy from S3 is in ``temporary`` afterwards. With ``has_bucket``, the archive may be larger
+    than Lambda accepts in a request.
 
     Raises:
-        InputError: it cannot be deployed.
+        InputError: The artifact cannot be deployed.
 
     """
     if not artifact:
@@ -126,8 +126,8 @@ def load(
     if "://" in artifact:
         raise InputError(
             "artifact",
-            f"{artifact!r} has a scheme that is not known",
-            hint="Give a path, s3://bucket/key or the URI of an image in ECR.",
+            f"{artifact!r} has an unknown scheme",
+            hint="Set it to a path, s3://bucket/key or the URI of an image in ECR.",
         )
     path = require_inside(workspace, artifact, "artifact")
     if path.is_dir():
@@ -139,26 +139,26 @@ def load(
     elif path.exists():
         raise InputError(
             "artifact",
-            f"{artifact!r} is neither a file nor a directory, but a pipe, a socket or a device",
-            hint="Give a directory, and the action packs it, or a .zip archive.",
+            f"{artifact!r} is not a file or a directory, but a pipe, a socket or a device",
+            hint="Set it to a directory, which the action packs, or to a .zip archive.",
         )
     else:
         raise InputError(
             "artifact",
             f"{artifact!r} does not exist in the workspace",
-            hint="Is it built, or downloaded, in a step before this one? Paths start at the repository's root.",
+            hint="Build or download it in a step before this one. Paths start at the repository's root.",
         )
     if archive.is_oversized and not has_bucket:
         raise InputError(
             "artifact",
-            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda takes {size_of(DIRECT_LIMIT)} directly",
-            hint="Name a bucket of the function's region in the input artifact-bucket: larger ones go through it.",
+            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda accepts {size_of(DIRECT_LIMIT)} directly",
+            hint="For larger archives, set the input artifact-bucket to a bucket in the function's region.",
         )
     return archive
 
 
 def _inspect(file: Path, shown: str) -> Archive:
-    """Check that ``file`` is a .zip that Lambda can take."""
+    """Return the archive in ``file``, after a check that Lambda can accept it."""
     digest, size = hashlib.sha256(), 0
     with file.open("rb") as source:
         while block := source.read(1 << 20):
@@ -168,14 +168,14 @@ def _inspect(file: Path, shown: str) -> Archive:
         with zipfile.ZipFile(file) as archive:
             # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
             entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: names in no known encoding
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: an unknown encoding
         raise InputError(
             "artifact",
-            f"{shown!r} is no .zip archive: {error}",
-            hint="Give a directory, and the action packs it; or build the archive with zip -r.",
+            f"{shown!r} is not a valid .zip archive: {error}",
+            hint="Set it to a directory, which the action packs, or build the archive with zip -r.",
         ) from error
     if not entries:
-        raise InputError("artifact", f"{shown!r} holds no file", hint="See that the build puts the code into it.")
+        raise InputError("artifact", f"{shown!r} contains no files", hint="Check that the build adds the code to it.")
     if any(entry.flag_bits & 1 for entry in entries):
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
@@ -190,42 +190,42 @@ def _inspect(file: Path, shown: str) -> Archive:
 
 
 def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
-    """Copy the object, to know its digest and to look into it; Lambda later takes it from S3 itself."""
+    """Download the object to read its digest and its file names. Lambda later reads it from S3."""
     match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", artifact)
     if not match:
-        raise InputError("artifact", f"{artifact!r} names no S3 object", hint="Write s3://bucket/key.")
+        raise InputError("artifact", f"{artifact!r} is not a valid S3 URI", hint="Write it as s3://bucket/key.")
     bucket, key = match[1], match[2]
     target = temporary / "promote-on-success.zip"
     try:
-        answer = storage.get_object(Bucket=bucket, Key=key)
+        response = storage.get_object(Bucket=bucket, Key=key)
     except storage.exceptions.ClientError as error:
-        advice = "Allow s3:ListBucket on the bucket as well: without it, S3 says the same of a missing object."
-        _require_words(error, storage, f"s3:GetObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+        advice = "Also allow s3:ListBucket on the bucket. Without it, the error for a missing object is the same."
+        _raise_if_unnamed(error, storage, f"s3:GetObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
         if code_of(error) not in ("NoSuchKey", "NoSuchBucket", "404"):
             raise
         raise InputError(
             "artifact",
             f"{artifact} does not exist",
-            hint="Is it uploaded in a step before this one, to a bucket of the function's region?",
+            hint="Upload it in a step before this one, to a bucket in the function's region.",
         ) from error
     with target.open("wb") as sink:
-        for block in answer["Body"].iter_chunks(1 << 20):
+        for block in response["Body"].iter_chunks(1 << 20):
             sink.write(block)
-    version = answer.get("VersionId", "")
+    version = response.get("VersionId", "")
     return replace(
         _inspect(target, artifact), bucket=bucket, key=key, object_version="" if version == "null" else version
     )
 
 
 def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tuple[Archive, bool]:
-    """Put the archive into the bucket, or the folder of one, that ``place`` names; False: it was there already.
+    """Upload the archive to ``place``, a bucket or a folder in one; return it with its key, and whether it is new.
 
-    It is named after its digest, which S3 checks. What is there is left as it is, so that the same archive is stored
+    The key is the digest, which S3 checks. An existing object is not replaced, so that the same archive is stored only
     once: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
 
     Raises:
-        InputError: there is no such bucket.
-        AccessError: S3 denies it without saying what.
+        InputError: The bucket does not exist.
+        AccessError: S3 denies the upload without naming the permission.
 
     """
     bucket, _, folder = place.partition("/")
@@ -246,16 +246,16 @@ def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tu
             if code_of(error) == "PreconditionFailed":
                 return uploaded, False
             if code_of(error) == "ConditionalRequestConflict" and pause is not None:
-                clock.sleep(pause)  # somebody else is putting it there, or removing it
+                clock.sleep(pause)  # another process is writing or deleting the object
                 continue
             if code_of(error) == "NoSuchBucket":
                 raise InputError(
                     "artifact-bucket",
-                    f"there is no bucket {bucket}",
-                    hint="Correct its name, or create it, in the function's region.",
+                    f"the bucket {bucket} does not exist",
+                    hint="Correct the name, or create the bucket in the function's region.",
                 ) from error
-            advice = "docs/iam-policy.json of this action has all that it needs."
-            _require_words(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
+            advice = "docs/iam-policy.json of this action lists all permissions."
+            _raise_if_unnamed(error, storage, f"s3:PutObject on arn:{{partition}}:s3:::{bucket}/{key}", advice)
             raise
         else:
             return uploaded, True
@@ -263,14 +263,14 @@ def stage(archive: Archive, place: str, storage: "S3Client", clock: Clock) -> tu
 
 
 _CONFLICT_PAUSES = (1.0, 2.0, 4.0)
-"""Seconds between attempts at an object that others write at the same time."""
+"""Seconds between attempts to write an object that another process writes at the same time."""
 
 
-def _require_words(error: "ClientError", storage: "S3Client", denied: str, advice: str) -> None:
-    """Say what S3 denies where it does not: the only texts of AWS's that name neither action nor resource are S3's.
+def _raise_if_unnamed(error: "ClientError", storage: "S3Client", denied: str, advice: str) -> None:
+    """Raise an error that names the action and the resource, if S3 denies access and its message does not name them.
 
     Raises:
-        AccessError: it was such a text.
+        AccessError: S3 denies access without naming action and resource.
 
     """
     if code_of(error) == "AccessDenied" and "perform:" not in message_of(error):
@@ -284,17 +284,17 @@ def _image(artifact: str) -> Image:
     if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[a-z0-9.-]+/[a-z0-9._/-]+(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})", artifact):
         raise InputError(
             "artifact",
-            f"{artifact!r} is no image URI with a tag or a digest",
-            hint="Write it like 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:...",
+            f"{artifact!r} is not a valid image URI with a tag or a digest",
+            hint="Example: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:...",
         )
     return Image(artifact)
 
 
 def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
-    """Refuse an archive without the file that ``handler`` names, where the runtime tells which one that is.
+    """Check that the archive contains the file that ``handler`` names, for runtimes whose file names are known.
 
     Raises:
-        InputError: it is not there, or ``handler`` names none.
+        InputError: The file is missing, or ``handler`` is not valid.
 
     """
     family = re.match(r"[a-z]*", runtime)
@@ -302,7 +302,7 @@ def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
     if endings is None or handler.startswith("/"):
         return
     folder, slash, last = handler.rpartition("/")
-    # Python takes what follows the last dot for the function; the others take what precedes the first for the file.
+    # In Python, the function follows the last dot. In the other runtimes, the file precedes the first dot.
     file, dot, _ = last.rpartition(".") if runtime.startswith("python") else last.partition(".")
     module = folder + slash + file.replace(".", "/")
     if runtime.startswith("provided"):
@@ -310,8 +310,8 @@ def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
     elif not (file and dot):
         raise InputError(
             "handler",
-            f"{handler!r} names no function in a file",
-            hint="Write it like app.handler: the file without its ending, a dot, the function.",
+            f"{handler!r} is not a valid handler",
+            hint="Write the file without its extension, a dot, and the function. Example: app.handler.",
         )
     if not any(
         name.startswith(module) and any(fnmatch.fnmatchcase(name[len(module) :], ending) for ending in endings)
@@ -319,8 +319,8 @@ def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
     ):
         raise InputError(
             "artifact",
-            f"the handler {handler} needs {module}{endings[0]}, which the archive does not have at its root",
-            hint="Give the directory that holds that file, or correct the input handler.",
+            f"the handler {handler} needs {module}{endings[0]}, which is not at the root of the archive",
+            hint="Set artifact to the directory that contains that file, or correct the input handler.",
         )
 
 
@@ -330,4 +330,4 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = {
     "ruby": (".rb",),
     "provided": ("",),
 }
-"""What a runtime loads for a handler: a file's name after the handler's own part, by the runtime's family."""
+"""How the files end that a runtime loads for a handler, by the runtime's family."""

@@ -1,4 +1,4 @@
-"""AWS's clients."""
+"""The AWS clients."""
 
 import difflib
 import threading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
-    # An upload of 50 MB over a slow line takes a while; the table's calls are small and must fail fast.
+    # An upload of 50 MB over a slow connection takes long. The calls of the table are small and must fail fast.
     "lambda": {"connect_timeout": 5, "read_timeout": 60},
     "dynamodb": {"connect_timeout": 3, "read_timeout": 5},
     "apigatewayv2": {"connect_timeout": 5, "read_timeout": 30},
@@ -30,46 +30,47 @@ _TIME_LIMITS: Mapping[str, Mapping[str, Any]] = {
 }
 
 CALLS_AT_ONCE = 32
-"""As many are made side by side at the most: of several functions, one each."""
+"""The most calls that run at the same time, such as one per function."""
 
 SERVICES = frozenset({*_TIME_LIMITS, "sso", "sso-oidc", "signin"})
-"""The services, in botocore's names, that this project or botocore's credentials make clients of: those that the image
-keeps descriptions of."""
+"""The services, by their botocore names, for which the action or botocore's credentials create clients.
+
+The container image contains botocore's models of these services only."""
 
 
 class Clients:
-    """The clients of one region, each made once and when first asked for; safe to use from several threads.
+    """The clients of one region, thread-safe. Each is created once, at its first use.
 
-    They retry (botocore's standard mode). A retried write can therefore meet its own first effect: each write of
-    this project is conditional, and ``promote.aws.confirmation`` tells whether an earlier attempt may have taken effect.
+    They retry in botocore's standard mode, so a retried write can find that an earlier attempt took effect. Each write
+    is conditional, and ``promote.aws.confirmation`` finds out whether an earlier attempt may have taken effect.
     """
 
     def __init__(
         self, region: str, environ: Mapping[str, str], longest_invocation: float = 900, clock: Clock | None = None
     ) -> None:
-        """Take the region (empty: the environment's), the environment and the seconds that an invocation may take."""
-        # boto3 itself reads AWS_DEFAULT_REGION only; the other SDKs, and configure-aws-credentials, AWS_REGION as well.
+        """If ``region`` is empty, read it from ``environ``. ``longest_invocation`` is in seconds."""
+        # boto3 reads only AWS_DEFAULT_REGION. The other SDKs and configure-aws-credentials also use AWS_REGION.
         self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
         self._recent = Recent(clock or SystemClock())
         self._lock = threading.RLock()
-        self._hearts: dict[float, DynamoDBClient] = {}
+        self._heartbeat_clients: dict[float, DynamoDBClient] = {}
 
     @cached_property
     def _session(self) -> "boto3.session.Session":
-        import boto3.session  # noqa: PLC0415 - takes a tenth of a second, which wrong inputs need not pay
+        import boto3.session  # noqa: PLC0415 - takes a tenth of a second, and is not needed if an input is invalid
 
         if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
             raise ServiceError(
-                f"AWS_ENDPOINT_URL is set, and {self.endpoint_url!r} is no http(s) URL",
-                hint="Write it like http://localhost:4566, or take it away to use AWS itself.",
+                f"AWS_ENDPOINT_URL: {self.endpoint_url!r} is not a valid http(s) URL",
+                hint="Set it to a URL such as http://localhost:4566, or unset it to use AWS.",
             )
         session = boto3.session.Session(region_name=self.region or None)
         if not session.region_name:
             raise InputError(
                 "aws-region",
-                "it is empty, and the environment names no region",
+                "it is empty, and no region is set in the environment",
                 hint="Set aws-region, or run aws-actions/configure-aws-credentials before this step.",
             )
         known = {
@@ -81,8 +82,8 @@ class Clients:
             near = difflib.get_close_matches(session.region_name, sorted(known), n=1)
             raise InputError(
                 "aws-region",
-                f"{session.region_name!r} is no region that has Lambda",
-                hint=(f"Did you mean {near[0]}? " if near else "") + "Write it like eu-west-1.",
+                f"{session.region_name!r} is not a valid region of Lambda",
+                hint=(f"Did you mean {near[0]}? " if near else "") + "Example: eu-west-1.",
             )
         if session.get_credentials() is None:
             raise AccessError(
@@ -103,28 +104,29 @@ class Clients:
         }
         config = Config(**options)
         with self._lock:
-            client = self._session.client(service, config=config)  # type: ignore[call-overload] # a name, no literal
-            # Two threads that ask for it first get different classes: one's `except` does not catch the other's error.
+            client = self._session.client(service, config=config)  # type: ignore[call-overload] # not a literal
+            # Create the exception classes now. If two threads did it, each would have classes that the other's `except`
+            # does not catch.
             _ = client.exceptions
         note_attempts(client.meta.events, client.meta.service_model.service_id.hyphenize())
         return client
 
     def resolve_region(self) -> str:
-        """Give the region in use, and prove that there are a region and credentials.
+        """Return the region in use, after a check that the region is valid and that there are credentials.
 
         Raises:
-            InputError: no region, or one that AWS does not have.
-            AccessError: no credentials.
+            InputError: There is no region, or it is not a valid one.
+            AccessError: There are no credentials.
 
         """
         with self._lock:
             return str(self._session.region_name)
 
     def require_runtime(self, runtime: str | None) -> None:
-        """Refuse a runtime that Lambda does not have, as far as botocore's model of it knows; None is well.
+        """Check that ``runtime`` is None or in botocore's model of Lambda.
 
         Raises:
-            InputError: Lambda does not have it.
+            InputError: The runtime is not in the model.
 
         """
         if runtime is None:
@@ -135,23 +137,23 @@ class Clients:
         near = difflib.get_close_matches(runtime, known, n=1)
         raise InputError(
             "runtime",
-            f"{runtime!r} is no Lambda runtime that this version of the action knows",
-            hint=(f"Did you mean {near[0]}? " if near else "") + "A newer version of this action knows newer runtimes.",
+            f"{runtime!r} is not a Lambda runtime that this version of the action supports",
+            hint=(f"Did you mean {near[0]}? " if near else "") + "For newer runtimes, update the action.",
         )
 
     @cached_property
     def function(self) -> "LambdaClient":
-        """AWS Lambda; it takes open files as archives, and does not hold them in memory."""
+        """AWS Lambda. The client takes open files as archives and does not load them into memory."""
         client: LambdaClient = self._client("lambda")
         stream_archives(client.meta.events)
         return self._recent.watch(client)
 
     @cached_property
     def invoker(self) -> "LambdaClient":
-        """AWS Lambda for invocations, which take longer than other calls and are never repeated."""
+        """AWS Lambda for invocations, which take longer than other calls and are never retried."""
         once = {"total_max_attempts": 1}
         client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
-        return self._recent.watch(client)  # a function that was not found has not run
+        return self._recent.watch(client)  # safe to repeat: a function that was not found did not run
 
     @cached_property
     def table(self) -> "DynamoDBClient":
@@ -160,15 +162,16 @@ class Clients:
         return self._recent.watch(client)
 
     def heart(self, limit: float) -> "DynamoDBClient":
-        """Give a client of Amazon DynamoDB that gives up after ``limit`` seconds, at the first attempt."""
+        """Return a client of Amazon DynamoDB with a timeout of ``limit`` seconds, without retries."""
         options: dict[str, Any] = {"connect_timeout": limit, "read_timeout": limit}
         with self._lock:
-            if limit not in self._hearts:
-                self._hearts[limit] = self._client("dynamodb", **options, retries={"total_max_attempts": 1})
-            return self._hearts[limit]
+            if limit not in self._heartbeat_clients:
+                client = self._client("dynamodb", **options, retries={"total_max_attempts": 1})
+                self._heartbeat_clients[limit] = client
+            return self._heartbeat_clients[limit]
 
     def function_arn(self, name: str) -> str:
-        """Give the ARN of the function ``name`` of the caller's account, whether or not it exists."""
+        """Return the ARN that the function ``name`` has in the caller's account. The function need not exist."""
         client: STSClient = self._client("sts")
         caller = client.get_caller_identity()
         partition = caller["Arn"].split(":")[1]
@@ -182,7 +185,7 @@ class Clients:
 
     @cached_property
     def maker(self) -> "ApiGatewayV2Client":
-        """The same for what must not be repeated without a look at what has come of it."""
+        """The same without retries, for calls whose result must be read before they are repeated."""
         client: ApiGatewayV2Client = self._client("apigatewayv2", retries={"total_max_attempts": 1})
         return self._recent.watch(client)
 

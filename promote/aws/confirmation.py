@@ -1,8 +1,9 @@
-"""Whether a write that ended with an error may have taken effect all the same.
+"""Find out whether a write that failed may have taken effect.
 
-botocore repeats a call that was not answered. The repetitions can meet the effect of the first attempt (a 412, a 409, a
-condition that fails), or fail for another reason (a 429, expired credentials). So the last error alone does not say
-whether the write took effect. This module notes what became of each attempt, and reads back where that is needed.
+If a response is lost, botocore repeats the call. If the first attempt took effect, the retry can fail because of it (a
+412, a 409, a failed condition). It can also fail for another reason (a 429, expired credentials). So the last error
+alone does not show whether the write took effect. This module records the result of each attempt. If the result of a
+write is unknown, it reads the resource.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
 _Found = TypeVar("_Found")
 
-_MARK = "PromoteUnanswered"
-"""The key under which a call's context, its error's metadata and its exception say that an attempt was not answered."""
+_MARK = "PromoteResponseLost"
+"""The key, in the context of a call and in its error, that is true if an attempt was sent and its response was lost."""
 
 
 def note_attempts(events: "BaseEventHooks", service: str) -> None:
-    """Let a client's errors say whether an attempt of the same call was sent and not answered."""
+    """Mark a client's errors if the response to an attempt of the same call was lost."""
     events.register(f"response-received.{service}", note)
 
 
@@ -31,9 +32,10 @@ def note(
     exception: Exception | None = None,
     **_: Any,
 ) -> None:
-    """Note what became of one attempt; ``context`` is the same for all attempts of a call.
+    """Record the result of one attempt. ``context`` is the same for all attempts of a call.
 
-    These are the parameters of botocore's event ``response-received``. The parsed response becomes the error's own.
+    The parameters are those of botocore's event ``response-received``. The error of a call contains the parsed
+    response.
     """
     earlier = bool(context.get(_MARK))
     if exception is not None:
@@ -45,8 +47,8 @@ def note(
         context[_MARK] = earlier or _has_failed(metadata)
 
 
-def mark_unanswered(error: Exception) -> None:
-    """Note in ``error`` that an earlier call of the same write was not answered."""
+def mark_response_lost(error: Exception) -> None:
+    """Mark ``error``: the response to an earlier call of the same write was lost."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
 
     if isinstance(error, ClientError):
@@ -59,7 +61,7 @@ def mark_unanswered(error: Exception) -> None:
 def may_have_taken_effect(error: Exception) -> bool:
     """Return whether the write that raised ``error`` may have taken effect.
 
-    It has not if each of its attempts was refused (4xx) or never sent. An error that does not tell counts as unknown.
+    It has not if each attempt was refused (4xx) or never sent. If the error does not show that, the result is True.
     """
     from botocore.exceptions import ClientError, ParamValidationError  # noqa: PLC0415 - a client has loaded it
 
@@ -74,13 +76,13 @@ def may_have_taken_effect(error: Exception) -> bool:
 
 
 def confirmed(write: Callable[[], _Found], look: Callable[[], _Found | None], what: str) -> _Found:
-    """Carry out ``write``; if it is not known whether it took effect, return what ``look`` finds of it.
+    """Return the result of ``write``; if its response is lost, return what ``look`` reads.
 
-    ``look`` returns None if there is no effect; the write's own error is raised then. ``what`` begins the sentence that
-    is said if reading back fails too, such as "the API may have been created".
+    If the write had no effect, ``look`` returns None and the error of the write is raised. ``what`` is the start of the
+    error message if the resource cannot be read either, such as "the API may have been created".
 
     Raises:
-        UnconfirmedError: the write was not confirmed, and reading back failed.
+        UnconfirmedError: The write was not confirmed, and the resource cannot be read.
 
     """
     try:
@@ -98,19 +100,18 @@ def confirmed(write: Callable[[], _Found], look: Callable[[], _Found | None], wh
 
 
 def unconfirmed(what: str, error: Exception, second: Exception | None = None) -> UnconfirmedError:
-    """Return the error of a write that may have taken effect; ``error`` is its own, ``second`` that of reading back."""
+    """Return the error for a write that may have taken effect; ``second`` is the error of the read after it."""
     why = f"AWS did not confirm it ({error})"
-    why += f", and it could not be read back ({second})" if second else ""
+    why += f", and it cannot be read ({second})" if second else ""
     return UnconfirmedError(f"{what}: {why}")
 
 
 def unconfirmed_move(name: str, version: str, error: Exception, second: Exception | None = None) -> UnconfirmedError:
-    """Return the error of an alias that may have moved to ``version``; ``name`` names alias and function."""
+    """Return the error for an alias that may have moved to ``version``; ``name`` names the alias and its function."""
     what = f"{name} may have moved to version {version}"
     return UnconfirmedError(
         str(unconfirmed(what, error, second)),
-        hint="See what it serves with command: status. The next run finds out what became of the move, and finishes "
-        "the record.",
+        hint="Run command: status to see what it serves. The next run checks the alias and completes the record.",
         may_have_moved=True,
     )
 
@@ -120,7 +121,7 @@ def _has_failed(metadata: Any) -> bool:
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """Whether there was no connection to send the request on."""
+    """Return whether the request was not sent, because there was no connection."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError  # noqa: PLC0415 - a client has it
 
     return isinstance(error, ConnectTimeoutError | EndpointConnectionError)

@@ -1,7 +1,7 @@
-"""The DynamoDB table: made when missing, read and written with conditions. Its callers know what the items mean.
+"""The DynamoDB table: create it if it is missing, read items, and write them with conditions.
 
-If a response to a write is lost, the table reads back whether the write took effect. So an error of a write means one
-of two things: it did not take effect, or the error says that it may have (UnconfirmedError).
+If the response to a write is lost, the table reads the item to see whether the write took effect. So an error of a
+write means that it did not take effect, except UnconfirmedError, which means that it may have.
 """
 
 import re
@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from promote.aws.confirmation import confirmed, mark_unanswered, may_have_taken_effect, unconfirmed
+from promote.aws.confirmation import confirmed, mark_response_lost, may_have_taken_effect, unconfirmed
 from promote.aws.errors import code_of, message_of
 from promote.core.clock import Clock
 from promote.core.errors import TableError
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = Mapping[str, Any]
 Shown: TypeAlias = Callable[[Item], bool]
-"""Whether an item, empty where there is none, shows that a write took effect."""
+"""Returns whether an item shows that a write took effect. The item is empty if it does not exist."""
 
 _ATTEMPTS, _PAUSE = 8, 0.1
-_UNDER_WAY = "TransactionInProgressException"
-"""The code if an earlier call of the same transaction, whose response was lost, has not ended."""
-_PATIENCE = 120.0
-"""Seconds to wait for a table that is being made."""
+_IN_PROGRESS = "TransactionInProgressException"
+"""The error code if an earlier call of the same transaction, whose response was lost, is still in progress."""
+_CREATION_TIMEOUT = 120.0
+"""Seconds to wait until a new table is active."""
 
 
-class ConditionFailed(Exception):  # noqa: N818 - an answer to a question, not a failure
-    """A condition was not met; ``item`` is what stands there instead, empty when nothing does."""
+class ConditionFailed(Exception):  # noqa: N818 - a result, not a failure
+    """A condition did not hold. ``item`` is the present item; empty if there is none."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("condition not met")
@@ -44,27 +44,28 @@ class ConditionFailed(Exception):  # noqa: N818 - an answer to a question, not a
 
 
 class TransactionCancelled(Exception):  # noqa: N818 - the same
-    """A transaction was not carried out; ``refused`` has, for each of its parts, whether that was the cause."""
+    """A transaction was cancelled. ``refused`` is true for each part whose condition did not hold."""
 
     def __init__(self, refused: Sequence[bool]) -> None:
         super().__init__("transaction cancelled")
         self.refused = refused
 
 
-class TableNotFound(TableError):  # noqa: N818 - an answer to a question; a failure only where nobody has asked
+class TableNotFound(TableError):  # noqa: N818 - a result; a failure only if no caller handles it
     """The table does not exist."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"the table {name} does not exist (any more)",
-            hint="Somebody has deleted it while this run was at work; run the job again, and it is made anew.",
+            f"the table {name} does not exist",
+            hint="It was deleted during this run. Run the job again to create it.",
         )
 
 
 class Table:
     """The table ``name`` with the keys ``pk`` and ``sk``.
 
-    A heartbeat's table does not read back (``reads_back``): its next beat tells more, and must not be late.
+    With ``reads_back`` False, as for the heartbeat, items are not read after a lost response. The next beat shows more,
+    and it must not be late.
     """
 
     def __init__(
@@ -73,24 +74,24 @@ class Table:
         self.name = name
         self._reads_back = reads_back
         self.server_time: datetime | None = None
-        """DynamoDB's own time, as of its last answer; None: it has not said."""
+        """The time in DynamoDB's last response; None if there was none."""
         self._client = client
         self._clock = clock
 
     def connect(self) -> None:
-        """Make the client and load what values are written with: while another call is under way, it takes no time."""
+        """Create the client and load the serializers, to save that time in later calls."""
         self._client()
         self.encode({"": ""})
         self._decode({"": {"S": ""}})
 
     def query(self, pk: str, first: str, last: str, *, having: str = "") -> list[Item]:
-        """Read the items of ``pk`` from ``first`` to ``last``, strongly consistent.
+        """Return the items of ``pk`` from ``first`` to ``last``, read with strong consistency.
 
-        Of those ``having`` an attribute of that name, where one is given, it reads that and the keys alone.
+        If ``having`` is given, return only items with an attribute of that name: the keys and this attribute.
 
         Raises:
-            TableNotFound: there is no table.
-            TableError: the table has other keys.
+            TableNotFound: The table does not exist.
+            TableError: The table has other keys.
 
         """
         items: list[Item] = []
@@ -103,7 +104,7 @@ class Table:
                 "ExpressionAttributeNames": {"#having": having},
             }
         while True:
-            answer = self._call(
+            response = self._call(
                 "query",
                 KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
                 ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
@@ -111,19 +112,19 @@ class Table:
                 **narrowed,
                 **start,
             )
-            items += [self._decode(item) for item in answer["Items"]]
-            if not answer.get("LastEvaluatedKey"):
+            items += [self._decode(item) for item in response["Items"]]
+            if not response.get("LastEvaluatedKey"):
                 return items
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     def newest(self, pk: str, first: str, last: str, count: int) -> list[Item]:
-        """Read the last ``count`` items of ``pk`` from ``first`` to ``last``, the last of them first.
+        """Return the last ``count`` items of ``pk`` from ``first`` to ``last``, the last one first.
 
         Raises:
-            TableNotFound: there is no table.
+            TableNotFound: The table does not exist.
 
         """
-        answer = self._call(
+        response = self._call(
             "query",
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
             ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
@@ -131,10 +132,10 @@ class Table:
             ScanIndexForward=False,
             Limit=count,
         )
-        return [self._decode(item) for item in answer["Items"]]
+        return [self._decode(item) for item in response["Items"]]
 
     def delete(self, pk: str, sk: str) -> None:
-        """Delete an item; that it is gone already is well."""
+        """Delete an item, if it exists."""
         key = self.encode({"pk": pk, "sk": sk})
         self._write("delete_item", key, lambda item: not item, "", Key=key)
 
@@ -142,7 +143,7 @@ class Table:
         """Write ``item`` if ``condition`` holds.
 
         Raises:
-            ConditionFailed: it does not hold.
+            ConditionFailed: The condition does not hold.
 
         """
         conditional: dict[str, Any] = {}
@@ -152,19 +153,19 @@ class Table:
         self._write("put_item", written["Item"], partial(self._shows, written), "", **written, **conditional)
 
     def update(self, change: Mapping[str, Any], shown: Shown | None = None, what: str = "") -> Item:
-        """Carry out an update (see ``change``) and give the item as it then is.
+        """Make an update (see ``change``), and return the item after it.
 
-        If the response is lost, ``shown`` tells from the item whether the update took effect. By default the item must
-        have what the update assigns, and lack what it removes. ``what`` begins the sentence that is said if the item
-        cannot be read then.
+        If the response is lost, ``shown`` decides from the item whether the update took effect. By default, the item
+        must have the assigned values and lack the removed attributes. ``what`` is the start of the error message if the
+        item cannot be read.
 
         Raises:
-            ConditionFailed: its condition does not hold.
-            TableNotFound: there is no table.
-            UnconfirmedError: it may have taken effect.
+            ConditionFailed: The condition does not hold.
+            TableNotFound: The table does not exist.
+            UnconfirmedError: The update may have taken effect.
 
         """
-        answer = self._write(
+        response = self._write(
             "update_item",
             change["Key"],
             shown or partial(self._shows, change),
@@ -173,20 +174,20 @@ class Table:
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-        return self._decode(answer.get("Attributes", {}))
+        return self._decode(response.get("Attributes", {}))
 
     def transact(
         self, parts: Sequence[tuple[str, Mapping[str, Any]]], shown: Shown | None = None, what: str = ""
     ) -> None:
-        """Carry out all ``parts`` (``("Update", change)`` or ``("Put", ...)``) or none.
+        """Write all ``parts`` (``("Update", change)`` or ``("Put", ...)``) in one transaction, or none.
 
-        A token goes along with it, by which DynamoDB knows a repeated call and does not act twice. If the response is
-        lost, the item of the first part tells whether all took effect, as ``shown`` and ``what`` of ``update`` say. So
-        the first part should leave what no other write leaves.
+        The transaction has an idempotency token, so a retry has no second effect. If the response is lost, the item of
+        the first part shows whether the transaction took effect; ``shown`` and ``what`` are as in ``update``. So the
+        first part should write a value that no other write writes.
 
         Raises:
-            TransactionCancelled: a condition does not hold.
-            UnconfirmedError: they may have taken effect.
+            TransactionCancelled: A condition does not hold.
+            UnconfirmedError: The transaction may have taken effect.
 
         """
         _, first = parts[0]
@@ -195,7 +196,7 @@ class Table:
             first.get("Key") or first["Item"],
             shown or partial(self._shows, first),
             what,
-            ClientRequestToken=secrets.token_hex(16),  # else botocore takes another after each conflict
+            ClientRequestToken=secrets.token_hex(16),  # otherwise botocore uses a new one after each conflict
             TransactItems=[{kind: {"TableName": self.name, **arguments}} for kind, arguments in parts],
         )
 
@@ -210,9 +211,9 @@ class Table:
         condition: str = "",
         values: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Build an update: ``assign`` values, ``remove`` attributes, set ``expressions``; all if ``condition`` holds.
+        """Return the arguments of an update that assigns values, removes attributes and sets expressions.
 
-        ``condition`` and ``expressions`` name attributes as ``#name`` and ``values`` as ``:name``.
+        ``condition`` and ``expressions`` refer to attributes as ``#name`` and to ``values`` as ``:name``.
         """
         assign, expressions = assign or {}, expressions or {}
         sets = [f"#{name} = :{name}" for name in assign] + [f"#{name} = {text}" for name, text in expressions.items()]
@@ -230,14 +231,14 @@ class Table:
         }
 
     def insertion(self, item: Item) -> dict[str, Any]:
-        """Build a Put of an item that must not exist yet, for a transaction."""
+        """Return the Put, for a transaction, of an item that must not exist yet."""
         return {"Item": self.encode(item), "ConditionExpression": "attribute_not_exists(pk)"}
 
     def ensure(self) -> None:
-        """Make the table if it is missing, and wait until it can be used.
+        """Create the table if it is missing, and wait until it is active.
 
         Raises:
-            TableError: it cannot be used within two minutes.
+            TableError: The table is not active within two minutes.
 
         """
         client = self._client()
@@ -254,15 +255,15 @@ class Table:
             )
             return "CREATING"
 
-        # In use: a concurrent run has made it, or our own call whose answer was lost.
+        # In use: another run created the table, or an earlier attempt of this call did.
         with suppress(client.exceptions.ResourceInUseException):
             confirmed(create, lambda: self._status() or None, f"the table {self.name} may have been created")
-        deadline = self._clock.monotonic() + _PATIENCE
+        deadline = self._clock.monotonic() + _CREATION_TIMEOUT
         while self._status() != "ACTIVE":
             if self._clock.monotonic() > deadline:
                 raise TableError(
-                    f"the table {self.name} is not active {_PATIENCE:.0f} seconds after it was made",
-                    hint="Look at it in the AWS console, and run the job again when it is active.",
+                    f"the table {self.name} is not active {_CREATION_TIMEOUT:.0f} seconds after its creation",
+                    hint="Check the table in the AWS console. When it is active, run the job again.",
                 )
             self._clock.sleep(0.5)
 
@@ -271,10 +272,10 @@ class Table:
         try:
             return client.describe_table(TableName=self.name)["Table"].get("TableStatus", "")
         except client.exceptions.ResourceNotFoundException:
-            return ""  # DescribeTable is eventually consistent: a table just made may not be known to it yet
+            return ""  # DescribeTable is eventually consistent, and may not find a new table yet
 
     def _write(self, method: str, key: Item, shown: Shown, what: str, **arguments: Any) -> Mapping[str, Any]:
-        """Carry out a write of the item at ``key``; if its response is lost, give the item if that is ``shown``."""
+        """Write the item at ``key``, and return the response. If it is lost, read the item and check ``shown``."""
         try:
             return self._call(method, **arguments)
         except (ConditionFailed, TransactionCancelled):
@@ -293,7 +294,7 @@ class Table:
             return {"Attributes": self.encode(item)}
 
     def _shows(self, written: Mapping[str, Any], item: Item) -> bool:
-        """Whether ``item`` is what a Put or an Update (``change``) leaves; what an expression computes is not seen."""
+        """Return whether ``item`` is the result of a Put or an Update. Computed values are not compared."""
         if "Item" in written:
             return item == self._decode(written["Item"])
         assigned, _, removed = written["UpdateExpression"].partition("REMOVE ")
@@ -304,43 +305,43 @@ class Table:
         return bool(expected or gone) and has_all and not any(name in item for name in gone)
 
     def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
-        """Call the client; wait out a transaction in conflict, and say what an error means."""
+        """Call the client. Retry after a conflict with another write, and raise errors that explain a failure."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as for TypeSerializer
 
         client = self._client()
-        is_unanswered = False
+        is_response_lost = False
         if method != "transact_write_items":
             arguments["TableName"] = self.name
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer: Mapping[str, Any] = getattr(client, method)(**arguments)
-                self._note_time(answer)
+                response: Mapping[str, Any] = getattr(client, method)(**arguments)
+                self._note_time(response)
             except Exception as error:
                 if not isinstance(error, ClientError):
-                    if is_unanswered:
-                        mark_unanswered(error)
+                    if is_response_lost:
+                        mark_response_lost(error)
                     raise
-                if is_unanswered or code_of(error) == _UNDER_WAY:
-                    mark_unanswered(error)
+                if is_response_lost or code_of(error) == _IN_PROGRESS:
+                    mark_response_lost(error)
                 failure = self._failure(error)
                 if failure is not None:
                     raise failure from error
                 if attempt == _ATTEMPTS:
                     raise
-                is_unanswered = may_have_taken_effect(error)
+                is_response_lost = may_have_taken_effect(error)
                 self._clock.sleep(_PAUSE * attempt)
             else:
-                return answer
+                return response
         raise AssertionError("unreachable")
 
-    def _note_time(self, answer: Mapping[str, Any]) -> None:
-        said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if said:
+    def _note_time(self, response: Mapping[str, Any]) -> None:
+        date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date:
             with suppress(ValueError):
-                self.server_time = parsedate_to_datetime(said)
+                self.server_time = parsedate_to_datetime(date)
 
-    def _failure(self, error: "ClientError") -> Exception | None:  # noqa: PLR0911 - one line a meaning
-        """Say what ``error`` means; None: somebody else is writing the same item, so try again."""
+    def _failure(self, error: "ClientError") -> Exception | None:  # noqa: PLR0911 - one return per meaning
+        """Return the error to raise for ``error``; None if another write of the same item is in progress: try again."""
         code, message = code_of(error), message_of(error)
         response: Mapping[str, Any] = error.response
         if code == "ConditionalCheckFailedException":
@@ -350,21 +351,21 @@ class Table:
             if "ConditionalCheckFailed" in codes:
                 return TransactionCancelled([code == "ConditionalCheckFailed" for code in codes])
             return None if "TransactionConflict" in codes else error
-        if code in ("TransactionConflictException", _UNDER_WAY):
+        if code in ("TransactionConflictException", _IN_PROGRESS):
             return None
         if code == "ResourceNotFoundException":
             return TableNotFound(self.name)
         if code == "ValidationException" and error.operation_name == "Query":
-            # Its expression never changes, so that only the table can be what does not fit.
+            # The expression is always the same, so the keys of the table must be different.
             return TableError(
-                f"the table {self.name} has other keys than pk and sk, both strings ({message})",
-                hint="Name another table in the input table: the action makes it when it is missing.",
+                f"the keys of the table {self.name} are not pk and sk, both strings ({message})",
+                hint="Set the input table to another name. If the table does not exist, the action creates it.",
             )
         return error
 
     @cached_property
     def _serializer(self) -> "TypeSerializer":
-        from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415 - boto3 is loaded when it is first needed
+        from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415 - boto3 is loaded at its first use
 
         return TypeSerializer()
 
@@ -375,7 +376,7 @@ class Table:
         return TypeDeserializer()
 
     def encode(self, item: Item) -> dict[str, Any]:
-        """Write plain values as DynamoDB's; no float comes in here."""
+        """Return plain values in DynamoDB's format. Floats are not supported."""
         return {name: self._serializer.serialize(value) for name, value in item.items()}
 
     def _decode(self, item: Mapping[str, Any]) -> Item:

@@ -1,4 +1,4 @@
-"""What AWS's errors mean to a user."""
+"""Turn the errors of AWS into errors with a cause and a fix."""
 
 import re
 import traceback
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def redacting_variables(configuration: Mapping[str, Any]) -> Iterator[None]:
-    """Take the values of the variables that ``configuration`` sends out of AWS's errors, which may repeat them."""
+    """Redact the values of the environment variables in ``configuration`` from errors, which may repeat them."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
 
     variables: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
@@ -29,9 +29,9 @@ def redacting_variables(configuration: Mapping[str, Any]) -> Iterator[None]:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same call may succeed a moment later: AWS was not reached, has failed, or wants fewer calls.
+    """Return whether the same call may succeed later: AWS is not reachable, has failed (5xx) or throttles (429).
 
-    Unless it was refused, the call may also have taken effect.
+    Except after a 429, the call may have taken effect.
     """
     from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
         ClientError,
@@ -52,9 +52,9 @@ def code_of(error: Exception) -> str:
 
 
 def message_of(error: "ClientError") -> str:
-    """Give the error's text."""
-    answer: Mapping[str, Any] = error.response
-    return str(answer.get("Error", {}).get("Message") or answer.get("message") or answer.get("Message") or error)
+    """Return the error's message."""
+    response: Mapping[str, Any] = error.response
+    return str(response.get("Error", {}).get("Message") or response.get("message") or response.get("Message") or error)
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -70,38 +70,39 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403
 
 
 def explain(error: "ClientError | BotoCoreError") -> PromoteError:
-    """Turn an error of botocore's into one that says what to do."""
+    """Return the error with cause and fix for an error of botocore."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded long before it can occur
 
     if not isinstance(error, ClientError):
-        return _without_answer(error)
+        return _without_response(error)
     code, message, operation = code_of(error), message_of(error), error.operation_name
     if code in _EXPIRED:
         return AccessError(
             f"the AWS credentials have expired ({operation}: {message})",
-            hint="Ask configure-aws-credentials for a longer role-duration-seconds, or run it right before this step.",
+            hint="Set a longer role-duration-seconds at configure-aws-credentials, or run it right before this step.",
         )
     if code in _UNKNOWN:
         return AccessError(
-            f"AWS does not know the credentials ({operation}: {message})",
-            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs none. "
-            "AWS says the same in a region that the account has not enabled.",
+            f"the AWS credentials are not valid ({operation}: {message})",
+            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs no secrets. "
+            "The error is the same if the region is not enabled for the account.",
         )
     if code in DENIED:
         return _denied(operation, message)
     return ServiceError(
         f"{operation} failed: {code}: {message}",
-        hint="Run the job again; nothing is lost. If it stays, AWS's text above says what it objects to.",
+        hint="Run the job again. If it fails again, fix the cause in the message from AWS.",
     )
 
 
 def _denied(operation: str, message: str) -> AccessError:
-    """Say which permission is missing, as far as AWS's text tells, and where it is to be allowed.
+    """Return the error that names the missing permission, as far as AWS names it, and the policy that must allow it.
 
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html has the texts.
+    The messages: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
     """
     found = re.search(r"perform:? (?P<action>[\w-]+:\w+)(?: on resource: \"?(?P<resource>[^\s\"]+))?", message)
-    # Lambda, of an object that it was to read; S3 itself names neither for a bucket of another account.
+    # Lambda names the object that it cannot read. S3 names neither action nor resource if another account has the
+    # bucket.
     object_ = re.search(r"have permission to (?P<action>GetObject\w*) for (?P<place>\S+)\. S3 Error", message)
     if found:
         action, resource = found["action"], f" on {found['resource']}" if found["resource"] else ""
@@ -111,23 +112,23 @@ def _denied(operation: str, message: str) -> AccessError:
         action, resource = operation, ""
     silent = re.search(r"because no (?P<policy>[\w -]+?) allows", message)
     if "explicit deny" in message:
-        hint = "An explicit deny outweighs whatever the job's role allows: ask those who own the policy that AWS names."
+        hint = "An explicit deny overrides what the job's role allows. Ask the owner of the policy that AWS names."
     elif silent and silent["policy"] != "identity-based policy":
         hint = (
-            f"Allow {action}{resource} in the {silent['policy']} as well: ask those who own it. "
-            "What the job's role allows does not count without it."
+            f"Also allow {action}{resource} in the {silent['policy']}. Ask its owner. "
+            "The policy of the job's role is not enough."
         )
     else:
         hint = (
-            f"Allow {action}{resource} in the policy of the role that this job assumes; "
-            "docs/iam-policy.json of this action has all that it needs."
+            f"Allow {action}{resource} in the policy of the role that this job assumes. "
+            "docs/iam-policy.json of this action lists all permissions."
         )
         if action.startswith(("dynamodb:", "apigateway:")):
-            hint += " If the action is allowed already, add this function's ARN to the condition of that statement."
+            hint += " If it is allowed already, add this function's ARN to the condition of that statement."
     return AccessError(f"AWS denies {action}{resource}: {message}", hint=hint)
 
 
-def _without_answer(error: "BotoCoreError") -> PromoteError:
+def _without_response(error: "BotoCoreError") -> PromoteError:
     from botocore.exceptions import (  # noqa: PLC0415 - loaded long before it can occur
         ConnectionError,  # noqa: A004 - botocore's own
         CredentialRetrievalError,
@@ -140,31 +141,31 @@ def _without_answer(error: "BotoCoreError") -> PromoteError:
 
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError | ProfileNotFound):
         return AccessError(
-            f"there are no usable AWS credentials: {error}",
+            f"there are no valid AWS credentials: {error}",
             hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
         )
     if isinstance(error, HTTPClientError | ConnectionError):
         return ServiceError(
-            f"AWS could not be reached: {error}",
-            hint="Check aws-region and the runner's network, and run the job again; nothing is lost.",
+            f"AWS is not reachable: {error}",
+            hint="Check aws-region and the runner's network, and run the job again.",
         )
     if isinstance(error, ParamValidationError):
-        # The report repeats the values, which may be secrets, after the parameters' names.
+        # The message repeats the values, which may be secrets, after the names of the parameters.
         wrong = re.findall(
             r"^(?:Invalid|Missing|Unknown) [\w ]+? (?:for parameter|in) [\w.[\]]+", str(error), re.MULTILINE
         )
         return ServiceError(
-            f"AWS cannot take what this run wanted to send: {', '.join(wrong)}",
-            hint="Correct the input that it comes from; where there is none, report it: the mistake is the action's.",
+            f"a request to AWS is not valid: {', '.join(wrong)}",
+            hint="Correct the input that sets this parameter. If no input sets it, report a bug of the action.",
         )
     return ServiceError(
-        f"the AWS client gave up: {error}",
-        hint="Correct what it names in the environment of this step, such as AWS's own variables and files.",
+        f"the AWS client failed: {error}",
+        hint="Correct the setting that it names, such as an AWS variable or file in the environment of this step.",
     )
 
 
 def to_promote_error(error: Exception) -> PromoteError:
-    """Turn whatever was raised into an error that says what to do; what nobody has foreseen is a mistake of ours."""
+    """Return the error with cause and fix for any exception. An unexpected one is a bug of the action."""
     if isinstance(error, PromoteError):
         return error
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded before AWS can raise them
@@ -174,5 +175,5 @@ def to_promote_error(error: Exception) -> PromoteError:
     where = traceback.extract_tb(error.__traceback__)[-1]
     return PromoteError(
         f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
-        hint="This is a mistake of the action's. Run the job again with debug logging, and report what it says.",
+        hint="This is a bug of the action. Run the job again with debug logging, and report the log.",
     )

@@ -1,4 +1,4 @@
-"""What Lambda says of a function's code and configuration, read into a value that can be compared."""
+"""Read a FunctionConfiguration from Lambda into a snapshot that can be compared."""
 
 import hashlib
 import json
@@ -33,11 +33,11 @@ CONFIGURABLE = (
     "TracingConfig",
     "VpcConfig",
 )
-"""What can be configured, but for the text Description, and a version freezes."""
+"""The fields of a FunctionConfiguration that a version freezes, except Description."""
 
 
 def fingerprint(configuration: Mapping[str, Any]) -> str:
-    """Digest everything that can be configured, of $LATEST or of a version alike, as lower-case hexadecimal SHA-256."""
+    """Return the SHA-256 of all configurable fields, in lower-case hexadecimal. $LATEST and its version share it."""
     parts: dict[str, Any] = {name: configuration.get(name) for name in CONFIGURABLE}
     parts["Environment"] = (configuration.get("Environment") or {}).get("Variables")
     parts["ImageConfig"] = (configuration.get("ImageConfigResponse") or {}).get("ImageConfig")
@@ -48,7 +48,7 @@ def fingerprint(configuration: Mapping[str, Any]) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """Leave out what is empty, and order what has no order: Lambda promises neither."""
+    """Remove empty values, and sort lists without an order. Lambda may return both in different forms."""
     if isinstance(value, Mapping):
         parts = {name: _canonical(part) for name, part in value.items()}
         for name in ("SubnetIds", "SecurityGroupIds"):
@@ -59,31 +59,31 @@ def _canonical(value: Any) -> Any:
 
 
 _UNREADABLE = {"Environment": "environment variables", "ImageConfigResponse": "image configuration"}
-"""Parts of a FunctionConfiguration that Lambda may answer with an ``Error`` in place of their content.
+"""Parts of a FunctionConfiguration for which Lambda may return an ``Error`` instead of the content.
 
-botocore lambda:EnvironmentResponse.Error and lambda:ImageConfigResponse.Error.
+In botocore: lambda:EnvironmentResponse.Error and lambda:ImageConfigResponse.Error.
 """
 
 
-def snapshot(answer: Mapping[str, Any]) -> Snapshot:
-    """Read a FunctionConfiguration.
+def snapshot(response: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot of a FunctionConfiguration.
 
     Raises:
-        FunctionError: Lambda could not read a part of it. Such a part is unknown, and not empty.
+        FunctionError: Lambda could not read a part of it. Such a part is unknown, not empty.
 
     """
-    arn, version = answer["FunctionArn"], answer["Version"]
+    arn, version = response["FunctionArn"], response["Version"]
     for name, meaning in _UNREADABLE.items():
-        error = (answer.get(name) or {}).get("Error")
+        error = (response.get(name) or {}).get("Error")
         if error:
-            raise _unreadable(f"{arn.split(':')[6]}:{version}", meaning, error, answer.get("KMSKeyArn") or "")
+            raise _unreadable(f"{arn.split(':')[6]}:{version}", meaning, error, response.get("KMSKeyArn") or "")
     return Snapshot(
         arn=":".join(arn.split(":")[:7]),
         version=version,
-        revision_id=answer["RevisionId"],
-        code_sha256=answer["CodeSha256"],
-        fingerprint=fingerprint(answer),
-        configuration=answer,
+        revision_id=response["RevisionId"],
+        code_sha256=response["CodeSha256"],
+        fingerprint=fingerprint(response),
+        configuration=response,
     )
 
 

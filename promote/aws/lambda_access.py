@@ -1,4 +1,4 @@
-"""How one Lambda function is reached: its name, the clients, and the guard before each change."""
+"""Access to one Lambda function: its name, its clients, and a guard that is called before each change."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 BUSY_PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds between attempts at an alias or a policy that Lambda is busy with."""
+"""Seconds between attempts to change an alias or a policy while Lambda is updating it."""
 
 STALE = ("PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException")
-"""A precondition that failed, an update in progress or an alias that exists, an alias or function that is gone."""
+"""Error codes of a refused write: the RevisionId differs, an update is in progress, or a resource exists or is gone."""
 
 
 class MissingError(FunctionError):
@@ -24,33 +24,33 @@ class MissingError(FunctionError):
 
 @dataclass(frozen=True)
 class FunctionAccess:
-    """What each call for one function needs."""
+    """What the calls for one function have in common."""
 
     name: str
     id: str
-    """Its ARN if it is known, else its name."""
+    """The ARN if it is known, else the name."""
     make_client: Callable[[], "LambdaClient"]
     make_invoker: Callable[[], "LambdaClient"]
-    """Makes a client that never repeats a call."""
+    """Returns a client that never retries."""
     clock: Clock
     guard: Callable[[], None] = lambda: None
     """Called before each change of code, configuration or alias."""
 
     @property
     def client(self) -> "LambdaClient":
-        """The client for all calls but those that must not be repeated."""
+        """The client with retries."""
         return self.make_client()
 
     @property
     def invoker(self) -> "LambdaClient":
-        """The client that never repeats a call."""
+        """The client without retries."""
         return self.make_invoker()
 
     def read_configuration(self, version: str) -> Mapping[str, Any]:
         """Read the FunctionConfiguration of $LATEST or of a version.
 
         Raises:
-            MissingError: it does not exist.
+            MissingError: The function or the version does not exist.
 
         """
         qualifier: Any = {} if version == LATEST else {"Qualifier": version}
@@ -58,6 +58,6 @@ class FunctionAccess:
             return self.client.get_function_configuration(FunctionName=self.id, **qualifier)
         except self.client.exceptions.ResourceNotFoundException as error:
             raise MissingError(
-                f"{self.name}:{version} does not exist (any more)",
-                hint="Somebody has deleted it while this run was at work; run the job again.",
+                f"{self.name}:{version} does not exist",
+                hint="It was deleted during this run. Run the job again.",
             ) from error

@@ -1,4 +1,4 @@
-"""The aliases of a function: reading them, and moving them under their RevisionId."""
+"""The aliases of a function: read them, and move them under their RevisionId."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
 
 class Moved(Enum):
-    """What became of a move of an alias."""
+    """Whether an alias was moved."""
 
     YES = auto()
-    """It took effect, also when only reading back showed that."""
+    """The move took effect. The response, or a read after a lost response, shows it."""
     NO = auto()
-    """It was refused, because the alias had changed before."""
+    """Lambda refused the move, because the alias was changed before."""
     UNKNOWN = auto()
-    """The alias has changed, and the move may have taken effect before that."""
+    """The alias was changed by others, and the move may have taken effect before that."""
 
 
 @dataclass(frozen=True)
 class Pointed:
-    """How a move of an alias ended."""
+    """The result of a move of an alias."""
 
     moved: Moved
     alias: Alias | None = None
-    """The alias after the move, as far as this process has seen it."""
+    """The alias after the move; None if it was not read."""
 
 
 def read(function: FunctionAccess, name: str) -> Alias | None:
-    """Read an alias, or give None where it does not exist."""
+    """Return an alias; None if it does not exist."""
     try:
-        answer = function.client.get_alias(FunctionName=function.id, Name=name)
+        response = function.client.get_alias(FunctionName=function.id, Name=name)
     except function.client.exceptions.ResourceNotFoundException:
         return None
-    return _with_capacity(function, _alias(answer))
+    return _with_capacity(function, _alias(response))
 
 
 def read_all(function: FunctionAccess) -> list[Alias] | None:
-    """Return all aliases of the function; None: it does not exist."""
+    """Return all aliases of the function; None if the function does not exist."""
     found: list[Alias] = []
     following: Any = {}
     while True:
@@ -55,42 +55,40 @@ def read_all(function: FunctionAccess) -> list[Alias] | None:
             page = function.client.list_aliases(FunctionName=function.id, **following)
         except function.client.exceptions.ResourceNotFoundException:
             return None
-        found += (_with_capacity(function, _alias(answer)) for answer in page["Aliases"])
+        found += (_with_capacity(function, _alias(response)) for response in page["Aliases"])
         if not page.get("NextMarker"):
             return found
         following = {"Marker": page["NextMarker"]}
 
 
 def _with_capacity(function: FunctionAccess, alias: Alias) -> Alias:
-    """Add the state of the provisioned concurrency if the weights may be Lambda's own, which costs one call."""
+    """Return the alias with the state of its provisioned concurrency.
+
+    It costs one call, so it is read only if Lambda itself may have set the weights.
+    """
     if not may_be_lambdas(alias.weights):
         return alias
     client = function.client
     try:
-        answer = client.get_provisioned_concurrency_config(FunctionName=function.id, Qualifier=alias.name)
-        capacity, reason = Capacity(answer["Status"]), answer.get("StatusReason", "")
+        response = client.get_provisioned_concurrency_config(FunctionName=function.id, Qualifier=alias.name)
+        capacity, reason = Capacity(response["Status"]), response.get("StatusReason", "")
     except client.exceptions.ProvisionedConcurrencyConfigNotFoundException:
         return alias
-    except Exception as error:  # noqa: BLE001 - who moves the alias decides what to make of it
+    except Exception as error:  # noqa: BLE001 - the caller decides whether an unknown state matters
         problem = to_promote_error(error)
         capacity, reason = Capacity.UNKNOWN, f"{problem}. {problem.hint}"
     return replace(alias, capacity=capacity, capacity_reason=reason)
 
 
 def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) -> Pointed:
-    """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
+    """Move the alias to the version of ``promotion``, under the RevisionId of ``alias``.
 
-    If it is not, somebody else was first, and the decision is to be made again. An alias that stays at its version
-    keeps a weight that Lambda itself has set: without it, traffic would go to a version without capacity.
-
-    Raises:
-        FunctionError: Lambda refuses, though nobody else has moved the alias.
-        UnconfirmedError: Lambda did not confirm the move, and the alias does not show it or could not be read.
-
+    If the alias keeps its version, it also keeps a weight that Lambda itself has set. Without the weight, requests
+    would go to a version without provisioned concurrency.
     """
     name, version = promotion.environment, promotion.version
-    stays = alias is not None and alias.version == version and alias.split.is_lambdas
-    weights = alias.weights if alias and stays else {}
+    keeps_weight = alias is not None and alias.version == version and alias.split.is_lambdas
+    weights = alias.weights if alias and keeps_weight else {}
     wanted = Alias(name, version, revision_id="", description=promotion.description, weights=weights)
     for pause in (*BUSY_PAUSES, None):
         function.guard()
@@ -112,13 +110,13 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
                 raise UnconfirmedError(
                     f"Lambda did not confirm the move of {name} to version {version}, "
                     f"and the alias does not show it: {error}",
-                    hint="It may still move: see what it serves with command: status. The next run finds out what "
-                    "became of the move, and finishes the record.",
+                    hint="The alias may still move. Run command: status to see what it serves. The next run checks "
+                    "the alias and completes the record.",
                     may_have_moved=True,
                 ) from error
             raise FunctionError(
-                f"Lambda does not move {name} to version {version}: {message_of(cast('ClientError', error))}",
-                hint="Nobody else has moved it: see what Lambda's text says, and run the job again.",
+                f"Lambda refused to move {name} to version {version}: {message_of(cast('ClientError', error))}",
+                hint="The alias was not changed by others. Fix the cause that Lambda names, and run the job again.",
             ) from error
         else:
             return Pointed(Moved.YES, _with_capacity(function, made))
@@ -135,12 +133,7 @@ def _read_back(function: FunctionAccess, promotion: Promotion, error: Exception)
 
 
 def restore(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> bool:
-    """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not.
-
-    Raises:
-        UnconfirmedError: it may have been made so.
-
-    """
+    """Make the alias equal to ``wanted``, under the RevisionId of ``alias``; return False if it was changed before."""
     function.guard()
     try:
         _write(function, alias, wanted)
@@ -154,15 +147,15 @@ def restore(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> boo
 
 
 def _write(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> Alias:
-    """Make the alias as ``wanted``; empty weights are sent because Lambda keeps the old ones otherwise."""
-    answer: Mapping[str, Any]
+    """Create or update the alias. Empty weights are sent too, because otherwise Lambda keeps the old ones."""
+    response: Mapping[str, Any]
     client = guarded(function.client, function.guard)
     if alias is None:
-        answer = client.create_alias(
+        response = client.create_alias(
             FunctionName=function.id, Name=wanted.name, FunctionVersion=wanted.version, Description=wanted.description
         )
     else:
-        answer = client.update_alias(
+        response = client.update_alias(
             FunctionName=function.id,
             Name=wanted.name,
             FunctionVersion=wanted.version,
@@ -170,14 +163,14 @@ def _write(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> Alia
             RoutingConfig={"AdditionalVersionWeights": wanted.weights},
             RevisionId=alias.revision_id,
         )
-    return _alias(answer)
+    return _alias(response)
 
 
-def _alias(answer: Mapping[str, Any]) -> Alias:
+def _alias(response: Mapping[str, Any]) -> Alias:
     return Alias(
-        name=answer["Name"],
-        version=answer["FunctionVersion"],
-        revision_id=answer["RevisionId"],
-        description=answer.get("Description", ""),
-        weights=(answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {},
+        name=response["Name"],
+        version=response["FunctionVersion"],
+        revision_id=response["RevisionId"],
+        description=response.get("Description", ""),
+        weights=(response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {},
     )

@@ -1,6 +1,7 @@
 """One Lambda function: its code, configuration, versions and aliases.
 
-Every write carries Lambda's own precondition. After any error but a clean refusal, the effect is read back.
+Every write carries a precondition that Lambda checks. If a response is lost, the action reads the resource to see
+whether the write took effect.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _PROPAGATION = 30.0
-"""Seconds for a new role to become known."""
+"""Seconds until Lambda can assume a new role."""
 
 _REFUSED = ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException")
-"""What Lambda says of code or configuration that it does not take."""
+"""Error codes with which Lambda refuses code or configuration."""
 
 
 class Function:
-    """The function ``name`` in the client's region, or the one that has ``arn``.
+    """The function with the name ``name`` in the client's region, or the function with the ARN ``arn``.
 
-    ``invoker`` is a client that never repeats a call; it wakes versions. Default: ``client``.
+    ``invoker`` returns a client that never retries. It wakes Inactive versions. Default: ``client``.
     """
 
     def __init__(
@@ -48,11 +49,11 @@ class Function:
 
     @property
     def name(self) -> str:
-        """Its name, without the account and the region."""
+        """The function's name, without account and region."""
         return self._access.name
 
     def guarded(self, guard: Callable[[], None]) -> "Function":
-        """Give the same function with a guard, called before each change of code, configuration or alias."""
+        """Return a copy that calls ``guard`` before each change of code, configuration or alias."""
         guarded = copy(self)
         guarded._access = replace(self._access, guard=guard)  # noqa: SLF001 - our own copy
         return guarded
@@ -62,10 +63,10 @@ class Function:
         return self._access.client
 
     def find(self, version: str = LATEST) -> Snapshot | None:
-        """Read $LATEST or a version as it is now, or give None where it does not exist.
+        """Return the current state of $LATEST or a version; None if it does not exist.
 
         Raises:
-            FunctionError: a part of its configuration cannot be read.
+            FunctionError: Lambda cannot read a part of the configuration.
 
         """
         try:
@@ -74,43 +75,43 @@ class Function:
             return None
 
     def read(self, version: str = LATEST) -> Snapshot:
-        """Read $LATEST or a version as it is now.
+        """Return the current state of $LATEST or a version.
 
         Raises:
-            MissingError: it does not exist.
-            FunctionError: a part of its configuration cannot be read.
+            MissingError: The function or the version does not exist.
+            FunctionError: Lambda cannot read a part of the configuration.
 
         """
         return snapshot(self._access.read_configuration(version))
 
     def wait_until_updated(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
-        """Wait until no update is in progress, whatever came of it, and read.
+        """Wait until no update is in progress, and return the state after it. The update may have failed.
 
-        ``known`` is a snapshot just taken, which spares the first read. The RevisionId that an update returns goes
-        stale when the update completes, so the one given here is read afterwards.
+        If ``known``, a snapshot just taken, is given, the first read is saved. The RevisionId that an update returns
+        is stale when the update completes. The returned snapshot is read after that.
 
         Raises:
-            FunctionError: the update did not end in ten minutes.
+            FunctionError: The update does not end within ten minutes.
 
         """
         return lambda_states.wait_until_updated(self._access, version, known)
 
     def wait_until_active(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
-        """Wait until the last update has succeeded, or a version can serve, and read.
+        """Wait until the last update has succeeded and the version can serve requests, and return its state.
 
-        ``known`` is as for ``wait_until_updated``. An Inactive version is woken first.
+        ``known`` saves the first read, as in ``wait_until_updated``. An Inactive version is woken by an invocation.
 
         Raises:
-            FunctionError: the update failed, or did not end in ten minutes; or the version does not become Active.
+            FunctionError: The update fails or does not end within ten minutes, or the version does not become Active.
 
         """
         return lambda_states.wait_until_active(self._access, version, known)
 
     def create(self, code: Code, configuration: Mapping[str, Any]) -> None:
-        """Create the function and wait until it can be used; a role too new to be assumed is waited for.
+        """Create the function, and wait until it is active. If Lambda cannot assume a new role yet, try again.
 
         Raises:
-            FunctionError: Lambda refuses.
+            FunctionError: Lambda refuses the code or the configuration.
 
         """
         deadline = self._access.clock.monotonic() + _PROPAGATION
@@ -123,8 +124,8 @@ class Function:
                     f"the function {self.name} may have been created",
                 )
             except self._client.exceptions.ResourceConflictException:
-                # It exists: made by our own call whose answer was lost, or by somebody else. The deployment that
-                # follows compares code and configuration in either case.
+                # The function exists: an earlier attempt of this call created it, or another process did. In both cases
+                # the deployment that follows compares code and configuration.
                 break
             except self._client.exceptions.InvalidParameterValueException as error:
                 if "cannot be assumed" in message_of(error) and self._access.clock.monotonic() < deadline:
@@ -141,12 +142,12 @@ class Function:
         return True
 
     def configure(self, latest: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
-        """Change the configuration that ``latest`` shows and wait for it.
+        """Update the configuration of $LATEST, and wait until the update has succeeded.
 
         Raises:
-            ConflictError: $LATEST is no longer what ``latest`` shows.
-            FunctionError: Lambda refuses.
-            UnconfirmedError: it may have been changed.
+            ConflictError: $LATEST has changed since ``latest`` was read.
+            FunctionError: Lambda refuses the configuration.
+            UnconfirmedError: The update may have taken effect.
 
         """
         self._access.guard()
@@ -160,29 +161,29 @@ class Function:
         return self.wait_until_active()
 
     def upload(self, latest: Snapshot, code: Code) -> Snapshot:
-        """Update the code that ``latest`` shows and publish it in the same operation; give the version as it is then.
+        """Update the code of $LATEST, publish a version in the same call, and return the version.
 
         Raises:
-            ConflictError: $LATEST is no longer what ``latest`` shows.
-            FunctionError: Lambda refuses.
-            UnconfirmedError: it may have been changed.
+            ConflictError: $LATEST has changed since ``latest`` was read.
+            FunctionError: Lambda refuses the code.
+            UnconfirmedError: The update may have taken effect.
 
         """
         self._access.guard()
         try:
             with code.arguments() as source:
-                answer = self._client.update_function_code(
+                response = self._client.update_function_code(
                     FunctionName=self._access.id, RevisionId=latest.revision_id, Publish=True, **source
                 )
         except Exception as error:
             raise self._failure(error) from error
-        return snapshot(answer)
+        return snapshot(response)
 
     def rehearse(self, code: Code) -> None:
-        """Let Lambda see whether it can take ``code``, and change nothing.
+        """Check with a dry run that Lambda accepts ``code``. Nothing changes.
 
         Raises:
-            FunctionError: it cannot.
+            FunctionError: Lambda refuses the code.
 
         """
         try:
@@ -190,36 +191,38 @@ class Function:
                 self._client.update_function_code(FunctionName=self._access.id, DryRun=True, **source)
         except self._client.exceptions.ClientError as error:
             failure = self._failure(error)
-            if not isinstance(failure, ConflictError):  # an update in progress: the real one will wait for it
+            if not isinstance(failure, ConflictError):  # an update is in progress: the deployment waits for it
                 raise failure from error
 
     def publish(self, latest: Snapshot) -> Snapshot:
-        """Publish exactly what ``latest`` shows; unchanged since the last version, Lambda gives that one.
+        """Publish $LATEST as a version, and return the version.
+
+        If nothing changed since the last version, Lambda publishes none and returns the last one.
 
         Raises:
-            ConflictError: $LATEST is no longer what ``latest`` shows.
-            FunctionError: the last update of $LATEST failed.
-            UnconfirmedError: a version may have been published.
+            ConflictError: $LATEST has changed since ``latest`` was read.
+            FunctionError: The last update of $LATEST has failed.
+            UnconfirmedError: A version may have been published.
 
         """
         lambda_states.require_success(self._access, latest)
         self._access.guard()
         try:
-            answer = self._client.publish_version(
+            response = self._client.publish_version(
                 FunctionName=self._access.id, CodeSha256=latest.code_sha256, RevisionId=latest.revision_id
             )
         except self._client.exceptions.InvalidParameterValueException as error:
-            # Of the parameters, only CodeSha256 can be wrong here.
+            # CodeSha256 is the only parameter that can be invalid here.
             raise changed_by_others(self.name) from error
         except Exception as error:
             raise self._failure(error) from error
-        return snapshot(answer)
+        return snapshot(response)
 
     def _failure(self, error: Exception) -> Exception:
-        """Say what the error of a write to $LATEST means.
+        """Return the error to raise when a write to $LATEST fails with ``error``.
 
-        A retry that meets its own first effect looks the same as an external change, and a write that was not confirmed
-        may have taken effect. Upon a ConflictError or UnconfirmedError the caller reads again, and does what is left.
+        If a first attempt took effect and its response was lost, the retry fails like an external change. So upon a
+        ConflictError or UnconfirmedError, the caller reads $LATEST again and does what is still to do.
         """
         code = code_of(error)
         if code in STALE:
@@ -227,25 +230,25 @@ class Function:
         if may_have_taken_effect(error):
             return unconfirmed(f"$LATEST of {self.name} may have changed; its environments have not", error)
         if isinstance(error, self._client.exceptions.ClientError) and code in _REFUSED:
-            advice = "Name another bucket: Lambda reads from its own region alone."
+            advice = "Use a bucket in the function's region. Lambda reads only from that region."
             if "PermanentRedirect" not in message_of(error):
-                advice = "Correct what Lambda's text says and run the job again; the environment was not touched."
+                advice = "Fix the cause that Lambda names, and run the job again. The environment was not changed."
             return FunctionError(
-                f"Lambda refuses the deployment to {self.name}: {message_of(error)}",
+                f"Lambda refused the deployment to {self.name}: {message_of(error)}",
                 hint=advice,
             )
         return error
 
     def alias(self, name: str) -> Alias | None:
-        """Read an alias, or give None where it does not exist."""
+        """Return an alias; None if it does not exist."""
         return lambda_aliases.read(self._access, name)
 
     def aliases(self) -> list[Alias] | None:
-        """Return all aliases of the function; None: it does not exist."""
+        """Return all aliases of the function; None if the function does not exist."""
         return lambda_aliases.read_all(self._access)
 
     def versions(self) -> list[Published]:
-        """Read which versions there are: those with a number."""
+        """Return the published versions, those with a number."""
         pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self._access.id)
         return [
             Published(int(found["Version"]), found.get("CodeSha256", ""), found.get("LastModified", ""))
@@ -255,10 +258,10 @@ class Function:
         ]
 
     def delete_version(self, number: int) -> bool:
-        """Delete a version; False: an alias names it, and Lambda does not. That it is gone already is well.
+        """Delete a version if it exists; return False if an alias uses it, so that Lambda refuses.
 
         Raises:
-            UnconfirmedError: it may have been deleted.
+            UnconfirmedError: The version may have been deleted.
 
         """
 
@@ -279,60 +282,57 @@ class Function:
             return True
 
     def move_alias(self, alias: Alias | None, promotion: Promotion) -> Pointed:
-        """Make the alias as the promotion says, if it is still what ``alias`` shows (None: missing).
+        """Move the alias to the version of ``promotion``, if it has not changed since ``alias`` was read.
 
-        If it is not, somebody else was first, and the decision is to be made again. An alias that stays at its version
-        keeps a weight that Lambda itself has set: without it, traffic would go to a version without capacity.
+        If ``alias`` is None, create the alias. If the alias has changed, it is not moved, and the caller decides again.
 
         Raises:
-            FunctionError: Lambda refuses, though nobody else has moved the alias.
-            UnconfirmedError: Lambda did not confirm the move, and the alias does not show it or could not be read.
+            FunctionError: Lambda refuses the move, and the alias was not changed by others.
+            UnconfirmedError: The move was not confirmed, and the alias does not show it or cannot be read.
 
         """
         return lambda_aliases.move(self._access, alias, promotion)
 
     def restore_alias(self, alias: Alias | None, wanted: Alias) -> bool:
-        """Make the alias as ``wanted``, if it is still what ``alias`` shows (None: missing); False: it is not.
+        """Make the alias equal to ``wanted``, if it has not changed since ``alias`` was read; else return False.
+
+        If ``alias`` is None, create the alias.
 
         Raises:
-            UnconfirmedError: it may have been made so.
+            UnconfirmedError: The alias may have been changed.
 
         """
         return lambda_aliases.restore(self._access, alias, wanted)
 
     def statements(self, qualifier: str) -> set[str]:
-        """Name the statements of the policy of ``qualifier`` (an alias; empty: $LATEST)."""
+        """Return the statement ids of the policy of ``qualifier`` (an alias or a version; empty means $LATEST)."""
         return lambda_permissions.statements(self._access, qualifier)
 
     def add_permission(self, qualifier: str, statement: str, source_arn: str) -> None:
-        """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well.
-
-        ResourceConflictException means that the statement exists or that an update is in progress, which passes. Only
-        a look tells which one it is.
-        """
+        """Let API Gateway invoke ``qualifier`` (an alias or a version; empty means $LATEST), unless it may already."""
         lambda_permissions.add(self._access, qualifier, statement, source_arn)
 
     def remove_permission(self, qualifier: str, statement: str) -> None:
-        """Take a permission back. That it is gone already is well."""
+        """Remove a permission, if it exists."""
         lambda_permissions.remove(self._access, qualifier, statement)
 
     def invoke(self, version: str, event: bytes) -> tuple[bytes, str, str]:
-        """Invoke a version; give the payload, the function's error (empty: none) and the version that ran."""
-        answer = self._client.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
-        return answer["Payload"].read(), answer.get("FunctionError", ""), answer.get("ExecutedVersion", "")
+        """Invoke a version; return the payload, the function's error (empty if none) and the version that ran."""
+        response = self._client.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
+        return response["Payload"].read(), response.get("FunctionError", ""), response.get("ExecutedVersion", "")
 
 
 def changed_by_others(name: str) -> ConflictError:
-    """Say that $LATEST of the function ``name`` is no longer what this run has read or written."""
+    """Return the error for the case that $LATEST has changed since this run read or wrote it."""
     return ConflictError(
-        f"$LATEST of {name} was changed by somebody else while this run deployed to it",
-        hint="See who else deploys to this function (another workflow, a console); then run the job again.",
+        f"$LATEST of {name} was changed externally while this run deployed to it",
+        hint="Find out what else deploys to this function, such as another workflow. Then run the job again.",
     )
 
 
 def not_as_it_was(function: str, version: str, *, is_gone: bool) -> ConflictError:
-    """Say that a version is not the one that was verified."""
-    now = "does not exist any more" if is_gone else "has other code or configuration than the version that was verified"
+    """Return the error for the case that a version is not the one that was verified."""
+    now = "does not exist" if is_gone else "has other code or configuration than the version that was verified"
     return ConflictError(
         f"version {version} of {function} {now}: the {'version' if is_gone else 'function'} was deleted"
         f"{'' if is_gone else ' and created again'}",

@@ -1,4 +1,4 @@
-"""The permissions by which API Gateway invokes a function or an alias."""
+"""The permissions that let API Gateway invoke a function, a version or an alias."""
 
 import json
 from contextlib import suppress
@@ -9,20 +9,20 @@ from promote.aws.lambda_access import BUSY_PAUSES, FunctionAccess
 
 
 def statements(function: FunctionAccess, qualifier: str) -> set[str]:
-    """Name the statements of the policy of ``qualifier`` (an alias; empty: $LATEST)."""
+    """Return the statement ids of the policy of ``qualifier``."""
     keywords: Any = {"Qualifier": qualifier} if qualifier else {}
     try:
-        answer = function.client.get_policy(FunctionName=function.id, **keywords)
+        response = function.client.get_policy(FunctionName=function.id, **keywords)
     except function.client.exceptions.ResourceNotFoundException:
         return set()
-    return {statement["Sid"] for statement in json.loads(answer["Policy"])["Statement"]}
+    return {statement["Sid"] for statement in json.loads(response["Policy"])["Statement"]}
 
 
 def add(function: FunctionAccess, qualifier: str, statement: str, source_arn: str) -> None:
-    """Let API Gateway invoke ``qualifier`` (an alias; empty: $LATEST). That it is allowed already is well.
+    """Let API Gateway invoke ``qualifier``.
 
-    ResourceConflictException means that the statement exists or that an update is in progress, which passes. Only
-    a look tells which one it is.
+    ResourceConflictException means that the statement exists or that an update is in progress. The policy is read to
+    tell the two apart. In the second case, the call is repeated.
     """
     keywords: Any = {"Qualifier": qualifier} if qualifier else {}
 
@@ -54,7 +54,7 @@ def add(function: FunctionAccess, qualifier: str, statement: str, source_arn: st
 
 
 def remove(function: FunctionAccess, qualifier: str, statement: str) -> None:
-    """Take a permission back. That it is gone already is well."""
+    """Remove a permission, if it exists."""
     keywords: Any = {"Qualifier": qualifier} if qualifier else {}
 
     def remove() -> bool:

@@ -1,4 +1,4 @@
-"""Waiting for a function: until no update is in progress, and until a version can serve."""
+"""Wait for a function: until no update is in progress, and until a version can serve requests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,113 +10,108 @@ from promote.core.errors import FunctionError
 from promote.core.version import LATEST, Snapshot
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _PATIENCE = 0.1, 2.0, 600.0
-"""Seconds between looks at an update in progress, and until we give up on it."""
+"""Seconds between reads of an update in progress, and the timeout of the wait."""
 
 _WAKING = 60.0
 """Seconds in which an Inactive version must begin to recreate its resources after an invocation."""
 
 
 def wait_until_updated(function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
-    """Wait until no update is in progress, whatever came of it, and read.
-
-    ``known`` is a snapshot just taken, which spares the first read. The RevisionId that an update returns goes
-    stale when the update completes, so the one given here is read afterwards.
+    """Wait until no update is in progress; return the configuration read after that.
 
     Raises:
-        FunctionError: the update did not end in ten minutes.
+        FunctionError: The update does not end within ten minutes.
 
     """
     deadline = function.clock.monotonic() + _PATIENCE
     pause = _FIRST_PAUSE
-    answer = known.configuration if known else function.read_configuration(version)
-    while _is_pending(answer):
+    response = known.configuration if known else function.read_configuration(version)
+    while _is_pending(response):
         if function.clock.monotonic() > deadline:
             raise FunctionError(
-                f"the update of {function.name}:{version} has been in progress for {_PATIENCE:.0f} seconds",
-                hint="Look at the function in the AWS console; run the job again when its state is Active.",
+                f"the update of {function.name}:{version} did not end within {_PATIENCE:.0f} seconds",
+                hint="Check the function in the AWS console. When its state is Active, run the job again.",
             )
         function.clock.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-        answer = function.read_configuration(version)
-    return snapshot(answer)
+        response = function.read_configuration(version)
+    return snapshot(response)
 
 
 def wait_until_active(function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
-    """Wait until the last update has succeeded, or a version can serve, and read.
-
-    ``known`` is as for ``wait_until_updated``. An Inactive version is woken first.
+    """Wait until the last update has succeeded, wake an Inactive version, and return the configuration.
 
     Raises:
-        FunctionError: the update failed, or did not end in ten minutes; or the version does not become Active.
+        FunctionError: The update fails or does not end within ten minutes, or the version does not become Active.
 
     """
     found = require_success(function, wait_until_updated(function, version, known))
-    return _woken(function, found) if found.is_inactive else found
+    return _wake(function, found) if found.is_inactive else found
 
 
-def _woken(function: FunctionAccess, inactive: Snapshot) -> Snapshot:
-    """Invoke an Inactive version, which Lambda answers with an error, and wait until it is Active.
+def _wake(function: FunctionAccess, inactive: Snapshot) -> Snapshot:
+    """Invoke an Inactive version, and wait until it is Active.
 
-    Lambda deletes the resources of a version that was idle for weeks, and the snapshot of a SnapStart version. The
-    documentation names an invocation as the only call that recreates them:
+    If a version was idle for weeks, Lambda deletes its resources, and the snapshot of a SnapStart version. According to
+    the documentation, only an invocation recreates them:
     https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html and
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-function-states. UpdateAlias does
-    not, and a dry run is not documented to. The invocation runs no code while the version is Inactive. It is not
-    asynchronous, because Lambda would repeat it later. Its event is an empty object, for the case that another
-    invocation has woken the version since it was read.
+    not, and the documentation does not say that a dry run does. While the version is Inactive, the invocation fails and
+    runs no code. It is synchronous, because Lambda retries asynchronous invocations. Its event is an empty object, in
+    case another invocation has woken the version since it was read.
 
     Raises:
-        FunctionError: it does not become Active.
+        FunctionError: The version does not become Active.
 
     """
-    found, is_begun = inactive, False
+    found, has_begun = inactive, False
     deadline = function.clock.monotonic() + _WAKING
     pause = _FIRST_PAUSE
     while found.is_inactive:
-        if is_begun or function.clock.monotonic() > deadline:
-            answer = found.configuration
-            reason = answer.get("StateReason") or answer.get("StateReasonCode") or "Lambda gives no reason"
+        if has_begun or function.clock.monotonic() > deadline:
+            response = found.configuration
+            reason = response.get("StateReason") or response.get("StateReasonCode") or "Lambda gives no reason"
             raise FunctionError(
-                f"{function.name}:{found.version} is Inactive and Lambda cannot make it Active: {reason}",
-                hint="Correct what the reason says (VPC, subnets, role, file system), or deploy the code again.",
+                f"{function.name}:{found.version} is Inactive, and Lambda cannot activate it: {reason}",
+                hint="Fix the cause (VPC, subnets, role, file system), or deploy the code again.",
             )
-        _knock(function, found.version)
+        _invoke_once(function, found.version)
         function.clock.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
-        answer = function.read_configuration(found.version)
-        is_begun = _is_pending(answer)
-        found = require_success(function, wait_until_updated(function, found.version, snapshot(answer)))
+        response = function.read_configuration(found.version)
+        has_begun = _is_pending(response)
+        found = require_success(function, wait_until_updated(function, found.version, snapshot(response)))
     return found
 
 
-def _knock(function: FunctionAccess, version: str) -> None:
-    """Invoke a version that is Inactive. The answer does not matter: the state tells what became of it."""
+def _invoke_once(function: FunctionAccess, version: str) -> None:
+    """Invoke an Inactive version. The response does not matter, because the caller reads the state next."""
     client = function.invoker
     try:
         client.invoke(FunctionName=function.id, Qualifier=version, Payload=b"{}")
     except Exception as error:
-        is_answer = isinstance(error, client.exceptions.ClientError)
-        if not is_transient(error) and (not is_answer or code_of(error) in DENIED):
+        is_response = isinstance(error, client.exceptions.ClientError)
+        if not is_transient(error) and (not is_response or code_of(error) in DENIED):
             raise
 
 
 def require_success(function: FunctionAccess, settled: Snapshot) -> Snapshot:
-    """Return ``settled`` if it could be brought up.
+    """Return ``settled`` if its last update has succeeded.
 
     Raises:
-        FunctionError: the last update failed.
+        FunctionError: The last update has failed.
 
     """
-    answer = settled.configuration
+    response = settled.configuration
     if settled.has_failed:
-        reason = answer.get("LastUpdateStatusReason") or answer.get("StateReason") or "Lambda gives no reason"
+        reason = response.get("LastUpdateStatusReason") or response.get("StateReason") or "Lambda gives no reason"
         raise FunctionError(
-            f"Lambda could not bring {function.name}:{settled.version} up: {reason}",
-            hint="Correct what the reason says (image, role, VPC, layers, handler) and run the job again.",
+            f"Lambda could not update {function.name}:{settled.version}: {reason}",
+            hint="Fix the cause (image, role, VPC, layers, handler), and run the job again.",
         )
     return settled
 
 
-def _is_pending(answer: Mapping[str, Any]) -> bool:
-    """Whether an update, or the making of a version, is in progress. State Inactive comes with idleness and is well."""
-    return answer.get("State") == "Pending" or answer.get("LastUpdateStatus") == "InProgress"
+def _is_pending(response: Mapping[str, Any]) -> bool:
+    """Return whether an update or the creation of a version is in progress. An Inactive version is not pending."""
+    return response.get("State") == "Pending" or response.get("LastUpdateStatus") == "InProgress"

@@ -1,9 +1,9 @@
-"""What this process has just created: AWS may answer "not found" for it during the first seconds.
+"""Repeat calls that return "not found" for a resource that this process has just created.
 
-Reads are eventually consistent: a function, version, alias or API can be unknown right after the call that created it
+Reads are eventually consistent. A function, version, alias or API can be missing right after the call that created it
 (https://github.com/hashicorp/terraform-provider-aws/issues/25440), and a table right after it became ACTIVE
-(https://github.com/scalar-labs/scalardb/issues/2769). Such an answer is believed only when the thing is older than
-:data:`PATIENCE`. For everything else, "not found" is believed at once.
+(https://github.com/scalar-labs/scalardb/issues/2769). During :data:`PATIENCE` after the creation, such a call is
+repeated. For any other resource, "not found" is final at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,41 +16,41 @@ from promote.core.clock import Clock
 
 Client = TypeVar("Client")
 Key = tuple[str, ...]
-"""What names a thing, its kind first."""
+"""The identity of a resource. Its kind comes first."""
 Arguments = Mapping[str, Any]
 
 PATIENCE = 15.0
-"""Seconds after its creation during which a thing may be unknown to AWS."""
+"""Seconds after its creation during which AWS may not find a resource."""
 
 _SHORTEST, _LONGEST, _GROWTH = 0.1, 3.0, 2.0
-"""Seconds between two attempts, and how the pause grows."""
+"""The shortest and the longest pause between two attempts in seconds, and its growth."""
 
 _MISSING = frozenset({"NotFoundException", "ResourceNotFoundException"})
 _EXISTS = frozenset({"ConflictException", "ResourceConflictException", "ResourceInUseException"})
-"""Another process, or an earlier attempt of ours, has created it."""
+"""Another process, or an earlier attempt of this call, has created it."""
 
 
 class Recent:
-    """The things that this process has just created; safe to use from several threads."""
+    """The resources that this process has just created. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._created: dict[Key, float] = {}
 
     def watch(self, client: Client) -> Client:
-        """Return ``client`` so that it repeats calls that do not find what was just created."""
+        """Return a client that repeats calls which do not find a resource that was just created."""
         return cast("Client", _Watched(client, self))
 
     def create(self, call: Callable[..., Any], name: Callable[[Arguments, Arguments], Key], **arguments: Any) -> Any:
-        """Make a call that creates something, and remember what it created."""
+        """Make a call that creates a resource, and remember the resource."""
         try:
-            answer = call(**arguments)
+            response = call(**arguments)
         except Exception as error:
             if _may_exist(error):
                 self._remember(name(arguments, {}))
             raise
-        self._remember(name(arguments, answer))
-        return answer
+        self._remember(name(arguments, response))
+        return response
 
     def ask(
         self,
@@ -59,7 +59,10 @@ class Recent:
         guard: Callable[[], None],
         **arguments: Any,
     ) -> Any:
-        """Make a call that can be repeated, until it finds what was just created; ``guard`` may end the repetition."""
+        """Make a call, and repeat it until it finds the resource that was just created.
+
+        ``guard`` is called before each repetition. If it raises, there is none.
+        """
         pause = _SHORTEST
         while True:
             try:
@@ -77,18 +80,18 @@ class Recent:
             self._created[key] = self._clock.monotonic()
 
     def _left(self, key: Key) -> float:
-        """Return the seconds during which AWS may not know ``key``; 0 or less: it must know it."""
+        """Return the seconds during which AWS may still not find ``key``; 0 or less if "not found" is final."""
         created = self._created.get(key)
         return 0.0 if created is None else created + PATIENCE - self._clock.monotonic()
 
 
 def guarded(client: Client, guard: Callable[[], None]) -> Client:
-    """Return ``client`` so that it calls ``guard`` before it repeats a call. The guard raises if it must not."""
+    """Return a client that calls ``guard`` before it repeats a call. If the guard raises, the call is not repeated."""
     return cast("Client", client.guarded(guard)) if isinstance(client, _Watched) else client
 
 
 class _Watched:
-    """A client of boto3 whose calls are watched."""
+    """A boto3 client whose calls are watched."""
 
     def __init__(self, client: Any, recent: Recent, guard: Callable[[], None] = lambda: None) -> None:
         self._client = client
@@ -108,18 +111,18 @@ class _Watched:
 
 
 def _function(arguments: Arguments) -> Key:
-    """Name the function, which calls name by its name or ARN."""
+    """Return the key of the function, which calls identify by name or ARN."""
     return "function", str(arguments["FunctionName"]).rpartition("function:")[2]
 
 
 def _qualified(arguments: Arguments) -> Key:
-    """Name what a call with a qualifier is on: the function without one, else its version or alias."""
+    """Return the key of what a call addresses: a version or alias if it has a qualifier, else the function."""
     name, qualifier = _function(arguments), str(arguments.get("Qualifier", ""))
     return (*name, qualifier) if qualifier and qualifier != "$LATEST" else name
 
 
-def _version(arguments: Arguments, answer: Arguments) -> Key:
-    version = str(answer.get("Version", ""))
+def _version(arguments: Arguments, response: Arguments) -> Key:
+    version = str(response.get("Version", ""))
     return (*_function(arguments), version if version.isdecimal() else "")
 
 
@@ -128,7 +131,7 @@ def _alias(arguments: Arguments) -> Key:
 
 
 def _target(arguments: Arguments) -> Key:
-    """Name the version that an alias is to point at."""
+    """Return the key of the version that the alias will point at."""
     return (*_function(arguments), str(arguments["FunctionVersion"]))
 
 
@@ -154,10 +157,10 @@ CREATING: Mapping[str, Callable[[Arguments, Arguments], Key]] = {
     "update_function_code": _version,
     "publish_version": _version,
     "create_alias": lambda arguments, _: _alias(arguments),
-    "create_api": lambda _, answer: ("api", str(answer.get("ApiId", ""))),
+    "create_api": lambda _, response: ("api", str(response.get("ApiId", ""))),
     "create_table": lambda arguments, _: ("table", str(arguments["TableName"])),
 }
-"""What each of these calls creates, by its arguments and its answer."""
+"""The key of the resource that each call creates, from its arguments and its response."""
 
 ASKING: Mapping[str, Callable[[Arguments], Iterator[Key]]] = {
     "get_function_configuration": _each(_qualified),
@@ -167,7 +170,7 @@ ASKING: Mapping[str, Callable[[Arguments], Iterator[Key]]] = {
     "get_alias": _each(_alias),
     "create_alias": _each(_target, _function),
     "update_alias": _each(_alias, _target),
-    # Not get_policy and remove_permission: "not found" also means that there is no policy.
+    # Not get_policy and remove_permission: for them, "not found" also means that there is no policy.
     "add_permission": _each(_qualified),
     **dict.fromkeys(
         (
@@ -187,16 +190,16 @@ ASKING: Mapping[str, Callable[[Arguments], Iterator[Key]]] = {
     ),
     **dict.fromkeys(("query", "put_item", "update_item", "delete_item", "transact_write_items"), _table),
 }
-"""What each of these calls must find. None of them sends an open file, which could not be sent twice."""
+"""The keys of the resources that each call needs. No call here sends an open file, which cannot be sent twice."""
 
 
 def _may_exist(error: Exception) -> bool:
-    """Whether a call that should have created something may have done so, or found that it exists."""
-    answer = _response(error)
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return not answer or status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _EXISTS
+    """Return whether a failed call may have created its resource, or has found that the resource exists."""
+    response = _response(error)
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return not response or status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _EXISTS
 
 
 def _response(error: Exception) -> Mapping[str, Any]:
-    """Return AWS's answer; empty: none arrived."""
+    """Return the response of AWS; empty if none arrived."""
     return getattr(error, "response", None) or {}

@@ -1,8 +1,9 @@
-"""Files as parameters of Lambda's API: encoded as they are sent, and never held in memory.
+"""Upload archives to Lambda as streams, without loading them into memory.
 
-botocore makes the whole JSON of a request before it sends it, with the archive in base64: of 50 MB, it holds several
-copies. Bodies that are files, on the other hand, are its daily bread, for S3 has them: it measures and signs them in
-passes of their own, and rewinds them for a retry. So the JSON is made around a mark, which such a body replaces.
+botocore builds the JSON of a request, with the archive in base64, before it sends it. For an archive of 50 MB, it holds
+several copies in memory. A body that is a file is different, because S3 needs it: botocore reads it once for the
+length, once for the signature and once to send it, and rewinds it for a retry. So this module builds the JSON with a
+marker, and then replaces the body with a file that has the encoded archive in the place of the marker.
 """
 
 import base64
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
 
 _BUFFER = 3 << 16
-"""Bytes of base64 that are made at once."""
+"""Bytes of base64 that are encoded at once."""
 
 
 def stream_archives(events: "BaseEventHooks") -> None:
-    """Let a client of Lambda's take an open file as ``ZipFile``."""
+    """Make a client of Lambda take an open file as ``ZipFile``."""
     events.register("before-parameter-build.lambda", _mark)
     events.register("before-call.lambda", _replace)
 
 
 def _mark(params: MutableMapping[str, Any], context: MutableMapping[str, Any], **_: Any) -> None:
-    """Keep the file aside: what botocore encodes in its place occurs nowhere else in the request."""
+    """Replace the file with a marker, random bytes that occur nowhere else in the request."""
     holder = params.get("Code", params)
     content = holder.get("ZipFile")
     if not hasattr(content, "read"):
@@ -38,7 +39,7 @@ def _mark(params: MutableMapping[str, Any], context: MutableMapping[str, Any], *
 
 
 def _replace(params: MutableMapping[str, Any], context: Mapping[str, Any], **_: Any) -> None:
-    """Put the file where its mark is."""
+    """Replace the marker with the encoded file."""
     if "promote_archive" not in context:
         return
     mark, content = context["promote_archive"]
@@ -47,10 +48,10 @@ def _replace(params: MutableMapping[str, Any], context: Mapping[str, Any], **_: 
 
 
 class Base64Within(io.RawIOBase):
-    """``before``, the bytes of ``content`` in base64, and ``after``, as one file; ``content`` is left open."""
+    """A file of ``before``, ``content`` in base64, and ``after``. It does not close ``content``."""
 
     def __init__(self, before: bytes, content: BinaryIO, after: bytes) -> None:
-        """Take a file that can be read at any place."""
+        """``content`` must be seekable."""
         self._content = content
         size = 4 * -(-content.seek(0, io.SEEK_END) // 3)
         self._starts = (0, len(before), len(before) + size)
@@ -59,24 +60,24 @@ class Base64Within(io.RawIOBase):
         self._place = 0
 
     def readable(self) -> bool:
-        """Whether it can be read: it can."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read again: it can."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, in bytes from the start, from here or from the end."""
+        """Move to a position in bytes, relative to the start, the current position or the end, and return it."""
         self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         return self._place
 
     def tell(self) -> int:
-        """Give the place, in bytes from the start."""
+        """Return the position, in bytes from the start."""
         return self._place
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Read up to as much as fits, from one of the three parts; 0 bytes at the end."""
+        """Read bytes of one of the three parts into ``buffer``, and return their number; 0 at the end."""
         view = memoryview(buffer)
         found = self._read(len(view))
         view[: len(found)] = found

@@ -85,7 +85,7 @@ def test_adopted_code_that_a_stranger_replaces_before_publication_is_not_publish
     held.release()
     ended = started.wait()
     assert (ended.code, ended.result) == (1, "failed")
-    assert "changed by somebody else" in ended.errors[0].message
+    assert "changed externally" in ended.errors[0].message
     assert world.versions() == ["1"]
     assert world.alias_version() == promoted.outputs["version"]
     assert world.lock_owner() == ""
@@ -500,7 +500,7 @@ def test_lambda_refusing_a_move_is_not_blamed_on_others(
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result, world.alias_version()) == (1, "failed", promoted.outputs["version"])
     assert "No such version." in ended.errors[0].message
-    assert "Nobody else has moved it" in ended.errors[0].message
+    assert "was not changed by others" in ended.errors[0].message
 
 
 def test_the_lease_is_kept_alive_while_the_work_takes_longer(

@@ -542,7 +542,7 @@ def test_a_version_that_cannot_be_woken_is_not_served(
     move, environment = MOVES[command]
     before = world.alias_version(environment)
     world.account.idle(FUNCTION, "1", stuck="The subnet is gone.")
-    assert_fails(move(runner), "hello:1 is Inactive and Lambda cannot make it Active: The subnet is gone")
+    assert_fails(move(runner), "hello:1 is Inactive, and Lambda cannot activate it: The subnet is gone")
     assert world.alias_version(environment) == before
     assert not [name for name in writes(world.account) if name.endswith("Alias")]
     assert promoted.outputs["version"] == "2"

@@ -758,7 +758,7 @@ def test_iam_takes_the_policy() -> None:
                 "arn:aws:lambda:eu-west-1:1:function:c with an explicit deny in a service control policy"
             ),
             "lambda:UpdateAlias on arn:aws:lambda:eu-west-1:1:function:c",
-            "An explicit deny outweighs",
+            "An explicit deny overrides",
         ),
     ],
 )

@@ -150,14 +150,14 @@ MUTANTS = (
     Mutant(
         "the RevisionId is taken as the update has returned it",
         "promote.aws.lambda_states",
-        "    while _is_pending(answer):\n        if function.clock",
+        "    while _is_pending(response):\n        if function.clock",
         "    while False:\n        if function.clock",
     ),
     Mutant(
         "a published version has the next number",
         "promote.aws.lambda_function",
-        "        return snapshot(answer)\n\n    def rehearse",
-        '        return snapshot({**answer, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
+        "        return snapshot(response)\n\n    def rehearse",
+        '        return snapshot({**response, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
         "    def rehearse",
     ),
     Mutant(

@@ -144,9 +144,9 @@ def test_links_that_lead_nowhere_or_out(tmp_path: Path, target: str, complaint: 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     folder = plant(tmp_path / "function", {"app.py": ""})
     os.mkfifo(folder / "pipe")
-    with pytest.raises(InputError, match="'pipe' is a broken link or no regular file"):
+    with pytest.raises(InputError, match="'pipe' is a broken link or not a regular file"):
         packed(folder)
-    with pytest.raises(InputError, match="'function/pipe' is neither a file nor a directory"):
+    with pytest.raises(InputError, match="'function/pipe' is not a file or a directory"):
         load("function/pipe", tmp_path, tmp_path, no_storage)
 
 
@@ -156,7 +156,7 @@ def test_a_name_in_no_encoding_is_refused(tmp_path: Path) -> None:
         (folder / "\udcff.py").touch()
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
-    with pytest.raises(InputError, match=r"'\\udcff.py' is no name"):
+    with pytest.raises(InputError, match=r"'\\udcff.py' is not a valid file name"):
         packed(folder)
 
 
@@ -168,7 +168,7 @@ def test_names_with_unusual_characters_are_kept(tmp_path: Path) -> None:
 
 def test_a_directory_without_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "function" / "empty").mkdir(parents=True)
-    with pytest.raises(InputError, match="the directory holds no file"):
+    with pytest.raises(InputError, match="the directory contains no files"):
         packed(tmp_path / "function")
 
 
@@ -230,7 +230,7 @@ def test_an_image(tmp_path: Path, tag: str) -> None:
 
 @pytest.mark.parametrize("artifact", [IMAGE, f"{IMAGE}:", f"{IMAGE}@sha256:12", f"{IMAGE}:1 2", f"12.{IMAGE[13:]}:1"])
 def test_what_is_no_image(tmp_path: Path, artifact: str) -> None:
-    with pytest.raises(InputError, match="is no image URI with a tag or a digest"):
+    with pytest.raises(InputError, match="is not a valid image URI with a tag or a digest"):
         load(artifact, tmp_path, tmp_path, no_storage)
 
 
@@ -299,12 +299,12 @@ def test_a_handler_that_is_missing(runtime: str, handler: str, name: str, missin
     with pytest.raises(InputError) as caught:
         require_handler([name], runtime, handler)
     assert str(caught.value) == (
-        f"artifact: the handler {handler} needs {missing}, which the archive does not have at its root"
+        f"artifact: the handler {handler} needs {missing}, which is not at the root of the archive"
     )
 
 
 @pytest.mark.parametrize("handler", ["app", "src/app", ".handler", "src/.handler", ""])
 def test_a_handler_that_names_no_function(handler: str) -> None:
-    with pytest.raises(InputError, match="names no function in a file") as caught:
+    with pytest.raises(InputError, match="is not a valid handler") as caught:
         require_handler(["app.py"], "python3.13", handler)
     assert caught.value.name == "handler"

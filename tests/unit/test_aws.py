@@ -50,7 +50,7 @@ def test_a_denial_names_action_and_resource(message: str, denied: str) -> None:
 
 def test_an_explicit_deny_cannot_be_allowed_away() -> None:
     made = explain(error("AccessDeniedException", "... with an explicit deny in a service control policy"))
-    assert "outweighs" in made.hint
+    assert "overrides" in made.hint
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
@@ -62,7 +62,7 @@ def test_credentials_expire(code: str) -> None:
 
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"])
 def test_credentials_may_be_unknown(code: str) -> None:
-    assert str(explain(error(code, "no"))) == "AWS does not know the credentials (GetFunctionConfiguration: no)"
+    assert str(explain(error(code, "no"))) == "the AWS credentials are not valid (GetFunctionConfiguration: no)"
 
 
 def test_anything_else_is_told_in_awss_words() -> None:
@@ -77,7 +77,7 @@ def test_anything_else_is_told_in_awss_words() -> None:
 def test_no_answer(error: BotoCoreError) -> None:
     made = explain(error)
     assert isinstance(made, ServiceError)
-    assert str(made).startswith("AWS could not be reached: ")
+    assert str(made).startswith("AWS is not reachable: ")
 
 
 def test_no_credentials() -> None:
@@ -97,7 +97,7 @@ def test_what_cannot_be_sent_names_the_parameters_and_no_value() -> None:
     made = explain(caught.value)
     assert isinstance(made, ServiceError)
     assert str(made) == (
-        "AWS cannot take what this run wanted to send: Unknown parameter in input, "
+        "a request to AWS is not valid: Unknown parameter in input, "
         "Invalid length for parameter FunctionName, Invalid type for parameter Environment.Variables.API_KEY"
     )
     assert "s3cr3t" not in made.hint
@@ -106,7 +106,7 @@ def test_what_cannot_be_sent_names_the_parameters_and_no_value() -> None:
 def test_what_else_the_client_finds_is_told_in_its_words() -> None:
     made = explain(ConfigParseError(path="/home/me/.aws/config", error="no section"))
     assert isinstance(made, ServiceError)
-    assert str(made).startswith("the AWS client gave up: Unable to parse config file")
+    assert str(made).startswith("the AWS client failed: Unable to parse config file")
 
 
 def test_a_runtime_is_one_that_lambda_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +115,10 @@ def test_a_runtime_is_one_that_lambda_has(monkeypatch: pytest.MonkeyPatch) -> No
     clients = Clients("eu-west-1", {})
     for known in (None, "python3.13", "nodejs22.x", "provided.al2023"):
         clients.require_runtime(known)
-    with pytest.raises(InputError, match=r"^runtime: 'python9.9' is no Lambda runtime") as caught:
+    with pytest.raises(InputError, match=r"^runtime: 'python9.9' is not a Lambda runtime") as caught:
         clients.require_runtime("python9.9")
     assert caught.value.hint.startswith("Did you mean python3.9?")
-    assert "newer version of this action" in caught.value.hint
+    assert "update the action" in caught.value.hint
     with pytest.raises(InputError) as caught:
         clients.require_runtime("cobol")
     assert "Did you mean" not in caught.value.hint
@@ -131,11 +131,11 @@ def test_the_region_is_the_inputs_or_the_environments() -> None:
 
 
 def test_an_unknown_region_is_an_input_error() -> None:
-    with pytest.raises(InputError, match="'eu-wset-1' is no region that has Lambda") as caught:
+    with pytest.raises(InputError, match="'eu-wset-1' is not a valid region of Lambda") as caught:
         Clients("eu-wset-1", {}).resolve_region()
     assert caught.value.hint.startswith("Did you mean eu-west-1?")
 
 
 def test_an_emulators_url_is_a_url() -> None:
-    with pytest.raises(ServiceError, match="'localhost:4566' is no http"):
+    with pytest.raises(ServiceError, match="'localhost:4566' is not a valid http"):
         Clients("eu-west-1", {"AWS_ENDPOINT_URL": "localhost:4566/"}).resolve_region()

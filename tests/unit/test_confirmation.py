@@ -74,5 +74,5 @@ def test_an_unknown_effect_is_read_back() -> None:
         confirmed(failing(ended(CUT, REFUSED)), lambda: None, "it")
     with pytest.raises(ClientError):  # a clean refusal needs no look
         confirmed(failing(ended(REFUSED)), failing(AssertionError()), "it")
-    with pytest.raises(UnconfirmedError, match=r"^it may be there: AWS did not confirm it .* could not be read back"):
+    with pytest.raises(UnconfirmedError, match=r"^it may be there: AWS did not confirm it .* cannot be read"):
         confirmed(failing(ended(CUT)), failing(ended(FAILED)), "it may be there")
