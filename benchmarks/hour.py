@@ -329,7 +329,9 @@ def measure() -> Findings:
     return Findings((Figure(name, found),), "\n".join(lines))
 
 
-def hours(minutes: int, commits: Sequence[Commit], broken: set[int], planted: Repository) -> Iterator[tuple[str, Outcome]]:
+def hours(
+    minutes: int, commits: Sequence[Commit], broken: set[int], planted: Repository
+) -> Iterator[tuple[str, Outcome]]:
     """Play the hour in all ways. Long queues take too long to simulate, so they are a model."""
     for way in Way:
         if way is not Way.FIFO or minutes == min(MINUTES):
