@@ -39,7 +39,7 @@ CONTROL = "/_sandbox/"
 
 @dataclass(frozen=True)
 class Call:
-    """One request that has ended; `sandbox.client.Call` tells what each field means."""
+    """One request that has ended. `sandbox.client.Call` describes the fields."""
 
     account: str
     service: str
@@ -62,7 +62,7 @@ def create(settle: float, chance: random.Random) -> Application:
 
 
 class Wrapper:
-    """Records every request to an application, injects faults, and is told which under `/_sandbox/`."""
+    """Records every request to an application and injects faults. `/_sandbox/` controls it."""
 
     def __init__(self, inner: Application) -> None:
         """Wrap an application."""
@@ -85,7 +85,7 @@ class Wrapper:
             await self._serve(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Start without MiniStack's own start, which opens ports, polls, and tidies up containers of this machine."""
+        """Replace MiniStack's own start, which opens ports, polls, and removes containers of this machine."""
         message: Message = await receive()
         while message["type"] != "lifespan.shutdown":
             ministack.app._MAIN_LOOP = asyncio.get_running_loop()  # noqa: SLF001 - its own start sets it
@@ -125,7 +125,7 @@ class Wrapper:
         else:
             await send_answer(answer, send)
 
-    def _record(  # noqa: PLR0913 - what there is to tell of a request
+    def _record(  # noqa: PLR0913 - the fields of a request
         self,
         operation: Operation,
         request: Request,
@@ -153,7 +153,7 @@ class Wrapper:
         )
 
     def _control(self, request: Request) -> Answer:
-        """Answer a question or an order about an account's calls, faults and callers."""
+        """Serve a control request about an account's calls, faults and callers."""
         account, *rest = request.path.removeprefix(CONTROL).split("/")
         match rest:
             case ["calls"]:
@@ -188,7 +188,7 @@ class Wrapper:
         return reply(201, {"token": token})
 
     def _control_idle(self, request: Request, account: str, name: str, qualifier: str) -> Answer:
-        """Make a function or version Inactive, as if nobody had invoked it for weeks."""
+        """Make a function or version Inactive, as after weeks without an invocation."""
         owners.enter(account)
         function = function_record(name)
         record = (
@@ -212,7 +212,7 @@ class Wrapper:
 
 
 def identify(request: Request) -> Operation:
-    """Tell what a request asks for, and enter the account that a request to a deployed API belongs to."""
+    """Return the operation of a request. For a request to a deployed API, select the account of the API."""
     if (deployed := owners.name_deployed(request)) is not None:
         owners.enter(deployed.account)
         return deployed
@@ -220,7 +220,7 @@ def identify(request: Request) -> Operation:
 
 
 def reply(status: int, data: dict[str, Any]) -> Answer:
-    """Return an answer of the control plane."""
+    """Return a response of the control plane."""
     body = json.dumps(data).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     return Answer(status, headers, body)

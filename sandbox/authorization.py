@@ -1,10 +1,11 @@
-"""Who may do what: callers with a policy of their own, and the permissions that each of their requests needs.
+"""Authorization: callers with a policy, and the permissions that each of their requests needs.
 
-A policy is evaluated by MiniStack. What a request needs is said here: its own enforcement holds for a whole server,
-takes operations on aliases for others, and knows neither roles that are passed on nor what Lambda reads from S3.
+MiniStack evaluates a policy. This module defines what a request needs, because MiniStack's own enforcement applies to a
+whole server, confuses operations on aliases, and does not know passed roles or what Lambda reads from S3.
 
-Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-has actions, resources and condition keys of each service; where a rule has another source, it says so.
+Sources:
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+lists actions, resources and condition keys of each service. Rules with another source name it.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ class Need:
     action: str
     resource: str
     context: Mapping[str, Any] = field(default_factory=dict)
-    """The condition keys that the request gives, in lower case."""
+    """The condition keys of the request, in lower case."""
     message: str = "{}"
-    """How the service words a refusal: IAM's own words come in the place of the braces."""
+    """The service's message of a refusal, with braces for IAM's text."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """A permission that a request needed; `sandbox.client.Permission` tells what each field means."""
+    """A permission that a request needed. `sandbox.client.Permission` describes the fields."""
 
     action: str
     resource: str
@@ -59,22 +60,22 @@ class Permission:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What was decided of one request."""
+    """The decision about one request."""
 
     permissions: tuple[Permission, ...] = ()
     refusal: Answer | None = None
 
 
 class Callers:
-    """The callers that have a policy, by the account and the session token that they send."""
+    """The callers that have a policy, by account and session token."""
 
     def __init__(self) -> None:
-        """Begin without any: whoever has no policy may do everything."""
+        """Begin without callers. A caller without a policy may do everything."""
         self._policies: dict[tuple[str, str], list[Any]] = {}
         self._are_tags_inherited: dict[tuple[str, str], bool] = {}
 
     def admit(self, account: str, token: str, policy: Mapping[str, Any], *, are_tags_inherited: bool = True) -> None:
-        """Let the caller with that token do what the policy allows; raise ValueError for an invalid policy.
+        """Register a policy for the caller with that token. Raise ValueError for an invalid policy.
 
         With `are_tags_inherited` False, the parts of an HTTP API do not have its tags (see `_tags`).
         """
@@ -85,7 +86,7 @@ class Callers:
         self._are_tags_inherited[account, token] = are_tags_inherited
 
     def rule(self, operation: Operation, request: Request) -> Ruling:
-        """Decide whether the caller may do what the request asks for."""
+        """Decide whether the caller may make the request."""
         token = request.headers.get("x-amz-security-token", "")
         statements = self._policies.get((operation.account, token)) if token else None
         if statements is None or operation.full_name in FREE:
@@ -112,7 +113,7 @@ class Callers:
 
 
 def needs(operation: Operation, request: Request, *, are_tags_inherited: bool = True) -> Iterator[Need]:
-    """Yield the permissions that a request needs, in the order in which its service asks for them."""
+    """Yield the permissions that a request needs, in the order in which its service checks them."""
     body = _body(request)
     match operation.service:
         case "lambda":
@@ -128,10 +129,10 @@ def needs(operation: Operation, request: Request, *, are_tags_inherited: bool = 
 
 
 def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> Iterator[Need]:
-    """Yield what Lambda asks for.
+    """Yield what Lambda checks.
 
-    An operation on an alias is allowed by the function that has it, and one with a qualifier by exactly what that
-    names: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html.
+    An operation on an alias needs permission on its function. One with a qualifier needs permission on exactly what
+    the qualifier names: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html.
     """
     name = str(body.get("FunctionName", "")) if operation.name == "CreateFunction" else operation.resource
     resource = "*"
@@ -152,7 +153,7 @@ def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> 
         yield Need("iam:PassRole", str(body["Role"]), {"iam:passedtoservice": "lambda.amazonaws.com"})
     code = body.get("Code", {}) if operation.name == "CreateFunction" else body
     if operation.name in ("CreateFunction", "UpdateFunctionCode") and code.get("S3Bucket"):
-        # Lambda reads the object in the name of the caller.
+        # Lambda reads the object with the caller's permissions.
         place = f"{code['S3Bucket']}/{code['S3Key']}"
         yield Need(
             "s3:GetObjectVersion" if code.get("S3ObjectVersion") else "s3:GetObject",
@@ -163,7 +164,7 @@ def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> 
 
 
 def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
-    """Yield what DynamoDB asks for: of a transaction, the permissions of its parts.
+    """Yield what DynamoDB checks. For a transaction, these are the permissions of its parts.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     """
@@ -187,7 +188,7 @@ def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
 def _leading_keys(operation: Operation, given: Mapping[str, Any]) -> Mapping[str, list[str]]:
     """Return `dynamodb:LeadingKeys`: the partition key of the item, or of the items that a query reads.
 
-    An operation on a whole table has no such key, nor has one on a table that does not exist, whose schema is unknown:
+    Operations on a whole table have no such key. Neither have operations on a table that does not exist:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
     """
     name = str(given.get("TableName", "")).rpartition("/")[2]
@@ -206,12 +207,12 @@ def _leading_keys(operation: Operation, given: Mapping[str, Any]) -> Mapping[str
 def _gateway(
     operation: Operation, request: Request, body: Mapping[str, Any], *, are_tags_inherited: bool
 ) -> Iterator[Need]:
-    """Yield what API Gateway asks for: the method as the action, the path as the resource.
+    """Yield what API Gateway checks: the method as the action, the path as the resource.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html
 
-    Tags that are sent along need `TagResource` on the path of the request. The reference does not know this action.
-    Refusals of AWS name it: https://github.com/aws-amplify/amplify-cli/issues/12316
+    Tags in a request need `TagResource` on the path of the request. The reference does not list this action.
+    AWS names it when it denies a call: https://github.com/aws-amplify/amplify-cli/issues/12316
     """
     path = request.path.removeprefix("/v2").rstrip("/")
     resource = f"arn:aws:apigateway:{operation.region}::{path}"
@@ -227,11 +228,11 @@ def _gateway(
 
 
 def _tags(operation: Operation, path: str, *, are_tags_inherited: bool) -> Mapping[str, str]:
-    """Return the tags that an HTTP API, or a part of one, has for a policy.
+    """Return the tags that a policy sees of an HTTP API or of a part of one.
 
-    Whether the parts have the tags of their API is not documented: the guide says so of REST APIs alone, the reference
-    has `aws:ResourceTag` for routes and integrations too, which cannot have tags themselves. So a policy has to work
-    in both cases.
+    It is not documented whether the parts have the tags of their API. The guide states it only for REST APIs. The
+    reference lists `aws:ResourceTag` for routes and integrations, which cannot have tags themselves. So a policy must
+    work in both cases.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-supported-resources.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagementv2.html
     """
@@ -244,7 +245,7 @@ def _tags(operation: Operation, path: str, *, are_tags_inherited: bool) -> Mappi
 
 
 def _s3(operation: Operation, request: Request) -> Need:
-    """Return what S3 asks for; of the operations whose action has another name, those that read are known."""
+    """Return what S3 checks. Among operations whose action has another name, it knows those that read."""
     bucket, _, key = request.path.lstrip("/").partition("/")
     name = {"HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket"}.get(
         operation.name, operation.name
@@ -255,7 +256,7 @@ def _s3(operation: Operation, request: Request) -> Need:
 
 
 def _words(need: Need, principal: str, *, is_explicit: bool) -> str:
-    """Word a refusal as IAM does.
+    """Return a refusal in IAM's words.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
     """
@@ -271,7 +272,7 @@ def _words(need: Need, principal: str, *, is_explicit: bool) -> str:
 
 
 def _body(request: Request) -> Mapping[str, Any]:
-    """Read a request's JSON; empty where it has none."""
+    """Return a request's JSON, or an empty object if it has none."""
     if not request.body.lstrip().startswith(b"{"):
         return {}
     try:

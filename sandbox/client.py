@@ -1,6 +1,6 @@
-"""The sandbox as its users see it: a server to start, accounts to work in, calls to read, faults to inject.
+"""The sandbox for its users: a server, accounts, recorded calls and injected faults.
 
-Only the standard library is used, so that any interpreter can drive the sandbox, which runs in one of its own.
+Only the standard library is used, so that any interpreter can use the sandbox, which runs in its own interpreter.
 """
 
 from __future__ import annotations
@@ -24,67 +24,67 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 INTERPRETER = REPOSITORY / ".venv-sandbox" / "bin" / "python"
 REGION = "us-east-1"
 START_TIMEOUT = 30.0
-"""Seconds that a server gets to say that it is ready."""
+"""Seconds until a server must be ready."""
 STOP_TIMEOUT = 5.0
-"""Seconds that a server gets to end by itself."""
+"""Seconds until a server must end by itself."""
 ANSWER_TIMEOUT = 10.0
-"""Seconds that a server gets to answer a question about calls or faults."""
+"""Seconds until a server must respond to a control request."""
 POLL_INTERVAL = 0.005
-"""Seconds between two looks at a fault."""
+"""Seconds between two reads of a fault."""
 
 
 class SandboxError(Exception):
-    """The sandbox could not be started, or did not do what it was asked."""
+    """The sandbox could not be started, or a control request failed."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """What a request of a caller with a policy needed."""
+    """A permission that a request of a caller with a policy needed."""
 
     action: str
     """Such as `lambda:UpdateAlias`."""
     resource: str
-    """The ARN of what it is needed on; `*` where the service knows none."""
+    """The ARN of the resource, or `*` if the service has none."""
     statement: str | None
-    """The Sid of the statement that allows it; None when it was denied."""
+    """The Sid of the statement that allows it, or None if it was denied."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request that an account made, or that reached one of its APIs."""
+    """One request of an account, or to one of its APIs."""
 
     account: str
     service: str
-    """The name botocore uses, such as `lambda` or `apigatewayv2`; `execute-api` for a request to a deployed API."""
+    """botocore's name, such as `lambda` or `apigatewayv2`, or `execute-api` for a request to a deployed API."""
     operation: str
-    """The name in botocore's model, such as `UpdateAlias`; `Invoke` for a request to a deployed API."""
+    """The name in botocore's model, such as `UpdateAlias`, or `Invoke` for a request to a deployed API."""
     resource: str
-    """The function, table, API, bucket, ... that the request names first; empty when it names none."""
+    """The function, table, API, bucket, ... that the request names first, or empty."""
     started: float
-    """The sandbox's monotonic clock when the request had been read, in seconds."""
+    """The time at which the request had been read, in seconds of the sandbox's monotonic clock."""
     seconds: float
     status: int | None
-    """The HTTP status that was answered; None when the connection was cut."""
+    """The HTTP status of the response, or None if the connection was cut."""
     bytes_in: int
     bytes_out: int
     faults: tuple[str, ...]
     """The kinds of the faults that were applied, in the order of their injection."""
     origin: str
-    """The AWS_EXECUTION_ENV of the process that made it, which tells processes apart; empty when it does not say."""
+    """The AWS_EXECUTION_ENV of the process that made it, or empty. It distinguishes processes."""
     permissions: tuple[Permission, ...]
-    """What it needed, up to what was denied; nothing where its caller has no policy."""
+    """The permissions that it needed, up to the denied one. Empty if its caller has no policy."""
 
     @property
     def name(self) -> str:
-        """Service and operation, such as `lambda.UpdateAlias`: what a fault's pattern is matched against."""
+        """Service and operation, such as `lambda.UpdateAlias`, as matched by a fault's pattern."""
         return f"{self.service}.{self.operation}"
 
 
 class Sandbox:
-    """A running sandbox; it ends with `stop`, with the `with` block, or with the process that started it."""
+    """A running sandbox. It ends with `stop`, with the `with` block, or with the process that started it."""
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
-        """Take over a server that is ready; `start` is the way to get one."""
+        """Take over a server that is ready. Use `start` to create one."""
         self._process = process
         self.url = url
 
@@ -92,8 +92,8 @@ class Sandbox:
     def start(cls, settle: float = 0.1, python: Path | None = None, seed: int = 0) -> Sandbox:
         """Start a server on a free port and wait until it is ready.
 
-        `settle` is how long an asynchronous update of a function takes, in seconds. `python` is the interpreter that
-        has MiniStack, `.venv-sandbox` of this repository by default. `seed` determines how alias weights fall.
+        `settle` is the duration of an asynchronous update of a function, in seconds. `python` is the interpreter with
+        MiniStack, by default that of `.venv-sandbox` in this repository. `seed` determines how alias weights route.
         """
         interpreter = python or INTERPRETER
         if not interpreter.exists():
@@ -105,7 +105,7 @@ class Sandbox:
             stdout=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
-            process_group=0,  # Ctrl-C is for the parent, which ends the sandbox in good order
+            process_group=0,  # Ctrl-C reaches only the parent, which stops the sandbox
         )
         try:
             return cls(process, _ready_url(process))
@@ -124,11 +124,11 @@ class Sandbox:
         self.stop()
 
     def stop(self) -> None:
-        """End the server; a second call does nothing."""
+        """End the server. A second call does nothing."""
         _end(self._process)
 
     def account(self) -> Account:
-        """Return an account that nobody has used: its resources, calls and faults are its own."""
+        """Return a new account with its own resources, calls and faults."""
         return Account(f"{secrets.randbelow(9 * 10**11) + 10**11}", self.url)
 
 
@@ -136,13 +136,13 @@ class Account:
     """An AWS account of the sandbox, isolated from every other one."""
 
     def __init__(self, account: str, url: str) -> None:
-        """Name the account by its 12 digits and the sandbox by its URL."""
+        """Take the account's 12 digits and the sandbox's URL."""
         self.id = account
         self._url = url
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment variables that lead any AWS SDK into this account."""
+        """The environment variables with which any AWS SDK uses this account."""
         return {
             "AWS_ENDPOINT_URL": self._url,
             "AWS_ACCESS_KEY_ID": self.id,
@@ -153,10 +153,10 @@ class Account:
         }
 
     def assume(self, policy: Mapping[str, Any], *, are_tags_inherited: bool = True) -> dict[str, str]:
-        """Return the environment variables of a caller who may do in this account what the policy allows, and no more.
+        """Return the environment variables of a caller that may only do what the policy allows.
 
-        It is known by its session token; whoever has none, or another one, may do everything. With
-        `are_tags_inherited` False, routes, integrations and stages do not have the tags of their HTTP API for it.
+        Its session token identifies it. A caller without a known token may do everything. With `are_tags_inherited`
+        False, routes, integrations and stages do not have the tags of their HTTP API for this caller.
         """
         token = secrets.token_hex(8)
         self._ask("PUT", f"callers/{token}", {"policy": dict(policy), "are_tags_inherited": are_tags_inherited})
@@ -183,27 +183,27 @@ class Account:
     def idle(self, function: str, qualifier: str, stuck: str = "") -> None:
         """Make a version, or $LATEST, Inactive, as Lambda does after weeks without an invocation.
 
-        The next invocation fails and wakes it. `stuck` is the reason why that comes to nothing; empty: it does not.
+        The next invocation fails and wakes it. If `stuck` is not empty, it is the reason why waking fails.
         """
         self._ask("POST", f"functions/{function}/{qualifier}/idle", {"stuck": stuck})
 
     def inject(
         self, kind: str, operation: str = "*", *, nth: int = 1, times: int = 1, **parameters: float | str
     ) -> Fault:
-        """Inject a fault into this account's requests; README.md lists the kinds and their parameters.
+        """Inject a fault into this account's requests. README.md lists the kinds and their parameters.
 
         `operation` is a pattern such as `lambda.UpdateAlias`, `dynamodb.*` or `*`. The fault applies to the `nth`
-        matching request from now on and, all in all, to `times` consecutive ones; 0 means every one from there.
+        matching request from now on, and to `times` consecutive ones in total. 0 means all of them.
         """
         fault = {"kind": kind, "operation": operation, "nth": nth, "times": times, **parameters}
         return Fault(self, self._ask("POST", "faults", fault)["id"])
 
     def clear_faults(self) -> None:
-        """Remove every fault; requests that are held go on."""
+        """Remove every fault. Held requests continue."""
         self._ask("DELETE", "faults")
 
     def fault(self, identifier: str) -> dict[str, Any]:
-        """Return what the sandbox knows about one fault."""
+        """Return the state of one fault."""
         for fault in self._ask("GET", "faults")["faults"]:
             if fault["id"] == identifier:
                 found: dict[str, Any] = fault
@@ -212,7 +212,7 @@ class Account:
         raise SandboxError(message)
 
     def release(self, identifier: str) -> None:
-        """Let the requests go on that a fault holds or would hold from now on."""
+        """Release the requests that a fault holds, and hold no more."""
         self._ask("POST", f"faults/{identifier}/release")
 
     def _ask(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -223,7 +223,7 @@ class Account:
             answer: dict[str, Any] = json.loads(response.read())
         finally:
             connection.close()
-        if response.status >= 400:  # noqa: PLR2004 - HTTP's own line between success and error
+        if response.status >= 400:  # noqa: PLR2004 - HTTP's limit between success and error
             raise SandboxError(answer["message"])
         return answer
 
@@ -232,17 +232,17 @@ class Fault:
     """One injected fault."""
 
     def __init__(self, account: Account, identifier: str) -> None:
-        """Name the fault by its account and the identifier that the sandbox gave it."""
+        """Take the fault's account and its identifier."""
         self._account = account
         self.id = identifier
 
     @property
     def hit(self) -> bool:
-        """Whether the fault has been applied to a request; of a hold: whether a request has come to wait."""
+        """Whether the fault has been applied to a request. For a hold: whether a request waits."""
         return bool(self._account.fault(self.id)["hit"])
 
     def wait_until_hit(self, timeout: float = 10.0) -> None:
-        """Wait until the fault has been applied, `timeout` seconds at most."""
+        """Wait at most `timeout` seconds until the fault has been applied."""
         deadline = time.monotonic() + timeout
         while not self.hit:
             if time.monotonic() > deadline:
@@ -251,7 +251,7 @@ class Fault:
             time.sleep(POLL_INTERVAL)
 
     def release(self) -> None:
-        """Let the held requests go on; a request that comes later is not held any more."""
+        """Release the held requests. Later requests are not held."""
         self._account.release(self.id)
 
 

@@ -27,7 +27,7 @@ THROTTLING = {
     "s3": Error(503, "SlowDown", "Please reduce your request rate."),
     "execute-api": Error(429, "TooManyRequestsException", "Too Many Requests"),
 }
-"""Each service's own answer to too many requests: the exception shapes of its model in botocore."""
+"""Each service's throttling error: the exception shapes of its model in botocore."""
 OTHER_THROTTLING = Error(400, "Throttling", "Rate exceeded")
 
 FAILURE = {
@@ -38,7 +38,7 @@ FAILURE = {
     "s3": Error(500, "InternalError", "We encountered an internal error. Please try again."),
     "execute-api": Error(500, "InternalServerErrorException", "Internal Server Error"),
 }
-"""Each service's own answer to a failure of its own."""
+"""Each service's internal error."""
 OTHER_FAILURE = Error(500, "InternalFailure", "The request processing has failed because of an unknown error.")
 
 DENIAL = {
@@ -47,7 +47,7 @@ DENIAL = {
     "apigateway": (403, "AccessDeniedException"),
     "apigatewayv2": (403, "AccessDeniedException"),
 }
-"""Status and code of each service's own answer to a caller who lacks a permission."""
+"""Status and code of each service's error for a missing permission."""
 OTHER_DENIAL = (403, "AccessDenied")
 
 REST_JSON = ("lambda", "apigateway", "apigatewayv2")
@@ -56,17 +56,17 @@ JSON = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 
 
 def throttling(service: str) -> Error:
-    """Return a service's own answer to too many requests."""
+    """Return a service's throttling error."""
     return THROTTLING.get(service, OTHER_THROTTLING)
 
 
 def failure(service: str) -> Error:
-    """Return a service's own answer to a failure of its own."""
+    """Return a service's internal error."""
     return FAILURE.get(service, OTHER_FAILURE)
 
 
 def denial(service: str, message: str) -> Error:
-    """Return a service's own answer to a caller who lacks a permission, in the words of IAM."""
+    """Return a service's error for a missing permission, in IAM's words."""
     return Error(*DENIAL.get(service, OTHER_DENIAL), message)
 
 

@@ -1,4 +1,4 @@
-"""Requests and answers as values, between ASGI and the rest of the sandbox."""
+"""Requests and responses as values, between ASGI and the rest of the sandbox."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 connection: ContextVar[asyncio.Transport] = ContextVar("connection")
-"""The transport of the connection that the current request came in by."""
+"""The transport of the current request's connection."""
 
 
 _EXECUTION_ENVIRONMENT = re.compile(r"(?:^| )exec-env/(\S+)")
-"""What an AWS SDK adds to its User-Agent where the variable AWS_EXECUTION_ENV is set."""
+"""What an AWS SDK adds to its User-Agent if AWS_EXECUTION_ENV is set."""
 
 
 class ConnectionCutError(Exception):
-    """The request is to end without an answer, or the client has gone away while it was held."""
+    """The request must end without a response, or the client disconnected while it was held."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that has arrived completely."""
+    """A complete request."""
 
     method: str
     path: str
@@ -44,14 +44,14 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """The AWS_EXECUTION_ENV of the process that made it; empty when it does not say."""
+        """The AWS_EXECUTION_ENV of the process that made it, or empty."""
         found = _EXECUTION_ENVIRONMENT.search(self.headers.get("user-agent", ""))
         return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer."""
+    """A complete response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -59,7 +59,7 @@ class Answer:
 
 
 async def read(scope: Scope, receive: Receive) -> Request:
-    """Read a request to its end; raise ConnectionCutError when the client goes away before that."""
+    """Read a whole request. Raise ConnectionCutError if the client disconnects before its end."""
     chunks: list[bytes] = []
     more = True
     while more:
@@ -79,7 +79,7 @@ async def read(scope: Scope, receive: Receive) -> Request:
 
 
 async def answer_of(application: Application, scope: Scope, request: Request, receive: Receive) -> Answer:
-    """Let an application answer a request that has been read, and collect its answer."""
+    """Return an application's response to a request that has been read."""
     unread = [{"type": "http.request", "body": request.body, "more_body": False}]
     status = 500
     headers: list[tuple[bytes, bytes]] = []
@@ -100,17 +100,17 @@ async def answer_of(application: Application, scope: Scope, request: Request, re
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
-    """Send a complete answer."""
+    """Send a complete response."""
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 def cut_connection() -> None:
-    """Close the current request's connection at once, without a byte of an answer."""
+    """Close the current request's connection at once, without any byte of a response."""
     connection.get().abort()
 
 
 async def gone(receive: Receive) -> None:
-    """Return when the client has closed its connection; the request must have been read before."""
+    """Wait until the client closes its connection. The request must have been read before."""
     while (await receive())["type"] != "http.disconnect":
         pass

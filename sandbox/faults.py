@@ -1,4 +1,4 @@
-"""Faults: what can go wrong between a client and AWS, applied to chosen requests of one account."""
+"""Faults between a client and AWS, applied to chosen requests of one account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Fault:
-    """One injected fault and what has become of it."""
+    """One injected fault and its state."""
 
     id: str
     kind: str
@@ -31,20 +31,20 @@ class Fault:
     times: int
     parameters: dict[str, Any]
     matched: int = 0
-    """How many requests have matched since the injection."""
+    """The number of matching requests since the injection."""
     hit: bool = False
     """Whether it has been applied."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def applies(self, operation: Operation) -> bool:
-        """Count a request, and tell whether the fault applies to it."""
+        """Count a request and return whether the fault applies to it."""
         if not fnmatchcase(operation.full_name, self.operation):
             return False
         self.matched += 1
         return self.nth <= self.matched and (self.times == 0 or self.matched < self.nth + self.times)
 
     def describe(self) -> dict[str, Any]:
-        """Return the fault as the control plane shows it."""
+        """Return the fault for the control plane."""
         return {
             "id": self.id,
             "kind": self.kind,
@@ -64,33 +64,33 @@ class Victim:
 
     operation: Operation
     receive: Receive
-    """Where the client's disconnection will show."""
+    """Receives the client's disconnection."""
     answer: Answer | None = None
-    """What it is answered with; None before the effect."""
+    """The response, or None before the effect."""
 
 
 async def latency(fault: Fault, _: Victim) -> None:
-    """Let the request wait for `seconds` before it takes effect."""
+    """Delay the request's effect by `seconds`."""
     await asyncio.sleep(float(fault.parameters["seconds"]))
 
 
 async def throttle(fault: Fault, victim: Victim) -> Answer:
-    """Refuse the request as its service refuses too many; `code` and `message` can replace the service's own."""
+    """Respond with the service's throttling error. `code` and `message` can replace its own."""
     return _error(fault, victim, errors.throttling(victim.operation.service))
 
 
 async def fail(fault: Fault, victim: Victim) -> Answer:
-    """Answer with a failure of the service; `status`, `code` and `message` can replace its own."""
+    """Respond with the service's internal error. `status`, `code` and `message` can replace its own."""
     return _error(fault, victim, errors.failure(victim.operation.service))
 
 
 async def cut(_: Fault, __: Victim) -> None:
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
     raise ConnectionCutError
 
 
 async def hold(fault: Fault, victim: Victim) -> None:
-    """Let the request wait until the fault is released; end it when the client goes away before."""
+    """Hold the request until the fault is released. End it if the client disconnects before."""
     releasing = asyncio.create_task(fault.released.wait())
     leaving = asyncio.create_task(gone(victim.receive))
     _, pending = await asyncio.wait({releasing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -104,29 +104,29 @@ async def hold(fault: Fault, victim: Victim) -> None:
 
 
 async def fail_update(fault: Fault, _: Victim) -> None:
-    """Let the update of a function be accepted, and fail when it would have completed."""
+    """Accept the update of a function, and let it fail at its end."""
     reason = str(fault.parameters.get("reason", "The update failed for an internal reason."))
     planned_failure.set(Failure(reason, str(fault.parameters.get("code", "InternalError"))))
 
 
 async def prolong_update(fault: Fault, _: Victim) -> None:
-    """Let the update of a function take `seconds` until it completes."""
+    """Let the update of a function take `seconds`."""
     planned_duration.set(float(fault.parameters["seconds"]))
 
 
 async def appear_late(_: Fault, __: Victim) -> None:
-    """Let what the request creates be unknown at first: `seconds_unseen` says for how long."""
+    """Hide what the request creates for a time (see `seconds_unseen`)."""
 
 
 def seconds_unseen(faults: list[Fault]) -> float:
-    """Return for how long what a request creates is to be unknown; 0: it is known at once."""
+    """Return the seconds for which a new resource is hidden; 0 if it is visible at once."""
     return max((float(fault.parameters["seconds"]) for fault in faults if fault.kind == "appears-late"), default=0.0)
 
 
 async def conceal_environment(_: Fault, victim: Victim) -> Answer | None:
-    """Answer as Lambda does where the caller may not decrypt the environment variables.
+    """Respond as Lambda does if the caller may not decrypt the environment variables.
 
-    botocore lambda:EnvironmentResponse.Error; the text is that of AWS.
+    botocore lambda:EnvironmentResponse.Error, with the text of AWS.
     """
     if victim.answer is None:
         return None
@@ -144,7 +144,7 @@ async def conceal_environment(_: Fault, victim: Victim) -> Answer | None:
 
 
 Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
-"""What a fault does before or after the effect; an answer takes the place of the real one."""
+"""The action of a fault before or after the effect. A returned response replaces the real one."""
 
 BEFORE: dict[str, Step] = {
     "latency": latency,
@@ -156,14 +156,14 @@ BEFORE: dict[str, Step] = {
     "update-lasts": prolong_update,
     "appears-late": appear_late,
 }
-"""What each kind of fault does before the effect."""
+"""The action of each kind of fault before the effect."""
 AFTER: dict[str, Step] = {
     "error-after": fail,
     "cut-after": cut,
     "hold-after": hold,
     "kms-denied": conceal_environment,
 }
-"""What each kind of fault does after the effect."""
+"""The action of each kind of fault after the effect."""
 PARAMETERS: dict[str, set[str]] = {
     "latency": {"seconds"},
     "throttle": {"status", "code", "message"},
@@ -173,16 +173,16 @@ PARAMETERS: dict[str, set[str]] = {
     "update-lasts": {"seconds"},
     "appears-late": {"seconds"},
 }
-"""The parameters that each kind understands, besides the ones they all have."""
+"""The parameters of each kind, in addition to the common ones."""
 
 
 async def before(faults: list[Fault], victim: Victim) -> Answer | None:
-    """Apply what comes before the effect; an answer means that there is to be no effect."""
+    """Apply the faults before the effect. A returned response means that there is no effect."""
     return await _apply(faults, victim, BEFORE)
 
 
 async def after(faults: list[Fault], victim: Victim) -> Answer | None:
-    """Apply what comes after the effect; an answer takes the place of the real one."""
+    """Apply the faults after the effect. A returned response replaces the real one."""
     return await _apply(faults, victim, AFTER)
 
 
@@ -215,7 +215,7 @@ class Board:
         self._identifiers = count(1)
 
     def inject(self, account: str, wish: dict[str, Any]) -> Fault:
-        """Add a fault; raise ValueError for a wish that makes no sense."""
+        """Add a fault. Raise ValueError if its parameters are invalid."""
         parameters = dict(wish)
         kind = parameters.pop("kind", None)
         if kind not in BEFORE | AFTER:
@@ -249,10 +249,10 @@ class Board:
         return list(self._faults.get(account, []))
 
     def applying(self, operation: Operation) -> list[Fault]:
-        """Count a request for every fault of its account, and return those that apply to it."""
+        """Count a request for every fault of its account, and return the faults that apply to it."""
         return [fault for fault in self.of(operation.account) if fault.applies(operation)]
 
     def clear(self, account: str) -> None:
-        """Remove an account's faults, and let the requests go on that they hold."""
+        """Remove an account's faults and release the requests that they hold."""
         for fault in self._faults.pop(account, []):
             fault.released.set()

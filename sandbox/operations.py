@@ -1,4 +1,4 @@
-"""What a request asks for: whose account, which service and operation, on what.
+"""The account, service, operation and subject of a request.
 
 Services and operations have the names of botocore's models, from which the operation of a REST request is found.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.exchange import Request
 
 DEFAULT_ACCOUNT = "000000000000"
-"""Where requests without credentials end up that reach no deployed API."""
+"""The account of requests without credentials that do not go to a deployed API."""
 DATA_PLANE = "execute-api"
 SERVICES = {"apigateway": "apigatewayv2"}
 """Signing names that differ from botocore's name of the service."""
@@ -30,14 +30,14 @@ _LABEL = re.compile(r"{(\w+)(\+?)}")
 
 @dataclass(frozen=True)
 class Operation:
-    """What one request asks for."""
+    """The operation of one request."""
 
     account: str
     service: str
     name: str
     resource: str = ""
     region: str = ""
-    """The region that it was signed for; empty when it is not signed."""
+    """The region that it was signed for, or empty if it is not signed."""
 
     @property
     def full_name(self) -> str:
@@ -53,7 +53,7 @@ class Route:
     method: str
     path: re.Pattern[str]
     query: frozenset[tuple[str, str]]
-    """The query parameters that the operation's URI is fixed to, with their values."""
+    """The query parameters with fixed values in the operation's URI."""
     parameters: frozenset[str]
     """The names of the query parameters that it requires."""
     headers: frozenset[str]
@@ -61,12 +61,12 @@ class Route:
 
     @property
     def precision(self) -> tuple[int, int]:
-        """How much of a request this binding determines: the most precise of the matching ones is meant."""
+        """How much of a request this binding determines. The most precise of the matching bindings is used."""
         return len(self.query), len(self.parameters) + len(self.headers)
 
 
 def name_signed(request: Request) -> Operation | None:
-    """Name a request by its signature; None when it has none."""
+    """Return the operation of a signed request, or None if it is not signed."""
     credential = _CREDENTIAL.search(request.headers.get("authorization", "") or unquote(request.query))
     if credential is None:
         return None
@@ -83,7 +83,7 @@ def name_signed(request: Request) -> Operation | None:
 
 
 def _first_name(body: bytes) -> str:
-    """Return the name of the table, ... that a request of the json protocol is about."""
+    """Return the name of the table, ... of a request in the json protocol."""
     try:
         data = json.loads(body)
     except ValueError:
@@ -113,7 +113,7 @@ def _match(service: str, request: Request) -> tuple[str, str]:
 
 @cache
 def routes(service: str) -> tuple[Route, ...]:
-    """Return the HTTP bindings of a service's operations in botocore's model; none for an unknown service."""
+    """Return the HTTP bindings of a service's operations in botocore's model. Empty for an unknown service."""
     session = Session()
     if service not in session.get_available_services():
         return ()

@@ -1,4 +1,4 @@
-"""Whose API a data-plane request reaches: such requests are not signed, so their address has to tell."""
+"""The owner of the API that a data-plane request reaches, found by its address because it is not signed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def name_deployed(request: Request) -> Operation | None:
-    """Name a request to a deployed API; None for any other request."""
+    """Return the operation of a request to a deployed API, or None for any other request."""
     host = request.headers.get("host", "")
     address = ministack.app._parse_execute_api_url(host, request.path)  # noqa: SLF001 - its own addressing rules
     if address is not None:
@@ -26,7 +26,7 @@ def name_deployed(request: Request) -> Operation | None:
 
 
 def owner_of_api(api: str) -> str:
-    """Return the account that an API belongs to; the default one when there is no such API."""
+    """Return the account of an API, or the default account if the API does not exist."""
     for account, _, identifier in _keys(apigateway._apis) + _keys(apigateway_v1._rest_apis):  # noqa: SLF001 - no other access
         if identifier == api:
             return account
@@ -34,7 +34,7 @@ def owner_of_api(api: str) -> str:
 
 
 def owner_of_domain(domain: str) -> str | None:
-    """Return the account that registered a custom domain last; AWS would let only one account have it."""
+    """Return the account that registered a custom domain last. In AWS, only one account can have it."""
     for account, _, name in reversed(_keys(apigateway_v1._domain_names)):  # noqa: SLF001 - no other access
         if name.lower() == domain:
             return account
@@ -42,7 +42,7 @@ def owner_of_domain(domain: str) -> str | None:
 
 
 def enter(account: str) -> None:
-    """Make an account the current request's, as its credentials would."""
+    """Select the account of the current request, as credentials would."""
     responses.set_request_account_id(account)
 
 

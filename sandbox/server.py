@@ -1,7 +1,7 @@
 """The sandbox's process: `python -m sandbox.server` serves the strict emulator on one port until stdin ends.
 
-When it is ready it prints one line of JSON, `{"url": "http://127.0.0.1:<port>"}`. It ends on SIGTERM, on SIGINT and
-when its stdin reaches end of file, so that no server outlives the process that started it.
+When it is ready, it prints one line of JSON, `{"url": "http://127.0.0.1:<port>"}`. It ends on SIGTERM, on SIGINT and at
+the end of its stdin, so that no server outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ QUIET = {
     "LAMBDA_STRICT": "0",
     "AUTH": "false",
 }
-"""MiniStack's own settings: no side service, no files, functions in local processes, no IAM enforcement, of which
-`sandbox.authorization` has another one."""
+"""MiniStack's settings: no additional service, no files, functions in local processes, and no IAM enforcement, which
+`sandbox.authorization` replaces."""
 
 
 def main() -> NoReturn:
-    """Serve until told to stop."""
+    """Serve until a signal or the end of stdin."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one (default)")
@@ -62,9 +62,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def run(listener: socket.socket, url: str, settle: float, seed: int) -> NoReturn:
-    """Serve the sandbox on a bound socket, and end the process when told to.
+    """Serve the sandbox on a bound socket until a signal or the end of stdin, then end the process.
 
-    There is nothing to save, and neither held requests nor running functions are to keep the process alive.
+    There is nothing to save. Held requests and running functions must not keep the process alive.
     """
     from sandbox import workers  # noqa: PLC0415 - MiniStack reads its settings at its import
     from sandbox.app import create  # noqa: PLC0415 - as above
@@ -79,7 +79,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     config.keep_alive_timeout = 300
     config.h11_pass_raw_headers = False
     server = asyncio.create_task(serve(create(settle, random.Random(seed)), config, shutdown_trigger=forever))  # noqa: S311 - traffic, not secrets
-    print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the announcement that the parent waits for
+    print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the parent waits for this line
     told = asyncio.create_task(stopping.wait())
     tidying = asyncio.create_task(workers.end_idle_forever())
     await asyncio.wait({server, told, tidying}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +91,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
 
 
 async def forever() -> None:
-    """Never return: the process ends with `os._exit`, without a wait for connections that clients keep open."""
+    """Never return: the process ends with `os._exit`, without waiting for open connections."""
     await asyncio.Event().wait()
 
 
@@ -110,9 +110,9 @@ def stop_when_told(stopping: asyncio.Event) -> None:
 
 
 def expose_connections() -> None:
-    """Let a request's task know its connection (`sandbox.exchange.connection`), which ASGI hides.
+    """Give each request's task its connection (`sandbox.exchange.connection`), which ASGI hides.
 
-    Hypercorn makes one TCPServer for each connection, in a task of its own from which those of its requests derive.
+    Hypercorn creates one TCPServer for each connection, in a separate task that starts the tasks of its requests.
     """
     make_server = hypercorn_run.TCPServer
 

@@ -1,6 +1,6 @@
-"""What was just created and is not known yet: reads are eventually consistent, so AWS answers 404 for it at first.
+"""New resources that are not visible yet: reads are eventually consistent, so AWS responds with 404 at first.
 
-Measured by others: https://github.com/hashicorp/terraform-provider-aws/issues/25440 (after a create or publish),
+Sources: https://github.com/hashicorp/terraform-provider-aws/issues/25440 (after a create or publish),
 https://github.com/scalar-labs/scalardb/issues/2769 (a DynamoDB table that is ACTIVE).
 """
 
@@ -27,7 +27,7 @@ CREATING = {
     "apigatewayv2.CreateApi": "apiId",
     "dynamodb.CreateTable": "TableName",
 }
-"""The operations that create something, and the member of the request or of the answer that names it."""
+"""The operations that create a resource, and the member of the request or response that names it."""
 
 _MISSING = {
     "lambda": errors.Error(404, "ResourceNotFoundException", "The resource you requested does not exist."),
@@ -38,24 +38,24 @@ _MISSING = {
 
 @dataclass(frozen=True)
 class Unseen:
-    """Something that its service does not know until a time of the monotonic clock."""
+    """A resource that is hidden until a time of the monotonic clock."""
 
     service: str
     names: frozenset[str]
-    """A request is about it if it has all of these names."""
+    """A request refers to it if it has all of these names."""
     until: float
 
 
 class Newborn:
-    """What each account has just created."""
+    """The new resources of each account."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Begin without resources."""
         self._unseen: dict[str, list[Unseen]] = {}
 
     def hide(self, operation: Operation, request: Request, answer: Answer, seconds: float) -> None:
-        """Let what a request has created be unknown for some seconds."""
-        if answer.status >= 400:  # noqa: PLR2004 - HTTP's own line between success and error
+        """Hide what a request has created for some seconds."""
+        if answer.status >= 400:  # noqa: PLR2004 - HTTP's limit between success and error
             return
         data = {**_json(request.body), **_json(answer.body)}
         name = str(data[CREATING[operation.full_name]])
@@ -64,9 +64,9 @@ class Newborn:
         self._unseen.setdefault(operation.account, []).append(found)
 
     def missing(self, operation: Operation, request: Request) -> Answer | None:
-        """Return the answer to a request about something that is not known yet; None: it is about nothing such."""
+        """Return the error for a request about a hidden resource, or None for any other request."""
         if operation.full_name == "dynamodb.DescribeTable":
-            return None  # it says ACTIVE, and the others do not know the table yet
+            return None  # DescribeTable returns ACTIVE while other operations do not find the table yet
         now = time.monotonic()
         known = [one for one in self._unseen.get(operation.account, []) if one.until > now]
         names = _names(operation, request) if known else set()
@@ -76,7 +76,7 @@ class Newborn:
 
 
 def _names(operation: Operation, request: Request) -> set[str]:
-    """Return the names of what a request is about: those in its path, its qualifier, and its tables."""
+    """Return the names in a request: those in its path, its qualifier, and its tables."""
     parts = {part.rpartition("function:")[2] for part in re.split(r"[/]", request.path)}
     body = _json(request.body)
     tables = [given.get("TableName") for item in body.get("TransactItems", []) for given in item.values()]

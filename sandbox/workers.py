@@ -1,4 +1,4 @@
-"""The local processes that functions run in: MiniStack keeps one for each version that ever ran, until it ends."""
+"""The local processes of functions. MiniStack keeps one for each version that ever ran, until it ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from ministack.core import lambda_runtime as runtime
 
 IDLE = 20.0
-"""Seconds after its last invocation at which a process is ended; the next invocation starts another one."""
+"""Seconds after its last invocation at which a process is ended. The next invocation starts another one."""
 INTERVAL = 5.0
 """Seconds between two rounds."""
 
@@ -23,12 +23,12 @@ def skip_recursion_counter() -> None:
     """
     script = runtime._PYTHON_WORKER_SCRIPT  # noqa: SLF001 - MiniStack has no other access
     if script.count(_COUNTER) != 1:
-        raise RuntimeError("MiniStack starts Python functions in another way than this sandbox knows")
+        raise RuntimeError("MiniStack starts Python functions in a way that this sandbox does not know")
     runtime._PYTHON_WORKER_SCRIPT = script.replace(_COUNTER, "")  # noqa: SLF001 - as above
 
 
 async def end_idle_forever() -> None:
-    """End idle processes again and again, so that many accounts do not fill the memory."""
+    """End idle processes regularly, so that many accounts do not fill the memory."""
     while True:
         await asyncio.sleep(INTERVAL)
         await asyncio.to_thread(end_idle, IDLE)

@@ -1,7 +1,7 @@
 """The rules of AWS that MiniStack leaves out.
 
-Each rule is one small function that cites its source: `botocore lambda:Operation` is that operation in botocore's
-model of the service, everything else is a page of AWS's documentation. README.md has them in one table.
+Each rule is one small function that cites its source: `botocore lambda:Operation` is that operation in botocore's model
+of the service; other sources are pages. README.md lists all rules in one table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def install(settle: float, chance: random.Random) -> None:
-    """Make the MiniStack of this process strict; updates take `settle` seconds, and `chance` routes by weight."""
+    """Make the MiniStack of this process strict. Updates take `settle` seconds, and `chance` routes by weight."""
     completing = updates.Updates(settle)
     versions.Versions(completing).install()
     concurrency.Concurrency(settle).install()

@@ -1,4 +1,4 @@
-"""Aliases: what they may point to."""
+"""Aliases, and the versions that they may point to."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def refuse_bad_weights(function: Record, version: str, weights: Mapping[str, flo
 
 
 def forget_permissions(name: str, function: Record, alias: str) -> None:
-    """Let an alias's resource policy go with the alias.
+    """Delete an alias's resource policy with the alias.
 
     https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html: a policy belongs to one function,
     version or alias.
@@ -90,7 +90,7 @@ def forget_permissions(name: str, function: Record, alias: str) -> None:
 
 
 def install() -> None:
-    """Take the place of MiniStack's operations."""
+    """Replace MiniStack's operations."""
     replace(lambda_svc, "_create_alias", _create)
     replace(lambda_svc, "_update_alias", _update)
     replace(lambda_svc, "_delete_alias", _delete)

@@ -1,4 +1,4 @@
-"""Provisioned concurrency of aliases: while it moves to another version, Lambda keeps the traffic with the old one."""
+"""Provisioned concurrency of aliases. While it moves to another version, Lambda keeps the traffic with the old one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CONFIGS = "provisioned_concurrency"
-"""Where MiniStack has a function's configurations, by alias or version."""
+"""MiniStack's key of a function's configurations, by alias or version."""
 HOLDERS = "provisioned_versions"
-"""Where this module notes which version has the capacity of an alias."""
+"""This module's key of the version that has the capacity of an alias."""
 
 
 def weights_of(alias: Record) -> Record:
@@ -39,14 +39,14 @@ def refuse_with_weights(function: Record, qualifier: str) -> Reply | None:
 
 
 class Concurrency:
-    """Moves the provisioned concurrency of an alias after the alias, which takes a while."""
+    """Moves the provisioned concurrency of an alias some time after the alias."""
 
     def __init__(self, settle: float) -> None:
-        """Say how long it takes, in seconds."""
+        """Take its duration in seconds."""
         self._settle = settle
 
     def install(self) -> None:
-        """Take the place of MiniStack's operations."""
+        """Replace MiniStack's operations."""
         replace(lambda_svc, "_put_provisioned_concurrency", self._put)
         replace(lambda_svc, "_update_alias", self._update)
 
@@ -73,10 +73,10 @@ class Concurrency:
         return update
 
     def _follow(self, function: Record, alias: Record) -> None:
-        """Let the capacity follow an alias that was just updated.
+        """Let the capacity follow an alias that was updated.
 
-        Until it has, Lambda gives the version that has it all of the traffic, by a weight of 1:
-        https://github.com/hashicorp/terraform-provider-aws/pull/48116, reproduced by an acceptance test. Where the
+        Until then, Lambda gives all traffic to the version with the capacity, by a weight of 1:
+        https://github.com/hashicorp/terraform-provider-aws/pull/48116, reproduced by an acceptance test. If the
         allocation fails, that weight stays: https://github.com/gradientedge/cdk-utils/pull/1110.
         """
         name, version = alias["Name"], alias["FunctionVersion"]
@@ -85,7 +85,7 @@ class Concurrency:
             config.update(Status="READY", Version="")
             return
         if config.get("Version") == version:
-            return  # it is on its way there, or has failed to go there, whatever weights the alias was given
+            return  # the capacity is on its way, or the allocation has failed, whatever the weights of the alias
         alias["RoutingConfig"] = {"AdditionalVersionWeights": {holders[name]: 1.0}}
         config.update(Status="IN_PROGRESS", Version=version)
         failure = planned_failure.get()

@@ -1,4 +1,4 @@
-"""The places in MiniStack that the rules take hold of; its version is pinned, so they stay where they are."""
+"""The parts of MiniStack that the rules use. Its version is pinned, so they do not change."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 def replace(module: ModuleType, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of one of a module's functions."""
+    """Replace one of a module's functions with `make(original)`."""
     setattr(module, name, make(getattr(module, name)))
 
 
 def function_record(name: str) -> Record | None:
-    """Return the record of a function in the current account and region; None when there is none."""
+    """Return the record of a function in the current account and region, or None if it does not exist."""
     record: Record | None = lambda_svc._functions.get(name)  # noqa: SLF001 - MiniStack has no other access
     return record
 
@@ -47,16 +47,16 @@ def refusal(code: str, message: str, status: int) -> Reply:
 
 
 def function_missing(name: str, qualifier: str | None = None) -> Reply:
-    """Return Lambda's answer to a request about something that does not exist."""
+    """Return Lambda's error for a resource that does not exist."""
     return refusal("ResourceNotFoundException", f"Function not found: {function_arn(name, qualifier)}", 404)
 
 
 def json_reply(data: Record, status: int = 200) -> Reply:
-    """Return a successful answer."""
+    """Return a successful response."""
     return status, {"Content-Type": "application/json"}, json.dumps(data).encode()
 
 
 def first(query: Record | None, name: str) -> str | None:
-    """Return the first value of a query parameter; None when it is missing or empty."""
+    """Return the first value of a query parameter, or None if it is missing or empty."""
     value = (query or {}).get(name)
     return (value[0] if isinstance(value, list) else value) or None

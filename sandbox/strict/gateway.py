@@ -1,4 +1,4 @@
-"""HTTP APIs: what API Gateway may invoke, what it answers when that goes wrong, and which API it keeps."""
+"""HTTP APIs: what API Gateway may invoke, its error responses, and which APIs it does not delete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def source_arn(api: str, stage: str, route: str, method: str) -> str:
 
 
 def is_deployed(stage: Record | None) -> bool:
-    """Tell whether a stage serves anything: it does when it deploys by itself or has been deployed to.
+    """Return whether a stage serves requests: it has automatic deployment or a deployment.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
     """
@@ -50,7 +50,7 @@ def refuse_mapped(api: str) -> Reply | None:
 
 
 def hide_function_error(original: Callable[[Record], object]) -> Callable[[Record], object]:
-    """Answer 500 without any detail when a function fails.
+    """Respond with 500 without details if a function fails.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
     """
@@ -67,11 +67,11 @@ class Gateway:
     """HTTP APIs under the rules above."""
 
     def __init__(self, routing: Routing) -> None:
-        """Say how aliases with weights are routed."""
+        """Take the routing of aliases with weights."""
         self._routing = routing
 
     def install(self) -> None:
-        """Take the place of MiniStack's functions."""
+        """Replace MiniStack's functions."""
         replace(apigateway, "_delete_api", _delete)
         replace(apigateway, "_handle_execute_in_scope", _execute)
         replace(apigateway, "_invoke_lambda_proxy", self._invoke)

@@ -1,4 +1,4 @@
-"""Resource policies: one for each function, version and alias, and none for $LATEST by that name."""
+"""Resource policies: one for each function, version and alias, but not for $LATEST by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def refuse_latest(qualifier: str | None) -> Reply | None:
-    """Refuse a policy for $LATEST by that name: the unqualified function has it.
+    """Refuse a policy for $LATEST by name, because it belongs to the unqualified function.
 
     botocore lambda:AddPermission, InvalidParameterValueException (400);
     https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html
@@ -28,7 +28,7 @@ def refuse_latest(qualifier: str | None) -> Reply | None:
 
 @contextmanager
 def policy_of_qualifier(name: str, function: Record, qualifier: str | None) -> Iterator[list[Record]]:
-    """Leave nothing but the statements of one qualifier in a function's policy for a while.
+    """Keep only the statements of one qualifier in a function's policy during the block.
 
     A statement's id is unique, found and removed within the policy of its own qualifier.
     https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html; botocore
@@ -45,7 +45,7 @@ def policy_of_qualifier(name: str, function: Record, qualifier: str | None) -> I
 
 
 def refuse_empty_policy(statements: list[Record]) -> Reply | None:
-    """Refuse to show a policy without statements: there is none then.
+    """Refuse to return a policy without statements.
 
     botocore lambda:GetPolicy, ResourceNotFoundException (404).
     """
@@ -55,7 +55,7 @@ def refuse_empty_policy(statements: list[Record]) -> Reply | None:
 
 
 def allows(function: Record, resource: str, source: str, account: str) -> bool:
-    """Tell whether a policy lets API Gateway invoke exactly this function, version or alias for one of its routes.
+    """Return whether a policy lets API Gateway invoke exactly this function, version or alias for one of its routes.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html; ArnLike:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
@@ -70,7 +70,7 @@ def allows(function: Record, resource: str, source: str, account: str) -> bool:
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """Compare an ARN with a pattern as the condition operator ArnLike does: each of its six parts by itself.
+    """Return whether an ARN matches a pattern as with the operator ArnLike, which compares six parts one by one.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
@@ -82,7 +82,7 @@ def arn_like(pattern: str, arn: str) -> bool:
 
 
 def install() -> None:
-    """Take the place of MiniStack's operations."""
+    """Replace MiniStack's operations."""
     replace(lambda_svc, "_add_permission", _add)
     replace(lambda_svc, "_remove_permission", _remove)
     replace(lambda_svc, "_get_policy", _get)
@@ -130,7 +130,7 @@ def _get(original: Callable[..., Reply]) -> Callable[..., Reply]:
 
 
 def _meets(condition: Record, source: str, account: str) -> bool:
-    """Tell whether a request of API Gateway meets the condition of a statement."""
+    """Return whether a request of API Gateway meets the condition of a statement."""
     arn = condition.get("ArnLike", {}).get("AWS:SourceArn")
     equals = condition.get("StringEquals", {})
     return (

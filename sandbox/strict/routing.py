@@ -1,4 +1,4 @@
-"""Invocations: which version of a function runs, and whether it can."""
+"""Invocations: which version of a function runs, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Routing:
-    """Splits the traffic of aliases, and refuses what is not ready."""
+    """Splits the traffic of aliases, and refuses versions that are not ready."""
 
     def __init__(self, chance: random.Random, updates: Updates) -> None:
-        """Say by what chance, and how what was Inactive comes back."""
+        """Take the source of random numbers, and how an Inactive version is restored."""
         self._chance = chance
         self._updates = updates
 
     def install(self) -> None:
-        """Take the place of MiniStack's invocation."""
+        """Replace MiniStack's invocation."""
         replace(lambda_svc, "_invoke", self._invoke)
 
     def route(self, function: Record, qualifier: str | None) -> str | None:
-        """Choose the version that an invocation of an alias with weights runs; any other qualifier stays.
+        """Choose the version that an invocation of an alias with weights runs. Other qualifiers do not change.
 
         botocore lambda:AliasRoutingConfiguration.AdditionalVersionWeights: "The second version, and the percentage of
         traffic that's routed to it"; https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
@@ -40,11 +40,11 @@ class Routing:
         return qualifier
 
     def refuse_not_active(self, function: Record, qualifier: str | None) -> Reply | None:
-        """Refuse to invoke a function or version that is not ready, or has failed to become so; wake an Inactive one.
+        """Refuse to invoke a function or version that is not ready or has failed. Wake an Inactive one.
 
         https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html: "Functions can only be successfully invoked
-        while active."; botocore lambda:Invoke, ResourceConflictException (409). What an Inactive one answers is
-        measured in https://github.com/boto/boto3/issues/3788, and with its status in
+        while active."; botocore lambda:Invoke, ResourceConflictException (409). The error of an
+        Inactive one is in https://github.com/boto/boto3/issues/3788, and its status in
         https://github.com/aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws/issues/801.
         """
         version = function["aliases"].get(qualifier, {}).get("FunctionVersion", qualifier)

@@ -1,4 +1,4 @@
-"""Asynchronous updates of functions: what they are in the meantime, and what they become."""
+"""Asynchronous updates of functions: the states during and after an update."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REASONS = ("StateReason", "StateReasonCode", "LastUpdateStatusReason", "LastUpda
 
 @dataclass(frozen=True)
 class Failure:
-    """How an update is going to fail."""
+    """How an update fails."""
 
     reason: str
     code: str
@@ -26,10 +26,10 @@ class Failure:
 
 
 planned_failure: ContextVar[Failure | None] = ContextVar("planned_failure", default=None)
-"""The failure that a fault plans for the update which the current request begins."""
+"""The failure that a fault sets for the update of the current request."""
 
 planned_duration: ContextVar[float | None] = ContextVar("planned_duration", default=None)
-"""The seconds that a fault plans for the update which the current request begins."""
+"""The seconds that a fault sets for the update of the current request."""
 
 
 def refuse_while_updating(function: Record) -> Reply | None:
@@ -50,14 +50,14 @@ def refuse_while_updating(function: Record) -> Reply | None:
 
 
 class Updates:
-    """Lets creations, updates and publications complete after a while."""
+    """Completes creations, updates and publications after some time."""
 
     def __init__(self, settle: float) -> None:
-        """Say how long they take, in seconds."""
+        """Take their duration in seconds."""
         self._settle = settle
 
     def begin_creation(self, function: Record) -> None:
-        """Leave a new function Pending until its creation completes.
+        """Set a new function to Pending until its creation completes.
 
         botocore lambda:State; https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
         """
@@ -70,7 +70,7 @@ class Updates:
         self._later(function, planned_failure.get(), created=True)
 
     def begin_update(self, function: Record) -> None:
-        """Leave $LATEST Active, with LastUpdateStatus=InProgress, until its update completes.
+        """Keep $LATEST Active, with LastUpdateStatus=InProgress, until its update completes.
 
         botocore lambda:LastUpdateStatus; https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
         """
@@ -78,7 +78,7 @@ class Updates:
         self._later(function, planned_failure.get(), created=False)
 
     def begin_publication(self, version: Record) -> None:
-        """Leave a new version Pending until the update or publication that made it completes.
+        """Set a new version to Pending until the update or publication that created it completes.
 
         botocore lambda:waiter PublishedVersionActive (State of a version: Pending, Active, Failed)
         """
@@ -89,7 +89,7 @@ class Updates:
         self._call_later(lambda: _complete(version, failure, created=True))
 
     def begin_waking(self, record: Record) -> None:
-        """Leave a function or version that was Inactive Pending, until its resources exist again or cannot be made.
+        """Set an Inactive function or version to Pending, until its resources exist again or cannot be created.
 
         https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html: "the invocation fails and Lambda sets the
         function to pending state until the function resources are recreated. If Lambda fails to recreate the resources,
@@ -123,9 +123,10 @@ class Updates:
 
 
 def make_inactive(record: Record, stuck: str = "") -> None:
-    """Leave a function or version as Lambda does after weeks without an invocation.
+    """Make a function or version Inactive, as Lambda does after weeks without an invocation.
 
-    botocore lambda:State and :StateReasonCode, Idle. `stuck` is why its resources cannot be recreated; empty: they can.
+    botocore lambda:State and :StateReasonCode, Idle. `stuck` is the reason why its resources cannot be recreated, or
+    empty if they can.
     """
     record["stuck"] = stuck
     if stuck:
@@ -135,10 +136,10 @@ def make_inactive(record: Record, stuck: str = "") -> None:
 
 
 def renew_revision(function: Record) -> None:
-    """Change the RevisionId of $LATEST: once more when an update completes, with a new version, with its own policy.
+    """Change the RevisionId of $LATEST: when an update completes, with a new version, and with its own policy.
 
     https://github.com/aws/aws-sdk/issues/377; botocore lambda:FunctionConfiguration.RevisionId. Versions and policy:
-    test_function_revisions_version_and_alias and test_function_revisions_permissions, which are validated against AWS,
+    test_function_revisions_version_and_alias and test_function_revisions_permissions, which are validated against AWS:
     https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.py
     """
     function["config"]["RevisionId"] = str(uuid4())
@@ -159,7 +160,7 @@ def _complete(record: Record, failure: Failure | None, *, created: bool) -> None
 
 
 def _mark(config: Record, **state: str) -> None:
-    """Set a state; reasons that it does not give are gone, as AWS leaves them out."""
+    """Set a state. Reasons that are not given are removed, as AWS omits them."""
     for name in REASONS:
         config.pop(name, None)
     config.update(state)

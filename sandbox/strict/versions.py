@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UPLOAD_LIMIT = 52_428_800
-"""The bytes that an archive in a request may have (50 MB)."""
+"""The largest archive in a request, in bytes (50 MB)."""
 REQUEST_LIMIT = 69_905_067
-"""The bytes that a request with such an archive has in base64, which is what AWS's message names."""
+"""The bytes of such an archive in base64, as in AWS's message."""
 NOT_CONTENT = frozenset(
     {
         "FunctionArn",
@@ -47,7 +47,7 @@ NOT_CONTENT = frozenset(
 
 
 def refuse_other_code(function: Record, data: Record) -> Reply | None:
-    """Refuse to publish $LATEST when its code is not the expected one.
+    """Refuse to publish $LATEST if its code is not the expected one.
 
     botocore lambda:PublishVersionRequest.CodeSha256: "Only publish a version if the hash value matches the value
     that's specified"; InvalidParameterValueException (400).
@@ -63,7 +63,7 @@ def refuse_other_code(function: Record, data: Record) -> Reply | None:
 
 
 def refuse_stale_revision(function: Record, data: Record) -> Reply | None:
-    """Refuse to publish $LATEST when it has changed since the caller looked.
+    """Refuse to publish $LATEST if it has changed since the caller read it.
 
     botocore lambda:PublishVersionRequest.RevisionId; PreconditionFailedException (412).
     """
@@ -102,9 +102,9 @@ def refuse_deleting_latest(qualifier: str | None) -> Reply | None:
 
 
 def refuse_deleting_alias(qualifier: str | None) -> Reply | None:
-    """Refuse to delete by a qualifier that is no number, also where no alias has that name.
+    """Refuse to delete by a qualifier that is not a number, even if no alias has that name.
 
-    Measured in https://github.com/floci-io/floci/pull/2824; InvalidParameterValueException (400).
+    https://github.com/floci-io/floci/pull/2824; InvalidParameterValueException (400).
     """
     if qualifier is None or qualifier.isdecimal():
         return None
@@ -112,7 +112,7 @@ def refuse_deleting_alias(qualifier: str | None) -> Reply | None:
 
 
 def refuse_deleting_referenced(function: Record, qualifier: str | None) -> Reply | None:
-    """Refuse to delete a version that an alias names, be it with a weight.
+    """Refuse to delete a version that an alias names, also with a weight.
 
     botocore lambda:DeleteFunctionRequest.Qualifier: "You can't delete a version that an alias references";
     ResourceConflictException (409), worded as in
@@ -131,25 +131,25 @@ def refuse_deleting_referenced(function: Record, qualifier: str | None) -> Reply
 
 
 def nothing_to_delete(function: Record, qualifier: str | None) -> Reply | None:
-    """Answer the deletion of a version that does not exist (any more) as that of one that does.
+    """Respond to the deletion of a version that does not exist as if it did.
 
-    Measured in https://github.com/floci-io/floci/pull/2824.
+    https://github.com/floci-io/floci/pull/2824.
     """
     return None if qualifier is None or qualifier in function["versions"] else (204, {}, b"")
 
 
 def resolve_image(config: Record) -> None:
-    """Give a function from a container image the digest of that image as CodeSha256.
+    """Set the image's digest as CodeSha256 of a function from a container image.
 
     https://docs.aws.amazon.com/lambda/latest/dg/images-create.html: a tag is resolved to a digest when the code is
-    updated. There is no registry here: the digest of a tag is that of its text.
+    updated. There is no registry here, so the digest of a tag is that of its text.
     """
     if uri := config.get("ImageUri"):
         config["CodeSha256"] = uri.partition("@sha256:")[2] or hashlib.sha256(uri.encode()).hexdigest()
 
 
 def content(config: Record) -> Record:
-    """Return what makes two versions the same: code and configuration.
+    """Return the code and configuration, which are equal for two versions with the same content.
 
     botocore lambda:PublishVersion: "Lambda doesn't publish a version if the function's configuration and code haven't
     changed since the last version."
@@ -161,11 +161,11 @@ class Versions:
     """The operations on functions and versions, under the rules above."""
 
     def __init__(self, updates: Updates) -> None:
-        """Say how asynchronous updates complete."""
+        """Take the completion of asynchronous updates."""
         self._updates = updates
 
     def install(self) -> None:
-        """Take the place of MiniStack's operations."""
+        """Replace MiniStack's operations."""
         replace(lambda_svc, "_schedule_state_transition", lambda _: lambda *_: None)
         replace(lambda_svc, "_create_function", self._create)
         replace(lambda_svc, "_update_code", self._update_code)
@@ -174,7 +174,7 @@ class Versions:
         replace(lambda_svc, "_delete_function", self._delete)
 
     def publish(self, function: Record, description: str | None = None) -> Record:
-        """Publish $LATEST and return the version's configuration: the last version's when nothing has changed.
+        """Publish $LATEST and return the version's configuration, or the last version's if nothing has changed.
 
         botocore lambda:PublishVersion; :UpdateFunctionCodeRequest.Publish and :CreateFunctionRequest.Publish: "Set to
         true to publish a new version of the function after updating the code. This has the same effect as calling
@@ -277,13 +277,13 @@ class Versions:
         return delete
 
     def _outcome(self, function: Record, data: Record) -> Record:
-        """Return the configuration that a creation or an update of the code answers with."""
+        """Return the configuration in the response to a creation or an update of the code."""
         config: Record = self.publish(function) if data.get("Publish") else function["config"]
         return config
 
 
 def dry_run(name: str, data: Record, original: Callable[[str, Record], Reply]) -> Reply:
-    """Validate an update of the code, and change nothing.
+    """Validate an update of the code without changing anything.
 
     botocore lambda:UpdateFunctionCodeRequest.DryRun: "Set to true to validate the request parameters and access
     permissions without modifying the function code."
