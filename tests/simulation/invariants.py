@@ -528,7 +528,8 @@ class Watch:
 
     def is_newer_than_rolled_back(self, commit: int) -> bool:
         """Return whether ``commit`` and its code may follow all that was rolled back."""
-        recorded = sum(len(item["rolled_back"]["L"]) for item in self._items.values() if "rolled_back" in item)
+        environments = [item for (_, sk), item in self._items.items() if sk.startswith("environment#")]
+        recorded = sum(len(item["rolled_back"]["L"]) for item in environments if "rolled_back" in item)
         if recorded > len(self._rolled_back):
             return False  # also what others had put there, of which the record knows more than this watch
         for (place, _), (left, version, _) in self._rolled_back.items():
