@@ -11,7 +11,6 @@ from promote.core.report import Report
 from promote.core.run import Result, join_names
 from promote.core.verdict import CheckResult, Verdict
 from promote.core.verdict import Outcome as Found
-from promote.inputs.checks import PROBE
 from promote.inputs.model import Isolation
 from promote.pipeline.application import Outcome, promote_all
 from promote.pipeline.decision import is_proven
@@ -27,6 +26,7 @@ from promote.pipeline.target import Target
 from promote.pipeline.verify import OVERWRITTEN, verdict_alone
 from promote.pipeline.verify import verify as verify_candidate
 from promote.state.lock_queue import Superseded
+from promote.verification.http_checks import PROBE
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,6 @@ def parse_checks(value: Value) -> tuple[HttpCheck, ...]:
     return tuple(_http_check(text, place) for text, place in _lines(value))
 
 
-PROBE = HttpCheck("GET", "/", None, Expectation(""), is_probe=True)
-"""Shows that a function runs that has no checks of its own."""
-
 _AMBIGUOUS = (403, 404, 500, 503)
 """Statuses that API Gateway itself answers with, too."""
 

@@ -1,7 +1,5 @@
 """The action's inputs as one frozen value."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,9 +127,20 @@ class Inputs:
         return join_names([part.function_name for part in self.parts] or [self.function_name])
 
     @property
+    def verified_by(self) -> tuple[str, ...]:
+        """The names of the given inputs that ask for a kind of check."""
+        given = {
+            "checks": self.checks,
+            "invoke": self.invocations,
+            "tests": self.tests,
+            "test-command": self.test_command,
+        }
+        return tuple(name for name, value in given.items() if value)
+
+    @property
     def has_verification(self) -> bool:
         """Whether the inputs say how to verify."""
-        return bool(self.checks or self.invocations or self.tests or self.test_command)
+        return bool(self.verified_by)
 
     @property
     def has_archive(self) -> bool:
@@ -142,18 +151,3 @@ class Inputs:
     def first_path(self) -> str:
         """The path to ask for when it is to be seen whether an endpoint reaches the function at all."""
         return first_path(self.checks)
-
-    def plan(self, events: Mapping[Invocation, bytes], commit: str) -> str:
-        """Digest the verification that the inputs ask for: a version proven by another plan is verified again.
-
-        ``events`` has the contents of the files that ``invoke`` names. Whose gateway is asked is part of it as well.
-        What tests and test-command do is written in the repository, so that those of another ``commit`` are others.
-        """
-        parts = {
-            "latest-url": self.latest_url,
-            "checks": [check.name for check in self.checks],
-            "invoke": [[invocation.name, hashlib.sha256(event).hexdigest()] for invocation, event in events.items()],
-        }
-        if self.tests or self.test_command:
-            parts |= {"tests": [self.tests, self.tests_requirements, self.test_command], "commit": commit}
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

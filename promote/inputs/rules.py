@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from promote.core.errors import InputError
 from promote.inputs.model import Endpoints, Inputs, Isolation
 from promote.inputs.reader import Reader
-from promote.inputs.usage import INPUTS, Command
+from promote.inputs.usage import INPUTS, NEED_ENDPOINT, Command
 
 
 def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) -> None:
@@ -81,9 +81,10 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
             "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
             hint="Remove latest-url, or set isolation: latest.",
         )
-    if (inputs.checks or inputs.tests) and not _has_endpoint(inputs):
+    needing = [name for name in NEED_ENDPOINT if name in inputs.verified_by]
+    if needing and not _has_endpoint(inputs):
         raise read.error(
-            "checks" if inputs.checks else "tests",
+            needing[0],
             "HTTP checks and tests need an endpoint, and endpoints is none",
             hint=_NEED_ENDPOINT[inputs.command is Command.PROMOTE and not inputs.candidate],
         )

@@ -55,6 +55,8 @@ _NOTING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK, _C.RELEASE_NOTES})
 
 VERIFICATION = ("checks", "invoke", "tests", "test-command")
 """The inputs that say how to verify a candidate."""
+NEED_ENDPOINT = ("checks", "tests")
+"""Those of them that need an endpoint."""
 
 INPUTS: Mapping[str, Input] = {
     "command": Input(_ALL, default="run"),

@@ -33,10 +33,9 @@ from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.ledger import Ledger
 from promote.state.lock import Lease, Lock
-from promote.verification.invocations import read_events
+from promote.verification import registry
 from promote.verification.log_groups import Console
 from promote.verification.process import Surroundings, environment
-from promote.verification.pytest_suite import read_suite
 from promote.verification.verification import Verification
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def prepare(job: Job) -> Target:
     inputs, clients, clock = job.inputs, job.clients, job.clock
     region = clients.resolve_region()
     clients.require_runtime(inputs.configuration.runtime)
-    events = read_events(inputs.invocations, job.context.workspace)
+    checks = registry.parse(inputs, job.context.workspace)
     template = read_template(job)
     function = Function(
         lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
@@ -105,10 +104,7 @@ def prepare(job: Job) -> Target:
         ),
         previews=Previews.of(clients, function, ledger, clock),
         verification=Verification(
-            inputs.checks,
-            events,
-            read_suite(inputs.tests, inputs.tests_requirements, job.context.workspace),
-            inputs.test_command,
+            checks,
             _surroundings(job),
             inputs.verify_timeout,
             job.session,
@@ -116,7 +112,7 @@ def prepare(job: Job) -> Target:
             clock,
             redact=Redactor(_variables(latest, inputs.configuration)),
         ),
-        plan=inputs.plan(events, _tested_by(job)),
+        plan=registry.plan(checks, inputs.latest_url, _tested_by(job)),
         code=code,
         latest=latest,
         state=ledger.read(),

@@ -1,22 +1,82 @@
 """HTTP checks against an endpoint."""
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from promote.core.clock import Clock
 from promote.core.endpoint import Endpoint
 from promote.core.verdict import CheckResult, Outcome
-from promote.inputs.checks import HttpCheck, excerpt
+from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, telling_path
+from promote.inputs.model import Inputs
+from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
+from promote.verification.crash import crash_of
 from promote.verification.http_client import Answer, ask
 
 if TYPE_CHECKING:
     import requests
+
+KIND = "http"
 
 _LONGEST_ANSWER = 35.0
 """Seconds: API Gateway gives up on a function after 30."""
 
 _PATIENCE, _PATIENCE_WHEN_NEW, _PATIENCE_WITH_ERRORS = 5.0, 30.0, 5.0
 """Seconds that an endpoint has to become reachable; a new one also to stop answering for a function it cannot reach."""
+
+
+@dataclass(frozen=True)
+class HttpChecks:
+    """Requests to the candidate's endpoint: the input ``checks``."""
+
+    input: ClassVar[str] = "checks"
+    endpoint_use: ClassVar[EndpointUse] = EndpointUse.REQUIRED
+    is_command: ClassVar[bool] = False
+
+    checks: tuple[HttpCheck, ...]
+
+    @classmethod
+    def parse(cls, inputs: Inputs, workspace: Path) -> Self | None:  # noqa: ARG003 - they name no file
+        """Return the checks."""
+        return cls(inputs.checks) if inputs.checks else None
+
+    def digest(self) -> Mapping[str, object]:
+        """Return the checks as they are written."""
+        return {self.input: [check.name for check in self.checks]}
+
+    def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
+        """Yield one call per check."""
+        endpoint = subject.endpoint
+        if endpoint is None:
+            # A check that was not made has not passed.
+            yield lambda: [no_endpoint(check.name, KIND) for check in self.checks]
+            return
+        session = subject.session()
+        reach = Reach(session, endpoint, telling_path(self.checks), is_seen=subject.endpoint_ok)
+
+        def judged(check: HttpCheck) -> Results:
+            result = run_check(check, session, endpoint, subject.clock, subject.deadline, reach)
+            return [self._explained(check, result, subject)]
+
+        for check in self.checks:
+            yield partial(judged, check)
+
+    def _explained(self, check: HttpCheck, result: CheckResult, subject: Subject) -> CheckResult:
+        """Say why the function crashed; a crash is the function's, however new the endpoint is."""
+        if result.outcome is Outcome.PASSED or not result.crash_symptom:
+            return result
+        path = check.path if check.method in ("GET", "HEAD") else first_path(self.checks)
+        reason = crash_of(subject.function, subject.version, path)
+        if not reason:
+            return result
+        return replace(result, outcome=Outcome.FAILED, detail=f"{result.detail}. {reason}")
+
+
+PROBE = HttpChecks((HttpCheck("GET", "/", None, Expectation(""), is_probe=True),))
+"""Shows that a function runs that has no checks of its own."""
 
 
 class Reach:
@@ -98,9 +158,6 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         gateway_symptom=answer.is_gateways_own,
         crash_symptom=endpoint.gateway is not None and answer.is_failure,
     )
-
-
-KIND = "http"
 
 
 def _patience(answer: Answer, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:

@@ -1,23 +1,56 @@
 """Direct invocations of the candidate, for functions without HTTP."""
 
+import hashlib
 import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from promote import __version__
 from promote.aws.errors import explain
 from promote.core.clock import Clock
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
 from promote.inputs.checks import Invocation, excerpt
+from promote.inputs.model import Inputs
+from promote.verification.check import EndpointUse, Results, Subject
 
 if TYPE_CHECKING:
     from promote.aws.lambda_function import Function
 
 _LARGEST_EVENT = 6 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, invocation payload."""
+
+
+@dataclass(frozen=True)
+class Invocations:
+    """Events that are sent to the candidate itself: the input ``invoke``."""
+
+    input: ClassVar[str] = "invoke"
+    endpoint_use: ClassVar[EndpointUse] = EndpointUse.NONE
+    is_command: ClassVar[bool] = False
+
+    events: Mapping[Invocation, bytes]
+
+    @classmethod
+    def parse(cls, inputs: Inputs, workspace: Path) -> Self | None:
+        """Read the event files."""
+        return cls(read_events(inputs.invocations, workspace)) if inputs.invocations else None
+
+    def digest(self) -> Mapping[str, object]:
+        """Return each invocation with the digest of its event."""
+        return {self.input: [[sent.name, hashlib.sha256(event).hexdigest()] for sent, event in self.events.items()]}
+
+    def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
+        """Yield one call per event."""
+        for invocation, event in self.events.items():
+            yield partial(_results, invocation, event, subject)
+
+
+def _results(invocation: Invocation, event: bytes, subject: Subject) -> Results:
+    return [run_invocation(invocation, event, subject.function, subject.version, subject.clock)]
 
 
 def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[Invocation, bytes]:
@@ -50,61 +83,6 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
                 "invoke", f"the event file {invocation.event!r} holds no JSON: {error}", hint="Correct the file."
             ) from error
     return events
-
-
-def crash_of(function: "Function", version: str, path: str) -> str:
-    """Ask ``version`` itself for ``path``, as API Gateway would; return how it crashes. Empty: it does not, or unknown.
-
-    API Gateway hides why an invocation failed, and whether it was the function or a missing permission.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded long before
-
-    try:
-        payload, trouble, executed = function.invoke(version, _get(path))
-    except (BotoCoreError, ClientError):
-        return ""
-    if not trouble or executed not in ("", version):
-        return ""
-    return f"The function raised an error at GET {path}: {_error_of(payload)}"
-
-
-def _get(path: str) -> bytes:
-    """Return the event of a GET: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
-    raw_path, _, query = path.partition("?")
-    agent = f"promote-on-success/{__version__}"
-    http = {"method": "GET", "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": agent}
-    event = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": unquote(raw_path),
-        "rawQueryString": query,
-        "headers": {"accept": "*/*", "host": "localhost", "user-agent": agent},
-        "requestContext": {
-            "accountId": "anonymous",
-            "apiId": "promote-on-success",
-            "domainName": "localhost",
-            "domainPrefix": "localhost",
-            "http": http,
-            "requestId": "promote-on-success",
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": "01/Jan/2026:00:00:00 +0000",
-            "timeEpoch": 1767225600000,
-        },
-        "isBase64Encoded": False,
-    }
-    if query:
-        event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
-    return json.dumps(event).encode()
-
-
-def _error_of(payload: bytes) -> str:
-    """Return what Lambda says of an error, or the payload as it is."""
-    try:
-        found = json.loads(payload)
-        return excerpt(f"{found['errorType']}: {found['errorMessage']}".encode())
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return excerpt(payload)
 
 
 def run_invocation(

@@ -7,16 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from promote.core.clock import Clock
 from promote.core.redaction import Redactor
-from promote.core.verdict import CheckResult, Outcome
 from promote.verification import supervisor
 from promote.verification.log_groups import Console
-from promote.verification.script import ended, traces, watch
 
 _LONGEST_LINE = 4096
 """Characters; what is longer is broken."""
@@ -84,44 +82,6 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
         if not reader.is_alive():
             process.stdout.close()
     return code
-
-
-def run_script(script: str, around: Surroundings, deadline: float) -> CheckResult:
-    """Run a bash script as a step of a workflow would be run; 0 passes."""
-    started = around.clock.monotonic()
-    name = next(line.strip() for line in script.splitlines() if line.strip())
-    with around.console.group(name) as group:
-        options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
-        record = around.temporary / "test-command.record"
-        record.unlink(missing_ok=True)
-        file = around.temporary / "test-command.bash"
-        watch(file, record, around.environ.get("BASH_ENV", ""))
-        watched = replace(around, environ={**around.environ, "BASH_ENV": str(file)})
-        code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, group.write)
-    seen = traces(record)
-    outcome, detail = Outcome.PASSED, ""
-    if code is None:
-        outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was ended"
-    elif code in _NOT_RUN:
-        outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
-    elif code:
-        outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
-    elif seen.missing or seen.near:
-        what = (
-            f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
-            if seen.missing
-            else f"a command was not found or cannot be executed (exit code 126 or 127) near {seen.near[0]!r}, "
-            "though the script went on"
-        )
-        advice = "See with command -v whether an optional command exists"
-        outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
-    elif not seen.has_run:
-        outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
-    return CheckResult(name, "command", outcome, around.clock.monotonic() - started, detail)
-
-
-_NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a command was not found"}
-"""https://www.gnu.org/software/bash/manual/bash.html#Exit-Status"""
 
 
 def _read(stream: IO[bytes], write: Callable[[str], None], redact: Redactor) -> None:

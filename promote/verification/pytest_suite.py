@@ -7,14 +7,17 @@ import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
+from promote.inputs.model import Inputs
 from promote.verification import session
+from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
 from promote.verification.log_groups import Group
 from promote.verification.process import Surroundings, run
 
@@ -38,12 +41,35 @@ _TAKES_VALUE = re.compile(r"-(?!-)[a-zA-Z]*[^vqxslh]|--(?!exitfirst|verbose|quie
 
 @dataclass(frozen=True)
 class Suite:
-    """What to run, and with what."""
+    """pytest tests: the input ``tests``."""
+
+    input: ClassVar[str] = "tests"
+    endpoint_use: ClassVar[EndpointUse] = EndpointUse.REQUIRED
+    is_command: ClassVar[bool] = True
 
     arguments: tuple[str, ...]
     """Of pytest."""
     requirements: Path | None
     """A requirements file for the tests alone."""
+    written: tuple[str, str] = field(default=("", ""), compare=False)
+    """The inputs ``tests`` and ``tests-requirements``."""
+
+    @classmethod
+    def parse(cls, inputs: Inputs, workspace: Path) -> "Suite | None":
+        """Return the suite, whose files exist."""
+        return read_suite(inputs.tests, inputs.tests_requirements, workspace)
+
+    def digest(self) -> Mapping[str, object]:
+        """Return the inputs as they are written."""
+        return {self.input: self.written}
+
+    def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
+        """Yield the call that runs all tests."""
+        endpoint = subject.endpoint
+        if endpoint is None:
+            yield lambda: [no_endpoint("tests", KIND)]
+        else:
+            yield lambda: run_suite(self, endpoint.url, subject.around, subject.deadline)
 
 
 def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | None:
@@ -84,7 +110,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
                 f"the file {requirements!r} does not exist in the workspace",
                 hint="Paths start at the repository's root.",
             )
-    return Suite(tuple(split), file)
+    return Suite(tuple(split), file, (arguments, requirements))
 
 
 def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> list[CheckResult]:

@@ -1,8 +1,15 @@
 """The script of ``test-command``: bash text that records what its commands were."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Self
+
+from promote.core.verdict import CheckResult, Outcome
+from promote.inputs.model import Inputs
+from promote.verification.check import EndpointUse, Results, Subject
+from promote.verification.process import Surroundings, run
 
 _LONGEST = 200
 """Characters of a command in a message."""
@@ -57,6 +64,68 @@ Subshells have no trap on EXIT: one that is set by DEBUG comes too late, for bas
 
 https://www.gnu.org/software/bash/manual/bash.html, 3.7.2, 4.1 (trap) and 6.2 (BASH_ENV).
 """
+
+
+@dataclass(frozen=True)
+class Script:
+    """A bash script of the user: the input ``test-command``."""
+
+    input: ClassVar[str] = "test-command"
+    endpoint_use: ClassVar[EndpointUse] = EndpointUse.OPTIONAL
+    is_command: ClassVar[bool] = True
+
+    text: str
+
+    @classmethod
+    def parse(cls, inputs: Inputs, workspace: Path) -> Self | None:  # noqa: ARG003 - bash finds the files that it names
+        """Return the script."""
+        return cls(inputs.test_command) if inputs.test_command else None
+
+    def digest(self) -> Mapping[str, object]:
+        """Return the script."""
+        return {self.input: self.text}
+
+    def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
+        """Yield the call that runs the script."""
+        yield lambda: [run_script(self.text, subject.around, subject.deadline)]
+
+
+def run_script(script: str, around: Surroundings, deadline: float) -> CheckResult:
+    """Run a bash script as a step of a workflow would be run; 0 passes."""
+    started = around.clock.monotonic()
+    name = next(line.strip() for line in script.splitlines() if line.strip())
+    with around.console.group(name) as group:
+        options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
+        record = around.temporary / "test-command.record"
+        record.unlink(missing_ok=True)
+        file = around.temporary / "test-command.bash"
+        watch(file, record, around.environ.get("BASH_ENV", ""))
+        watched = replace(around, environ={**around.environ, "BASH_ENV": str(file)})
+        code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, group.write)
+    seen = traces(record)
+    outcome, detail = Outcome.PASSED, ""
+    if code is None:
+        outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was ended"
+    elif code in _NOT_RUN:
+        outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
+    elif code:
+        outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
+    elif seen.missing or seen.near:
+        what = (
+            f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
+            if seen.missing
+            else f"a command was not found or cannot be executed (exit code 126 or 127) near {seen.near[0]!r}, "
+            "though the script went on"
+        )
+        advice = "See with command -v whether an optional command exists"
+        outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
+    elif not seen.has_run:
+        outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
+    return CheckResult(name, "command", outcome, around.clock.monotonic() - started, detail)
+
+
+_NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a command was not found"}
+"""https://www.gnu.org/software/bash/manual/bash.html#Exit-Status"""
 
 
 @dataclass(frozen=True)

@@ -335,30 +335,6 @@ def test_inputs_that_go_together() -> None:
     assert read(endpoints="none", latest_url="https://a").checks
 
 
-def test_the_plan_is_what_is_verified() -> None:
-    def plan(*events: bytes, **inputs: str) -> str:
-        asked = read(**inputs)
-        return asked.plan(dict(zip(asked.invocations, events, strict=True)), "c0ffee")
-
-    assert plan(checks="# why\n  GET   /health\t200") == plan()
-    assert plan(verify_timeout="1", artifact="function", environment="prod", environment_url="https://b") == plan()
-    different = [
-        plan(),
-        plan(checks="GET /health 201"),
-        plan(latest_url="https://a"),
-        plan(latest_url="https://b"),
-        plan(b"1", invoke="a.json"),
-        plan(b"2", invoke="a.json"),
-        plan(b"1", invoke="b.json"),
-        plan(b"1", invoke="a.json ok"),
-        plan(b"1", b"2", invoke="a.json\nb.json"),
-        plan(b"2", b"1", invoke="a.json\nb.json"),
-        plan(b"2", b"1", invoke="b.json\na.json"),
-    ]
-    assert len(set(different)) == len(different)
-    assert plan(checks="GET /a\nGET /b") != plan(checks="GET /b\nGET /a")
-
-
 @settings(deadline=None)
 @given(st.sampled_from(sorted(INPUTS)), st.text())
 def test_whatever_a_user_writes_is_right_or_an_input_error(name: str, value: str) -> None:

@@ -17,8 +17,9 @@ from promote.github.actions.log import ActionsLog
 from promote.inputs.checks import require_command
 from promote.inputs.value import Value
 from promote.verification.log_groups import Console
-from promote.verification.process import Surroundings, environment, run, run_script
+from promote.verification.process import Surroundings, environment, run
 from promote.verification.pytest_suite import Suite, read_suite, run_suite
+from promote.verification.script import run_script
 
 PASSED, FAILED, SKIPPED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED, Outcome.INCONCLUSIVE
 

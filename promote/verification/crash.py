@@ -1,0 +1,66 @@
+"""Why the function crashes: API Gateway hides it, so the version itself is invoked."""
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from promote import __version__
+from promote.inputs.checks import excerpt
+
+if TYPE_CHECKING:
+    from promote.aws.lambda_function import Function
+
+
+def crash_of(function: "Function", version: str, path: str) -> str:
+    """Ask ``version`` itself for ``path``, as API Gateway would; return how it crashes. Empty: it does not, or unknown.
+
+    API Gateway hides why an invocation failed, and whether it was the function or a missing permission.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded long before
+
+    try:
+        payload, trouble, executed = function.invoke(version, _get(path))
+    except (BotoCoreError, ClientError):
+        return ""
+    if not trouble or executed not in ("", version):
+        return ""
+    return f"The function raised an error at GET {path}: {_error_of(payload)}"
+
+
+def _get(path: str) -> bytes:
+    """Return the event of a GET: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
+    raw_path, _, query = path.partition("?")
+    agent = f"promote-on-success/{__version__}"
+    http = {"method": "GET", "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": agent}
+    event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": unquote(raw_path),
+        "rawQueryString": query,
+        "headers": {"accept": "*/*", "host": "localhost", "user-agent": agent},
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "promote-on-success",
+            "domainName": "localhost",
+            "domainPrefix": "localhost",
+            "http": http,
+            "requestId": "promote-on-success",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1767225600000,
+        },
+        "isBase64Encoded": False,
+    }
+    if query:
+        event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
+    return json.dumps(event).encode()
+
+
+def _error_of(payload: bytes) -> str:
+    """Return what Lambda says of an error, or the payload as it is."""
+    try:
+        found = json.loads(payload)
+        return excerpt(f"{found['errorType']}: {found['errorMessage']}".encode())
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return excerpt(payload)
