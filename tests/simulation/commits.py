@@ -1,6 +1,6 @@
-"""The history of the repository: a graph of commits, which are numbered so that each follows all its parents.
+"""The history of the repository: a graph of numbered commits, in which each number is higher than those of its parents.
 
-Commit 0 is the first one, and each commit has the one before as its only parent, unless the history says otherwise.
+Commit 0 is the first one. Each commit has the previous one as its only parent, unless the history defines others.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Commits:
-    """All commits, with the parents of those that do not simply follow the one before."""
+    """All commits, and the parents of those that do not only follow the previous one."""
 
     parents: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     _reached: list[frozenset[int]] = field(default_factory=list)
@@ -27,15 +27,15 @@ class Commits:
         return self._reached[commit]
 
     def between(self, since: int, until: int) -> list[int]:
-        """Return what ``until`` has and ``since`` has not, ancestors first."""
+        """Return the commits of ``until`` that ``since`` does not have, ancestors first."""
         return sorted(self.until(until) - self.until(since))
 
     def is_older(self, commit: int, other: int) -> bool:
-        """Return whether ``commit`` is an ancestor of ``other``, and not the same."""
+        """Return whether ``commit`` is a proper ancestor of ``other``."""
         return commit != other and commit in self.until(other)
 
     def status(self, commit: int, base: int) -> str:
-        """Return how ``commit`` is related to ``base``, in GitHub's words."""
+        """Return how ``commit`` is related to ``base``, in GitHub's terms."""
         if commit == base:
             return "identical"
         if self.is_older(commit, base):
@@ -43,6 +43,6 @@ class Commits:
         return "ahead" if self.is_older(base, commit) else "diverged"
 
     def heads(self, below: int) -> tuple[int, ...]:
-        """Return the commits lower than ``below`` that no other one of them follows."""
+        """Return the commits below ``below`` that are not an ancestor of another one of them."""
         numbers = range(below)
         return tuple(one for one in numbers if not any(self.is_older(one, other) for other in numbers))

@@ -1,4 +1,4 @@
-"""AWS's errors as botocore raises them, and the error for what the models do not have."""
+"""AWS's errors as botocore raises them, and the error for what the models do not support."""
 
 from functools import cache
 from typing import Any
@@ -10,18 +10,18 @@ REGION, ACCOUNT = "us-east-1", "123456789012"
 
 
 class NotModelledError(Exception):
-    """The code has asked for something that no model has: extend the model, or do without."""
+    """No model supports what the code has requested. Extend the model."""
 
 
 @cache
 def real(service: str) -> Any:
-    """Give a real client of the service, which is never called: it knows the service's exceptions."""
+    """Return a real client of the service for its exceptions. It is never called."""
     session = boto3.session.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION)
     return session.client(service)  # type: ignore[call-overload] # a name, not a literal
 
 
 def refusal(service: str, operation: str, code: str, message: str, status: int = 400, **more: Any) -> ClientError:
-    """Make the error that botocore raises for this answer."""
+    """Return the error that botocore raises for this response."""
     response: dict[str, Any] = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},
@@ -31,13 +31,13 @@ def refusal(service: str, operation: str, code: str, message: str, status: int =
     return made
 
 
-class Refusal(Exception):  # noqa: N818 - as in promote: an answer
-    """A model's refusal, before the client makes botocore's error of it."""
+class Refusal(Exception):  # noqa: N818 - as in promote: a response
+    """A model's error, from which the client makes botocore's error."""
 
     lasting: Any = None
-    """What goes wrong with further attempts of the same call, too."""
+    """The fault of further attempts of the same call."""
     is_unreadable = False
-    """Whether what is read after the last attempt fails."""
+    """Whether reads after the last attempt fail."""
 
     def __init__(self, code: str, message: str, status: int = 400, **more: Any) -> None:
         super().__init__(f"{code}: {message}")

@@ -1,4 +1,4 @@
-"""DynamoDB's expressions, as far as promote writes them; anything else is an error and never ignored.
+"""DynamoDB's expressions, as far as promote writes them. Anything else is an error.
 
 Items are as on the wire: ``{"S": ...}``, ``{"N": ...}``. Source of the rules: the expressions' reference,
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
@@ -16,21 +16,21 @@ from tests.simulation.errors import NotModelledError, Refusal
 Value: TypeAlias = dict[str, Any]
 Item: TypeAlias = Mapping[str, Value]
 Path: TypeAlias = tuple[str | int, ...]
-"""Names and positions, the names as the expression writes them: ``#name``, or as they are."""
+"""Names and positions, with names as in the expression: ``#name`` or the name itself."""
 
 _TOKEN = re.compile(r"\s*(?:(?P<word>[#:]?\w+)|(?P<sign><=|>=|<>|[()\[\].,=<>+]))")
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What an expression's names and values stand for, and the item that it is about."""
+    """The names and values of an expression, and the item that it applies to."""
 
     item: Item
     names: Mapping[str, str]
     values: Mapping[str, Value]
 
     def find(self, path: Path) -> Value | None:
-        """Give what stands at ``path``; None: nothing."""
+        """Return the value at ``path``, or None."""
         found: Any = {"M": self.item}
         for step in path:
             inside = found.get("L") if isinstance(step, int) else found.get("M")
@@ -45,7 +45,7 @@ class Scope:
         return found  # type: ignore[no-any-return]
 
     def name(self, written: str) -> str:
-        """Give the name that ``written`` stands for."""
+        """Return the name for ``written``."""
         return self.names[written] if written.startswith("#") else written
 
 
@@ -55,13 +55,13 @@ Condition: TypeAlias = Callable[[Scope], bool]
 
 @dataclass(frozen=True)
 class Update:
-    """What an update expression does."""
+    """The effect of an update expression."""
 
     assignments: tuple[tuple[Path, Operand], ...]
     removals: tuple[Path, ...]
 
     def carry_out(self, scope: Scope) -> dict[str, Value]:
-        """Give the item as it is afterwards; all that is read is read of the item as it was."""
+        """Return the updated item. All values are read from the item before the update."""
         found = [(path, operand(scope)) for path, operand in self.assignments]
         item = dict(scope.item)
         for path, value in found:
@@ -71,14 +71,14 @@ class Update:
                     "The provided expression refers to an attribute that does not exist in the item",
                 )
             _write(item, path, scope, value)
-        # By position, the last first, since all positions are those of the item as it was.
+        # By position, the last first, because all positions are those of the item before the update.
         for path in sorted(self.removals, key=lambda path: [step for step in path if isinstance(step, int)])[::-1]:
             _write(item, path, scope, None)
         return item
 
 
 def _write(item: dict[str, Value], path: Path, scope: Scope, value: Value | None) -> None:
-    """Put ``value`` where ``path`` leads to, on a copy of each part on the way; None: take it away."""
+    """Set ``value`` at ``path``, on a copy of each part of the path. None removes it."""
     inside: Any = item
     for step, following in zip(path, (*path[1:], None), strict=True):
         key = step if isinstance(step, int) else scope.name(step)
@@ -105,13 +105,13 @@ def _write(item: dict[str, Value], path: Path, scope: Scope, value: Value | None
 
 @lru_cache(2000)
 def mentioned(*texts: str) -> frozenset[str]:
-    """Give all placeholders that the expressions use; DynamoDB refuses one that is given and not used."""
+    """Return all placeholders of the expressions. DynamoDB refuses a placeholder that is given but not used."""
     return frozenset(re.findall(r"[#:]\w+", " ".join(texts)))
 
 
 @lru_cache(2000)
 def condition(text: str) -> Condition:
-    """Read a condition."""
+    """Parse a condition."""
     parser = _Parser(text)
     read = parser.alternatives()
     parser.end()
@@ -120,7 +120,7 @@ def condition(text: str) -> Condition:
 
 @lru_cache(2000)
 def update(text: str) -> Update:
-    """Read an update."""
+    """Parse an update."""
     parser = _Parser(text)
     assignments, removals = [], []
     while not parser.is_at_end:
@@ -146,7 +146,7 @@ def update(text: str) -> Update:
 
 
 class _Parser:
-    """Recursive descent over one expression."""
+    """A recursive descent parser of one expression."""
 
     def __init__(self, text: str) -> None:
         self._text = text

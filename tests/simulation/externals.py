@@ -9,11 +9,11 @@ from tests.simulation.functions import Function
 from tests.simulation.plan import Hit
 
 _MOST_VERSIONS = 3
-"""Versions that a function has which was created again: as many numbers are those of other versions before."""
+"""Versions of a function that was created again: the same numbers as those of other versions before."""
 
 
 class Externals:
-    """Those who change functions."""
+    """People and tools that change functions."""
 
     def __init__(
         self,
@@ -23,9 +23,10 @@ class Externals:
         needed: Callable[[str], Collection[str]],
         items: Callable[[], dict[tuple[str, str], Any]],
     ) -> None:
-        """Both ``archive`` and ``needed`` are asked with the name of a function.
+        """Take the world; ``archive`` and ``needed`` are called with the name of a function.
 
-        ``archive`` returns the code that others have for it, and ``needed`` the versions of an unfinished release.
+        ``archive`` returns the code of external changes, and ``needed`` the versions of an unfinished release.
+
         ``items`` returns all records by their keys.
         """
         self._chance, self._environments, self._archive, self._needed = chance, environments, archive, needed
@@ -33,7 +34,7 @@ class Externals:
         self._count = 0
 
     def act(self, hit: Hit, function: Function) -> None:
-        """Change the function as ``hit`` says.
+        """Change the function as ``hit`` defines.
 
         Raises:
             Refusal: Lambda refuses the change.
@@ -55,9 +56,9 @@ class Externals:
         }[hit](function)
 
     def tidy(self, function: Function, *, ends_splits: bool) -> bool:
-        """Do what a refusal asks a person for: put aliases that follow $LATEST on a version, and end splits.
+        """Do what a refused run asks a person to do: move aliases from $LATEST to a version, and end splits.
 
-        Return whether one followed $LATEST.
+        Return whether an alias followed $LATEST.
         """
         has_followed = any(alias.version == "$LATEST" for alias in function.aliases.values())
         for name, alias in list(function.aliases.items()):
@@ -88,13 +89,13 @@ class Externals:
 
     def _split(self, function: Function) -> None:
         name = self._environments[0]
-        # With provisioned concurrency, a weight of 1 counts as Lambda's own: nothing tells who has set it.
+        # With provisioned concurrency, a weight of 1 counts as Lambda's own, because nothing shows who has set it.
         weight = 0.5 if name in function.provisioned else self._chance.choice((0.5, 0.5, 1.0))
         weights = {"AdditionalVersionWeights": {self._version(function): weight}}
         function.update_alias(FunctionName=function.name, Name=name, RoutingConfig=weights)
 
     def _create_again(self, function: Function) -> None:
-        """Delete the function; then, most often, create it again with versions of the same numbers and other code."""
+        """Delete the function. Usually create it again, with versions of the same numbers and other code."""
         function.delete()
         if self._chance.random() < 0.3:
             return
@@ -125,7 +126,7 @@ class Externals:
             function.create_alias(FunctionName=function.name, Name=name, FunctionVersion="$LATEST")
 
     def _plant(self, function: Function) -> None:
-        """Write the record of a preview endpoint of a dead run, which names an API that is none."""
+        """Write a record of a preview endpoint of a dead run, which names an API that is not a preview."""
         found = [self._items().get((function.arn, f"environment#{name}"), {}) for name in self._environments]
         gateways = [item["endpoint"] for item in found if "endpoint" in item]
         if not gateways:

@@ -1,7 +1,7 @@
-"""AWS Lambda: one function with its versions, aliases, policies and asynchronous updates, strict as the sandbox is.
+"""AWS Lambda: functions with versions, aliases, policies and asynchronous updates, as strict as the sandbox.
 
-The rules and their sources are those of sandbox/README.md. One is AWS's alone: until an update has completed, $LATEST
-runs what it had before.
+sandbox/README.md lists the rules and their sources. One rule is only here: until an update has completed, $LATEST runs
+its previous code.
 """
 
 import base64
@@ -18,22 +18,22 @@ from tests.simulation.scheduler import Scheduler
 
 FUNCTIONS = ("hello", "api", "mail", "worker")
 FUNCTION = FUNCTIONS[0]
-"""The one that most schedules are about."""
+"""The function of most schedules."""
 FRESH = 3.0
-"""Seconds for which a service may not know yet what was created."""
+"""Seconds for which a service may not find a new resource."""
 _RECENTLY, _LONG, _MOMENT = 3.0, 60.0, 1.0
-"""Seconds for which a version does not become Inactive: after its last use, and more after it was published.
+"""Seconds for which a version does not become Inactive after its last use, and longer after its publication.
 
-Lambda waits for weeks. Within these, no run is still at work that has published the version.
+Lambda waits for weeks. Within this time, a run that published the version may still work.
 """
 _STUCK = 0.1
-"""Share of the moves of provisioned concurrency that fail."""
+"""The share of moves of provisioned concurrency that fail."""
 _CONFIGURED = ("Runtime", "Handler", "Role", "MemorySize", "Timeout", "Environment")
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a version is: its code and everything that can be configured."""
+    """The content of a version: its code and all of its configuration."""
 
     code_sha256: str
     configuration: str
@@ -41,14 +41,14 @@ class Content:
 
 @dataclass(frozen=True)
 class Alias:
-    """An alias, a new value when it changes."""
+    """An alias. A change makes a new value."""
 
     version: str
     revision_id: str
     description: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     is_by_aws: bool = False
-    """Whether AWS itself has set the weights, or removed them, because provisioned concurrency moves."""
+    """Whether AWS has set or removed the weights because provisioned concurrency moves."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Version:
 
 
 class Function:
-    """One function, by the names of botocore's methods; ``chance`` says how long updates take."""
+    """One function, with botocore's methods. ``chance`` determines the duration of updates."""
 
     def __init__(self, name: str, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
         self.name, self.arn = name, arn_of(name)
@@ -68,17 +68,17 @@ class Function:
         self._chance = chance
         self._numbers = numbers
         self.latest: dict[str, Any] | None = None
-        """Configuration of $LATEST; None: there is no function."""
+        """The configuration of $LATEST, or None if the function does not exist."""
         self.running: Content | None = None
-        """What an invocation of $LATEST runs."""
+        """The content that an invocation of $LATEST runs."""
         self.versions: dict[str, Version] = {}
         self.aliases: dict[str, Alias] = {}
         self.policies: dict[str, dict[str, str]] = {}
-        """Source ARNs by statement by qualifier; that of $LATEST is empty."""
+        """Source ARNs by statement by qualifier. The qualifier of $LATEST is empty."""
         self.update_fails = False
-        """Whether the next update is going to fail."""
+        """Whether the next update fails."""
         self.deleted_at = -1.0
-        """When others have deleted it; negative: never."""
+        """When it was deleted externally; negative if never."""
         self.provisioned: frozenset[str] = frozenset()
         """Aliases with provisioned concurrency."""
         self.is_short = True
@@ -86,40 +86,41 @@ class Function:
         self._holders: dict[str, str] = {}
         """The version that has the provisioned concurrency of an alias."""
         self._moving: dict[str, tuple[str, str]] = {}
-        """The version to which that moves, and ``IN_PROGRESS`` or ``FAILED``, by the alias's name."""
+        """The version to which it moves, and ``IN_PROGRESS`` or ``FAILED``, by the alias's name."""
         self.heard: Callable[[], None] = lambda: None
-        """Called when AWS itself has changed an alias."""
+        """Called after AWS has changed an alias."""
         self._used: dict[str, float] = {}
-        """Since when each version is not needed: it was invoked, or an alias has left it; later if it is new."""
+        """Since when each version is unused: its last invocation, or the time when an alias left it; later for a new
+        version."""
         self._created: dict[str, float] = {}
-        """When a version or an alias was created, by its name."""
+        """The creation time of each version and alias, by name."""
 
     def save(self) -> Any:
-        """Give all that there is."""
+        """Return the whole state."""
         return self.latest, self.running, self.versions, self.aliases, self.policies
 
     def load(self, saved: Any) -> None:
-        """Go on from what another has saved."""
+        """Restore a saved state."""
         self.latest, self.running, self.versions, self.aliases, self.policies = saved
 
     def not_found(self, qualifier: str) -> Refusal | None:
-        """Return what Lambda may answer of a version or an alias that was just created; None: it was not."""
+        """Return Lambda's possible error for a version or an alias that was just created, or None."""
         is_there = qualifier in self.versions or qualifier in self.aliases
         if not is_there or self._scheduler.now - self._created.get(qualifier, -FRESH) >= FRESH:
             return None
         return self._no_alias(qualifier) if qualifier in self.aliases else self._missing(qualifier)
 
-    # What others do
+    # External changes
 
     def delete(self) -> None:
-        """Delete the function with all its versions, aliases and policies; the numbers of versions begin again."""
+        """Delete the function with all its versions, aliases and policies. The version numbers start again."""
         self.deleted_at = self._scheduler.now
         self.latest, self.running = None, None
         self.versions, self.aliases, self.policies = {}, {}, {}
         self._holders, self._moving = {}, {}
 
     def create_ready(self, *, code: bytes, versions: int, role: str) -> None:
-        """Create the function with so many versions, all ready, as another tool has done it some time ago."""
+        """Create the function with that many ready versions, as another tool did some time ago."""
         for number in range(1, versions + 1):
             self.latest = {
                 "FunctionName": self.name,
@@ -142,7 +143,7 @@ class Function:
             self.versions[str(number)] = Version({**self.latest, **named}, self.running)
 
     def idle(self, needed: Collection[str]) -> None:
-        """Let versions become Inactive that serve nothing, were not used for a while and are not ``needed``."""
+        """Make versions Inactive that serve nothing, were not used for a while and are not ``needed``."""
         used = {*needed, *(alias.version for alias in self.aliases.values())}
         used |= {version for alias in self.aliases.values() for version in alias.weights}
         used |= {number for number, when in self._used.items() if self._scheduler.now - when < _RECENTLY}
@@ -151,7 +152,7 @@ class Function:
                 version.configuration["State"] = "Inactive"
 
     def _wake(self, version: Version) -> None:
-        """Bring an Inactive version up, which its first invocation asks for, and which takes a while."""
+        """Start to restore an Inactive version, as its first invocation does."""
 
         def complete() -> None:
             version.configuration["State"] = "Active"
@@ -159,13 +160,14 @@ class Function:
         version.configuration["State"] = "Pending"
         self._scheduler.at(self._scheduler.now + self._chance.choice((0.3, 1.0, 4.0)), complete)
 
-    # What the models beside this one ask for
+    # Called by other models
 
     def resolve(self, qualifier: str, pick: float, *, wakes: bool = True) -> tuple[str, Content] | None:
-        """Give the version that runs for ``qualifier``, and its content; None: none can.
+        """Return the version that runs for ``qualifier``, and its content, or None if none can run.
 
-        ``pick`` from 0 to 1 decides where an alias splits its traffic. A version that is Inactive fails, and it comes
-        up if this ``wakes`` it, as an invocation does.
+        ``pick``, from 0 to 1, decides how an alias splits its traffic. A version that is Inactive fails. If this
+        ``wakes`` it, as
+        an invocation does, it is restored.
         """
         if not qualifier or qualifier == "$LATEST":
             is_active = self.latest is not None and self.latest["State"] == "Active"
@@ -200,7 +202,7 @@ class Function:
             return dict(latest)
         if Qualifier not in self.versions:
             raise self._missing(Qualifier)
-        # It takes weeks without an invocation, and not the moment between a look and what follows from it.
+        # Inactivity takes weeks without an invocation, not the moment between a read and the action after it.
         self._used[Qualifier] = max(self._scheduler.now - _RECENTLY + _MOMENT, self._used.get(Qualifier, 0.0))
         return dict(self.versions[Qualifier].configuration)
 
@@ -262,7 +264,7 @@ class Function:
         return self._published()
 
     def _published(self) -> dict[str, Any]:
-        """Publish $LATEST; give the last version where nothing has changed since."""
+        """Publish $LATEST, or return the last version if nothing has changed since."""
         assert self.latest is not None
         content = content_of(self.latest)
         last = max(self.versions, key=int, default="")
@@ -282,7 +284,7 @@ class Function:
         self._created[number] = self._scheduler.now
         self._used[number] = self._scheduler.now + _LONG
 
-        def complete(failed: bool) -> None:  # noqa: FBT001 - the completion's one fact
+        def complete(failed: bool) -> None:  # noqa: FBT001 - the only fact of the completion
             status = "Failed" if failed else "Successful"
             version.configuration |= {"State": "Failed" if failed else "Active", "LastUpdateStatus": status}
 
@@ -375,10 +377,10 @@ class Function:
         return self._shown(Name)
 
     def _follow(self, name: str) -> None:
-        """Let provisioned concurrency follow an alias that was just updated, as the sandbox does.
+        """Let provisioned concurrency follow an updated alias, as the sandbox does.
 
-        Until it has, AWS itself gives all traffic to the version that has it, by a weight of 1. Where that fails, the
-        weight stays.
+        Until then, AWS gives all traffic to the version that has it, by a weight of 1. If the move fails, the weight
+        stays.
         """
         alias, holder = self.aliases[name], self._holders[name]
         if alias.version in (holder, "$LATEST"):
@@ -403,7 +405,7 @@ class Function:
         self.allocate(name)
 
     def allocate(self, name: str) -> None:
-        """Bring the provisioned concurrency of an alias to its version."""
+        """Move the provisioned concurrency of an alias to its version."""
         self._moving.pop(name, None)
         alias = self.aliases[name]
         self._holders[name] = alias.version
@@ -524,33 +526,33 @@ class Function:
 
 
 class Functions:
-    """The service: all functions that there can be, by name, whether or not they exist."""
+    """The service: all possible functions by name, whether or not they exist."""
 
     def __init__(self, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
         self.all = {name: Function(name, scheduler, chance, numbers) for name in FUNCTIONS}
 
     def __getitem__(self, function: str) -> Function:
-        """Give the function of a name or an ARN."""
+        """Return the function with a name or an ARN."""
         return self.all[name_of(function)]
 
     @property
     def aliases(self) -> dict[tuple[str, str], Alias]:
-        """All aliases, by the names of function and alias."""
+        """All aliases, by the names of their function and alias."""
         return {(name, alias): found for name, one in self.all.items() for alias, found in one.aliases.items()}
 
 
 def arn_of(name: str) -> str:
-    """Give the ARN of a function."""
+    """Return the ARN of a function."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
 
 
 def name_of(function: str) -> str:
-    """Give the function's name, of a name or of an ARN with or without qualifier."""
+    """Return the function's name from a name or an ARN with or without a qualifier."""
     return function.split(":")[6] if function.startswith("arn:") else function
 
 
 def content_of(configuration: Mapping[str, Any]) -> Content:
-    """Give what makes two versions the same."""
+    """Return the content, which is equal for two identical versions."""
     configured = {name: configuration.get(name) for name in _CONFIGURED}
     return Content(configuration["CodeSha256"], json.dumps(configured, sort_keys=True))
 
@@ -569,5 +571,5 @@ def _stale() -> Refusal:
 
 
 def payload(text: str) -> BytesIO:
-    """Make the body of an invocation's answer."""
+    """Return the body of an invocation's response."""
     return BytesIO(text.encode())

@@ -1,4 +1,4 @@
-"""Amazon API Gateway's HTTP APIs, and what comes back from them; custom domains are not modelled."""
+"""Amazon API Gateway's HTTP APIs and their responses. Custom domains are not modelled."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class Api:
 
 @dataclass(frozen=True)
 class Response:
-    """What an endpoint has answered; ``content`` is what ran, None where API Gateway itself has answered."""
+    """The response of an endpoint. ``content`` is the content that ran, or None if API Gateway itself responded."""
 
     status: int
     body: bytes
@@ -38,7 +38,7 @@ class Response:
 
 
 class Gateways:
-    """The service, by the names of botocore's methods; ``is_good`` says of a CodeSha256 whether the code is well."""
+    """The service, with botocore's methods. ``is_good`` returns whether the code with a CodeSha256 works."""
 
     def __init__(
         self,
@@ -127,13 +127,13 @@ class Gateways:
         return {"Items": [{"StageName": name} for name in sorted(self._api(ApiId).stages)]}
 
     def is_reachable(self, api: str) -> bool:
-        """Whether a client can reach the API at all."""
+        """Whether a client can reach the API."""
         return api in self.apis and self._scheduler.now >= self.apis[api].reachable_at
 
     def request(self, api: str, pick: float, *, wakes: bool = True) -> Response:
-        """Answer a request for ``/health``; ``pick`` from 0 to 1 decides where an alias splits its traffic.
+        """Respond to a request for ``/health``. ``pick``, from 0 to 1, decides how an alias splits its traffic.
 
-        A version that is Inactive is brought up if this ``wakes`` it.
+        If this ``wakes`` an Inactive version, it is restored.
         """
         made = self.apis[api]
         target = next((target for key, target in made.routes.values() if key == "$default"), None)
@@ -152,11 +152,11 @@ class Gateways:
         return Response(200, self.answer(found[1]).encode(), found[1])
 
     def answer(self, content: Content) -> str:
-        """Give what the code answers for itself."""
+        """Return the response of the code itself."""
         return json.dumps({"status": "ok" if self._is_good(content.code_sha256) else "broken"})
 
     def not_found(self, api: str) -> Refusal | None:
-        """Return what API Gateway may answer of an API that was just created; None: it was not."""
+        """Return API Gateway's possible error for an API that was just created, or None."""
         made = self.apis.get(api)
         if made is None or self._scheduler.now - made.created_at >= FRESH:
             return None

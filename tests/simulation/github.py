@@ -1,6 +1,6 @@
-"""GitHub, as far as promotions ask it: a history that is a graph, the pull requests of some of it, and deployments.
+"""GitHub, as far as promotions use it: a history that is a graph, pull requests for some of it, and deployments.
 
-Answers are JSON as https://docs.github.com/rest has it, cut down to the members that are read.
+Responses are JSON as in https://docs.github.com/rest, with only the members that are read.
 """
 
 import re
@@ -31,14 +31,14 @@ _NEEDED = {
     "CreateDeployment": "deployments=write",
     "CreateStatus": "deployments=write",
 }
-"""Permissions that a job's token has only where its workflow says so."""
+"""Permissions that a job's token has only if its workflow requests them."""
 
 
 def routed(method: str, url: str, query: Mapping[str, Any], body: Mapping[str, Any] | None) -> tuple[str, Any, str]:
-    """Give the operation that a request is for, its arguments, and what more there is to its name.
+    """Return the operation of a request, its arguments, and an addition to its name.
 
     Raises:
-        NotModelledError: GitHub has much more than is modelled.
+        NotModelledError: The model does not support the request.
 
     """
     path = url.removeprefix(f"{API_URL}/repos/{REPOSITORY}/")
@@ -52,7 +52,7 @@ def routed(method: str, url: str, query: Mapping[str, Any], body: Mapping[str, A
 
 @dataclass
 class Deployment:
-    """What was shown of an environment."""
+    """The deployment states of an environment."""
 
     environment: str
     payload: Mapping[str, Any]
@@ -60,12 +60,12 @@ class Deployment:
 
 
 class GitHub:
-    """One repository. Commits are known by their numbers; the even ones are squashed pull requests."""
+    """One repository. Commits are identified by their numbers. Even commits are squashed pull requests."""
 
     def __init__(self, commits: Commits, gone: frozenset[int] = frozenset(), *, is_generous: bool) -> None:
-        """Begin with the history ``commits``, of which GitHub does not have those that are ``gone``.
+        """Begin with the history ``commits``. GitHub does not have the commits in ``gone``.
 
-        ``is_generous``: the job's token has all permissions that there are, and not only those for its contents.
+        ``is_generous``: the job's token has all permissions, not only those for the contents.
         """
         self._commits = commits
         self._gone = gone
@@ -73,10 +73,10 @@ class GitHub:
         self.deployments: dict[int, Deployment] = {}
 
     def carry_out(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """Do what was asked for, and give the answer's body.
+        """Carry out a request and return the response's body.
 
         Raises:
-            Refusal: it is not there, or may not be done.
+            Refusal: The resource does not exist, or a permission is missing.
 
         """
         needed = "" if self._is_generous else _NEEDED.get(operation, "")
@@ -107,7 +107,7 @@ class GitHub:
     def _list_pull_requests_of(self, *, sha: str, query: Any) -> Any:
         del query
         place = int(sha, 16)
-        # One was rebased, of which the list names another commit.
+        # One was rebased. The list names another commit of it.
         return [_pull_request(place)] if place % 2 == 0 or place == _REBASED else []
 
     def _list_pull_requests(self, *, query: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The guarantees by the names under which they are broken; docs/proof.md says what they are."""
+"""The names of the guarantees; docs/proof.md explains them."""
 
 PROVEN = "1 proven code only"
 ORDER = "2 never backwards"
@@ -10,10 +10,10 @@ ONE = "8 all functions of a release or none"
 OUT = "9 rolled-back code stays out"
 RESPECT = "weights that others have set are respected"
 ENDS = "every run ends, and the newest good commit is served"
-"""Guarantee 4 is 1 to 3, and 8, in schedules in which the lock does not work."""
+"""Guarantee 4 is 1 to 3, and 8, in schedules without a working lock."""
 
 
-class Broken(AssertionError):  # noqa: N818 - what is broken is a guarantee
+class Broken(AssertionError):  # noqa: N818 - a guarantee is broken
     """A guarantee does not hold."""
 
     def __init__(self, guarantee: str, what: str) -> None:

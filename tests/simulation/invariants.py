@@ -1,7 +1,7 @@
-"""What must be true after every step: the guarantees of the design, judged by what the world itself shows.
+"""What must be true after every step: the guarantees of the design, checked from the state of the world.
 
-What a version is, who has proven it, who moved an alias and who took a lock is known from the effects of the calls,
-whatever their callers have made of the answers.
+Versions, verdicts, moves of aliases and owners of locks are known from the effects of the calls, whatever the callers
+conclude from the responses.
 """
 
 import re
@@ -55,7 +55,7 @@ _HARMLESS = {
     Hit.FAILED_AFTER,
     Hit.WALL_CLOCK,
 }
-"""What the client's own repetitions, or not looking at the wall clock, make good."""
+"""Faults that retries correct, or that only concern the wall clock."""
 _LASTING = {
     Hit.UNSENT_FOR_GOOD,
     Hit.LOST_FOR_GOOD,
@@ -68,27 +68,27 @@ _LASTING = {
     Hit.LOST_THEN_REFUSED,
     Hit.LOST_UNREADABLE,
 }
-"""What makes a call fail in spite of repetitions, or has an effect at another time; it touches nothing else."""
+"""Faults that make a call fail in spite of retries, or delay its effect, and change nothing else."""
 _NOT_REPEATED = ("lambda.Invoke", "execute-api.Invoke", "github.Compare")
 
 
 UNKNOWN = -1
-"""The commit of a version that somebody else has put into an environment, and a run has then verified itself."""
+"""The commit of a version that was put into an environment externally, and that a run has then verified."""
 
 _FASTEST, _SLOWEST = 1.05, 0.95
 _MOMENT = 0.001
 _LOOKS = 2.0
-"""Seconds until a waiter has looked, and seen that the lock is free."""
+"""Seconds until a waiting run has read the lock and found it free."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """A move of an alias that took effect, by one of ours."""
+    """A move of an alias that took effect, made by a run."""
 
     place: Place
     version: str
     previous: str | None
-    """None: it was kept, for a later commit."""
+    """None if the alias was kept for a later commit."""
     commit: int
     operation: str
     identity: str
@@ -96,12 +96,12 @@ class Move:
 
     @property
     def environment(self) -> str:
-        """That it is of."""
+        """The function and alias of the move."""
         return self.place[1]
 
 
 class Watch:
-    """Sees each effect, and says when one breaks a guarantee."""
+    """Sees each effect, and raises an error if it breaks a guarantee."""
 
     def __init__(self, schedule: "Schedule") -> None:
         self._schedule = schedule
@@ -109,42 +109,44 @@ class Watch:
         self.releases = Releases(self._world)
         self.moves: list[Move] = []
         self.commits: dict[Place, int] = {}
-        """What each environment serves, by our own moves."""
+        """The version of each environment, by moves of runs."""
         self._aliases = self._world.functions.aliases
         self._is_ours = dict.fromkeys(self._aliases, True)
-        """Whether the alias is where one of ours has put it."""
+        """Whether a run has moved the alias to where it is."""
         self.commits |= dict.fromkeys(self._aliases, 0)
         self._before: dict[tuple[Place, str], tuple[int | None, bool]] = {}
-        """The commit of an alias before a move, and whether it was ours."""
+        """The commit of an alias before a move, and whether a run had moved it there."""
         self._rolled_back: dict[tuple[Place, str], tuple[int, str, float]] = {}
         """The commit and the version that a rollback has left, by the alias and the identity of that move."""
         self._gone_at: dict[Place, float] = {}
-        """When an alias was last deleted, so that nothing is left of earlier moves."""
+        """When an alias was last deleted, after which nothing is left of earlier moves."""
         self._went_back: set[Place] = set()
-        """The environments that were ever rolled back."""
+        """The environments that were rolled back at least once."""
         self._found: dict[tuple[str, str], Content | None] = {}
-        """What each operation has found in $LATEST of a function, when it looked last."""
+        """The last content of $LATEST that each operation has read of a function."""
         self._looked_at: dict[tuple[str, str, str], float] = {}
         """When an operation has last read a version of a function."""
         self._on_latest_since: dict[Place, float] = {}
-        """Since when aliases are on $LATEST."""
+        """Since when each alias is on $LATEST."""
         self._up: set[Place] = set()
         self._locks = {pk: item for (pk, sk), item in self._items.items() if sk == "lock"}
         """By the functions' ARNs."""
         self._beaten_at: dict[str, float] = {}
         self._lost: dict[tuple[str, str], tuple[float, float, bool]] = {}
-        """When an operation lost the lock of a function to others, its lease, and whether by force."""
+        """When an operation lost the lock of a function to another run, its lease, and whether by force."""
         self._counted_out: set[str] = set()
         """Owners that were silent for as long as their lease at one of their locks."""
         self._announced: dict[str, Result] = {}
-        """How an operation had ended when it began to announce that."""
+        """The result of an operation when it began to announce it."""
         self._begun_at: dict[tuple[str, str], set[str]] = {}
-        """The versions of a function that an operation has read of the alias until it sent its first move: most often
-        one, or besides what it has found half-way and brought to its end."""
+        """The versions of an alias that an operation has read until its first move: usually one, and those of an
+        unfinished
+        release that it has finished.
+        """
         self._unheard: set[tuple[str, str]] = set()
-        """Operations and functions, of which they will not hear what the alias was."""
+        """Operations and functions that will not get a response with the alias's previous version."""
         self._entries = {key: item for key, item in self._items.items() if key[1].startswith("promotion#")}
-        """The history, each entry as it was when it was written."""
+        """The history, with each entry as it was written."""
         self._notes = {key for key in self._items if key[1].startswith("notes#")}
         self._count = len(self._items)
         self._environments: dict[Place, Any] = {}
@@ -158,10 +160,10 @@ class Watch:
         )
         """Whether something has happened that may make a run fail."""
 
-    # What the world tells
+    # Called by the world
 
     def issued(self, actor: "Actor", call: Call) -> None:
-        """See what is about to be sent."""
+        """See a call before it is sent."""
         if actor.is_announcing:
             self._see_announcement(actor, call)
         if call.operation in ("UpdateAlias", "CreateAlias") and actor.operation in call.arguments["Description"]:
@@ -175,7 +177,7 @@ class Watch:
                 self._require_lock(actor, call, arn)
 
     def _is_of_a_release(self, actor: "Actor", call: Call) -> bool:
-        """Whether a call moves an alias for a release that was begun, for which nobody needs a lock any more."""
+        """Whether a call moves an alias for a release that has begun, which needs no lock any more."""
         if call.operation not in ("UpdateAlias", "CreateAlias"):
             return False
         found = _DESCRIPTION.fullmatch(call.arguments["Description"])
@@ -184,7 +186,7 @@ class Watch:
         return found is None or not is_its_own or self.releases.part(place, _identity(found)) is not None
 
     def hit(self, actor: "Actor", call: Call, hit: Hit) -> None:
-        """Hear of a fault."""
+        """Record a fault."""
         if call.name == "github.Compare":
             self._untold.add(actor.operation)
         if call.name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
@@ -195,7 +197,7 @@ class Watch:
             self._excuses = True
 
     def took_effect(self, actor: "Actor", call: Call) -> None:
-        """See what has come of a call."""
+        """See the effect of a call."""
         if call.operation == "GetAlias":
             self._see_reading(actor, call)
         if call.operation == "GetFunctionConfiguration":
@@ -237,10 +239,10 @@ class Watch:
             self._begun_at.setdefault(reader, set()).add(self._aliases[place].version)
 
     def stranger_acted(self) -> None:
-        """See what an external change has made of the aliases, for which no run is to blame."""
+        """See what an external change has done to the aliases, which no run has caused."""
         aliases = self._world.functions.aliases
         for place in [place for place, alias in self._aliases.items() if aliases.get(place) is not alias]:
-            # What is gone serves nothing, and what was created again is of no known commit.
+            # A deleted function serves nothing. A function that was created again has no known commit.
             if place not in aliases or not aliases[place].description:
                 self.commits[place] = UNKNOWN
                 self._gone_at[place] = self._now
@@ -264,13 +266,13 @@ class Watch:
                 self._on_latest_since.setdefault(place, self._now)
 
     def look_again(self) -> None:
-        """See what the records say by now of the versions that external changes have put into environments."""
+        """See what the records now contain about versions that external changes have put into environments."""
         for place, is_ours in self._is_ours.items():
             if not is_ours and place in self._aliases:
                 self.commits[place] = self._recorded_commit(place, self._aliases[place])
 
     def _recorded_commit(self, place: Place, alias: Alias) -> int:
-        """Return the commit of what an external change has put into an environment, as far as records tell it."""
+        """Return the commit of an external change in an environment, as far as records show it."""
         arn, described = arn_of(place[0]), _DESCRIPTION.fullmatch(alias.description)
         environment = self._items.get((arn, f"environment#{place[1]}"), {})
         if alias.version == LATEST:
@@ -284,9 +286,9 @@ class Watch:
         return _commit(known) if _text(known, "code_sha256") == code else UNKNOWN
 
     def aws_acted(self) -> None:
-        """See the weights that AWS itself has set or removed: the aliases are whose they were before.
+        """See weights that AWS has set or removed. They do not change whose alias it is.
 
-        Until the weights are gone, the version before is served, which may be that of an external change.
+        Until the weights are removed, the previous version is served, which may be that of an external change.
         """
         for place, alias in self._world.functions.aliases.items():
             if alias.is_by_aws and self._aliases.get(place) is not alias:
@@ -327,15 +329,15 @@ class Watch:
     def _is_raced(self, actor: "Actor", place: Place, alias: Alias) -> bool:
         """Return whether the function was created again while the alias was created.
 
-        CreateAlias has no precondition: nothing can look at the version at the same moment.
+        CreateAlias has no precondition, so nothing can check the version at the same moment.
         """
         looked = self._looked_at.get((actor.operation, place[0], alias.version), float("inf"))
         return self._world.functions[place[0]].deleted_at >= looked
 
     def _require_same(self, actor: "Actor", place: Place, alias: Alias) -> None:
-        """1. An alias that follows $LATEST may be pinned at a version that is what it has served until then.
+        """1. An alias that follows $LATEST may be pinned to a version with the content that it has served.
 
-        Lambda has no precondition on $LATEST for a move, so it counts what the run has found there.
+        Lambda has no precondition on $LATEST for a move, so the content that the run has read counts.
         """
         function = self._world.functions[place[0]]
         is_split = bool(alias.weights) and not alias.is_by_aws
@@ -350,13 +352,13 @@ class Watch:
         self.releases.stranger_acted(place)
 
     def _require_not_served(self, actor: "Actor", call: Call) -> None:
-        """1. What is not verified yet is not served by an alias that followed $LATEST when the command began."""
+        """1. An alias that followed $LATEST at the start of the command does not serve code that is not verified yet."""
         for place, since in self._on_latest_since.items():
             if place[0] == name_of(call.arguments["FunctionName"]) and since < actor.began_at:
                 raise Broken(PROVEN, f"{actor.name} deploys to {place[0]}, and {place[1]} serves {LATEST}")
 
     def _see_putting_back(self, actor: "Actor", place: Place, before: Alias | None, alias: Alias) -> None:
-        """See an alias that goes back to what it was, since its release is turned back; or a fence on the way there."""
+        """See an alias that is restored because its release is rolled back, or a fence for it."""
         undone = self.releases.put_back(place, before, alias)
         if undone:
             was_ours = self._take_back(place, undone)
@@ -369,11 +371,11 @@ class Watch:
             self._require_proven((release and self._mover_of(release)) or actor, place, alias)
 
     def _take_back(self, place: Place, identity: str) -> bool:
-        """Reckon with the commit from before a move; give whether the alias was ours then."""
+        """Remember the commit before a move, and return whether a run had moved the alias there."""
         commit, was_ours = self._before[place, identity]
         self._rolled_back.pop((place, identity), None)
         if place not in self._aliases:
-            return was_ours  # it was deleted since then, so that nothing is served
+            return was_ours  # it was deleted since then, so nothing is served
         if commit is None:
             self.commits.pop(place, None)
         else:
@@ -389,17 +391,17 @@ class Watch:
         return Move(place, alias.version, previous, commit, found["operation"], _identity(found), self._now)
 
     def _mover(self, actor: "Actor", move: Move) -> "Actor":
-        """Give the job whose move it is: whoever finishes a release makes its moves."""
+        """Return the job that made a move. A run that finishes a release makes its moves."""
         actors = self._schedule.actors
         return next((found for found in actors if move.operation in found.operations), actor)
 
     def _see_release(self, release: Release) -> None:
-        """See a release that has ended: of those whose aliases stay, the record alone tells the commit."""
+        """See a release that has ended. For aliases that do not move, only the record names the commit."""
         mover = self._mover_of(release)
         for part in release.parts:
             place, identity = (part.name, release.environment), part.promotion.identity
             if release.stage is Stage.ROLLED_BACK and self.releases.take_back(place, identity):
-                self._take_back(place, identity)  # a stranger has it
+                self._take_back(place, identity)  # changed externally
             if release.stage is Stage.ROLLED_BACK or part.moves:
                 continue
             commit = int(part.promotion.commit or "-1", 16)
@@ -413,9 +415,10 @@ class Watch:
         return next((found for found in self._schedule.actors if operation in found.operations), None)
 
     def _require_proven(self, actor: "Actor", place: Place, alias: Alias) -> None:
-        """1. An alias moves only to a version with a passed verdict recorded before, bound to code and configuration.
+        """1. An alias moves only to a version with a passed verdict that was recorded before, for its code and
+        configuration.
 
-        And that verdict is true: exactly this content has answered a check as it should.
+        The verdict must be true: exactly this content has responded to a check as it should.
         """
         version = self._world.functions[place[0]].versions[alias.version]
         record = self._items.get((arn_of(place[0]), f"version#{int(alias.version):010d}"), {})
@@ -433,12 +436,12 @@ class Watch:
             raise Broken(PROVEN, f"version {alias.version} is not the code of commit {actor.planned.commit}")
 
     def _require_order(self, actor: "Actor", move: Move, before: Alias | None) -> None:
-        """2. An older commit never replaces a newer one, save by a rollback; each move has a sequence of its own.
+        """2. An older commit never replaces a newer one, except by a rollback. The sequence grows with each move.
 
-        And a rollback goes back from what it has found, not from what has come since then.
+        A rollback starts from what it has found when it began, not from later changes.
         """
         served = self.commits.get(move.place, UNKNOWN)
-        # What stays in a release keeps the newer commit that it has.
+        # A function that does not move in a release keeps its newer commit.
         stays = move.previous is None and move.commit == served
         if actor.builds and move.commit != actor.planned.commit and not stays:
             raise Broken(ORDER, f"{actor.name} promotes commit {actor.planned.commit} as {move.commit}")
@@ -452,7 +455,7 @@ class Watch:
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
 
     def _require_newer(self, actor: "Actor", move: Move, served: int) -> None:
-        """2. The history says that the commit is no older one; if the run cannot know that, a person asks for it."""
+        """2. The history shows that the commit is not older. If the run cannot know that, a person has asked for it."""
         if UNKNOWN in (move.commit, served) or self._is_asked_unknown(actor, move.commit, served):
             return
         if self._is_older(move.commit, served):
@@ -464,7 +467,7 @@ class Watch:
             raise Broken(ORDER, f"{actor.name} was to refuse {move.commit}, which has diverged from {served}")
 
     def _is_asked_unknown(self, actor: "Actor", commit: int, other: int) -> bool:
-        """Whether a run need not know how the commits are related, since it was asked to promote all the same."""
+        """Whether a run may promote without knowing how the commits are related, because an input asks for it."""
         is_known = actor.knows(commit, other) and actor.operation not in self._untold
         return actor.planned.diverged == "promote" and not is_known
 
@@ -472,7 +475,7 @@ class Watch:
         return UNKNOWN not in (commit, served) and self._schedule.commits.is_older(commit, served)
 
     def _require_claimed(self, actor: "Actor", move: Move) -> None:
-        """1. What the job's own steps have tested for one environment is not promoted to two."""
+        """1. A candidate that the job's own steps tested for one environment is not promoted to two."""
         if actor.planned.kind not in (Kind.TWINS, Kind.TWIN):
             return
         candidate = actor.outputs.get("candidate")
@@ -482,9 +485,9 @@ class Watch:
             raise Broken(PROVEN, f"the candidate {candidate} is promoted twice: {moves} and {move}")
 
     def _require_respect(self, actor: "Actor", move: Move, before: Alias | None) -> None:
-        """See that a move ends a split that a person has set only if one asks for it, and no weight that AWS has set.
+        """See that a move ends an external split only if an input asks for it, and never ends a weight of AWS.
 
-        A rollback ends the latter at once: the version that AWS gives the traffic to is most often the one to serve.
+        A rollback ends a weight of AWS at once, because that version is usually the one to serve.
         """
         if before is None or not before.weights or actor.planned.override:
             return
@@ -497,7 +500,7 @@ class Watch:
     # 9: what was rolled back
 
     def _require_out(self, actor: "Actor", move: Move, before: Alias | None) -> None:
-        """9. A commit or version that was rolled back comes back by a newer commit or an override alone."""
+        """9. A commit or version that was rolled back returns only with a newer commit or an override."""
         was_ours = self._before[move.place, move.identity][1]
         if actor.rolls_back:
             if before and was_ours and before.version != move.version:
@@ -509,9 +512,9 @@ class Watch:
         for key, (commit, left, since) in list(self._rolled_back.items()):
             if key[0] != move.place:
                 continue
-            # A function that was created again uses the numbers of its versions again.
+            # A function that was created again uses its version numbers again.
             version = left if self._world.functions[move.place[0]].deleted_at < since else ""
-            # Another function of the same release may have other code, so that the whole is another one.
+            # Another function of the same release may have other code, so the release as a whole differs.
             is_newer = self._is_older(commit, move.commit) and not (is_alone and move.version == version)
             is_between = self._is_older(move.commit, commit) and move.commit != self.commits.get(move.place)
             is_between = is_between and not self._is_asked_unknown(actor, move.commit, commit)
@@ -527,11 +530,11 @@ class Watch:
         return {commit for commit, _, _ in self._rolled_back.values()}
 
     def is_newer_than_rolled_back(self, commit: int) -> bool:
-        """Return whether ``commit`` and its code may follow all that was rolled back."""
+        """Return whether ``commit`` and its code may follow everything that was rolled back."""
         environments = [item for (_, sk), item in self._items.items() if sk.startswith("environment#")]
         recorded = sum(len(item["rolled_back"]["L"]) for item in environments if "rolled_back" in item)
         if recorded > len(self._rolled_back):
-            return False  # also what others had put there, of which the record knows more than this watch
+            return False  # also external changes, which the record knows and this watch does not
         for (place, _), (left, version, _) in self._rolled_back.items():
             found = self._world.functions[place[0]].versions.get(version)
             code = self._schedule.digest_of(place[0], commit)
@@ -544,7 +547,7 @@ class Watch:
     # 3: the endpoints
 
     def _require_up(self) -> None:
-        """3. Once an environment can be reached, it answers from proven code, whatever else happens."""
+        """3. Once an environment can be reached, it serves verified code, whatever else happens."""
         for place, is_ours in self._is_ours.items():
             if not is_ours:
                 continue
@@ -572,7 +575,7 @@ class Watch:
     # 5: the lock
 
     def _see_lock(self, actor: "Actor", arn: str) -> None:
-        """5. Tokens strictly increase; nobody but the owner changes the ownership, save by expiry or recorded force."""
+        """5. Tokens strictly increase. Only the owner changes the ownership, except after expiry or by recorded force."""
         before, after = self._locks.get(arn, {}), self._items.get((arn, "lock"), {})
         if before is after:
             return
@@ -611,7 +614,7 @@ class Watch:
                 raise Broken(LOCK, f"{actor.name} opens the lock of {owner} by force, without a record")
             return
         if any(one.owns(owner) for one in self._schedule.actors if one.place == actor.place):
-            self._counted_out.add(owner)  # the post step of a job gives back what any step of it holds
+            self._counted_out.add(owner)  # the post step of a job releases the locks of all its steps
             return
         silence, lease = self._now - self._beaten_at.get(arn, 0.0), _number(before, "lease")
         if silence >= lease / _FASTEST - _MOMENT:
@@ -622,7 +625,7 @@ class Watch:
             )
 
     def _require_lock(self, actor: "Actor", call: Call, arn: str) -> None:
-        """5. Who believes that it holds the lock, holds it: until it can know of force, or as far as clocks agree."""
+        """5. A run that believes that it holds the lock holds it, unless force is not visible yet or the clocks differ."""
         owner = _text(self._locks.get(arn, {}), "owner")
         if owner and actor.owns(owner):
             return
@@ -637,10 +640,10 @@ class Watch:
                 LOCK, f"{actor.name} sends {call.operation} {self._now - lost:.1f} s after it lost the lock to {owner}"
             )
 
-    # 6: what runs say of themselves
+    # 6: what runs report
 
     def failed(self, actor: "Actor", error: Exception) -> None:
-        """See the error that has ended a command: one that nobody has foreseen is a mistake."""
+        """See the error that ended a command. An unexpected error is a defect."""
         if actor.operation in self._announced:
             raise Broken(LOST, f"{actor.name} had ended, and fails by announcing it: {error}") from error
         if isinstance(error, LockError) and "was not free within" in str(error):
@@ -649,7 +652,8 @@ class Watch:
             raise Broken(LOST, f"{actor.name} ended with an unexpected {type(error).__name__}: {error}") from error
 
     def ended(self, actor: "Actor", command: str, report: Report) -> None:
-        """6. What took effect is reported as done, and nothing else is; what the client repeats makes nobody fail."""
+        """6. A run reports exactly the moves that took effect. Faults that the client's retries correct make no run
+        fail."""
         moves = self._moves_of(actor.operation)
         is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK) or report.may_have_moved
         if all(move.previous is None for move in moves):
@@ -676,22 +680,22 @@ class Watch:
                 raise Broken(LOST, f"{actor.name} warns of what nobody has foreseen: {warning}")
 
     def _require_newer_served(self, actor: "Actor", place: Place, report: Report) -> None:
-        """2. A run gives way to what is served, and not to what an alias has served that was deleted before the run."""
+        """2. A run is superseded by what is served, not by what an alias served that was deleted before the run."""
         is_gone = place not in self._aliases and self._gone_at.get(place, float("inf")) < actor.began_at
         if is_gone and "has the newer commit" in report.headline and len(actor.planned.functions) == 1:
             raise Broken(ENDS, f"{actor.name} gives way, and {place[1]} of {place[0]} does not exist")
 
     def _is_gone(self, move: Move) -> bool:
-        """Return whether the alias was deleted since the move, so that nothing shows it any more."""
+        """Return whether the alias was deleted since the move, so that nothing shows the move any more."""
         return move.at <= self._gone_at.get(move.place, -1.0)
 
     def _moves_of(self, operation: str) -> list[Move]:
-        """Give the moves that an operation has made, save for those that were turned back."""
+        """Return the moves of an operation, without those that were rolled back."""
         moves = [move for move in self.moves if move.operation == operation]
         return [move for move in moves if (move.place, move.identity) not in self.releases.undone]
 
     def _require_truth(self, actor: "Actor", report: Report, moves: list[Move]) -> None:
-        """6. Who says that it has moved the environment, has; of several functions, all, and those that it names."""
+        """6. A run that reports a move has made it: all functions of a release, and exactly those that it names."""
         begun = self.releases.by(actor.operation)
         if not moves:
             raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
@@ -700,21 +704,22 @@ class Watch:
         if begun:
             self.releases.told.add((begun[-1].key.pk, begun[-1].key.sk))
         told = {(name, part.move.identity) for name, part in report.parts if part.move}
-        # The alias of a function that stays gets the words of the release, and is not told as a move.
+        # The alias of an unchanged function gets the description of the release, and is not reported as a move.
         if report.parts and told != {(move.place[0], move.identity) for move in moves if move.previous is not None}:
             raise Broken(LOST, f"{actor.name} tells of {told}, and has moved {moves}")
 
     def _require_locks_given_back(self, actor: "Actor") -> None:
-        """5. A step that keeps no lock for the next one ends without any, unless something went wrong with that."""
+        """5. A step that keeps no lock for the next step ends without a lock, unless a call of the release failed."""
         is_kept = actor.planned.kind in KEEPING or actor.hits or actor.is_excused or actor.was_interrupted
         for arn, lock in self._locks.items():
             if not is_kept and actor.owns(_text(lock, "owner")):
                 raise Broken(LOCK, f"{actor.name} has ended, and still has the lock of {name_of(arn)}")
 
-    # What follows a promotion
+    # After a promotion
 
     def _see_announcement(self, actor: "Actor", call: Call) -> None:
-        """5. Nobody waits meanwhile: the lock is given back, unless it is kept for the job, or that went wrong."""
+        """5. No run waits during notes and deployments: the lock is free, unless the job keeps it or its release
+        failed."""
         assert actor.job is not None
         self._announced.setdefault(actor.operation, actor.job.reports[-1].result)
         is_kept = actor.planned.kind is Kind.ADOPT or actor.hits or actor.is_excused or actor.was_interrupted
@@ -722,7 +727,7 @@ class Watch:
             raise Broken(LOCK, f"{actor.name} sends {call.name} while others wait for its lock")
 
     def _see_deployment(self, actor: "Actor", body: Any) -> None:
-        """6. GitHub is told of what took effect alone, and of that as it was."""
+        """6. GitHub receives only moves that took effect, with their real values."""
         told = body["payload"]["promote-on-success"]
         versions = told.get("functions") or {told.get("function"): told.get("version")}
         identity = told.get("promotion", "")
@@ -741,7 +746,7 @@ class Watch:
     # 7: the records
 
     def _see_records(self) -> None:
-        """7. Each entry is of a move that took effect, and says the same; what is recorded last stays the last."""
+        """7. Each entry belongs to a move that took effect and agrees with it. The newest record stays the newest."""
         for place in self.commits:
             key = arn_of(place[0]), f"environment#{place[1]}"
             before, after = self._environments.get(place, {}), self._items.get(key, {})
@@ -753,7 +758,7 @@ class Watch:
         self._count = len(self._items)
         for key in self._items.keys() - self._entries.keys() - self._notes:
             if not key[1].startswith(("promotion#", "notes#")) or _PIN in key[1]:
-                continue  # a pin is recorded before it is made, and looked at then
+                continue  # a pin is recorded before it is made, and checked then
             item, (kind, environment, identity) = self._items[key], key[1].split("#")
             place = name_of(key[0]), environment
             found = [move for move in self.moves if (move.place, move.identity) == (place, identity)]
@@ -773,20 +778,20 @@ class Watch:
                 raise Broken(RECORD, f"{key[1]} says {said}, and the move was {found[0]}")
 
     def _is_told(self, move: Move, notes: str) -> bool:
-        """Whether the notes of a move say what was moved; those of a release say so in a table of its functions."""
+        """Whether the notes of a move name what was moved. Notes of a release name it in a table of its functions."""
         if not self.releases.part(move.place, move.identity):
             return f"version {move.version}" in notes
         rows = [line for line in notes.splitlines() if line.startswith(f"| {move.place[0]} |")]
         previous = f"`{LATEST}`" if move.previous == LATEST else move.previous
         now = f"{previous} → {move.version} " if move.previous else f"{move.version}, the first "
-        if move.previous == move.version:  # a stranger had split it, or taken our words away
+        if move.previous == move.version:  # its weights or its description were changed externally
             now = f"{move.version} stays "
         return len(rows) == 1 and f"| {now}" in rows[0]
 
     # The end
 
     def over(self, actor: "Actor", *, in_order: bool) -> None:
-        """5. After any end of a job that has its post step, the lock is not the job's."""
+        """5. After the end of a job with a post step, the job does not hold the lock."""
         if not in_order or actor.is_excused:
             return
         if any(actor.owns(_text(lock, "owner")) for lock in self._locks.values()):
@@ -797,7 +802,7 @@ class Watch:
                     raise Broken(ENDS, f"{actor.name} is over, and its release is {release.stage}")
 
     def all_over(self) -> None:
-        """See that every run ends; and if nothing has gone wrong, that what is newest and good is served."""
+        """See that every run ends and, if nothing has failed, that the newest good commit is served."""
         for actor in self._schedule.actors:
             if not actor.is_over:
                 raise Broken(ENDS, f"{actor.name} hangs")
@@ -811,13 +816,13 @@ class Watch:
             if job.diverged == "refuse" and self._schedule.plan.history:
                 continue  # what was served when it came may have diverged
             if any(self._world.functions[name].is_stuck(ENVIRONMENT) for name in job.functions):
-                continue  # a release waits for a person to decide, since AWS has no capacity
+                continue  # a person must decide about the release, because AWS has no capacity
             served = [self.commits.get((function, ENVIRONMENT)) for function in job.functions]
             if set(served) != {newest}:
                 raise Broken(ENDS, f"commit {newest} is not served, but {served} of {job.functions}")
 
     def closed(self, actor: "Actor", lease: int) -> None:
-        """See what one more run has made of it, without any fault; ``lease`` is the longest that anybody had."""
+        """See the result of one more run without any fault. ``lease`` is the longest lease of all runs."""
         report = actor.reports[-1] if actor.reports else None
         if report is None or report.result not in (Result.PROMOTED, Result.UNCHANGED):
             said = f"{report.result}: {report.headline} {report.failures}" if report else "nothing"
@@ -849,14 +854,14 @@ class Watch:
             raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias} of {place[0]}")
 
     def _require_tidiness(self) -> None:
-        """See that nothing was left behind: no endpoint of a candidate, and none that nobody knows."""
+        """See that nothing was left behind: no preview endpoint, and no endpoint without a record."""
         known = {item["endpoint"]["M"]["api_id"]["S"] for item in self._items.values() if "endpoint" in item}
         previews = [sk for _, sk in self._items if sk.startswith(PREVIEW)]
         if previews or known != set(self._world.gateways.apis):
             raise Broken(ENDS, f"left behind: {previews or set(self._world.gateways.apis) - known}")
 
     def _require_records(self) -> None:
-        """7. Each move has its entry, which nobody has touched since; a run that died left an intent for the next."""
+        """7. Each move has its unchanged entry. A run that died left an intent for the next run."""
         for move in self.moves:
             arn = arn_of(move.place[0])
             record = self._items[arn, f"environment#{move.environment}"]
@@ -870,7 +875,7 @@ class Watch:
             if self._items.get(key) != item:
                 raise Broken(RECORD, f"{key[1]} is no longer what it was")
 
-    # Where to look
+    # Lookups
 
     @property
     def _now(self) -> float:
@@ -882,11 +887,11 @@ class Watch:
 
 
 _PIN = "-pin-"
-"""What the key of a pin's entry has."""
+"""The value in the key of a pin's entry."""
 
 
 def written(call: Call) -> list[tuple[str, str]]:
-    """Give the keys of the items that a call to the table writes."""
+    """Return the keys of the items that a call to the table writes."""
     parts = [call.arguments]
     if call.operation == "TransactWriteItems":
         parts = [part for item in call.arguments["TransactItems"] for part in item.values()]
@@ -895,7 +900,7 @@ def written(call: Call) -> list[tuple[str, str]]:
 
 
 def _identity(found: re.Match[str]) -> str:
-    """Give the identity of the promotion that a Description tells of."""
+    """Return the identity of the promotion in a Description."""
     return f"{found['sequence']}-{found['operation']}"
 
 
@@ -904,7 +909,7 @@ def _text(item: Any, name: str) -> str:
 
 
 def _commit(item: Any) -> int:
-    """Return the commit that a record names."""
+    """Return the commit in a record."""
     text = _text(item, "commit")
     return int(text, 16) if re.fullmatch(r"[0-9a-f]{40}", text) else UNKNOWN
 

@@ -1,4 +1,4 @@
-"""What a mutant is: see ``tests.simulation.mutants``."""
+"""The value of a mutant; see ``tests.simulation.mutants``."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from tests.simulation.plan import Hit
 
 @dataclass(frozen=True)
 class Mutant:
-    """One breakage."""
+    """One change of the source."""
 
     name: str
     module: str
     old: str
     new: str
     calls: tuple[str, ...] = ()
-    """At which faults are likely to show it; empty: any. A matter of time alone."""
+    """Calls at which faults probably show it. If empty, any call."""
     hits: tuple[Hit, ...] = ()
-    """The same of what goes wrong there."""
+    """Faults that probably show it at these calls."""

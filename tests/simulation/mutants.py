@@ -1,7 +1,7 @@
-"""Small deliberate breakages of the protocol: each must be caught by some guarantee, or the proof proves nothing.
+"""Mutants: small defects in the protocol. The guarantees must catch each of them.
 
-A mutant is a change of one place in the source of a module, made while that is imported; the tree is not touched. A
-text that is not there exactly once is an error.
+A mutant changes one place in the source of a module when it is imported. The files do not change. The old text must
+occur exactly once.
 """
 
 import sys
@@ -607,12 +607,12 @@ MUTANTS = (
 
 
 class _Loader(SourceFileLoader):
-    """Compiles a module with the mutant's text in the place of its own."""
+    """Compiles a module with the mutant's text."""
 
     mutant: Mutant
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile it anew: what is compiled already is the original."""
+        """Compile the changed source, because cached bytecode is that of the original."""
         source = self.get_source(fullname)
         count = source.count(self.mutant.old) if source else 0
         if source is None or count != 1:
@@ -621,7 +621,7 @@ class _Loader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the one module in its mutated form."""
+    """Finds the changed module."""
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
@@ -641,7 +641,7 @@ class _Finder(MetaPathFinder):
 
 
 def install(name: str) -> Mutant:
-    """Break the protocol in this process, before any of it is imported."""
+    """Install the mutant in this process, before any of the product is imported."""
     loaded = [module for module in sys.modules if module == "promote" or module.startswith("promote.")]
     if loaded:
         raise RuntimeError(f"too late: {loaded[0]} is imported already")

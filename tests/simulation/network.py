@@ -1,7 +1,7 @@
-"""The way to AWS, to an endpoint and to GitHub: each call travels there and back, and a fault can hit it anywhere.
+"""The network to AWS, to an endpoint and to GitHub. A fault can hit each call on its way there and back.
 
-A request that was sent takes effect when it arrives, whatever has become of its sender. Clients retry as botocore's
-standard mode does.
+A request that was sent takes effect when it arrives, even if its sender has died. Clients retry as in botocore's
+standard mode.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ _RETRIED_STATUSES = _TRANSIENT._TRANSIENT_STATUS_CODES  # noqa: SLF001 - these t
 _LONGEST_BACKOFF = 20.0
 
 _PATIENCE = {"lambda": 60.0, "dynamodb": 5.0, "apigatewayv2": 30.0, "sts": 30.0}
-"""Seconds of promote.aws.clients's read timeouts."""
+"""Seconds of the read timeouts in promote.aws.clients."""
 
 _THROTTLING = {
     "dynamodb": ("ThrottlingException", 400),
@@ -44,7 +44,7 @@ _THROTTLING = {
     "sts": ("Throttling", 400),
 }
 _EXPIRED = {"dynamodb": ("ExpiredTokenException", 400), "sts": ("ExpiredToken", 403), "github": ("", 401)}
-"""Where credentials have expired; of all other services: ExpiredTokenException with status 403."""
+"""The error for expired credentials by service. All other services: ExpiredTokenException with status 403."""
 _FAILURE = {
     "dynamodb": "InternalServerError",
     "lambda": "ServiceException",
@@ -61,16 +61,16 @@ class Call:
     operation: str
     arguments: Mapping[str, Any]
     subject: str = ""
-    """What it is of, where that makes a difference."""
+    """An addition to its name, if needed to distinguish it."""
 
     @cached_property
     def name(self) -> str:
-        """The name under which faults find it."""
+        """The name for faults."""
         return f"{self.service}.{self.operation}{self.subject and ' ' + self.subject}"
 
     @property
     def is_read(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether it only reads."""
         return self.operation.startswith(("Get", "Query", "Describe", "Invoke", "Compare", "List"))
 
 
@@ -78,38 +78,38 @@ class Caller(Protocol):
     """A job, as the network sees it."""
 
     place: int
-    """In the plan."""
+    """Its position in the plan."""
     lease: float
     name: str
 
     @property
     def is_announcing(self) -> bool:
-        """Whether it is at what follows a promotion."""
+        """Whether it is writing notes or deployments after a promotion."""
 
 
 class Backstage(Protocol):
-    """Who carries out what a call asks for, and what a fault is that no network can make."""
+    """Carries out the calls, and the faults that do not happen in a network."""
 
     def carry_out(self, caller: Caller, call: Call) -> Any:
-        """Let the call take effect; Refusal is an answer."""
+        """Apply the call. A Refusal is a response."""
 
     def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
-        """Let a stranger act, or somebody open the lock, or the job be run again."""
+        """Make an external change, remove the lock by force, or run the job again."""
 
     def issued(self, caller: Caller, call: Call) -> None:
-        """Hear that a call is about to be sent."""
+        """See a call before it is sent."""
 
     def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        """Say what a change of an alias or a transaction is of, where that makes a difference."""
+        """Return the subject of a change of an alias or of a transaction, if needed to distinguish it."""
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
-        """Hear of a fault."""
+        """Record a fault."""
 
     def not_found(self, call: Call) -> "Refusal | None":
-        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+        """Return the error of a service that does not find a new resource yet, or None if the resource is not new."""
 
     def fail(self, error: Exception) -> None:
-        """End the schedule with an error, which the code under test would take for one of the call's."""
+        """End the schedule with an error that the code under test must not catch."""
 
     def say(self, who: str, text: str) -> None:
         """Write a line into the trace."""
@@ -117,21 +117,21 @@ class Backstage(Protocol):
 
 @dataclass
 class Faults:
-    """The faults of a plan, and how far each has counted."""
+    """The faults of a plan, with their counters."""
 
     planned: tuple[Fault, ...]
     counts: list[int] = field(init=False)
     hit: list[tuple[str, Hit]] = field(default_factory=list)
-    """Those that have happened: the call's name and what went wrong."""
+    """The faults that have happened: the call's name and the fault."""
     spared: frozenset[str] = frozenset()
-    """Names of calls at which nothing goes wrong in this schedule."""
+    """Names of calls without faults in this schedule."""
     are_over: bool = False
 
     def __post_init__(self) -> None:
         self.counts = [0] * len(self.planned)
 
     def at(self, name: str, place: int, *, is_new: bool = False) -> list[Hit]:
-        """Count a call, and say what goes wrong with it; ``is_new``: it is of what was just created."""
+        """Count a call and return its fault. ``is_new``: it concerns a new resource."""
         found: list[Hit] = []
         if self.are_over or name in self.spared:
             return found
@@ -157,10 +157,10 @@ _THEN = {
     Hit.LOST_THEN_THROTTLED: Hit.THROTTLED_FOR_GOOD,
     Hit.LOST_THEN_REFUSED: Hit.LOST_THEN_REFUSED,
 }
-"""What goes wrong with the further attempts of the same call."""
+"""The fault of further attempts of the same call."""
 _LOST = {Hit.LOST, Hit.LOST_FOR_GOOD, Hit.LOST_UNREADABLE, Hit.LOST_THEN_THROTTLED, Hit.LOST_THEN_REFUSED}
 _UNREADABLE = 2
-"""Reads of the same service that fail after a write whose effect is not to be found out."""
+"""Reads of the same service that fail after a write, so that its effect stays unknown."""
 _PROLONGED = {Hit.LATE_EFFECT, Hit.LATE_ANSWER, Hit.PAUSED, Hit.PAUSED_AFTER}
 _TROUBLE = (
     Hit.UNLOCK,
@@ -177,22 +177,22 @@ _TROUBLE = (
 
 
 class Lost(Exception):  # noqa: N818 - a client makes its own error of it
-    """There was no answer."""
+    """There was no response."""
 
     lasting: Hit | None = None
-    """What goes wrong with further attempts, too."""
+    """The fault of further attempts."""
     is_unreadable = False
-    """Whether what is read after the last attempt fails."""
+    """Whether reads after the last attempt fail."""
 
     def __init__(self, *, in_time: bool, was_sent: bool) -> None:
         super().__init__("no answer")
         self.in_time = in_time
-        """Whether it is known at once, by a connection that was closed."""
+        """Whether the client notices it at once, because the connection was closed."""
         self.was_sent = was_sent
 
 
 class Network:
-    """Carries calls. Each half of the way takes a while, by ``chance``; None: the same for all."""
+    """Carries calls. Each way takes some time, drawn from ``chance``; with None, always the same."""
 
     def __init__(self, scheduler: Scheduler, chance: Random | None, faults: Faults, backstage: Backstage) -> None:
         self.scheduler = scheduler
@@ -201,7 +201,7 @@ class Network:
         self.chance = chance or Random(0)
         self._is_even = chance is None
         self.longest = 0.25
-        """Seconds of one way, where no fault makes it longer."""
+        """Seconds of one way without a fault."""
         self.calls = 0
         self.under_way: Counter[str] = Counter()
         """Writes to the table that have not arrived yet, by the names of their callers."""
@@ -209,7 +209,7 @@ class Network:
         """How many of the next reads fail, by process and service."""
 
     def delay(self) -> float:
-        """Give the seconds of one way."""
+        """Return the seconds of one way."""
         if self._is_even:
             return 0.02
         draw = self.chance.random()
@@ -218,23 +218,23 @@ class Network:
         return self.longest * self.chance.random()
 
     def beyond(self, lease: float) -> float:
-        """Give seconds that are longer than the lease, and now and then than all that is granted to an endpoint."""
+        """Return seconds longer than the lease, and sometimes longer than a preview endpoint may live."""
         if self._is_even:
             return 1.6 * lease
         return 3 * lease + 6 if self.chance.random() < 0.3 else lease * (1.1 + 0.8 * self.chance.random())
 
     def exchange(self, process: Process, caller: Caller, call: Call, patience: float, hit: Hit | None = None) -> Any:
-        """Send ``call`` once and give its answer; ``hit``: what goes on going wrong.
+        """Send ``call`` once and return its response. ``hit`` is a fault that continues.
 
         Raises:
-            Refusal: the service says no.
-            Lost: there is no answer.
+            Refusal: The service returns an error.
+            Lost: There is no response.
 
         """
         self.calls += 1
         missing = self.backstage.not_found(call) if hit is None else None
         hits = [hit] if hit else self.faults.at(call.name, caller.place, is_new=missing is not None)
-        for one in hits if hit is None else ():  # what goes on going wrong is one fault
+        for one in hits if hit is None else ():  # a fault that continues counts once
             self.backstage.hit(caller, call, one)
         if hit is None and call.is_read and self.unreadable[process, call.service] > 0:
             self.unreadable[process, call.service] -= 1
@@ -249,9 +249,9 @@ class Network:
 
 
 class _Exchange:
-    """One request on its way, and what goes wrong with it."""
+    """One request on its way, with its fault."""
 
-    def __init__(  # noqa: PLR0917 - all that takes part
+    def __init__(  # noqa: PLR0917 - all that it needs
         self,
         network: Network,
         process: Process,
@@ -270,13 +270,13 @@ class _Exchange:
         self._there += self._beyond if Hit.LATE_EFFECT in hits else 0
         self._back += self._beyond if Hit.LATE_ANSWER in hits else 0
         self._is_first = self._chance.random() < 0.5
-        """Whether trouble comes before the effect."""
+        """Whether the fault comes before the effect."""
         self._is_write = call.service == "dynamodb" and not call.is_read
         self._answered = process.event()
         self._answer: Any = None
 
     def carry_out(self, patience: float) -> Any:
-        """Send it, and wait for the answer."""
+        """Send it and wait for the response."""
         self._disturb()
         self._refuse()
         self._network.under_way[self._caller.name] += self._is_write
@@ -292,7 +292,7 @@ class _Exchange:
         return self._answer
 
     def _disturb(self) -> None:
-        """Let happen what has to do with the process alone."""
+        """Apply faults that concern only the process."""
         scheduler, process, hits, chance = self._scheduler, self._process, self._hits, self._chance
         if Hit.CRASH_BEFORE in hits:
             process.kill()
@@ -304,7 +304,7 @@ class _Exchange:
             process.zero += scheduler.now * (process.rate - rate)
             process.rate = rate
         if hits & {Hit.SIGINT, Hit.SIGTERM}:
-            # Some of it hits the call on its way, before or after the effect. The runner is patient for ten seconds.
+            # Some of these hit the call on its way, before or after the effect. The runner waits ten seconds.
             when = scheduler.now + chance.choice((0.0, 0.01, 0.03, 0.08))
             scheduler.at(when, process.signal)
             if Hit.SIGINT in hits:
@@ -315,7 +315,7 @@ class _Exchange:
             process.sleep(0)
 
     def _refuse(self) -> None:
-        """Let it come back without having had any effect."""
+        """Let it return without an effect."""
         hits, process = self._hits, self._process
         if hits & {Hit.UNSENT, Hit.UNSENT_FOR_GOOD}:
             process.sleep(self._there)
@@ -388,7 +388,7 @@ def _failure(call: Call) -> Refusal:
 
 
 class Client:
-    """What promote takes for a client of boto3."""
+    """A client of boto3, as far as promote uses it."""
 
     def __init__(
         self, network: Network, process: Process, caller: Caller, service: str, *, attempts: int, patience: float
@@ -399,7 +399,7 @@ class Client:
         self.meta = real(service).meta
 
     def get_paginator(self, method: str) -> Any:
-        """Return what yields the only page that a list has."""
+        """Return an iterator over the only page of a list."""
         return SimpleNamespace(paginate=lambda **arguments: [getattr(self, method)(**arguments)])
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
@@ -422,7 +422,7 @@ class Client:
                 return network.exchange(process, self._caller, call, self._patience, lasting)
             except (Refusal, Lost) as error:
                 failure = self._error(call, error)
-                # As botocore's event response-received has it.
+                # As in botocore's event response-received.
                 note(context, getattr(failure, "response", None), failure if isinstance(error, Lost) else None)
                 lasting, is_unreadable = error.lasting, is_unreadable or error.is_unreadable
                 if attempt == self._attempts or not _is_retried(error):
@@ -454,7 +454,7 @@ class Client:
 
 
 def _sent(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the arguments as they are on their way: an archive is read as it is sent; then its file may be closed."""
+    """Return the arguments as they are sent. An archive is read now, because its file may be closed later."""
     if "Code" in arguments:
         return {**arguments, "Code": _sent(arguments["Code"])}
     return {name: value.read() if hasattr(value, "read") else value for name, value in arguments.items()}
@@ -465,7 +465,7 @@ def _is_retried(error: Refusal | Lost) -> bool:
 
 
 class Table(Client):
-    """A client of DynamoDB. Without a lock that works, each job sees one of its own under that name."""
+    """A client of DynamoDB. Without a working lock, each job has its own lock under that name."""
 
     def __init__(
         self,
@@ -515,11 +515,11 @@ class Reach(Clients):
         self._network, self._process, self._caller, self._has_lock = network, process, caller, has_lock
 
     def resolve_region(self) -> str:
-        """Give the only region that there is."""
+        """Return the only region."""
         return REGION
 
     def require_runtime(self, runtime: str | None) -> None:
-        """Take any."""
+        """Accept any session token."""
 
     def _client(self, service: str, **different: Any) -> Any:
         attempts = different.get("retries", {}).get("total_max_attempts", 5)
@@ -531,14 +531,14 @@ class Reach(Clients):
 
 
 class Session:
-    """What promote takes for a session of requests."""
+    """A session of requests, as far as promote uses it."""
 
     def __init__(self, network: Network, process: Process, caller: Caller) -> None:
         self._network, self._process, self._caller = network, process, caller
         self.adapters: dict[str, HTTPAdapter] = {}
 
     def mount(self, prefix: str, adapter: HTTPAdapter) -> None:
-        """Take what decides on repetitions."""
+        """Take the adapter that decides about retries."""
         self.adapters[prefix] = adapter
 
     def request(
@@ -553,7 +553,7 @@ class Session:
         json: Any = None,
         auth: Any = None,
     ) -> Any:
-        """Ask an endpoint or GitHub."""
+        """Send a request to an endpoint or to GitHub."""
         if url.startswith(f"{API_URL}/") and auth:
             return self._ask_github(method, url, params, json, timeout[1])
         if method != "GET" or url.rpartition("/")[2] not in ("", "health") or allow_redirects or "Host" in headers:
@@ -571,7 +571,7 @@ class Session:
         return SimpleNamespace(status_code=answer.status, content=answer.body, headers={})
 
     def _ask_github(self, method: str, url: str, query: Any, body: Any, limit: float) -> "Response":
-        """Repeat as the adapter says, in the way of urllib3.HTTPConnectionPool.urlopen and requests' adapter."""
+        """Retry as the adapter decides, like urllib3.HTTPConnectionPool.urlopen and requests' adapter."""
         try:
             operation, arguments, subject = routed(method, url, query, body)
         except NotModelledError as error:
@@ -592,7 +592,7 @@ class Session:
                     retries = retries.increment(method, url, response=response, _pool=_POOL)  # type: ignore[arg-type]
                 except MaxRetryError:
                     return response
-                retries.sleep(response)  # type: ignore[arg-type] # what is asked of a response, no more
+                retries.sleep(response)  # type: ignore[arg-type] # only the members that are used
             except Lost as lost:
                 lasting = lost.lasting
                 try:
@@ -616,7 +616,7 @@ class Session:
 
 
 class Response:
-    """GitHub's, as far as requests, urllib3's repetitions and promote ask it."""
+    """A response of GitHub, as far as requests, urllib3's retries and promote use it."""
 
     def __init__(self, method: str, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         self.status = self.status_code = status
@@ -633,7 +633,7 @@ class Response:
 
 
 _POOL: Any = "GitHub"
-"""What stands for the connections in the texts of errors."""
+"""A connection pool for the texts of errors."""
 
 
 def _broken(lost: Lost, url: str) -> Exception:

@@ -1,7 +1,7 @@
-"""What a schedule is made of: who comes when, with which clock, and what goes wrong at which call.
+"""The plan of a schedule: which jobs run when, with which clocks, and which faults happen at which calls.
 
-A plan and nothing else decides a schedule; it is a frozen value, so that a failure can be printed, kept, and played
-again, whatever later versions make of its seed.
+A schedule depends only on its plan. A plan is a frozen value, so a failing one can be printed, kept and played again,
+even if later versions draw another plan from its seed.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from tests.simulation.functions import FUNCTION
 
 
 class Word(StrEnum):
-    """Shown as it is written in Python, so that a plan that was printed can be pasted into a test."""
+    """An enum whose repr is Python source, so that a printed plan can be pasted into a test."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
@@ -29,9 +29,9 @@ class Kind(Word):
     STEPS = "steps"
     """``deploy``, then ``promote`` with that candidate."""
     STEPS_ALONE = "steps-alone"
-    """The same with ``isolation: version``."""
+    """``deploy`` with ``isolation: version``, then ``promote`` with that candidate."""
     TWINS = "twins"
-    """As before, and at the same time the same candidate is promoted to the next environment."""
+    """As before, and the same candidate is promoted to the next environment at the same time."""
     TWIN = "twin"
     """The second of these promotions."""
     ADOPT = "adopt"
@@ -39,22 +39,22 @@ class Kind(Word):
     ROLLBACK = "rollback"
     """``rollback`` to what was served before."""
     ROLLBACK_ONWARD = "rollback-onward"
-    """The same of the next environment."""
+    """``rollback`` of the next environment."""
     ONWARD = "onward"
-    """``promote`` of what the environment serves to the next one, verified again."""
+    """``promote`` of what the environment serves to the next one, with a new verification."""
     ONWARD_PROVEN = "onward-proven"
-    """The same by the verdict that it has."""
+    """``promote`` of what the environment serves to the next one, with its existing verdict."""
     UNLOCK = "unlock"
-    """``unlock``: the lock is opened by force."""
+    """``unlock``: the lock is removed by force."""
 
 
 BACK = (Kind.ROLLBACK, Kind.ROLLBACK_ONWARD)
 KEEPING = (Kind.STEPS, Kind.STEPS_ALONE, Kind.ADOPT)
-"""Those of several steps, which keep the lock in between."""
+"""Kinds of several steps, which keep the lock in between."""
 
 
 class Hit(Word):
-    """What goes wrong at a call; "for good": and at each further attempt of the same call."""
+    """A fault at a call. "for good" means that each further attempt of the same call has it too."""
 
     CRASH_BEFORE = "crash before it was sent"
     CRASH_AFTER = "crash after it took effect"
@@ -156,26 +156,26 @@ CALLS = (
     "github.CreateStatus",
     "github.ListDeployments",
 )
-"""Every call that the simulated commands make, the table's writes by what they are of."""
+"""Every call of the simulated commands. Writes to the table have the subject in their name."""
 
 ANNOUNCING = (
     "lambda.GetFunctionConfiguration announced",
     "dynamodb.PutItem notes",
     *CALLS[CALLS.index("github.Compare") + 1 :],
 )
-"""Those that follow a promotion, and undo nothing of it."""
+"""The calls after a promotion, whose failure undoes nothing."""
 
 BEGINNING = "dynamodb.TransactWriteItems begin"
 GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems rolled_back")
 SAGA = (BEGINNING, "dynamodb.TransactWriteItems done", *GOING_BACK, "dynamodb.Query release")
-"""Those of a release of several functions alone."""
+"""The calls that only a release of several functions makes."""
 
 CHANGES = tuple(
     call
     for call in CALLS
     if not call.partition(".")[2].startswith(("Get", "Query", "Describe", "Invoke", "Compare", "List"))
 )
-"""Those that are no reads."""
+"""The calls that write."""
 
 _ONLY_AT: dict[Hit, tuple[str, ...]] = {
     Hit.UPDATE_FAILS: UPDATES,
@@ -201,16 +201,16 @@ _ONLY_AT: dict[Hit, tuple[str, ...]] = {
         "apigatewayv2.DeleteApi",
     ),
 }
-"""The calls at which something can go wrong in this way; all others can at any."""
+"""The calls at which a fault is possible. Faults that are not listed are possible at every call."""
 
 
 def can_hit(hit: Hit, call: str) -> bool:
-    """Return whether this can go wrong with the call of this name."""
+    """Return whether the fault is possible at the call with this name."""
     return hit not in _ONLY_AT or call in _ONLY_AT[hit]
 
 
 PAIRS = [(call, hit) for call in CALLS for hit in Hit if can_hit(hit, call)]
-"""What can go wrong where: all of it is to be reached."""
+"""All pairs of call and fault. Each of them must be reached."""
 
 
 @dataclass(frozen=True)
@@ -219,14 +219,14 @@ class Job:
 
     kind: Kind
     commit: int
-    """The number of its commit in the history: 1 is the oldest, and a commit follows only lower ones."""
+    """The number of its commit. 1 is the oldest; a commit follows only lower numbers."""
     start: float = 0.0
-    """Seconds after the beginning."""
+    """Seconds after the start."""
     run_id: int = 0
-    """0: as high as its commit is new."""
+    """0 means the commit's number."""
     lease: int = 4
     rate: float = 1.0
-    """How fast its machine's clock goes."""
+    """The rate of its machine's clock."""
     skew: int = 0
     """Seconds that its wall clock is ahead."""
     fifo: bool = False
@@ -237,30 +237,30 @@ class Job:
     functions: tuple[str, ...] = (FUNCTION,)
     """Several are released as one."""
     knows: bool = True
-    """Whether it can ask GitHub for the order of commits; its clone is shallow in any case."""
+    """Whether it can ask GitHub for the order of commits. Its clone is always shallow."""
     diverged: str = ""
-    """The input: ``promote``, ``refuse``, or empty."""
+    """The input ``diverged``: ``promote``, ``refuse``, or empty."""
     override: bool = False
-    """Whether a person says that it is to be done all the same."""
+    """The input ``override``."""
     is_lost: bool | None = None
-    """Whether its machine is lost with it when it is killed, so that there is no post step; None: chance decides."""
+    """Whether its machine is lost with a kill, so that there is no post step. None means a random choice."""
 
     @property
     def longest_lease(self) -> int:
-        """The lease of a step that keeps the lock for the next one, which nobody beats for in between."""
+        """The lease of a step that keeps the lock for the next one, without heartbeats in between."""
         return (3 if self.kind in KEEPING else 1) * self.lease
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong at the ``nth`` call of that name, of all or of one job."""
+    """A fault at the ``nth`` call of that name, of all jobs or of one job."""
 
     hit: Hit
     call: str = ""
-    """Empty: any call."""
+    """If empty, any call."""
     nth: int = 1
     job: int = -1
-    """The job's place in the plan; -1: any."""
+    """The job's position in the plan; -1 means any."""
 
 
 @dataclass(frozen=True)
@@ -270,31 +270,32 @@ class Plan:
     jobs: tuple[Job, ...]
     faults: tuple[Fault, ...] = ()
     seed: int = 0
-    """Of how long each call takes and of all else that is left to chance; 0: each takes equally long."""
+    """Seed of the duration of calls and of other random choices; 0 means that all calls take equally long."""
     bad: tuple[int, ...] = ()
-    """Commits whose code fails its checks; of ``hello``."""
+    """Commits whose code of ``hello`` fails its checks."""
     broken: tuple[int, ...] = ()
-    """Commits whose code of ``worker`` does."""
+    """Commits whose code of ``worker`` fails its checks."""
     same: tuple[tuple[int, int], ...] = ()
-    """Commits whose code of ``hello`` is that of another one; that of ``api`` changes with every other commit alone."""
+    """Commits whose code of ``hello`` is that of another one. The code of ``api`` changes only with every other commit.
+    """
     history: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    """Commits with the parents that they have; all others follow the one before."""
+    """Commits with their parents. All others follow the previous one."""
     gone: tuple[int, ...] = ()
-    """Commits that GitHub does not have any more, since the branch was rewritten."""
+    """Commits that GitHub no longer has, because the branch was rewritten."""
     exists: bool = True
     """Whether the functions, their table and endpoints exist, and the environment serves commit 0."""
     knows_history: bool = True
-    """Whether the jobs have a token for GitHub, which says how commits are related; else the order is not known."""
+    """Whether the jobs have a token for GitHub, which knows the order of commits. Without it, the order is unknown."""
     is_granted: bool = True
-    """Whether the jobs' tokens may read pull requests and write deployments, and not only read the contents."""
+    """Whether the jobs' tokens may read pull requests and write deployments, in addition to reading the contents."""
     is_provisioned: bool = False
-    """Whether the aliases have provisioned concurrency, so that AWS itself sets weights after each move."""
+    """Whether the aliases have provisioned concurrency, so that AWS sets weights after each move."""
     has_lock: bool = True
-    """Whether the lock works; else each job has one of its own, and all believe that they hold it."""
+    """Whether the lock works. If not, each job has its own lock, and all believe that they hold it."""
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """All that the jobs work on."""
+        """All functions of the jobs."""
         return tuple(sorted({function for job in self.jobs for function in job.functions}))
 
     @property
@@ -304,13 +305,13 @@ class Plan:
 
     @property
     def rates_differ(self) -> bool:
-        """Whether clocks go at different rates, so that a lease is not the same for all."""
+        """Whether clocks have different rates, so that the lease differs between machines."""
         drifts = any(fault.hit is Hit.CLOCK_RATE for fault in self.faults)
         return drifts or len({job.rate for job in self.jobs}) > 1
 
 
 _TWINS = 1
-"""How many of the jobs that chance chooses from promote one candidate twice."""
+"""The number of entries of TWINS among the kinds that are drawn."""
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
 _KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
 _KINDS += [Kind.TWINS] * _TWINS
@@ -318,7 +319,7 @@ BUILDING_NOTHING = (*BACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
 
 
 def random_plan(seed: int) -> Plan:
-    """Draw a plan. The first fault is one after the other of all pairs of call and fault, so that each has its turn."""
+    """Draw a plan. The first faults go through all pairs of call and fault, one per seed."""
     chance = Random(seed)
     call, hit = PAIRS[seed % len(PAIRS)]
     jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
@@ -367,19 +368,19 @@ def random_plan(seed: int) -> Plan:
     )
     if hit is Hit.IDLE and call not in SAGA and chance.random() < 0.5:
         return _idle(plan, chance)
-    # Then what was rolled back comes again as the code of a newer commit.
+    # Then the rolled-back version returns as the code of a newer commit.
     is_again = is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5
     return replace(plan, same=((4, 3),)) if is_again else plan
 
 
 def _idle(plan: Plan, chance: Random) -> Plan:
-    """Let the version that a rollback is going back to become Inactive before the rollback looks at it."""
+    """Make the version to which a rollback returns Inactive before the rollback reads it."""
     jobs = (Job(Kind.RUN, 3), Job(Kind.ROLLBACK, 3, start=chance.choice((8.0, 15.0)) + chance.random()))
     return replace(plan, jobs=jobs, faults=(Fault(Hit.IDLE, "lambda.ListAliases", 1, 1),), exists=True)
 
 
 def _story(chance: Random) -> list[Job]:
-    """Draw jobs that follow each other: what is rolled back comes again, by a re-run or from the environment before."""
+    """Draw jobs that follow each other: what was rolled back returns by a re-run or from the previous environment."""
     again = chance.choice((Kind.RUN, Kind.RUN, Kind.ALONE, Kind.STEPS))
     kinds: list[tuple[Kind, int]] = [(Kind.RUN, 3), (Kind.ROLLBACK, 3), (again, 3)]
     if chance.random() < 0.5:
@@ -396,7 +397,7 @@ def _story(chance: Random) -> list[Job]:
 
 
 def _random_history(chance: Random) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Draw a history with branches and merges, and now and then one that was rewritten from its first commit on."""
+    """Draw a history with branches and merges, and sometimes one that was rewritten from its first commit."""
     history: dict[int, tuple[int, ...]] = {}
     for commit in range(2, _NEWEST + 1):
         draw, other = chance.random(), chance.randrange(commit)
@@ -411,17 +412,17 @@ def _random_history(chance: Random) -> tuple[tuple[int, tuple[int, ...]], ...]:
 
 
 _NEWEST = 5
-"""The newest commit of those that are played."""
+"""The newest commit."""
 _GRAPHS = 0.4
-"""Share of the schedules whose history is no line."""
+"""The share of schedules with a history that is not linear."""
 _UNKNOWING = 0.07
-"""Share of the jobs that cannot know how commits are related."""
+"""The share of jobs that cannot find out how commits are related."""
 _STORIES = 0.05
-"""Share of the schedules in which what was rolled back comes again."""
+"""The share of schedules in which rolled-back code returns."""
 _PROVISIONED = 0.1
-"""Share of the schedules whose aliases have provisioned concurrency."""
+"""The share of schedules with provisioned concurrency."""
 _SHARE = 0.04
-"""Of the schedules whose first fault is at a call that is not of a release of several functions alone."""
+"""The share of applications in schedules whose first fault is not at a call of releases."""
 
 _APPLICATIONS: tuple[tuple[str, ...], ...] = (
     ("hello", "worker"),
@@ -430,20 +431,20 @@ _APPLICATIONS: tuple[tuple[str, ...], ...] = (
     ("api", "worker", "hello"),
     ("hello", "api", "worker"),
 )
-"""Not in the order of their names, which is that of the locks."""
+"""Not in alphabetical order, which is the order of the locks."""
 _OTHERS = "mail"
 """A function of the application that shares one with the first."""
 
 _TURNING = (*(Hit.UNSENT_FOR_GOOD, Hit.THROTTLED_FOR_GOOD) * 3, Hit.STRANGER_ALIAS, Hit.STRANGER_WEIGHTS)
-"""What a release is turned back for; a stranger may come too late for that."""
+"""Faults that cause a rollback of the release. External changes may come too late for that."""
 
 
 _AS_NAMED, _FIRST_ONE, _SECOND_ONE = 0.45, 0.58, 0.77
-"""Shares of the jobs, each added to those before: the first application, in another order too, and the second."""
+"""Cumulative shares of the jobs: the first application, the same in another order, and the second one."""
 
 
 def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
-    """Let jobs be of an application, of one that shares a function with it, and of single functions of both."""
+    """Let jobs release an application, another one that shares a function with it, or single functions of both."""
     first = chance.choice(_APPLICATIONS)
     second = chance.choice([(chance.choice(first), _OTHERS), (_OTHERS, chance.choice(first))])
     made: list[Job] = []
@@ -451,7 +452,7 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
         draw = chance.random()
         functions: tuple[str, ...] = first
         if made and draw >= _AS_NAMED:
-            functions = first[::-1]  # another step names them in another order
+            functions = first[::-1]  # another step lists them in another order
         if made and draw >= _FIRST_ONE:
             functions = second if draw < _SECOND_ONE else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
@@ -464,7 +465,7 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
 
 
 _OF_ONE_KIND = (Kind.STEPS, Kind.STEPS_ALONE, Kind.TWINS, Kind.ADOPT, Kind.UNLOCK)
-"""What is done with one function alone."""
+"""What a job does with one function."""
 _OF_ONE = (
     "dynamodb.PutItem candidate",
     "lambda.GetFunctionConfiguration announced",
@@ -488,7 +489,7 @@ _FIRST = (
 """Calls of a function's first run."""
 
 _OF_FIRST = (("lambda.GetAlias", Hit.NOT_YET),)
-"""Of what goes wrong with such a call in a function's first run alone."""
+"""Pairs that happen only in a function's first run."""
 
 _FREQUENT = (
     "lambda.GetFunctionConfiguration",
@@ -500,11 +501,11 @@ _FREQUENT = (
 """Calls that each job makes several times."""
 
 _COMPANIONS = {
-    # Only an endpoint at fault is looked for, and only a long verification needs signs of life.
+    # Only a damaged endpoint is searched for, and only a long verification needs heartbeats.
     "apigatewayv2.GetApi": Fault(Hit.FAILED_BEFORE, "execute-api.Invoke"),
     "dynamodb.UpdateItem endpoint beat": Fault(Hit.LATE_ANSWER, "execute-api.Invoke"),
     "dynamodb.PutItem promotion": Fault(Hit.EXTERNAL_LATEST, "lambda.ListAliases"),
-    # Its record is read by those who find it unfinished.
+    # Its record is read by runs that find it unfinished.
     "dynamodb.Query release": Fault(Hit.CRASH_AFTER, "dynamodb.TransactWriteItems begin"),
 }
 
@@ -525,7 +526,7 @@ _BY_KIND = {
 
 
 def _suited(job: Job, call: str, chance: Random) -> Job:
-    """Give a job that makes the call, most often one that comes first with what is newest."""
+    """Return a job that makes the call, usually one that comes first with the newest commit."""
     kind = _BY_KIND.get(call, Kind.RUN if job.kind in BUILDING_NOTHING else job.kind)
     is_first = chance.random() < 0.6
     return replace(

@@ -1,8 +1,8 @@
 """``make prove``: many schedules, one schedule again, or the mutants.
 
 python -m tests.simulation.prove --seconds 60            as many schedules as fit
-python -m tests.simulation.prove --schedules 50000       so many
-python -m tests.simulation.prove --seed 4711             one, with its trace
+python -m tests.simulation.prove --schedules 50000       that many schedules
+python -m tests.simulation.prove --seed 4711             one schedule, with its trace
 python -m tests.simulation.prove --mutants               each mutant, until it is caught
 """
 
@@ -22,14 +22,14 @@ from tests.simulation.mutants import MUTANTS, install
 from tests.simulation.plan import PAIRS, Hit, random_plan
 
 _CHUNK = 50
-"""Schedules that a process plays before it says what has come of them."""
+"""Schedules that a process plays before it reports."""
 _PATIENCE = 4000
-"""Schedules in which a mutant is to be caught."""
+"""Schedules in which a mutant must be caught."""
 
 
 @dataclass
 class Tally:
-    """What has come of some schedules."""
+    """The results of some schedules."""
 
     schedules: int = 0
     steps: int = 0
@@ -40,7 +40,7 @@ class Tally:
     """Seeds, and what they break."""
 
     def add(self, other: "Tally") -> None:
-        """Sum up."""
+        """Add the results of another tally."""
         self.schedules += other.schedules
         self.steps += other.steps
         self.calls += other.calls
@@ -51,13 +51,13 @@ class Tally:
 
 def play_seeds(seeds: Iterable[int]) -> Tally:
     """Play the schedules of ``seeds``."""
-    from tests.simulation.schedule import play  # noqa: PLC0415 - a mutant is to be installed before
+    from tests.simulation.schedule import play  # noqa: PLC0415 - a mutant must be installed before
 
     tally = Tally()
     for seed in seeds:
         try:
             schedule = play(random_plan(seed))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it has a seed
+        except Exception as error:  # noqa: BLE001 - every error belongs to a seed
             tally.schedules += 1
             tally.broken.append((seed, f"{type(error).__name__}: {error}"))
             continue
@@ -70,7 +70,7 @@ def play_seeds(seeds: Iterable[int]) -> Tally:
 
 
 def sweep(first: int, schedules: int | None, seconds: float, processes: int) -> Tally:
-    """Play schedules from the seed ``first`` on, in several processes, until one breaks something or time is up."""
+    """Play schedules from the seed ``first`` on, in several processes, until one breaks something or the time is up."""
     deadline = time.monotonic() + seconds
     tally, starts = Tally(), count(first, _CHUNK)
     last = None if schedules is None else first + schedules
@@ -92,7 +92,7 @@ def sweep(first: int, schedules: int | None, seconds: float, processes: int) -> 
 
 
 def tell(tally: Tally, seconds: float) -> None:
-    """Say what was played, and which pairs of call and fault were never reached."""
+    """Print what was played, and which pairs of call and fault were never reached."""
     _say(f"{tally.schedules:,} schedules of {tally.jobs:,} jobs in {seconds:.0f} s")
     _say(f"{tally.steps:,} steps, {tally.calls:,} calls, {sum(tally.faults.values()):,} faults injected")
     reached = [pair for pair in PAIRS if tally.faults[pair]]
@@ -103,7 +103,7 @@ def tell(tally: Tally, seconds: float) -> None:
 
 
 def replay(seed: int) -> int:
-    """Play one schedule with its trace; 1: it breaks something."""
+    """Play one schedule with its trace. Return 1 if it breaks something."""
     from tests.simulation.schedule import play  # noqa: PLC0415 - as above
 
     plan = random_plan(seed)
@@ -122,7 +122,7 @@ def replay(seed: int) -> int:
 
 
 def hunt(name: str) -> int:
-    """Play schedules with the mutant until it is caught; 0: it was."""
+    """Play schedules with the mutant until it is caught. Return 0 if it was caught."""
     mutant = install(name)
     from tests.simulation.guarantees import Broken  # noqa: PLC0415 - the mutant is installed before
     from tests.simulation.schedule import play  # noqa: PLC0415 - the same
@@ -138,7 +138,7 @@ def hunt(name: str) -> int:
 
 
 def _seeds(mutant: Mutant) -> Iterator[int]:
-    """Yield seeds whose first fault is where the mutant is likely to show."""
+    """Yield seeds whose first fault is where the mutant probably shows."""
     for seed in count():
         call, hit = PAIRS[seed % len(PAIRS)]
         if (not mutant.calls or call in mutant.calls) and (not mutant.hits or hit in mutant.hits):
@@ -146,7 +146,7 @@ def _seeds(mutant: Mutant) -> Iterator[int]:
 
 
 def hunt_all(processes: int) -> int:
-    """Hunt each mutant in a process of its own; the number of those that were not caught."""
+    """Test each mutant in its own process, and return the number of mutants that were not caught."""
     waiting, survivors = list(MUTANTS), 0
     running: dict[str, subprocess.Popen[str]] = {}
     while waiting or running:
@@ -170,7 +170,7 @@ def hunt_all(processes: int) -> int:
 
 
 def main() -> int:
-    """Do what the arguments say."""
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="prove", description="Schedules of runs, faults and clocks; see docs/proof.md."
     )

@@ -1,7 +1,7 @@
 """What must be true of releases of several functions after every step: all of them move, or none does.
 
-What a release is to move is known from its record; what has moved, from the aliases themselves. A stranger who moves an
-alias is to blame for what that function serves, and nobody else is.
+The record of a release names its moves, and the aliases show which moves were made. If an alias was changed externally,
+no run is responsible for what its function serves.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from tests.simulation.guarantees import ONE, Broken
 from tests.simulation.world import TABLE, World
 
 Key = tuple[str, str]
-"""Of an item: ``pk`` and ``sk``."""
+"""The key of an item: ``pk`` and ``sk``."""
 Place = tuple[str, str]
 """An alias: the names of the function and of the environment."""
 
@@ -25,35 +25,35 @@ STRANGER = "a stranger"
 
 _NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.ROLLING_BACK), (Stage.ROLLING_BACK, Stage.ROLLED_BACK)}
 _SERVED = ("version", "sequence", "commit", "plan", "previous", "intent")
-"""What nobody changes in the record of an environment while its function is part of a release."""
+"""The attributes of an environment's record that do not change while its function is part of a release."""
 
 _decoded = TypeDeserializer().deserialize
 
 
 class Releases:
-    """The releases that there are, and what has come of each."""
+    """All releases and their states."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.known: dict[Key, Release] = {}
-        """As their records are now."""
+        """The current records."""
         self.undone: set[tuple[Place, str]] = set()
-        """Moves that were put back, by their identities."""
+        """Moves that were rolled back, by their identities."""
         self.told: set[Key] = set()
-        """Releases of which a run has said that they are done."""
+        """Releases that a run has reported as done."""
         self._states: list[dict[Place, str]] = []
-        """The versions of all functions that were not part of an unfinished release, one moment after the other."""
+        """The versions of all functions without an unfinished release, one moment after the other."""
         self._marks: dict[Place, Key] = {}
         self._environments: dict[Place, Any] = {}
         self._parts: dict[tuple[Place, str], tuple[Key, Part]] = {}
         """By the identity of the move."""
         self._intents: set[tuple[Place, str]] = set()
-        """Moves of single functions that were recorded beforehand, while nothing stood against it."""
+        """Moves of single functions that were recorded before they were made, and that nothing prevented."""
         self._moved: dict[tuple[Place, str], int] = {}
         """Moves that took effect, numbered."""
         self._numbers = count(1)
         self._at: dict[Place, str] = {}
-        """By what each alias is where it is: the identity of a move, or a stranger."""
+        """What moved each alias to where it is: the identity of a move, or an external change."""
         self._last: dict[Place, Key] = {}
         """The last release that each function was part of."""
         for key in sorted(self._items):
@@ -67,10 +67,10 @@ class Releases:
             self._moved[place, self._at[place]] = next(self._numbers)
         self._note_state()
 
-    # What others ask for
+    # Called by others
 
     def of(self, place: Place) -> Release | None:
-        """Give the unfinished release that a function is part of."""
+        """Return the unfinished release of a function."""
         return self.known[self._marks[place]] if place in self._marks else None
 
     def needed(self, name: str) -> set[str]:
@@ -79,16 +79,16 @@ class Releases:
         return {part.promotion.version for part in found} | {part.before.version for part in found if part.before}
 
     def by(self, operation: str) -> list[Release]:
-        """Give the releases that an operation has begun, in order."""
+        """Return the releases that an operation has begun, in order."""
         return [found for key, found in self.known.items() if key[1].endswith(f"-{operation}")]
 
     def part(self, place: Place, identity: str) -> Part | None:
-        """Give the part of a release that a move is; None: it is of one function alone."""
+        """Return the part of a release that a move belongs to, or None for a single function."""
         found = self._parts.get((place, identity))
         return found[1] if found else None
 
     def is_on_its_way_back(self, place: Place, description: str) -> bool:
-        """Whether writing an alias with this Description puts it back, and is no late move."""
+        """Whether an alias with this Description is rolled back, and not moved late."""
         release = self.of(place)
         if release is None or release.stage is not Stage.ROLLING_BACK:
             return False
@@ -99,13 +99,13 @@ class Releases:
         return all((place, part.promotion.identity) in self._moved for place, part in _moves(release))
 
     def is_new(self, place: Place, identity: str) -> bool:
-        """Whether no move of this identity was ever seen of the alias."""
+        """Whether no move with this identity was ever seen at the alias."""
         return (place, identity) not in self._moved
 
     # The records
 
     def see_records(self, keys: Iterable[Key]) -> list[Release]:
-        """See items that were written in one step; give the releases that have ended with it."""
+        """See items that were written in one step, and return the releases that ended with it."""
         keys = list(keys)
         ended = [found for key in keys if key[1].startswith("release#") for found in self._see_release(key)]
         environments = [key for key in keys if key[1].startswith("environment#")]
@@ -122,7 +122,7 @@ class Releases:
         return ended
 
     def _see_release(self, key: Key) -> Iterator[Release]:
-        """See the record of a release; yield it if it has just ended."""
+        """See the record of a release, and yield it if it has just ended."""
         before, after = self.known.get(key), self._read(key)
         if before is None:
             self._require_beginning(key, after)
@@ -138,7 +138,7 @@ class Releases:
             self._last[place] = key
 
     def _require_beginning(self, key: Key, release: Release) -> None:
-        """See that it begins as a whole, from what is recorded, and of functions that are free."""
+        """See that a release begins as a whole, from what is recorded, and with functions that are free."""
         if release.stage is not Stage.MOVING:
             raise Broken(ONE, f"{key[1]} begins as {release.stage}")
         for place, part in _places(release):
@@ -162,7 +162,8 @@ class Releases:
         self.known[key] = after
 
     def _see_environment(self, place: Place, item: Any) -> None:
-        """See that a function is marked by one release at a time, until it ends, and is nobody else's meanwhile."""
+        """See that only one release at a time marks a function, until it ends, and that nothing else is recorded for
+        it."""
         before, self._environments[place] = self._environments.get(place, {}), item
         old, new = self._marks.get(place), _mark(item)
         if new and new != old and (old or new not in self.known or self.known[new].stage is not Stage.MOVING):
@@ -186,7 +187,7 @@ class Releases:
             raise Broken(ONE, f"{key[1]} of {name_of(key[0])} is in the history, and its release is not done")
 
     def _require_done(self, release: Release) -> None:
-        """See that all has moved, and is recorded of each function in the same step."""
+        """See that everything has moved and is recorded for each function in the same step."""
         for place, part in _places(release):
             identity = part.promotion.identity
             item = self._environments[place]
@@ -202,7 +203,7 @@ class Releases:
                 raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} does not serve what it says, but {alias}")
 
     def _require_reverted(self, release: Release) -> None:
-        """See that each alias is what it was before, or a stranger's, and that no move can arrive any more."""
+        """See that each alias is what it was before or was changed externally, and that no move can arrive any more."""
         for place, part in _moves(release):
             alias, before, at = self._alias(place), part.before, self._at.get(place, "")
             if (part.arn, f"promotion#{place[1]}#{part.promotion.identity}") in self._items:
@@ -212,7 +213,7 @@ class Releases:
             version = self._world.functions[place[0]].versions.get(part.promotion.version)
             is_same = version is not None and version.content.code_sha256 == part.candidate.code_sha256
             if alias is None and (not is_same or at == STRANGER):
-                continue  # an external change has deleted the function, or the fence
+                continue  # the function, or the fence, was deleted externally
             if (alias and alias.revision_id) == (before and before.revision_id):
                 raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
             is_back = alias is not None and (
@@ -225,7 +226,7 @@ class Releases:
     # The aliases
 
     def moved(self, place: Place, before: Alias | None, identity: str) -> None:
-        """See a move forward that took effect; ``before`` is the alias until then."""
+        """See a forward move that took effect. ``before`` is the alias until then."""
         found = self._parts.get((place, identity))
         if found is None and (place, identity) not in self._intents:
             raise Broken(ONE, f"{place[0]} moves by {identity}, which was not recorded while nothing stood against it")
@@ -241,9 +242,9 @@ class Releases:
         self.require_whole()
 
     def put_back(self, place: Place, before: Alias | None, alias: Alias) -> str:
-        """See an alias that is turned back; give the identity of the move that is taken back, or nothing.
+        """See an alias that is rolled back, and return the identity of the move that is undone, or nothing.
 
-        What a stranger has made of it stays; one who has changed nothing that can be seen was not there.
+        An external change stays. A change that is not visible does not count.
         """
         release = self.of(place)
         if release is None or release.stage is not Stage.ROLLING_BACK:
@@ -271,19 +272,20 @@ class Releases:
         return identity
 
     def take_back(self, place: Place, identity: str) -> bool:
-        """Count a move of a release that was turned back for nothing; False: it was put back, or never took effect."""
+        """Return whether a move belongs to a rolled-back release although it was not undone. False: it was undone, or
+        never made."""
         if (place, identity) not in self._moved or (place, identity) in self.undone:
             return False
         self.undone.add((place, identity))
         return True
 
     def stranger_acted(self, place: Place) -> None:
-        """Hear that a stranger has written an alias."""
+        """Record an external change of an alias."""
         self._at[place] = STRANGER
         self._note_state()
 
     def require_source(self, release: Release, environment: str) -> None:
-        """See that ``environment`` served all that is promoted from it at one time, and no half of a release."""
+        """See that ``environment`` served everything that is promoted from it at one time, and never part of a release."""
         wanted = {(part.name, environment): part.promotion.version for part in release.parts}
         if not any(wanted.items() <= state.items() for state in self._states):
             raise Broken(ONE, f"{release.key.sk} is of {wanted}, which were never served together")
@@ -293,9 +295,10 @@ class Releases:
         self._states.append({place: alias.version for place, alias in aliases if place not in self._marks})
 
     def require_whole(self) -> None:
-        """See that functions whose last release has ended are all at it, or none; later moves of one are its own.
+        """See that the functions of the last release all serve it, or none does. Later moves of one function are
+        allowed.
 
-        A release that was turned back counts for nothing: its functions are where they were.
+        A release that was rolled back does not count: its functions are where they were.
         """
         for key in set(self._last.values()):
             release = self.known[key]
@@ -312,12 +315,12 @@ class Releases:
                     raise Broken(ONE, f"{place[0]} is not at {key[1]}, which is done")
 
     def require_rest(self, places: Iterable[Place]) -> None:
-        """See that nothing is left unfinished of these."""
+        """See that these have no unfinished release."""
         for place in places:
             if place in self._marks:
                 raise Broken(ONE, f"{place[0]} is left in {self._marks[place][1]}, which has not ended")
 
-    # Where to look
+    # Lookups
 
     @property
     def _items(self) -> Any:
@@ -331,12 +334,12 @@ class Releases:
 
 
 def before_of(part: Part) -> str:
-    """Give the identity of the move by which an alias was where it was before; empty: of none."""
+    """Return the identity of the move that put an alias where it was before, or empty."""
     return identity_of(part.before) if part.before else ""
 
 
 def identity_of(alias: Any) -> str:
-    """Give the identity of the move that an alias's Description tells of; empty: of none."""
+    """Return the identity of the move in an alias's Description, or empty."""
     promotion = Promotion.described("", alias.description)
     return promotion.identity if promotion else ""
 
@@ -359,9 +362,9 @@ def _part(release: Release, place: Place) -> Part:
 
 
 def _is_touched(part: Part, alias: Alias, *, has_moved: bool) -> bool:
-    """Whether a stranger has moved or split the alias since the release moved it or, without that, was decided upon."""
+    """Whether the alias was moved or split externally since the release moved it or, without a move, was decided."""
     then = part.before
-    if has_moved:  # Lambda itself may have given what it has left a weight
+    if has_moved:  # Lambda may have given a weight to the version that the alias left
         weights = _weights(alias)
         is_whole = not weights or (then is not None and weights == {then.version: 1.0})
         return alias.version != part.promotion.version or not is_whole
@@ -374,10 +377,10 @@ def _mark(item: Any) -> Key | None:
 
 
 def _content(alias: Any) -> Any:
-    """Give what of an alias is put back, of ours as of the model's; not what AWS itself has made of it since."""
+    """Return the members of an alias that are restored, without what AWS has changed since."""
     return alias.version, alias.description, _weights(alias)
 
 
 def _weights(alias: Any) -> dict[str, float]:
-    """Give the weights that people or tools have set: AWS's own is 1 for one version."""
+    """Return the weights that people or tools have set. A weight of AWS is 1 for one version."""
     return {} if list(alias.weights.values()) == [1.0] else dict(alias.weights)

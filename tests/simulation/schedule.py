@@ -1,4 +1,4 @@
-"""One schedule: the jobs of a plan, each step of them the real command in a process of its own, in one world."""
+"""One schedule: the jobs of a plan. Each step is the real command in its own process, in one world."""
 
 import hashlib
 import tempfile
@@ -50,7 +50,7 @@ from tests.simulation.world import TABLE, World
 ONWARD = "prod"
 """The environment after the first."""
 _HORIZON = 3000.0
-"""Seconds after which whoever is still at work hangs."""
+"""Seconds after which a process that still works hangs."""
 _TEST_PAUSE = 0.5
 """Seconds between a test's attempts to reach an endpoint."""
 _LOCK_TIMEOUT = "10"
@@ -59,7 +59,7 @@ _LOCK_TIMEOUT = "10"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The checked-out repository, the same for all: an archive for each function and commit, and an event."""
+    """The checked-out repository, the same for all jobs: an archive for each function and commit, and an event."""
 
     folder: Path
     digests: Mapping[str, str]
@@ -70,7 +70,7 @@ class Workspace:
 
 
 def plant(folder: Path, name: str) -> str:
-    """Make an archive whose content is of its name; give its CodeSha256."""
+    """Write an archive whose content depends on its name, and return its CodeSha256."""
     with zipfile.ZipFile(folder / name, "w") as archive:
         archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
     return b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
@@ -78,7 +78,7 @@ def plant(folder: Path, name: str) -> str:
 
 @cache
 def workspace() -> Workspace:
-    """Make the workspace once a process."""
+    """Return the workspace, created once per process."""
     folder = Path(tempfile.mkdtemp(prefix="promote-simulation-")).resolve()
     digests = {}
     for name in [f"{function}-{code}.zip" for function in FUNCTIONS for code in (*range(10), "stranger")]:
@@ -88,14 +88,14 @@ def workspace() -> Workspace:
 
 
 class Temporary(type(Path())):  # type: ignore[misc] # Path is a factory before Python 3.12
-    """A folder that nothing is put into, so that those in it need not be made."""
+    """A folder without content, whose subfolders need not exist."""
 
-    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as pathlib has it
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as in pathlib
         """Do nothing."""
 
 
 class Log(ActionsLog):
-    """The runner's side of a step: what it saves for the post step is lost with the process, what it says is traced."""
+    """The runner's side of a step. What it saves for the post step is lost with the process, and its log is traced."""
 
     def __init__(self, process: Process, job: "Actor") -> None:
         super().__init__({}, StringIO())
@@ -116,7 +116,7 @@ class Log(ActionsLog):
 
 
 class Actor:
-    """One job at work: its machine, its steps, and what has become of them."""
+    """One job: its machine, its steps, and their results."""
 
     def __init__(self, schedule: "Schedule", place: int, planned: plans.Job, attempt: int = 1) -> None:
         self.schedule, self.place, self.planned, self.attempt = schedule, place, planned, attempt
@@ -124,25 +124,25 @@ class Actor:
         self.name = f"job{place}" + (f".{attempt}" if attempt > 1 else "")
         self.run_id = planned.run_id or 1000 + 10 * planned.commit + max(place, 0)
         self.state: dict[str, str] = {}
-        """What its steps have saved."""
+        """The saved state of its steps."""
         self.reports: list[Report] = []
         self.outputs: dict[str, str] = {}
         self.is_over = False
         self.has_died = False
-        """Whether its machine went away, so that there was no post step."""
+        """Whether its machine was lost, so that there was no post step."""
         self.operations: set[str] = set()
-        """Of its steps."""
+        """Operations of its steps."""
         self.operation = ""
-        """Of its present step."""
+        """Operation of its current step."""
         self.began_at = 0.0
-        """When its present step began."""
+        """When its current step began."""
         self.was_interrupted = False
         self.is_excused = False
-        """Whether something is under way that nobody could have given back."""
+        """Whether a lock is held that no step could have released."""
         self.hits: list[float] = []
-        """When something went wrong with one of its calls, until it announced what it had done."""
+        """When a fault hit one of its calls, before it announced its result."""
         self.job: Job | None = None
-        """What the command of its present step works with."""
+        """The job of its current step's command."""
         self._steps = self._plan_steps()
 
     def say(self, text: str) -> None:
@@ -163,23 +163,23 @@ class Actor:
 
     @property
     def rolls_back(self) -> bool:
-        """Whether it returns an environment to what that served before."""
+        """Whether it rolls back an environment."""
         return self.planned.kind in plans.BACK
 
     @property
     def environment(self) -> str:
-        """That it promotes to."""
+        """The environment that it promotes to."""
         kinds = (Kind.ONWARD, Kind.ONWARD_PROVEN, Kind.ROLLBACK_ONWARD, Kind.TWIN)
         return ONWARD if self.planned.kind in kinds else ENVIRONMENT
 
     @property
     def _names(self) -> str:
-        """The functions, as the input has them."""
+        """The functions in the order of the input."""
         return "\n".join(self.planned.functions)
 
     @property
     def is_announcing(self) -> bool:
-        """Whether its command is at what follows a promotion."""
+        """Whether its command is writing notes or deployments after a promotion."""
         return self.job is not None and self.job.under_way == ["announce"]
 
     def owns(self, owner: str) -> bool:
@@ -187,7 +187,7 @@ class Actor:
         return owner.rpartition("/")[2] in self.operations
 
     def hits_since(self, when: float) -> int:
-        """Count what went wrong since then."""
+        """Return the number of faults since then."""
         return sum(hit >= when for hit in self.hits)
 
     # Its steps
@@ -249,7 +249,7 @@ class Actor:
 
     @property
     def _person(self) -> dict[str, str]:
-        """What a person has asked for."""
+        """The inputs that a person has set."""
         asked = {"diverged": self.planned.diverged} if self.planned.diverged else {}
         if self.planned.override:
             asked |= {"override": "true", "reason": "it was asked for"}
@@ -262,14 +262,14 @@ class Actor:
 
     @property
     def _has_token(self) -> bool:
-        """Whether it has a token for GitHub. The last runs, which nothing goes wrong with, all have one."""
+        """Whether it has a token for GitHub. The last runs, which have no faults, always have one."""
         return self.place < 0 or (self.schedule.plan.knows_history and self.planned.knows)
 
-    def _isolated(self, is_alone: bool) -> dict[str, str]:  # noqa: FBT001 - the input's one fact
+    def _isolated(self, is_alone: bool) -> dict[str, str]:  # noqa: FBT001 - the only fact of the input
         return {"isolation": "version" if is_alone else "latest"}
 
     def _use_another_tool(self) -> None:
-        """Deploy the commit's code as a tool would that knows nothing of locks."""
+        """Deploy the commit's code as a tool without locks does."""
         name, scheduler = self.planned.functions[0], self.schedule.scheduler
         commit = self.schedule.code_of(name, self.planned.commit)
         archive = (workspace().folder / f"{name}-{commit}.zip").read_bytes()
@@ -283,7 +283,7 @@ class Actor:
         scheduler.at(scheduler.now + 0.2, self._next)
 
     def _test(self, left: int = 100) -> None:
-        """Test the candidate as a step of the job's own does, and go on if it answers as it should."""
+        """Test the candidate as one of the job's own steps, and continue if its response is as it should be."""
         if self.outputs["result"] != Result.DEPLOYED:
             self._post()
             return
@@ -315,7 +315,7 @@ class Actor:
             **self._person,
         }
         if "candidate" in inputs:
-            common.pop("override", None)  # it is what tests have passed
+            common.pop("override", None)  # it has passed tests
         counting = {name: value for name, value in common.items() if Command(command) in INPUTS[name].commands}
         given = {"command": command, "job-status": "success", **counting, **inputs}
         environ = {**{f"INPUT_{name.upper()}": value for name, value in given.items()}, **self._context}
@@ -380,7 +380,7 @@ class Actor:
         self.schedule.start(process, work, ended)
 
     def _give_back(self, process: Process) -> None:
-        """Do what ``promote.commands.post.post`` does, with this world's clients."""
+        """Do the same as ``promote.commands.post.post``, with this world's clients."""
         log = Log(process, self)
         context = Context.from_environ(self._context)
         steps = JobState(self.state, context, log, draw=str)
@@ -411,7 +411,7 @@ class Actor:
         self.say("is over" + ("" if in_order else ", without its post step"))
         self.schedule.watch.over(self, in_order=in_order)
 
-    # What the commands get
+    # For the commands
 
     @property
     def _context(self) -> dict[str, str]:
@@ -437,7 +437,7 @@ class Actor:
             workflow=log,
             clock=process,
             clients=self.schedule.reach(process, self),
-            session=lambda: session,  # type: ignore[arg-type, return-value] # what is asked of a session, no more
+            session=lambda: session,  # type: ignore[arg-type, return-value] # only the methods that are used
             chance=chance.random,
             environ=environ,
             state=JobState(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
@@ -446,7 +446,7 @@ class Actor:
 
 
 class Schedule:
-    """A plan, played."""
+    """A plan that is played."""
 
     def __init__(self, plan: Plan, saved: Any = None, *, traced: bool = False) -> None:
         self.plan = plan
@@ -476,13 +476,13 @@ class Schedule:
             function.provisioned = frozenset({ENVIRONMENT, ONWARD} if plan.is_provisioned else ())
 
     def code_of(self, function: str, commit: int) -> int:
-        """Give the commit whose code of the function ``commit`` has: its own, or that of another."""
+        """Return the commit whose code ``commit`` has for the function: itself or another one."""
         if function == FUNCTION:
             return dict(self.plan.same).get(commit, commit)
         return commit - commit % 2 if function == "api" else commit
 
     def digest_of(self, function: str, commit: int) -> str:
-        """Give CodeSha256 of the code that ``commit`` has of the function."""
+        """Return the CodeSha256 of the function's code in ``commit``."""
         return workspace().digest(function, self.code_of(function, commit))
 
     def is_good(self, commit: int, functions: tuple[str, ...]) -> bool:
@@ -490,7 +490,8 @@ class Schedule:
         return all(self.world.codes[self.digest_of(function, commit)] for function in functions)
 
     def play(self, *, closes: bool = True) -> None:
-        """Let all jobs come and end, then, if it ``closes``, one more without any fault; what is broken is raised."""
+        """Play all jobs to their end and, if it ``closes``, one more run without faults. Raise an error for a broken
+        guarantee."""
         try:
             self._play()
             if closes:
@@ -510,7 +511,7 @@ class Schedule:
         self.faults.are_over = True
         newest = max((job.commit for job in self.plan.jobs if self.is_deployed(job)), default=0)
         has_failed = ("lambda.UpdateFunctionCode", Hit.UPDATE_FAILS) in self.faults.hit
-        # What a person has split is ended by that person, or by a run that is asked to.
+        # A person, or a run with an override, ends an external split.
         has_override = self.chance.random() < 0.5
         has_followed = any(hit is Hit.EXTERNAL_LATEST for _, hit in self.faults.hit)
         for function in self.world.functions.all.values():
@@ -521,14 +522,15 @@ class Schedule:
         served = {commit for commit in self.watch.commits.values() if commit != UNKNOWN}
         is_newest = served <= self.commits.until(newest) and self.watch.is_newer_than_rolled_back(newest)
         if not is_newest or has_failed or has_followed or not self.is_good(newest, self.plan.functions):
-            # A job has adopted another's code, and promoted it as its own commit; or the histories have parted, or the
-            # commit was rolled back; or Lambda has a version of that content that will never come up, and publishing
-            # the same content gives no other; or an alias followed $LATEST, and was put on a version of a newer commit.
+            # A run may not promote the newest commit if a job adopted another commit's code and promoted it as its own,
+            # if the histories have diverged, if the commit was rolled back, if Lambda has a version of that content
+            # that never becomes active (publishing the same content returns it), or if an alias followed $LATEST and
+            # was moved to a version of a newer commit.
             newest = 6
         known = {newest, *self.watch.commits.values(), *self.watch.rolled_back_commits}
         is_unknown = bool(known & {*self.plan.gone, UNKNOWN})
         for number, (kind, functions) in enumerate(self._closings(), 1):
-            # Of what GitHub does not have any more, a person decides.
+            # A person decides about commits that GitHub does not have any more.
             diverged = "promote" if is_unknown else ""
             job = plans.Job(kind, newest, run_id=9999, functions=functions, diverged=diverged, override=has_override)
             closing = Actor(self, -number, job)
@@ -538,7 +540,7 @@ class Schedule:
             self.watch.closed(closing, max(job.longest_lease for job in self.plan.jobs))
 
     def _closings(self) -> list[tuple[Kind, tuple[str, ...]]]:
-        """Say of what there is one more run: of all that was released, to each environment that it was released to."""
+        """Return the further runs: one of everything that was released, to each environment that it was released to."""
         jobs = self.plan.jobs
         if not self.plan.has_applications:
             return [(Kind.RUN, jobs[0].functions)]
@@ -546,7 +548,7 @@ class Schedule:
         released = {function for functions in several for function in functions}
         alone = [job.functions for job in jobs if not released & set(job.functions)]
         onward = [job.functions for job in jobs if job.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN)]
-        # In whatever order they are named, it is the same application.
+        # The order of the names does not matter; it is the same application.
         runs = {frozenset(functions): functions for functions in several + alone}
         return [
             *((Kind.RUN, functions) for functions in runs.values()),
@@ -554,10 +556,10 @@ class Schedule:
         ]
 
     def is_deployed(self, job: plans.Job) -> bool:
-        """Whether the job deploys its commit, and that is a good one."""
+        """Whether the job deploys its commit, and the commit is good."""
         return job.kind not in plans.BUILDING_NOTHING and self.is_good(job.commit, job.functions)
 
-    # What actors ask for
+    # Called by actors
 
     def add_twin(self, first: Actor) -> None:
         """Let the same job promote its candidate to the next environment as well, at the same time."""
@@ -567,13 +569,13 @@ class Schedule:
         twin.begin()
 
     def process(self, actor: Actor) -> Process:
-        """Make a process on the actor's machine."""
+        """Return a process on the actor's machine."""
         job = actor.planned
         zero = 1000.0 * (actor.place + 2)  # monotonic times of two machines have nothing in common
         return Process(self.scheduler, actor.name, zero=zero, rate=job.rate, skew=job.skew)
 
     def start(self, process: Process, work: Callable[[], None], ended: Callable[[], None]) -> None:
-        """Let a process do its work; ``ended`` hears when it is no more, be it killed."""
+        """Run a process. ``ended`` is called at its end, also after a kill."""
 
         def act() -> None:
             try:
@@ -586,11 +588,11 @@ class Schedule:
         process.start(act)
 
     def reach(self, process: Process, actor: Actor) -> Reach:
-        """Give the clients of a process."""
+        """Return the clients of a process."""
         return Reach(self.network, process, actor, has_lock=self.plan.has_lock)
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
-        """Let something happen after a while."""
+        """Schedule an action."""
         self.scheduler.at(self.scheduler.now + seconds, act)
 
     def say(self, who: str, text: str) -> None:
@@ -598,10 +600,10 @@ class Schedule:
         if self.trace is not None:
             self.trace.append(f"{self.scheduler.now:9.3f} {who:<8} {text}")
 
-    # What the network asks for
+    # Called by the network
 
     def issued(self, caller: Caller, call: Call) -> None:
-        """Hear that a call is about to be sent."""
+        """See a call before it is sent."""
         assert isinstance(caller, Actor)
         try:
             self.watch.issued(caller, call)
@@ -609,7 +611,7 @@ class Schedule:
             self.fail(broken)
 
     def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        """Say what a change of an alias or a transaction is of: how far it brings a release of several functions."""
+        """Return the subject of a change of an alias or of a transaction: the stage of a release of several functions."""
         if operation == "UpdateAlias":
             place = name_of(arguments["FunctionName"]), arguments["Name"]
             return "back" if self.watch.releases.is_on_its_way_back(place, arguments["Description"]) else ""
@@ -621,15 +623,15 @@ class Schedule:
         return str(what["ExpressionAttributeValues"][":stage"]["S"]) if is_of_release else ""
 
     def not_found(self, call: Call) -> Refusal | None:
-        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+        """Return the error of a service that does not find a new resource yet, or None if the resource is not new."""
         return self.world.not_found(call)
 
     def fail(self, error: Exception) -> None:
-        """End with an error, which the code under test would take for one of the call's."""
+        """End with an error that the code under test must not catch."""
         self.later(0, partial(_raise, error))
 
     def hit(self, caller: Caller, call: Call, hit: Hit) -> None:
-        """Hear of a fault."""
+        """Record a fault."""
         assert isinstance(caller, Actor)
         self.say(caller.name, f"!! {call.name}: {hit}")
         self.watch.hit(caller, call, hit)
@@ -639,7 +641,7 @@ class Schedule:
             caller.is_excused = True
 
     def carry_out(self, caller: Caller, call: Call) -> Any:
-        """Let a call take effect, and see what has come of it."""
+        """Apply a call and check its effect."""
         assert isinstance(caller, Actor)
         try:
             answer = self.world.carry_out(call)
@@ -661,11 +663,11 @@ class Schedule:
         return " ".join(f"{name}={value}" for name, value in shown.items())
 
     def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
-        """Let a stranger act, or somebody open the lock, or the job be run again."""
+        """Make an external change, remove the lock by force, or run the job again."""
         assert isinstance(caller, Actor)
         self.say("stranger", f"{hit}")
         if hit is Hit.RERUN:
-            is_twin = caller.planned.kind is Kind.TWIN  # the whole job is run again
+            is_twin = caller.planned.kind is Kind.TWIN  # the whole job runs again
             planned = replace(caller.planned, kind=Kind.TWINS) if is_twin else caller.planned
             again = Actor(self, caller.place, planned, caller.attempt + 1)
             self.actors.append(again)
@@ -684,7 +686,7 @@ class Schedule:
             self.watch.stranger_acted()
 
     def _subject_of(self, caller: "Actor", call: Call) -> str:
-        """Give the function that a call is of; of none, one of its job's."""
+        """Return the function of a call. If it has none, return one of its job's functions."""
         if call.service == "lambda":
             return name_of(call.arguments["FunctionName"])
         keys = written(call) if call.service == "dynamodb" else []
@@ -701,20 +703,20 @@ def _raise(error: Exception) -> None:
 
 
 def api_of(url: str) -> str:
-    """Give the id of the API that has this URL."""
+    """Return the id of the API with this URL."""
     return url.removeprefix("https://").partition(".")[0]
 
 
 @cache
 def beginning(functions: tuple[str, ...] = (FUNCTION,)) -> Any:
-    """Give the world in which commit 0 has been deployed, verified and promoted, made once a process."""
+    """Return the world in which commit 0 was deployed, verified and promoted, created once per process."""
     first = Schedule(Plan((plans.Job(Kind.RUN, 0, functions=functions),), seed=0, exists=False))
     first.play()
     return first.world.save()
 
 
 def play(plan: Plan, *, traced: bool = False) -> Schedule:
-    """Play a plan to its end; what it breaks is raised, with the schedule as ``schedule``."""
+    """Play a plan to its end. An error has the schedule as ``schedule``."""
     functions = FUNCTIONS if plan.functions != (FUNCTION,) else (FUNCTION,)
     schedule = Schedule(plan, beginning(functions) if plan.exists else None, traced=traced)
     try:

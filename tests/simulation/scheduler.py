@@ -1,7 +1,7 @@
-"""Time, and who goes next: processes and their threads as greenlets, one at a time, in an order that a seed decides.
+"""Time and order: processes and their threads are greenlets. One runs at a time, in an order that a seed decides.
 
-Nothing here is concurrent in truth: a thread runs until it waits for time, an answer or another thread, and then the
-scheduler goes on with what is due next. So a schedule is the same each time that it is played.
+Nothing is concurrent. A thread runs until it waits for time, a response or another thread. Then the scheduler continues
+with what is due next. So a schedule is the same each time that it is played.
 """
 
 import heapq
@@ -13,15 +13,15 @@ from itertools import count
 from greenlet import getcurrent, greenlet
 
 EPOCH = 1_767_225_600.0
-"""When each schedule begins, in seconds since 1970."""
+"""The start of each schedule, in seconds since 1970."""
 
 
 _MOST_STEPS = 100_000
-"""Many times more than any schedule needs."""
+"""Many more than any schedule needs."""
 
 
 class Killed(BaseException):
-    """Unwinds the threads of a process that is no more; it has no effect on anything outside of it."""
+    """Unwinds the threads of a dead process. It has no effect outside of it."""
 
 
 class Scheduler:
@@ -29,20 +29,20 @@ class Scheduler:
 
     def __init__(self) -> None:
         self.now = 0.0
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         self.steps = 0
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._turns = count()
         self._doomed: list[Process] = []
         self.hub = getcurrent()
-        """The greenlet that ``run`` was called in."""
+        """The greenlet in which ``run`` was called."""
 
     def at(self, when: float, act: Callable[[], None]) -> None:
-        """Let ``act`` happen at ``when``; of those at the same time, who asked first goes first."""
+        """Call ``act`` at ``when``. Calls for the same time happen in the order of their requests."""
         heapq.heappush(self._due, (when, next(self._turns), act))
 
     def run(self, until: float = float("inf")) -> None:
-        """Let happen all that is due by ``until``; whatever goes wrong in it is raised."""
+        """Call everything that is due by ``until``. Errors in it are raised."""
         self.hub = getcurrent()
         while self._due and self._due[0][0] <= until:
             when, _, act = heapq.heappop(self._due)
@@ -59,7 +59,7 @@ class Scheduler:
         self._doomed.append(process)
 
     def leave(self) -> None:
-        """Let others go on: the calling thread does when it is resumed."""
+        """Let other threads continue, until the calling thread is resumed."""
         self.hub.switch()
 
 
@@ -70,15 +70,15 @@ class Thread(greenlet):
         super().__init__(self._act, parent=process.scheduler.hub)
         self.process = process
         self.interrupt: BaseException | None = None
-        """What it is to raise when it goes on."""
+        """The error to raise when it continues."""
         self.has_begun = False
         self._call = call
         self._wait = 0
-        """Number of its present wait, so that what would have ended an earlier one does not end this one."""
+        """The number of its current wait, so that a wake-up of an earlier wait does not end this one."""
         self.gr_context = copy_context()
 
     def pause(self, until: float | None) -> None:
-        """Wait in this thread until then (None: for good), or until it is resumed."""
+        """Wait in this thread until then (None: without a limit), or until it is resumed."""
         self.process.require_life()
         self._wait += 1
         if until is not None:
@@ -91,7 +91,7 @@ class Thread(greenlet):
             raise interrupt
 
     def resume_at(self, when: float) -> None:
-        """End its present wait then."""
+        """End its current wait at that time."""
         wait, process = self._wait, self.process
         scheduler = process.scheduler
 
@@ -118,12 +118,12 @@ class Thread(greenlet):
 
 
 class Process:
-    """One process on a machine with a clock of its own: what its code takes for the clock and for threads."""
+    """One process on a machine with its own clock. Its code uses it as the clock and to start threads."""
 
     def __init__(self, scheduler: Scheduler, name: str, *, zero: float = 0, rate: float = 1, skew: float = 0) -> None:
-        """``zero`` is what the monotonic clock shows at the beginning of the world, and ``rate`` how fast it goes.
+        """``zero`` is the monotonic clock at the start of the world, and ``rate`` its rate.
 
-        ``skew`` is how many seconds the wall clock is ahead.
+        ``skew`` is the number of seconds that the wall clock is ahead.
         """
         self.scheduler = scheduler
         self.name = name
@@ -132,30 +132,30 @@ class Process:
         """Until then, the process or its machine is suspended."""
         self.is_dead = False
         self.was_killed = False
-        """Whether it came to a sudden end."""
+        """Whether it was killed."""
         self.is_deaf = False
-        """Whether signals have no effect (any more)."""
+        """Whether signals have no effect."""
         self.main: Thread | None = None
         self.gone: Callable[[], None] = lambda: None
         """Called when it has ended and can do nothing more."""
         self._threads: list[Thread] = []
 
     def now(self) -> datetime:
-        """Give the wall clock's time."""
+        """Return the wall clock's time."""
         self.require_life()
         return datetime.fromtimestamp(EPOCH + self.scheduler.now + self.skew, UTC)
 
     def monotonic(self) -> float:
-        """Give the monotonic clock's seconds; those spent suspended count."""
+        """Return the monotonic clock's seconds, including time spent suspended."""
         self.require_life()
         return self.zero + self.scheduler.now * self.rate
 
     def sleep(self, seconds: float) -> None:
-        """Let that many seconds of this machine's clock pass."""
+        """Wait for that many seconds of this machine's clock."""
         _current().pause(self.scheduler.now + max(0.0, seconds) / self.rate)
 
     def start(self, call: Callable[[], None]) -> None:
-        """Begin a thread, the first of all as the main one."""
+        """Start a thread. The first one is the main thread."""
         self.require_life()
         thread = Thread(self, call)
         self.main = self.main or thread
@@ -163,11 +163,11 @@ class Process:
         thread.resume_at(self.scheduler.now)
 
     def event(self) -> "Event":
-        """Make an event that has not happened."""
+        """Return an event that has not happened."""
         return Event(self)
 
     def require_life(self) -> None:
-        """Let nobody do anything in a process that is no more."""
+        """Stop all threads of a dead process."""
         if self.is_dead:
             raise Killed
 
@@ -182,12 +182,12 @@ class Process:
             self.end()
 
     def end(self) -> None:
-        """End it: what its threads are at is not carried on."""
+        """End it. Its threads do not continue."""
         self.is_dead = True
         self.scheduler.doom(self)
 
     def signal(self) -> None:
-        """Deliver SIGINT or SIGTERM: the first interrupts the main thread, and later ones have no effect."""
+        """Deliver SIGINT or SIGTERM. The first one interrupts the main thread; later ones have no effect."""
         if self.is_dead or self.is_deaf or self.main is None or self.main.dead:
             return
         self.is_deaf = True
@@ -197,7 +197,7 @@ class Process:
         self.main.resume_at(self.scheduler.now)
 
     def unwind(self) -> None:
-        """Let its threads end, which can do nothing any more."""
+        """End its threads, which can do nothing any more."""
         for thread in self._threads:
             if thread.has_begun and not thread.dead:
                 thread.throw(Killed())
@@ -214,7 +214,7 @@ class Event:
         self._waiting: list[Thread] = []
 
     def set(self) -> None:
-        """Say that it has happened."""
+        """Set it."""
         self._has_happened = True
         for thread in self._waiting:
             thread.resume_at(self._process.scheduler.now)

@@ -1,4 +1,4 @@
-"""DynamoDB: one account's tables, each operation as a whole and strongly consistent."""
+"""DynamoDB: the tables of one account. Each operation is atomic and strongly consistent."""
 
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -12,16 +12,16 @@ _BETWEEN = "pk = :pk AND sk BETWEEN :first AND :last"
 _MAKING = 2.0
 """Seconds until a new table is active."""
 _TOKENS = 600.0
-"""Seconds for which a transaction's token is known; botocore dynamodb:TransactWriteItemsInput.ClientRequestToken."""
+"""Seconds for which a transaction's token is valid; botocore dynamodb:TransactWriteItemsInput.ClientRequestToken."""
 
 
 class Tables:
-    """The service, by the names of botocore's methods."""
+    """The service, with botocore's methods."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.tables: dict[str, dict[tuple[str, str], Item]] = {}
-        """Items by their keys; each is a new value when it changes."""
+        """Items by their keys. A change makes a new value."""
         self._active_at: dict[str, float] = {}
         self._tokens: dict[str, tuple[float, Any]] = {}
 
@@ -192,7 +192,7 @@ def _key(item: Item) -> tuple[str, str]:
 
 
 def _require_use(names: Mapping[str, str], values: Mapping[str, Any], *texts: str) -> None:
-    """Refuse names and values that are not used, or used and not given."""
+    """Refuse names and values that are not used, or that are used but not given."""
     wrong = mentioned(*texts) ^ {*names, *values}
     if wrong:
         raise Refusal("ValidationException", f"placeholders that are unused or undefined: {sorted(wrong)}")

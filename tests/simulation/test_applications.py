@@ -1,4 +1,4 @@
-"""Releases of several functions: killed at each call, and two applications at once that share a function."""
+"""Releases of several functions: killed at each call, and two concurrent applications that share a function."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -17,10 +17,10 @@ THREE, ONE = ("hello", "api", "worker"), ("worker",)
 
 
 def swept(faults: tuple[Fault, ...], hit: Hit, recovering: tuple[str, ...]) -> Iterator[tuple[Schedule, list[int]]]:
-    """Kill a release of three functions at its first call, then at its second, and so on; play one more run after it.
+    """Kill a release of three functions at its first call, then at its second, and so on. Play one more run after each.
 
-    That is of a commit whose ``worker`` is broken, so that it brings nothing of its own. With each schedule come the
-    commits that the three functions serve then.
+    That run is of a commit whose ``worker`` is broken, so that it deploys nothing new. Yield each schedule with the
+    commits that the three functions serve at its end.
     """
     for number in count(1):
         plan = Plan(
@@ -30,7 +30,7 @@ def swept(faults: tuple[Fault, ...], hit: Hit, recovering: tuple[str, ...]) -> I
             ),
             faults=(*faults, Fault(hit, nth=number, job=0)),
             broken=(3,),
-            knows_history=False,  # and GitHub is not asked for what is told of it afterwards
+            knows_history=False,  # so that GitHub is not asked for notes afterwards
         )
         schedule = Schedule(plan, beginning(FUNCTIONS))
         schedule.play(closes=False)
@@ -49,7 +49,7 @@ def test_killed_at_each_call_the_next_run_brings_all_to_one_release(hit: Hit, re
         assert len(set(commits)) == 1, schedule.faults.hit
         assert all(release.stage is Stage.DONE for release in schedule.watch.releases.known.values())
         served += commits
-    # Once it has begun, it is finished forward: nothing stands in its way.
+    # Once it has begun, it is completed, because nothing prevents it.
     assert served == sorted(served)
     assert set(served) == {0, 2}
 
@@ -67,7 +67,7 @@ def test_killed_at_each_call_of_a_release_that_cannot_go_on_all_are_brought_back
 
 @pytest.mark.parametrize("is_turned", [False, True])
 def test_two_applications_at_once_that_share_a_function(*, is_turned: bool) -> None:
-    """Fifty races each: no deadlock, and no function has half of a release."""
+    """Fifty races each: no deadlock, and no function serves half of a release."""
     results = set()
     for seed in range(1, 51):
         first, second = ("hello", "worker"), ("worker", "mail") if seed % 2 else ("mail", "worker")

@@ -1,4 +1,4 @@
-"""The graph of commits that GitHub's model answers from."""
+"""The graph of commits in GitHub's model."""
 
 import pytest
 

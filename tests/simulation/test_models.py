@@ -1,4 +1,4 @@
-"""The simulated world beside the sandbox: the same calls, in any order, have the same answers and the same errors."""
+"""The simulated world compared with the sandbox: the same calls, in any order, have the same responses and errors."""
 
 import base64
 import hashlib
@@ -43,21 +43,21 @@ COMPARED = {
     "Timeout",
     "Version",
 }
-"""Members of answers that are alike."""
+"""Members of responses that must be equal."""
 
 NAMED = {"ApiId", "IntegrationId", "RevisionId", "RouteId"}
-"""Members whose values differ, and stand for each other."""
+"""Members whose values differ but correspond to each other."""
 
 
 class Twins:
-    """The sandbox and the model, asked alike."""
+    """The sandbox and the model, with the same calls."""
 
     def __init__(self, account: Account) -> None:
         self.scheduler = Scheduler()
         self.sandbox = SandboxWorld(account)
         self.model = World(self.scheduler, Random(0), codes={})
         self.names: dict[str, str] = {}
-        """What the sandbox calls something, by what the model calls it."""
+        """The sandbox's value for each value of the model."""
         self._accounts = (account.id, ACCOUNT)
 
     @property
@@ -66,7 +66,7 @@ class Twins:
         return self.model.functions[FUNCTION]
 
     def call(self, service: str, method: str, **arguments: Any) -> Any:
-        """Call both; give the model's answer, or the code of its refusal."""
+        """Make a call to both, and return the model's response, or the code of its error."""
         client = {"lambda": self.sandbox.function, "dynamodb": self.sandbox.table, "gateway": self.sandbox.gateway}
         model: Any = {"lambda": self.functions, "dynamodb": self.model.tables, "gateway": self.model.gateways}
         answer: Any
@@ -131,7 +131,7 @@ def twins(account: Account) -> Twins:
 
 
 def settle(twins: Twins) -> None:
-    """Let the update come to its end in both."""
+    """Wait for the end of the update in both."""
     twins.scheduler.run()
     twins.sandbox.settle()
     for version in twins.functions.versions:
@@ -186,7 +186,7 @@ def lambda_calls(chance: Random, twins: Twins) -> Iterator[tuple[str, dict[str, 
                 ("update_alias", {"Name": name, "FunctionVersion": version, **routing, **moved}),
                 ("update_alias", {"Name": name, "Description": f"moved {version}", **routing, **moved}),
                 ("list_aliases", {}),
-                # Lambda takes the deletion of what is gone already, and the sandbox does not.
+                # Lambda accepts the deletion of a resource that does not exist; the sandbox does not.
                 ("delete_alias" if name in functions.aliases else "get_alias", {"Name": name}),
                 ("get_policy", qualifier),
                 ("add_permission", {**permission(chance), **qualifier}),
@@ -211,7 +211,7 @@ def test_lambda(twins: Twins, seed: int) -> None:
     chance = Random(seed)
     calls = lambda_calls(chance, twins)
     for _ in range(70):
-        # So that it is known for which of the sandbox's the model's RevisionId stands: the end of an update changes it.
+        # So that the model's RevisionId corresponds to one of the sandbox, which changes at the end of an update.
         twins.call("lambda", "get_function_configuration", FunctionName=FUNCTION)
         method, arguments = next(calls)
         answer = twins.call("lambda", method, FunctionName=FUNCTION, **arguments)
@@ -361,7 +361,7 @@ def test_tables(twins: Twins, seed: int) -> None:
         if method == "transact_write_items":
             repeated.append((method, arguments))
             if number % 3 == 0:
-                method, arguments = repeated[0]  # the same token again has no effect, if it had one
+                method, arguments = repeated[0]  # the same token again has no effect, if the first call had one
         name = {} if method == "transact_write_items" else {"TableName": TABLE}
         twins.call("dynamodb", method, **name, **arguments)
 
@@ -398,7 +398,7 @@ def test_gateways(twins: Twins, seed: int) -> None:
         if (method == "create_route" and (has_route or target == "none")) or (
             method == "create_stage" and made and made.stages
         ):
-            continue  # the sandbox makes a second one; API Gateway, and the model, refuse it
+            continue  # the sandbox creates a second one; API Gateway and the model refuse it
         twins.call("gateway", method, **arguments)
 
 

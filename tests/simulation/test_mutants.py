@@ -1,4 +1,4 @@
-"""The mutants apply, and one that is caught at once is; ``make prove MUTANTS=1`` hunts them all."""
+"""The mutants apply, and one of them is caught at once. ``make prove MUTANTS=1`` tests all of them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Schedules that have broken something once, by name."""
+"""Schedules that have broken a guarantee before, by name."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from tests.simulation.schedule import play
 TWO, THREE = ("hello", "worker"), ("hello", "api", "worker")
 
 REGRESSIONS = {
-    # A failed update leaves what it brought in $LATEST: the next run found nothing to change, and could not publish.
+    # A failed update leaves its code in $LATEST. The next run found nothing to change, and could not publish.
     "an update of the configuration fails, and the job is run again": Plan(
         jobs=(Job(Kind.RUN, 1, configures=True), Job(Kind.RUN, 1, start=30, configures=True)),
         faults=(Fault(Hit.UPDATE_FAILS, "lambda.UpdateFunctionConfiguration"),),
         same=((1, 0),),
     ),
-    # The client repeats it, and API Gateway says that the route exists: the run took that for a failure.
+    # The client retries, and API Gateway responds that the route exists. The run treated this as a failure.
     "the answer to CreateRoute is lost": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST, "apigatewayv2.CreateRoute"),),
@@ -24,7 +24,7 @@ REGRESSIONS = {
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateStage"),),
     ),
-    # The client repeated it, API Gateway takes no token, and nobody knew the first of the two APIs.
+    # The client retried, API Gateway accepts no client token, and no record named the first of the two APIs.
     "the answer to CreateApi is lost": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST, "apigatewayv2.CreateApi"),),
@@ -34,13 +34,13 @@ REGRESSIONS = {
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateApi"),),
     ),
-    # The first attempt took effect, and the last had no connection: nobody looked what had become of the first.
+    # The first attempt took effect, and the last one had no connection. The run did not check the first one's effect.
     "the answer to UpdateAlias is lost, and its repetitions have no connection": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST_FOR_GOOD, "lambda.UpdateAlias"),),
     ),
-    # Two runs of one commit beside each other, for the lock does not work: the second said it had changed nothing,
-    # though its alias was made, and the answer lost, just before the first one kept it for the same commit.
+    # Two concurrent runs of one commit without a working lock: the second one reported that it had changed nothing,
+    # although its alias was created and the response lost, just before the first run kept it for the same commit.
     "the answer to CreateAlias is lost, and another run keeps the alias": Plan(
         jobs=(
             Job(Kind.STEPS, 5, lease=2, rate=1.05, fifo=True),
@@ -51,7 +51,7 @@ REGRESSIONS = {
         exists=False,
         has_lock=False,
     ),
-    # As above, and no answer at all came, so that the run said the move was not to be seen: another had come after it.
+    # As above, without any response, so the run reported that the move was not visible: another one had followed.
     "the answers to UpdateAlias are all errors, and another run has moved on": Plan(
         jobs=(
             Job(Kind.RUN, 5, lease=2, rate=1.05, configures=True, invokes=True),
@@ -66,8 +66,8 @@ REGRESSIONS = {
         knows_history=False,
         has_lock=False,
     ),
-    # The answers to two calls are late, so that the other run takes the endpoint for one of a dead run and strikes it
-    # out: the run ended with an error that nobody had foreseen, and its endpoint stayed for good.
+    # The responses to two calls are late, so the other run treats the endpoint as one of a dead run and removes its
+    # record. The first run ended with an unexpected error, and its endpoint stayed forever.
     "an endpoint is struck out while it is being made": Plan(
         jobs=(Job(Kind.ALONE, 1, lease=8), Job(Kind.RUN, 2, start=25)),
         faults=(
@@ -75,22 +75,24 @@ REGRESSIONS = {
             Fault(Hit.LATE_ANSWER, "apigatewayv2.CreateStage"),
         ),
     ),
-    # The next environment gets, verified by itself, what a stranger has put into the one before: of no known commit.
+    # The next environment gets, with its own verification, an external change of the first one, whose commit is
+    # unknown.
     "an environment is promoted from one that a stranger has moved": Plan(
         jobs=(Job(Kind.RUN, 5), Job(Kind.ONWARD, 4, start=1.6)),
         faults=(Fault(Hit.STRANGER_ALIAS, "dynamodb.UpdateItem version"),),
     ),
-    # The saga needs no lock, so nobody looked at it before it began: the run went on where that of one function stops.
+    # A release of several functions needs no lock once it has begun, so it was not checked before: the run continued,
+    # although a run of one function stops.
     "the lock of one of the functions is opened while all are verified": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2, functions=TWO),),
         faults=(Fault(Hit.UNLOCK, "lambda.UpdateFunctionCode"), Fault(Hit.LATE_ANSWER, "execute-api.Invoke")),
     ),
-    # The only alias that was moved went from a version to the same, and the notes were about none.
+    # The only alias that was moved went from a version to the same version, and the notes were empty.
     "a stranger splits the alias of one function, and no other has anything new": Plan(
         jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
         faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
-    # It took the holder for dead, since it was suspended itself; it met a beat, and went by what it had thought.
+    # It treated the holder as dead, because it was suspended itself. It found a heartbeat, and ignored it.
     "a waiter is suspended beyond the lease of the holder, which lives": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2), Job(Kind.RUN, 2, start=0.3, fifo=True)),
         faults=(
@@ -99,7 +101,7 @@ REGRESSIONS = {
             Fault(Hit.PAUSED_AFTER, "dynamodb.UpdateItem lock", 2, 1),
         ),
     ),
-    # One run read the alias while its release was under way, and recorded that move when it had been turned back.
+    # One run read the alias during a release, and recorded that move after the release had been rolled back.
     "a release is turned back between another run's look at the alias and its record": Plan(
         jobs=(
             Job(Kind.ALONE, 4, 0.49849650257638756, lease=2, skew=600, configures=True, functions=THREE),
@@ -115,7 +117,7 @@ REGRESSIONS = {
         exists=False,
         has_lock=False,
     ),
-    # The run had said that all has moved, and its post step turned it back: what it could not do was done already.
+    # The run had reported that all aliases had moved, and its post step rolled the release back.
     "the record of a release fails, and whoever writes it is throttled": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO),),
         faults=(
@@ -123,7 +125,7 @@ REGRESSIONS = {
             Fault(Hit.THROTTLED_FOR_GOOD, "lambda.UpdateAlias", 3),
         ),
     ),
-    # The version was the one that it was to go back to, so nobody looked at the weights.
+    # The version was the one that the rollback returned to, so the weights were not checked.
     "a stranger splits an alias while it goes back": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO),),
         faults=(
@@ -132,7 +134,7 @@ REGRESSIONS = {
         ),
         knows_history=False,
     ),
-    # The same, with nothing in the way of the whole record: not the mark, which is gone, and not the sequence.
+    # The same, and nothing prevents the whole record: the mark is removed, and the sequence is lower.
     "a release is turned back while the record of its move is on its way": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO), Job(Kind.RUN, 3, start=5, lease=2, functions=("worker",))),
         faults=(
@@ -155,7 +157,8 @@ REGRESSIONS = {
         broken=(3,),
         has_lock=False,
     ),
-    # Who finds a run dead at one of its locks does not wait at the next: there the run went on, for that had beaten.
+    # A run that finds another one dead at one of its locks does not wait at the next lock. The other run continued
+    # there, because it had sent a heartbeat.
     "the beats of one lock of two do not arrive": Plan(
         jobs=(
             Job(Kind.RUN, 1, lease=8, functions=TWO, configures=True),

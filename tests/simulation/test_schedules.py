@@ -1,4 +1,4 @@
-"""Schedules that Hypothesis draws, so that one which breaks something shrinks to what is needed for that."""
+"""Schedules that Hypothesis draws, so that it can reduce one that breaks something."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from tests.simulation.schedule import play
 
 alone = st.builds(
     Job,
-    kind=st.sampled_from([kind for kind in Kind if kind is not Kind.TWIN]),  # begun by its first alone
+    kind=st.sampled_from([kind for kind in Kind if kind is not Kind.TWIN]),  # begun only by its first job
     commit=st.integers(1, 5),
     start=st.sampled_from([0.0, 0.3, 1.0, 3.0, 10.0]),
     lease=st.sampled_from([2, 4, 8]),
@@ -54,7 +54,7 @@ plans = st.builds(
     has_lock=st.booleans(),
 )
 
-# The file of examples that have failed is nobody's but the developer's, and derandomized runs need none.
+# Only the developer needs the file of failed examples, and derandomized runs need none.
 settings.register_profile(
     "schedules",
     deadline=None,
@@ -73,6 +73,6 @@ def test_no_schedule_breaks_a_guarantee(plan: Plan) -> None:
 
 
 def test_even_calls_and_no_fault() -> None:
-    """What shrinking leads to: each call takes equally long, and nothing goes wrong."""
+    """The result of reduction: each call takes equally long, and there are no faults."""
     schedule = play(Plan((Job(Kind.RUN, 1), Job(Kind.ALONE, 2), Job(Kind.STEPS, 3))))
     assert schedule.watch.commits == {("hello", "preprod"): 3}

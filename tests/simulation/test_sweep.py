@@ -1,4 +1,4 @@
-"""Two thousand schedules of several runs, with faults; docs/proof.md says what they are and how to play one again."""
+"""Two thousand schedules of several runs, with faults. docs/proof.md explains them and how to play one again."""
 
 import subprocess
 import sys
@@ -24,10 +24,10 @@ def test_nothing_is_broken(share: int) -> None:
 
 
 def test_a_schedule_is_all_in_memory() -> None:
-    """It asks no disk, starts nothing and calls nobody: only what the jobs have checked out is read."""
+    """A schedule reads only what the jobs have checked out. It uses no disk, starts no process and opens no connection."""
     seen: set[str] = set()
     seeds = range(0, len(PAIRS), 40)
-    play_seeds(seeds)  # which loads all that is loaded late
+    play_seeds(seeds)  # which loads all modules that are loaded late
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
         if is_listening and event.startswith(("open", "os.", "subprocess.", "socket.", "shutil.", "tempfile.")):
@@ -45,7 +45,7 @@ def test_a_schedule_is_all_in_memory() -> None:
 
 
 def test_a_seed_is_one_schedule() -> None:
-    """Also in another process, in which sets have another order."""
+    """A schedule is the same in another process, in which sets have another order."""
     seed = 4
     trace = "\n".join(play(random_plan(seed), traced=True).trace or [])
     command = [sys.executable, "-m", "tests.simulation.prove", "--seed", str(seed)]

@@ -1,4 +1,4 @@
-"""The world outside: one account's Lambda functions, tables and HTTP APIs, and the repository on GitHub."""
+"""The outside world: the Lambda functions, tables and HTTP APIs of one account, and the repository on GitHub."""
 
 import copy
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ TABLE = "promote-on-success"
 
 
 class World:
-    """All that calls have an effect on; ``codes`` says of each CodeSha256 that there can be whether it is well."""
+    """Everything that calls can change. ``codes`` maps each possible CodeSha256 to whether its code works."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class World:
         *,
         github: GitHub | None = None,
     ) -> None:
-        """Begin with what another world has ``saved``, if anything."""
+        """Begin with the ``saved`` state of another world, if given."""
         self._chance = chance
         self.codes = codes
         numbers = count(10_000 if saved else 1)
@@ -41,15 +41,15 @@ class World:
         self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
         self.github = github or GitHub(Commits(), is_generous=True)
         self.proven: set[Content] = set()
-        """Contents that have answered a check as they should."""
+        """Contents that have responded to a check as they should."""
         if saved:
             self._load(saved)
 
     def carry_out(self, call: Call) -> Any:
-        """Let a call take effect, and give its answer.
+        """Apply a call and return its response.
 
         Raises:
-            Refusal: the service says no.
+            Refusal: The service returns an error.
 
         """
         if call.service == "execute-api":
@@ -66,7 +66,7 @@ class World:
         return getattr(model, xform_name(call.operation))(**call.arguments)
 
     def not_found(self, call: Call) -> Refusal | None:
-        """Return what a service answers that does not know yet what was just created; None: it was not just created."""
+        """Return the error of a service that does not find a new resource yet, or None if the resource is not new."""
         if call.service == "lambda":
             function = self.functions[call.arguments["FunctionName"]]
             return function.not_found(call.arguments.get("Qualifier") or call.arguments.get("Name", ""))
@@ -97,7 +97,7 @@ class World:
             self.proven.add(content)
 
     def save(self) -> Any:
-        """Give all that there is, for a further world to begin with."""
+        """Return the whole state, with which another world can begin."""
         return copy.deepcopy(
             (
                 {name: function.save() for name, function in self.functions.all.items()},

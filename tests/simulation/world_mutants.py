@@ -1,4 +1,4 @@
-"""Mutants of how the product answers to the rest of the world: what is outside of the protocol of one release."""
+"""Mutants of how the product reacts to the outside world: everything except the protocol of one release."""
 
 from tests.simulation.mutant import Mutant
 from tests.simulation.plan import Hit
