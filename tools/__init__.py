@@ -1,1 +1,1 @@
-"""What the repository needs for itself."""
+"""Programs that maintain the repository."""

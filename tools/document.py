@@ -1,6 +1,6 @@
-"""Write what is made of other files: ``python -m tools.document``.
+"""Write the generated files: ``python -m tools.document``.
 
-These are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
+They are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
 (``promote.inputs.usage``), and the schema of promote.yml.
 """
 
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def tables(action: dict[str, Any]) -> dict[str, str]:
-    """Give the Markdown of each generated part by its name."""
+    """Return the Markdown of each generated part by its name."""
     inputs = ["| input | meaning | commands | default |", "| --- | --- | --- | --- |"]
     for name, known in action["inputs"].items():
         default = str(known.get("default", ""))
@@ -30,7 +30,7 @@ def tables(action: dict[str, Any]) -> dict[str, str]:
 
 
 def _commands(name: str) -> str:
-    """Say for which commands an input counts, and which others it needs."""
+    """Return the commands that an input has an effect on, and the inputs that it needs."""
     known = INPUTS[name]
     counting = (
         "all" if known.commands == set(Command) else _codes(command for command in Command if command in known.commands)
@@ -43,28 +43,28 @@ def _codes(commands: Iterable[Command]) -> str:
 
 
 def document(readme: str, action: dict[str, Any]) -> str:
-    """Give ``readme`` with each part between ``<!-- name -->`` and ``<!-- /name -->`` written anew.
+    """Return ``readme`` with each part between ``<!-- name -->`` and ``<!-- /name -->`` generated again.
 
     Raises:
-        ValueError: a part has no place in it.
+        ValueError: the markers of a part are missing.
 
     """
     for name, table in tables(action).items():
         before, opened, rest = readme.partition(f"<!-- {name} -->\n")
         _, closed, after = rest.partition(f"<!-- /{name} -->")
         if not (opened and closed):
-            raise ValueError(f"the README has no place for {name}")
+            raise ValueError(f"the README has no markers for {name}")
         readme = f"{before}{opened}{table}\n{closed}{after}"
     return readme
 
 
 def editors(action: dict[str, Any]) -> str:
-    """Give the schema of promote.yml as it is stored."""
+    """Return the schema of promote.yml as a text."""
     return json.dumps(schema(action), indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write README and schema anew."""
+    """Write the README's tables and the schema."""
     readme = REPOSITORY / "README.md"
     action = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
     readme.write_text(document(readme.read_text(encoding="utf-8"), action), encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Cut what the tests need out of GitHub's own description of its API, as JSON Schema.
+"""Extract what the tests need from GitHub's description of its API, as JSON Schema.
 
     npm pack @octokit/openapi
     python -m tools.github_openapi octokit-openapi-*.tgz
 
-The package has a description of more than 10 MB. Kept are the operations that promote/github/api/repository.py calls,
-their parameters, bodies and answers, without the texts for people.
+The description has more than 10 MB. The extract has the operations that promote/github/api/repository.py calls, with
+their parameters, bodies and responses, and without documentation.
 """
 
 import json
@@ -49,11 +49,11 @@ _MEANINGFUL = (
     "maxItems",
     "uniqueItems",
 )
-"""Keywords that mean the same in OpenAPI 3.0 as in JSON Schema, and whose values are no schemas."""
+"""Keywords that mean the same in OpenAPI 3.0 as in JSON Schema, and whose values are not schemas."""
 
 
 def main(archive: Path) -> None:
-    """Write the excerpt of the description in ``archive``, the npm package."""
+    """Write the extract of the description in ``archive``, the npm package."""
     with tarfile.open(archive) as package:
         description = _json(package, "package/generated/api.github.com.json")
         licence = _read(package, "package/LICENSE").decode()
@@ -83,15 +83,17 @@ def _operation(description: Mapping[str, Any], method: str, path: str) -> dict[s
         ],
         "body": _schema(body["content"]["application/json"]["schema"]) if body else None,
         "responses": {
-            status: _schema(answer["content"]["application/json"]["schema"])
-            for status, answer in ((status, _found(description, one)) for status, one in operation["responses"].items())
-            if "application/json" in answer.get("content", {})
+            status: _schema(response["content"]["application/json"]["schema"])
+            for status, response in (
+                (status, _found(description, one)) for status, one in operation["responses"].items()
+            )
+            if "application/json" in response.get("content", {})
         },
     }
 
 
 def _schema(schema: Any) -> Any:
-    """Give ``schema`` as JSON Schema has it, without the texts for people."""
+    """Return ``schema`` as JSON Schema, without documentation."""
     if not isinstance(schema, dict):
         return schema
     kept: dict[str, Any] = {name: schema[name] for name in _MEANINGFUL if name in schema}
@@ -109,7 +111,7 @@ def _schema(schema: Any) -> Any:
 
 
 def _schemas(description: Mapping[str, Any], excerpt: Any) -> dict[str, Any]:
-    """Give the named schemas that ``excerpt`` refers to, and those that they refer to."""
+    """Return the named schemas that ``excerpt`` refers to, and those that they refer to."""
     found: dict[str, Any] = {}
     wanted = [*_references(excerpt), "basic-error"]
     while wanted:

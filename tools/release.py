@@ -1,6 +1,6 @@
 """Make a release: ``python -m tools.release check|point|notes``, as .github/workflows/release.yml calls it.
 
-It needs nothing but the standard library: where a release is made, nothing is installed.
+It uses only the standard library, because the release job installs nothing.
 """
 
 import argparse
@@ -15,14 +15,14 @@ BUILT_ON_THE_SPOT = "  image: Dockerfile\n"
 
 
 def require_releasable(version: str, project: str, changelog: str, tags: Collection[str]) -> None:
-    """Refuse a ``version`` that pyproject.toml, CHANGELOG.md and the repository's tags do not all agree to.
+    """Refuse a ``version`` that pyproject.toml, CHANGELOG.md and the repository's tags do not agree with.
 
     Raises:
-        ValueError: says what to correct.
+        ValueError: the message says what to correct.
 
     """
     if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version):
-        raise ValueError(f"{version!r} is no version: write it like 1.2.3")
+        raise ValueError(f"{version!r} is not a valid version: write it like 1.2.3")
     if (written := tomllib.loads(project)["project"]["version"]) != version:
         raise ValueError(f"pyproject.toml says {written}, not {version}")
     found = sections(changelog)
@@ -30,7 +30,9 @@ def require_releasable(version: str, project: str, changelog: str, tags: Collect
         raise ValueError(f"CHANGELOG.md still has changes under Unreleased: move them under {version}")
     named = [name for name in found if name != "Unreleased"]
     if named[:1] != [version] or not found[version]:
-        raise ValueError(f"CHANGELOG.md does not say first what is new in {version}: add a section '## {version}'")
+        raise ValueError(
+            f"the first section of CHANGELOG.md is not that of {version}, or it is empty: add a section '## {version}'"
+        )
     earlier = {*named[1:], *(tag.removeprefix("v") for tag in tags if re.fullmatch(r"v\d+\.\d+\.\d+", tag))}
     if f"v{version}" in tags:
         raise ValueError(f"the tag v{version} exists: a version is released once")
@@ -39,7 +41,7 @@ def require_releasable(version: str, project: str, changelog: str, tags: Collect
 
 
 def sections(changelog: str) -> Mapping[str, str]:
-    """Give the changelog's text of each version, newest first; what stands behind a version in its heading is dropped.
+    """Return the changelog's text of each version, newest first. The rest of a heading, such as a date, is dropped.
 
     Raises:
         ValueError: a version has two sections.
@@ -56,10 +58,10 @@ def sections(changelog: str) -> Mapping[str, str]:
 
 
 def point(action: str, image: str) -> str:
-    """Give ``action``, the text of action.yml, with the published ``image`` in place of the Dockerfile.
+    """Return ``action``, the text of action.yml, with the published ``image`` in place of the Dockerfile.
 
     Raises:
-        ValueError: the image is not named by its digest, or there is not exactly one place to name it.
+        ValueError: the image is not named by its digest, or the Dockerfile is not named exactly once.
 
     """
     if not re.fullmatch(r"[a-z0-9.-]+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}", image):
@@ -70,7 +72,7 @@ def point(action: str, image: str) -> str:
 
 
 def notes(version: str, changelog: str, image: str) -> str:
-    """Give the release's text in Markdown: what is new, and the image with the way to verify it."""
+    """Return the release's text in Markdown: the changes, and the image with the command that verifies it."""
     repository = image.partition("/")[2].partition("@")[0]
     return f"""{sections(changelog)[version]}
 
@@ -89,21 +91,21 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def main(arguments: list[str], repository: Path) -> str:
-    """Do what ``arguments`` say, and give what is to be printed.
+    """Run a command, and return the text to print.
 
     Raises:
-        ValueError: it cannot be done; says what to correct.
+        ValueError: the command failed; the message says what to correct.
 
     """
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="see whether a version can be released")
+    check = commands.add_parser("check", help="check whether a version can be released")
     check.add_argument("version")
     check.add_argument("--released", default="", help="the repository's tags")
     commands.add_parser("point", help="point action.yml at an image").add_argument("image")
-    tell = commands.add_parser("notes", help="print a release's text")
-    tell.add_argument("version")
-    tell.add_argument("image")
+    text = commands.add_parser("notes", help="print a release's text")
+    text.add_argument("version")
+    text.add_argument("image")
     given = parser.parse_args(arguments)
     changelog = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
     if given.command == "notes":

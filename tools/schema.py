@@ -1,4 +1,4 @@
-"""The JSON Schema of ``promote.yml``, for editors, made of the tables by which the action checks it."""
+"""The JSON Schema of ``promote.yml`` for editors, generated from the tables that the action checks the file with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,20 +8,21 @@ from promote.inputs.limits import ENVIRONMENT, FUNCTION_ARN, FUNCTION_NAME, VARI
 from promote.inputs.manifest_schema import FUNCTION, LINE, MOST, TEXT, WHOLE, Key, Kind
 
 _ONLY_HERE = {
-    "functions": "The functions by their names or ARNs, with what is particular to each; what is not said here, the "
-    "inputs of the step say for all of them.",
-    "environments": "What is different in an environment, by its name. Where this is given, there are no others.",
-    "retired": "Names of functions that belonged to the application once, and are not released with it any more.",
-    "checks": "HTTP checks, a line each, as the input checks has them. A line that begins with the name of a function "
-    "and a colon is for that function, any other for the first.",
-    "invoke": "Events, a line each, as the input invoke has them. A line that begins with the name of a function and a "
-    "colon is for that function, any other for the first.",
-    "environment-variables": "Environment variables. They are merged into what the function has; none is ever removed.",
+    "functions": "The functions by their names or ARNs, each with its own settings. Other settings come from the inputs "
+    "of the step.",
+    "environments": "Settings of each environment, by its name. If this key is there, no other environments are valid.",
+    "retired": "Names of functions that belonged to the application and are no longer released with it.",
+    "checks": "HTTP checks, one per line, in the format of the input checks. A line that begins with the name of a "
+    "function and a colon is for that function. Any other line is for the first function.",
+    "invoke": "Events, one per line, in the format of the input invoke. A line that begins with the name of a function "
+    "and a colon is for that function. Any other line is for the first function.",
+    "environment-variables": "Environment variables, such as LOG_LEVEL: info. The action adds them to those that the "
+    "function has, and never removes any.",
 }
 
 
 def schema(action: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the schema; what a key means is said as in action.yml, whose inputs they are."""
+    """Return the schema. Keys that are inputs have their descriptions from action.yml."""
     inputs = action["inputs"]
     functions = {
         "description": _ONLY_HERE["functions"],
@@ -33,7 +34,7 @@ def schema(action: Mapping[str, Any]) -> dict[str, Any]:
     application = {name: _value(name, key, inputs, of_all=True) for name, key in WHOLE.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "promote.yml: an application of several AWS Lambda functions, promoted together",
+        "title": "promote.yml: an application of several AWS Lambda functions that are released together",
         "type": "object",
         "required": ["functions"],
         "additionalProperties": False,
@@ -67,7 +68,7 @@ def schema(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def whole(pattern: str) -> str:
-    """Make a pattern match from the beginning to the end; in Python, $ would leave room for a line break."""
+    """Return a pattern that matches a whole text. In Python, $ also matches before a line break at the end."""
     return rf"^(?:{pattern})(?![\s\S])"
 
 
@@ -86,7 +87,7 @@ def _type(key: Key) -> dict[str, Any]:
         case Kind.LINES:
             return {"oneOf": [text, {"type": "array", "items": line}]}
         case Kind.WHOLE | Kind.NUMBER:
-            assert key.limits  # noqa: S101 - each number has them
+            assert key.limits  # noqa: S101 - each kind of number has them
             kind = "integer" if key.kind is Kind.WHOLE else "number"
             return {"type": kind, "minimum": key.limits.least, "maximum": key.limits.most}
         case Kind.CHOICE:
