@@ -1,1 +1,1 @@
-"""Values and decisions, without effects."""
+"""Values and decisions, without side effects."""

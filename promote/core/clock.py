@@ -1,4 +1,4 @@
-"""Time, as an argument."""
+"""The clock, which is passed as an argument."""
 
 import time
 from datetime import UTC, datetime
@@ -6,34 +6,34 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What a run needs of time; a test or a simulation brings its own."""
+    """The clock of a run. Tests and the simulation use their own."""
 
     def now(self) -> datetime:
-        """Wall-clock time in UTC: for people and records, never for decisions."""
+        """Return the wall-clock time in UTC, for people and records, never for decisions."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; only differences mean something."""
+        """Return the seconds since a fixed moment. Only differences are meaningful."""
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass."""
+        """Wait for ``seconds``."""
 
     def __hash__(self) -> int:
-        """Tell clocks apart, as what is found out once a run wants it."""
+        """Return the hash, which caches need that last for one run."""
 
 
 class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> datetime:
-        """Wall-clock time in UTC."""
+        """Return the wall-clock time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds since boot, also those spent suspended (CLOCK_BOOTTIME), where the system knows them."""
+        """Return the seconds since boot, including suspended time if the system supports it (CLOCK_BOOTTIME)."""
         if hasattr(time, "CLOCK_BOOTTIME"):
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let ``seconds`` pass."""
+        """Wait for ``seconds``."""
         time.sleep(seconds)

@@ -1,6 +1,6 @@
-"""Independent calls at the same time, and the only user of threads.
+"""Run independent calls in parallel. No other module uses threads.
 
-The threads are daemons, and an interrupt does not wait for them: a run that is cancelled has seconds to end.
+The threads are daemons, so the end of the process does not wait for them. A cancelled run has only seconds to end.
 """
 
 import threading
@@ -17,37 +17,37 @@ _Other = TypeVar("_Other")
 
 
 class Event(Protocol):
-    """Something that happens once, and can be waited for."""
+    """An event that is set once, and that threads can wait for."""
 
     def set(self) -> None:
-        """Say that it has happened."""
+        """Set the event."""
 
     def is_set(self) -> bool:
-        """Whether it has."""
+        """Return whether the event is set."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it, at most ``timeout`` seconds; give whether it has happened."""
+        """Wait for the event, at most ``timeout`` seconds, and return whether it is set."""
 
 
 class Threads(Protocol):
-    """What lets calls run beside each other; a simulation brings its own, and decides who goes next."""
+    """Starts threads. The simulation has its own implementation, which decides which thread runs next."""
 
     def start(self, call: Callable[[], None]) -> None:
-        """Begin ``call``, and do not wait for it; it ends with the process at the latest."""
+        """Start ``call`` and do not wait for it. It ends with the process at the latest."""
 
     def event(self) -> Event:
-        """Make an event that has not happened."""
+        """Return a new event."""
 
 
 class SystemThreads:
-    """The machine's own threads."""
+    """The threads of the operating system."""
 
     def start(self, call: Callable[[], None]) -> None:
-        """Begin ``call`` in a thread that does not keep the process alive."""
+        """Start ``call`` in a daemon thread."""
         threading.Thread(target=call, daemon=True).start()
 
     def event(self) -> Event:
-        """Make an event that has not happened."""
+        """Return a new event."""
         return threading.Event()
 
 
@@ -57,7 +57,7 @@ _threads: ContextVar[Threads] = ContextVar("threads", default=_SYSTEM)
 
 @contextmanager
 def using(threads: Threads) -> Iterator[None]:
-    """Let the block, and what it calls, start ``threads`` in the place of the machine's own."""
+    """Use ``threads`` in the block, and in what it calls."""
     before = _threads.set(threads)
     try:
         yield
@@ -66,35 +66,36 @@ def using(threads: Threads) -> Iterator[None]:
 
 
 def start(call: Callable[[], None]) -> None:
-    """Begin ``call`` beside the work, and do not wait for it."""
+    """Start ``call`` in a thread, and do not wait for it."""
     _threads.get().start(call)
 
 
 def event() -> Event:
-    """Make an event that those beside the work can wait for."""
+    """Return a new event that threads can wait for."""
     return _threads.get().event()
 
 
 def run_both(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_One, _Other]:
-    """Run both, ``first`` in this thread; where both fail, the error is that of ``first``."""
-    later = _start([second], 1)[0]
+    """Run both in parallel, and return both results. If both fail, raise the error of ``first``."""
+    pending = _start([second], 1)[0]
     try:
         result = first()
     except Exception:
-        later.wait()
+        pending.wait()
         raise
-    return result, later.result()
+    return result, pending.result()
 
 
 def map_concurrently(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
-    """Run all, at most ``width`` at a time; give the results in order, or raise the first error in order."""
+    """Run all, at most ``width`` at a time, and return the results in order, or raise the first error in order."""
     return [pending.result() for pending in _start(calls, width)]
 
 
 def map_ordered(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
-    """Run ``width`` at a time, a few ahead of whoever takes the results, and yield these in order.
+    """Run ``width`` at a time, and yield the results in order.
 
-    The calls are taken one by one, so that no more of them, and of their results, exist at once than that.
+    Calls are started only a few ahead of the results that the caller takes. So there are only a few calls and results
+    in memory at a time.
     """
     queue: SimpleQueue[_Pending[_One]] = SimpleQueue()
     awaited: deque[_Pending[_One]] = deque()
@@ -105,7 +106,7 @@ def map_ordered(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_On
         while is_at_work:
             _work(queue)
             room.release()
-            # What came before the release was left to us; what comes after it has somebody else begin.
+            # A call that was queued before the release is ours to run. A later one starts another thread.
             is_at_work = not queue.empty() and room.acquire(blocking=False)
 
     for call in calls:
@@ -120,12 +121,12 @@ def map_ordered(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_On
 
 
 def map_and_wait(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
-    """Run all as ``map_concurrently`` does, and wait for all: also where one fails, no other goes on unnoticed."""
+    """Do the same as ``map_concurrently``, but if a call fails, wait for the others before the error is raised."""
 
     def attempt(call: Callable[[], _One]) -> tuple[_One] | Exception:
         try:
             return (call(),)
-        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+        except Exception as error:  # noqa: BLE001 - raised below, after all calls
             return error
 
     outcomes = map_concurrently([partial(attempt, call) for call in calls], width)
@@ -136,17 +137,17 @@ def map_and_wait(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
 
 
 def with_timeout(seconds: float, call: Callable[[], _One]) -> _One:
-    """Run ``call``, and give up on it after ``seconds``: what it does goes on, as long as the process lives.
+    """Return the result of ``call`` if it ends within ``seconds``. After a timeout, the call continues in its thread.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: The call did not end in time.
 
     """
     return _start([call], 1)[0].result(seconds)
 
 
 class _Pending(Generic[_One]):
-    """A call and what comes of it."""
+    """A call and its result."""
 
     _result: _One
 
@@ -155,10 +156,10 @@ class _Pending(Generic[_One]):
         self._error: BaseException | None = None
         self._is_done = event()
 
-    def carry_out(self) -> None:
+    def run(self) -> None:
         try:
             self._result = self._call()
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        except BaseException as error:  # noqa: BLE001 - raised by result()
             self._error = error
         self._is_done.set()
 
@@ -189,4 +190,4 @@ def _work(queue: "SimpleQueue[_Pending[_One]]") -> None:
             pending = queue.get_nowait()
         except Empty:
             return
-        pending.carry_out()
+        pending.run()

@@ -1,4 +1,4 @@
-"""A proposal to promote, the order of its commit and the one that is served, and the decision."""
+"""The request to promote a candidate, the order of its commit and the served one, and the decision."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from promote.core.version import Candidate
 
 
 class CommitRelation(StrEnum):
-    """How one commit stands to another."""
+    """The order of one commit relative to another."""
 
     SAME = "same"
     NEWER = "newer"
@@ -21,78 +21,78 @@ class CommitRelation(StrEnum):
 
 @dataclass(frozen=True)
 class Barred:
-    """Why something is not promoted: it was rolled back, or may have been."""
+    """Why a candidate is not promoted: it was rolled back, or may have been."""
 
     entry: RolledBack
     relation: CommitRelation | None
-    """How its commit stands to the one that was rolled back; None: it is newer, with the same code."""
+    """The order of its commit relative to the one that was rolled back; None: it is newer, with the same code."""
 
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """What is to be promoted, and why it may be."""
+    """What to promote, and why it is allowed."""
 
     candidate: Candidate
     commit: str
-    """The commit that the environment is to have then."""
+    """The commit of the environment after the promotion."""
     run_id: int
-    """The run that has built it, which says how old it is where the history does not; 0: not known."""
+    """The run that built the candidate. It decides the order if the git history does not; 0 if it is not known."""
     plan: str
-    """Digest of the verification that the candidate has passed."""
+    """The digest of the verification that the candidate passed."""
     verdict: Verdict | None = None
-    """What is still to be recorded; None: the ledger has it."""
+    """The verdict to record; None if the ledger has it."""
     token: str = ""
-    """The key of the candidate's record that this promotion of one function uses up; empty: it has none."""
+    """The key of the candidate's record that the promotion uses up; empty if there is none."""
     kind: Kind = Kind.PROMOTION
     is_proven: bool = True
-    """Whether it has a passed verdict; else a person has overridden that."""
+    """Whether it has a passed verdict. If not, a user has overridden that."""
     reason: str = ""
     by: str = ""
     instead_of: str = ""
-    """The version that the environment must still serve; empty: any."""
+    """The version that the environment must still serve; empty if any will do."""
     seen_under: str = ""
-    """The RevisionId of the environment's alias that was read before the version was; empty: there was none.
+    """The RevisionId of the environment's alias, read before the version; empty if there was no alias.
 
-    The alias goes with its function. So long as it has this RevisionId, the version is the one that was read."""
+    A deleted function loses its aliases. So if the alias still has this RevisionId, the version is unchanged."""
 
 
 @dataclass(frozen=True)
 class CommitOrder:
-    """How the commit that is to be promoted stands to the one that the environment has."""
+    """The order of the commit to promote relative to the environment's commit."""
 
     ours: str
     commit: str
-    """The environment's; of both, empty: not known."""
+    """The environment's commit. Both are empty if they are not known."""
     relation: CommitRelation
     is_refused: bool = False
-    """Whether the user does not want it promoted, since the histories have diverged or the order is not known."""
+    """Whether the inputs refuse it, because the histories have diverged or the order is not known."""
     cause: str = ""
-    """Why the order is not known, without a full stop; empty: it is."""
+    """Why the order is not known, without a full stop; empty if it is known."""
     hint: str = ""
-    """What makes it known, in sentences."""
+    """How to make the order known, in sentences."""
     is_first: bool = False
-    """Whether there is nothing to compare with: this action has not promoted to the environment yet."""
+    """Whether the action has not promoted to this environment yet, so that there is no commit to compare with."""
     barred: Barred | None = None
-    """Why it would bring back what was rolled back; None: it would not. With an override it is not refused for that."""
+    """Why it would bring back rolled-back code; None if it would not. With an override, it is not refused for that."""
 
     @property
     def is_older(self) -> bool:
-        """Whether this run gives way."""
+        """Whether a newer commit is served, so that this run is superseded."""
         return self.relation is CommitRelation.OLDER
 
 
 @dataclass(frozen=True)
 class Decision:
-    """How a promotion ended."""
+    """The result of a promotion."""
 
     result: Result
     previous: str
-    """The version that the alias pointed at; empty: there was no alias."""
+    """The version of the alias before; empty if there was no alias."""
     standing: CommitOrder
     promotion: Promotion | None = None
-    """The move that was made; None: none was needed."""
+    """The move; None if none was needed."""
     warnings: tuple[str, ...] = ()
     since: str = ""
-    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    """The commit of the environment's previous promotion; empty if there was none or if it is not known."""
     alias: Alias | None = None
-    """The alias as it was last seen, after a move or without one; None: it was not seen."""
+    """The alias as last read, after a move or without one; None if it was not read."""

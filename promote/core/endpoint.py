@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 LATEST_ENDPOINT = "latest"
-"""Our name of the endpoint that shows $LATEST."""
+"""The qualifier of the endpoint that shows $LATEST."""
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """An HTTP API that the action has made, as the ledger remembers it."""
+    """An HTTP API that the action has created, as recorded in the ledger."""
 
     api_id: str
     api_url: str
-    """What API Gateway says its address is."""
+    """The ``ApiEndpoint`` in API Gateway."""
     mapping: str = ""
-    """``domain/key`` of its custom domain, or empty."""
+    """The ``domain/key`` of its mapping on a custom domain; empty if it has none."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Endpoint:
     """A URL that shows $LATEST or follows an alias."""
 
     qualifier: str
-    """``latest`` or the environment's name."""
+    """``latest`` or the name of the environment."""
     url: str
-    """For people and outputs; no slash at its end."""
+    """The URL for people and outputs, without a slash at the end."""
     address: str
-    """Where requests are sent: ``url``, except on an emulator that serves a custom domain by Host header."""
+    """Where requests are sent: ``url``, except on an emulator that serves custom domains by Host header."""
     host: str = ""
-    """The Host header to send, when it is not that of ``address``."""
+    """The Host header to send, if it is not that of ``address``."""
     gateway: Gateway | None = None
-    """None when the gateway is the user's own."""
+    """None if the user provides the endpoint."""
     is_new: bool = False
-    """Made or mended by this run, so that it may need a moment to answer."""
+    """Whether this run created or repaired it, so that it may not be reachable at once."""

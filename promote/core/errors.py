@@ -1,49 +1,49 @@
-"""The errors that end a run, one tree.
+"""The errors that end a run.
 
     PromoteError
-    ├── InputError       an input, or a file that it names, is wrong; nothing was changed
-    ├── AccessError      credentials are missing, expired, or lack a permission
-    ├── ServiceError     AWS could not be reached or answered with something that we cannot act on
-    │   └── UnconfirmedError  a write may have taken effect: AWS did not confirm it
+    ├── InputError       an input, or a file that it names, is not valid; nothing was changed
+    ├── AccessError      AWS credentials are missing or expired, or lack a permission
+    ├── ServiceError     AWS is not reachable, or returned an unexpected error
+    │   └── UnconfirmedError  a write may have taken effect, because AWS did not confirm it
     ├── FunctionError    the function does not exist, or an update of it failed
-    ├── ConflictError    somebody else changed the function or the alias under this run
-    ├── EndpointError    an API Gateway endpoint cannot be made or reached
-    ├── TableError       the table is not one of ours
+    ├── ConflictError    the function or the alias was changed externally during this run
+    ├── EndpointError    an API Gateway endpoint cannot be created or reached
+    ├── TableError       the table cannot be used
     ├── RecordError      a record of the ledger cannot be read
-    ├── LockError        the lock was not free in time
-    ├── GitHubError      GitHub could not be reached, or refuses what it was asked for
-    ├── RefusedError     what was asked for would serve what is not proven, or goes the wrong way
-    └── Interrupted      the runner asked us to stop
+    ├── LockError        the lock was not acquired, or was lost
+    ├── GitHubError      GitHub is not reachable, or refused a request
+    ├── RefusedError     the release is refused: no passed verdict, an older commit, or a similar reason
+    └── Interrupted      the runner cancelled the run
 
-Each says what happened and why (``str(error)``) and what to do about it (``error.hint``).
+Each has the cause (``str(error)``) and the fix (``error.hint``).
 """
 
 from typing import Self
 
 
 class PromoteError(Exception):
-    """A run cannot go on.
+    """The run cannot continue.
 
-    ``message`` says what happened and why; ``hint`` says what to do. Both are one sentence or a few, for a person.
+    ``message`` is what failed and the cause. ``hint`` is what to do. Both are short sentences for the user.
     """
 
     title = "promote-on-success"
     may_have_moved = False
-    """Whether an alias may have moved, or may still move, though the run does not know it."""
+    """Whether an alias may have moved, or may still move, and the run cannot tell."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
 
     def reworded(self, message: str, hint: str = "") -> Self:
-        """Give the same error in other words; an empty ``hint``: with the one that it has."""
-        said = type(self).__new__(type(self), message)  # its args are the message alone, whatever its class wants
-        vars(said).update(vars(self), hint=hint or self.hint)
-        return said
+        """Return the same error with another message. If ``hint`` is empty, the hint stays."""
+        error = type(self).__new__(type(self), message)  # subclasses have other arguments of __init__
+        vars(error).update(vars(self), hint=hint or self.hint)
+        return error
 
 
 class InputError(PromoteError):
-    """The input ``name`` is wrong."""
+    """The input ``name`` is not valid."""
 
     def __init__(self, name: str, message: str, *, hint: str) -> None:
         super().__init__(f"{name}: {message}", hint=hint)
@@ -52,24 +52,24 @@ class InputError(PromoteError):
 
 
 class AccessError(PromoteError):
-    """Credentials are missing, expired, or lack a permission."""
+    """AWS credentials are missing or expired, or lack a permission."""
 
     title = "AWS access"
 
 
 class ServiceError(PromoteError):
-    """AWS could not be reached, or answered with something that no run can act on."""
+    """AWS is not reachable, or returned an unexpected error."""
 
     title = "AWS"
 
 
 class UnconfirmedError(ServiceError):
-    """A write may have taken effect: AWS did not confirm it, and reading back did not settle it."""
+    """A write may have taken effect: AWS did not confirm it, and a read afterwards did not show the result."""
 
     title = "Not confirmed"
 
     def __init__(self, message: str, *, hint: str = "", may_have_moved: bool = False) -> None:
-        super().__init__(message, hint=hint or "See what took effect with command: status; then run the job again.")
+        super().__init__(message, hint=hint or "Run command: status to see what took effect. Then run the job again.")
         self.may_have_moved = may_have_moved
 
 
@@ -80,40 +80,40 @@ class FunctionError(PromoteError):
 
 
 class ConflictError(PromoteError):
-    """Somebody else changed the function or the alias under this run."""
+    """The function or the alias was changed externally during this run."""
 
-    title = "Changed by somebody else"
+    title = "Changed externally"
 
 
 class EndpointError(PromoteError):
-    """An API Gateway endpoint cannot be made or reached."""
+    """An API Gateway endpoint cannot be created or reached."""
 
     title = "Endpoint"
 
 
 class TableError(PromoteError):
-    """The DynamoDB table is not one that this action can use."""
+    """The action cannot use the DynamoDB table."""
 
     title = "Table"
 
 
 class RecordError(PromoteError):
-    """A record of the ledger cannot be read, so that what it says is not known."""
+    """A record of the ledger cannot be read."""
 
     title = "Ledger"
 
 
 class LockError(PromoteError):
-    """The lock was not free in time."""
+    """The lock was not acquired, or was lost."""
 
     title = "Lock"
 
 
 class GitHubError(PromoteError):
-    """GitHub could not be reached, or refuses what it was asked for.
+    """GitHub is not reachable, or refused a request.
 
-    ``status`` is that of its answer, 0 where there was none; ``codes`` are the kinds of the mistakes that it has found
-    in the request: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#validation-failed.
+    ``status`` is the HTTP status, 0 if there was no response. ``codes`` are the validation errors in the response:
+    https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#validation-failed.
     """
 
     title = "GitHub"
@@ -125,12 +125,12 @@ class GitHubError(PromoteError):
 
 
 class RefusedError(PromoteError):
-    """What was asked for would serve what is not proven, or goes the wrong way."""
+    """The release is refused, such as without a passed verdict or for an older commit."""
 
     title = "Refused"
 
 
-class Interrupted(PromoteError):  # noqa: N818 - it is no error of ours: somebody pressed cancel
-    """The runner asked the run to stop."""
+class Interrupted(PromoteError):  # noqa: N818 - not a failure: a user cancelled the run
+    """The runner cancelled the run."""
 
     title = "Cancelled"

@@ -1,6 +1,6 @@
-"""The lock's item as it is read: who holds it, who waits in which order, and who of them is alive. No effects.
+"""The state of the lock as read from its item: its holder, its queue, and which of the runs are alive.
 
-An item that this version cannot make sense of is an error, and never a lock that is free.
+If the item is not valid, that is an error, never a free lock.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,48 +12,48 @@ from typing import Any, Self
 from promote.core.errors import LockError
 
 FORMAT = 1
-"""Of the item; one of a later version of this action has a higher one."""
+"""The format of the item. Later major versions of the action have higher numbers."""
 
 KEEPING = ("lock", "deploy")
-"""The commands that keep the lock for their job's further steps."""
+"""The commands that keep the lock for later steps of the job."""
 
 LONGEST_LEASE = 21600
-"""Seconds: six hours, as long as a job may take."""
+"""Seconds: six hours, the longest duration of a job."""
 
 
 class Queue(StrEnum):
-    """How a run waits."""
+    """How a run waits in the queue."""
 
     NEWEST = "newest"
-    """It gives way to a newer run of its branch."""
+    """A newer run of the same branch supersedes it."""
     FIFO = "fifo"
     """It keeps its place."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Who holds the lock, or waits for it."""
+    """The run that holds the lock, or a run that waits for it."""
 
     owner: str
-    """Unique to the process: the run, its attempt, and a number drawn by chance."""
+    """A unique id of the process: the run, its attempt and a random number."""
     lease: int
-    """Seconds without a beat after which it counts as dead."""
+    """The lease duration in seconds. A run that sends no beat for longer counts as dead."""
     beat: int = 0
-    """Grows as long as it lives."""
+    """A number that grows while the run is alive."""
     run_id: int = 0
     attempt: int = 0
     group: str = ""
-    """What it releases where: of one group, a newer run replaces an older one that waits. Empty: it is in none."""
+    """In the queue, a newer run supersedes older ones with the same group. Empty: no run does."""
     queue: Queue = Queue.FIFO
     since: str = ""
-    """By the owner's clock: for people alone."""
+    """The start, by the owner's clock. It is shown to people, and decides nothing."""
     url: str = ""
-    """The run's page, or empty."""
+    """The page of the run; empty outside of GitHub."""
     job: str = ""
-    """A number drawn by chance that the steps of one job share, or empty: by it they know what is theirs."""
+    """A random id that the steps of a job share, to find what the job holds; empty outside of a job."""
 
     def replaces(self, other: "Claim") -> bool:
-        """Whether ``other``, where it waits, is to give way to this one."""
+        """Return whether this run supersedes ``other`` in the queue."""
         return (
             other.queue is Queue.NEWEST
             and bool(self.group)
@@ -63,17 +63,17 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name for messages."""
         if not self.run_id:
-            return f"{self.owner}, which is no run of GitHub's"
+            return f"{self.owner} (not a GitHub run)"
         return f"run {self.run_id}" + (f" (attempt {self.attempt})" if self.attempt > 1 else "")
 
     def describe(self) -> str:
-        """Name it, with its page."""
+        """Return the name and the page of the run."""
         return self.name + (f", {self.url}" if self.url else "")
 
     def item(self) -> dict[str, Any]:
-        """Give its attributes, those of a holder as those of a ticket."""
+        """Return the attributes of a holder or a ticket in DynamoDB."""
         return {
             "owner": self.owner,
             "lease": self.lease,
@@ -89,18 +89,18 @@ class Claim:
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
-        """Read what decides strictly, and what people read as it comes.
+        """Read a claim. Attributes that decide something are checked strictly, those for people are not.
 
         Raises:
-            LockError: it cannot be what this action has written.
+            LockError: The action cannot have written the attributes.
 
         """
         owner = item.get("owner")
         if not isinstance(owner, str) or not owner:
-            raise _unreadable("owner", owner)
+            raise _invalid("owner", owner)
         queue = item.get("queue", Queue.FIFO.value)
         if queue not in list(Queue):
-            raise _unreadable("queue", queue)
+            raise _invalid("queue", queue)
         return cls(
             owner=owner,
             lease=_whole(item, "lease", least=1, most=LONGEST_LEASE),
@@ -121,26 +121,26 @@ HELD = ("owner", "lease", "beat", "run_id", "attempt", "group", "queue", "since"
 
 @dataclass(frozen=True)
 class LockState:
-    """The lock's item."""
+    """The state of the lock."""
 
     token: int = 0
-    """Of the last acquisition."""
+    """The token of the last acquisition."""
     holder: Claim | None = None
     phase: str = ""
-    """What the holder was at when it last beat."""
+    """The phase of the holder at its last beat."""
     kept_by: str = ""
-    """The command by which the holder's job keeps it between its steps; empty: it does not."""
+    """The command that keeps the lock between the steps of the holder's job; empty if none does."""
     tickets: tuple[Claim, ...] = ()
-    """Who waits, in order of arrival."""
+    """The runs that wait, in order of arrival."""
     opened: Mapping[str, Any] = field(default_factory=dict)
-    """By whom, when and why the lock was last opened by force."""
+    """Who last opened the lock by force, when and why."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
-        """Read the item; an empty one is a lock that was never held.
+        """Read the item. An empty item means that the lock was never held.
 
         Raises:
-            LockError: it is not what this version of the action writes.
+            LockError: This version of the action cannot have written the item.
 
         """
         if not item:
@@ -148,13 +148,13 @@ class LockState:
         layout = _whole(item, "format", default=FORMAT)
         if layout != FORMAT:
             raise LockError(
-                f"the lock is of another version of this action: its format is {layout}, and this version knows "
-                f"{FORMAT}",
-                hint="Let all workflows that release this function use the same major version of the action.",
+                f"the lock was written by another version of the action: its format is {layout}, and this version "
+                f"supports {FORMAT}",
+                hint="Use the same major version of the action in all workflows that release this function.",
             )
         tickets = item.get("tickets", [])
         if not isinstance(tickets, list) or not all(isinstance(ticket, Mapping) for ticket in tickets):
-            raise _unreadable("tickets", tickets)
+            raise _invalid("tickets", tickets)
         opened = item.get("opened", {})
         return cls(
             token=_whole(item, "token"),
@@ -166,12 +166,12 @@ class LockState:
         )
 
     def place_of(self, owner: str) -> int | None:
-        """Give the index of the ticket of ``owner`` among ``tickets``; None: it has none."""
+        """Return the index of the ticket of ``owner`` in ``tickets``; None if there is none."""
         return next((place for place, ticket in enumerate(self.tickets) if ticket.owner == owner), None)
 
     @property
     def queue(self) -> list[Claim]:
-        """Who waits, in the order in which they get the lock: a newer run takes the place of those that it replaces."""
+        """The runs that wait, in the order of acquisition. A newer run is before the runs that it supersedes."""
         queue: list[Claim] = []
         for ticket in self.tickets:
             place = len(queue)
@@ -181,20 +181,20 @@ class LockState:
         return queue
 
     def ahead_of(self, owner: str) -> list[Claim]:
-        """Give those who get the lock before ``owner``."""
+        """Return the runs that acquire the lock before ``owner``."""
         queue = self.queue
         return queue[: next((place for place, ticket in enumerate(queue) if ticket.owner == owner), len(queue))]
 
 
 class Liveness:
-    """What a waiter has seen of others, and when it last saw each of them change: on its own clock, nobody else's."""
+    """Whether other runs are alive, judged by when they last changed, on the clock of this process only."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._living: set[str] = set()
 
     def see(self, state: LockState, now: float) -> None:
-        """Take note of an entry that was read before ``now``, on the waiter's monotonic clock."""
+        """Record a state that was read before ``now``, on the monotonic clock of this process."""
         seen = {}
         for owner, token, claim in _claims(state):
             last = self._seen.get(owner)
@@ -205,20 +205,20 @@ class Liveness:
         self._seen = seen
 
     def silence(self, claim: Claim, now: float) -> float:
-        """Give the seconds for which ``claim`` has not changed."""
+        """Return the seconds since the last change of ``claim``."""
         return now - self._seen[claim.owner][2]
 
     def is_dead(self, claim: Claim, now: float) -> bool:
-        """Whether ``claim`` has not changed for longer than its lease."""
+        """Return whether ``claim`` has not changed for longer than its lease."""
         return self.silence(claim, now) > claim.lease
 
     def has_lived(self, claim: Claim) -> bool:
-        """Whether ``claim`` is known to have lived on after it was made."""
+        """Return whether ``claim`` is known to have changed since its creation."""
         return claim.beat > 0 or claim.owner in self._living
 
 
 def _claims(state: LockState) -> Iterator[tuple[str, int, Claim]]:
-    """Yield everybody with what changes while they live: the token, 0 for those who wait, and the beat."""
+    """Yield the owner, the token (0 for tickets) and the claim of each run. Token or beat change while it is alive."""
     for ticket in state.tickets:
         yield ticket.owner, 0, ticket
     if state.holder:
@@ -231,19 +231,19 @@ def _whole(
     value = item.get(name, default)
     is_whole = isinstance(value, int | Decimal) and not isinstance(value, bool) and value == int(value)
     if not is_whole or value < least or (most is not None and value > most):
-        raise _unreadable(name, value)
+        raise _invalid(name, value)
     return int(value)
 
 
 def shown(value: object) -> str:
-    """Show what stands in an item, whatever it is."""
+    """Return any value of an item as text for a message."""
     return repr(str(value)[:80]) if isinstance(value, str | int | Decimal) else f"a {type(value).__name__}"
 
 
-def _unreadable(name: str, value: object) -> LockError:
+def _invalid(name: str, value: object) -> LockError:
     what = "is missing" if value is None else f"is {shown(value)}"
     return LockError(
-        f"the lock's item is not what this action writes: its {name} {what}",
-        hint="Does another program write into this table? Name another one in the input table; or correct the item "
-        "by hand, never with a lower token. Command unlock opens a lock whose owner, lease or beat makes no sense.",
+        f"the item of the lock is not valid: its {name} {what}",
+        hint="If another program writes to this table, set the input table to another one. Otherwise correct the item "
+        "by hand, never with a lower token. If owner, lease or beat are not valid, command: unlock opens the lock.",
     )

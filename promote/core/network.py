@@ -2,7 +2,7 @@
 
 
 def cause(error: BaseException) -> BaseException:
-    """Give the innermost reason: the outer ones repeat the URL and addresses of objects."""
+    """Return the innermost error. The outer ones repeat the URL and contain the addresses of objects."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error

@@ -1,4 +1,4 @@
-"""Promotions of an environment's alias, and what an environment serves, as frozen values."""
+"""Promotions of an environment's alias, and what an environment serves."""
 
 import re
 from collections.abc import Mapping
@@ -16,28 +16,29 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
     OVERRIDE = "override"
-    """A person has promoted what had no passed verdict."""
+    """A user promoted a version without a passed verdict."""
     PIN = "pin"
-    """The alias followed $LATEST. The action pointed it at the version that $LATEST was published as."""
+    """The alias pointed to $LATEST, and the action moved it to the version published from $LATEST."""
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """A version that an environment has gone back from."""
+    """A version that was rolled back."""
 
     version: str
     code_sha256: str
-    """Of what it held, as its configuration's fingerprint; of both, empty: not known."""
+    """The digest of its code; empty if it is not known."""
     fingerprint: str
+    """The fingerprint of its configuration; empty if it is not known."""
     commit: str
-    """The one that the environment had; empty: not known."""
+    """The commit of the environment before the rollback; empty if it is not known."""
     at: str
     reason: str
-    """Why, in the words of who asked for it, shortened; empty: nobody has said."""
+    """The input ``reason``, shortened; empty if none was given."""
     by: str
-    """Who asked for it; empty: not known."""
+    """Who started the rollback; empty if it is not known."""
     promotion: str
-    """The identity of the rollback: that of several functions has one for all."""
+    """The identity of the rollback, the same for all functions of a release."""
 
 
 @dataclass(frozen=True)
@@ -47,38 +48,39 @@ class Promotion:
     environment: str
     version: str
     previous: str | None
-    """The version that the alias pointed at before; empty: there was no alias; None: it pointed at ``version`` already,
-    and the move only says for which later commit."""
+    """The version of the alias before the move; empty if there was no alias.
+
+    None: the alias already pointed to ``version``, and the move only records a later commit."""
     commit: str
     run_id: int
     attempt: int
     sequence: int
-    """Grows with each move of this alias; the functions of one release have the same."""
+    """A number that grows with each move of this alias. All functions of a release have the same."""
     operation: str
     """The ``Run.operation`` that made the move."""
     kind: Kind = Kind.PROMOTION
-    # The alias has no room for these, so that a promotion read from it is without them.
+    # The Description of the alias is too short for these. A promotion read from it has the defaults.
     is_proven: bool = field(default=True, compare=False)
-    """Whether the version had a passed verdict; else a person has overridden that."""
+    """Whether the version had a passed verdict. If not, a user has overridden that."""
     reason: str = field(default="", compare=False)
-    """Why, in the words of who asked for it; empty: nobody has said."""
+    """The input ``reason``; empty if none was given."""
     by: str = field(default="", compare=False)
-    """Who asked for it, where a person did."""
+    """The user who started it; empty if no user did."""
     rolled_back: tuple[RolledBack, ...] | None = field(default=None, compare=False, repr=False)
-    """What must not return to the environment after the move; None: as before it, or not known."""
+    """The rolled-back versions that must not return after the move; None if they are unchanged or not known."""
 
     @property
     def identity(self) -> str:
-        """Time-ordered and unique: the key of its record.
+        """The key of its record, unique and ordered by time.
 
-        A pin has the sequence of the promotion before it, and sorts after that.
+        A pin has the sequence of the promotion before it, and its key sorts after that.
         """
         pin = f"pin-{self.version}-" if self.kind is Kind.PIN else ""
         return f"{self.sequence:010d}-{pin}{self.operation}"
 
     @property
     def description(self) -> str:
-        """The alias's Description: written in the same call as the move, so that neither is ever without the other."""
+        """The Description of the alias. It is written in the same call as the move, so the two always agree."""
         origin = "kept" if self.previous is None else f"{_ORIGINS[self.kind]} {self.previous or 'none'}"
         return (
             f"promote-on-success: version {self.version} {origin} commit {self.commit or 'unknown'} "
@@ -94,7 +96,7 @@ class Promotion:
 
     @classmethod
     def described(cls, environment: str, description: str) -> Self | None:
-        """Read the promotion that an alias's Description tells of, or None where it is not ours."""
+        """Return the promotion in the Description of an alias; None if the action did not write it."""
         match = cls._DESCRIPTION.fullmatch(description)
         if not match:
             return None
@@ -116,18 +118,18 @@ _ORIGINS = {Kind.PROMOTION: "after", Kind.ROLLBACK: "back from", Kind.OVERRIDE: 
 
 @dataclass(frozen=True)
 class Alias:
-    """An alias as Lambda tells it."""
+    """An alias as read from Lambda."""
 
     name: str
     version: str
     revision_id: str
     description: str
     weights: Mapping[str, float]
-    """Other versions that get a share of the traffic: weights from 0 to 1 by version."""
+    """The shares of the traffic of other versions: weights from 0 to 1, by version."""
     capacity: Capacity = field(default=Capacity.NONE, compare=False)
-    """The state of its provisioned concurrency, where the weights may be Lambda's own."""
+    """The state of its provisioned concurrency, if Lambda itself may have set the weights."""
     capacity_reason: str = field(default="", compare=False)
-    """Why provisioned concurrency could not be allocated, or its state not be read."""
+    """Why provisioned concurrency could not be allocated, or why its state could not be read."""
 
     @property
     def split(self) -> Split:
@@ -136,103 +138,103 @@ class Alias:
 
     @property
     def serving(self) -> str:
-        """The version that gets all of the traffic while provisioned concurrency moves; else the alias's own."""
+        """The version with all traffic while provisioned concurrency moves; otherwise the alias's version."""
         return next(iter(self.weights), self.version) if self.split.is_lambdas else self.version
 
     @property
     def own(self) -> "Alias":
-        """The alias without a weight that Lambda itself has set, and sets again where it is needed."""
+        """The alias without a weight that Lambda itself has set. If it is needed, Lambda sets it again."""
         return replace(self, weights={}) if self.split.is_lambdas else self
 
     @property
     def shares(self) -> str:
-        """Which version gets which share of the traffic, in words."""
+        """The share of the traffic per version, as text."""
         return shares(self.version, self.weights)
 
     @property
     def follows_latest(self) -> bool:
-        """Whether it serves $LATEST, so that it serves each upload before it is verified."""
+        """Whether it points to $LATEST, so that it serves each upload before the verification."""
         return not self.version.isdecimal()
 
     @property
     def promotion(self) -> Promotion | None:
-        """The last promotion that moved this alias, or None when it was never ours."""
+        """The last promotion of this alias; None if the action has never moved it."""
         return Promotion.described(self.name, self.description)
 
     @property
     def is_moved_by_others(self) -> bool:
-        """Whether somebody else has pointed it elsewhere, or split its traffic, since our last promotion."""
+        """Whether the alias was moved, or its traffic split, externally since the last promotion."""
         promotion = self.promotion
         return promotion is None or promotion.version != self.version or self.split.is_external
 
 
 @dataclass(frozen=True)
 class ReleaseKey:
-    """Where the record of a release is."""
+    """The key of a release record."""
 
     pk: str
     sk: str
 
     @property
     def identity(self) -> str:
-        """Time-ordered and unique: that of the promotions which it consists of."""
+        """The identity of the promotions in the release, unique and ordered by time."""
         return self.sk.rpartition("#")[2]
 
 
 @dataclass(frozen=True)
 class Moved:
-    """The promotion that brought an environment its version, as far as the ledger knows."""
+    """The promotion that moved an environment to its version, as far as the ledger knows."""
 
     commit: str = ""
     at: str = ""
     """When it was recorded."""
     url: str = ""
-    """The page of its run."""
+    """The page of the run."""
 
 
 @dataclass(frozen=True)
 class Together:
-    """Which functions were released as one, and by which step."""
+    """The functions of a release, and the step that released them."""
 
     origin: str = ""
-    """The workflow's step; empty: not known."""
+    """The step of the workflow; empty if it is not known."""
     functions: tuple[str, ...] = ()
-    """Their names."""
+    """The names of the functions."""
 
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """What the ledger says an environment serves, and the unfinished promotion of it, if any."""
+    """What an environment serves according to the ledger, and its unfinished promotion, if any."""
 
     version: str = ""
     code_sha256: str = ""
     fingerprint: str = ""
     plan: str = ""
-    """Digest of the verification that it passed."""
+    """The digest of the verification that it passed."""
     commit: str = ""
     promoted: str = ""
-    """The commit of the last promotion; ``commit`` may be a later one with the same code. Empty: not known."""
+    """The commit of the last promotion; empty if it is not known. ``commit`` may be later, with the same code."""
     run_id: int = 0
     sequence: int = 0
     gateway: Gateway | None = None
     intent: Promotion | None = None
     pending: ReleaseKey | None = None
-    """The unfinished release of several functions that this one is part of; until it ends, nothing else is promoted."""
+    """The unfinished release of several functions that includes this function. It blocks other promotions."""
     released: ReleaseKey | None = None
-    """The last release of several functions that this one was part of; None: there was none."""
+    """The last release of several functions that included this function; None if there was none."""
     together: Together = Together()
-    """The functions of that release. So nobody needs to read its record, which is another function's."""
+    """The functions of that release. Its record is in the partition of another function, and need not be read."""
     reverted: str = ""
-    """The identity of the last one that was turned back; empty: none was."""
+    """The identity of the last release that was rolled back while unfinished; empty if there was none."""
     moved: Moved = Moved()
-    """The promotion that brought the version."""
+    """The promotion that moved the environment to the version."""
     rolled_back: tuple[RolledBack, ...] = ()
-    """What the environment has gone back from, and what must not return by itself, oldest first."""
+    """The rolled-back versions, which must not return without an override, oldest first."""
 
     @property
     def forgotten(self) -> "EnvironmentRecord":
-        """The record without what the environment serves, for an alias that is not the one that was promoted to.
+        """The record without what the environment serves, if the alias was deleted or created again.
 
-        Its sequence stays, which must only grow, and so do its endpoint and the commit that the notes begin after.
+        The sequence stays, because it must only grow. The endpoint stays, and the commit from which the notes start.
         """
         return replace(self, version="", code_sha256="", fingerprint="", plan="", commit="", run_id=0)

@@ -1,4 +1,4 @@
-"""What a run has to say: one value, rendered as outputs and as the job summary."""
+"""The report of a run, from which outputs and job summary are rendered."""
 
 import json
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate, Snapshot
 
 _SHOWN = 5
-"""Failed checks in the annotation; the summary has all."""
+"""The most failed checks in the annotation. The job summary has all."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """Text that leads to a page, where it has one."""
+    """A label, and the page it links to; ``url`` may be empty."""
 
     label: str
     url: str
 
     def __str__(self) -> str:
-        """Give it as the log shows it."""
+        """Return the text for the log."""
         return self.label
 
 
@@ -33,58 +33,58 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str | Link, ...], ...]
     otherwise: str
-    """What is said where there are no rows."""
+    """The text if there are no rows."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a run ended and why."""
+    """The result of a run, and its cause."""
 
     result: Result
     headline: str = ""
     """One sentence; the output ``summary``."""
     hint: str = ""
-    """What to do, where there is something to do."""
+    """What to do; empty if nothing is to be done."""
     title: str = "Not promoted"
-    """Of the error annotation, where the run ends with one."""
+    """The title of the error annotation, if there is one."""
     candidate: Candidate | None = None
     deployed: Snapshot | None = None
-    """The candidate's code and configuration, where this run has deployed it."""
+    """The candidate's code and configuration, if this run has deployed it."""
     previous: str = ""
-    """The version that the environment served before; empty: none."""
+    """The version that the environment served before; empty if there was none."""
     changes: tuple[str, ...] = ()
-    """What was deployed or, in a dry run, would be."""
+    """What was deployed or, in a dry run, would be deployed."""
     verdict: Verdict | None = None
     token: str = ""
-    """Of a candidate that the job's own steps are to test; empty: there is none."""
+    """The output ``candidate`` if later steps of the job test the candidate; else empty."""
     preview: Endpoint | None = None
-    """Where the candidate can be tested."""
+    """The preview endpoint of the candidate."""
     latest: Endpoint | None = None
     environment: Endpoint | None = None
     links: tuple[tuple[str, Link], ...] = ()
-    """Who else is concerned, and how."""
+    """Links to other runs and pages, with their labels."""
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    """Things that a reader may want to know."""
+    """Information for the reader."""
     warnings: tuple[str, ...] = ()
-    """Things that a reader should look into though they did not stop the run."""
+    """Problems that did not stop the run."""
     lock_wait: float | None = None
-    """Seconds; None: the lock was not asked for."""
+    """The wait for the lock in seconds; None if the run did not need the lock."""
     may_have_moved: bool = False
-    """Whether an alias may have moved though the run does not know it."""
+    """Whether an alias may have moved and the run cannot tell."""
     move: Promotion | None = None
-    """The promotion or rollback that was made; None: none was."""
+    """The promotion or rollback; None if there was none."""
     since: str = ""
-    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    """The commit of the environment's previous promotion; empty if there was none or if it is not known."""
     release_notes: str = ""
-    """Finished Markdown."""
+    """The release notes, as Markdown."""
     release_notes_path: str = ""
     parts: tuple[tuple[str, "Report"], ...] = ()
-    """How it ended for each function, by name, where several are released as one; the rest is said of the whole."""
+    """The report of each function by name, if the release has several. The other fields are about the whole release."""
 
     @property
     def failures(self) -> list[str]:
-        """The first of the checks that have not passed, with what they found."""
+        """The first failed or inconclusive checks, with their details."""
         checks = self.verdict.checks if self.verdict else ()
         missed = [check for check in checks if check.outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE)]
         found = [f"{check.name}: {check.detail}" for check in missed]
@@ -92,7 +92,7 @@ class Report:
         return found[:_SHOWN] + more
 
     def outputs(self) -> dict[str, str]:
-        """Give the step's outputs by name; of several functions, what is said of one is that of the first."""
+        """Return the outputs of the step. For several functions, those of a single function are of the first."""
         first = self.parts[0][1] if self.parts else self
         return {
             "result": self.result.value,
@@ -107,7 +107,7 @@ class Report:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Give the outputs that are of one function."""
+        """The outputs of one function."""
         return {
             "version": self.candidate.version if self.candidate else "",
             "previous-version": self.previous,

@@ -1,7 +1,7 @@
-"""What an environment has gone back from, and what must not return to it by itself. No effects.
+"""Decide whether a candidate would bring back rolled-back code.
 
-A rollback records the version that it leaves. From then on the environment takes newer commits alone, and not the same
-code and configuration under a newer commit either. A promotion of a newer commit ends that, and so does an override.
+A rollback records the version that it leaves. After that, the environment takes only newer commits with other code or
+configuration. A promotion of a newer commit ends that, and so does an override.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -12,22 +12,22 @@ from promote.core.promotion import Promotion, RolledBack
 from promote.core.version import Content, same_content
 
 MOST = 10
-"""Entries of an environment, since an item has a limit: the oldest are dropped."""
+"""The most entries of an environment, because the size of an item is limited. The oldest are dropped."""
 
 
 class Order(Protocol):
-    """How a commit stands to another one, and what follows from that."""
+    """The order of a commit relative to another one, and whether it is refused."""
 
     @property
     def relation(self) -> CommitRelation:
-        """How it stands."""
+        """The order."""
 
     @property
     def is_refused(self) -> bool:
-        """Whether the user does not want a promotion in this order, or in one that is not known."""
+        """Whether the inputs refuse a promotion in this order."""
 
 
-def barred(  # noqa: PLR0913 - what is to be promoted, and what is known of it
+def barred(  # noqa: PLR0913 - the candidate, and what is known about it
     entries: Sequence[RolledBack],
     commit: str,
     content: Content | None,
@@ -36,11 +36,12 @@ def barred(  # noqa: PLR0913 - what is to be promoted, and what is known of it
     served: str,
     excused: Collection[str] = (),
 ) -> Barred | None:
-    """Say why ``content`` of ``commit`` must not be promoted; None: it may be.
+    """Return why ``content`` of ``commit`` must not be promoted; None if it may be.
 
-    ``content`` None: it is not known yet. ``relate`` says how ``commit`` stands to another one. ``served`` is the
-    commit that the ledger says is served. ``excused`` are rollbacks of several functions of which another one now gets
-    other code, so that the whole is not the same.
+    - ``content`` is None if it is not known yet.
+    - ``relate`` returns the order of ``commit`` relative to another one.
+    - ``served`` is the commit that the environment serves according to the ledger.
+    - ``excused`` are the rollbacks of several functions that do not count, because another function gets new code.
     """
     for entry in reversed(entries):
         if entry.commit and not (commit and commit == served):
@@ -54,16 +55,16 @@ def barred(  # noqa: PLR0913 - what is to be promoted, and what is known of it
 
 
 def is_same(entry: RolledBack, content: Content) -> bool:
-    """Whether ``content`` is what was rolled back."""
+    """Return whether ``content`` was rolled back in ``entry``."""
     return bool(entry.code_sha256) and same_content(entry, content)
 
 
 def after_promotion(
     entries: Sequence[RolledBack], commit: str, content: Content, relate: Callable[[str], Order]
 ) -> tuple[RolledBack, ...]:
-    """Return what still must not return when ``content`` of ``commit`` is promoted.
+    """Return the entries that still count after ``content`` of ``commit`` is promoted.
 
-    What it replaces for good is left out: itself, where a person has brought it back, and whatever its commit contains.
+    Dropped are ``content`` itself, which an override has brought back, and entries whose commits ``commit`` contains.
     """
     return tuple(
         entry for entry in entries if not (is_same(entry, content) or _is_contained(entry.commit, commit, relate))
@@ -73,29 +74,29 @@ def after_promotion(
 def _is_contained(theirs: str, ours: str, relate: Callable[[str], Order]) -> bool:
     if not ours:
         return False
-    # Of a version whose commit was never known, the time alone says that this one is newer.
+    # If the commit of the rolled-back version is not known, the later promotion counts as newer.
     return not theirs or relate(theirs).relation in (CommitRelation.SAME, CommitRelation.NEWER)
 
 
 def after_rollback(entries: Sequence[RolledBack], content: Content, left: RolledBack | None) -> tuple[RolledBack, ...]:
-    """Return what must not return when an environment goes back to ``content`` from ``left``; None: from nothing."""
+    """Return the entries after a rollback from ``left`` (None if the environment had no version) to ``content``."""
     added = [left] if left and not is_same(left, content) else []
     kept = [
         entry
         for entry in entries
-        if not is_same(entry, content) and not (added and (entry.version, entry.code_sha256) == _of(added[0]))
+        if not is_same(entry, content) and not (added and _identity(entry) == _identity(added[0]))
     ]
     return tuple([*kept, *added][-MOST:])
 
 
-def _of(entry: RolledBack) -> tuple[str, str]:
+def _identity(entry: RolledBack) -> tuple[str, str]:
     return entry.version, entry.code_sha256
 
 
 def after_unknown(
     entries: Sequence[RolledBack], promotion: Promotion, content: Content, left: RolledBack | None
 ) -> tuple[RolledBack, ...]:
-    """Return the same for a move of which only the alias tells, so that the order of commits is not looked at."""
+    """Return the entries after a move that is known only from the alias, so that the order of commits is not used."""
     if left is not None:
         return after_rollback(entries, content, left)
     return tuple(
@@ -108,9 +109,9 @@ def after_unknown(
 def excuses(
     known: Sequence[tuple[Sequence[RolledBack], Content | None]],
 ) -> frozenset[str]:
-    """Return the rollbacks of several functions of which at least one gets something else now.
+    """Return the identities of rollbacks of several functions of which at least one now gets other content.
 
-    ``known`` has the entries of each function and what it is to get; None: that is not known yet.
+    ``known`` has, per function, its entries and its new content (None if it is not known yet).
     """
     return frozenset(
         entry.promotion

@@ -1,4 +1,4 @@
-"""A run: who acts, its phases, and how it ended."""
+"""A run: its identity, its phases and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """How a run ended; the output ``result``."""
+    """The result of a run; the output ``result``."""
 
     PROMOTED = "promoted"
     UNCHANGED = "unchanged"
@@ -24,28 +24,28 @@ class Result(StrEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the step ends green."""
+        """Whether the step succeeds."""
         return self not in (Result.BLOCKED, Result.REFUSED, Result.FAILED)
 
 
 @dataclass(frozen=True)
 class Run:
-    """Who acts: one attempt of one workflow run, for one commit."""
+    """One attempt of a workflow run, for one commit."""
 
     commit: str
-    """Full SHA, or empty when the run knows none."""
+    """The full SHA; empty if it is not known."""
     run_id: int
-    """Grows with time across GitHub and is kept over re-run attempts; 0 outside GitHub."""
+    """GitHub's id, which grows with time and stays the same in a re-run; 0 outside of GitHub."""
     attempt: int
     url: str
-    """The run's page, or empty."""
+    """The page of the run; empty outside of GitHub."""
     operation: str
-    """Random, unique to this process: tells our own writes from anybody else's."""
+    """A random id, unique to this process. It identifies the writes of this process."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the run, for the summary's chart."""
+    """A phase of the run, for the chart in the job summary."""
 
     name: str
     started: datetime
@@ -53,9 +53,10 @@ class Phase:
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Give names in a row, as a sentence has them; of many, the first ones."""
+    """Return the names as an enumeration, such as ``a, b and c``. If there are many, return the first ones."""
     shown = [*names[:_LISTED], f"{len(names) - _LISTED} more"] if len(names) > _LISTED + 1 else list(names)
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 _LISTED = 5
+"""The most names in an enumeration."""

@@ -1,4 +1,4 @@
-"""What checks and verification found."""
+"""The results of checks, and the verdict."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,18 +6,18 @@ from typing import Self
 
 
 class Outcome(StrEnum):
-    """What a check, or verification as a whole, found."""
+    """The result of a check, or of the verification."""
 
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
-    """Of a check alone: its author did not want it to run."""
+    """Only for a check: it is marked to be skipped."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's result. ``detail`` comes from outside and is untrusted."""
+    """The result of one check. ``detail`` is untrusted text."""
 
     name: str
     kind: str
@@ -25,34 +25,34 @@ class CheckResult:
     seconds: float
     detail: str = ""
     file: str = ""
-    """Where it is written, relative to the repository; empty: nowhere that a reader could look."""
+    """The file that defines the check, relative to the repository; empty if there is none."""
     line: int = 0
     gateway_symptom: bool = False
-    """Whether the answer looks like API Gateway's own, so that the endpoint itself may be at fault."""
+    """Whether API Gateway itself seems to have sent the response, so that the endpoint may be the cause."""
     crash_symptom: bool = False
-    """Whether it is what API Gateway answers when the function has crashed."""
+    """Whether it is the response of API Gateway to a crash of the function."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification found of one candidate; only ``passed`` promotes."""
+    """The result of the verification of one candidate. Only ``passed`` is promoted."""
 
     outcome: Outcome
     checks: tuple[CheckResult, ...] = ()
     reason: str = ""
-    """Why the outcome is not ``passed``, in a sentence; empty when it is."""
+    """Why the outcome is not ``passed``; empty if it is."""
 
     @classmethod
     def of(cls, checks: tuple[CheckResult, ...]) -> Self:
-        """Sum up ``checks``: one failure fails; no check, or one without an answer, is not ``passed``."""
+        """Return the verdict: ``failed`` if a check failed, ``inconclusive`` if one is or if no check ran."""
         outcomes = [check.outcome for check in checks]
         total = f"{len(checks)} {'check' if len(checks) == 1 else 'checks'}"
         if Outcome.FAILED in outcomes:
             return cls(Outcome.FAILED, checks, f"{outcomes.count(Outcome.FAILED)} of {total} failed")
         if Outcome.INCONCLUSIVE in outcomes:
-            return cls(Outcome.INCONCLUSIVE, checks, f"{outcomes.count(Outcome.INCONCLUSIVE)} of {total} had no answer")
+            return cls(Outcome.INCONCLUSIVE, checks, f"{outcomes.count(Outcome.INCONCLUSIVE)} of {total} had no result")
         if Outcome.PASSED not in outcomes:
-            return cls(Outcome.INCONCLUSIVE, checks, "there was no check to run")
+            return cls(Outcome.INCONCLUSIVE, checks, "no check ran")
         return cls(Outcome.PASSED, checks)
 
     @property

@@ -1,15 +1,15 @@
-"""Code and configuration of a function: $LATEST, and versions of it."""
+"""Code and configuration of a function, of $LATEST and of versions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 LATEST = "$LATEST"
-"""Lambda's name of what was deployed last."""
+"""Lambda's qualifier of the unpublished version."""
 
 
 class Content(Protocol):
-    """Anything that tells its code and its configuration by their digests."""
+    """Anything with a digest of its code and of its configuration."""
 
     @property
     def code_sha256(self) -> str:
@@ -17,66 +17,66 @@ class Content(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Our digest of everything that can be configured; see ``promote.aws.fingerprint.fingerprint``."""
+        """The digest of all configurable fields; see ``promote.aws.fingerprint.fingerprint``."""
 
 
 def same_content(one: Content, other: Content) -> bool:
-    """Whether code and configuration are the same; CodeSha256 alone says nothing of configuration."""
+    """Return whether code and configuration are the same. CodeSha256 does not include the configuration."""
     return (one.code_sha256, one.fingerprint) == (other.code_sha256, other.fingerprint)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A function's code and configuration as Lambda tells them, of $LATEST or of one version."""
+    """The code and configuration of $LATEST or of one version, as read from Lambda."""
 
     arn: str
-    """Unqualified."""
+    """The ARN of the function, without a qualifier."""
     version: str
     revision_id: str
     code_sha256: str
     fingerprint: str
     configuration: Mapping[str, Any] = field(repr=False, compare=False)
-    """Lambda's answer, which holds environment variables: never to be shown."""
+    """Lambda's response. It contains environment variables, so it must not be shown."""
 
     @property
     def has_failed(self) -> bool:
-        """Whether it could not be brought up, so that it does not run what it says."""
+        """Whether the last update failed, so that the function may run other code than it shows."""
         return "Failed" in (self.configuration.get("State"), self.configuration.get("LastUpdateStatus"))
 
     @property
     def is_inactive(self) -> bool:
-        """Whether Lambda has reclaimed its resources because it was idle. Its next invocation fails then."""
+        """Whether Lambda has deleted its resources because it was idle. Its next invocation fails."""
         return self.configuration.get("State") == "Inactive"
 
     @property
     def candidate(self) -> "Candidate":
-        """The version by its digests."""
+        """The version and its digests."""
         return Candidate(self.version, self.code_sha256, self.fingerprint)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The version that one run has built."""
+    """The version that a run has built."""
 
     version: str
     code_sha256: str
     fingerprint: str
 
     def is_in(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record of the ledger is of this code and configuration."""
+        """Return whether a record of the ledger has this code and configuration."""
         return (record.get("code_sha256"), record.get("fingerprint")) == (self.code_sha256, self.fingerprint)
 
     @property
     def identity(self) -> str:
-        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
+        """The output ``candidate``. It contains no ARN, because a runner drops an output with a masked account id."""
         return f"{self.version}@{self.code_sha256}"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A version as Lambda lists it."""
+    """A published version in Lambda's list."""
 
     number: int
     code_sha256: str
     modified: str
-    """When it was last modified, as Lambda writes it; empty: it does not say."""
+    """The time of the last change, in Lambda's format; empty if it is not known."""

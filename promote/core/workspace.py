@@ -1,4 +1,4 @@
-"""The user's repository as files."""
+"""Paths in the user's repository."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ from promote.core.errors import InputError
 
 
 def inside(workspace: Path, path: str) -> Path | None:
-    """Give where ``path`` leads to, links followed; None: out of the repository, or to what git keeps of it.
+    """Return ``path`` with links resolved; None if it is outside of the repository or in ``.git``.
 
-    In its ``.git``, actions/checkout may have left a token.
+    The folder ``.git`` may contain a token from actions/checkout.
 
     Raises:
-        OSError: it cannot be found out.
-        RuntimeError: the links go round in a ring.
-        ValueError: it has a null character.
+        OSError: The path cannot be resolved.
+        RuntimeError: The links form a loop.
+        ValueError: The path has a null character.
 
     """
     root = workspace.resolve()
@@ -23,10 +23,10 @@ def inside(workspace: Path, path: str) -> Path | None:
 
 
 def require_inside(workspace: Path, path: str, name: str) -> Path:
-    """Give where ``path``, which the input ``name`` gives, leads to within the workspace; it need not be there.
+    """Return ``path``, the value of the input ``name``, with links resolved. The file need not exist.
 
     Raises:
-        InputError: it leads out of the workspace.
+        InputError: The path is outside of the workspace.
 
     """
     resolved = _real(workspace / path)
@@ -34,17 +34,17 @@ def require_inside(workspace: Path, path: str, name: str) -> Path:
         raise InputError(
             name,
             f"{path!r} lies outside the workspace",
-            hint="Give a path within the checked-out repository, relative to its root.",
+            hint="Use a path in the checked-out repository, relative to its root.",
         )
     try:
         resolved.exists()
     except OSError as error:
         raise InputError(
-            name, f"{path!r} is no path: {error.strerror}", hint="Paths start at the repository's root."
+            name, f"{path!r} is not a valid path: {error.strerror}", hint="Paths start at the repository's root."
         ) from error
     return resolved
 
 
 def _real(path: Path) -> Path:
-    """Follow the links; unlike ``Path.resolve``, one that leads to itself is no error, for it leads nowhere."""
+    """Resolve the links. Unlike with ``Path.resolve``, a link to itself is not an error."""
     return Path(os.path.realpath(path))

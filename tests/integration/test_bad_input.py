@@ -398,7 +398,7 @@ CASES = [
     # --- configuration ---
     one("handler", "app handler", says="'app handler' is no handler", do="like app.handler"),
     one("handler", "h" * 129, says="is no handler", do="like app.handler", why="too long"),
-    one("handler", "app", says="names no function", do="app.handler"),
+    one("handler", "app", says="'app' is not a valid handler", do="app.handler"),
     Case(
         "handler: not in the archive",
         {"handler": "main.handler"},
@@ -1122,8 +1122,8 @@ GONE: Any = object()
 """The value of a field that is taken out."""
 FOREIGN: Mapping[str, Any] = {"name": "release 7", "locked": True, "expires": 1767323045}
 """What another program's lock may look like."""
-STRANGE, OTHER_VERSION = "The lock's item is not what this action writes: its ", "The lock is of another version"
-WRITTEN_BY_OTHERS = ("Does another program write into this table?", "input table", "never with a lower token")
+STRANGE, OTHER_VERSION = "The item of the lock is not valid: its ", "The lock was written by another version"
+WRITTEN_BY_OTHERS = ("another program writes to this table", "input table", "never with a lower token")
 COMMANDS: Mapping[str, Mapping[str, str]] = {
     "run": {"command": "run"},
     "lock": {"command": "lock"},

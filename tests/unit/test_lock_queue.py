@@ -177,7 +177,7 @@ def test_no_item_is_a_lock_that_was_never_held() -> None:
 
 def test_names_are_for_people() -> None:
     assert claim(7, attempt=2).name == "run 7 (attempt 2)"
-    assert Claim("0/1/a", 30).describe() == "0/1/a, which is no run of GitHub's"
+    assert Claim("0/1/a", 30).describe() == "0/1/a (not a GitHub run)"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_tickets_are_a_list_of_maps(value: object) -> None:
 @pytest.mark.parametrize("value", [Decimal(2), Decimal(0), Decimal(99)])
 def test_a_later_format_is_another_versions(value: Decimal) -> None:
     # Also where nothing else of the item can be read by this version.
-    with pytest.raises(LockError, match=f"its format is {value}, and this version knows 1"):
+    with pytest.raises(LockError, match=f"its format is {value}, and this version supports 1"):
         LockState.read({"format": value, "token": "of another kind"})
 
 

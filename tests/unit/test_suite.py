@@ -542,7 +542,7 @@ def test_a_program_that_is_not_there_is_told(place: Place) -> None:
         ("/etc/passwd", "", "tests: '/etc/passwd' lies outside the workspace"),
         ("tests/link/test_a.py", "", "tests: 'tests/link/test_a.py' lies outside the workspace"),
         ("tests -k 'open", "", "tests: it cannot be split into arguments: No closing quotation"),
-        ("tests/" + "x" * 5000, "", "is no path"),
+        ("tests/" + "x" * 5000, "", "is not a valid path"),
         ("", "requirements.txt", "tests-requirements: it has no effect without tests"),
         ("  # nothing", "", "tests: it holds a comment and nothing else"),
         ("tests", "nope.txt", "tests-requirements: the file 'nope.txt' does not exist"),

@@ -140,7 +140,7 @@ REPORTED = Report(
             ("", "Run", "Since", "At"),
             (
                 ("held by", Link("run 16512345699", page(16512345699)), "2026-01-02 05:12:53 UTC", "verify"),
-                ("number 1 in line", Link("by-hand, which is no run of GitHub's", ""), "05:13:08 UTC", "waiting"),
+                ("number 1 in line", Link("by-hand (not a GitHub run)", ""), "05:13:08 UTC", "waiting"),
             ),
             "It is free, and nobody waits.",
         ),
