@@ -44,10 +44,10 @@ class Externals:
         if function.latest is None:
             return
         {
-            Hit.STRANGER_CODE: self._update_code,
-            Hit.STRANGER_CONFIGURATION: self._update_configuration,
-            Hit.STRANGER_ALIAS: self._move,
-            Hit.STRANGER_WEIGHTS: self._split,
+            Hit.EXTERNAL_CODE: self._update_code,
+            Hit.EXTERNAL_CONFIGURATION: self._update_configuration,
+            Hit.EXTERNAL_ALIAS: self._move,
+            Hit.EXTERNAL_WEIGHTS: self._split,
             Hit.EXTERNAL_DELETED: self._create_again,
             Hit.EXTERNAL_ALIAS_DELETED: self._delete_alias,
             Hit.EXTERNAL_LATEST: self._follow_latest,

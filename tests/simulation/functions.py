@@ -90,8 +90,7 @@ class Function:
         self.heard: Callable[[], None] = lambda: None
         """Called after AWS has changed an alias."""
         self._used: dict[str, float] = {}
-        """Since when each version is unused: its last invocation, or the time when an alias left it; later for a new
-        version."""
+        """Since when each version is unused: its last invocation, or when an alias left it; later if new."""
         self._created: dict[str, float] = {}
         """The creation time of each version and alias, by name."""
 

@@ -19,7 +19,7 @@ from promote.state.lock_queue import Superseded
 from promote.state.records import PREVIEW
 from promote.state.releases import Release, Stage
 from tests.simulation.functions import Alias, Content, arn_of, name_of
-from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, PROVEN, RECORD, RESPECT, UP, Broken
+from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, RECORD, RESPECT, UP, VERIFIED, Broken
 from tests.simulation.network import Call
 from tests.simulation.plan import ANNOUNCING, BEGINNING, KEEPING, Hit, Kind
 from tests.simulation.releases import Place, Releases
@@ -139,9 +139,9 @@ class Watch:
         self._announced: dict[str, Result] = {}
         """The result of an operation when it began to announce it."""
         self._begun_at: dict[tuple[str, str], set[str]] = {}
-        """The versions of an alias that an operation has read until its first move: usually one, and those of an
-        unfinished
-        release that it has finished.
+        """The versions of an alias that an operation has read until its first move.
+
+        Usually one, and those of an unfinished release that it has finished.
         """
         self._unheard: set[tuple[str, str]] = set()
         """Operations and functions that will not get a response with the alias's previous version."""
@@ -151,7 +151,7 @@ class Watch:
         self._count = len(self._items)
         self._environments: dict[Place, Any] = {}
         self._issued_at: dict[str, float] = {}
-        self._untold: set[str] = set()
+        self._uninformed: set[str] = set()
         """The operations that may not have heard from GitHub how commits are related."""
         plan = schedule.plan
         is_known = plan.knows_history and not plan.gone
@@ -188,7 +188,7 @@ class Watch:
     def hit(self, actor: "Actor", call: Call, hit: Hit) -> None:
         """Record a fault."""
         if call.name == "github.Compare":
-            self._untold.add(actor.operation)
+            self._uninformed.add(actor.operation)
         if call.name == "lambda.GetAlias" and hit in (Hit.LOST, Hit.FAILED_AFTER):
             self._unheard.add((actor.operation, name_of(call.arguments["FunctionName"])))
         if call.name in ANNOUNCING and hit in _HARMLESS | _LASTING:
@@ -238,7 +238,7 @@ class Watch:
         elif actor.operation not in self._issued_at:
             self._begun_at.setdefault(reader, set()).add(self._aliases[place].version)
 
-    def stranger_acted(self) -> None:
+    def changed_externally(self) -> None:
         """See what an external change has done to the aliases, which no run has caused."""
         aliases = self._world.functions.aliases
         for place in [place for place, alias in self._aliases.items() if aliases.get(place) is not alias]:
@@ -251,14 +251,14 @@ class Watch:
                 self._up.discard(place)
                 del self._aliases[place]
                 self._on_latest_since.pop(place, None)
-                self.releases.stranger_acted(place)
+                self.releases.changed_externally(place)
         for place, alias in aliases.items():
             if self._aliases.get(place) is not alias:
                 self._is_ours[place] = False
                 self._up.discard(place)
                 self._aliases[place] = alias
                 self.commits[place] = self._recorded_commit(place, alias)
-                self.releases.stranger_acted(place)
+                self.releases.changed_externally(place)
         for place, alias in aliases.items():
             if alias.version != LATEST:
                 self._on_latest_since.pop(place, None)
@@ -317,7 +317,7 @@ class Watch:
             self._on_latest_since.pop(place, None)
             self._is_ours[place] = before is not None or not self._is_raced(mover, place, alias)
             if self._is_ours[place]:
-                self._require_proven(mover, place, alias)
+                self._require_verified(mover, place, alias)
             self._require_order(mover, move, before)
             self._require_out(mover, move, before)
             self._require_claimed(mover, move)
@@ -343,19 +343,19 @@ class Watch:
         is_split = bool(alias.weights) and not alias.is_by_aws
         served = function.running, self._found.get((actor.operation, place[0]))
         if function.versions[alias.version].content not in served or is_split:
-            raise Broken(PROVEN, f"{place[1]} of {place[0]} followed {LATEST}, and gets something else: {alias}")
+            raise Broken(VERIFIED, f"{place[1]} of {place[0]} followed {LATEST}, and moves to other content: {alias}")
         prefix = f"promotion#{place[1]}#"
         entries = [sk for pk, sk in self._items if pk == arn_of(place[0]) and sk.startswith(prefix)]
         if not any(f"{_PIN}{alias.version}-" in sk for sk in entries):
-            raise Broken(RECORD, f"nothing was recorded of the pin of {place[1]} of {place[0]} at {alias.version}")
+            raise Broken(RECORD, f"the pin of {place[1]} of {place[0]} at {alias.version} was not recorded")
         self._on_latest_since.pop(place, None)
-        self.releases.stranger_acted(place)
+        self.releases.changed_externally(place)
 
     def _require_not_served(self, actor: "Actor", call: Call) -> None:
-        """1. An alias that followed $LATEST at the start of the command does not serve code that is not verified yet."""
+        """1. An alias that followed $LATEST at the start of the command does not serve unverified code."""
         for place, since in self._on_latest_since.items():
             if place[0] == name_of(call.arguments["FunctionName"]) and since < actor.began_at:
-                raise Broken(PROVEN, f"{actor.name} deploys to {place[0]}, and {place[1]} serves {LATEST}")
+                raise Broken(VERIFIED, f"{actor.name} deploys to {place[0]} while {place[1]} serves {LATEST}")
 
     def _see_putting_back(self, actor: "Actor", place: Place, before: Alias | None, alias: Alias) -> None:
         """See an alias that is restored because its release is rolled back, or a fence for it."""
@@ -368,7 +368,7 @@ class Watch:
         if before is None:
             self._is_ours[place] = True
             release = self.releases.of(place)
-            self._require_proven((release and self._mover_of(release)) or actor, place, alias)
+            self._require_verified((release and self._mover_of(release)) or actor, place, alias)
 
     def _take_back(self, place: Place, identity: str) -> bool:
         """Remember the commit before a move, and return whether a run had moved the alias there."""
@@ -385,7 +385,7 @@ class Watch:
     def _move(self, place: Place, alias: Alias) -> Move:
         found = _DESCRIPTION.fullmatch(alias.description)
         if found is None or found["version"] != alias.version:
-            raise Broken(RECORD, f"the alias {place[1]} of {place[0]} does not say what it is: {alias}")
+            raise Broken(RECORD, f"the alias {place[1]} of {place[0]} has no description of its move: {alias}")
         previous = None if found["how"] == "kept" else found["previous"].replace("none", "")
         commit = UNKNOWN if found["commit"] == "unknown" else int(found["commit"], 16)
         return Move(place, alias.version, previous, commit, found["operation"], _identity(found), self._now)
@@ -407,16 +407,15 @@ class Watch:
             commit = int(part.promotion.commit or "-1", 16)
             served = self.commits.get(place, UNKNOWN)
             if mover and not mover.rolls_back and self._is_older(commit, served):
-                raise Broken(ORDER, f"commit {commit} takes the place of the newer {served} of {place[0]}, which stays")
+                raise Broken(ORDER, f"commit {commit} replaces the newer {served} of {place[0]}, which does not move")
             self.commits[place] = commit
 
     def _mover_of(self, release: Release) -> "Actor | None":
         operation = release.key.identity.partition("-")[2]
         return next((found for found in self._schedule.actors if operation in found.operations), None)
 
-    def _require_proven(self, actor: "Actor", place: Place, alias: Alias) -> None:
-        """1. An alias moves only to a version with a passed verdict that was recorded before, for its code and
-        configuration.
+    def _require_verified(self, actor: "Actor", place: Place, alias: Alias) -> None:
+        """1. An alias moves only to a version with an earlier passed verdict for its code and configuration.
 
         The verdict must be true: exactly this content has responded to a check as it should.
         """
@@ -424,16 +423,16 @@ class Watch:
         record = self._items.get((arn_of(place[0]), f"version#{int(alias.version):010d}"), {})
         proof = record.get("proof", {"M": {}})["M"]
         if proof.get("outcome") != {"S": "passed"}:
-            raise Broken(PROVEN, f"version {alias.version} has no passed verdict")
+            raise Broken(VERIFIED, f"version {alias.version} has no passed verdict")
         bound = record["code_sha256"]["S"], record["fingerprint"]["S"]
         if bound != (version.content.code_sha256, fingerprint(version.configuration)):
-            raise Broken(PROVEN, f"the verdict of version {alias.version} is of other code or configuration")
-        if version.content not in self._world.proven:
-            raise Broken(PROVEN, f"no check was ever answered well by what version {alias.version} holds")
+            raise Broken(VERIFIED, f"the verdict of version {alias.version} is for other code or configuration")
+        if version.content not in self._world.verified:
+            raise Broken(VERIFIED, f"the content of version {alias.version} never passed a check")
         if alias.weights and not alias.is_by_aws:
-            raise Broken(PROVEN, f"some of the traffic goes to {dict(alias.weights)}")
+            raise Broken(VERIFIED, f"some of the traffic goes to {dict(alias.weights)}")
         if actor.builds and version.content.code_sha256 != actor.digest(place[0]):
-            raise Broken(PROVEN, f"version {alias.version} is not the code of commit {actor.planned.commit}")
+            raise Broken(VERIFIED, f"version {alias.version} is not the code of commit {actor.planned.commit}")
 
     def _require_order(self, actor: "Actor", move: Move, before: Alias | None) -> None:
         """2. An older commit never replaces a newer one, except by a rollback. The sequence grows with each move.
@@ -449,7 +448,7 @@ class Watch:
             self._require_newer(actor, move, served)
         begun_at = self._begun_at.get((move.operation, move.place[0]), set())
         if actor.rolls_back and before and before.version not in begun_at:
-            raise Broken(ORDER, f"{actor.name} was to go back from {sorted(begun_at)}, and not from {move}")
+            raise Broken(ORDER, f"{actor.name} began its rollback at {sorted(begun_at)}, not at {move}")
         last = _DESCRIPTION.fullmatch(before.description) if before else None
         if last and int(last["sequence"]) >= int(move.identity.partition("-")[0]):
             raise Broken(ORDER, f"the sequence of {move.environment} does not grow: {last['sequence']} before")
@@ -459,16 +458,16 @@ class Watch:
         if UNKNOWN in (move.commit, served) or self._is_asked_unknown(actor, move.commit, served):
             return
         if self._is_older(move.commit, served):
-            raise Broken(ORDER, f"commit {move.commit} takes the place of the newer {served} in {move.environment}")
+            raise Broken(ORDER, f"commit {move.commit} replaces the newer {served} in {move.environment}")
         if not actor.knows(move.commit, served):
-            raise Broken(ORDER, f"{actor.name} cannot know how {move.commit} is related to {served}, and promotes it")
+            raise Broken(ORDER, f"{actor.name} promotes {move.commit} without knowing its order and that of {served}")
         has_parted = self._schedule.commits.status(move.commit, served) == "diverged"
         if has_parted and actor.planned.diverged == "refuse":
-            raise Broken(ORDER, f"{actor.name} was to refuse {move.commit}, which has diverged from {served}")
+            raise Broken(ORDER, f"{actor.name} must refuse {move.commit}, which has diverged from {served}")
 
     def _is_asked_unknown(self, actor: "Actor", commit: int, other: int) -> bool:
         """Whether a run may promote without knowing how the commits are related, because an input asks for it."""
-        is_known = actor.knows(commit, other) and actor.operation not in self._untold
+        is_known = actor.knows(commit, other) and actor.operation not in self._uninformed
         return actor.planned.diverged == "promote" and not is_known
 
     def _is_older(self, commit: int, served: int) -> bool:
@@ -482,7 +481,7 @@ class Watch:
         twins = [one for one in self._schedule.actors if one.outputs.get("candidate") == candidate]
         moves = [made for one in twins for made in self._moves_of(one.operation)]
         if any(made.place != move.place for made in moves):
-            raise Broken(PROVEN, f"the candidate {candidate} is promoted twice: {moves} and {move}")
+            raise Broken(VERIFIED, f"the candidate {candidate} is promoted twice: {moves} and {move}")
 
     def _require_respect(self, actor: "Actor", move: Move, before: Alias | None) -> None:
         """See that a move ends an external split only if an input asks for it, and never ends a weight of AWS.
@@ -493,7 +492,7 @@ class Watch:
             return
         after = self._aliases[move.place]
         if not before.is_by_aws:
-            raise Broken(RESPECT, f"{actor.name} ends the split that a person has set on {move.place}: {before}")
+            raise Broken(RESPECT, f"{actor.name} ends the external split of {move.place}: {before}")
         if not actor.rolls_back and (after.version, after.weights) != (before.version, before.weights):
             raise Broken(RESPECT, f"{actor.name} clears the weight that AWS has set on {move.place}: {before}")
 
@@ -568,14 +567,14 @@ class Watch:
             answer = gateways.request(api, pick, wakes=False)
             if answer.content is None:
                 return f"answers {answer.status}, by API Gateway itself"
-            if not self._world.codes[answer.content.code_sha256] or answer.content not in self._world.proven:
-                return "serves what was never proven"
+            if not self._world.codes[answer.content.code_sha256] or answer.content not in self._world.verified:
+                return "serves code that was never verified"
         return ""
 
     # 5: the lock
 
     def _see_lock(self, actor: "Actor", arn: str) -> None:
-        """5. Tokens strictly increase. Only the owner changes the ownership, except after expiry or by recorded force."""
+        """5. Tokens strictly increase. Only the owner changes the ownership, except after expiry or by force."""
         before, after = self._locks.get(arn, {}), self._items.get((arn, "lock"), {})
         if before is after:
             return
@@ -583,7 +582,7 @@ class Watch:
         owner, next_owner = _text(before, "owner"), _text(after, "owner")
         token, next_token = _number(before, "token"), _number(after, "token")
         if next_token < token:
-            raise Broken(LOCK, f"the token falls from {token} to {next_token}")
+            raise Broken(LOCK, f"the token decreases from {token} to {next_token}")
         if next_owner and next_owner != owner:
             self._require_acquisition(actor, before, after)
         if owner and not next_owner:
@@ -592,18 +591,18 @@ class Watch:
             self._lost[arn, owner.rpartition("/")[2]] = self._now, _number(before, "lease"), next_token > token
         if next_owner and (_number(before, "beat"), token, owner) != (_number(after, "beat"), next_token, next_owner):
             if not actor.owns(next_owner):
-                raise Broken(LOCK, f"{actor.name} beats for {next_owner}")
+                raise Broken(LOCK, f"{actor.name} renews the lock of {next_owner}")
             self._beaten_at[arn] = self._now
 
     def _require_acquisition(self, actor: "Actor", before: Any, after: Any) -> None:
         owner, next_owner = _text(before, "owner"), _text(after, "owner")
         if not actor.owns(next_owner):
-            raise Broken(LOCK, f"{actor.name} takes the lock for {next_owner}")
+            raise Broken(LOCK, f"{actor.name} acquires the lock for {next_owner}")
         if _number(before, "token") == _number(after, "token"):
             if not (_text(before, "kept_by") and _text(before, "job") == _text(after, "job")):
-                raise Broken(LOCK, f"{next_owner} has the lock under the token of {owner or 'the one before'}")
+                raise Broken(LOCK, f"{next_owner} holds the lock with the token of {owner or 'the previous owner'}")
         elif owner:
-            raise Broken(LOCK, f"{next_owner} takes the lock that {owner} holds")
+            raise Broken(LOCK, f"{next_owner} acquires the lock that {owner} holds")
 
     def _require_release(self, actor: "Actor", arn: str, before: Any, after: Any) -> None:
         owner = _text(before, "owner")
@@ -611,7 +610,7 @@ class Watch:
             return
         if _number(after, "token") > _number(before, "token"):
             if not any(sk.startswith(f"unlock#{_number(after, 'token'):010d}") for pk, sk in self._items if pk == arn):
-                raise Broken(LOCK, f"{actor.name} opens the lock of {owner} by force, without a record")
+                raise Broken(LOCK, f"{actor.name} removes the lock of {owner} by force, without a record")
             return
         if any(one.owns(owner) for one in self._schedule.actors if one.place == actor.place):
             self._counted_out.add(owner)  # the post step of a job releases the locks of all its steps
@@ -625,13 +624,13 @@ class Watch:
             )
 
     def _require_lock(self, actor: "Actor", call: Call, arn: str) -> None:
-        """5. A run that believes that it holds the lock holds it, unless force is not visible yet or the clocks differ."""
+        """5. A run that believes that it holds the lock holds it, as far as clocks and visible force allow."""
         owner = _text(self._locks.get(arn, {}), "owner")
         if owner and actor.owns(owner):
             return
         lost, lease, by_force = self._lost.get((arn, actor.operation), (None, 0.0, False))
         if lost is None:
-            raise Broken(LOCK, f"{actor.name} sends {call.operation} without ever having had the lock")
+            raise Broken(LOCK, f"{actor.name} sends {call.operation} without having acquired the lock")
         grace = lease / _SLOWEST if by_force else 0.0
         if self._schedule.plan.rates_differ:
             grace = max(grace, lease * (1 / _SLOWEST - 1 / _FASTEST))
@@ -645,45 +644,44 @@ class Watch:
     def failed(self, actor: "Actor", error: Exception) -> None:
         """See the error that ended a command. An unexpected error is a defect."""
         if actor.operation in self._announced:
-            raise Broken(LOST, f"{actor.name} had ended, and fails by announcing it: {error}") from error
+            raise Broken(LOST, f"{actor.name} had ended, but fails because of its announcement: {error}") from error
         if isinstance(error, LockError) and "was not free within" in str(error):
-            raise Broken(ENDS, f"{actor.name} waits for a lock in vain: {error}") from error
+            raise Broken(ENDS, f"{actor.name} does not get a lock: {error}") from error
         if not isinstance(error, PromoteError | BotoCoreError | ClientError | Superseded):
             raise Broken(LOST, f"{actor.name} ended with an unexpected {type(error).__name__}: {error}") from error
 
     def ended(self, actor: "Actor", command: str, report: Report) -> None:
-        """6. A run reports exactly the moves that took effect. Faults that the client's retries correct make no run
-        fail."""
+        """6. A run reports exactly the moves that took effect. Faults that retries correct make no run fail."""
         moves = self._moves_of(actor.operation)
-        is_told = report.result in (Result.PROMOTED, Result.ROLLED_BACK) or report.may_have_moved
+        is_reported = report.result in (Result.PROMOTED, Result.ROLLED_BACK) or report.may_have_moved
         if all(move.previous is None for move in moves):
-            is_told = is_told or report.result is Result.UNCHANGED
-        if not is_told and not all(map(self._is_gone, moves)):
-            raise Broken(LOST, f"{actor.name} has moved {moves[-1].place}, and says: {report.headline}")
+            is_reported = is_reported or report.result is Result.UNCHANGED
+        if not is_reported and not all(map(self._is_gone, moves)):
+            raise Broken(LOST, f"{actor.name} has moved {moves[-1].place}, but reports: {report.headline}")
         if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
             self._require_truth(actor, report, moves)
         self._require_locks_given_back(actor)
         if report.result is Result.FAILED and actor.builds and not self._excuses:
-            raise Broken(LOST, f"nothing has happened that would make {command} fail, yet: {report.headline}")
+            raise Broken(LOST, f"no fault explains why {command} failed: {report.headline}")
         was_rolled_back = any((name, actor.environment) in self._went_back for name in actor.planned.functions)
         is_stuck = any(self._world.functions[name].is_stuck(actor.environment) for name in actor.planned.functions)
         is_known = not (self._excuses or actor.planned.diverged or was_rolled_back or is_stuck)
         if report.result is Result.REFUSED and actor.builds and is_known:
-            raise Broken(ENDS, f"the order of commits is known, yet {command} is refused: {report.headline}")
+            raise Broken(ENDS, f"the order of commits is known, but {command} is refused: {report.headline}")
         before = self._announced.get(actor.operation, report.result)
         if report.result is not before and (before.is_success or not actor.was_interrupted):
-            raise Broken(LOST, f"{actor.name} was {before}, has announced that, and says {report.result}")
+            raise Broken(LOST, f"{actor.name} announced {before}, but reports {report.result}")
         for function in actor.planned.functions if report.result is Result.SUPERSEDED else ():
             self._require_newer_served(actor, (function, actor.environment), report)
         for warning in report.warnings:
             if "an unexpected" in warning:
-                raise Broken(LOST, f"{actor.name} warns of what nobody has foreseen: {warning}")
+                raise Broken(LOST, f"{actor.name} has an unexpected warning: {warning}")
 
     def _require_newer_served(self, actor: "Actor", place: Place, report: Report) -> None:
         """2. A run is superseded by what is served, not by what an alias served that was deleted before the run."""
         is_gone = place not in self._aliases and self._gone_at.get(place, float("inf")) < actor.began_at
         if is_gone and "has the newer commit" in report.headline and len(actor.planned.functions) == 1:
-            raise Broken(ENDS, f"{actor.name} gives way, and {place[1]} of {place[0]} does not exist")
+            raise Broken(ENDS, f"{actor.name} is superseded, but {place[1]} of {place[0]} does not exist")
 
     def _is_gone(self, move: Move) -> bool:
         """Return whether the alias was deleted since the move, so that nothing shows the move any more."""
@@ -698,28 +696,27 @@ class Watch:
         """6. A run that reports a move has made it: all functions of a release, and exactly those that it names."""
         begun = self.releases.by(actor.operation)
         if not moves:
-            raise Broken(LOST, f"{actor.name} says {report.result}, and has moved nothing")
+            raise Broken(LOST, f"{actor.name} reports {report.result}, but has moved nothing")
         if begun and not (begun[-1].stage is Stage.DONE or self.releases.has_moved(begun[-1])):
-            raise Broken(LOST, f"{actor.name} says {report.result}, and has not moved all")
+            raise Broken(LOST, f"{actor.name} reports {report.result}, but has not moved everything")
         if begun:
-            self.releases.told.add((begun[-1].key.pk, begun[-1].key.sk))
-        told = {(name, part.move.identity) for name, part in report.parts if part.move}
+            self.releases.reported.add((begun[-1].key.pk, begun[-1].key.sk))
+        reported = {(name, part.move.identity) for name, part in report.parts if part.move}
         # The alias of an unchanged function gets the description of the release, and is not reported as a move.
-        if report.parts and told != {(move.place[0], move.identity) for move in moves if move.previous is not None}:
-            raise Broken(LOST, f"{actor.name} tells of {told}, and has moved {moves}")
+        if report.parts and reported != {(move.place[0], move.identity) for move in moves if move.previous is not None}:
+            raise Broken(LOST, f"{actor.name} reports {reported}, but has moved {moves}")
 
     def _require_locks_given_back(self, actor: "Actor") -> None:
         """5. A step that keeps no lock for the next step ends without a lock, unless a call of the release failed."""
         is_kept = actor.planned.kind in KEEPING or actor.hits or actor.is_excused or actor.was_interrupted
         for arn, lock in self._locks.items():
             if not is_kept and actor.owns(_text(lock, "owner")):
-                raise Broken(LOCK, f"{actor.name} has ended, and still has the lock of {name_of(arn)}")
+                raise Broken(LOCK, f"{actor.name} has ended, but still holds the lock of {name_of(arn)}")
 
     # After a promotion
 
     def _see_announcement(self, actor: "Actor", call: Call) -> None:
-        """5. No run waits during notes and deployments: the lock is free, unless the job keeps it or its release
-        failed."""
+        """5. No run waits during notes and deployments: the lock is free, unless the job keeps it."""
         assert actor.job is not None
         self._announced.setdefault(actor.operation, actor.job.reports[-1].result)
         is_kept = actor.planned.kind is Kind.ADOPT or actor.hits or actor.is_excused or actor.was_interrupted
@@ -728,9 +725,9 @@ class Watch:
 
     def _see_deployment(self, actor: "Actor", body: Any) -> None:
         """6. GitHub receives only moves that took effect, with their real values."""
-        told = body["payload"]["promote-on-success"]
-        versions = told.get("functions") or {told.get("function"): told.get("version")}
-        identity = told.get("promotion", "")
+        announced = body["payload"]["promote-on-success"]
+        versions = announced.get("functions") or {announced.get("function"): announced.get("version")}
+        identity = announced.get("promotion", "")
         moves = [
             move
             for move in self.moves
@@ -738,10 +735,10 @@ class Watch:
             and versions.get(move.place[0]) == move.version
             and (move.place, move.identity) not in self.releases.undone
         ]
-        if told["success"] and not moves:
-            raise Broken(LOST, f"GitHub hears of {told}, which has never taken effect")
-        if not told["success"] and self._moves_of(actor.operation):
-            raise Broken(LOST, f"{actor.name} has moved {body['environment']}, and GitHub hears that it was blocked")
+        if announced["success"] and not moves:
+            raise Broken(LOST, f"GitHub receives {announced}, which never took effect")
+        if not announced["success"] and self._moves_of(actor.operation):
+            raise Broken(LOST, f"{actor.name} has moved {body['environment']}, but GitHub receives a failure")
 
     # 7: the records
 
@@ -752,7 +749,7 @@ class Watch:
             before, after = self._environments.get(place, {}), self._items.get(key, {})
             self._environments[place] = after
             if _number(after, "sequence") < _number(before, "sequence"):
-                raise Broken(RECORD, f"the record of {place} falls back to {_number(after, 'sequence')}")
+                raise Broken(RECORD, f"the sequence of {place} decreases to {_number(after, 'sequence')}")
         if len(self._items) == self._count:
             return
         self._count = len(self._items)
@@ -764,20 +761,20 @@ class Watch:
             found = [move for move in self.moves if (move.place, move.identity) == (place, identity)]
             if kind == "notes":
                 self._notes.add(key)
-                if not (found and self._is_told(found[0], item["text"]["S"])):
+                if not (found and self._is_reported(found[0], item["text"]["S"])):
                     raise Broken(
                         RECORD, f"{key[1]} of {place[0]} is of another move, or of none: {found} {item['text']['S']}"
                     )
                 continue
             self._entries[key] = item
             if not found:
-                raise Broken(RECORD, f"{key[1]} is of a move that never took effect")
+                raise Broken(RECORD, f"{key[1]} belongs to a move that never took effect")
             commit = int(item["commit"]["S"] or "-1", 16)
             said = item["version"].get("S"), item["previous"].get("S"), commit
             if said != (found[0].version, found[0].previous, found[0].commit):
-                raise Broken(RECORD, f"{key[1]} says {said}, and the move was {found[0]}")
+                raise Broken(RECORD, f"{key[1]} contains {said}, but the move was {found[0]}")
 
-    def _is_told(self, move: Move, notes: str) -> bool:
+    def _is_reported(self, move: Move, notes: str) -> bool:
         """Whether the notes of a move name what was moved. Notes of a release name it in a table of its functions."""
         if not self.releases.part(move.place, move.identity):
             return f"version {move.version}" in notes
@@ -795,11 +792,11 @@ class Watch:
         if not in_order or actor.is_excused:
             return
         if any(actor.owns(_text(lock, "owner")) for lock in self._locks.values()):
-            raise Broken(LOCK, f"{actor.name} is over, and its lock is not given back")
+            raise Broken(LOCK, f"{actor.name} is over, but its lock is not released")
         for operation in actor.operations:
             for release in self.releases.by(operation):
                 if not release.stage.is_final:
-                    raise Broken(ENDS, f"{actor.name} is over, and its release is {release.stage}")
+                    raise Broken(ENDS, f"{actor.name} is over, but its release is {release.stage}")
 
     def all_over(self) -> None:
         """See that every run ends and, if nothing has failed, that the newest good commit is served."""
@@ -819,14 +816,14 @@ class Watch:
                 continue  # a person must decide about the release, because AWS has no capacity
             served = [self.commits.get((function, ENVIRONMENT)) for function in job.functions]
             if set(served) != {newest}:
-                raise Broken(ENDS, f"commit {newest} is not served, but {served} of {job.functions}")
+                raise Broken(ENDS, f"{job.functions} serve {served}, not commit {newest}")
 
     def closed(self, actor: "Actor", lease: int) -> None:
         """See the result of one more run without any fault. ``lease`` is the longest lease of all runs."""
         report = actor.reports[-1] if actor.reports else None
         if report is None or report.result not in (Result.PROMOTED, Result.UNCHANGED):
             said = f"{report.result}: {report.headline} {report.failures}" if report else "nothing"
-            raise Broken(ENDS, f"after all that, a run without any fault says {said}")
+            raise Broken(ENDS, f"the last run, without faults, reports {said}")
         environment = actor.environment
         for function in actor.planned.functions:
             place = function, environment
@@ -837,7 +834,7 @@ class Watch:
             if owner := _text(self._locks.get(arn_of(function), {}), "owner"):
                 raise Broken(LOCK, f"it is still held by {owner}")
             if "intent" in self._items[arn_of(function), f"environment#{environment}"]:
-                raise Broken(RECORD, f"an intent of {function} is left without an outcome")
+                raise Broken(RECORD, f"an intent of {function} is left over")
         self.releases.require_rest((function, environment) for function in actor.planned.functions)
         waits = len(actor.planned.functions)
         if report.lock_wait is not None and report.lock_wait > waits * (lease / _SLOWEST + _LOOKS):
@@ -851,7 +848,7 @@ class Watch:
         served = self._world.functions[place[0]].versions[alias.version].content.code_sha256
         is_split = bool(alias.weights) and not alias.is_by_aws
         if served != actor.digest(place[0]) or self.commits[place] != actor.planned.commit or is_split:
-            raise Broken(ENDS, f"commit {actor.planned.commit} is not served, but {alias} of {place[0]}")
+            raise Broken(ENDS, f"{place[0]} serves {alias}, not commit {actor.planned.commit}")
 
     def _require_tidiness(self) -> None:
         """See that nothing was left behind: no preview endpoint, and no endpoint without a record."""
@@ -870,10 +867,10 @@ class Watch:
                 continue
             is_known = record.keys() & {"intent", "pending"} or self._is_gone(move)
             if not is_known and key not in self._entries:
-                raise Broken(RECORD, f"nothing was recorded of {move}")
+                raise Broken(RECORD, f"{move} was not recorded")
         for key, item in self._entries.items():
             if self._items.get(key) != item:
-                raise Broken(RECORD, f"{key[1]} is no longer what it was")
+                raise Broken(RECORD, f"{key[1]} has changed")
 
     # Lookups
 

@@ -12,7 +12,7 @@ from types import CodeType, ModuleType
 
 from tests.simulation import world_mutants
 from tests.simulation.mutant import Mutant
-from tests.simulation.plan import ANNOUNCING, BEGINNING, GOING_BACK, SAGA, Hit
+from tests.simulation.plan import ANNOUNCING, BEGINNING, RELEASING, ROLLBACK_CALLS, Hit
 
 GITHUB = tuple(call for call in ANNOUNCING if call.startswith("github."))
 
@@ -36,13 +36,13 @@ MUTANTS = (
         'change = self._acquire_change(_NOBODY_WAITS, {"nobody": []})',
     ),
     Mutant(
-        "a holder is counted out after half of its lease",
+        "a holder counts as dead after half of its lease",
         "promote.core.lock_state",
         "return self.silence(claim, now) > claim.lease",
         "return self.silence(claim, now) > claim.lease / 2",
     ),
     Mutant(
-        "a holder is counted out though it has beaten since",
+        "a holder counts as dead although it has sent a heartbeat since",
         "promote.state.lock",
         'self._release_change(values, f"{_OURS} AND #beat = :beat")',
         'self._release_change(values, f"{_OURS} AND #beat >= :beat")',
@@ -50,14 +50,14 @@ MUTANTS = (
         (Hit.LATE_ANSWER,),
     ),
     Mutant(
-        "a lease is counted from the answer",
+        "a lease starts at the response",
         "promote.state.heartbeat",
         "self._trusted_until = sent + self._lease",
         "self._trusted_until = self._clock.monotonic() + self._lease",
         ("dynamodb.UpdateItem lock beat",),
     ),
     Mutant(
-        "a lease is trusted for good",
+        "a lease never expires for its holder",
         "promote.state.heartbeat",
         "if self._clock.monotonic() >= self._trusted_until:",
         "if self._clock.monotonic() >= self._trusted_until + 9999:",
@@ -75,7 +75,7 @@ MUTANTS = (
         'assign={"token": found.token, "opened"',
     ),
     Mutant(
-        "what is asked for is not noted for the post step",
+        "a requested lock is not saved for the post step",
         "promote.github.actions.job_state",
         "self.held[held] = token or self.held.get(held, 0)",
         "pass",
@@ -100,34 +100,34 @@ MUTANTS = (
         "return promotion is None or promotion.version != self.version",
     ),
     Mutant(
-        "no operation in what tells a move of ours",
+        "the operation does not identify a move",
         "promote.aws.lambda_aliases",
         "            if found is not None and found.promotion == promotion:",
         "            if found is not None and found.version == promotion.version:",
     ),
     Mutant(
-        "a move whose answer was lost is taken for one that failed",
+        "a move with a lost response counts as failed",
         "promote.aws.lambda_aliases",
         "            if not is_unknown and code_of(error) not in STALE:",
         "            if code_of(error) not in STALE:",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
-        "a last attempt without a connection is taken for a call that was never sent",
+        "a last attempt without a connection counts as never sent",
         "promote.aws.confirmation",
         "context[_MARK] = earlier or not _was_never_sent(exception)",
         "context[_MARK] = not _was_never_sent(exception)",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
-        "a refusal says that earlier attempts of the same call had no effect either",
+        "a refusal means that earlier attempts had no effect",
         "promote.aws.confirmation",
         "metadata[_MARK] = earlier",
         "metadata[_MARK] = False",
         ("lambda.UpdateAlias",),
     ),
     Mutant(
-        "a repetition that meets its own effect is taken for a race that was lost",
+        "a retry that finds its own effect counts as a lost race",
         "promote.aws.lambda_aliases",
         """            if found is not None and found.promotion == promotion:
                 return Pointed(Moved.YES, found)
@@ -136,32 +136,32 @@ MUTANTS = (
         ("lambda.UpdateAlias",),
     ),
     Mutant(
-        "the lease is not looked at before the alias is moved",
+        "the lease is not checked before the alias is moved",
         "promote.aws.lambda_aliases",
         "    for pause in (*BUSY_PAUSES, None):\n        function.guard()\n",
         "    for pause in (*BUSY_PAUSES, None):\n",
     ),
     Mutant(
-        "a run gives way to an older one",
+        "an older run supersedes a newer one",
         "promote.state.lock_queue",
         "if claim.replaces(self._claim):",
         "if self._claim.replaces(claim):",
     ),
     Mutant(
-        "the RevisionId is taken as the update has returned it",
+        "the RevisionId is taken from the update's response",
         "promote.aws.lambda_states",
         "    while _is_pending(response):\n        if function.clock",
         "    while False:\n        if function.clock",
     ),
     Mutant(
-        "a published version has the next number",
+        "a published version must have the next number",
         "promote.aws.lambda_function",
         "        return snapshot(response)\n\n    def rehearse",
         '        return snapshot({**response, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
         "    def rehearse",
     ),
     Mutant(
-        "a candidate of its own is verified at $LATEST",
+        "a candidate with a preview endpoint is verified at $LATEST",
         "promote.aws.api_gateway",
         'return "" if qualifier == LATEST_ENDPOINT else qualifier.partition("#")[0]',
         'return "" if qualifier == LATEST_ENDPOINT or "#" in qualifier else qualifier',
@@ -179,14 +179,14 @@ MUTANTS = (
         "False",
     ),
     Mutant(
-        "any verdict is taken for a proof",
+        "any verdict counts as passed",
         "promote.state.ledger",
         'return Judged(record.get("proof"), record.get("failure"))',
         'return Judged(record.get("verdict"))',
-        hits=(Hit.STRANGER_ALIAS,),
+        hits=(Hit.EXTERNAL_ALIAS,),
     ),
     Mutant(
-        "a rollback goes back from whatever has come meanwhile",
+        "a rollback does not compare the alias with what it was when it began",
         "promote.pipeline.decision",
         'if request.instead_of not in ("", previous):',
         "if False:",
@@ -206,7 +206,7 @@ MUTANTS = (
         hits=(Hit.RERUN,),
     ),
     Mutant(
-        "only the commit that was rolled back stays out, and not its code",
+        "only the commit that was rolled back stays out, but not its code",
         "promote.core.rolledback",
         "return bool(entry.code_sha256) and same_content(entry, content)",
         "return False",
@@ -219,13 +219,13 @@ MUTANTS = (
         hits=(Hit.RERUN,),
     ),
     Mutant(
-        "an endpoint in use is taken for one that a dead run has left",
+        "a preview endpoint in use counts as left by a dead run",
         "promote.state.records",
         "> 2 * lease + _SLACK",
         "> -1",
     ),
     Mutant(
-        "a candidate's endpoint stays",
+        "a preview endpoint is not removed",
         "promote.pipeline.previews",
         "            self.gateways.remove(preview.qualifier, found)\n        self.ledger.end_preview",
         "            pass\n        self.ledger.end_preview",
@@ -237,7 +237,7 @@ MUTANTS = (
         "return False",
     ),
     Mutant(
-        "an order that is not known is taken for that of a newer commit",
+        "an unknown order counts as newer",
         "promote.pipeline.order",
         "found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE",
         "False",
@@ -256,7 +256,7 @@ MUTANTS = (
         "alias.promotion else 0, target.served.sequence, 1)",
     ),
     Mutant(
-        "a verdict is not bound to what was in $LATEST",
+        "a verdict is not bound to the content of $LATEST",
         "promote.pipeline.verify",
         "        now.revision_id != latest.revision_id or not same_content(latest, candidate)\n",
         "        False\n",
@@ -277,7 +277,7 @@ MUTANTS = (
         ("lambda.GetFunctionConfiguration",),
     ),
     Mutant(
-        "whatever has not failed has passed",
+        "an inconclusive verdict counts as passed",
         "promote.core.verdict",
         "return self.outcome is Outcome.PASSED\n",
         "return self.outcome is not Outcome.FAILED\n",
@@ -297,28 +297,28 @@ MUTANTS = (
         ("lambda.UpdateAlias", "dynamodb.TransactWriteItems"),
     ),
     Mutant(
-        "an older record takes the place of a newer one",
+        "an older record replaces a newer one",
         "promote.state.ledger",
         'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
         "condition, values = _FREE, {}",
         ("dynamodb.TransactWriteItems",),
     ),
     Mutant(
-        "a move that others have recorded is not known again",
+        "a move that another run has recorded is not recognized",
         "promote.pipeline.promote",
         "is_recorded = target.ledger.has_recorded(promotion)",
         "is_recorded = False",
         ("lambda.CreateAlias", "lambda.UpdateAlias"),
     ),
     Mutant(
-        "who loses a race for an endpoint deletes the other's",
+        "the loser of a race for an endpoint deletes the other's",
         "promote.pipeline.endpoints",
         "self._gateways.delete(gateway)",
         "self._gateways.delete(winner)",
         ("apigatewayv2.CreateApi", "apigatewayv2.GetRoutes", "apigatewayv2.GetStages", "apigatewayv2.GetApis"),
     ),
     Mutant(
-        "code that is in $LATEST is not uploaded again though the update has failed",
+        "code in $LATEST is not uploaded again although its update failed",
         "promote.pipeline.deploy",
         "if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):",
         "if code is not None and not code.is_in(latest.code_sha256):",
@@ -333,7 +333,7 @@ MUTANTS = (
         ("apigatewayv2.CreateRoute",),
     ),
     Mutant(
-        "an API is made once more without a look at what has come of the first call",
+        "an API is created again without checking the effect of the first call",
         "promote.aws.api_gateway",
         "found = self.find(qualifier, None)\n                if found:\n                    return found",
         "found = None",
@@ -341,33 +341,33 @@ MUTANTS = (
         (Hit.LOST, Hit.FAILED_AFTER),
     ),
     Mutant(
-        "the lock is not given back with the record of the promotion",
+        "the lock is not released with the record of the promotion",
         "promote.state.ledger",
         "        if release:\n            parts.append(release)\n",
         "",
     ),
     Mutant(
-        "what goes wrong at GitHub goes wrong with the run",
+        "an error of GitHub fails the run",
         "promote.pipeline.announce",
         'yield f"GitHub does not show what {name} has: {_said(to_promote_error(error))}"',
         "raise",
         GITHUB,
     ),
     Mutant(
-        "notes that cannot be written make the run fail",
+        "notes that cannot be written fail the run",
         "promote.pipeline.announce",
         'return replace(report, warnings=(*report.warnings, f"The release notes: {_said(to_promote_error(error))}"))',
         "raise error",
         ("dynamodb.PutItem notes",),
     ),
     Mutant(
-        "GitHub hears of a success, however it has ended",
+        "GitHub always receives a success",
         "promote.pipeline.announce",
         "is_success=move is not None,",
         "is_success=True,",
     ),
     Mutant(
-        "a promotion whose announcement is cut off has failed",
+        "a promotion fails if its announcement is interrupted",
         "promote.action",
         "    if certain.result.is_success:\n",
         "    if False:\n",
@@ -375,7 +375,7 @@ MUTANTS = (
         (Hit.SIGINT, Hit.SIGTERM),
     ),
     Mutant(
-        "a holder is passed over though the attempt to do so has met a beat",
+        "a holder is removed although the attempt found a heartbeat",
         "promote.state.lock",
         """            return LockState.read(refused.item)
         self.found_dead.add(state.holder.owner)""",
@@ -385,45 +385,45 @@ MUTANTS = (
         (Hit.PAUSED, Hit.PAUSED_AFTER),
     ),
     Mutant(
-        "the intent of one function is recorded though it is part of a release",
+        "the intent of a function is recorded although it is part of a release",
         "promote.state.ledger",
         """                condition=f"{_FREE} AND "
                 + (""",
         "                condition=(",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a move is recorded though the function is part of a release",
+        "a move is recorded although the function is part of a release",
         "promote.state.ledger",
         'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
         'condition, values = "(attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release begins though a function is part of another",
+        "a release begins although a function is part of another one",
         "promote.pipeline.saga",
         'condition=f"attribute_not_exists(#pending) AND {known}",',
         "condition=known,",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release begins though a function was promoted since it was read",
+        "a release begins although a function was promoted since it was read",
         "promote.pipeline.saga",
         'known = "#sequence = :sequence" if part.sequence',
         'known = "#sequence >= :sequence" if part.sequence',
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "functions that stay are not part of the release",
+        "unchanged functions are not part of the release",
         "promote.pipeline.saga",
         """        for part in release.parts:
             known =""",
         """        for part in release.moves:
             known =""",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release begins though a lock was lost",
+        "a release begins although a lock was lost",
         "promote.pipeline.application",
         """    for held in held_locks:
         held.heartbeat.require()
@@ -432,79 +432,79 @@ MUTANTS = (
         ("execute-api.Invoke", "lambda.GetAlias", "dynamodb.Query release", BEGINNING),
     ),
     Mutant(
-        "what was decided of a function that stays, before the release, is not too late after it",
+        "a decision about an unchanged function is valid after the release",
         "promote.pipeline.saga",
         "                pointed = function.move_alias(part.before, part.promotion)\n",
         "                if not part.moves:\n                    return None\n"
         "                pointed = function.move_alias(part.before, part.promotion)\n",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.pipeline.application",
         "[target.ledger.verdict_update(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]",
         "[]",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release that is begun again has the sequence of the one before",
+        "a release that begins again has the previous sequence",
         "promote.pipeline.application",
         "sequence = attempt + max(map(next_sequence, targets, aliases))",
         "sequence = max(map(next_sequence, targets, aliases))",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release has the sequence of the function that was promoted least",
+        "a release has the lowest sequence of its functions",
         "promote.pipeline.application",
         "sequence = attempt + max(map(next_sequence, targets, aliases))",
         "sequence = attempt + min(map(next_sequence, targets, aliases))",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a function that has something newer does not hold back the others",
+        "a function with a newer commit does not stop the others",
         "promote.pipeline.application",
         "if result in (Result.SUPERSEDED, Result.REFUSED) or not any(",
         "if result is Result.REFUSED or not any(",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release begins though a function has not passed",
+        "a release begins although a function has not passed",
         "promote.commands.run_all",
         """        reports = [one.report for one in found]
         if any(report.verdict and not report.verdict.passed for report in reports):""",
         """        reports = [one.report for one in found]
         if all(report.verdict and not report.verdict.passed for report in reports):""",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release is done though not all of it has moved",
+        "a release is done although not everything has moved",
         "promote.pipeline.saga",
         "                if problem is None:\n",
         "                if problem is None or is_ours:\n",
-        GOING_BACK,
+        ROLLBACK_CALLS,
     ),
     Mutant(
-        "a release that is rolled back is done all the same",
+        "a release that is rolled back is done",
         "promote.pipeline.saga",
         "parts = [self._transition(release, Stage.DONE, now)]",
         "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
         "a release that is done is rolled back",
         "promote.pipeline.saga",
         "_, change = self._transition(release, Stage.ROLLING_BACK",
         "_, change = self._transition(self.read(release.key), Stage.ROLLING_BACK",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a stage follows upon any other",
+        "a stage can follow any other",
         "promote.pipeline.saga",
         """            condition="#stage = :before",
 """,
         """            condition="attribute_exists(#stage) OR #stage = :before",
 """,
-        SAGA,
+        RELEASING,
     ),
     Mutant(
         "aliases that have not moved get no fence",
@@ -513,40 +513,40 @@ MUTANTS = (
         if alias is None or not""",
         """            return None
         if alias is None or not""",
-        GOING_BACK,
+        ROLLBACK_CALLS,
     ),
     Mutant(
-        "aliases that were not there get no fence",
+        "new aliases get no fence",
         "promote.pipeline.saga",
         "return self._fence(release, part) if alias is None else None",
         "return None",
-        GOING_BACK,
+        ROLLBACK_CALLS,
     ),
     Mutant(
-        "an alias is put back whatever has become of it",
+        "an alias is rolled back although it was changed externally",
         "promote.pipeline.saga",
         "function.restore_alias(alias, wanted), None",
         "function.restore_alias(function.alias(release.environment), wanted), None",
-        GOING_BACK,
+        ROLLBACK_CALLS,
     ),
     Mutant(
-        "the first alias alone is put back",
+        "only the first alias is rolled back",
         "promote.pipeline.saga",
         "return self._roll_back_alias(release, part)",
         "return part is not release.moves[0] or self._roll_back_alias(release, part)",
-        GOING_BACK,
+        ROLLBACK_CALLS,
     ),
     Mutant(
-        "what another run has begun always goes back",
+        "a release of another run is always rolled back",
         "promote.pipeline.saga",
         "                problem, denied = self._move(release, seen)\n",
         "                problem, denied = (\n"
         '                    self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())\n'
         "                )\n",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "what another run has begun always goes forward",
+        "a release of another run is always completed",
         "promote.pipeline.saga",
         "                    release = self._start_rollback(release, problem, denied)\n",
         "                    release = self._start_rollback(release, problem, denied) if is_ours else release\n",
@@ -554,45 +554,45 @@ MUTANTS = (
         (Hit.CRASH_BEFORE,),
     ),
     Mutant(
-        "a run that finds a function part of a release takes it out",
+        "a run removes a function from an unfinished release",
         "promote.pipeline.recover",
         "        finish(target.job, pending)\n",
         """        table, sk = target.job.table, "environment#" + target.environment
         table.update(table.change(target.ledger.arn, sk, remove=("pending",)))
 """,
-        SAGA,
+        RELEASING,
     ),
     Mutant(
         "the post step does not finish the release",
         "promote.pipeline.saga",
         "if found is None or found.stage.is_final:",
         "if True:",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "a release is not noted for the post step",
+        "a release is not saved for the post step",
         "promote.pipeline.application",
         """    job.state.begin(place, release.key.sk)
     try:""",
         "    try:",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "the locks of several functions are taken in the order in which they are named",
+        "several locks are acquired in the order of the input",
         "promote.pipeline.prepare",
         "in_order = sorted(targets, key=lambda target: target.ledger.arn)",
         "in_order = targets",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "the locks of several functions are left to the post step",
+        "several locks are released only by the post step",
         "promote.pipeline.locks",
         "        if not held_lock.kept_for_job:\n            _give_back",
         "        if not (held_lock.kept_for_job or job.part):\n            _give_back",
-        SAGA,
+        RELEASING,
     ),
     Mutant(
-        "half of a release is promoted from one environment to the next",
+        "half of a release is promoted to the next environment",
         "promote.commands.promote",
         """        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
 """,
@@ -600,7 +600,7 @@ MUTANTS = (
             return sources
         states = map_and_wait([target.ledger.read for target in targets], WIDTH)
 """,
-        SAGA,
+        RELEASING,
     ),
     *world_mutants.MUTANTS,
 )

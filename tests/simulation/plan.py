@@ -42,7 +42,7 @@ class Kind(Word):
     """``rollback`` of the next environment."""
     ONWARD = "onward"
     """``promote`` of what the environment serves to the next one, with a new verification."""
-    ONWARD_PROVEN = "onward-proven"
+    ONWARD_EXISTING = "onward-existing"
     """``promote`` of what the environment serves to the next one, with its existing verdict."""
     UNLOCK = "unlock"
     """``unlock``: the lock is removed by force."""
@@ -58,13 +58,13 @@ class Hit(Word):
 
     CRASH_BEFORE = "crash before it was sent"
     CRASH_AFTER = "crash after it took effect"
-    CRASH_ANSWERED = "crash after its answer"
+    CRASH_ANSWERED = "crash after its response"
     UNSENT = "no connection"
     UNSENT_FOR_GOOD = "no connection, for good"
-    LOST = "answer lost"
-    LOST_FOR_GOOD = "answer lost, for good"
+    LOST = "response lost"
+    LOST_FOR_GOOD = "response lost, for good"
     LATE_EFFECT = "effect later than the lease"
-    LATE_ANSWER = "answer later than the lease"
+    LATE_ANSWER = "response later than the lease"
     DUPLICATED = "takes effect twice"
     THROTTLED = "throttled"
     THROTTLED_FOR_GOOD = "throttled, for good"
@@ -74,25 +74,25 @@ class Hit(Word):
     PAUSED = "suspended beyond the lease before it is sent"
     PAUSED_AFTER = "suspended beyond the lease after the effect"
     WALL_CLOCK = "wall clock jumps by ten minutes"
-    CLOCK_RATE = "clock goes 5 % wrong from here"
+    CLOCK_RATE = "clock deviates by 5 % from here"
     SIGINT = "SIGINT"
     SIGTERM = "SIGTERM"
-    RERUN = "crash, and a further attempt of the run"
-    UNLOCK = "lock opened by force"
-    STRANGER_CODE = "a stranger updates the code"
-    STRANGER_CONFIGURATION = "a stranger updates the configuration"
-    STRANGER_ALIAS = "a stranger moves the alias"
-    STRANGER_WEIGHTS = "a stranger splits the alias"
+    RERUN = "crash, and another attempt of the run"
+    UNLOCK = "lock removed by force"
+    EXTERNAL_CODE = "the code is changed externally"
+    EXTERNAL_CONFIGURATION = "the configuration is changed externally"
+    EXTERNAL_ALIAS = "the alias is moved externally"
+    EXTERNAL_WEIGHTS = "the alias is split externally"
     UPDATE_FAILS = "the update is accepted and fails"
-    LOST_THEN_THROTTLED = "answer lost, then throttled for good"
-    LOST_THEN_REFUSED = "answer lost, then refused with a 4xx"
-    LOST_UNREADABLE = "answer lost for good, and what is read next fails"
-    NOT_YET = "404, though it was just created"
-    CONCURRENT = "409, since it is changed at the same time"
+    LOST_THEN_THROTTLED = "response lost, then throttled for good"
+    LOST_THEN_REFUSED = "response lost, then refused with a 4xx"
+    LOST_UNREADABLE = "response lost for good, and the next reads fail"
+    NOT_YET = "404, although it was just created"
+    CONCURRENT = "409, because it is changed at the same time"
     EXTERNAL_DELETED = "the function is deleted and created again"
     EXTERNAL_ALIAS_DELETED = "the alias is deleted, or created again"
-    EXTERNAL_LATEST = "an alias is put on $LATEST"
-    EXTERNAL_RECORD = "the record of a preview endpoint is planted, which names the API of an environment"
+    EXTERNAL_LATEST = "an alias is moved to $LATEST"
+    EXTERNAL_RECORD = "a forged record of a preview endpoint names the API of an environment"
     IDLE = "versions become Inactive"
 
 
@@ -166,8 +166,12 @@ ANNOUNCING = (
 """The calls after a promotion, whose failure undoes nothing."""
 
 BEGINNING = "dynamodb.TransactWriteItems begin"
-GOING_BACK = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems rolled_back")
-SAGA = (BEGINNING, "dynamodb.TransactWriteItems done", *GOING_BACK, "dynamodb.Query release")
+ROLLBACK_CALLS = (
+    "dynamodb.UpdateItem release",
+    "lambda.UpdateAlias back",
+    "dynamodb.TransactWriteItems rolled_back",
+)
+RELEASING = (BEGINNING, "dynamodb.TransactWriteItems done", *ROLLBACK_CALLS, "dynamodb.Query release")
 """The calls that only a release of several functions makes."""
 
 CHANGES = tuple(
@@ -313,9 +317,9 @@ class Plan:
 _TWINS = 1
 """The number of entries of TWINS among the kinds that are drawn."""
 _KINDS = [Kind.RUN] * 10 + [Kind.ALONE] * 3 + [Kind.STEPS] * 2 + [Kind.STEPS_ALONE, Kind.ADOPT, Kind.ONWARD]
-_KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_PROVEN]
+_KINDS += [Kind.ROLLBACK] * 2 + [Kind.UNLOCK, Kind.ONWARD_EXISTING]
 _KINDS += [Kind.TWINS] * _TWINS
-BUILDING_NOTHING = (*BACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_PROVEN)
+BUILDING_NOTHING = (*BACK, Kind.UNLOCK, Kind.ONWARD, Kind.ONWARD_EXISTING)
 
 
 def random_plan(seed: int) -> Plan:
@@ -324,9 +328,9 @@ def random_plan(seed: int) -> Plan:
     call, hit = PAIRS[seed % len(PAIRS)]
     jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
     jobs[0] = _suited(jobs[0], call, chance)
-    if call in SAGA or (call not in _OF_ONE and chance.random() < _SHARE):
+    if call in RELEASING or (call not in _OF_ONE and chance.random() < _SHARE):
         jobs = _of_applications(jobs, call, chance)
-    is_story = call not in SAGA and chance.random() < _STORIES
+    is_story = call not in RELEASING and chance.random() < _STORIES
     if is_story:
         jobs = _story(chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
@@ -339,7 +343,7 @@ def random_plan(seed: int) -> Plan:
         faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
         if (call, hit) in _OF_FIRST:
             faults.append(Fault(Hit.LOST, "lambda.CreateAlias"))  # which is read back at once
-        if call in GOING_BACK:
+        if call in ROLLBACK_CALLS:
             moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
             faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
         faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
@@ -349,7 +353,7 @@ def random_plan(seed: int) -> Plan:
             nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
             if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
                 faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
-    commits = range(1, _NEWEST if call in SAGA else _NEWEST + 1)
+    commits = range(1, _NEWEST if call in RELEASING else _NEWEST + 1)
     history = _random_history(chance) if chance.random() < _GRAPHS else ()
     plan = Plan(
         jobs=tuple(jobs),
@@ -366,7 +370,7 @@ def random_plan(seed: int) -> Plan:
         is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
     )
-    if hit is Hit.IDLE and call not in SAGA and chance.random() < 0.5:
+    if hit is Hit.IDLE and call not in RELEASING and chance.random() < 0.5:
         return _idle(plan, chance)
     # Then the rolled-back version returns as the code of a newer commit.
     is_again = is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5
@@ -384,7 +388,7 @@ def _story(chance: Random) -> list[Job]:
     again = chance.choice((Kind.RUN, Kind.RUN, Kind.ALONE, Kind.STEPS))
     kinds: list[tuple[Kind, int]] = [(Kind.RUN, 3), (Kind.ROLLBACK, 3), (again, 3)]
     if chance.random() < 0.5:
-        onward = chance.choice((Kind.ONWARD, Kind.ONWARD_PROVEN))
+        onward = chance.choice((Kind.ONWARD, Kind.ONWARD_EXISTING))
         kinds = [(Kind.ONWARD, 0), (Kind.RUN, 3), (onward, 3), (Kind.ROLLBACK_ONWARD, 3), (onward, 3)]
     elif chance.random() < 0.3:
         kinds.insert(2, (Kind.RUN, 4))
@@ -435,7 +439,7 @@ _APPLICATIONS: tuple[tuple[str, ...], ...] = (
 _OTHERS = "mail"
 """A function of the application that shares one with the first."""
 
-_TURNING = (*(Hit.UNSENT_FOR_GOOD, Hit.THROTTLED_FOR_GOOD) * 3, Hit.STRANGER_ALIAS, Hit.STRANGER_WEIGHTS)
+_TURNING = (*(Hit.UNSENT_FOR_GOOD, Hit.THROTTLED_FOR_GOOD) * 3, Hit.EXTERNAL_ALIAS, Hit.EXTERNAL_WEIGHTS)
 """Faults that cause a rollback of the release. External changes may come too late for that."""
 
 
@@ -457,7 +461,7 @@ def _of_applications(jobs: list[Job], call: str, chance: Random) -> list[Job]:
             functions = second if draw < _SECOND_ONE else (chance.choice(first + second),)
         kind = Kind.RUN if len(functions) > 1 and job.kind in _OF_ONE_KIND else job.kind
         made.append(replace(job, functions=functions, kind=kind))
-    if call in SAGA:
+    if call in RELEASING:
         kind = made[0].kind if made[0].kind is Kind.ALONE else Kind.RUN
         made = [replace(job, start=job.start + 1.0) for job in made]
         made[0] = replace(made[0], kind=kind, commit=_NEWEST, start=0.0)

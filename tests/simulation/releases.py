@@ -21,7 +21,7 @@ Key = tuple[str, str]
 Place = tuple[str, str]
 """An alias: the names of the function and of the environment."""
 
-STRANGER = "a stranger"
+EXTERNAL = "an external change"
 
 _NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.ROLLING_BACK), (Stage.ROLLING_BACK, Stage.ROLLED_BACK)}
 _SERVED = ("version", "sequence", "commit", "plan", "previous", "intent")
@@ -39,7 +39,7 @@ class Releases:
         """The current records."""
         self.undone: set[tuple[Place, str]] = set()
         """Moves that were rolled back, by their identities."""
-        self.told: set[Key] = set()
+        self.reported: set[Key] = set()
         """Releases that a run has reported as done."""
         self._states: list[dict[Place, str]] = []
         """The versions of all functions without an unfinished release, one moment after the other."""
@@ -143,12 +143,12 @@ class Releases:
             raise Broken(ONE, f"{key[1]} begins as {release.stage}")
         for place, part in _places(release):
             if place in self._marks:
-                raise Broken(ONE, f"{place[0]} is part of {self._marks[place][1]}, and {key[1]} begins")
+                raise Broken(ONE, f"{key[1]} begins while {place[0]} is part of {self._marks[place][1]}")
             item = self._items.get((part.arn, f"environment#{place[1]}"), {})
             if _mark(item) != key:
-                raise Broken(ONE, f"{key[1]} begins, and {place[0]} does not know of it")
+                raise Broken(ONE, f"{key[1]} begins, and {place[0]} is not marked")
             if int(item.get("sequence", {"N": "0"})["N"]) != part.sequence:
-                raise Broken(ONE, f"{key[1]} was decided upon before the last promotion of {place[0]}")
+                raise Broken(ONE, f"{key[1]} was decided before the last promotion of {place[0]}")
         self._know(key, release)
 
     def _require_next(self, key: Key, before: Release, after: Release) -> None:
@@ -156,22 +156,21 @@ class Releases:
             raise Broken(ONE, f"{key[1]} goes from {before.stage} to {after.stage}")
         if after.parts != before.parts:
             raise Broken(ONE, f"the functions of {key[1]} change")
-        has_stranger = any(self._at.get(place) == STRANGER for place, _ in _moves(after))
-        if after.stage is Stage.ROLLING_BACK and key in self.told and not has_stranger:
-            raise Broken(ONE, f"{key[1]} is turned back, and its run has said that it is done")
+        is_external = any(self._at.get(place) == EXTERNAL for place, _ in _moves(after))
+        if after.stage is Stage.ROLLING_BACK and key in self.reported and not is_external:
+            raise Broken(ONE, f"{key[1]} is rolled back after its run has reported it as done")
         self.known[key] = after
 
     def _see_environment(self, place: Place, item: Any) -> None:
-        """See that only one release at a time marks a function, until it ends, and that nothing else is recorded for
-        it."""
+        """See that only one release at a time marks a function, and that nothing else is recorded for it."""
         before, self._environments[place] = self._environments.get(place, {}), item
         old, new = self._marks.get(place), _mark(item)
         if new and new != old and (old or new not in self.known or self.known[new].stage is not Stage.MOVING):
-            raise Broken(ONE, f"{place[0]} becomes part of {new[1]}" + (f", and is of {old[1]}" if old else ""))
+            raise Broken(ONE, f"{place[0]} becomes part of {new[1]}" + (f", but is part of {old[1]}" if old else ""))
         if old and not new and not self.known[old].stage.is_final:
-            raise Broken(ONE, f"{place[0]} is let go of before {old[1]} has ended")
+            raise Broken(ONE, f"{place[0]} leaves {old[1]}, which has not ended")
         if old and new and any(before.get(name) != item.get(name) for name in _SERVED):
-            raise Broken(ONE, f"something else is recorded of {place[0]}, which is part of {old[1]}")
+            raise Broken(ONE, f"the record of {place[0]} changes while it is part of {old[1]}")
         if new:
             self._marks[place] = new
         else:
@@ -184,7 +183,7 @@ class Releases:
         _, environment, identity = key[1].split("#")
         found = self._parts.get(((name_of(key[0]), environment), identity))
         if found and self.known[found[0]].stage is not Stage.DONE:
-            raise Broken(ONE, f"{key[1]} of {name_of(key[0])} is in the history, and its release is not done")
+            raise Broken(ONE, f"{key[1]} of {name_of(key[0])} is in the history before its release is done")
 
     def _require_done(self, release: Release) -> None:
         """See that everything has moved and is recorded for each function in the same step."""
@@ -192,36 +191,36 @@ class Releases:
             identity = part.promotion.identity
             item = self._environments[place]
             if (item["version"]["S"], int(item["sequence"]["N"])) != (part.promotion.version, part.promotion.sequence):
-                raise Broken(ONE, f"{release.key.sk} is done, and the record of {place[0]} does not say so")
+                raise Broken(ONE, f"{release.key.sk} is done, but the record of {place[0]} does not show it")
             if ((part.arn, f"promotion#{place[1]}#{identity}") in self._items) is not part.moves:
-                raise Broken(ONE, f"{release.key.sk} is done, and the history of {place[0]} does not say so")
+                raise Broken(ONE, f"{release.key.sk} is done, but the history of {place[0]} does not show it")
             if part.moves and (place, identity) not in self._moved:
-                raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} has not moved")
+                raise Broken(ONE, f"{release.key.sk} is done, but {place[0]} has not moved")
             alias = self._alias(place)
             is_there = alias is not None and alias.version == part.promotion.version
-            if not part.moves and not is_there and self._at.get(place) != STRANGER:
-                raise Broken(ONE, f"{release.key.sk} is done, and {place[0]} does not serve what it says, but {alias}")
+            if not part.moves and not is_there and self._at.get(place) != EXTERNAL:
+                raise Broken(ONE, f"{release.key.sk} is done, but {place[0]} serves {alias}")
 
     def _require_reverted(self, release: Release) -> None:
         """See that each alias is what it was before or was changed externally, and that no move can arrive any more."""
         for place, part in _moves(release):
             alias, before, at = self._alias(place), part.before, self._at.get(place, "")
             if (part.arn, f"promotion#{place[1]}#{part.promotion.identity}") in self._items:
-                raise Broken(ONE, f"{release.key.sk} is reverted, and stands in the history of {place[0]}")
+                raise Broken(ONE, f"{release.key.sk} is rolled back, but is in the history of {place[0]}")
             if at == part.promotion.identity:
-                raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} still has it")
+                raise Broken(ONE, f"{release.key.sk} is rolled back, but {place[0]} still has it")
             version = self._world.functions[place[0]].versions.get(part.promotion.version)
             is_same = version is not None and version.content.code_sha256 == part.candidate.code_sha256
-            if alias is None and (not is_same or at == STRANGER):
+            if alias is None and (not is_same or at == EXTERNAL):
                 continue  # the function, or the fence, was deleted externally
             if (alias and alias.revision_id) == (before and before.revision_id):
-                raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
+                raise Broken(ONE, f"{release.key.sk} is rolled back, but a move of {place[0]} may still arrive")
             is_back = alias is not None and (
                 _content(alias) == _content(before) if before else alias.description == release.fence
             )
-            is_others = at == STRANGER or self._moved.get((place, at), 0) > self._moved.get((place, before_of(part)), 0)
+            is_others = at == EXTERNAL or self._moved.get((place, at), 0) > self._moved.get((place, before_of(part)), 0)
             if not is_back and not is_others:
-                raise Broken(ONE, f"{release.key.sk} is reverted, and {place[0]} is {alias}, not {before}")
+                raise Broken(ONE, f"{release.key.sk} is rolled back, but {place[0]} is {alias}, not {before}")
 
     # The aliases
 
@@ -229,13 +228,13 @@ class Releases:
         """See a forward move that took effect. ``before`` is the alias until then."""
         found = self._parts.get((place, identity))
         if found is None and (place, identity) not in self._intents:
-            raise Broken(ONE, f"{place[0]} moves by {identity}, which was not recorded while nothing stood against it")
+            raise Broken(ONE, f"{place[0]} moves by {identity}, which was not recorded before")
         if found is not None:
             key, part = found
             if self.known[key].stage.is_final:
                 raise Broken(ONE, f"{place[0]} moves by {key[1]}, which has ended")
             if (before and before.revision_id) != (part.before and part.before.revision_id):
-                raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, which it was not decided upon")
+                raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, for which it was not decided")
         self._moved[place, identity] = next(self._numbers)
         self._at[place] = identity
         self._note_state()
@@ -248,7 +247,7 @@ class Releases:
         """
         release = self.of(place)
         if release is None or release.stage is not Stage.ROLLING_BACK:
-            raise Broken(ONE, f"{place[0]} becomes {alias}, though no release is turned back")
+            raise Broken(ONE, f"{place[0]} becomes {alias}, although no release is rolled back")
         part = _part(release, place)
         then, identity, at = part.before, part.promotion.identity, self._at.get(place, "")
         has_moved = at == identity or (before is not None and part.promotion.description == before.description)
@@ -256,14 +255,14 @@ class Releases:
         is_its_own |= before is not None and before.description == release.fence
         is_its_own |= before is not None and then is not None and before.revision_id == then.revision_id
         if not is_its_own:
-            raise Broken(ONE, f"{place[0]} is turned back from {before}, which is not of {release.key.sk}")
+            raise Broken(ONE, f"{place[0]} is rolled back from {before}, which does not belong to {release.key.sk}")
         if before is not None and _is_touched(part, before, has_moved=has_moved):
             versions = before.version, _weights(before)
         else:
             versions = (then.version, _weights(then)) if then else (part.promotion.version, {})
         texts = (release.fence, then.description) if then else (release.fence,)
         if (alias.version, _weights(alias)) != versions or alias.description not in texts:
-            raise Broken(ONE, f"{place[0]} is turned back to {alias}, and was {then}")
+            raise Broken(ONE, f"{place[0]} is rolled back to {alias}, but was {then}")
         if at != identity:
             return ""
         self.undone.add((place, identity))
@@ -272,31 +271,29 @@ class Releases:
         return identity
 
     def take_back(self, place: Place, identity: str) -> bool:
-        """Return whether a move belongs to a rolled-back release although it was not undone. False: it was undone, or
-        never made."""
+        """Count a move of a rolled-back release as undone. Return False if it was undone before, or never made."""
         if (place, identity) not in self._moved or (place, identity) in self.undone:
             return False
         self.undone.add((place, identity))
         return True
 
-    def stranger_acted(self, place: Place) -> None:
+    def changed_externally(self, place: Place) -> None:
         """Record an external change of an alias."""
-        self._at[place] = STRANGER
+        self._at[place] = EXTERNAL
         self._note_state()
 
     def require_source(self, release: Release, environment: str) -> None:
-        """See that ``environment`` served everything that is promoted from it at one time, and never part of a release."""
+        """See that ``environment`` served everything that is promoted from it at one time."""
         wanted = {(part.name, environment): part.promotion.version for part in release.parts}
         if not any(wanted.items() <= state.items() for state in self._states):
-            raise Broken(ONE, f"{release.key.sk} is of {wanted}, which were never served together")
+            raise Broken(ONE, f"{release.key.sk} consists of {wanted}, which were never served together")
 
     def _note_state(self) -> None:
         aliases = self._world.functions.aliases.items()
         self._states.append({place: alias.version for place, alias in aliases if place not in self._marks})
 
     def require_whole(self) -> None:
-        """See that the functions of the last release all serve it, or none does. Later moves of one function are
-        allowed.
+        """See that the functions of the last release all serve it, or none does, except after later moves of one.
 
         A release that was rolled back does not count: its functions are where they were.
         """
@@ -306,19 +303,19 @@ class Releases:
                 continue
             for place, part in _moves(release):
                 identity, at = part.promotion.identity, self._at.get(place, "")
-                if self._last[place] != key or at == STRANGER:
+                if self._last[place] != key or at == EXTERNAL:
                     continue
                 if release.stage is Stage.ROLLED_BACK and at == identity:
-                    raise Broken(ONE, f"{place[0]} is at {key[1]}, which was turned back")
+                    raise Broken(ONE, f"{place[0]} serves {key[1]}, which was rolled back")
                 number = self._moved.get((place, identity), 0)
                 if release.stage is Stage.DONE and self._moved.get((place, at), 0) < number:
-                    raise Broken(ONE, f"{place[0]} is not at {key[1]}, which is done")
+                    raise Broken(ONE, f"{place[0]} does not serve {key[1]}, which is done")
 
     def require_rest(self, places: Iterable[Place]) -> None:
         """See that these have no unfinished release."""
         for place in places:
             if place in self._marks:
-                raise Broken(ONE, f"{place[0]} is left in {self._marks[place][1]}, which has not ended")
+                raise Broken(ONE, f"{place[0]} is still part of {self._marks[place][1]}")
 
     # Lookups
 

@@ -81,7 +81,7 @@ def workspace() -> Workspace:
     """Return the workspace, created once per process."""
     folder = Path(tempfile.mkdtemp(prefix="promote-simulation-")).resolve()
     digests = {}
-    for name in [f"{function}-{code}.zip" for function in FUNCTIONS for code in (*range(10), "stranger")]:
+    for name in [f"{function}-{code}.zip" for function in FUNCTIONS for code in (*range(10), "external")]:
         digests[name] = plant(folder, name)
     (folder / "event.json").write_text("{}")
     return Workspace(folder, digests)
@@ -169,7 +169,7 @@ class Actor:
     @property
     def environment(self) -> str:
         """The environment that it promotes to."""
-        kinds = (Kind.ONWARD, Kind.ONWARD_PROVEN, Kind.ROLLBACK_ONWARD, Kind.TWIN)
+        kinds = (Kind.ONWARD, Kind.ONWARD_EXISTING, Kind.ROLLBACK_ONWARD, Kind.TWIN)
         return ONWARD if self.planned.kind in kinds else ENVIRONMENT
 
     @property
@@ -213,7 +213,7 @@ class Actor:
             yield lambda: self._main("rollback", environment=self.environment)
         if kind is Kind.ONWARD:
             yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT}, **self._verifying)
-        if kind is Kind.ONWARD_PROVEN:
+        if kind is Kind.ONWARD_EXISTING:
             yield lambda: self._main("promote", environment=ONWARD, **{"from": ENVIRONMENT})
         if kind is Kind.UNLOCK:
             yield lambda: self._main("unlock", reason="it seemed to hang")
@@ -257,8 +257,8 @@ class Actor:
 
     def knows(self, commit: int, other: int) -> bool:
         """Return whether it can find out how two commits are related."""
-        is_told = self._has_token and not {commit, other} & set(self.schedule.plan.gone)
-        return is_told or commit == other
+        is_known = self._has_token and not {commit, other} & set(self.schedule.plan.gone)
+        return is_known or commit == other
 
     @property
     def _has_token(self) -> bool:
@@ -490,8 +490,12 @@ class Schedule:
         return all(self.world.codes[self.digest_of(function, commit)] for function in functions)
 
     def play(self, *, closes: bool = True) -> None:
-        """Play all jobs to their end and, if it ``closes``, one more run without faults. Raise an error for a broken
-        guarantee."""
+        """Play all jobs to their end and, if it ``closes``, one more run without faults.
+
+        Raises:
+            Broken: A guarantee does not hold.
+
+        """
         try:
             self._play()
             if closes:
@@ -517,7 +521,7 @@ class Schedule:
         for function in self.world.functions.all.values():
             function.is_short = False
             has_followed |= self.externals.tidy(function, ends_splits=not has_override)
-        self.watch.stranger_acted()
+        self.watch.changed_externally()
         self.watch.look_again()
         served = {commit for commit in self.watch.commits.values() if commit != UNKNOWN}
         is_newest = served <= self.commits.until(newest) and self.watch.is_newer_than_rolled_back(newest)
@@ -547,7 +551,7 @@ class Schedule:
         several = [job.functions for job in jobs if len(job.functions) > 1]
         released = {function for functions in several for function in functions}
         alone = [job.functions for job in jobs if not released & set(job.functions)]
-        onward = [job.functions for job in jobs if job.kind in (Kind.ONWARD, Kind.ONWARD_PROVEN)]
+        onward = [job.functions for job in jobs if job.kind in (Kind.ONWARD, Kind.ONWARD_EXISTING)]
         # The order of the names does not matter; it is the same application.
         runs = {frozenset(functions): functions for functions in several + alone}
         return [
@@ -611,7 +615,7 @@ class Schedule:
             self.fail(broken)
 
     def subject(self, operation: str, arguments: Mapping[str, Any]) -> str:
-        """Return the subject of a change of an alias or of a transaction: the stage of a release of several functions."""
+        """Return the subject of a change of an alias or of a transaction: the stage of a release."""
         if operation == "UpdateAlias":
             place = name_of(arguments["FunctionName"]), arguments["Name"]
             return "back" if self.watch.releases.is_on_its_way_back(place, arguments["Description"]) else ""
@@ -665,7 +669,7 @@ class Schedule:
     def make_trouble(self, hit: Hit, caller: Caller, call: Call) -> None:
         """Make an external change, remove the lock by force, or run the job again."""
         assert isinstance(caller, Actor)
-        self.say("stranger", f"{hit}")
+        self.say("external", f"{hit}")
         if hit is Hit.RERUN:
             is_twin = caller.planned.kind is Kind.TWIN  # the whole job runs again
             planned = replace(caller.planned, kind=Kind.TWINS) if is_twin else caller.planned
@@ -683,7 +687,7 @@ class Schedule:
         else:
             with suppress(Refusal):
                 self.externals.act(hit, self.world.functions[self._subject_of(caller, call)])
-            self.watch.stranger_acted()
+            self.watch.changed_externally()
 
     def _subject_of(self, caller: "Actor", call: Call) -> str:
         """Return the function of a call. If it has none, return one of its job's functions."""
@@ -695,7 +699,7 @@ class Schedule:
 
 
 def _other_code(function: str) -> bytes:
-    return (workspace().folder / f"{function}-stranger.zip").read_bytes()
+    return (workspace().folder / f"{function}-external.zip").read_bytes()
 
 
 def _raise(error: Exception) -> None:

@@ -15,33 +15,33 @@ REGRESSIONS = {
         same=((1, 0),),
     ),
     # The client retries, and API Gateway responds that the route exists. The run treated this as a failure.
-    "the answer to CreateRoute is lost": Plan(
+    "the response of CreateRoute is lost": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST, "apigatewayv2.CreateRoute"),),
         exists=False,
     ),
-    "the answer to CreateStage of a candidate's own endpoint is lost": Plan(
+    "the response of CreateStage of a preview endpoint is lost": Plan(
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateStage"),),
     ),
     # The client retried, API Gateway accepts no client token, and no record named the first of the two APIs.
-    "the answer to CreateApi is lost": Plan(
+    "the response of CreateApi is lost": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST, "apigatewayv2.CreateApi"),),
         exists=False,
     ),
-    "the answer to CreateApi of a candidate's own endpoint is an error": Plan(
+    "the response of CreateApi of a preview endpoint is an error": Plan(
         jobs=(Job(Kind.ALONE, 1),),
         faults=(Fault(Hit.FAILED_AFTER, "apigatewayv2.CreateApi"),),
     ),
     # The first attempt took effect, and the last one had no connection. The run did not check the first one's effect.
-    "the answer to UpdateAlias is lost, and its repetitions have no connection": Plan(
+    "the response of UpdateAlias is lost, and its retries have no connection": Plan(
         jobs=(Job(Kind.RUN, 1),),
         faults=(Fault(Hit.LOST_FOR_GOOD, "lambda.UpdateAlias"),),
     ),
     # Two concurrent runs of one commit without a working lock: the second one reported that it had changed nothing,
     # although its alias was created and the response lost, just before the first run kept it for the same commit.
-    "the answer to CreateAlias is lost, and another run keeps the alias": Plan(
+    "the response of CreateAlias is lost, and another run keeps the alias": Plan(
         jobs=(
             Job(Kind.STEPS, 5, lease=2, rate=1.05, fifo=True),
             Job(Kind.ALONE, 5, skew=600),
@@ -52,7 +52,7 @@ REGRESSIONS = {
         has_lock=False,
     ),
     # As above, without any response, so the run reported that the move was not visible: another one had followed.
-    "the answers to UpdateAlias are all errors, and another run has moved on": Plan(
+    "the responses of UpdateAlias are all errors, and another run has moved the alias": Plan(
         jobs=(
             Job(Kind.RUN, 5, lease=2, rate=1.05, configures=True, invokes=True),
             Job(Kind.ONWARD, 2, start=0.17484789244350446, rate=0.95, skew=-600, configures=True),
@@ -68,7 +68,7 @@ REGRESSIONS = {
     ),
     # The responses to two calls are late, so the other run treats the endpoint as one of a dead run and removes its
     # record. The first run ended with an unexpected error, and its endpoint stayed forever.
-    "an endpoint is struck out while it is being made": Plan(
+    "the record of an endpoint is removed during its creation": Plan(
         jobs=(Job(Kind.ALONE, 1, lease=8), Job(Kind.RUN, 2, start=25)),
         faults=(
             Fault(Hit.LATE_ANSWER, "apigatewayv2.CreateRoute"),
@@ -77,23 +77,23 @@ REGRESSIONS = {
     ),
     # The next environment gets, with its own verification, an external change of the first one, whose commit is
     # unknown.
-    "an environment is promoted from one that a stranger has moved": Plan(
+    "an environment is promoted from one that was moved externally": Plan(
         jobs=(Job(Kind.RUN, 5), Job(Kind.ONWARD, 4, start=1.6)),
-        faults=(Fault(Hit.STRANGER_ALIAS, "dynamodb.UpdateItem version"),),
+        faults=(Fault(Hit.EXTERNAL_ALIAS, "dynamodb.UpdateItem version"),),
     ),
     # A release of several functions needs no lock once it has begun, so it was not checked before: the run continued,
     # although a run of one function stops.
-    "the lock of one of the functions is opened while all are verified": Plan(
+    "the lock of one function is removed by force during the verification": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2, functions=TWO),),
         faults=(Fault(Hit.UNLOCK, "lambda.UpdateFunctionCode"), Fault(Hit.LATE_ANSWER, "execute-api.Invoke")),
     ),
     # The only alias that was moved went from a version to the same version, and the notes were empty.
-    "a stranger splits the alias of one function, and no other has anything new": Plan(
+    "the alias of one function is split externally, and no other function is new": Plan(
         jobs=(Job(Kind.RUN, 1, functions=("hello", "api")), Job(Kind.RUN, 1, start=20, functions=("hello", "api"))),
-        faults=(Fault(Hit.STRANGER_WEIGHTS, "lambda.GetFunctionConfiguration"),),
+        faults=(Fault(Hit.EXTERNAL_WEIGHTS, "lambda.GetFunctionConfiguration"),),
     ),
     # It treated the holder as dead, because it was suspended itself. It found a heartbeat, and ignored it.
-    "a waiter is suspended beyond the lease of the holder, which lives": Plan(
+    "a waiting run is suspended for longer than the lease of a live holder": Plan(
         jobs=(Job(Kind.RUN, 1, lease=2), Job(Kind.RUN, 2, start=0.3, fifo=True)),
         faults=(
             Fault(Hit.LATE_ANSWER, "lambda.UpdateFunctionCode", job=0),
@@ -102,7 +102,7 @@ REGRESSIONS = {
         ),
     ),
     # One run read the alias during a release, and recorded that move after the release had been rolled back.
-    "a release is turned back between another run's look at the alias and its record": Plan(
+    "a release is rolled back between another run's read of the alias and its record": Plan(
         jobs=(
             Job(Kind.ALONE, 4, 0.49849650257638756, lease=2, skew=600, configures=True, functions=THREE),
             Job(Kind.RUN, 4, 0.20815864794621275, rate=0.95, functions=("mail", "hello")),
@@ -118,7 +118,7 @@ REGRESSIONS = {
         has_lock=False,
     ),
     # The run had reported that all aliases had moved, and its post step rolled the release back.
-    "the record of a release fails, and whoever writes it is throttled": Plan(
+    "the record of a release fails, and its writes are throttled": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO),),
         faults=(
             Fault(Hit.UNSENT_FOR_GOOD, "dynamodb.TransactWriteItems done"),
@@ -126,16 +126,16 @@ REGRESSIONS = {
         ),
     ),
     # The version was the one that the rollback returned to, so the weights were not checked.
-    "a stranger splits an alias while it goes back": Plan(
+    "an alias is split externally during its rollback": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO),),
         faults=(
             Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias"),
-            Fault(Hit.STRANGER_WEIGHTS, "lambda.UpdateAlias back"),
+            Fault(Hit.EXTERNAL_WEIGHTS, "lambda.UpdateAlias back"),
         ),
         knows_history=False,
     ),
     # The same, and nothing prevents the whole record: the mark is removed, and the sequence is lower.
-    "a release is turned back while the record of its move is on its way": Plan(
+    "a release is rolled back before the record of its move arrives": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO), Job(Kind.RUN, 3, start=5, lease=2, functions=("worker",))),
         faults=(
             Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias", job=0),
@@ -146,10 +146,10 @@ REGRESSIONS = {
         has_lock=False,
     ),
     # Its first attempt to record the move met a release, and its second attempt the next one.
-    "two releases, one after the other, are in the way of the record of a move": Plan(
+    "two releases, one after the other, prevent the record of a move": Plan(
         jobs=(
             Job(Kind.RUN, 5, lease=8, functions=("hello", "api")),
-            Job(Kind.ONWARD_PROVEN, 3, functions=("hello", "api")),
+            Job(Kind.ONWARD_EXISTING, 3, functions=("hello", "api")),
             Job(Kind.RUN, 5, start=1.43, functions=("api",)),
         ),
         seed=45,
@@ -159,7 +159,7 @@ REGRESSIONS = {
     ),
     # A run that finds another one dead at one of its locks does not wait at the next lock. The other run continued
     # there, because it had sent a heartbeat.
-    "the beats of one lock of two do not arrive": Plan(
+    "the heartbeats of one lock of two do not arrive": Plan(
         jobs=(
             Job(Kind.RUN, 1, lease=8, functions=TWO, configures=True),
             Job(Kind.RUN, 2, start=0.3, lease=2, functions=TWO, fifo=True),

@@ -21,7 +21,7 @@ alone = st.builds(
 
 several = st.builds(
     Job,
-    kind=st.sampled_from([Kind.RUN, Kind.ALONE, Kind.ROLLBACK, Kind.ONWARD, Kind.ONWARD_PROVEN]),
+    kind=st.sampled_from([Kind.RUN, Kind.ALONE, Kind.ROLLBACK, Kind.ONWARD, Kind.ONWARD_EXISTING]),
     commit=st.integers(1, 5),
     start=st.sampled_from([0.0, 0.3, 1.0, 3.0, 10.0]),
     lease=st.sampled_from([2, 8]),

@@ -24,7 +24,7 @@ def test_nothing_is_broken(share: int) -> None:
 
 
 def test_a_schedule_is_all_in_memory() -> None:
-    """A schedule reads only what the jobs have checked out. It uses no disk, starts no process and opens no connection."""
+    """A schedule reads only what the jobs have checked out, starts no process and opens no connection."""
     seen: set[str] = set()
     seeds = range(0, len(PAIRS), 40)
     play_seeds(seeds)  # which loads all modules that are loaded late

@@ -40,7 +40,7 @@ class World:
         self.tables = Tables(scheduler)
         self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
         self.github = github or GitHub(Commits(), is_generous=True)
-        self.proven: set[Content] = set()
+        self.verified: set[Content] = set()
         """Contents that have responded to a check as they should."""
         if saved:
             self._load(saved)
@@ -94,7 +94,7 @@ class World:
 
     def _note(self, content: Content | None) -> None:
         if content is not None and self.codes[content.code_sha256]:
-            self.proven.add(content)
+            self.verified.add(content)
 
     def save(self) -> Any:
         """Return the whole state, with which another world can begin."""
@@ -103,12 +103,12 @@ class World:
                 {name: function.save() for name, function in self.functions.all.items()},
                 self.tables.tables,
                 self.gateways.apis,
-                self.proven,
+                self.verified,
             )
         )
 
     def _load(self, saved: Any) -> None:
-        found, tables, apis, self.proven = copy.deepcopy(saved)
+        found, tables, apis, self.verified = copy.deepcopy(saved)
         for name, function in self.functions.all.items():
             function.load(found[name])
         self.tables.tables, self.gateways.apis = tables, apis

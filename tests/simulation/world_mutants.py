@@ -5,13 +5,13 @@ from tests.simulation.plan import Hit
 
 MUTANTS = (
     Mutant(
-        "what has diverged is taken for older",
+        "a diverged commit counts as older",
         "promote.github.git",
         '    "diverged": CommitRelation.DIVERGED,\n',
         '    "diverged": CommitRelation.OLDER,\n',
     ),
     Mutant(
-        "a move that cannot be read back is taken for one that failed",
+        "a move that cannot be read back counts as failed",
         "promote.aws.lambda_aliases",
         "raise unconfirmed_move(name, promotion.version, error, second) from second",
         "raise error from second",
@@ -19,28 +19,28 @@ MUTANTS = (
         (Hit.LOST_UNREADABLE,),
     ),
     Mutant(
-        "a 404 is believed though it was just created",
+        "a 404 counts although the resource was just created",
         "promote.aws.recent",
         "if code_of(error) not in _MISSING or left <= 0:",
         "if True:",
         hits=(Hit.NOT_YET,),
     ),
     Mutant(
-        "a change of an API at the same time is taken for one that exists",
+        "a 409 of a concurrent change counts as existing",
         "promote.aws.api_gateway",
         "                if (found := find()) is not None:\n                    return found\n",
         '                return find() or {"IntegrationId": "none"}\n',
         hits=(Hit.CONCURRENT,),
     ),
     Mutant(
-        "a record alone tells which API is deleted",
+        "a record alone decides which API is deleted",
         "promote.pipeline.previews",
         "found = self.gateways.find(preview.qualifier, preview.gateway)",
         "found = preview.gateway or self.gateways.find(preview.qualifier, None)",
         hits=(Hit.EXTERNAL_RECORD,),
     ),
     Mutant(
-        "what has diverged is promoted though that is to be refused",
+        "a diverged commit is promoted in spite of diverged: refuse",
         "promote.pipeline.order",
         "(found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE)",
         "False",
@@ -53,7 +53,7 @@ MUTANTS = (
         hits=(Hit.EXTERNAL_DELETED,),
     ),
     Mutant(
-        "what the ledger says of a deleted alias still decides",
+        "the ledger's record of a deleted alias is still used",
         "promote.pipeline.order",
         "    if target.is_lost or alias is None:\n        return None\n",
         "    if alias is None:\n        return target.state.served(target.environment).commit or None\n",
@@ -81,11 +81,11 @@ MUTANTS = (
         hits=(Hit.EXTERNAL_LATEST,),
     ),
     Mutant(
-        "a split that a person has set is ended unasked",
+        "an external split is ended without override",
         "promote.pipeline.capacity",
         '    name = f"{alias.name} of {function}"\n    if alias.split.is_external:\n',
         '    name = f"{alias.name} of {function}"\n    if False:\n',
-        hits=(Hit.STRANGER_WEIGHTS,),
+        hits=(Hit.EXTERNAL_WEIGHTS,),
     ),
     Mutant(
         "a promotion does not wait until provisioned concurrency has moved",
@@ -94,10 +94,10 @@ MUTANTS = (
         "if True:",
     ),
     Mutant(
-        "a split that a person has set is taken for that of provisioned concurrency",
+        "an external split counts as that of provisioned concurrency",
         "promote.core.traffic",
         "        Capacity.NONE: Split.EXTERNAL,\n",
         "        Capacity.NONE: Split.CAPACITY,\n",
-        hits=(Hit.STRANGER_WEIGHTS,),
+        hits=(Hit.EXTERNAL_WEIGHTS,),
     ),
 )
