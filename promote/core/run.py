@@ -60,3 +60,11 @@ def join_names(names: Sequence[str]) -> str:
 
 _LISTED = 5
 """The most names in an enumeration."""
+
+
+def short_commit(sha: str) -> str:
+    """Return the first characters of a commit's SHA, as messages and pages show it."""
+    return sha[:_SHORT]
+
+
+_SHORT = 10

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from promote.core.clock import Clock
 from promote.core.decision import CommitRelation
 from promote.core.errors import GitHubError
+from promote.core.run import short_commit
 from promote.github import ancestry, tags
 from promote.github.actions.context import Context
 from promote.github.ancestry import Id, Range
@@ -92,7 +93,7 @@ def lack(folder: Path, *commits: str) -> tuple[str, str]:
     except CloneError as error:
         return f"the clone cannot be read: {error}", error.hint or "Check out again, with `fetch-depth: 0`."
     if missing:
-        return f"the clone does not have {missing[0][:10]}", "Fetch the branch that has it."
+        return f"the clone does not have {short_commit(missing[0])}", "Fetch the branch that has it."
     return "the clone lacks a part of the history", "Check out again, with `fetch-depth: 0`."
 
 

@@ -13,12 +13,12 @@ from promote.github import git
 from promote.github.api.repository import GitHub
 from promote.github.commits import Listing
 from promote.github.model import Commit, PullRequest
+from promote.notes.categories import LIMIT
 from promote.notes.changes import changes
 from promote.notes.model import Changes
 
 _CONFIGURATION = ".github/release.yml"
-_LARGEST = 100_000
-"""Bytes of that file."""
+
 _WIDTH = 8
 """Calls of GitHub at the same time."""
 _LOOKED_UP = 24
@@ -125,13 +125,13 @@ class Sources:
             if file is None or not file.is_file():
                 return ""
             with file.open("rb") as opened:
-                return opened.read(_LARGEST).decode(errors="replace")
+                return opened.read(LIMIT).decode(errors="replace")
         except (OSError, RuntimeError):
             return ""
 
     def _configuration(self, commit: str) -> str:
         found = self.github.file(_CONFIGURATION, commit)
-        return found[:_LARGEST].decode(errors="replace") if found else ""
+        return found[:LIMIT].decode(errors="replace") if found else ""
 
 
 def _alone(commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> Iterator[str]:

@@ -16,11 +16,12 @@ from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Snapshot
 from promote.core.workspace import inside
 from promote.github.actions.context import Context
+from promote.github.api.release_page import BODY_LIMIT
 from promote.github.api.repository import GitHub
 from promote.notes.collect import Sources
 from promote.notes.config_diff import differences
 from promote.notes.model import Changes, Earlier, Notes, Proof
-from promote.notes.render import LIMIT, Template, render
+from promote.notes.render import Template, render
 
 
 def sources(context: Context, github: GitHub) -> Sources:
@@ -125,11 +126,11 @@ def moment(text: object) -> datetime | None:
 def rendered(redact: Callable[[str], str], notes: Notes, template: Template | None) -> tuple[str, tuple[str, ...]]:
     """Render ``notes``; where the repository's own ``template`` fails, by ours and with a warning."""
     try:
-        return render(notes, template, limit=LIMIT, redact=redact), ()
+        return render(notes, template, limit=BODY_LIMIT, redact=redact), ()
     except InputError as error:
         if template is None:
             raise
-        text = render(notes, limit=LIMIT, redact=redact)
+        text = render(notes, limit=BODY_LIMIT, redact=redact)
         return text, (f"The release notes are rendered by the action's own template. {error}. {error.hint}",)
 
 

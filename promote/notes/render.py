@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from promote.core.errors import InputError
 from promote.core.workspace import inside
 from promote.github.actions.markdown import Markdown
+from promote.github.api.release_page import BODY_LIMIT
 from promote.notes.model import Notes
 
 if TYPE_CHECKING:
     from promote.notes.truncate import Task
 
-LIMIT = 125_000
-"""Characters that GitHub takes as a release's text."""
 
 _INPUT = "release-notes-template"
 _FROM_ROOT = "Give a file's path from the repository's root, and check the repository out before this step."
@@ -74,7 +73,7 @@ def load_template(path: str, workspace: Path) -> Template:
 
 
 def render(
-    notes: Notes, template: Template | None = None, *, limit: int = LIMIT, redact: Callable[[str], str] = str
+    notes: Notes, template: Template | None = None, *, limit: int = BODY_LIMIT, redact: Callable[[str], str] = str
 ) -> Markdown:
     """Render ``notes``, with fewer changes where they would be longer than ``limit`` characters.
 

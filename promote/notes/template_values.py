@@ -11,14 +11,13 @@ from typing import NoReturn
 
 from jinja2 import Undefined
 
+from promote.core.run import short_commit
 from promote.github.actions import markdown
 from promote.github.actions.markdown import Markdown
 from promote.github.model import Person, PullRequest
 from promote.notes.model import Notes
 
 _LOGIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]{0,38})(?P<bot>\[bot\])?", re.ASCII)
-_SHORT = 10
-"""Characters of a commit's digest that are shown."""
 _TIME = "%Y-%m-%d %H:%M UTC"
 DOCUMENTED = "docs/release-notes.md lists what templates can use."
 
@@ -101,7 +100,7 @@ class Filters:
         """Lead to a commit."""
         digest = _text(sha, "commit")
         is_digest = re.fullmatch(r"[0-9a-f]{7,64}", digest)
-        label = self._style.code(digest[:_SHORT] if is_digest else digest)
+        label = self._style.code(short_commit(digest) if is_digest else digest)
         return markdown.link(label, f"{self._site}/commit/{digest}" if self._site and is_digest else "")
 
     def pull_request(self, request: object) -> Markdown:

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from promote.core.verdict import Outcome
+from promote.github.api.release_page import BODY_LIMIT
 from promote.github.model import Commit, Person, PullRequest
 from promote.notes.changes import changes
 from promote.notes.config_diff import differences
 from promote.notes.model import Carried, Changes, Earlier, Notes, Part, Proof
-from promote.notes.render import LIMIT, render
+from promote.notes.render import render
 
 GOLDEN = Path(__file__).parent / "golden" / "notes"
 URL = "https://github.com/octo-org/hello"
@@ -323,11 +324,11 @@ LIMITS = {"thousand": 6000}
 
 @pytest.mark.parametrize("name", CASES)
 def test_notes_are_the_golden_ones(name: str) -> None:
-    rendered = render(CASES[name](), limit=LIMITS.get(name, LIMIT))
+    rendered = render(CASES[name](), limit=LIMITS.get(name, BODY_LIMIT))
     golden = GOLDEN / f"{name}.md"
     if os.environ.get("WRITE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(rendered + "\n", encoding="utf-8")
     assert rendered + "\n" == golden.read_text(encoding="utf-8")
-    assert len(rendered) <= LIMITS.get(name, LIMIT)
+    assert len(rendered) <= LIMITS.get(name, BODY_LIMIT)
     assert "secret" not in rendered

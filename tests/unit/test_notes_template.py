@@ -19,11 +19,12 @@ from markdown_it import MarkdownIt
 from promote.core.errors import InputError
 from promote.core.verdict import Outcome
 from promote.github.actions.markdown import Markdown, code, prose, prose_anywhere, text, text_anywhere
+from promote.github.api.release_page import BODY_LIMIT
 from promote.github.model import Person, PullRequest
 from promote.notes import model
 from promote.notes import render as render_module
 from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, Notes, Proof, Section
-from promote.notes.render import LIMIT, Template, load_template, render
+from promote.notes.render import Template, load_template, render
 from promote.notes.sandbox import SECONDS
 from promote.notes.template import BUILTIN_FILTERS, FUNCTIONS, VARIABLES, Environment, compiled, rendered
 from promote.notes.template_values import ANYWHERE, OURS, Refused
@@ -516,7 +517,7 @@ def long(count: int, **values: object) -> Notes:
 OWN = "{% for s in changes.sections %}## Part\n{% for c in s.changes %}\n- {{ c.title }}{% endfor %}\n{% endfor %}"
 
 
-@pytest.mark.parametrize("limit", [1_000, 5_000, 40_000, LIMIT])
+@pytest.mark.parametrize("limit", [1_000, 5_000, 40_000, BODY_LIMIT])
 @pytest.mark.parametrize("template", [None, Template("t", OWN)])
 def test_notes_are_cut_between_changes(limit: int, template: Template | None) -> None:
     done = render(long(2000), template, limit=limit)
@@ -545,7 +546,7 @@ def test_other_lists_are_cut_as_well() -> None:
     done = render(replace(found, changes=replace(found.changes, people=many)))
 
     assert len(many) > done.count("person") > 1000
-    assert 0.8 * LIMIT < len(done) <= LIMIT
+    assert 0.8 * BODY_LIMIT < len(done) <= BODY_LIMIT
     assert done.count("- change number") == 10
     assert done.endswith(f"Not everything is shown here; see [the whole](<{URL}/compare/{COMMIT[::-1]}...{COMMIT}>).")
 
@@ -618,7 +619,7 @@ def test_filters_and_functions_are_those_of_the_documentation() -> None:
 
 
 def test_the_documented_limits_are_the_real_ones() -> None:
-    assert f"the {LIMIT:,} characters that GitHub takes" in DOCUMENT
+    assert f"the {BODY_LIMIT:,} characters that GitHub takes" in DOCUMENT
     assert f"ends\nafter {SECONDS} seconds of computing" in DOCUMENT
 
 
@@ -669,7 +670,7 @@ def test_filters_do_what_is_documented(source: str, expected: str) -> None:
     people = (MONA, Person("Sara"), Person("bot[bot]", "bot[bot]", is_bot=True), Person("Eve", "e v/e"))
     told = long(0, at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), changes=Changes(people=people))
 
-    assert Task(source, told, LIMIT).done() == expected
+    assert Task(source, told, BODY_LIMIT).done() == expected
 
 
 def test_pieces_are_markdown_only_where_ours_have_made_them() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from promote.core.report import Link, Report
-from promote.core.run import Phase, Result
+from promote.core.run import Phase, Result, short_commit
 from promote.core.verdict import CheckResult, Outcome
 from promote.github.actions.context import Context
 from promote.github.actions.log import SUMMARY_LIMIT
@@ -160,7 +160,7 @@ class Flow:
         after = report.candidate.version if has_moved else report.previous
         count = sum(check.outcome is outcome for check in verdict.checks)
         return cls(
-            commit=(report.move.commit if report.move else context.commit)[:10],
+            commit=short_commit(report.move.commit if report.move else context.commit),
             version=report.candidate.version,
             outcome=outcome.value,
             verdict=f"{count} of {len(verdict.checks)} checks {outcome.value}" if verdict.checks else outcome.value,
@@ -233,7 +233,7 @@ def _facts(report: Report, context: Context, job: Subject | None) -> Iterator[tu
         yield "Endpoint of latest", address(report.latest.url)
     yield from report.links
     if commit := report.move.commit if report.move else context.commit:
-        yield "Commit", link(code(commit[:10]), context.commit_url(commit))
+        yield "Commit", link(code(short_commit(commit)), context.commit_url(commit))
     if context.run_url:
         attempt = f", attempt {context.attempt}" if context.attempt > 1 else ""
         yield "Run", link(f"{context.run_id}{attempt}", context.run_url)

@@ -10,6 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -73,7 +74,7 @@ class Client:
         try:
             return self.get(call, read)
         except GitHubError as error:
-            if error.status == _NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -242,20 +243,20 @@ def _refusal(call: Call, response: "requests.Response", repository: str) -> GitH
     message, codes = _reason(response)
     failed = f"{call.purpose} failed: GitHub answered {status}: {message}"
     if status in _REFUSED_FOR_NOW and (
-        status == _TOO_MANY
+        status == HTTPStatus.TOO_MANY_REQUESTS
         or "Retry-After" in headers
         or headers.get("X-RateLimit-Remaining") == "0"
         or "rate limit" in message.lower()
     ):
         until = _moment(headers.get("X-RateLimit-Reset", "")) if headers.get("X-RateLimit-Remaining") == "0" else ""
         hint = f"The token has made too many calls. Run the job again {until or 'later'}."
-    elif status == _UNAUTHORIZED:
+    elif status == HTTPStatus.UNAUTHORIZED:
         hint = "The github-token is not valid, or not any more. " + _ACCESS_HINT
-    elif status == _FORBIDDEN:
+    elif status == HTTPStatus.FORBIDDEN:
         hint = _permission_hint(headers.get("X-Accepted-GitHub-Permissions", ""), call.permission)
-    elif status == _NOT_FOUND:
+    elif status == HTTPStatus.NOT_FOUND:
         hint = f"Either it is not there, or the token may not see it: {repository} with `{call.permission}`."
-    elif status >= _SERVER_ERROR:
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         hint = "This is GitHub's own trouble, see https://www.githubstatus.com. Run the job again later."
     else:
         hint = "See what GitHub says above; run the job again when that is mended."
@@ -321,9 +322,15 @@ _HEADERS = {
     "User-Agent": f"promote-on-success/{__version__}",
 }
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
-_REFUSED_FOR_NOW = frozenset({_FORBIDDEN, _TOO_MANY})
-_PASSING = frozenset({500, 502, 503, 504})
+_REFUSED_FOR_NOW = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+_PASSING = frozenset(
+    {
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 _RETRIES = 3
 _REASON = 300
 """Characters of GitHub's own words that are told."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from promote.core.errors import GitHubError
 from promote.github.api.repository import GitHub, Release
@@ -22,7 +23,7 @@ BODY_LIMIT = 125_000
 _ATTEMPTS = 3
 """Times that the section is written: GitHub takes a text as a whole, and jobs for other functions may write theirs."""
 _ALREADY_EXISTS = "already_exists"
-_INVALID = 422
+
 _IMMUTABLE_HINT = (
     "An immutable release is there, or was: its tag is used up. Take another tag, or leave publish-release out."
 )
@@ -61,7 +62,7 @@ def publish(
     try:
         return _publish(github, tag, Section(functions, text_for, retired))
     except GitHubError as error:
-        if error.status == _INVALID and "immutable" in str(error):
+        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and "immutable" in str(error):
             raise GitHubError(str(error), hint=_IMMUTABLE_HINT, status=error.status, codes=error.codes) from error
         raise
 
