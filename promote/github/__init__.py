@@ -1,1 +1,1 @@
-"""The git history, the runner of GitHub Actions, and GitHub's REST API."""
+"""The git history, the GitHub Actions runner, and GitHub's REST API."""

@@ -1,6 +1,6 @@
-"""Which commits another one contains, by parents alone; without effects.
+"""Find out which commits another commit contains, from the parents of commits only.
 
-The times of commits only say where to look first. They change how long an answer takes, and never the answer.
+The times of commits only decide where to search first. They change the duration of a search, never its result.
 """
 
 from collections.abc import Iterable
@@ -18,29 +18,29 @@ class Graph(Protocol):
     """Commits and their parents."""
 
     def parents(self, commit: Id) -> tuple[Id, ...] | None:
-        """Return the parents of ``commit``; None: they are not known, as at the border of a shallow clone."""
+        """Return the parents of ``commit``; None if they are not known, as at the border of a shallow clone."""
 
     def time(self, commit: Id) -> int:
-        """Return when it was committed, as far as its committer's clock was right."""
+        """Return when it was committed, by the clock of the committer."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The commits that one commit contains and another one does not."""
+    """The commits that one commit contains and another one does not contain."""
 
     commits: tuple[Id, ...]
-    """Children come before their parents."""
+    """The commits, children before their parents."""
     is_whole: bool
-    """False: there are older ones, which were left out."""
+    """False if there are older commits that are left out."""
 
 
 _OURS, _THEIRS, _BOTH = 1, 2, 3
 
 
 def relation(graph: Graph, ours: Id, theirs: Id) -> CommitRelation:
-    """Return how ``ours`` stands to ``theirs``; UNKNOWN if that depends on parents that are not known.
+    """Return the order of ``ours`` relative to ``theirs``; UNKNOWN if it depends on parents that are not known.
 
-    What both contain is not searched further: neither of the two can lie there.
+    Commits that both contain are not searched further, because neither of the two can be there.
     """
     if ours == theirs:
         return CommitRelation.SAME
@@ -60,7 +60,7 @@ def relation(graph: Graph, ours: Id, theirs: Id) -> CommitRelation:
             return CommitRelation.OLDER
     if not walk.is_cut_on_one_side():
         return CommitRelation.DIVERGED
-    # A border that both contain hides nothing that tells them apart, and only what they share may lead there.
+    # A border that both contain does not change the result. Only shared commits may lead to such a border.
     for commit in shared:
         walk.expand(commit)
     while walk.pending:
@@ -69,7 +69,7 @@ def relation(graph: Graph, ours: Id, theirs: Id) -> CommitRelation:
 
 
 def newest(graph: Graph, head: Id, most: int) -> Range | None:
-    """Return the newest commits that ``head`` contains; None: parents are missing that may be among them."""
+    """Return the newest commits that ``head`` contains; None if parents that may be among them are missing."""
     walk = _Walk(graph)
     walk.reach(head, _OURS)
     found: list[Id] = []
@@ -83,7 +83,7 @@ def newest(graph: Graph, head: Id, most: int) -> Range | None:
 
 
 def between(graph: Graph, since: Id, until: Id, most: int) -> Range | None:
-    """Return what ``until`` contains and ``since`` does not; None: that depends on parents that are not known."""
+    """Return what ``until`` contains and ``since`` does not; None if it depends on parents that are not known."""
     walk = _Walk(graph)
     walk.reach(until, _OURS)
     walk.reach(since, _THEIRS)
@@ -100,7 +100,7 @@ def between(graph: Graph, since: Id, until: Id, most: int) -> Range | None:
 
 
 def first(graph: Graph, head: Id, among: Iterable[Id]) -> Id | None:
-    """Return the newest of ``among`` that ``head`` contains besides itself; None: none was found."""
+    """Return the newest of ``among`` that ``head`` contains, except itself; None if there is none."""
     wanted = set(among) - {head}
     walk = _Walk(graph)
     walk.reach(head, _OURS)
@@ -118,28 +118,28 @@ class _Walk:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.colours: dict[Id, int] = {}
-        """From which of the two each commit was reached."""
+        """From which of the two commits each commit was reached."""
         self.parents: dict[Id, tuple[Id, ...]] = {}
-        """Those of each commit that was expanded."""
+        """The parents of each expanded commit."""
         self.cut: set[Id] = set()
-        """Commits that were expanded, and whose parents are not known."""
+        """Expanded commits whose parents are not known."""
         self.pending: list[tuple[int, Id]] = []
-        """A heap of those that were reached, and not expanded yet."""
+        """A heap of the commits that were reached and are not expanded yet."""
         self.alone = 0
-        """How many of them were reached from ours alone."""
+        """The number of pending commits that were reached only from ours."""
 
     def is_cut_on_one_side(self) -> bool:
-        """Whether parents are missing of a commit that was reached from one of the two alone."""
+        """Return whether a commit that was reached from only one of the two has unknown parents."""
         return any(self.colours[commit] != _BOTH for commit in self.cut)
 
     def take(self) -> Id:
-        """Remove the newest of those that are pending."""
+        """Remove and return the newest pending commit."""
         commit = heappop(self.pending)[1]
         self.alone -= self.colours[commit] == _OURS
         return commit
 
     def expand(self, commit: Id) -> None:
-        """Reach the parents of one that was taken."""
+        """Reach the parents of a commit that was taken."""
         parents = self.graph.parents(commit)
         if parents is None:
             self.cut.add(commit)
@@ -148,7 +148,7 @@ class _Walk:
             self.reach(parent, self.colours[commit])
 
     def reach(self, commit: Id, colour: int) -> None:
-        """Colour a commit, and all that is known to lie behind it."""
+        """Colour a commit, and all its known ancestors."""
         stack = [commit]
         while stack:
             here = stack.pop()
@@ -165,15 +165,15 @@ class _Walk:
 
 
 def _complete(walk: _Walk, ours: set[Id]) -> bool:
-    """Expand what may still lead from theirs to one of ``ours``; False: that depends on parents that are not known.
+    """Expand the commits that may still lead from theirs to ``ours``; return False if that depends on unknown parents.
 
-    A commit that all of ours contain leads to none of them, since no commit contains itself. Each of ours contains one
-    of the last, whose parents are not ours. So what all of the last contain need not be expanded.
+    A commit that all of ours contain leads to none of them, because no commit contains itself. Each of ours contains
+    one of the last, whose parents are not ours. So commits that all of the last contain need not be expanded.
     """
     last = [commit for commit in ours if not any(parent in ours for parent in walk.parents[commit])]
     every = (1 << len(last)) - 1
     containing: dict[Id, int] = {}
-    """Which of the last contain each commit, as a set of bits."""
+    """For each commit, the last ones that contain it, as a set of bits."""
 
     def spread(commit: Id, bits: int) -> None:
         stack = [commit]
@@ -197,7 +197,7 @@ def _complete(walk: _Walk, ours: set[Id]) -> bool:
 
 
 def _sorted(walk: _Walk, found: Iterable[Id], most: int) -> Range:
-    """Put children before their parents, and the newest first as far as that leaves a choice."""
+    """Return the commits with children before their parents, and otherwise the newest first."""
     chosen = set(found)
     children = dict.fromkeys(chosen, 0)
     for commit in chosen:

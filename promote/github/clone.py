@@ -1,7 +1,7 @@
 """A clone of a git repository, read from its files: what is checked out, its commits and its tags.
 
-Git's own rules hold for what a commit's parents are: those of a graft (``info/grafts``) or of a replacement
-(``refs/replace``) count in place of the commit's own. dulwich reads objects and refs.
+The parents of a commit follow git's rules: the parents of a graft (``info/grafts``) or a replacement (``refs/replace``)
+take the place of those in the commit. dulwich reads objects and refs.
 """
 
 import os
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 class CloneError(Exception):
-    """The clone cannot be read; the text says why."""
+    """The clone cannot be read. The message is the cause."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        """Take why, and what to do about it in particular; empty: to check out again."""
+        """``hint`` is what to do; if it is empty, the fix is to check out again."""
         super().__init__(message)
         self.hint = hint
 
 
 class Clone:
-    """A clone. Each method raises CloneError where it cannot be read, and KeyError for what it does not have."""
+    """A clone. Each method raises CloneError if it cannot be read, and KeyError for what it does not contain."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the clone whose ``.git`` lies in ``folder``."""
-        from dulwich.object_format import get_object_format  # noqa: PLC0415 - needed only where there is a clone
+        """Open the clone in ``folder``, which contains ``.git``."""
+        from dulwich.object_format import get_object_format  # noqa: PLC0415 - needed only if there is a clone
         from dulwich.object_store import DiskObjectStore  # noqa: PLC0415 - the same
 
         self._folder = _git_directory(folder)
@@ -57,15 +57,15 @@ class Clone:
 
     @property
     def head(self) -> str:
-        """The commit that is checked out; empty: none was made yet."""
+        """The commit that is checked out; empty if there is no commit yet."""
         found = self._refs.follow(_ref("HEAD"))[1]
         return found.decode() if found else ""
 
     @property
     def pull(self) -> str:
-        """The ref of a pull request that is checked out, such as ``pull/5/merge``; empty: none is.
+        """The ref of the pull request that is checked out, such as ``pull/5/merge``; empty if none is.
 
-        actions/checkout leaves it in ``refs/remotes``.
+        actions/checkout writes it to ``refs/remotes``.
         """
         head = self.head.encode()
         found = self._refs.as_dict(_ref("refs/remotes/pull"))
@@ -73,7 +73,7 @@ class Clone:
 
     @property
     def repository(self) -> str:
-        """The ``owner/name`` that it was cloned from, in lower case; empty: its address does not say."""
+        """The ``owner/name`` that it was cloned from, in lower case; empty if the URL does not contain it."""
         url = _setting(self._shared / "config", "remote", "origin", "url")
         found = re.fullmatch(r"(?:(?:https?|ssh|git)://[^/]+/|[^/:]+:/?)([^/:]+/[^/:]+?)(?:\.git)?/*", url)
         return found[1].lower() if found else ""
@@ -88,15 +88,15 @@ class Clone:
         return RawCommit.of(self._content(commit))
 
     def parents(self, commit: Id) -> tuple[Id, ...] | None:
-        """Return the parents of ``commit``, as git has them; None: they are not in the clone."""
+        """Return the parents of ``commit``, by git's rules; None if they are not in the clone."""
         return (self._links.get(commit) or self._linked(commit))[0]
 
     def time(self, commit: Id) -> int:
-        """Return when it was committed, in seconds since 1970; 0: it does not say."""
+        """Return when it was committed, in seconds since 1970; 0 if it is not known."""
         return (self._links.get(commit) or self._linked(commit))[1]
 
     def _linked(self, commit: Id) -> tuple[tuple[Id, ...] | None, int]:
-        """Find out the parents and the time of a commit."""
+        """Read the parents and the time of a commit."""
         found: tuple[tuple[Id, ...] | None, int]
         name = self._replacements.get(commit, commit)
         try:
@@ -117,7 +117,7 @@ class Clone:
         return [name.decode("utf-8", "replace") for name in self._refs.as_dict(_ref("refs/tags"))]
 
     def tagged(self, tag: str) -> Id:
-        """Return the commit that ``tag`` is of."""
+        """Return the commit of ``tag``."""
         found: Id = self._refs[_ref(f"refs/tags/{tag}")]
         kind, content = self._object(found)
         while kind == _TAG:
@@ -147,14 +147,14 @@ class Clone:
         except KeyError:
             raise
         except Exception:
-            # Of objects that are not packed, dulwich does use its parser.
+            # For objects that are not packed, dulwich uses its parser, which refuses some valid commits.
             found = self._loose(name.decode())
             if found is None:
                 raise
             return found
 
     def _loose(self, name: str) -> tuple[int, bytes] | None:
-        """Read a commit that is a file of its own; None: it is not."""
+        """Read a commit that is not packed; None if it is."""
         for store in (self._store, *self._store.alternates):
             file = Path(os.fspath(getattr(store, "path", ""))) / name[:2] / name[2:]
             if file.is_file():
@@ -165,7 +165,7 @@ class Clone:
     @cached_property
     def _refs(self) -> "RefsContainer":
         if self._has_table:
-            from dulwich.reftable import ReftableRefsContainer  # noqa: PLC0415 - seldom needed
+            from dulwich.reftable import ReftableRefsContainer  # noqa: PLC0415 - rarely needed
 
             return ReftableRefsContainer(str(self._shared))
         from dulwich.refs import DiskRefsContainer  # noqa: PLC0415 - as above
@@ -174,32 +174,32 @@ class Clone:
 
     @cached_property
     def _replacements(self) -> Mapping[Id, Id]:
-        """The object that counts in the place of another one."""
+        """The replacement of each replaced object."""
         found = {bytes(name): bytes(other) for name, other in self._refs.as_dict(_ref("refs/replace")).items()}
         for name, other in found.items():
             for _ in range(_REPLACEMENTS):
-                found[name] = other = found.get(other, other)  # noqa: PLW2901 - the end of the chain is what counts
+                found[name] = other = found.get(other, other)  # noqa: PLW2901 - the end of the chain counts
         return found
 
     @cached_property
     def _border(self) -> frozenset[Id]:
-        """The commits whose parents were left out when it was cloned."""
+        """The commits whose parents are not in a shallow clone."""
         return frozenset(_text(self._shared / "shallow").split())
 
     @cached_property
     def _grafts(self) -> Mapping[Id, tuple[Id, ...]]:
-        """The parents that commits were given: https://git-scm.com/docs/gitrepository-layout, info/grafts."""
+        """The parents of grafted commits: https://git-scm.com/docs/gitrepository-layout, info/grafts."""
         lines = (line.split() for line in _text(self._shared / "info" / "grafts").splitlines())
         return {words[0]: tuple(words[1:]) for words in lines if words and not words[0].startswith(b"#")}
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Clone]:
-    """Open the clone in ``folder`` for the block; whatever cannot be read there is a CloneError.
+    """Open the clone in ``folder`` for the block, and turn any other error in the block into a CloneError.
 
     Raises:
-        CloneError: it cannot be read.
-        KeyError: it does not have what the block asked for.
+        CloneError: The clone cannot be read.
+        KeyError: The clone does not contain what the block needs.
 
     """
     try:
@@ -210,36 +210,36 @@ def opened(folder: Path) -> Iterator[Clone]:
             clone.close()
     except (CloneError, KeyError):
         raise
-    except Exception as error:  # a clone may be broken in many ways, and dulwich has an error for each
+    except Exception as error:  # dulwich raises many kinds of errors for a broken clone
         reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
         raise CloneError(reason) from error
 
 
 @cache
 def _read_in(_folder: Path) -> dict[Id, tuple[tuple[Id, ...], int]]:
-    """Return what this process knows of the commits of a clone: objects never change, and large histories take time."""
+    """Return the cache of the commits of a clone. Objects never change, and large histories take long to read."""
     return {}
 
 
 def _git_directory(folder: Path) -> Path:
-    """Return where git keeps the clone in ``folder``: in its ``.git``, or where that file says.
+    """Return the git directory of the clone in ``folder``: the folder ``.git``, or the one that a file ``.git`` names.
 
     Raises:
-        CloneError: it is not there.
+        CloneError: There is no git directory.
 
     """
     place = folder / ".git"
     if place.is_file():
         target = _line(place)
         if not target.startswith("gitdir:"):
-            raise CloneError("its file .git does not say where it is")
+            raise CloneError("its file .git does not name the git directory")
         named = Path(target.partition(":")[2].strip())
         place = folder / named
         if named.is_absolute() and not named.exists():
             raise CloneError(
-                f"its git directory {named} is outside of the container that the action runs in",
-                hint="Give the commit with the input commit. Or create the worktree within the workspace, with git "
-                "worktree add --relative-paths (git 2.48).",
+                f"its git directory {named} is outside of the action's container",
+                hint="Set the input commit. Or create the worktree in the workspace, with git worktree add "
+                "--relative-paths (git 2.48).",
             )
     if not (place / "HEAD").is_file() and not (place / "HEAD").is_symlink():
         raise CloneError(f"there is no HEAD in {place.name if place.name == '.git' else place}")
@@ -247,7 +247,7 @@ def _git_directory(folder: Path) -> Path:
 
 
 def _extensions(file: Path) -> dict[str, str]:
-    """Return what the configuration says of the clone's format: https://git-scm.com/docs/repository-version."""
+    """Return the extensions of the clone's format: https://git-scm.com/docs/repository-version."""
     version = _setting(file, "core", "repositoryformatversion") or "0"
     if version not in {"0", "1"}:
         raise CloneError(f"its format has the version {version}")
@@ -256,7 +256,7 @@ def _extensions(file: Path) -> dict[str, str]:
 
 
 def _setting(file: Path, *names: str) -> str:
-    """Return a setting of the configuration by its section and its name; empty: it is not set."""
+    """Return a setting of the configuration by section and name; empty if it is not set."""
     *section, name = (name.encode() for name in names)
     try:
         return _configuration(file).get(tuple(section), name).decode(errors="replace")
@@ -298,12 +298,12 @@ _EXTENSIONS = frozenset(
         "worktreeconfig",
     }
 )
-"""Those that change nothing of what is read here: https://git-scm.com/docs/git-config, extensions."""
+"""The extensions that this module supports: https://git-scm.com/docs/git-config, extensions."""
 _COMMIT, _TAG = 1, 4
-"""Kinds of objects, as packs have them."""
+"""Kinds of objects, by their numbers in packs."""
 _REPLACEMENTS = 5
-"""Replacements of replacements that git follows."""
+"""The longest chain of replacements that git follows."""
 _LARGEST = 1 << 26
-"""Bytes of a commit."""
+"""The most bytes of a commit."""
 _REASON = 200
-"""Characters of another library's words that are shown."""
+"""The most characters of a library's error message that are shown."""

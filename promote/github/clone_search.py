@@ -1,4 +1,4 @@
-"""Where in the workspace the clones are."""
+"""Find the clones in the workspace."""
 
 import os
 import re
@@ -8,15 +8,15 @@ from pathlib import Path
 _PACKAGES = frozenset(
     {".git", ".terraform", ".tox", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"}
 )
-"""Folders that may hold clones which a tool has made."""
+"""Folders that may contain clones created by tools."""
 _DEPTH, _FOLDERS = 4, 10_000
-"""How deep and how many folders are searched."""
+"""The depth of the search, and the most folders that are searched."""
 
 
 def find(folder: Path, workspace: Path) -> Path | None:
-    """Return the folder of the clone that holds ``folder``; None: none does, from there up to ``workspace``.
+    """Return the folder of the clone that contains ``folder``, within ``workspace``; None if there is none.
 
-    A submodule belongs to the repository around it, whose commit names the submodule's.
+    A submodule belongs to the repository around it, whose commit refers to the submodule's commit.
     """
     submodule: Path | None = None
     for here in (folder, *folder.parents):
@@ -30,9 +30,9 @@ def find(folder: Path, workspace: Path) -> Path | None:
 
 
 def below(workspace: Path) -> list[Path]:
-    """Return the folders of the clones that lie below ``workspace``, as after ``path:`` at actions/checkout.
+    """Return the folders of the clones below ``workspace``, such as those of actions/checkout with ``path:``.
 
-    Folders of packages are not searched, nor is what lies deep. Within a clone, all belongs to that clone.
+    Folders of packages and deep folders are not searched. All folders in a clone belong to that clone.
     """
     found: list[Path] = []
     pending = deque([(workspace, 0)])
@@ -48,7 +48,7 @@ def below(workspace: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Return the folders in ``folder``, without links, and without those that hold packages of others."""
+    """Return the folders in ``folder``, without links and folders of packages."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -66,4 +66,4 @@ def _is_submodule(file: Path) -> bool:
 
 
 _SUBMODULE = re.compile(r"gitdir:\s*(.*/)?(\.git|worktrees/[^/]+)/modules/(?!.*/\.git/)")
-"""Git keeps a submodule below the git directory of its repository, or of the worktree that it is checked out in."""
+"""Git keeps a submodule below the git directory of its repository or of its worktree."""

@@ -1,4 +1,4 @@
-"""What the text of a commit says, whether git or GitHub has told it; without effects."""
+"""Read the message and the people of a commit, from git or GitHub."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class Listing(Generic[_One]):
 
     items: tuple[_One, ...] = ()
     is_whole: bool = True
-    """False: there are older ones, which were left out."""
+    """False if there are older items that are left out."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What a commit says; no e-mail address of the people in it is left."""
+    """The message of a commit, without e-mail addresses."""
 
     subject: str
     body: str
@@ -28,22 +28,22 @@ class Message:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Read ``text``, the whole of it."""
+        """Read the whole message ``text``."""
         subject, _, body = legible(text).strip().partition("\n")
         coauthors = tuple(person(found["name"], found["address"]) for found in _COAUTHOR.finditer(body))
         return cls(_without_address(subject), _without_address(body).strip(), coauthors)
 
     def authors(self, author: Person) -> tuple[Person, ...]:
-        """Give ``author`` and the others, each once."""
+        """Return ``author`` and the co-authors, each once."""
         known = [author]
         known += (one for one in self.coauthors if not any(_is_same(one, other) for other in known))
         return tuple(known)
 
 
 def person(name: str, address: str = "", login: str = "", *, is_bot: bool = False) -> Person:
-    """Make the value of somebody; ``address`` only serves to find the login.
+    """Return a person. ``address`` is only used to find the login.
 
-    Who hides the own address on GitHub has one there that tells the login:
+    A user who hides the e-mail address on GitHub has a noreply address that contains the login:
     https://docs.github.com/account-and-profile/reference/email-addresses-reference
     """
     found = _HIDDEN_ADDRESS.fullmatch(address.strip())
@@ -54,7 +54,7 @@ def person(name: str, address: str = "", login: str = "", *, is_bot: bool = Fals
 
 
 def legible(text: str) -> str:
-    """Give ``text`` with line feeds alone at the ends of its lines, and with nothing that cannot be encoded."""
+    """Return ``text`` with line feeds at the ends of lines, and without characters that cannot be encoded."""
     return _SURROGATE.sub("\ufffd", text).replace("\r\n", "\n").replace("\x00", "\ufffd")
 
 
@@ -70,7 +70,7 @@ def _without_address(text: str) -> str:
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
-# Each of these looks at a character but a few times, however long a message somebody has made.
+# Each of these reads a character only a few times, in messages of any length.
 _BRACKETED_ADDRESS = re.compile(r"(?:(?<![ \t])[ \t]+)?<[^@\s<>]+@[^@\s<>]+>")
 _HIDDEN_ADDRESS = re.compile(
     r"(?:\d+\+)?(?P<login>[a-z\d][\w-]*(?:\[bot\])?)@users\.noreply\.[\w.-]+", re.ASCII | re.IGNORECASE

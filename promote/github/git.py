@@ -1,6 +1,6 @@
-"""What the local clone and, where it does not tell, GitHub say of the history: order of commits, ranges, tags.
+"""The git history from the local clone or, if that is not enough, from GitHub: order of commits, ranges, tags.
 
-Order and ranges follow from parents alone (``promote.github.ancestry``): clocks of those who commit decide nothing.
+Order and ranges depend only on the parents of commits (``promote.github.ancestry``), never on the clocks of committers.
 """
 
 from contextlib import suppress
@@ -29,60 +29,60 @@ if TYPE_CHECKING:
     import requests
 
 
-_Answer = TypeVar("_Answer")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class Order:
-    """How one commit stands to another."""
+    """The order of one commit relative to another."""
 
     relation: CommitRelation
     cause: str = ""
-    """Why it is not known, without a full stop; empty: it is."""
+    """Why the order is not known, without a full stop; empty if it is known."""
     hint: str = ""
-    """What makes it known, in sentences."""
+    """How to make the order known, in sentences."""
 
 
 @cache
 def order(commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock) -> Order:
-    """Say, once a run, how ``commit`` stands to ``to``: by local history when it is there, else as GitHub says."""
-    return ordered(commit, to, context.clone, GitHub(context, session, clock, _PATIENCE))
+    """Return the order of ``commit`` relative to ``to``, from the clone or from GitHub. The result is cached."""
+    return ordered(commit, to, context.clone, GitHub(context, session, clock, _TIMEOUT))
 
 
 def related(commit: str, to: str, folder: Path, github: GitHub) -> CommitRelation:
-    """Say the same without the cause; what GitHub is asked is of its own limits then."""
+    """Return the same without the cause. The calls use the limits of ``github``."""
     return ordered(commit, to, folder, github).relation
 
 
 def ordered(commit: str, to: str, folder: Path, github: GitHub) -> Order:
-    """Say how ``commit`` stands to ``to``; ``folder`` is that of the clone."""
+    """Return the order of ``commit`` relative to ``to``. ``folder`` is that of the clone."""
     if not (commit and to):
-        return Order(CommitRelation.UNKNOWN, "a commit is not known", "Give it with the input `commit`.")
+        return Order(CommitRelation.UNKNOWN, "a commit is not known", "Set the input `commit`.")
     if commit == to:
         return Order(CommitRelation.SAME)
-    found = _asked(folder, lambda clone: ancestry.relation(clone, _held(clone, commit), _held(clone, to)))
+    found = _read_clone(folder, lambda clone: ancestry.relation(clone, _held(clone, commit), _held(clone, to)))
     if found and found is not CommitRelation.UNKNOWN:
         return Order(found)
-    return _asked_of_github(commit, to, github, *lack(folder, commit, to))
+    return _order_on_github(commit, to, github, *lack(folder, commit, to))
 
 
-def _asked_of_github(commit: str, to: str, github: GitHub, cause: str, hint: str) -> Order:
-    """Say what GitHub says; ``cause`` is why the clone does not tell, and ``hint`` is what helps there."""
+def _order_on_github(commit: str, to: str, github: GitHub, cause: str, hint: str) -> Order:
+    """Return the order from GitHub. ``cause`` is why the clone is not enough, and ``hint`` is how to fix that."""
     if not github.is_known:
-        cause += ", and there is no github-token to ask GitHub with"
-        hint += " Or leave github-token at its default, and give the job `contents: read`."
+        cause += ", and there is no github-token to ask GitHub"
+        hint += " Or leave github-token at its default, and add `contents: read` to the job's permissions."
         return Order(CommitRelation.UNKNOWN, cause, hint)
     try:
         status = github.relation(to, commit)
     except GitHubError as error:
-        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub does not tell: {error}", f"{hint} {error.hint}")
+        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub cannot be asked: {error}", f"{hint} {error.hint}")
     if status not in _BY_STATUS:
-        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub answered {status!r}", hint)
+        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub returned {status!r}", hint)
     return Order(_BY_STATUS[status])
 
 
 def lack(folder: Path, *commits: str) -> tuple[str, str]:
-    """Say why the clone in ``folder`` does not tell how ``commits`` hang together, and what helps."""
+    """Return why the clone in ``folder`` is not enough to find the order of ``commits``, and how to fix that."""
     if not (folder / ".git").exists():
         return "there is no clone in the workspace", "Check out with `fetch-depth: 0`."
     try:
@@ -98,13 +98,13 @@ def lack(folder: Path, *commits: str) -> tuple[str, str]:
 
 
 def commits(folder: Path, since: str, until: str, most: int = MOST) -> Listing[Commit] | None:
-    """Give what ``until`` has and ``since`` has not, a commit before its parents; None: the clone does not tell.
+    """Return the commits in ``until`` and not in ``since``, children first; None if the clone is not enough.
 
-    As ``git log since..until`` has it, so that ``since`` may also be of a history that was replaced. An empty ``since``
-    is before the first commit.
+    It is the range of ``git log since..until``, so ``since`` may belong to a history that was replaced. An empty
+    ``since`` is before the first commit.
     """
 
-    def answer(clone: Clone) -> Listing[Commit] | None:
+    def read(clone: Clone) -> Listing[Commit] | None:
         head = _held(clone, until)
         found: Range | None
         found = ancestry.between(clone, _held(clone, since), head, most) if since else None
@@ -115,22 +115,22 @@ def commits(folder: Path, since: str, until: str, most: int = MOST) -> Listing[C
             tuple(_commit(sha, clone.commit(sha), clone.parents(sha) or ()) for sha in found.commits), found.is_whole
         )
 
-    return _asked(folder, answer)
+    return _read_clone(folder, read)
 
 
 def tag_commit(folder: Path, tag: str) -> str:
-    """Give the commit that ``tag`` is of; empty: the clone does not have it."""
-    return _asked(folder, lambda clone: clone.tagged(tag).decode()) or ""
+    """Return the commit of ``tag``; empty if it is not in the clone."""
+    return _read_clone(folder, lambda clone: clone.tagged(tag).decode()) or ""
 
 
 def tag_before(folder: Path, tag: str) -> str | None:
-    """Give the nearest tag before ``tag`` in its own history; empty: there is none; None: the clone does not tell.
+    """Return the nearest tag before ``tag`` in its history; empty if there is none; None if the clone is not enough.
 
-    Of tags that name versions, the one before by :func:`promote.github.tags.before`; where ``tag`` names none, the one
-    that the history comes to first.
+    If ``tag`` is a version, it is the version before by :func:`promote.github.tags.before`. Otherwise it is the tag
+    that is nearest in the history.
     """
 
-    def answer(clone: Clone) -> str | None:
+    def read(clone: Clone) -> str | None:
         head, names = clone.tagged(tag), clone.tags()
         is_far = False
         if tags.Version.of(tag):
@@ -142,20 +142,20 @@ def tag_before(folder: Path, tag: str) -> str | None:
         # A shallow clone may lack older tags, and the history that leads to those it has.
         return found or (None if is_far or clone.is_shallow else "")
 
-    return _asked(folder, answer)
+    return _read_clone(folder, read)
 
 
-def _asked(folder: Path, question: "Callable[[Clone], _Answer]") -> "_Answer | None":
-    """Put ``question`` to the clone in ``folder``; None: there is none, it lacks something, or cannot be read."""
+def _read_clone(folder: Path, read: "Callable[[Clone], _Value]") -> "_Value | None":
+    """Return the result of ``read`` for the clone in ``folder``; None if it is missing, incomplete or unreadable."""
     if not (folder / ".git").exists():
         return None
     with suppress(CloneError, KeyError), opened(folder) as clone:
-        return question(clone)
+        return read(clone)
     return None
 
 
 def _held(clone: Clone, commit: str) -> Id:
-    """Give the commit, which the clone must have."""
+    """Return the commit, or raise KeyError if it is not in the clone."""
     found = commit.encode()
     clone.commit(found)
     return found
@@ -170,7 +170,7 @@ def _holds(clone: Clone, commit: str) -> bool:
 
 
 def _first_tagged(clone: Clone, head: Id, names: set[str]) -> str:
-    """Give the tag of the commit that comes first on the way back from ``head``, its own left out."""
+    """Return the tag of the first tagged commit before ``head``."""
     by_commit: dict[Id, str] = {}
     for name in sorted(names):
         with suppress(KeyError):
@@ -182,7 +182,7 @@ def _first_tagged(clone: Clone, head: Id, names: set[str]) -> str:
 def _has(clone: Clone, head: Id, tag: str) -> bool:
     try:
         found = clone.tagged(tag)
-    except KeyError:  # of a tree or a blob, or not fetched
+    except KeyError:  # the tag of a tree or a blob, or a commit that was not fetched
         return False
     return ancestry.relation(clone, found, head) in {CommitRelation.SAME, CommitRelation.OLDER}
 
@@ -208,7 +208,7 @@ def _moment(at: int) -> datetime | None:
 
 
 def _decoded(text: bytes, encoding: bytes) -> str:
-    """Read ``text`` as its commit says; whoever has left that out or got it wrong most likely meant UTF-8."""
+    """Decode ``text`` in the encoding of its commit, or in UTF-8 if the encoding is missing or not valid."""
     with suppress(LookupError, UnicodeError, ValueError):
         return text.decode(encoding.decode() if encoding else "utf-8")
     return text.decode("utf-8", "replace")
@@ -220,7 +220,7 @@ _BY_STATUS = {
     "identical": CommitRelation.SAME,
     "diverged": CommitRelation.DIVERGED,
 }
-_PATIENCE = 13.0
-"""Seconds that a promotion waits for GitHub's word on the order of two commits."""
+_TIMEOUT = 13.0
+"""Seconds that a promotion waits for GitHub to return the order of two commits."""
 _TRIES = 20
-"""Tags that are looked for in the history: the nearest one is, unless many belong to other branches."""
+"""The most tags that are searched in the history. More are only needed if many tags belong to other branches."""

@@ -1,4 +1,4 @@
-"""People, commits and pull requests as frozen values. All text in them is from outside and untrusted."""
+"""People, commits and pull requests. All text in them is untrusted."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,29 +6,29 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who has contributed."""
+    """A contributor."""
 
     name: str
-    """As the commit or GitHub has it; never an e-mail address."""
+    """The name in the commit or on GitHub, never an e-mail address."""
     login: str = ""
-    """On GitHub; empty: not known."""
+    """The login on GitHub; empty if it is not known."""
     is_bot: bool = False
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as the local clone or GitHub tells it."""
+    """A commit from the local clone or from GitHub."""
 
     sha: str
     subject: str
     body: str = ""
     authors: tuple[Person, ...] = ()
-    """The author, then those of ``Co-authored-by:``."""
+    """The author, then the co-authors (``Co-authored-by:``)."""
     at: datetime | None = None
-    """When it was committed."""
+    """The commit time."""
     parents: tuple[str, ...] = ()
     written: datetime | None = None
-    """When its author wrote it, which a rebase and a cherry-pick keep; None: not known."""
+    """The author time, which a rebase and a cherry-pick keep; None if it is not known."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,6 @@ class PullRequest:
     author: Person
     labels: tuple[str, ...] = ()
     merge_commit: str = ""
-    """What it became on the branch: the merge, the squashed commit, or the last of the rebased ones."""
+    """The result on the branch: the merge commit, the squashed commit, or the last rebased commit."""
     commits: tuple[str, ...] = ()
-    """Those on the branch that it has brought, where GitHub says so: those of a rebase are known by nothing else."""
+    """Its commits on the branch, as far as GitHub returns them. For a rebase, nothing else shows them."""

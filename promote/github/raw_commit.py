@@ -1,6 +1,7 @@
-"""A commit as git stores it, read from the content of its object.
+"""Read a commit from the content of its git object.
 
-dulwich's parser is not used: it refuses commits that git takes, such as one without an address or a time zone.
+dulwich's parser is not used, because it refuses commits that git accepts, such as one without an address or a time
+zone.
 """
 
 import re
@@ -10,10 +11,10 @@ from typing import Self
 from promote.github.ancestry import Id
 
 DIGEST_LENGTHS = frozenset({40, 64})
-"""Of digests in hexadecimal: SHA-1 and SHA-256."""
+"""The lengths of digests in hexadecimal: SHA-1 and SHA-256."""
 
 _DIGITS = 18
-"""Of a time, in seconds."""
+"""The most digits of a time in seconds."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class RawCommit:
 
     parents: tuple[Id, ...]
     author: bytes
-    """Name, address and time, if they are there."""
+    """The name, the address and the time, as far as they exist."""
     committer: bytes
     encoding: bytes
-    """Of the names and the message; empty: UTF-8."""
+    """The encoding of the names and the message; empty means UTF-8."""
     message: bytes
 
     @classmethod
@@ -33,7 +34,7 @@ class RawCommit:
         """Read the content of a commit object.
 
         Raises:
-            ValueError: git does not take it for a commit.
+            ValueError: It is not a valid commit for git.
 
         """
         head, _, message = content.partition(b"\n\n")
@@ -46,12 +47,12 @@ class RawCommit:
 
 
 def links(content: bytes) -> tuple[tuple[Id, ...], int]:
-    """Return the parents of a commit, and when it was committed (0: it does not say), from its content.
+    """Return the parents of a commit and its commit time (0 if it is not known), from its content.
 
-    Git takes for parents what stands between the tree and the author, and nothing that comes later.
+    For git, the parents are the lines between the tree and the author. Later lines do not count.
 
     Raises:
-        ValueError: git does not take it for a commit.
+        ValueError: It is not a valid commit for git.
 
     """
     place = content.find(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Which tag comes before which, by their names alone."""
+"""The order of tags, by their names only."""
 
 import re
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ from typing import Self
 @total_ordering
 @dataclass(frozen=True)
 class Version:
-    """The version that a tag names, such as ``v1.2.0-rc.1`` or ``hello/2026.11``."""
+    """The version in the name of a tag, such as ``v1.2.0-rc.1`` or ``hello/2026.11``."""
 
     prefix: str
-    """What stands before the number: tags with different ones are of different series."""
+    """The text before the number. Tags with different prefixes belong to different series."""
     numbers: tuple[int, ...]
     suffix: str = ""
-    """What makes it a pre-release (``rc.1``) or a later edition (``post1``); empty: it is the release itself."""
+    """The suffix of a pre-release (``rc.1``) or a later edition (``post1``); empty for the release itself."""
 
     @classmethod
     def of(cls, tag: str) -> Self | None:
-        """Read ``tag``; None: it does not name a version."""
+        """Return the version of ``tag``; None if its name is not a version."""
         found = _DOTTED.fullmatch(tag) or _NUMBERED.fullmatch(tag)
         if not found:
             return None
@@ -31,7 +31,7 @@ class Version:
 
     @property
     def is_prerelease(self) -> bool:
-        """Whether it comes before the release of the same number: ``1.2.0-rc.1``, ``1.2.0b2``."""
+        """Whether it is before the release with the same number: ``1.2.0-rc.1``, ``1.2.0b2``."""
         return bool(self.suffix) and not _LATER.match(self.suffix)
 
     def __lt__(self, other: Self) -> bool:
@@ -39,7 +39,7 @@ class Version:
 
     @property
     def _order(self) -> tuple[object, ...]:
-        """Compare as https://semver.org/#spec-item-11 says."""
+        """The sort key, by the rules of https://semver.org/#spec-item-11."""
         numbers = self.numbers
         while numbers and numbers[-1] == 0:  # 1.2 is 1.2.0
             numbers = numbers[:-1]
@@ -48,10 +48,10 @@ class Version:
 
 
 def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Give those of ``names`` that come before ``tag`` in its series, the nearest first.
+    """Return the tags in ``names`` that are before ``tag`` in its series, the nearest first.
 
-    Before a release come releases alone, so that its notes tell also what its candidates had; before a pre-release
-    comes whatever is older. A tag that names no version has none before it.
+    Only releases are before a release, so that its notes include the changes of its pre-releases. Any older version is
+    before a pre-release. If ``tag`` is not a version, there is none before it.
     """
     ours = Version.of(tag)
     if ours is None:
@@ -63,7 +63,7 @@ def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
             continue
         if ours.is_prerelease or not version.is_prerelease:
             found.append((version, name))
-    # Of those of one number, such as v1 and v1.0.0, the longest comes first: the short one is moved along.
+    # If tags have the same number, such as v1 and v1.0.0, the longest is first, because the short one is moved.
     found.sort(key=lambda one: (len(one[0].numbers), one[1]))
     return tuple(name for _, name in sorted(found, key=itemgetter(0))[::-1])
 
@@ -76,6 +76,6 @@ _DOTTED = re.compile(
     r"(?P<prefix>.*?)(?P<numbers>\d+(?:\.\d+)+)(?:[-._]?(?P<suffix>(?<=[-._])\d[\w.-]*|[A-Za-z][\w.-]*))?(?:\+.*)?"
 )
 _NUMBERED = re.compile(r"(?P<prefix>\D*)(?P<numbers>\d+(?:[-_]\d+)*)")
-"""A number alone, or a date: ``build-123``, ``release-2026-11-23``."""
+"""A single number or a date: ``build-123``, ``release-2026-11-23``."""
 _FINAL = frozenset({"final", "ga", "release"})
 _LATER = re.compile(r"(?:post|patch|hotfix|sp|p)(?![a-z])", re.IGNORECASE)

@@ -229,9 +229,9 @@ def test_a_worktree_whose_git_directory_is_on_the_host(workspace: Path) -> None:
     assert settled(workspace, {"artifact": "tree"}).commit == first
     file = workspace / "tree" / ".git"
     file.write_text(file.read_text().replace(str(workspace), "/outside/hello"))
-    with pytest.raises(InputError, match=r"/outside/.* is outside of the container") as caught:
+    with pytest.raises(InputError, match=r"/outside/.* is outside of the action's container") as caught:
         settled(workspace, {"artifact": "tree"})
-    assert "Give the commit with the input commit." in caught.value.hint
+    assert "Set the input commit." in caught.value.hint
     assert settled(workspace, {"artifact": "tree", "commit": first}).commit == first
     file.write_text("gitdir: ../.git/worktrees/tree\n")  # as git worktree add --relative-paths has it
     assert settled(workspace, {"artifact": "tree"}).commit == first

@@ -114,7 +114,7 @@ def test_a_long_description_is_shortened(github: Repository) -> None:
 
 
 def test_a_commit_that_github_does_not_have_is_told(github: Repository) -> None:
-    with pytest.raises(GitHubError, match="creating a deployment failed: GitHub answered 422: No ref found for: gone"):
+    with pytest.raises(GitHubError, match="creating a deployment failed: GitHub returned 422: No ref found for: gone"):
         announce(github.client(), replace(attempt(github), commit="gone"))
     assert github.deployments == []
 

@@ -188,7 +188,7 @@ def test_the_missing_permission_is_named(
     repository.commit("first")
     del repository.permissions[lacking]
     error = trouble(lambda: call(repository.client()))
-    assert error.hint == f"Add {hint} to the job's permissions, or give a github-token that has them."
+    assert error.hint == f"Add {hint} to the job's permissions, or set a github-token that has them."
     assert "403: Resource not accessible by integration" in str(error)
     # Where GitHub does not name it, what the call is known to need is named.
     repository.fail(403, message="Must have push access")
@@ -247,7 +247,7 @@ def test_what_failed_by_chance_is_asked_again(repository: Repository, status: in
     assert (len(repository.requests), time.seconds) == (4, 3)
     repository.fail(status, times=9, body=b"<html>")
     error = trouble(lambda: repository.client().tags())
-    assert str(error).startswith(f"listing tags failed: GitHub answered {status}: ")
+    assert str(error).startswith(f"listing tags failed: GitHub returned {status}: ")
     assert "githubstatus.com" in error.hint
 
 
@@ -272,7 +272,7 @@ def test_who_is_slow_gets_no_more_than_the_time_there_is(repository: Repository,
     again = trouble(lambda: client.file("a"))
     assert SystemClock().monotonic() - started < 5
     assert "listing tags failed: " in str(error)
-    assert str(again).startswith("reading a was left out: ")
+    assert str(again).startswith("reading a was skipped: ")
     assert len(repository.requests) == 1
 
 
@@ -284,7 +284,7 @@ def test_time_between_the_calls_is_not_theirs(repository: Repository) -> None:
     time.sleep(100)
     client.tags()
     client.tags()
-    assert "the 5 seconds for calls to GitHub are over" in str(trouble(client.tags))
+    assert "the calls to GitHub did not end within 5 seconds" in str(trouble(client.tags))
     assert len(repository.requests) == 3
 
 
@@ -294,22 +294,22 @@ def test_who_is_not_there_is_not_asked_twice() -> None:
         other = repository.client()
         client.tags()
     first, second = trouble(other.tags), trouble(lambda: other.file("a"))
-    assert str(first).startswith("listing tags failed: GitHub could not be reached: ")
+    assert str(first).startswith("listing tags failed: GitHub is not reachable: ")
     assert str(first).endswith("Connection refused")
-    assert str(second).startswith("reading a was left out: GitHub could not be reached: ")
+    assert str(second).startswith("reading a was skipped: GitHub is not reachable: ")
     assert "githubstatus.com" in second.hint
 
 
 def test_what_is_not_there_or_not_shown_is_told(repository: Repository) -> None:
     repository.commit("first")
     error = trouble(lambda: repository.client().compare("main", "f" * 40))
-    assert (error.status, str(error)) == (404, "comparing commits failed: GitHub answered 404: Not Found")
-    assert error.hint == "Either it is not there, or the token may not see it: octo/hello with `contents: read`."
+    assert (error.status, str(error)) == (404, "comparing commits failed: GitHub returned 404: Not Found")
+    assert error.hint == "It does not exist, or the token has no access to it. Needed for octo/hello: `contents: read`."
 
 
 def test_what_github_does_not_like_is_told(repository: Repository) -> None:
     error = trouble(lambda: repository.client().create_deployment("gone", "prod", "", {}, is_production=True))
-    assert str(error) == "creating a deployment failed: GitHub answered 422: No ref found for: gone"
+    assert str(error) == "creating a deployment failed: GitHub returned 422: No ref found for: gone"
     body = {"message": "Validation Failed", "errors": ["one\n::error::", {"resource": "R", "code": "custom"}]}
     repository.fail(422, body=body)
     error = trouble(lambda: repository.client().tags())
@@ -327,9 +327,9 @@ def test_what_github_does_not_like_is_told(repository: Repository) -> None:
 def test_an_answer_that_is_not_githubs_is_told(repository: Repository, body: bytes) -> None:
     repository.fail(200, body=body)
     error = trouble(lambda: repository.client().tags())
-    assert str(error) == "listing tags failed: the answer is not one of GitHub's API"
+    assert str(error) == "listing tags failed: the response is not one of GitHub's API"
     repository.fail(403, body=body)
-    assert "GitHub answered 403" in str(trouble(lambda: repository.client().tags()))
+    assert "GitHub returned 403" in str(trouble(lambda: repository.client().tags()))
 
 
 def test_a_renamed_repository_is_found(repository: Repository) -> None:
@@ -343,7 +343,7 @@ def test_a_renamed_repository_is_found(repository: Repository) -> None:
     # Some redirections make a GET of a POST.
     repository.fail(301, headers={"Location": f"{repository.url}/repos/octo/world/deployments"})
     error = trouble(lambda: client.create_deployment(sha, "preprod", "", {}, is_production=False))
-    assert "octo/hello has another name now" in str(error)
+    assert "octo/hello was renamed" in str(error)
 
 
 def _named(repository: Repository, name: str) -> Repository:
@@ -389,14 +389,14 @@ def test_the_token_is_for_github_alone(repository: Repository) -> None:
 
 def test_an_invalid_token_is_told(repository: Repository) -> None:
     error = trouble(lambda: repository.client(token="gone").tags())
-    assert str(error) == "listing tags failed: GitHub answered 401: Bad credentials"
-    assert error.hint.startswith("The github-token is not valid, or not any more.")
+    assert str(error) == "listing tags failed: GitHub returned 401: Bad credentials"
+    assert error.hint.startswith("The github-token is not valid or has expired.")
 
 
 def test_without_a_token_nothing_is_asked(repository: Repository) -> None:
     client = repository.client(token="")
     assert not client.is_known
-    assert str(trouble(client.tags)) == "listing tags was left out: there is no github-token"
+    assert str(trouble(client.tags)) == "listing tags was skipped: there is no github-token"
     assert repository.requests == []
     assert repository.sessions == []
 

@@ -134,7 +134,7 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
         github.releases[0]["body"] = "w" * length
         with pytest.raises(GitHubError, match="leaves no room for the notes") as raised:
             publish(github.client(), "v1.0.0", ["hello"], text)
-        assert raised.value.hint.startswith("Shorten the release's own text")
+        assert raised.value.hint.startswith("Shorten the other text of the release")
         assert github.releases[0]["body"] == "w" * length
 
 
@@ -209,14 +209,14 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
         assert publish(github.client(), "v1.0.0", ["hello"], text_for).is_changed
         assert github.releases[0]["body"] == f"theirs\n\n{SECTION}"
     else:
-        with pytest.raises(GitHubError, match="others have overwritten them each time"):
+        with pytest.raises(GitHubError, match="overwritten by other jobs each time"):
             publish(github.client(), "v1.0.0", ["hello"], text_for)
     assert writes(github) == ["PATCH 1"] * min(times + 1, 3)
     assert len(rendered) == 1
 
 
 def test_without_a_tag_nothing_is_made(github: Repository) -> None:
-    with pytest.raises(GitHubError, match=r"there is no tag v2\.0\.0 on GitHub") as raised:
+    with pytest.raises(GitHubError, match=r"the tag v2\.0\.0 does not exist on GitHub") as raised:
         publish(github.client(), "v2.0.0", ["hello"], notes)
     assert "git push origin v2.0.0" in raised.value.hint
     assert (github.releases, list(github.tags)) == ([], ["v1.0.0"])
@@ -244,7 +244,7 @@ def test_what_github_forbids_is_told_in_its_words(github: Repository, method: st
     errors = [{"resource": "Release", "code": "custom", "field": "tag_name", "message": message}]
     github.fail(422, method=method, body={"message": "Validation Failed", "errors": errors})
     error = refused(github)
-    assert str(error).endswith(f"the release of v1.0.0 failed: GitHub answered 422: Validation Failed: {message}")
+    assert str(error).endswith(f"the release of v1.0.0 failed: GitHub returned 422: Validation Failed: {message}")
     assert error.hint == (
-        "An immutable release is there, or was: its tag is used up. Take another tag, or leave publish-release out."
+        "The tag belongs to an immutable release, which may be deleted. Use another tag, or remove publish-release."
     )

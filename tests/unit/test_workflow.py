@@ -140,7 +140,7 @@ def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> Non
     assert file.stat().st_size == SUMMARY_LIMIT
     file.unlink()
     workflow.summary("x" * SUMMARY_LIMIT)
-    assert file.read_text() == "The summary is larger than the runner takes; the log has everything.\n\n"
+    assert file.read_text() == "The summary is larger than the runner accepts. See the log.\n\n"
 
 
 @pytest.mark.parametrize("value", ["", "a", "a\nb", "a<<b", '{"job": "0a", "held": [["arn:x", "eu-west-1", "t", 7]]}'])

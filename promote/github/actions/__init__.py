@@ -1,1 +1,1 @@
-"""The runner: the job's context, log, state and summary."""
+"""The GitHub Actions runner: context, log, state and summary of the job."""

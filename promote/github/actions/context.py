@@ -1,4 +1,4 @@
-"""What the runner says about the job: read once, frozen."""
+"""The context of the job, read from the runner's environment variables."""
 
 import re
 from collections.abc import Mapping
@@ -9,39 +9,39 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Context:
-    """The GitHub Actions environment; every part may be missing where the action runs elsewhere."""
+    """The context of a job in GitHub Actions. Outside of GitHub Actions, each part may be missing."""
 
     workspace: Path
     """The checked-out repository."""
     commit: str
-    """The commit whose files are deployed (``promote.pipeline.checkout``), else the workflow run's; or empty."""
+    """The commit whose files are deployed (``promote.pipeline.checkout``), else that of the workflow run; or empty."""
     repository: str
     """``owner/name``."""
     server_url: str
     api_url: str
     run_id: int
-    """0 outside GitHub."""
+    """0 outside of GitHub."""
     attempt: int
     temporary: Path
-    """Emptied by the runner after the job."""
+    """A folder that the runner empties after the job."""
     ref: str = ""
-    """The branch or tag, such as ``refs/heads/main``, or empty."""
+    """The branch or tag, such as ``refs/heads/main``; or empty."""
     actor: str = ""
-    """Who has started this attempt, or empty."""
+    """The user who started this attempt; or empty."""
     token: str = field(repr=False, default="")
     event: str = ""
-    """Of the workflow's run, such as ``push``, or empty."""
+    """The event that started the workflow, such as ``push``; or empty."""
     event_file: Path | None = None
-    """What GitHub says of the event, as JSON."""
+    """The file with the event's payload, as JSON."""
     clone: Path = Path()
-    """The folder of the clone that holds what is deployed; the workspace, where there is none."""
+    """The folder of the clone that contains the deployed files; the workspace if there is no clone."""
     head: str = ""
-    """The commit that is checked out in the workspace, with its tests. Several clones: their commits, with spaces
-    between them. Empty: none is."""
+    """The commit that is checked out in the workspace, with its tests. With several clones, their commits, separated
+    by spaces. Empty if there is no commit."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the variables that GitHub documents as the default environment variables of a job."""
+        """Read the default environment variables that GitHub documents for a job."""
         workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
         event_file = environ.get("GITHUB_EVENT_PATH")
         return cls(
@@ -52,7 +52,7 @@ class Context:
             api_url=(environ.get("GITHUB_API_URL") or "https://api.github.com").rstrip("/"),
             run_id=_number(environ.get("GITHUB_RUN_ID"), 0),
             attempt=_number(environ.get("GITHUB_RUN_ATTEMPT"), 1),
-            temporary=Path(environ.get("RUNNER_TEMP") or "/tmp"),  # noqa: S108 - the system's own fallback
+            temporary=Path(environ.get("RUNNER_TEMP") or "/tmp"),  # noqa: S108 - the default of the system
             ref=environ.get("GITHUB_REF") or environ.get("GITHUB_REF_NAME") or "",
             actor=environ.get("GITHUB_TRIGGERING_ACTOR") or environ.get("GITHUB_ACTOR") or "",
             token=environ.get("INPUT_GITHUB-TOKEN", "").strip(),
@@ -63,31 +63,31 @@ class Context:
 
     @property
     def run_url(self) -> str:
-        """The page of this attempt, or empty."""
+        """The page of this attempt; empty outside of GitHub."""
         return self.page_of(self.run_id, self.attempt)
 
     def page_of(self, run_id: int, attempt: int) -> str:
-        """Give the page of an attempt of a run of this repository, or empty."""
+        """Return the page of an attempt of a run of this repository; empty outside of GitHub."""
         if not (self.repository and run_id):
             return ""
         return f"{self.server_url}/{self.repository}/actions/runs/{run_id}/attempts/{attempt}"
 
     @property
     def tag(self) -> str:
-        """The tag that the workflow runs for, or empty."""
+        """The tag that started the workflow; or empty."""
         return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else ""
 
     @property
     def repository_url(self) -> str:
-        """The repository's page, or empty."""
+        """The page of the repository; empty outside of GitHub."""
         return f"{self.server_url}/{self.repository}" if self.repository else ""
 
     def own_page(self, url: str) -> str:
-        """Give ``url``, which anybody may have written into a record, where it leads to this GitHub; else nothing."""
+        """Return ``url`` if it is a page of this GitHub server, else empty. URLs in records are not trusted."""
         return url if url.startswith(f"{self.server_url}/") else ""
 
     def commit_url(self, commit: str) -> str:
-        """Give the page of ``commit``, or empty."""
+        """Return the page of ``commit``; empty outside of GitHub."""
         return f"{self.server_url}/{self.repository}/commit/{commit}" if self.repository and commit else ""
 
 

@@ -1,6 +1,6 @@
-"""What the steps of one job share: a number that tells them from everybody else, and the locks that they hold.
+"""The state that the steps of a job share: the id of the job, its locks, preview endpoints and unfinished releases.
 
-It is written before a lock is asked for, so that the post step finds it even when the main step was killed.
+It is written before a lock is requested. So the post step finds it even if the main step was killed.
 """
 
 import json
@@ -20,87 +20,87 @@ _STATE = "promote"
 
 @dataclass(frozen=True)
 class LedgerLocation:
-    """Where the lock and the ledger of a function are of which this job holds something."""
+    """The function and the table that contain the lock and the ledger."""
 
     arn: str
-    """The function's."""
+    """The ARN of the function."""
     region: str
     table: str
 
 
-_Memory = tuple[str, dict[LedgerLocation, int], set[LedgerLocation], set[tuple[LedgerLocation, str]]]
-"""The job's number, the locks that it holds, the functions with an endpoint for one candidate alone, and the releases
-that it has begun."""
+_Saved = tuple[str, dict[LedgerLocation, int], set[LedgerLocation], set[tuple[LedgerLocation, str]]]
+"""The id of the job, the locks that it holds, the functions with a preview endpoint, and the unfinished releases."""
 
 
 class JobState:
-    """The memory of one job, in a file that all of its steps see.
+    """The state of one job, in files that all its steps can read.
 
-    GitHub's runner shares the folder ``RUNNER_TEMP`` among a job's containers. nektos/act shares that of the command
-    files alone, and hands no ``STATE_*`` to the post step of a container. Other runners may do as is documented.
+    GitHub's runner shares the folder ``RUNNER_TEMP`` between the containers of a job. nektos/act shares only the folder
+    of the command files, and sets no ``STATE_*`` in the post step of a container. For other runners, the state is also
+    saved as documented.
     """
 
     def __init__(
         self, environ: Mapping[str, str], context: Context, workflow: ActionsLog, draw: Callable[[], str]
     ) -> None:
-        """Read what earlier steps have left; where there is nothing, ``draw`` a number for this job."""
+        """Read the state of earlier steps. If there is none, ``draw`` returns a random id for this job."""
         name = re.sub(r"[^a-zA-Z0-9-]", "_", environ.get("GITHUB_JOB", ""))
         name = f"promote-on-success-{context.run_id}-{context.attempt}-{name}.json"
         state = environ.get("GITHUB_STATE", "")
         folders = [environ.get("RUNNER_TEMP", ""), str(Path(state).parent) if state else ""]
         self._files = [Path(folder) / name for folder in folders if folder]
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
-        """Where the steps keep what they share, made by whoever needs it; None: nowhere."""
+        """The folder for files that the steps share, created at its first use; None if there is no place for it."""
         self._workflow = workflow
-        job, held, previews, begun = next(self._left(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
+        job, held, previews, begun = next(self._saved(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
         self.job = job or draw()
-        """The number, which this job has for itself."""
+        """The random id of this job."""
         self.held = held
-        """The locks with their tokens; 0: it was asked for, and nothing more is known."""
+        """The locks with their tokens; 0 if the lock was requested, and it is not known whether it was acquired."""
         self.previews = previews
-        """Functions that have an endpoint for one candidate alone."""
+        """The functions with a preview endpoint."""
         self.begun = begun
-        """The releases of several functions that are under way, each with the sort key of its record."""
+        """The unfinished releases of several functions, with the sort keys of their records."""
         self._lock = threading.RLock()
 
     def begin(self, held: LedgerLocation, release: str) -> None:
-        """Note a release of several functions that is about to begin; ``release`` is the sort key of its record."""
+        """Record a release of several functions before it begins; ``release`` is the sort key of its record."""
         with self._lock:
             self.begun.add((held, release))
             self._write()
 
     def end(self, held: LedgerLocation, release: str) -> None:
-        """Strike a release out that has come to its end."""
+        """Remove a release that has ended."""
         with self._lock:
             self.begun.discard((held, release))
             self._write()
 
     def add_preview(self, held: LedgerLocation) -> None:
-        """Note that a function gets an endpoint for one candidate alone, which is to be removed again."""
+        """Record that a function gets a preview endpoint, which must be removed later."""
         with self._lock:
             self.previews.add(held)
             self._write()
 
     def remove_preview(self, held: LedgerLocation) -> None:
-        """Strike out an endpoint that was removed."""
+        """Remove a preview endpoint that was deleted."""
         with self._lock:
             self.previews.discard(held)
             self._write()
 
     def remember(self, held: LedgerLocation, token: int = 0) -> None:
-        """Note a lock that is about to be asked for or, with its ``token``, that the job keeps."""
+        """Record a lock before it is requested or, with its ``token``, a lock that the job keeps."""
         with self._lock:
             self.held[held] = token or self.held.get(held, 0)
             self._write()
 
     def forget(self, held: LedgerLocation) -> None:
-        """Strike a lock out that was given back, or was not had."""
+        """Remove a lock that was released or not acquired."""
         with self._lock:
             self.held.pop(held, None)
             self._write()
 
-    def _left(self, state: str) -> Iterator[_Memory]:
-        """Yield what earlier steps have written, from each place that has something which makes sense."""
+    def _saved(self, state: str) -> Iterator[_Saved]:
+        """Yield the valid states that earlier steps have saved."""
         texts = [state]
         for file in self._files:
             with suppress(OSError, ValueError):
@@ -118,7 +118,7 @@ class JobState:
         ]
         text = json.dumps({"job": self.job, "held": held, "previews": previews, **({"begun": begun} if begun else {})})
         for file in self._files:
-            # A folder that is not there or cannot be written: the others may do.
+            # If a folder is missing or not writable, the other places may be enough.
             with suppress(OSError):
                 fresh = file.with_suffix(".new")
                 fresh.write_text(text, encoding="utf-8")
@@ -126,13 +126,13 @@ class JobState:
         self._workflow.state(_STATE, text)
 
 
-def _read(text: str) -> _Memory:
-    """Read what ``JobState`` has written; of the many errors that anything else gives, the caller makes one."""
+def _read(text: str) -> _Saved:
+    """Read a saved state. Any other text raises one of several errors, which the caller ignores."""
     found: dict[str, Any] = json.loads(text)
     job, held = found["job"], {}
     for *names, token in found["held"]:
         if not isinstance(token, int):
-            raise ValueError(token)  # noqa: TRY004 - as all that is wrong here
+            raise ValueError(token)  # noqa: TRY004 - as for any other invalid text
         held[_location(names)] = token
     if not isinstance(job, str) or not job:
         raise ValueError(job)

@@ -1,7 +1,7 @@
-"""The runner: log, annotations, outputs and job summary. The only user of actions_toolkit.
+"""The log, annotations, outputs and summary of the job. No other module uses actions_toolkit.
 
-The runner reads commands (``::error::...``) from everything that is printed, so text from outside is made harmless
-before it is printed; and a secret that was handed to us is replaced in all that leaves us.
+The runner reads commands (``::error::...``) from the log, so untrusted text is escaped before it is printed. Secrets
+that the action knows are redacted in everything it writes.
 """
 
 import os
@@ -18,24 +18,24 @@ from promote.core.redaction import Redactor
 
 ANNOTATION_LIMIT = 4096
 SUMMARY_LIMIT = 1024 * 1024
-"""What the runner takes: characters of an annotation, bytes of a summary (beyond which it drops it)."""
+"""The runner's limits: characters of an annotation, and bytes of a summary. It drops a larger summary."""
 
 
 _UNWRITABLE = "backslashreplace"
-"""How half a character is written: one can come in as a file's name, for example, and must not end the run."""
+"""How characters that cannot be encoded are written. One in a file name, for example, must not end the run."""
 
 
 def plain(text: str) -> str:
-    """Make ``text`` harmless in a log: one line, no control characters, nothing that the runner takes for a command."""
+    """Return ``text`` escaped for the log: one line, no control characters, and no command of the runner."""
     visible = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
-    # "::" counts at a line's beginning, "##[" anywhere; a zero-width space leaves them readable.
+    # "::" is a command at the start of a line, "##[" anywhere. With a zero-width space, they stay readable.
     return re.sub(r"^(\s*):(?=:)", "\\1:\u200b", visible).replace("##[", "##\u200b[")
 
 
 class ActionsLog:
-    """What the runner offers to a step. Outside a runner, files that it does not name are not written."""
+    """The log and the command files of a step. Outside of a runner, there are no command files, and none is written."""
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO, secrets: Iterable[str] = ()) -> None:
         self._stream = stream
@@ -46,26 +46,26 @@ class ActionsLog:
         self._has_group = False
 
     def info(self, text: str) -> None:
-        """Write one line into the log."""
+        """Write one line to the log."""
         self._print(plain(self.redact(text)))
 
     def open_group(self, title: str) -> None:
-        """Fold the lines that follow under ``title``, until the group is closed."""
+        """Start a collapsible group of lines with the title ``title``."""
         self._has_group = True
         self._print(str(Command("group", {}, plain(self.redact(title)))))
 
     def close_group(self) -> None:
-        """End the group, if there is one."""
+        """End the group, if one is open."""
         if self._has_group:
             self._print(str(Command("endgroup", {}, "")))
         self._has_group = False
 
     def error(self, text: str, *, title: str, file: str = "", line: int = 0) -> None:
-        """Annotate the run with an error; with ``file``, at that place of the repository."""
+        """Add an error annotation; with ``file``, at that line of the repository."""
         self._annotate("error", text, title, {"file": file, **({"line": str(line)} if line else {})} if file else {})
 
     def warn(self, text: str, *, title: str) -> None:
-        """Annotate the run with a warning."""
+        """Add a warning annotation."""
         self._annotate("warning", text, title)
 
     def output(self, name: str, value: str) -> None:
@@ -74,22 +74,22 @@ class ActionsLog:
             _append(self._output, prepare_key_value_message(name, self.redact(value)) + os.linesep)
 
     def state(self, name: str, value: str) -> None:
-        """Save something for the post step."""
+        """Save a value for the post step."""
         if self._state:
             _append(self._state, prepare_key_value_message(name, value) + os.linesep)
 
     def summary(self, markdown: str) -> None:
-        """Add to the job summary; ``markdown`` is finished, with everything from outside escaped."""
+        """Add ``markdown`` to the job summary. Untrusted text in it must be escaped."""
         text = self.redact(markdown)
-        if len(text.encode(errors=_UNWRITABLE)) >= SUMMARY_LIMIT:  # and a line's end
-            text = "The summary is larger than the runner takes; the log has everything.\n"
+        if len(text.encode(errors=_UNWRITABLE)) >= SUMMARY_LIMIT:  # with a line feed
+            text = "The summary is larger than the runner accepts. See the log.\n"
         if self._summary:
             _append(self._summary, text + "\n")
 
     def _annotate(self, kind: str, text: str, title: str, place: Mapping[str, str] | None = None) -> None:
         message = "\n".join(map(plain, self.redact(text).replace("\r\n", "\n").split("\n")))
         if len(message) > ANNOTATION_LIMIT:
-            # What to do stands at the end.
+            # The fix is at the end, so the middle is cut out.
             message = message[: ANNOTATION_LIMIT // 2] + "…" + message[1 - ANNOTATION_LIMIT // 2 :]
         properties = {"title": title, **(place or {})}
         self._print(
@@ -97,7 +97,7 @@ class ActionsLog:
         )
 
     def _print(self, line: str) -> None:
-        # A log that cannot be written (a closed pipe) is no reason to leave a promotion half done.
+        # If the log cannot be written (a closed pipe), the promotion still continues.
         with suppress(OSError, ValueError):
             self._stream.write(line.encode(errors=_UNWRITABLE).decode() + "\n")
             self._stream.flush()
@@ -109,4 +109,4 @@ def _append(file: str, text: str) -> None:
 
 
 SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
-"""Variables whose values must not leave this process."""
+"""Environment variables whose values are secret."""

@@ -1,8 +1,8 @@
-"""Text as GitHub Flavored Markdown that shows it and does nothing else.
+"""Escape untrusted text for GitHub Flavored Markdown.
 
-What could be taken for markup is shown as a code span, in which neither Markdown nor what GitHub does to the finished
-page (mentions, references, emoji, mathematics, links) finds anything. So nothing needs a backslash, and the source
-reads like the page.
+Words that could be markup become code spans. In a code span, neither Markdown nor GitHub's later steps (mentions,
+references, emoji, mathematics, links) change anything. So no backslashes are needed, and the source reads like the
+page.
 """
 
 import re
@@ -11,12 +11,12 @@ from itertools import groupby
 from urllib.parse import quote
 
 LIMIT = 600
-"""Characters of one value that are shown."""
+"""The most characters of a value that are shown."""
 
 _SPECIAL = re.compile(
     r"""
     [\\`*\[\]<>~|&$@#]                            # markup, mathematics, mentions, references
-    | (?<![^\W_])_ | _(?![^\W_])                  # emphasis, which an underscore within a word never is
+    | (?<![^\W_])_ | _(?![^\W_])                  # emphasis; an underscore within a word is none
     | :(?=[\w/+-])                                # emoji, addresses
     | www\. | gh-\d                               # an address without a scheme, a reference to an issue
     | \b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b    # a commit
@@ -24,28 +24,28 @@ _SPECIAL = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _BLOCK = re.compile(r"[-+=]+|\d+[.)]")
-"""A first word that would begin a list, or make a heading of what stands before."""
+"""A first word that would begin a list, or turn the line before into a heading."""
 _AROUND = re.compile(r"""([("']*)(.+?)([.,:;!?)"']*)""")
-"""Punctuation of the sentence, which is none of the word's."""
+"""A word, with the punctuation of the sentence before and after it."""
 
 
 class Markdown(str):
-    """Finished Markdown of one line, to be written as it is."""
+    """One line of Markdown in which all text is escaped."""
 
     __slots__ = ()
 
 
 def escape(value: object) -> Markdown:
-    """Give any value as Markdown: Markdown as it is, everything else as text."""
+    """Return a value as Markdown. Markdown stays as it is, and other values are escaped."""
     return value if isinstance(value, Markdown) else text(str(value))
 
 
 _TIME = re.compile(r"\d\d:\d\d(:\d\d)?")
-"""Which is no emoji, though it has colons."""
+"""A time, which has colons but is not an emoji."""
 
 
 def text(value: str) -> Markdown:
-    """Show a sentence; its words that could be taken for markup become code."""
+    """Return a sentence as Markdown. Words that could be markup become code."""
     words = _visible(value).split()
     special = [bool(_SPECIAL.search(word)) and not _TIME.fullmatch(word) for word in words]
     if words and _BLOCK.fullmatch(words[0]):
@@ -58,11 +58,11 @@ def text(value: str) -> Markdown:
 
 
 _MARKED = re.compile(r"""(?<!\S)([("']*)`([^`]*[^`\s][^`]*)`([.,:;!?)"']*)(?!\S)""")
-"""Words that their author has marked as code."""
+"""Words between backticks, which the author has marked as code."""
 
 
 def prose(value: str) -> Markdown:
-    """Show a sentence, such as a title, in which words between backticks are code; else as ``text`` does."""
+    """Return a sentence, such as a title, as Markdown. Words between backticks are code, the rest is as in ``text``."""
     return _prose(value, text, code)
 
 
@@ -76,47 +76,47 @@ def _prose(value: str, show: Callable[[str], Markdown], show_code: Callable[[str
 
 
 def code(value: str) -> Markdown:
-    """Show a value, letter for letter, as code."""
+    """Return a value as code."""
     return Markdown(_span(_visible(value)))
 
 
 def unbroken(value: str) -> Markdown:
-    """Show a few words that a narrow column is not to break."""
+    """Return a few words without line breaks between them, for a narrow column."""
     return Markdown(text(value).replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def link(label: str, url: str) -> Markdown:
-    """Show ``label``, which leads to ``url`` where that is a web address."""
+    """Return ``label`` with a link to ``url``, if that is a web address."""
     if not re.match(r"https?://", url):
         return escape(label)
     return Markdown(f"[{escape(label)}](<{_address(url)}>)")
 
 
 def address(url: str) -> Markdown:
-    """Show a web address as a link to itself; anything else as text."""
+    """Return a web address as a link to itself, and any other text as text."""
     return Markdown(f"<{_address(url)}>") if re.match(r"https?://", url) else text(url)
 
 
 def row(*cells: object) -> Markdown:
-    """Give a line of a table. Cells are split at bars before anything else is looked at, also within code."""
-    # Two backslashes would leave the bar after them unescaped.
+    """Return a row of a table. Bars are escaped even in code, because Markdown splits the row at bars first."""
+    # After two backslashes, a bar would not be escaped.
     escaped = (re.sub(r"\\(?=\|)", r"\\ ", escape(cell)).replace("|", r"\|") for cell in cells)
     return Markdown(f"| {' | '.join(escaped)} |")
 
 
-# What follows shows text wherever a stranger's template has put it: also in a tag, in an attribute, in a cell, and next
-# to a backtick of the template's own. There is no mark of Markdown in it, and what GitHub would replace is cut by
-# <wbr>, which shows nothing, within <code>, where GitHub leaves words alone.
+# The functions below escape text for any place in a user's template: in a tag, in an attribute, in a table, or next to
+# a backtick. The result has no characters of Markdown. Words that GitHub would replace are in <code>, where GitHub does
+# not change them, and addresses are split by <wbr>, which is invisible.
 
 _MARKUP = re.compile(r"[&<>\"'`*\[\]~|\\$#]|(?<![^\W_])_|_(?![^\W_])")
 _REPLACED = re.compile(r"[@#$]|:(?=[\w/+-])|www\.|gh-\d|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b", re.IGNORECASE)
-"""What GitHub would replace; see ``_SPECIAL``."""
+"""Text that GitHub would replace; see ``_SPECIAL``."""
 _JOINT = re.compile(r"[:@]|/(?=/)|www(?=\.)", re.IGNORECASE)
-"""Where an address is cut."""
+"""Where an address is split."""
 
 
 def text_anywhere(value: str) -> Markdown:
-    """Show a sentence as ``text`` does, in any place of a page."""
+    """Return a sentence as ``text`` does, for any place in a page."""
     words, parts = _visible(value).split(), []
     for is_replaced, group in groupby(words, key=_is_replaced):
         part = " ".join(group)
@@ -134,13 +134,13 @@ def _is_replaced(word: str) -> bool:
 
 
 def code_anywhere(value: str) -> Markdown:
-    """Show a value as ``code`` does, in any place of a page."""
+    """Return a value as ``code`` does, for any place in a page."""
     shown = _JOINT.sub(r"\g<0><wbr>", _inert(_visible(value)))
     return Markdown(f"<code>{shown}</code>" if shown else "")
 
 
 def prose_anywhere(value: str) -> Markdown:
-    """Show a sentence as ``prose`` does, in any place of a page."""
+    """Return a sentence as ``prose`` does, for any place in a page."""
     return _prose(value, text_anywhere, code_anywhere)
 
 
@@ -149,7 +149,7 @@ def _inert(value: str) -> str:
 
 
 def _visible(value: str) -> str:
-    """Give ``value`` on one line, shortened, with invisible characters (control, bidirectional, ...) spelled out."""
+    """Return ``value`` on one line, shortened, with invisible characters (control, bidirectional, ...) escaped."""
     line = " ".join(value.split())
     shown = "".join(
         character if character.isprintable() or _is_joiner(line, place) else character.encode("unicode_escape").decode()
@@ -162,9 +162,9 @@ _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 
 
 def _is_joiner(line: str, place: int) -> bool:
-    """Say whether one stands between visible characters, none of ASCII's.
+    """Return whether the character is a joiner between two visible characters outside of ASCII.
 
-    It makes one picture of several emoji there, and parts or joins letters of Persian and Indic scripts.
+    There it combines emoji, or separates or joins letters of Persian and Indic scripts.
     """
     around = line[place - 1 : place] + line[place + 1 : place + 2]
     is_between = len(around) == 2 and around.isprintable() and not any(map(str.isascii, around))  # noqa: PLR2004 - both

@@ -1,4 +1,4 @@
-"""The job summary: what has become of the environment, for people."""
+"""The job summary."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -38,44 +38,44 @@ _OUTCOMES = {
     Outcome.PASSED: Markdown("✅"),
     Outcome.SKIPPED: Markdown("⏭️"),
 }
-"""In the order in which checks are shown."""
+"""The mark of each outcome, in the order in which checks are shown."""
 _LENGTHS = (1000, 100, 10)
-"""Entries of each list that are shown: as many as fit, and ten always do."""
+"""The most entries of each list: the largest of these numbers with which the summary fits. Ten always fit."""
 
 
 class Named(Protocol):
-    """The inputs, as far as the summary shows them."""
+    """The inputs that the summary shows."""
 
     @property
     def environment(self) -> str:
-        """The environment's name, or empty."""
+        """The name of the environment; or empty."""
 
     @property
     def names(self) -> str:
-        """The function's name, or the names of all, for people."""
+        """The name of the function, or the names of all functions."""
 
     @property
     def parts(self) -> Sequence[object]:
-        """The inputs of each function, where there are several."""
+        """The inputs of each function, if there are several."""
 
 
 class Subject(Protocol):
-    """A job, as far as the summary shows it."""
+    """The parts of a job that the summary shows."""
 
     @property
     def inputs(self) -> Named:
-        """What it works on."""
+        """The inputs."""
 
     @property
     def phases(self) -> list[Phase]:
-        """Those that have ended."""
+        """The phases that have ended."""
 
 
 def render(report: Report, context: Context, job: Subject | None, redact: Callable[[str], str] = str) -> str:
-    """Give the summary as GitHub Flavored Markdown, never more than the runner takes.
+    """Return the summary as GitHub Flavored Markdown, within the runner's limit.
 
-    ``job`` is None where the inputs were wrong. ``redact`` takes the secrets out of text as it came: when it has been
-    cut and has marks in between, they might not be found any more.
+    ``job`` is None if the inputs are not valid. ``redact`` redacts secrets in each text before the text is shortened
+    and escaped, because after that a secret might not be found.
     """
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
@@ -89,7 +89,7 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
         flow=Flow.of(report, context, job.inputs.environment if job else ""),
         timeline=Timeline.of(report, job.phases) if job else None,
     )
-    # Their title would repeat the headline.
+    # The title of the notes would repeat the headline.
     summary, notes = "", Markdown(re.sub(r"\A#+ .*\n*", "", redact(report.release_notes).strip()))
     for length in _LENGTHS:
         summary = re.sub(r"\n{3,}", "\n\n", render_with(length=length, release_notes=notes)).strip()
@@ -98,16 +98,16 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
     return re.sub(r"\n{3,}", "\n\n", render_with(length=_LENGTHS[-1], release_notes=_TOO_LONG)).strip()
 
 
-_TOO_LONG = Markdown("The release notes are too long for this page; the step's output `release-notes` has them.")
+_TOO_LONG = Markdown("The release notes are too long for this page. See the output `release-notes` of the step.")
 
 
 def _template(redact: Callable[[str], str]) -> "Template":
     """Return the template of the summary."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - takes a while to load
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow to load
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 - it knows HTML alone; finalize escapes all that is inserted
+        autoescape=False,  # noqa: S701 - it only supports HTML; finalize escapes all inserted values
         finalize=lambda value: value if isinstance(value, Markdown) else text(redact(str(value))),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -126,7 +126,7 @@ def _cell(cell: object, redact: Callable[[str], str]) -> Markdown:
 
 
 def duration(seconds: float) -> str:
-    """Give a time as people say it: ``34 ms``, ``1.2 s``, ``2 min 5 s``, ``1 h 2 min``."""
+    """Return a duration with its unit: ``34 ms``, ``1.2 s``, ``2 min 5 s``, ``1 h 2 min``."""
     if round(seconds, 3) < 1:
         return f"{1000 * seconds:.0f} ms"
     if round(seconds, 1) < 60:  # noqa: PLR2004 - seconds of a minute
@@ -139,7 +139,7 @@ def duration(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Flow:
-    """How a candidate came to an environment, or why it did not, as a chart. Its parts hold nothing from outside."""
+    """The flowchart of a promotion, or of one that was blocked. Its values contain no untrusted text."""
 
     commit: str
     version: str
@@ -147,12 +147,12 @@ class Flow:
     verdict: str
     environment: str
     after: str
-    """What the environment serves."""
+    """What the environment serves afterwards."""
     has_moved: bool
 
     @classmethod
     def of(cls, report: Report, context: Context, name: str) -> "Flow | None":
-        """Lay it out; ``name`` is the environment's, which may have no endpoint. None: nothing was verified."""
+        """Return the chart; None if nothing was verified. ``name`` is the environment's name, if it has no endpoint."""
         verdict, environment = report.verdict, report.environment.qualifier if report.environment else name
         if not (verdict and report.candidate and environment and report.result in (Result.PROMOTED, Result.BLOCKED)):
             return None
@@ -172,27 +172,27 @@ class Flow:
 
 @dataclass(frozen=True)
 class Bar:
-    """A phase in the chart: times in milliseconds from the run's beginning."""
+    """A phase in the time chart. Times are in milliseconds since the start of the run."""
 
     name: str
     start: int
     end: int
     label: str
     has_stopped: bool
-    """Whether it is where a run stopped that did not end well."""
+    """Whether the run failed or was blocked in this phase."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The phases as a chart."""
+    """The time chart of the phases."""
 
     bars: tuple[Bar, ...]
     seconds: float
 
     @classmethod
     def of(cls, report: Report, phases: list[Phase]) -> "Timeline | None":
-        """Lay the phases out; None: there are too few to compare."""
-        if len(phases) < 2:  # noqa: PLR2004 - one bar says nothing
+        """Return the chart; None if there are fewer than two phases."""
+        if len(phases) < 2:  # noqa: PLR2004 - nothing to compare
             return None
         ordered = sorted(phases, key=lambda phase: phase.started)
         zero = ordered[0].started
@@ -202,24 +202,24 @@ class Timeline:
         bars = []
         for phase in ordered:
             start = round(1000 * (phase.started - zero).total_seconds())
-            # A bar that is too short is not drawn.
+            # Mermaid does not draw a bar that is too short.
             length = round(1000 * max(phase.seconds, seconds / 200, 0.001))
             bars.append(Bar(_title(phase), start, start + length, duration(phase.seconds), phase.name == stopped))
         return cls(tuple(bars), seconds)
 
     @property
     def axis(self) -> str:
-        """The format of times on the axis. They count from the epoch, whatever the reader's time zone."""
-        return "%Q ms" if self.seconds < 2 else "%s s" if self.seconds > 10 else "%s.%L s"  # noqa: PLR2004 - by eye
+        """The format of times on the axis. They count from the epoch, in any time zone of the reader."""
+        return "%Q ms" if self.seconds < 2 else "%s s" if self.seconds > 10 else "%s.%L s"  # noqa: PLR2004 - readable
 
 
 def _title(phase: Phase) -> str:
-    """Give a phase's name as a chart takes it."""
+    """Return the name of a phase for the chart."""
     return re.sub(r"[^a-z ]", "", phase.name).capitalize()
 
 
 def _facts(report: Report, context: Context, job: Subject | None) -> Iterator[tuple[str, object]]:
-    """Yield the evidence: what is spoken of, and where to find it."""
+    """Yield the rows of the table of facts, with links."""
     if job:
         yield "Functions" if job.inputs.parts else "Function", job.inputs.names
         at = Markdown(f" {address(report.environment.url)}" if report.environment else "")
@@ -249,7 +249,7 @@ def _version(report: Report) -> Markdown | str:
 
 
 def _more(entries: Sequence[object], length: int) -> Markdown:
-    """Say how many of ``entries`` are left out."""
+    """Return a line with the number of ``entries`` that are not shown; empty if all are."""
     return Markdown(f"_{len(entries) - length} more are not shown here._" if len(entries) > length else "")
 
 

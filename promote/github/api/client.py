@@ -1,7 +1,6 @@
-"""Calls of GitHub's REST API: limits of time, repetition, pages, and what a refusal means.
+"""Call GitHub's REST API, with timeouts, retries, pagination and errors that name cause and fix.
 
-On requests and urllib3's retries: PyGithub and githubkit would bring cryptography or pydantic into an image that needs
-neither.
+It uses requests and urllib3's retries. PyGithub and githubkit would add cryptography or pydantic to the image.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -32,23 +31,23 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Call:
-    """A call, and what is said of it where it fails."""
+    """A call, with its purpose for error messages."""
 
     purpose: str
     permission: str
-    """What it needs, as a job's permissions have it."""
+    """The permission that the job needs, such as ``contents: read``."""
     path: str
-    """Below the repository's."""
+    """The path below that of the repository."""
     query: Mapping[str, str | int] = field(default_factory=dict)
     method: str = "GET"
     body: Mapping[str, Any] | None = None
 
 
 class Client:
-    """Makes the calls of one run, for one repository; several threads may share it.
+    """Makes the calls of one run, for one repository. Thread-safe.
 
-    Each ends within its own limits, and all of them together within ``seconds``: what GitHub is asked for is never
-    worth more than that. Once GitHub could not be reached, it is not asked again. Every method raises GitHubError.
+    Each call has a timeout, and all calls together end within ``seconds``, because nothing from GitHub is worth a
+    longer wait. After GitHub was not reachable, no more calls are made. Every method raises GitHubError.
     """
 
     def __init__(
@@ -58,19 +57,19 @@ class Client:
         self._make_session = session
         self._budget = _Budget(clock, seconds)
         self._lock = Lock()
-        self._trouble: GitHubError | None = None
+        self._unreachable: GitHubError | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a repository, and a token to ask for it."""
+        """Whether there are a repository and a token."""
         return bool(self._context.token and self._context.repository)
 
     def get(self, call: Call, read: Callable[[Any], _Value]) -> _Value:
-        """Make a call; give what ``read`` makes of the answer."""
+        """Make a call, and return what ``read`` returns for the body of the response."""
         return self._ask(call, read)[0]
 
     def seek(self, call: Call, read: Callable[[Any], _Value]) -> _Value | None:
-        """Do the same; None: GitHub has no such thing, or does not show it to us."""
+        """Do the same, but return None if the resource does not exist or the token has no access to it."""
         try:
             return self.get(call, read)
         except GitHubError as error:
@@ -85,7 +84,7 @@ class Client:
         most: int,
         is_last: Callable[[_Value], bool] = lambda _: False,
     ) -> list[_Value]:
-        """Read pages up to one with an item that ``is_last``, or until there are more than ``most`` items."""
+        """Return the items of all pages, up to the page with an item that ``is_last`` or with item ``most`` + 1."""
         found: list[_Value] = []
         following: Mapping[str, str | int] | None = call.query
         while following is not None and len(found) <= most:
@@ -96,29 +95,29 @@ class Client:
         return found
 
     def _ask(self, call: Call, read: Callable[[Any], _Value]) -> tuple[_Value, Mapping[str, str | int] | None]:
-        """Make a call; give its value and the query of the following page, None where there is none."""
-        response = self._answer(call)
+        """Make a call, and return its value and the query of the next page, None if there is none."""
+        response = self._response(call)
         if not response.ok:
             raise _refusal(call, response, self._context.repository)
         try:
             value = read(response.json())
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise GitHubError(
-                f"{call.purpose} failed: the answer is not one of GitHub's API",
-                hint=f"See whether something other than GitHub answers at {self._context.api_url}, such as a proxy.",
+                f"{call.purpose} failed: the response is not one of GitHub's API",
+                hint=f"Check that {self._context.api_url} is GitHub's API, and not a proxy.",
             ) from error
-        # Of the link only the query: the token goes nowhere else.
+        # Only the query of the link is used, so that the token is not sent to another host.
         link = response.links.get("next", {}).get("url")
         return value, dict(parse_qsl(urlsplit(link).query)) if link else None
 
-    def _answer(self, call: Call) -> "requests.Response":
+    def _response(self, call: Call) -> "requests.Response":
         if not self.is_known:
-            raise GitHubError(f"{call.purpose} was left out: there is no github-token", hint=_ACCESS_HINT)
-        if self._trouble:  # it was not there a moment ago
-            raise GitHubError(f"{call.purpose} was left out: {self._trouble}", hint=self._trouble.hint)
-        with self._lock:  # of several threads, one makes it
+            raise GitHubError(f"{call.purpose} was skipped: there is no github-token", hint=_ACCESS_HINT)
+        if self._unreachable:
+            raise GitHubError(f"{call.purpose} was skipped: {self._unreachable}", hint=self._unreachable.hint)
+        with self._lock:  # one thread creates it
             session = self._session
-        import requests  # noqa: PLC0415 - the session's maker has loaded it
+        import requests  # noqa: PLC0415 - loaded with the session
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
 
         try:
@@ -126,12 +125,12 @@ class Client:
                 response = with_timeout(left, lambda: self._sent(session, call, left))
         except (requests.RequestException, HTTPError, TimeoutError) as error:
             why = _cause(error, self._budget.seconds)
-            self._trouble = GitHubError(why, hint=_UNREACHABLE_HINT)
+            self._unreachable = GitHubError(why, hint=_UNREACHABLE_HINT)
             raise GitHubError(f"{call.purpose} failed: {why}", hint=_UNREACHABLE_HINT) from error
         if response.request.method != call.method:
             raise GitHubError(
-                f"{call.purpose} failed: the repository {self._context.repository} has another name now",
-                hint="Run the workflow of the repository as it is named now.",
+                f"{call.purpose} failed: the repository {self._context.repository} was renamed",
+                hint="Run the workflow under the new name of the repository.",
             )
         return response
 
@@ -148,75 +147,75 @@ class Client:
 
     @cached_property
     def _session(self) -> "requests.Session":
-        session = copy(self._make_session())  # one of its own, since others may be using theirs
+        session = copy(self._make_session())  # a copy, because other code may use the session
         session.adapters = dict(session.adapters)
-        session.mount(f"{self._context.api_url}/", _patient(self._budget))
+        session.mount(f"{self._context.api_url}/", _retrying_adapter(self._budget))
         return session
 
     def _authorized(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-        """Add the token: as ``auth``, since requests would prefer a .netrc to a header."""
+        """Add the token. It is set as ``auth``, because otherwise requests prefers a .netrc file."""
         request.headers["Authorization"] = f"Bearer {self._context.token}"
         return request
 
 
 class _Budget:
-    """Seconds that all calls have together; the time in which none is under way is not theirs."""
+    """The seconds that all calls may take together. Time without a call does not count."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock
         self.seconds = seconds
         self._lock = Lock()
         self._spent = self._since = 0.0
-        self._under_way = 0
+        self._calls = 0
 
     @property
     def left(self) -> float:
-        running = self.clock.monotonic() - self._since if self._under_way else 0.0
+        running = self.clock.monotonic() - self._since if self._calls else 0.0
         return max(0.0, self.seconds - self._spent - running)
 
     @contextmanager
     def used(self) -> Iterator[float]:
-        """Take the time of one call; give what it may take.
+        """Count the time of one call, and yield the seconds that it may take.
 
         Raises:
-            TimeoutError: nothing is left.
+            TimeoutError: No time is left.
 
         """
         if not self.left:
             raise TimeoutError
         with self._lock:
-            self._since = self._since if self._under_way else self.clock.monotonic()
-            self._under_way += 1
+            self._since = self._since if self._calls else self.clock.monotonic()
+            self._calls += 1
         try:
             yield self.left
         finally:
             with self._lock:
-                self._under_way -= 1
-                if not self._under_way:
+                self._calls -= 1
+                if not self._calls:
                     self._spent += self.clock.monotonic() - self._since
 
 
-def _patient(budget: _Budget) -> "HTTPAdapter":
-    """Make what repeats calls that failed by chance, as long as there is time for it.
+def _retrying_adapter(budget: _Budget) -> "HTTPAdapter":
+    """Return an adapter that retries calls after temporary errors, as long as there is time.
 
-    Refusals for now (too many calls) are repeated as soon as GitHub says:
+    If GitHub limits the rate, the retry is at the time that GitHub gives:
     https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit.
     """
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - the session's maker has loaded it
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - loaded with the session
     from urllib3.exceptions import MaxRetryError, ResponseError  # noqa: PLC0415 - the same
     from urllib3.util import Retry  # noqa: PLC0415 - the same
 
     class Retries(Retry):
         def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002 - its signature
-            # What was refused for now was not done: also a POST may be repeated.
-            is_refused = status_code in _REFUSED_FOR_NOW and has_retry_after
-            return is_refused or super().is_retry(method, status_code, has_retry_after)
+            # A call that was refused because of the rate limit had no effect, so even a POST may be repeated.
+            is_limited = status_code in _RATE_LIMITED and has_retry_after
+            return is_limited or super().is_retry(method, status_code, has_retry_after)
 
         def increment(self, *arguments: Any, **options: Any) -> "Retries":
             grown = super().increment(*arguments, **options)
             response = options.get("response")
             if grown._pause(response) >= budget.left:  # noqa: SLF001 - of the same class
-                reason = options.get("error") or ResponseError("there is no time to try again")
+                reason = options.get("error") or ResponseError("there is no time for another attempt")
                 raise MaxRetryError(options["_pool"], None, reason)
             return grown
 
@@ -230,19 +229,19 @@ def _patient(budget: _Budget) -> "HTTPAdapter":
         max_retries=Retries(
             total=_RETRIES,
             backoff_factor=0.5,
-            status_forcelist=_PASSING,
-            allowed_methods={"GET", "PATCH"},  # a PATCH of ours may be repeated: it says what is to be, not what to do
+            status_forcelist=_TEMPORARY,
+            allowed_methods={"GET", "PATCH"},  # each PATCH here is idempotent
             raise_on_status=False,
         )
     )
 
 
 def _refusal(call: Call, response: "requests.Response", repository: str) -> GitHubError:
-    """Say why GitHub does not do what it was asked for, and what helps."""
+    """Return the error for an unsuccessful response, with the fix."""
     status, headers = response.status_code, response.headers
     message, codes = _reason(response)
-    failed = f"{call.purpose} failed: GitHub answered {status}: {message}"
-    if status in _REFUSED_FOR_NOW and (
+    failed = f"{call.purpose} failed: GitHub returned {status}: {message}"
+    if status in _RATE_LIMITED and (
         status == HTTPStatus.TOO_MANY_REQUESTS
         or "Retry-After" in headers
         or headers.get("X-RateLimit-Remaining") == "0"
@@ -251,20 +250,20 @@ def _refusal(call: Call, response: "requests.Response", repository: str) -> GitH
         until = _moment(headers.get("X-RateLimit-Reset", "")) if headers.get("X-RateLimit-Remaining") == "0" else ""
         hint = f"The token has made too many calls. Run the job again {until or 'later'}."
     elif status == HTTPStatus.UNAUTHORIZED:
-        hint = "The github-token is not valid, or not any more. " + _ACCESS_HINT
+        hint = "The github-token is not valid or has expired. " + _ACCESS_HINT
     elif status == HTTPStatus.FORBIDDEN:
         hint = _permission_hint(headers.get("X-Accepted-GitHub-Permissions", ""), call.permission)
     elif status == HTTPStatus.NOT_FOUND:
-        hint = f"Either it is not there, or the token may not see it: {repository} with `{call.permission}`."
+        hint = f"It does not exist, or the token has no access to it. Needed for {repository}: `{call.permission}`."
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        hint = "This is GitHub's own trouble, see https://www.githubstatus.com. Run the job again later."
+        hint = "This is an outage of GitHub, see https://www.githubstatus.com. Run the job again later."
     else:
-        hint = "See what GitHub says above; run the job again when that is mended."
+        hint = "Fix the cause that GitHub names, and run the job again."
     return GitHubError(failed, hint=hint, status=status, codes=codes)
 
 
 def _reason(response: "requests.Response") -> tuple[str, frozenset[str]]:
-    """Give GitHub's own words, and the codes of what it does not like."""
+    """Return GitHub's message, and the codes of its validation errors."""
     try:
         body = response.json()
         errors = [one if isinstance(one, dict) else {"message": str(one)} for one in body.get("errors") or ()]
@@ -278,34 +277,34 @@ def _reason(response: "requests.Response") -> tuple[str, frozenset[str]]:
 
 
 def _permission_hint(accepted: str, fallback: str) -> str:
-    """Name the permissions of the first set that GitHub accepts, such as ``contents=read, pull_requests=write``."""
+    """Return a hint with the first set of permissions in ``accepted``, such as ``contents=read, issues=write``."""
     pairs = [pair.strip().partition("=") for pair in accepted.partition(";")[0].split(",") if "=" in pair]
     needed = [f"{name.replace('_', '-')}: {level}" for name, _, level in pairs if name in _GRANTABLE] or [fallback]
     names = " and ".join(f"`{one}`" for one in needed)
-    return f"Add {names} to the job's permissions, or give a github-token that has them."
+    return f"Add {names} to the job's permissions, or set a github-token that has them."
 
 
 def _moment(text: str) -> str:
-    with suppress(ValueError, OverflowError, OSError):  # also of a number that is no time
+    with suppress(ValueError, OverflowError, OSError):  # also if the number is not a valid time
         return f"after {datetime.fromtimestamp(int(text), UTC):%H:%M} UTC"
     return ""
 
 
 def _cause(error: BaseException, seconds: float) -> str:
-    """Say why there was no answer."""
+    """Return why there was no response."""
     reason = cause(error)
     if error is reason and isinstance(error, TimeoutError):
-        return f"the {seconds:g} seconds for calls to GitHub are over"
+        return f"the calls to GitHub did not end within {seconds:g} seconds"
     if isinstance(reason, TimeoutError):
-        return "GitHub did not answer in time"
-    return f"GitHub could not be reached: {' '.join(str(reason).split())[:_REASON] or type(reason).__name__}"
+        return "GitHub did not respond in time"
+    return f"GitHub is not reachable: {' '.join(str(reason).split())[:_REASON] or type(reason).__name__}"
 
 
 def array(body: Any) -> list[Any]:
-    """Give ``body``, which must be a list.
+    """Return ``body``, after a check that it is a list.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: It is not a list.
 
     """
     if not isinstance(body, list):
@@ -314,7 +313,7 @@ def array(body: Any) -> list[Any]:
 
 
 _CONNECT, _READ = 3.0, 10.0
-"""Seconds."""
+"""Timeouts in seconds."""
 
 _HEADERS = {
     "Accept": "application/vnd.github+json",
@@ -322,8 +321,8 @@ _HEADERS = {
     "User-Agent": f"promote-on-success/{__version__}",
 }
 
-_REFUSED_FOR_NOW = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-_PASSING = frozenset(
+_RATE_LIMITED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+_TEMPORARY = frozenset(
     {
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
@@ -333,15 +332,15 @@ _PASSING = frozenset(
 )
 _RETRIES = 3
 _REASON = 300
-"""Characters of GitHub's own words that are told."""
+"""The most characters of GitHub's message that are shown."""
 
 
 _GRANTABLE = frozenset(
     {"actions", "checks", "contents", "deployments", "issues", "packages", "pages", "pull_requests", "statuses"}
 )
-"""What a job's token can be given, as GitHub's header calls it: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#permissions."""
+"""The permissions of a job's token, by their names in GitHub's header: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#permissions."""
 
-_ACCESS_HINT = "Leave the input github-token as it is by default: the job's own token."
+_ACCESS_HINT = "Leave the input github-token at its default, the token of the job."
 _UNREACHABLE_HINT = (
-    "See whether the runner reaches GitHub's API, and https://www.githubstatus.com; run the job again later."
+    "Check that the runner can reach GitHub's API, and see https://www.githubstatus.com. Run the job again later."
 )

@@ -1,4 +1,4 @@
-"""What GitHub shows of environments: one deployment a promotion."""
+"""GitHub deployments: one per promotion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ _OURS = "promote-on-success"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A promotion that was made, or one that verification has blocked."""
+    """A promotion, or one that the verification blocked."""
 
     environment: str
     commit: str
     is_success: bool
     description: str
-    """Shortened to what GitHub takes."""
+    """The description. It is shortened to GitHub's limit."""
     details: Mapping[str, Any]
-    """JSON values for readers of the API: the promotion, and the ``function`` and its version, or all ``functions``,
-    each with its version."""
+    """JSON for users of the API: the promotion, and the ``function`` with its version or all ``functions`` with their
+    versions."""
     environment_url: str = ""
     run_url: str = ""
 
 
 def announce(github: GitHub, attempt: Attempt) -> None:
-    """Show on GitHub how ``attempt`` has ended: as a deployment of its own, with a status that links to the run.
+    """Create a deployment for ``attempt``, with a status that links to the run.
 
     Raises:
-        GitHubError: it cannot be shown, and the hint names the permission that is missing.
+        GitHubError: GitHub refuses. The hint names a missing permission.
 
     """
     is_production = attempt.environment.lower() in _PRODUCTION
@@ -53,7 +53,7 @@ def announce(github: GitHub, attempt: Attempt) -> None:
 
 
 def _retire(github: GitHub, attempt: Attempt, since: int) -> None:
-    """End what was active of the same functions, and of no other, before the deployment numbered ``since``."""
+    """Set the earlier active deployments of the same functions to inactive. ``since`` is the id of the new one."""
     left = ours = _functions(attempt.details)
     for earlier in github.deployments(attempt.environment):
         details = earlier.payload.get(_OURS)

@@ -1,4 +1,4 @@
-"""The GitHub Release of a tag, with the notes of each function, or of each application, in a section of their own."""
+"""The GitHub release of a tag, with one section of notes per function or application."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -11,33 +11,33 @@ from promote.github.tags import Version
 
 BEGIN = "<!-- promote-on-success:begin {function} -->"
 END = "<!-- promote-on-success:end {function} -->"
-"""What stands around the section of a function: several functions of a repository may share a tag. That of several
-functions which are released as one has the names of all, by the alphabet and with :data:`AND` in between."""
+"""The markers around the section of a function, because several functions of a repository may share a tag. For several
+functions that are released together, ``function`` is their names in alphabetical order, joined with :data:`AND`."""
 
 AND = "+"
-"""What no function's name has."""
+"""A character that function names cannot contain."""
 
 BODY_LIMIT = 125_000
-"""Characters of a release's text, the author's included: GitHub refuses more."""
+"""GitHub's limit for the text of a release, in characters. It includes the text of the author."""
 
 _ATTEMPTS = 3
-"""Times that the section is written: GitHub takes a text as a whole, and jobs for other functions may write theirs."""
+"""How often the section is written. GitHub replaces the whole text, so jobs for other functions may overwrite it."""
 _ALREADY_EXISTS = "already_exists"
 
 _IMMUTABLE_HINT = (
-    "An immutable release is there, or was: its tag is used up. Take another tag, or leave publish-release out."
+    "The tag belongs to an immutable release, which may be deleted. Use another tag, or remove publish-release."
 )
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a release."""
+    """The release after publishing."""
 
     url: str
     is_changed: bool
-    """False: it said the same before."""
+    """False if the text was already the same."""
     is_draft: bool
-    """Whether it is still to be published by its author."""
+    """Whether the author must still publish it."""
 
 
 def publish(
@@ -48,15 +48,14 @@ def publish(
     *,
     retired: Collection[str] = (),
 ) -> Published:
-    """Make the release of ``tag``, or put the notes of ``functions`` into the one that is there.
+    """Create the release of ``tag``, or write the notes of ``functions`` into the existing release.
 
-    ``text_for`` gives the notes with at most so many characters. In a release that is there, only what stands between
-    :data:`BEGIN` and :data:`END` of the functions is replaced; the rest of its text, and whether it is a draft, a
-    pre-release or the latest, stays as its author has it. That goes for an immutable release too: GitHub lets its text
-    be edited.
+    ``text_for`` returns the notes with at most the given number of characters. In an existing release, only the text
+    between :data:`BEGIN` and :data:`END` of the functions is replaced. The other text stays, and the release stays a
+    draft, a pre-release or the latest. The text of an immutable release can be edited too.
 
     Raises:
-        GitHubError: GitHub has no such tag, does not let us, or the author's text leaves no room.
+        GitHubError: The tag does not exist on GitHub, GitHub refuses, or there is no room for the notes.
 
     """
     try:
@@ -68,10 +67,10 @@ def publish(
 
 
 class Section:
-    """The part of a release's text that is a function's, or that of several which are released as one.
+    """The part of a release's text for a function, or for several functions that are released together.
 
-    Of several, a section that was written before a function was added, or while one of ``retired`` belonged to them, is
-    the same one: it is replaced.
+    For several functions, the section is also replaced if it was written before a function was added, or when it
+    contained one of ``retired``.
     """
 
     def __init__(self, functions: Sequence[str], text_for: Callable[[int], str], retired: Collection[str] = ()) -> None:
@@ -81,18 +80,18 @@ class Section:
         begin, end = re.escape(self._begin), re.escape(self._end)
         self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
         self._text_for = text_for
-        # Rendered now, since it takes a while: between reading a release and writing it others may write theirs.
+        # Rendered now, because it takes long. Between the read and the write of a release, other jobs may write it.
         self._whole = text_for(BODY_LIMIT)
 
     def is_in(self, body: str) -> bool:
-        """Whether ``body`` has one."""
+        """Return whether ``body`` contains the section."""
         return bool(self._pattern.search(body))
 
     def placed(self, body: str, tag: str) -> str:
-        """Put it into ``body``: where it is, else at the end. Markers that have no counterpart are removed.
+        """Return ``body`` with the section, in its old place or at the end. Markers without a counterpart are removed.
 
         Raises:
-            GitHubError: the rest leaves no room.
+            GitHubError: The other text leaves no room.
 
         """
         before, after = self._around(_SEVERAL.sub(self._renamed, body))
@@ -101,14 +100,14 @@ class Section:
         text = self._text(limit) if limit > 0 else ""
         if limit <= 0 or len(text) > limit:
             raise GitHubError(
-                f"the text that the release of {tag} has already leaves no room for the notes: GitHub takes "
+                f"the text of the release of {tag} leaves no room for the notes: GitHub accepts "
                 f"{BODY_LIMIT:,} characters in all",
-                hint="Shorten the release's own text, or leave publish-release out.",
+                hint="Shorten the other text of the release, or remove publish-release.",
             )
         return text.join(frame)
 
     def _renamed(self, marker: re.Match[str]) -> str:
-        """Give our own marker for one of the same application, as it was before."""
+        """Return the present marker for one of the same application with other functions."""
         is_ours = self._own.issuperset(marker["functions"].split(AND))
         return (self._begin if marker["place"] == "begin" else self._end) if is_ours else marker[0]
 
@@ -117,7 +116,7 @@ class Section:
         return _MARKER.sub("", text).strip()
 
     def _around(self, body: str) -> tuple[str, str]:
-        """Give what stands before and after it, where it is or where it is to be."""
+        """Return the text before and after the section, in its old place or at the end."""
         found = self._pattern.search(body)
         if found:
             return self._unmarked(body[: found.start()]), self._unmarked(self._pattern.sub("", body[found.end() :]))
@@ -133,13 +132,13 @@ def _publish(github: GitHub, tag: str, section: Section) -> Published:
     if found is None:
         if not github.tag_commit(tag):
             raise GitHubError(
-                f"there is no tag {tag} on GitHub to make a release of",
-                hint=f"Push it first: git push origin {tag}. If it is there, the token needs `contents: write`.",
+                f"the tag {tag} does not exist on GitHub",
+                hint=f"Push it first: git push origin {tag}. If it exists, the token needs `contents: write`.",
             )
         try:
             return _published(_create(github, tag, section), is_changed=True)
         except GitHubError as error:
-            # Somebody else was first.
+            # Another job has created the release.
             found = github.release(tag) if _ALREADY_EXISTS in error.codes else None
             if found is None:
                 raise
@@ -152,8 +151,8 @@ def _publish(github: GitHub, tag: str, section: Section) -> Published:
         if section.is_in(found.body):
             return _published(found, is_changed=True)
     raise GitHubError(
-        f"the notes were written to the release of {tag} {_ATTEMPTS} times, and others have overwritten them each time",
-        hint="Run the job again when the others that write to this release have ended.",
+        f"the notes were written to the release of {tag} {_ATTEMPTS} times, and overwritten by other jobs each time",
+        hint="When the other jobs that write to this release have ended, run the job again.",
     )
 
 
@@ -168,12 +167,12 @@ def _published(release: Release, *, is_changed: bool) -> Published:
 
 
 def _same(ours: str, theirs: str) -> bool:
-    """Compare as GitHub keeps texts: its editor makes CR LF of line feeds, and drops space at the end."""
+    """Return whether two texts are the same on GitHub. Its editor writes CR LF, and removes spaces at the end."""
     return ours.replace("\r\n", "\n").rstrip() == theirs.replace("\r\n", "\n").rstrip()
 
 
 _MARKER = re.compile(r"<!-- promote-on-success:(?:begin|end)[^>]*-->")
-"""Of any function: notes have none in them."""
+"""The markers of any function. The notes must not contain one."""
 
 _SEVERAL = re.compile(r"<!-- promote-on-success:(?P<place>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) -->")
-"""Of several functions."""
+"""The markers of several functions."""

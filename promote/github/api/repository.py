@@ -1,4 +1,4 @@
-"""GitHub, for one repository: what it tells and takes. The calls and their answers: https://docs.github.com/rest."""
+"""GitHub's REST API for one repository. The calls and their responses: https://docs.github.com/rest."""
 
 import base64
 import json
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     import requests
 
 MOST = 1_000
-"""Commits, pull requests or tags: more of them than this nobody reads."""
+"""The most commits, pull requests or tags. Release notes with more are not useful."""
 
 _PAGE = 100
-"""Items of one page, the most that GitHub gives."""
+"""Items per page, GitHub's maximum."""
 
 _RECENT = 3 * _PAGE
-"""Releases among which a draft is looked for."""
+"""The newest releases, in which a draft is searched."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a commit stands to another one, its base."""
+    """The comparison of a commit with another one, its base."""
 
     status: str
     """``ahead``, ``behind``, ``identical`` or ``diverged``."""
     count: int
-    """Of the commits that the base does not have."""
+    """The number of commits that the base does not have."""
     commits: Listing[Commit]
     """The newest of them."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What GitHub shows of an environment at one time."""
+    """A deployment to an environment."""
 
     id: int
     payload: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Release:
-    """A release as it is on GitHub."""
+    """A release on GitHub."""
 
     id: int
     tag: str
@@ -66,9 +66,9 @@ class Release:
 class GitHub:
     """The repository of this run.
 
-    Each call ends within its own limits, and all of them together within ``seconds``: what GitHub is asked for is never
-    worth more than that. Every method raises GitHubError, which names the permission that is missing, or says that
-    GitHub cannot be reached or has no time for us.
+    Each call has a timeout, and all calls together end within ``seconds``, because nothing from GitHub is worth a
+    longer wait. Every method raises GitHubError. It names the missing permission, or says that GitHub is not reachable
+    or limits the rate.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class GitHub:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a repository, and a token to ask for it."""
+        """Whether there are a repository and a token."""
         return self._client.is_known
 
     def relation(self, base: str, head: str) -> str:
-        """Say how the commit ``head`` stands to ``base``, as :attr:`Comparison.status` does."""
+        """Return the order of the commit ``head`` relative to ``base``, as in :attr:`Comparison.status`."""
         return self._client.get(_comparing(base, head, per_page=1), lambda body: str(body["status"]))
 
     def compare(self, base: str, head: str, most: int = MOST) -> Comparison:
-        """Give the commits that ``head`` has and ``base`` has not, at most ``most`` of them."""
+        """Return the commits that ``head`` has and ``base`` does not have, at most ``most`` of them."""
         first = self._client.get(_comparing(base, head, per_page=_PAGE), _comparison)
         found: list[Commit] = []
-        # GitHub gives the oldest first, so that the newest are on the last page.
+        # GitHub returns the oldest first, so the newest are on the last page.
         for number in range(math.ceil(first.count / _PAGE), 0, -1):
             if len(found) >= most:
                 break
@@ -103,21 +103,21 @@ class GitHub:
         return Comparison(first.status, first.count, Listing(newest, is_whole=len(newest) >= first.count))
 
     def commits(self, head: str, most: int = MOST) -> Listing[Commit]:
-        """Give the commits that ``head`` has, at most ``most`` of them."""
+        """Return the commits that ``head`` has, at most ``most`` of them."""
         found = self._client.listed(
             Call("listing commits", _CONTENTS, "commits", {"sha": head, "per_page": _PAGE}), _commit, most
         )
         return Listing(tuple(found[:most]), is_whole=len(found) <= most)
 
     def has_committed(self, login: str, head: str) -> bool:
-        """Say whether ``login`` has written any of the commits that ``head`` has."""
+        """Return whether ``login`` is the author of any of the commits that ``head`` has."""
         query: dict[str, str | int] = {"author": login, "sha": head, "per_page": 1}
         return self._client.get(
             Call("looking for earlier commits", _CONTENTS, "commits", query), lambda it: bool(array(it))
         )
 
     def pull_requests(self, since: datetime, most: int = MOST) -> Listing[PullRequest]:
-        """Give those that were merged, or written to after that, at or after ``since``: the latest first."""
+        """Return the merged pull requests that were updated at or after ``since``, the latest first."""
 
         def entry(body: Any) -> tuple[datetime, PullRequest | None]:
             return datetime.fromisoformat(body["updated_at"]), _pull_request(body)
@@ -129,41 +129,41 @@ class GitHub:
         return Listing(tuple(one for one in recent[:most] if one), is_whole=len(recent) <= most)
 
     def pull_requests_of(self, commit: str) -> tuple[PullRequest, ...]:
-        """Give those by which ``commit`` was merged."""
+        """Return the pull requests that merged ``commit``."""
         call = Call(
             "looking for a pull request", _PULL_REQUESTS, f"commits/{_quoted(commit)}/pulls", {"per_page": _PAGE}
         )
         return tuple(one for one in self._client.listed(call, _pull_request, _PAGE) if one)
 
     def tag_commit(self, tag: str) -> str:
-        """Give the commit that ``tag`` is of; empty: GitHub has no such tag, or does not show it to us."""
+        """Return the commit of ``tag``; empty if it does not exist on GitHub, or the token has no access to it."""
         purpose = f"looking for the tag {tag}"
         found = self._client.seek(Call(purpose, _CONTENTS, f"git/ref/tags/{_quoted(tag)}"), _target)
-        while found and found[0] == "tag":  # an annotated one, maybe of another
+        while found and found[0] == "tag":  # an annotated tag, maybe of another tag
             found = self._client.get(Call(purpose, _CONTENTS, f"git/tags/{_quoted(found[1])}"), _target)
         return found[1] if found and found[0] == "commit" else ""
 
     def tags(self, prefix: str = "") -> tuple[str, ...]:
-        """Give the names of the tags that begin with ``prefix``."""
+        """Return the names of the tags that start with ``prefix``."""
         call = Call("listing tags", _CONTENTS, f"git/matching-refs/tags/{_quoted(prefix)}")
         return tuple(self._client.listed(call, lambda body: str(body["ref"]).removeprefix("refs/tags/"), 10 * MOST))
 
     def file(self, path: str, commit: str = "") -> bytes | None:
-        """Give the contents of a file of up to 1 MB; None: there is none."""
+        """Return the content of a file of up to 1 MB; None if it does not exist."""
         query = {"ref": commit} if commit else {}
         return self._client.seek(Call(f"reading {path}", _CONTENTS, f"contents/{_quoted(path)}", query), _contents)
 
     def deployments(self, environment: str, most: int = _PAGE) -> tuple[Deployment, ...]:
-        """Give the last ones of ``environment``, the latest first."""
+        """Return the newest deployments to ``environment``, the newest first."""
         call = Call("listing deployments", _DEPLOYMENTS, "deployments", {"environment": environment, "per_page": most})
         return tuple(self._client.listed(call, _deployment, most - 1)[:most])
 
     def create_deployment(
         self, commit: str, environment: str, description: str, payload: Mapping[str, Any], *, is_production: bool
     ) -> int:
-        """Record that ``commit`` goes to ``environment``; give the deployment's number.
+        """Create a deployment of ``commit`` to ``environment``, and return its id.
 
-        Neither merges anything nor waits for checks: what is recorded has happened.
+        GitHub merges nothing and does not wait for checks, because the release has already happened.
         """
         body = {
             "ref": commit,
@@ -180,9 +180,9 @@ class GitHub:
     def set_status(
         self, deployment: int, state: str, description: str = "", *, environment_url: str = "", log_url: str = ""
     ) -> None:
-        """Say how the deployment of that number has ended: ``success``, ``failure``, ``error`` or ``inactive``."""
+        """Set the status of a deployment: ``success``, ``failure``, ``error`` or ``inactive``."""
         urls = {"environment_url": environment_url, "log_url": log_url}
-        # Of itself, GitHub would end the deployments of other functions to the environment, too: auto_inactive at
+        # By default, GitHub would also set the deployments of other functions to inactive. See auto_inactive at
         # https://docs.github.com/rest/deployments/statuses#create-a-deployment-status.
         body = {"state": state, "description": _shortened(description), "auto_inactive": False} | {
             name: url for name, url in urls.items() if url
@@ -193,10 +193,10 @@ class GitHub:
         )
 
     def release(self, tag: str) -> Release | None:
-        """Give the release of ``tag``, or else a draft of one; None: there is neither, or it is not shown to us."""
+        """Return the release of ``tag``, or a draft; None if there is none, or the token has no access to it."""
         purpose = f"looking for the release of {tag}"
         found = self._client.seek(Call(purpose, _CONTENTS, f"releases/tags/{_quoted(tag)}"), _release)
-        if found is None:  # only the list has drafts
+        if found is None:  # only the list contains drafts
             listed = self._client.listed(
                 Call(purpose, _CONTENTS, "releases", {"per_page": _PAGE}),
                 _release,
@@ -207,12 +207,12 @@ class GitHub:
         return found
 
     def create_release(self, tag: str, text: str, *, is_prerelease: bool) -> Release:
-        """Publish the release of ``tag``, which must exist: GitHub would make it of its own accord.
+        """Publish the release of ``tag``. The tag must exist, because otherwise GitHub would create it.
 
-        A release of an older series than the latest one's does not become the latest.
+        A release of an older series does not become the latest.
 
         Raises:
-            GitHubError: also where there is one already; ``codes`` has ``already_exists`` then.
+            GitHubError: If the release exists, ``codes`` contains ``already_exists``.
 
         """
         latest = "false" if is_prerelease else "legacy"
@@ -221,13 +221,13 @@ class GitHub:
         return self._client.get(call, _release)
 
     def update_release(self, release: Release, text: str) -> Release:
-        """Give ``release`` another text, and leave the rest as it is."""
+        """Replace the text of ``release``. Nothing else changes."""
         purpose, path = f"updating the release of {release.tag}", f"releases/{release.id}"
         return self._client.get(Call(purpose, _RELEASES, path, method="PATCH", body={"body": text}), _release)
 
 
 def _shortened(text: str) -> str:
-    """Give ``text`` as one line that GitHub takes as the description of a deployment or its status."""
+    """Return ``text`` as one line, shortened to GitHub's limit for descriptions of deployments and statuses."""
     text = " ".join(commits.legible(text).split())
     return text if len(text) <= _DESCRIPTION else f"{text[: _DESCRIPTION - 1]}…"
 
@@ -273,7 +273,7 @@ def _moment(text: Any) -> datetime | None:
 
 
 def _pull_request(body: Any) -> PullRequest | None:
-    """Read one; None: it was not merged."""
+    """Return a pull request; None if it was not merged."""
     if not body.get("merged_at"):
         return None
     user = body.get("user") or {}
@@ -300,7 +300,7 @@ def _contents(body: Any) -> bytes:
 
 def _deployment(body: Any) -> Deployment:
     payload = body["payload"]
-    if isinstance(payload, str):  # some are given as they were sent, others as JSON in a text
+    if isinstance(payload, str):  # either an object, or a string with JSON
         with suppress(ValueError):
             payload = json.loads(payload)
     return Deployment(int(body["id"]), payload if isinstance(payload, dict) else {})
@@ -319,7 +319,7 @@ def _release(body: Any) -> Release:
 
 
 _DESCRIPTION = 140
-"""Characters that GitHub takes: https://docs.github.com/rest/deployments/statuses#create-a-deployment-status."""
+"""GitHub's limit in characters: https://docs.github.com/rest/deployments/statuses#create-a-deployment-status."""
 
 _CONTENTS, _RELEASES = "contents: read", "contents: write"
 _PULL_REQUESTS, _DEPLOYMENTS = "pull-requests: read", "deployments: write"
