@@ -8,8 +8,8 @@ from promote.inputs.limits import ENVIRONMENT, FUNCTION_ARN, FUNCTION_NAME, VARI
 from promote.inputs.manifest_schema import FUNCTION, LINE, MOST, TEXT, WHOLE, Key, Kind
 
 _ONLY_HERE = {
-    "functions": "The functions by their names or ARNs, each with its own settings. Other settings come from the inputs "
-    "of the step.",
+    "functions": "The functions by their names or ARNs, each with its own settings. Other settings come from the "
+    "inputs of the step.",
     "environments": "Settings of each environment, by its name. If this key is there, no other environments are valid.",
     "retired": "Names of functions that belonged to the application and are no longer released with it.",
     "checks": "HTTP checks, one per line, in the format of the input checks. A line that begins with the name of a "
