@@ -12,7 +12,7 @@ from promote.core.clock import Clock
 from promote.core.endpoint import Endpoint, Gateway
 from promote.core.errors import EndpointError
 from promote.state.ledger import Ledger
-from promote.verification.http_client import Answer, ask
+from promote.verification.http_client import Response, ask
 
 if TYPE_CHECKING:
     import requests
@@ -120,7 +120,7 @@ class Endpoints:
             self._clock.sleep(0.5)
         return endpoint, ()
 
-    def _answer(self, endpoint: Endpoint, path: str) -> Answer:
+    def _answer(self, endpoint: Endpoint, path: str) -> Response:
         """Ask for ``path``; where a 404 is expected there, the root may tell whose answer it is."""
         answer = ask(self._session(), endpoint, "GET", path, 10)
         if path == "/" or answer.is_unreachable or not answer.is_gateways_own:

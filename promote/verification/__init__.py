@@ -1,1 +1,1 @@
-"""The kinds of check, and the verdict that sums them up."""
+"""The kinds of check, and one verdict from their results."""

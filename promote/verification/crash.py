@@ -1,4 +1,4 @@
-"""Why the function crashes: API Gateway hides it, so the version itself is invoked."""
+"""Why the function crashes. API Gateway hides the reason, so the action invokes the version itself."""
 
 import json
 from typing import TYPE_CHECKING
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def crash_of(function: "Function", version: str, path: str) -> str:
-    """Ask ``version`` itself for ``path``, as API Gateway would; return how it crashes. Empty: it does not, or unknown.
+    """Invoke ``version`` with a GET of ``path``, as API Gateway does. Return its error. Empty: none, or unknown.
 
-    API Gateway hides why an invocation failed, and whether it was the function or a missing permission.
+    API Gateway hides why an invocation failed, and whether the function or a missing permission is the reason.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded long before
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
     try:
         payload, trouble, executed = function.invoke(version, _get(path))
@@ -58,7 +58,7 @@ def _get(path: str) -> bytes:
 
 
 def _error_of(payload: bytes) -> str:
-    """Return what Lambda says of an error, or the payload as it is."""
+    """Return the error type and message from Lambda's payload, or the payload itself."""
     try:
         found = json.loads(payload)
         return excerpt(f"{found['errorType']}: {found['errorMessage']}".encode())

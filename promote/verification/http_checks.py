@@ -14,18 +14,18 @@ from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, t
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
 from promote.verification.crash import crash_of
-from promote.verification.http_client import Answer, ask
+from promote.verification.http_client import Response, ask
 
 if TYPE_CHECKING:
     import requests
 
 KIND = "http"
 
-_LONGEST_ANSWER = 35.0
-"""Seconds: API Gateway gives up on a function after 30."""
+_LONGEST_RESPONSE = 35.0
+"""Seconds. API Gateway's timeout for a function is 30 seconds."""
 
 _PATIENCE, _PATIENCE_WHEN_NEW, _PATIENCE_WITH_ERRORS = 5.0, 30.0, 5.0
-"""Seconds that an endpoint has to become reachable; a new one also to stop answering for a function it cannot reach."""
+"""Seconds to wait until an endpoint is reachable, and until a new one returns responses of the function."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class HttpChecks:
         """Yield one call per check."""
         endpoint = subject.endpoint
         if endpoint is None:
-            # A check that was not made has not passed.
+            # A check that did not run has not passed.
             yield lambda: [no_endpoint(check.name, KIND) for check in self.checks]
             return
         session = subject.session()
@@ -65,7 +65,7 @@ class HttpChecks:
             yield partial(judged, check)
 
     def _explained(self, check: HttpCheck, result: CheckResult, subject: Subject) -> CheckResult:
-        """Say why the function crashed; a crash is the function's, however new the endpoint is."""
+        """Add why the function crashed. A crash is a failure of the function, even if the endpoint is new."""
         if result.outcome is Outcome.PASSED or not result.crash_symptom:
             return result
         path = check.path if check.method in ("GET", "HEAD") else first_path(self.checks)
@@ -76,31 +76,32 @@ class HttpChecks:
 
 
 PROBE = HttpChecks((HttpCheck("GET", "/", None, Expectation(""), is_probe=True),))
-"""Shows that a function runs that has no checks of its own."""
+"""Shows that a function runs for which the inputs have no checks."""
 
 
 class Reach:
-    """Whether a new endpoint was seen to reach the function: by one answer that only the function can have given.
+    """Whether a new endpoint reaches the function. One response that only the function can return shows it.
 
-    All checks of a verification share it. From then on, a 404 or 500 in API Gateway's words is the function's, too.
+    All checks of a verification share it. After that response, a 404 or 500 with API Gateway's message also counts as
+    the function's.
     """
 
     def __init__(
         self, session: "requests.Session", endpoint: Endpoint, path: str = "/", *, is_seen: bool = False
     ) -> None:
-        """Take the path to ask for when no check's own answer tells."""
+        """Take the path of a request that shows it if the responses of the checks do not."""
         self.is_seen = is_seen or not endpoint.is_new
         self._session = session
         self._endpoint = endpoint
         self._path = path
         self._lock = threading.Lock()
 
-    def note(self, answer: Answer) -> None:
-        """Take an answer into account."""
-        self.is_seen = self.is_seen or answer.is_functions_own
+    def note(self, response: Response) -> None:
+        """Take a response into account."""
+        self.is_seen = self.is_seen or response.is_functions_own
 
     def look(self, check: HttpCheck, limit: float) -> None:
-        """Ask for a path that may tell more than ``check`` does, if it is another one."""
+        """Send a request to the path that may show it, unless ``check`` has sent the same."""
         if (check.method, check.path) == ("GET", self._path):
             return
         with self._lock:
@@ -116,9 +117,9 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
     deadline: float,
     reach: Reach | None = None,
 ) -> CheckResult:
-    """Run one check; it is repeated only while the endpoint is not reachable yet.
+    """Run one check. It is repeated only until the endpoint is reachable.
 
-    ``deadline`` is on the clock's monotonic time. ``reach`` is what the checks of one verification share.
+    ``deadline`` is on the clock's monotonic time. The checks of one verification share ``reach``.
     """
     reach = reach or Reach(session, endpoint)
     started = clock.monotonic()
@@ -128,13 +129,13 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         if left <= 0:
             detail = "verify-timeout was reached before it could run"
             return CheckResult(check.name, KIND, Outcome.INCONCLUSIVE, clock.monotonic() - started, detail)
-        limit = min(_LONGEST_ANSWER, max(left, 0.1))
+        limit = min(_LONGEST_RESPONSE, max(left, 0.1))
         endpoint_ok = reach.is_seen
-        answer = ask(session, endpoint, check.method, check.path, limit)
-        reach.note(answer)
-        complaint = answer.trouble or _complaint(check, answer) or _crash(endpoint, answer)
+        response = ask(session, endpoint, check.method, check.path, limit)
+        reach.note(response)
+        complaint = response.trouble or _complaint(check, response) or _crash(endpoint, response)
         waited = clock.monotonic() - started
-        patience = _patience(answer, endpoint, endpoint_ok=endpoint_ok, is_as_expected=not complaint)
+        patience = _patience(response, endpoint, endpoint_ok=endpoint_ok, is_as_expected=not complaint)
         if waited + pause >= patience or waited + pause >= deadline - started:
             break
         clock.sleep(pause)
@@ -142,55 +143,58 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         if not reach.is_seen:
             reach.look(check, limit)
     outcome, detail = Outcome.FAILED if complaint else Outcome.PASSED, complaint
-    if answer.cached:
-        outcome, detail = Outcome.INCONCLUSIVE, f"the answer came from a cache, not from the function ({answer.cached})"
-    elif not endpoint_ok and answer.is_gateways_own:
+    if response.cached:
+        outcome, detail = (
+            Outcome.INCONCLUSIVE,
+            f"the response came from a cache, not from the function ({response.cached})",
+        )
+    elif not endpoint_ok and response.is_gateways_own:
         outcome = Outcome.INCONCLUSIVE
-        detail = detail or f"status {answer.status} may be API Gateway's own: the endpoint has just been made"
-    elif answer.is_unreachable or (answer.trouble and limit < _LONGEST_ANSWER):
-        outcome = Outcome.INCONCLUSIVE  # it is not known what the function would have answered
+        detail = detail or f"status {response.status} may come from API Gateway: the endpoint was just created"
+    elif response.is_unreachable or (response.trouble and limit < _LONGEST_RESPONSE):
+        outcome = Outcome.INCONCLUSIVE  # the response of the function is unknown
     return CheckResult(
         check.name,
         KIND,
         outcome,
         clock.monotonic() - started,
         detail,
-        gateway_symptom=answer.is_gateways_own,
-        crash_symptom=endpoint.gateway is not None and answer.is_failure,
+        gateway_symptom=response.is_gateways_own,
+        crash_symptom=endpoint.gateway is not None and response.is_failure,
     )
 
 
-def _patience(answer: Answer, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
-    """Give the seconds from the first request within which another one is worth while; 0: the answer stands."""
-    if answer.is_unreachable:
+def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
+    """Return the seconds after the first request in which the check is repeated. 0: the response is final."""
+    if response.is_unreachable:
         return _PATIENCE_WHEN_NEW if endpoint.is_new else _PATIENCE
-    if not (endpoint.is_new and answer.is_gateways_own):
+    if not (endpoint.is_new and response.is_gateways_own):
         return 0
     if endpoint_ok:
-        # Parts of API Gateway may learn of a new API later than others.
+        # Parts of API Gateway may know a new API later than others.
         return 0 if is_as_expected else _PATIENCE
-    # A function that crashes shows as 500 too, so that one is not given long.
-    return _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE_WHEN_NEW  # noqa: PLR2004
+    # A function that crashes also returns 500, so the time is short.
+    return _PATIENCE_WITH_ERRORS if response.status >= 500 else _PATIENCE_WHEN_NEW  # noqa: PLR2004
 
 
-def _crash(endpoint: Endpoint, answer: Answer) -> str:
-    """Return what to say if API Gateway answers in place of a function that failed; empty: the function answered.
+def _crash(endpoint: Endpoint, response: Response) -> str:
+    """Return the detail if API Gateway responds because the function failed. Empty: the function responded.
 
-    A check that expects 500 asks how the function reports an error. A crash is no such report.
+    A check that expects 500 tests how the function reports an error. A crash is not such a report.
     """
-    if endpoint.gateway is None or not answer.is_failure:
+    if endpoint.gateway is None or not response.is_failure:
         return ""
-    if answer.is_bodiless:
-        return "status 500 without a body: it may be API Gateway's own, after a crash. Use GET"
-    return "status 500 is API Gateway's own: the function crashed, timed out, or returned no valid answer"
+    if response.is_bodiless:
+        return "status 500 without a body: it may come from API Gateway, after a crash. Use GET"
+    return "status 500 comes from API Gateway: the function crashed, timed out, or returned an invalid response"
 
 
-def _complaint(check: HttpCheck, answer: Answer) -> str:
+def _complaint(check: HttpCheck, response: Response) -> str:
     if check.is_probe:
-        return "" if answer.status < 500 else f"status {answer.status}: {excerpt(answer.body)}"  # noqa: PLR2004
+        return "" if response.status < 500 else f"status {response.status}: {excerpt(response.body)}"  # noqa: PLR2004
     if check.status is None:
-        if not 200 <= answer.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-            return f"status {answer.status} instead of 2xx: {excerpt(answer.body)}"
-    elif answer.status != check.status:
-        return f"status {answer.status} instead of {check.status}: {excerpt(answer.body)}"
-    return check.expectation.complaint(answer.body)
+        if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
+            return f"status {response.status} instead of 2xx: {excerpt(response.body)}"
+    elif response.status != check.status:
+        return f"status {response.status} instead of {check.status}: {excerpt(response.body)}"
+    return check.expectation.complaint(response.body)

@@ -1,4 +1,4 @@
-"""HTTP requests to an endpoint, and which answers are API Gateway's own or a cache's."""
+"""HTTP requests to an endpoint, and which responses come from API Gateway itself or from a cache."""
 
 import json
 import re
@@ -19,43 +19,43 @@ _GATEWAY_MESSAGES: Mapping[int, str] = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-"""What API Gateway itself answers where the API, its mapping, its route, or the permission to invoke is missing."""
+"""API Gateway's response if the API, its mapping, its route, or the permission to invoke is missing."""
 
 
 _CACHE = re.compile(r"(?i)(.+-)?cache(-status|-lookup)?")
 _FROM_CACHE = re.compile(r"(?i)hit|stale|updating|revalidated")
-"""The headers in which caches say what they did, and their words for an answer that they have kept.
+"""The headers of caches, and their words for a response from the cache.
 
 X-Cache (CloudFront, Fastly, Akamai), CF-Cache-Status (Cloudflare), Cache-Status (RFC 9211) and their relatives.
 """
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: a status, or why there was none."""
+class Response:
+    """A response, or why there was none."""
 
     status: int
     body: bytes
     trouble: str = ""
     is_unreachable: bool = False
     is_bodiless: bool = False
-    """Whether it is that to a HEAD, which never has a body."""
+    """Whether the request was a HEAD, whose response never has a body."""
     cached: str = ""
-    """The header that shows that a cache gave the answer; empty: none does."""
+    """The header that shows that the response came from a cache. Empty: none does."""
 
     @property
     def is_functions_own(self) -> bool:
-        """Whether only the function can have given it."""
+        """Whether only the function can have returned it."""
         return not (self.trouble or self.cached or self.is_gateways_own)
 
     @property
     def is_failure(self) -> bool:
-        """Whether API Gateway says that invoking the function failed: it crashed, or the permission is missing."""
+        """Whether API Gateway could not invoke the function: it crashed, or the permission is missing."""
         return self.status == 500 and self.is_gateways_own  # noqa: PLR2004 - RFC 9110, 15.6.1
 
     @property
     def is_gateways_own(self) -> bool:
-        """Whether the endpoint itself may be at fault, and not the function behind it."""
+        """Whether it may come from the endpoint itself, and not from the function."""
         if self.is_unreachable:
             return True
         if self.status not in _GATEWAY_MESSAGES or self.is_bodiless:
@@ -66,10 +66,10 @@ class Answer:
             return False
 
 
-def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Answer:
-    """Send one request, at most ``limit`` seconds long; redirects are answers, not followed."""
-    import requests  # noqa: PLC0415 - the session's maker has loaded it
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same
+def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Response:
+    """Send one request with a timeout of ``limit`` seconds. Redirects are not followed."""
+    import requests  # noqa: PLC0415 - already loaded with the session
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - see above
 
     headers = {"User-Agent": f"promote-on-success/{__version__}", "Cache-Control": "no-cache"}
     if endpoint.host:
@@ -79,18 +79,18 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
             method, endpoint.address + path, headers=headers, timeout=(min(5, limit), limit), allow_redirects=False
         )
     except requests.ReadTimeout:
-        return Answer(0, b"", f"no answer within {limit:.0f} seconds")
-    except (requests.RequestException, HTTPError) as error:  # requests lets some of an impossible address through
-        return Answer(0, b"", f"not reachable: {_reason(error)}", is_unreachable=True)
-    return Answer(
+        return Response(0, b"", f"no response within {limit:.0f} seconds")
+    except (requests.RequestException, HTTPError) as error:  # requests does not catch all errors of an invalid address
+        return Response(0, b"", f"not reachable: {_reason(error)}", is_unreachable=True)
+    return Response(
         response.status_code, response.content, is_bodiless=method == "HEAD", cached=_cached(response.headers)
     )
 
 
 def _cached(headers: Mapping[str, str]) -> str:
-    """Return the header that shows that a cache gave the answer; empty: none does.
+    """Return the header that shows that the response came from a cache. Empty: none does.
 
-    Age means that the origin has neither made nor validated the answer for this request: RFC 9111, 5.1.
+    Age means that the origin neither created nor validated the response for this request: RFC 9111, 5.1.
     """
     for name, value in headers.items():
         if name.lower() == "age" or (_CACHE.fullmatch(name) and _FROM_CACHE.search(value)):

@@ -1,4 +1,4 @@
-"""Direct invocations of the candidate, for functions without HTTP."""
+"""Direct invocations of the version, for functions without HTTP."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _LARGEST_EVENT = 6 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Invocations:
-    """Events that are sent to the candidate itself: the input ``invoke``."""
+    """Events that are sent to the version itself: the input ``invoke``."""
 
     input: ClassVar[str] = "invoke"
     endpoint_use: ClassVar[EndpointUse] = EndpointUse.NONE
@@ -57,7 +57,7 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
     """Read the event files.
 
     Raises:
-        InputError: one is missing, lies outside the workspace, holds no JSON, or is too large.
+        InputError: a file is missing, outside the workspace, not JSON, or too large.
 
     """
     events = {}
@@ -73,14 +73,14 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
         if len(events[invocation]) > _LARGEST_EVENT:
             raise InputError(
                 "invoke",
-                f"the event file {invocation.event!r} is larger than the 6 MB that Lambda takes",
-                hint="Put what is large into S3, and its place into the event.",
+                f"the event file {invocation.event!r} is larger than the 6 MB that Lambda accepts",
+                hint="Store large data in S3, and put its location in the event.",
             )
         try:
             json.loads(events[invocation])
         except (ValueError, RecursionError) as error:
             raise InputError(
-                "invoke", f"the event file {invocation.event!r} holds no JSON: {error}", hint="Correct the file."
+                "invoke", f"the event file {invocation.event!r} is not JSON: {error}", hint="Correct the file."
             ) from error
     return events
 
@@ -88,8 +88,8 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
 def run_invocation(
     invocation: Invocation, event: bytes, function: "Function", version: str, clock: Clock
 ) -> CheckResult:
-    """Send ``event`` to ``version`` and judge the answer."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded long before
+    """Send ``event`` to ``version``, and check the response."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
     started = clock.monotonic()
 

@@ -1,6 +1,6 @@
-"""JUnit's XML: what pytest reports is read from it, and what was verified is written in it for other tools.
+"""JUnit XML: read pytest's report, and write the results of a verification for other tools.
 
-https://github.com/testmoapp/junitxml describes the format as tools have agreed on it.
+https://github.com/testmoapp/junitxml describes the format.
 """
 
 import re
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _LARGEST = 50_000_000
-"""Bytes: a report beyond this is a flood."""
+"""Bytes. A larger report is refused."""
 
 _UNWRITABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML can hold: https://www.w3.org/TR/xml/#charsets."""
+"""Characters that are invalid in XML: https://www.w3.org/TR/xml/#charsets."""
 
 
 def read(report: Path, kind: str) -> list[CheckResult]:
-    """Read the results of pytest's ``report``, whose files are relative to the repository.
+    """Return the results in pytest's ``report``, whose files are relative to the repository.
 
     Raises:
-        ValueError: there is none, or it is not whole.
+        ValueError: the report is missing or incomplete.
 
     """
-    from xml.etree import ElementTree as ET  # noqa: PLC0415 - takes a while, and only tests need it
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 - slow to load, and only tests need it
 
     try:
         if report.stat().st_size > _LARGEST:
             message = "the report is larger than 50 MB"
             raise ValueError(message)
-        root = ET.parse(report).getroot()  # noqa: S314 - expat refuses entities that grow; the tests are the user's own
+        root = ET.parse(report).getroot()  # noqa: S314 - expat refuses entity bombs, and the tests are the user's
     except (OSError, ET.ParseError) as error:
-        message = f"there is no whole report of the tests: {error}"
+        message = f"the report of the tests is missing or incomplete: {error}"
         raise ValueError(message) from error
     return [_result(case, kind) for case in root.iter("testcase")]
 
@@ -43,25 +43,25 @@ def read(report: Path, kind: str) -> list[CheckResult]:
 def _result(case: "Element", kind: str) -> CheckResult:
     file = case.get("file", "")
     outcome, detail, text = Outcome.PASSED, "", ""
-    for trouble in case:
-        if trouble.tag in ("failure", "error"):
+    for problem in case:
+        if problem.tag in ("failure", "error"):
             outcome = Outcome.FAILED
-            text = trouble.text or ""
-            detail = (trouble.get("message", "") or text).strip().partition("\n")[0]
+            text = problem.text or ""
+            detail = (problem.get("message", "") or text).strip().partition("\n")[0]
             if detail == "collection failure":
-                # What stood in the way is said at the end alone.
+                # Only the end of the text has the reason.
                 detail = next(iter(re.findall(r"^E +(\S.*)", text, re.MULTILINE)[-1:]), detail)
-        elif trouble.tag == "skipped" and outcome is Outcome.PASSED:
-            outcome, detail = Outcome.SKIPPED, trouble.get("message", "")
+        elif problem.tag == "skipped" and outcome is Outcome.PASSED:
+            outcome, detail = Outcome.SKIPPED, problem.get("message", "")
     name = "::".join(filter(None, [file or case.get("classname", ""), *_classes(case, file), case.get("name", "")]))
-    # pytest counts a test's lines from 0; the traceback's last line in that file says where it stopped.
+    # pytest counts a test's lines from 0. The traceback's last line in that file is where the test stopped.
     stopped = re.findall(rf"^{re.escape(file)}:(\d+): ", text, re.MULTILINE) if file else []
     line = int(stopped[-1]) if stopped else int(case.get("line", "-1")) + 1
     return CheckResult(name, kind, outcome, float(case.get("time", "0")), detail, file=file, line=line)
 
 
 def _classes(case: "Element", file: str) -> Iterator[str]:
-    """Yield the classes that a test is in: what its dotted name has beyond that of its file."""
+    """Yield the classes of a test: the part of its dotted name after that of its file."""
     module = re.sub(r"\.py$", "", file).replace("/", ".")
     dotted = case.get("classname", "")
     if file and dotted.startswith(module + "."):
@@ -69,7 +69,7 @@ def _classes(case: "Element", file: str) -> Iterator[str]:
 
 
 def write(verdict: Verdict, name: str, seconds: float, target: Path) -> None:
-    """Write ``verdict`` as one suite ``name`` into ``target``."""
+    """Write ``verdict`` as one suite ``name`` to the file ``target``."""
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - as above
 
     suite = ET.Element(

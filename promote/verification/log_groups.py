@@ -1,7 +1,7 @@
-"""Output of commands that run at the same time, in the log one after the other, each folded into a group of its own.
+"""The output of commands that run in parallel: one group of the log per command, one after the other.
 
-The first streams as it comes; what the others say is kept until it is their turn. Of a flood, the beginning and the end
-are shown.
+The output of the first command is shown at once. That of the others is kept until their turn. If a command writes too
+much, only the beginning and the end are shown.
 """
 
 import re
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from promote.github.actions.log import ActionsLog
 
 _HEAD, _TAIL = 500_000, 200
-"""Characters shown as they come, and lines shown of what comes after."""
+"""Characters that are shown at once, and lines that are shown of the rest."""
 
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])")
-"""Colours and cursor movements: ECMA-48, 5.4 and 8.3."""
+"""Colors and cursor movements: ECMA-48, 5.4 and 8.3."""
 
 
 class Group:
@@ -31,12 +31,12 @@ class Group:
         self._console = console
 
     def write(self, line: str) -> None:
-        """Take one line, as the command has written it."""
+        """Take one line of the command's output."""
         self._console.write(self, _ESCAPE.sub("", line))
 
     @property
     def last_lines(self) -> list[str]:
-        """The last lines that were not empty, a few."""
+        """Up to five last lines that are not empty."""
         return [line for line in self.tail if line.strip()][-5:]
 
 
@@ -52,7 +52,7 @@ class Console:
 
     @contextmanager
     def group(self, title: str) -> Iterator[Group]:
-        """Open a group for the block."""
+        """Open a group for the ``with`` block."""
         group = Group(self, title)
         with self._lock:
             if self._is_over:
@@ -69,10 +69,10 @@ class Console:
                 self._advance()
 
     def write(self, group: Group, line: str) -> None:
-        """Show a line of ``group``, or keep it until it is that group's turn."""
+        """Show a line of ``group``, or keep it until the group's turn."""
         with self._lock:
             if group.is_closed:
-                return  # from a process that would not end
+                return  # from a process that did not stop
             group.tail.append(line)
             group.shown += len(line) + 1
             if group.shown > _HEAD:
@@ -83,7 +83,7 @@ class Console:
                 group.kept.append(line)
 
     def close(self) -> None:
-        """Show nothing more: the run was interrupted, and what it says now is not to be folded."""
+        """Show no more output. The run was interrupted, and its messages must not be in a group."""
         with self._lock:
             self._is_over = True
             if self._groups:
@@ -93,12 +93,12 @@ class Console:
             self._groups.clear()
 
     def _advance(self) -> None:
-        """Close the group that is shown if it has ended, and show the next."""
+        """Close the group that is shown if it has ended, and show the next one."""
         while self._groups and self._groups[0].is_closed:
             ended = self._groups.popleft()
             if ended.hidden:
-                left_out = ended.hidden - min(ended.hidden, _TAIL)
-                self._workflow.info(f"... {left_out} lines are left out here ...")
+                omitted = ended.hidden - min(ended.hidden, _TAIL)
+                self._workflow.info(f"... {omitted} lines are omitted here ...")
                 for line in list(ended.tail)[-ended.hidden :]:
                     self._workflow.info(line)
             self._workflow.close_group()

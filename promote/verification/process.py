@@ -1,4 +1,4 @@
-"""A command of the user's, run as a process: its output streamed, its end known, nothing of it left behind."""
+"""Run a command of the user as a process. Its output is streamed, and all of its processes end with it."""
 
 import codecs
 import re
@@ -17,45 +17,45 @@ from promote.verification import supervisor
 from promote.verification.log_groups import Console
 
 _LONGEST_LINE = 4096
-"""Characters; what is longer is broken."""
+"""Characters. Longer lines are broken."""
 
 _ENDING, _LATE_OUTPUT = 5.0, 1.0
-"""Seconds for a process to go that was told to, and for the last of its output to arrive."""
+"""Seconds to wait for a process to end after the signal, and for the last of its output."""
 
 _HELD_BACK = re.compile(
     r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE|CONFIG_FILE)\w*|ACTIONS_\w*TOKEN\w*"
     r"|(GITHUB|GH)_(ENTERPRISE_)?TOKEN|(INPUT|STATE)_.*"
 )
-"""Variables that commands do not get: credentials of this run, and inputs, among which is GitHub's token."""
+"""Variables that commands do not get: credentials of this run, and inputs, which include GitHub's token."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What commands run in."""
+    """The folders, variables and log of commands."""
 
     workspace: Path
     temporary: Path
-    """This run's own folder."""
+    """The folder of this run."""
     shared: Path
-    """A folder that the steps of one job have in common."""
+    """A folder that the steps of one job share."""
     environ: Mapping[str, str] = field(repr=False)
-    """The variables that they get; see ``environment``."""
+    """Their variables. See ``environment``."""
     console: Console
     clock: Clock
 
 
 def environment(environ: Mapping[str, str], handed_over: Sequence[str]) -> dict[str, str]:
-    """Give the variables of a command: those of this step without its credentials, save those ``handed_over``."""
+    """Return the variables of a command: those of the step, without credentials that are not ``handed_over``."""
     kept = {name: value for name, value in environ.items() if name in handed_over or not _HELD_BACK.fullmatch(name)}
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def run(command: Sequence[str], around: Surroundings, seconds: float, write: Callable[[str], None]) -> int | None:
-    """Run ``command`` in the workspace; give its exit code, or None where it was ended after ``seconds``.
+    """Run ``command`` in the workspace. Return its exit code, or None if it was stopped after ``seconds``.
 
     ``write`` is called with each line of its output, from another thread.
     """
-    process = subprocess.Popen(  # noqa: S603 - the user's own command, by our own program
+    process = subprocess.Popen(  # noqa: S603 - a command of the user
         [sys.executable, "-I", "-S", supervisor.__file__, *command],
         cwd=around.workspace,
         env=around.environ,
@@ -63,7 +63,7 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    assert process.stdin and process.stdout  # noqa: S101, PT018 - they were asked for
+    assert process.stdin and process.stdout  # noqa: S101, PT018 - both are pipes
     reader = threading.Thread(target=_read, args=(process.stdout, write, around.console.redact), daemon=True)
     reader.start()
     code: int | None
@@ -72,7 +72,7 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
     except subprocess.TimeoutExpired:
         code = None
     finally:
-        # Whatever it was, it ends here. What has left the session may keep the output open: it is not waited for.
+        # The command ends here in any case. A process that has left the session may keep the output open.
         process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_ENDING)
@@ -93,7 +93,7 @@ def _read(stream: IO[bytes], write: Callable[[str], None], redact: Redactor) -> 
             write(line.rstrip("\r\n"))
             line = ""
         elif len(line) > _LONGEST_LINE + redact.longest:
-            # What is kept may be the beginning of a secret.
+            # The rest may be the beginning of a secret.
             write(line[:_LONGEST_LINE])
             line = line[_LONGEST_LINE:]
     line += decode(b"", final=True)

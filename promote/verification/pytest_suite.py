@@ -1,4 +1,4 @@
-"""pytest suites: run against the endpoint, their results read one by one from pytest's own report."""
+"""The input ``tests``: pytest runs against the endpoint, and its report has the result of each test."""
 
 import hashlib
 import json
@@ -33,10 +33,10 @@ _REASONS: Mapping[int, str] = {
 
 
 _COMMENT = re.compile(r"""\\.|'[^']*'|"(\\.|[^"\\])*"|(?<!\S)(?P<comment>#.*)""")
-"""shlex would also take one that begins within a word, as in test_name[a#b]."""
+"""shlex would also remove a comment that begins within a word, as in test_name[a#b]."""
 
 _TAKES_VALUE = re.compile(r"-(?!-)[a-zA-Z]*[^vqxslh]|--(?!exitfirst|verbose|quiet|lf|ff|sw|pyargs|no-|strict)[^=]+")
-"""Options after which a value may follow; what pytest says of a path that this lets through comes later."""
+"""Options that a value may follow. pytest itself reports a wrong path that is not checked because of this."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Suite:
 
 
 def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | None:
-    """Read the inputs ``tests`` and ``tests-requirements``; None: there are no tests.
+    """Read the inputs ``tests`` and ``tests-requirements``. Return None if there are no tests.
 
     Raises:
         InputError: they cannot be split, or name a file that does not exist.
@@ -90,7 +90,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
     except ValueError as error:
         raise InputError("tests", f"it cannot be split into arguments: {error}", hint="Close the quotes.") from error
     if not split:
-        raise InputError("tests", "it holds a comment and nothing else", hint="Name a folder or a file of tests.")
+        raise InputError("tests", "it contains only a comment", hint="Name a folder or a file of tests.")
     for before, argument in zip(("", *split), split, strict=False):
         path = argument.split("::")[0]
         is_option = argument.startswith("-") or _TAKES_VALUE.fullmatch(before) or "=" in path
@@ -99,7 +99,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
             raise InputError(
                 "tests",
                 f"{path!r} does not exist in the workspace",
-                hint="Paths start at the repository's root. Is the repository checked out before this step?",
+                hint="Paths start at the repository's root. Check out the repository before this step.",
             )
     file = None
     if requirements:
@@ -114,9 +114,9 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
 
 
 def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> list[CheckResult]:
-    """Run the suite against ``url`` until ``deadline``, on the clock's monotonic time; give each test's result.
+    """Run the suite against ``url`` until ``deadline``, on the clock's monotonic time. Return each test's result.
 
-    What is wrong with the suite as a whole is a result of its own.
+    An error of the suite as a whole is an additional result.
     """
     started = around.clock.monotonic()
     name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
@@ -132,22 +132,22 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
     if not trouble:
         with around.console.group(name) as group:
             arguments = [
-                # Files in the report are to be relative to the repository.
+                # Files in the report must be relative to the repository.
                 *(python, session.__file__, str(record), f"--rootdir={around.workspace}", *suite.arguments),
                 *("--base-url", url, f"--junitxml={report}", "--color=no"),
-                # xunit1 has file and line of each test; the cache would be root's, in the user's checkout.
+                # xunit1 has file and line of each test. A cache in the checkout would belong to root.
                 *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
             ]
             code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
-        results, trouble = _judged(code, report, record, group)
+        results, trouble = _results(code, report, record, group)
     if trouble:
         seconds = around.clock.monotonic() - started
         results = [*results, CheckResult(name, KIND, Outcome.INCONCLUSIVE, seconds, trouble)]
     return results
 
 
-def _judged(code: int | None, report: Path, record: Path, group: Group) -> tuple[list[CheckResult], str]:
-    """Give the results of the tests, and what is wrong with them as a whole; empty: nothing."""
+def _results(code: int | None, report: Path, record: Path, group: Group) -> tuple[list[CheckResult], str]:
+    """Return the results of the tests, and the error of the suite as a whole. Empty: none."""
     from promote.verification import junit  # noqa: PLC0415 - only tests need it
 
     try:
@@ -157,12 +157,12 @@ def _judged(code: int | None, report: Path, record: Path, group: Group) -> tuple
     outcomes = {result.outcome for result in results}
     has_failed = Outcome.FAILED in outcomes
     if code is None:
-        return results, "verify-timeout was reached, and the tests were ended"
+        return results, "verify-timeout was reached, and the tests were stopped"
     if has_failed:
         return results, ""
     if code == 0 and Outcome.PASSED in outcomes:
         unfinished = _unfinished(record)
-        # The report shows a test as passed as soon as its setup has.
+        # The report shows a test as passed as soon as its setup has passed.
         return [result for result in results if not unfinished or result.outcome is not Outcome.PASSED], unfinished
     if missing and code in (0, 1):
         return [], f"pytest ended with exit code {code}, and {missing}"
@@ -173,17 +173,17 @@ def _judged(code: int | None, report: Path, record: Path, group: Group) -> tuple
 
 
 def _unfinished(record: Path) -> str:
-    """Say how many of the collected tests did not come to their end; empty: all did."""
+    """Return how many of the collected tests did not complete. Empty: all did."""
     try:
         counts = json.loads(record.read_text(encoding="utf-8"))
         collected, finished = int(counts["collected"]), int(counts["finished"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        return f"it is not known how many of the tests were run: {error}"
-    return f"only {finished} of {collected} collected tests were run to their end" if finished < collected else ""
+        return f"the number of completed tests is unknown: {error}"
+    return f"only {finished} of {collected} collected tests completed" if finished < collected else ""
 
 
 def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:
-    """Make an environment with ``requirements`` on top of ours, or take the one of an earlier step; or say why not."""
+    """Return the Python of a virtual environment with ``requirements``, and an error. Steps of a job share it."""
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     folder = around.shared / f"tests-{digest}"
     python = folder / "bin" / "python"
@@ -191,7 +191,7 @@ def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> t
         return python, ""
     shutil.rmtree(folder, ignore_errors=True)
     with around.console.group(f"install {requirements.name}") as group:
-        # -I: the repository may have modules of those names.
+        # -I, because the repository may have modules of these names.
         pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         steps = ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, "-r", str(requirements)])
         for step in steps:
@@ -200,7 +200,7 @@ def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> t
                 return python, "verify-timeout was reached while the requirements of the tests were being installed"
             if code:
                 return python, "; ".join(["the requirements of the tests cannot be installed", *group.last_lines])
-    # pytest and pytest-base-url come from ours, where the requirements bring none: pip has not seen what else is there.
+    # pytest and pytest-base-url come from the action's packages if the requirements do not have them.
     packages = next((folder / "lib").glob("python3*/site-packages"))
     (packages / "promote-on-success.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     (folder / "complete").touch()

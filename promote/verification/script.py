@@ -1,4 +1,4 @@
-"""The script of ``test-command``: bash text that records what its commands were."""
+"""The input ``test-command``: a bash script, which records its commands while it runs."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -51,16 +51,16 @@ set -o functrace
 trap '{ __promote_look "$? ${PIPESTATUS[*]}" "" "$_"; } 2>/dev/null' RETURN
 trap '{ __promote_look "$? ${PIPESTATUS[*]}" "$BASH_COMMAND" "$_"; } 2>/dev/null' DEBUG
 """
-"""What each bash reads first, because BASH_ENV names it: that of the script, and those that it starts.
+"""Commands that bash reads first, because BASH_ENV names them. Each bash that the script starts also reads them.
 
-``if``, ``!``, ``&&`` and ``||`` take the status of a command, so that the script goes on, and passes, though a command
-was not found. bash calls ``command_not_found_handle`` for a name that PATH does not have. DEBUG comes before each
-command: a path without quotes and variables is looked up there. Other commands, such as ``"$FOLDER/smoke.sh"`` and
-``timeout 5 ./smoke.sh``, are known by their status, when the next command begins, a function returns, or a file of
-commands ends. ``wait`` gives 127 for an unknown process. $_ is restored; the redirection keeps all of it out of the
-output of ``set -x``.
+``if``, ``!``, ``&&`` and ``||`` use the status of a command, so a script can pass although a command was not found.
+bash calls ``command_not_found_handle`` for a name that is not in PATH. The DEBUG trap runs before each command and
+looks up a path without quotes and variables. Other commands, such as ``"$FOLDER/smoke.sh"`` and
+``timeout 5 ./smoke.sh``, are recognized by their status when the next command begins, a function returns, or a file of
+commands ends. ``wait`` returns 127 for an unknown process. $_ is restored. The redirection hides these commands from
+the output of ``set -x``.
 
-Subshells have no trap on EXIT: one that is set by DEBUG comes too late, for bash has decided to replace the subshell.
+Subshells have no trap on EXIT. If DEBUG sets one, bash has already decided to replace the subshell.
 
 https://www.gnu.org/software/bash/manual/bash.html, 3.7.2, 4.1 (trap) and 6.2 (BASH_ENV).
 """
@@ -91,7 +91,7 @@ class Script:
 
 
 def run_script(script: str, around: Surroundings, deadline: float) -> CheckResult:
-    """Run a bash script as a step of a workflow would be run; 0 passes."""
+    """Run a bash script as a step of a workflow does. Exit code 0 passes."""
     started = around.clock.monotonic()
     name = next(line.strip() for line in script.splitlines() if line.strip())
     with around.console.group(name) as group:
@@ -105,19 +105,19 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
     seen = traces(record)
     outcome, detail = Outcome.PASSED, ""
     if code is None:
-        outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was ended"
+        outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was stopped"
     elif code in _NOT_RUN:
         outcome, detail = Outcome.INCONCLUSIVE, "; ".join([f"{_NOT_RUN[code]} (exit code {code})", *group.last_lines])
     elif code:
         outcome, detail = Outcome.FAILED, "; ".join([f"exit code {code}", *group.last_lines])
     elif seen.missing or seen.near:
         what = (
-            f"{seen.missing[0]!r} was not found or cannot be executed, though the script went on"
+            f"{seen.missing[0]!r} was not found or cannot be executed, but the script continued"
             if seen.missing
             else f"a command was not found or cannot be executed (exit code 126 or 127) near {seen.near[0]!r}, "
-            "though the script went on"
+            "but the script continued"
         )
-        advice = "See with command -v whether an optional command exists"
+        advice = "Use command -v to check whether an optional command exists"
         outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
     elif not seen.has_run:
         outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
@@ -130,25 +130,25 @@ _NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a comm
 
 @dataclass(frozen=True)
 class Traces:
-    """What a script has left in its record."""
+    """The record of a script."""
 
     missing: tuple[str, ...]
-    """The commands that were not found or could not be executed, in order, each once."""
+    """The commands that were not found or could not be executed, in order, without duplicates."""
     near: tuple[str, ...]
-    """Commands at which one had exit code 126 or 127: the command itself, its pipeline, or a subshell after it."""
+    """Commands near an exit code 126 or 127: the command itself, its pipeline, or a subshell after it."""
     has_run: bool
-    """Whether it has run any command."""
+    """Whether the script has run a command."""
 
 
 def watch(file: Path, record: Path, also: str) -> None:
-    """Write what makes bash write into ``record``, if BASH_ENV names it; ``also`` is what BASH_ENV named so far."""
+    """Write the commands for BASH_ENV, which write to ``record``. ``also`` is the previous value of BASH_ENV."""
     first = f"if [[ -r {shlex.quote(also)} ]]; then . {shlex.quote(also)}; fi\n" if also else ""
     file.write_text(first + _WATCH.replace("RECORD", shlex.quote(str(record))), encoding="utf-8")
 
 
 def ended(script: str) -> str:
-    """Return the script with an end at which the status of its last command is looked at."""
-    # An empty line ends a line that goes on.
+    """Return the script with an end that checks the status of its last command."""
+    # An empty line ends a continued line.
     return f'{script}\n\n{{ exit "$?"; }} 2>/dev/null'
 
 

@@ -1,7 +1,7 @@
-"""Runs one command, and ends it with everything it has started as soon as standard input is closed.
+"""Run one command. When standard input is closed, stop it and all processes that it has started.
 
-That is when whoever runs this wants it to end, and also when that one has died: no test goes on without its run. A
-program of its own, so that nothing but the standard library is loaded.
+The run closes it to stop the command. If the run dies, the system closes it, so no test continues without its run. This
+file is a separate program, so that only the standard library is loaded.
 """
 
 import ctypes
@@ -16,32 +16,32 @@ from contextlib import suppress
 from pathlib import Path
 
 _GRACE = 2.0
-"""Seconds between asking a command to end and ending it."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 """linux/prctl.h; see prctl(2)."""
 
 
 def main() -> int:
-    """Run the command that the arguments are; give its exit code, as a shell would."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us as well; our parent decides
+    """Run the command in the arguments. Return its exit code, as a shell does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also sends it here; the parent decides
     with suppress(OSError, AttributeError):  # not Linux
-        # Whatever loses its parent becomes our child, so that we find it.
+        # A process that loses its parent becomes a child of this one, and can be found.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - the user's own command
+        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603 - a command of the user
     except OSError as error:
         sys.stdout.write(f"{sys.argv[1]}: {error.strerror}\n")
         return 127
     threading.Thread(target=_end_with_input, args=(process,), daemon=True).start()
     code = process.wait()
-    _signal(process.pid, signal.SIGKILL)  # what it has left in the background
+    _signal(process.pid, signal.SIGKILL)  # its processes in the background
     _end_children()
     return code if code >= 0 else 128 - code
 
 
 def _end_with_input(process: subprocess.Popen[bytes]) -> None:
-    while os.read(sys.stdin.fileno(), 4096):  # not sys.stdin, whose lock would stand in the way of our own end
+    while os.read(sys.stdin.fileno(), 4096):  # not sys.stdin, whose lock would prevent the exit
         pass
     _signal(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -50,14 +50,14 @@ def _end_with_input(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_children() -> None:
-    """End what has left the command's process group, such as a daemon or a browser."""
+    """End processes that have left the command's process group, such as a daemon or a browser."""
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline:
         for child in _children():
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
         try:
-            # Each that ends may leave us its own children.
+            # The children of a process that ends become children of this one.
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.01)
         except ChildProcessError:
@@ -67,7 +67,7 @@ def _end_children() -> None:
 def _children() -> Iterator[int]:
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
-            # The name stands in parentheses, and may hold anything: proc_pid_stat(5).
+            # The name is in parentheses, and may contain any character: proc_pid_stat(5).
             parent = file.read_bytes().rpartition(b")")[2].split()[1]
             if int(parent) == os.getpid():
                 yield int(file.parent.name)

@@ -1,4 +1,4 @@
-"""Verification: every kind of check, side by side, summed up in one verdict."""
+"""Verification: all kinds of check run in parallel, and produce one verdict."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from promote.aws.lambda_function import Function
 
 _WIDTH = 16
-"""Checks and commands at the same time."""
+"""Checks and commands that run in parallel."""
 
 _LONGEST_DETAIL = 300
 """Characters."""
@@ -29,37 +29,37 @@ _LONGEST_DETAIL = 300
 
 @dataclass(frozen=True)
 class Verification:
-    """What to verify a candidate with."""
+    """The checks of a candidate, and what they run with."""
 
     checks: tuple[Check, ...]
     around: Surroundings
     seconds: float
-    """For all of it together."""
+    """For all checks together."""
     session: "Callable[[], requests.Session]"
     function: "Function"
     clock: Clock
     redact: Redactor
-    """Takes the values of the function's variables out of what its answers repeat."""
+    """Removes the values of the function's variables from details of responses."""
 
     @property
     def has_commands(self) -> bool:
-        """Whether there are commands, which cannot tell an endpoint that is not there from a broken function."""
+        """Whether there are commands, which cannot distinguish a missing endpoint from a broken function."""
         return any(check.is_command for check in self.checks)
 
     @property
     def needs_url(self) -> bool:
-        """Whether it cannot do without an endpoint."""
+        """Whether a check requires an endpoint."""
         return any(check.endpoint_use is EndpointUse.REQUIRED for check in self.checks)
 
     @property
     def needs_endpoint(self) -> bool:
-        """Whether it goes through an endpoint, and not to the version alone."""
+        """Whether a check uses an endpoint, if there is one."""
         return any(check.endpoint_use is not EndpointUse.NONE for check in self.checks)
 
     def run(self, endpoint: Endpoint | None, version: str, *, endpoint_ok: bool = False) -> Verdict:
-        """Verify ``version``, which ``endpoint`` shows, with all there is at the same time.
+        """Run all checks of ``version``, which ``endpoint`` invokes. Return the verdict.
 
-        ``endpoint_ok``: a new endpoint was seen to reach the function.
+        ``endpoint_ok``: a new endpoint has already returned a response of the function.
         """
         facts = {"PROMOTE_URL": endpoint.url if endpoint else "", "PROMOTE_VERSION": version}
         subject = Subject(
@@ -81,7 +81,7 @@ class Verification:
         return Verdict.of(tuple(self._presentable(result) for group in results for result in group))
 
     def crash(self, version: str, path: str) -> Verdict | None:
-        """Return the verdict on a version that crashes when it is asked for ``path``; None: it is not seen to crash."""
+        """Return the verdict on a version that crashes at a GET of ``path``. None: no crash is known."""
         reason = crash_of(self.function, version, path)
         if not reason:
             return None
@@ -89,7 +89,7 @@ class Verification:
         return Verdict.of((self._presentable(check),))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
-        """Take secrets out of the detail, and then cut it to what people read."""
+        """Redact secrets in the detail, and then shorten it."""
         hide = self.around.console.redact
         detail = hide(self.redact(result.detail))
         detail = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"

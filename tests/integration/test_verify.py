@@ -223,8 +223,8 @@ SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
     [
         ({"tests": "tests/test_skips.py"}, "skipped"),
         ({"tests": "tests -k nothing"}, "no test was collected"),
-        ({"tests": "tests/test_leaves.py"}, "only 1 of 3 collected tests were run to their end"),
-        ({"tests": "tests --setup-plan"}, "only 1 of 4 collected tests were run to their end"),
+        ({"tests": "tests/test_leaves.py"}, "only 1 of 3 collected tests completed"),
+        ({"tests": "tests --setup-plan"}, "only 1 of 4 collected tests completed"),
         ({"test-command": "no-such-tool --fast"}, "a command was not found (exit code 127)"),
         ({"test-command": "if no-such-tool; then exit 1; fi"}, "'no-such-tool' was not found or cannot be executed"),
         ({"test-command": "! ./no-such-script.sh"}, "'./no-such-script.sh' was not found or cannot be executed"),
@@ -391,7 +391,7 @@ def test_a_flood_is_cut_short_and_costs_no_memory(runner: Runner, inputs: dict[s
     assert any("the end of the tests" in line for line in tests[-5:])
     assert command[-1] == "the end of the command"
     assert all(
-        any(re.match(r"\.\.\. \d+ lines are left out here", line) for line in lines) for lines in (tests, command)
+        any(re.match(r"\.\.\. \d+ lines are omitted here", line) for line in lines) for lines in (tests, command)
     )
 
 
@@ -420,8 +420,8 @@ def test_the_time_out_ends_everything(runner: Runner, inputs: dict[str, str], wo
     ended = runner.run({**inputs, **commands, "verify-timeout": "0.05"})
     assert_blocked(ended, world, "inconclusive")
     assert processes(marker) == []
-    assert "verify-timeout was reached, and the tests were ended" in ended.log
-    assert "verify-timeout was reached, and the command was ended" in ended.log
+    assert "verify-timeout was reached, and the tests were stopped" in ended.log
+    assert "verify-timeout was reached, and the command was stopped" in ended.log
     folded = groups(ended.log)
     assert len(folded) == 2
     assert [line for lines in folded.values() for line in lines if line == "waiting, the command"]

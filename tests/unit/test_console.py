@@ -111,7 +111,7 @@ def test_of_a_flood_beginning_and_end_are_shown(console: Console, stream: io.Str
     assert lines[-2:] == ["line 99999", "::endgroup::"]
     shown = [line for line in lines if line.startswith("line ")]
     left_out = next(line for line in lines if line.startswith("... "))
-    assert left_out == f"... {100_000 - len(shown)} lines are left out here ..."
+    assert left_out == f"... {100_000 - len(shown)} lines are omitted here ..."
     assert len(stream.getvalue()) < 600_000
 
 

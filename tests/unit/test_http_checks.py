@@ -202,7 +202,9 @@ def test_an_answer_of_a_cache_says_nothing_of_the_candidate(
         result = check("GET / 200 a", endpoint, server, time)
         expected = Outcome.PASSED if status == 200 else Outcome.FAILED
         assert result.outcome is (Outcome.INCONCLUSIVE if is_cached else expected)
-        assert (f"the answer came from a cache, not from the function ({name}: {value})" in result.detail) is is_cached
+        assert (
+            f"the response came from a cache, not from the function ({name}: {value})" in result.detail
+        ) is is_cached
 
 
 def test_an_answer_of_a_cache_does_not_show_that_an_endpoint_reaches_the_function() -> None:

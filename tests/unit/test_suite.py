@@ -164,7 +164,11 @@ SKIPS = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n"
         ("def test_a(): pass\n", "tests --no-such-option", "pytest does not understand the input tests"),
         ("def test_a(): pass\n", "tests/test_a.py::test_b", "pytest does not understand the input tests"),
         ("import pytest\ndef test_a(): pytest.exit('enough')\n", "tests", "pytest was interrupted"),
-        ("import os\ndef test_a(): os._exit(0)\n", "tests", "pytest ended with exit code 0, and there is no whole"),
+        (
+            "import os\ndef test_a(): os._exit(0)\n",
+            "tests",
+            "pytest ended with exit code 0, and the report of the tests is missing",
+        ),
         ("import os\ndef test_a(): os._exit(9)\n", "tests", "pytest ended with exit code 9"),
         ("import os\ndef test_a(): os.kill(os.getpid(), 11)\n", "tests", "pytest ended with exit code 139"),
     ],
@@ -206,7 +210,7 @@ def test_tests_that_were_not_run_to_their_end_do_not_pass(
     (result,) = place.tests(arguments)
     assert (result.outcome, result.detail) == (
         INCONCLUSIVE,
-        f"only {counts} collected tests were run to their end",
+        f"only {counts} collected tests completed",
     )
 
 
@@ -544,7 +548,7 @@ def test_a_program_that_is_not_there_is_told(place: Place) -> None:
         ("tests -k 'open", "", "tests: it cannot be split into arguments: No closing quotation"),
         ("tests/" + "x" * 5000, "", "is not a valid path"),
         ("", "requirements.txt", "tests-requirements: it has no effect without tests"),
-        ("  # nothing", "", "tests: it holds a comment and nothing else"),
+        ("  # nothing", "", "tests: it contains only a comment"),
         ("tests", "nope.txt", "tests-requirements: the file 'nope.txt' does not exist"),
         ("tests", "tests", "tests-requirements: the file 'tests' does not exist"),
         ("tests", "../requirements.txt", "tests-requirements: '../requirements.txt' lies outside the workspace"),
