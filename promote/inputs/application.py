@@ -18,14 +18,14 @@ from promote.inputs.usage import given as given_inputs
 from promote.inputs.value import STEP, Line, Place, Value, step_values
 
 DEFAULT = "promote.yml"
-"""The file that is read where neither ``function-name`` nor ``application`` says anything."""
+"""The file that is read if neither ``function-name`` nor ``application`` is given."""
 
 _SHARED = ("checks", "invoke")
-"""Those whose lines say which function they are for."""
+"""Inputs whose lines can name the function that they are for."""
 _FIRST = ("tests", "tests-requirements", "test-command", "test-environment")
-"""Those that are carried out once, at the first function's endpoint."""
+"""Inputs whose checks run once, at the first function's endpoint."""
 _OWN = ("latest-url", "environment-url")
-"""Those that cannot be said of several functions at once."""
+"""Inputs that cannot have one value for several functions."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Part:
     """Unqualified, or empty when the user gave a name."""
     place: Place
     given: Mapping[str, Value] = field(default_factory=dict)
-    """What is said of it, by the names of the inputs."""
+    """Its own values, by the names of the inputs."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +46,29 @@ class Application:
     """Functions that are released together."""
 
     parts: tuple[Part, ...]
-    """In the order in which they are written; the names differ, and region and account do not."""
+    """In the order in which they are written. The names are unique. Region and account are the same."""
     given: Mapping[str, Value] = field(default_factory=dict)
-    """What is said of the whole."""
+    """The values for the application as a whole, by the names of the inputs."""
     retired: frozenset[str] = frozenset()
-    """Functions that belonged to it once, and are not promoted any more."""
+    """Functions that belonged to it and are no longer released with it."""
     file: str = ""
-    """The file that says so; empty: the input ``function-name``."""
+    """The file that describes it. Empty: the input ``function-name``."""
 
     @property
     def region(self) -> str:
-        """The region that ARNs say; empty: there is none."""
+        """The region of the ARNs. Empty: no function has an ARN."""
         return next((part.arn.split(":")[3] for part in self.parts if part.arn), "")
 
     @property
     def account(self) -> str:
-        """The account that ARNs say; empty: there is none."""
+        """The account of the ARNs. Empty: no function has an ARN."""
         return next((part.arn.split(":")[4] for part in self.parts if part.arn), "")
 
     def inputs(self, environ: Mapping[str, str]) -> tuple[Inputs, ...]:
-        """Give each function's inputs: those of the step (``INPUT_*``), and in their place what is said of it here.
+        """Return the inputs of each function. Its own values replace those of the step (``INPUT_*``).
 
         Raises:
-            InputError: the first that is wrong; where it is written in the file, the error names the line.
+            InputError: the first input that is wrong. If the file gives it, the error names the line.
 
         """
         command, step = command_of(environ), step_values(environ)
@@ -80,7 +80,7 @@ class Application:
                     raise InputError(
                         name,
                         f"it is one URL, and there are {len(self.parts)} functions",
-                        hint=f"Say it of the function that it is of, in {self.file or DEFAULT}.",
+                        hint=f"Set it for one function, in {self.file or DEFAULT}.",
                     )
         shared = {name: self._share(name, step) for name in _SHARED}
         region = region_of(environ)
@@ -93,18 +93,18 @@ class Application:
         if command is Command.RUN and not any(inputs.has_verification for inputs in read):
             raise InputError(
                 "checks",
-                "there is nothing to verify the application with, and what is not verified is not promoted",
-                hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
+                "there is nothing to verify the application with, and only verified code is promoted",
+                hint="Set at least one of checks (such as GET /health 200), invoke, tests and test-command.",
             )
-        said = {*self.given, *(name for part in self.parts for name in part.given)}
-        require_company({*given_inputs(environ), *said}, command)
+        described = {*self.given, *(name for part in self.parts for name in part.given)}
+        require_company({*given_inputs(environ), *described}, command)
         require_archive(read)
         self._require_traffic(read)
-        self._require_paths_of_their_own(read)
+        self._require_different_paths(read)
         return read
 
     def _require_effect(self, name: str) -> None:
-        """Refuse an input of the step that counts for no function, since something else says it for all of them."""
+        """Refuse an input of the step that has no effect, because each function has its own value."""
         places = [self.given[name].place] if name in self.given else []
         if not places and name not in _SHARED:
             places = [part.given[name].place for part in self.parts if name in part.given]
@@ -112,7 +112,7 @@ class Application:
             source = self.file or "function-name"
             raise InputError(
                 name,
-                f"it has no effect: {source} says it for {'all' if len(self.parts) > 1 else 'the'} "
+                f"it has no effect: {source} sets it for {'all' if len(self.parts) > 1 else 'the'} "
                 f"function{'s' if len(self.parts) > 1 else ''} ({places[0]})",
                 hint=f"Remove {name} from the step, or from {source}.",
             )
@@ -127,12 +127,12 @@ class Application:
             given[name] = _joined((*own, *lines.get(part.name, ())))
         if part is not self.parts[0]:
             given |= {name: Value("") for name in _FIRST}
-        # The file describes the functions for all commands: what does not count for this one is left out.
+        # The file describes the functions for all commands. This command ignores what has no effect on it.
         counting = {name: value for name, value in given.items() if command in INPUTS[name].commands}
         return {**counting, "function-name": Value(part.arn or part.name, part.place)}
 
     def _share(self, name: str, step: Mapping[str, Value]) -> Mapping[str, Sequence[Line]]:
-        """Divide the lines of ``checks`` or ``invoke`` among the functions: those of the file, or else of the step."""
+        """Return the lines of ``checks`` or ``invoke`` by function. The file's lines replace those of the step."""
         given = self.given.get(name) or step.get(name) or Value("")
         names = [part.name for part in self.parts]
         lines: dict[str, list[Line]] = {}
@@ -148,7 +148,7 @@ class Application:
         return lines
 
     def _require_traffic(self, read: Sequence[Inputs]) -> None:
-        """Refuse a function that nothing would reach: at endpoints of their own, no candidate meets the others."""
+        """Refuse a function that no check reaches. With ``isolation: version``, candidates do not call each other."""
         silent = [inputs.function_name for inputs in read if not inputs.has_verification]
         if not silent or read[0].command is not Command.RUN:
             return
@@ -156,8 +156,8 @@ class Application:
             raise InputError(
                 "isolation",
                 f"version verifies each function alone, and there is nothing to verify {join_names(silent)} with",
-                hint=f"Give each a line in checks, such as {silent[0]}: GET /health 200, or invoke; or take isolation: "
-                "latest, where the functions reach each other.",
+                hint=f"Add a line for each of them to checks, such as {silent[0]}: GET /health 200, or to invoke. "
+                "Or set isolation: latest, with which the functions call each other.",
             )
 
         unseen = [
@@ -170,11 +170,12 @@ class Application:
                 "invoke",
                 f"nothing shows whether the code of {join_names(unseen)} runs: there is no check, "
                 "and endpoints is none",
-                hint=f"Give each a line in invoke, such as {unseen[0]}: events/test.json; or set endpoints: http.",
+                hint=f"Add a line for each of them to invoke, such as {unseen[0]}: events/test.json. Or set "
+                "endpoints: http.",
             )
 
-    def _require_paths_of_their_own(self, read: Sequence[Inputs]) -> None:
-        """Refuse two functions at one path of a custom domain: their endpoints would be mapped to the same."""
+    def _require_different_paths(self, read: Sequence[Inputs]) -> None:
+        """Refuse two functions with the same path of a custom domain."""
         seen: dict[tuple[str, str], str] = {}
         for inputs in read:
             path = (inputs.domain_name, inputs.base_path)
@@ -182,26 +183,26 @@ class Application:
                 raise InputError(
                     "base-path",
                     f"{seen[path]} and {inputs.function_name} would be at the same path of {inputs.domain_name}",
-                    hint=f"Give each function a base-path of its own, in {self.file or DEFAULT}.",
+                    hint=f"Set a different base-path for each function, in {self.file or DEFAULT}.",
                 )
             seen[path] = inputs.function_name
 
 
 def _joined(lines: tuple[Line, ...]) -> Value:
-    """Return lines of the file and of the step as one value; an error that is not of one line names the file's."""
+    """Return lines of the file and of the step as one value. Its place is the first line in the file."""
     return Value(lines, next((line.place for line in lines if line.place.file), STEP))
 
 
 def require_one_application(application: Application) -> Application:
-    """Refuse functions that are there twice, too many, or not all in one region and account."""
+    """Refuse duplicate functions, too many functions, and functions of several regions or accounts."""
     source = "application" if application.file else "function-name"
     seen: dict[str, Part] = {}
     for part in application.parts:
         if part.name in seen:
             raise InputError(
                 source,
-                f"{part.place}: the function {part.name} is there twice, first in {_first(seen[part.name].place)}",
-                hint="Take one away; a name and an ARN with that name are the same function.",
+                f"{part.place}: the function {part.name} is listed twice, first in {_short(seen[part.name].place)}",
+                hint="Remove one of them. A name and an ARN with that name are the same function.",
             )
         seen[part.name] = part
     if len(application.parts) > MOST:
@@ -218,10 +219,10 @@ def require_one_application(application: Application) -> Application:
                 raise InputError(
                     source,
                     f"{part.place}: {part.name} is in the {what} {ours}, and {named[0].name} in {theirs}",
-                    hint=f"An application has one {what}: release the others by a step of their own.",
+                    hint=f"An application has one {what}. Release the others in another step.",
                 )
     return application
 
 
-def _first(place: Place) -> str:
+def _short(place: Place) -> str:
     return str(place) if not place.file else f"line {place.line}"

@@ -1,4 +1,4 @@
-"""The grammar of the inputs ``checks``, ``invoke`` and ``test-command``, and what is expected of an answer."""
+"""The grammar of the inputs ``checks``, ``invoke`` and ``test-command``, and the expectation of a response."""
 
 import json
 import re
@@ -20,7 +20,7 @@ class Expectation:
     expression: str
 
     def complaint(self, document: bytes) -> str:
-        """Say what is wrong with ``document``, or nothing; see ``promote.inputs.expression``."""
+        """Return why ``document`` does not meet the expectation. Empty: it does. See ``promote.inputs.expression``."""
         if not self.expression:
             return ""
         try:
@@ -29,14 +29,19 @@ class Expectation:
             return f"the body is not JSON: {excerpt(document)}"
         try:
             why = complaint(self.expression, value)
-        except (ValueError, TypeError, ArithmeticError, RecursionError) as error:  # of Python's own too: ceil() of NaN
+        except (
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:  # also from Python itself, such as ceil() of NaN
             return f"{self.expression} cannot be evaluated: {error}"
         return f"{self.expression} {why} {excerpt(document)}" if why else ""
 
 
 @dataclass(frozen=True)
 class HttpCheck:
-    """A request to an endpoint and what its answer must be."""
+    """A request to an endpoint and the expected response."""
 
     method: str
     path: str
@@ -44,7 +49,7 @@ class HttpCheck:
     """None: any 2xx."""
     expectation: Expectation
     is_probe: bool = False
-    """Whether any answer of the function's own below 500 passes: it shows that the function runs."""
+    """Whether any response of the function below 500 passes. It shows that the function runs."""
 
     @property
     def name(self) -> str:
@@ -56,7 +61,7 @@ class HttpCheck:
 
 @dataclass(frozen=True)
 class Invocation:
-    """An event that is sent to the candidate itself, and what its answer must be."""
+    """An event for the version itself, and the expected response."""
 
     event: str
     """Path of the JSON file, from the workspace."""
@@ -72,34 +77,34 @@ def parse_checks(value: Value) -> tuple[HttpCheck, ...]:
     """Read the input ``checks``.
 
     Raises:
-        InputError: a line does not follow the grammar; the error names the line.
+        InputError: a line does not follow the grammar. The error names the line.
 
     """
     return tuple(_http_check(text, place) for text, place in _lines(value))
 
 
 _AMBIGUOUS = (403, 404, 500, 503)
-"""Statuses that API Gateway itself answers with, too."""
+"""Statuses that API Gateway itself also returns."""
 
 
 def telling_path(checks: Sequence[HttpCheck]) -> str:
-    """Return the path of a check whose answer can only be the function's, or the root."""
-    telling = (check.path for check in checks if check.method == "GET" and check.status not in _AMBIGUOUS)
-    return next(telling, "/")
+    """Return the path of a check whose response can only come from the function. Default: the root."""
+    unambiguous = (check.path for check in checks if check.method == "GET" and check.status not in _AMBIGUOUS)
+    return next(unambiguous, "/")
 
 
 def first_path(checks: Sequence[HttpCheck]) -> str:
-    """Return the path to ask for when it is to be seen whether an endpoint reaches the function at all."""
+    """Return the path that shows whether an endpoint reaches the function."""
     gets = [check.path for check in checks if check.method == "GET"]
-    telling = telling_path(checks)
-    return telling if telling in gets or not gets else gets[0]
+    path = telling_path(checks)
+    return path if path in gets or not gets else gets[0]
 
 
 def parse_invocations(value: Value) -> tuple[Invocation, ...]:
     """Read the input ``invoke``.
 
     Raises:
-        InputError: an expression does not compile; the error names the line.
+        InputError: an expression does not compile. The error names the line.
 
     """
     invocations = []
@@ -110,9 +115,9 @@ def parse_invocations(value: Value) -> tuple[Invocation, ...]:
 
 
 def excerpt(document: bytes, limit: int = 2000) -> str:
-    """Give the beginning of ``document`` on one line; empty is said to be so.
+    """Return the beginning of ``document`` on one line, or "an empty body".
 
-    It is longer than what is shown of it, so that a secret can be found whole.
+    It is longer than the part that is shown, so that a secret in it is complete and can be redacted.
     """
     text = " ".join(document[: limit * 4].decode("utf-8", "replace").split())
     return _shortened(text, limit) or "an empty body"
@@ -127,7 +132,7 @@ def _http_check(line: str, place: Place) -> HttpCheck:
             if method.upper() in METHODS
             else f"it must be one of {', '.join(METHODS)}"
         )
-        raise place.error("checks", f"{method!r} is no HTTP method; {known}", hint=f"Write {GRAMMAR}.")
+        raise place.error("checks", f"{method!r} is not an HTTP method; {known}", hint=f"Write {GRAMMAR}.")
     if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
         what = f"the path {path!r} must begin with / and be ASCII without #" if path else "the path is missing"
         raise place.error("checks", what, hint=f"Write {GRAMMAR}; percent-encode other characters in the path.")
@@ -137,14 +142,14 @@ def _http_check(line: str, place: Place) -> HttpCheck:
     elif not re.fullmatch(r"[1-5][0-9]{2}", status):  # RFC 9110, 15
         raise place.error(
             "checks",
-            f"{_shortened(status)} is no HTTP status",
-            hint="Give a number from 100 to 599, or none for any 2xx.",
+            f"{_shortened(status)} is not a valid HTTP status",
+            hint="Write a number from 100 to 599, or no status to accept any 2xx.",
         )
     if method == "HEAD" and expression:
         raise place.error(
             "checks",
-            f"the answer to a HEAD has no body of which {_shortened(expression)} could be true",
-            hint="Ask with GET, or leave the expression off.",
+            f"the response to HEAD has no body, so {_shortened(expression)} cannot be true of it",
+            hint="Use GET, or remove the expression.",
         )
     return HttpCheck(method, path, int(status) if status else None, _expectation("checks", expression, place))
 
@@ -165,7 +170,7 @@ def _lines(value: Value) -> Iterator[tuple[str, Place]]:
 
 
 def _word(text: str) -> tuple[str, str]:
-    """Split the first word off; what is missing is empty."""
+    """Return the first word and the rest. Both can be empty."""
     word, _, rest = re.sub(r"\s+", " ", text, count=1).partition(" ")
     return word, rest
 
@@ -174,7 +179,10 @@ _QUOTED_OR_COMMENT = re.compile(r"""'(\\.|[^'\\])*'|"(\\.|[^"\\])*"|`(\\.|[^`\\]
 
 
 def _without_comment(line: str) -> str:
-    """Cut a ``#`` that begins a word, unless it stands within quotes of JMESPath, in which a backslash escapes."""
+    """Return the line up to a ``#`` that begins a word. A ``#`` in quotes of JMESPath does not start one.
+
+    A backslash escapes a quote.
+    """
     found = next((match for match in _QUOTED_OR_COMMENT.finditer(line) if match["comment"]), None)
     return line[: found.start()] if found else line
 
@@ -187,14 +195,14 @@ def json_object(text: str) -> dict[str, Any]:
     """Read ``text`` as a JSON object.
 
     Raises:
-        ValueError: it is not one, or has a key twice. The message says why, and repeats no value.
+        ValueError: it is not an object, or a key is repeated. The message says why, without any value.
 
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
-            raise ValueError(f"the key {twice!r} is there twice")
+            raise ValueError(f"the key {twice!r} is repeated")
         return dict(pairs)
 
     try:
@@ -209,7 +217,7 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def json_type(value: Any) -> str:
-    """Name the type of ``value`` as JSON does."""
+    """Return the JSON name of the type of ``value``."""
     if value is None:
         return "JSON null"
     names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -217,20 +225,20 @@ def json_type(value: Any) -> str:
 
 
 _WORD = r"(?:[^\s;&|<>()`$#]|\$(?!\())+"
-"""A word without a command in it."""
+"""A word that contains no command."""
 
 _INERT = rf"(?::|exit(?:\s+0)?|(?:set|shopt|cd|export|readonly|unset)(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
-"""A command that tests nothing: an end, or a setting of the shell, such as an option, the folder or a variable."""
+"""A command that tests nothing: ``exit``, or a setting of the shell, such as an option, the folder or a variable."""
 
 _NO_COMMAND = re.compile(rf"\s*(?:{_INERT}\s*(?:(?:;|&&)\s*{_INERT}\s*)*;?\s*)?(?:(?<!\S)#.*)?")
 """A line that tests nothing."""
 
 
 def require_command(value: Value) -> None:
-    """Refuse a script that holds no command.
+    """Refuse a script that has no command.
 
     Raises:
-        InputError: it would pass whatever the function does.
+        InputError: the script would pass whatever the function does.
 
     """
     script = value.text
@@ -238,6 +246,6 @@ def require_command(value: Value) -> None:
         raise value.place.error(
             "test-command",
             "it has no command, so it tests nothing",
-            hint='Write a command that fails if the function is broken, such as python3 smoke.py "$PROMOTE_URL"; '
-            "or leave the input empty.",
+            hint='Write a command that fails if the function is broken, such as python3 smoke.py "$PROMOTE_URL". '
+            "Or leave the input empty.",
         )

@@ -1,7 +1,7 @@
-"""Find conditions of a JMESPath expression that are always true, or always false, whatever the document holds.
+"""Find conditions of a JMESPath expression that are always true, or always false, for every document.
 
-Each part of an expression has samples: one value of each kind that it can give. A condition whose samples are all true,
-or all false, tests nothing.
+Each part of an expression has samples: one value of each kind that it can return. A condition whose samples are all
+true, or all false, tests nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ Node: TypeAlias = Mapping[str, Any]
 Samples: TypeAlias = tuple[Any, ...]
 
 _MANY = 10**300
-"""More than what anybody compares with."""
+"""Larger than any number in a useful comparison."""
 
 _LAST = "\U0010ffff"
-"""Comes after all other text."""
+"""Sorts after all other text."""
 
 _BOOLEANS: Samples = (False, True)
 _COUNTS: Samples = (0, _MANY)
@@ -49,16 +49,16 @@ _FUNCTIONS: Mapping[str, Samples] = {
     "to_string": _STRINGS[1:],
     "values": _ARRAYS,
 }
-"""What functions give: https://jmespath.org/specification.html#built-in-functions. The others give anything.
+"""What functions return: https://jmespath.org/specification.html#built-in-functions. Others can return any value.
 
-``to_array`` and ``to_string`` give something empty only for something empty: they hide what is missing.
+``to_array`` and ``to_string`` return an empty value only for an empty one, so they hide a missing value.
 """
 
 _TYPES: Samples = ("array", "boolean", "null", "number", "object", "string")
-"""What ``type`` gives, and nothing else."""
+"""All values of ``type``."""
 
 _AS_FULL_AS_ARGUMENT = ("keys", "length", "map", "merge", "reverse", "sort", "sort_by", "values")
-"""Functions that give nothing empty, and no zero, if an argument is never empty."""
+"""Functions that return neither an empty value nor zero if an argument is never empty."""
 
 _OPERATORS = ("comparator", "not_expression", "or_expression", "and_expression")
 
@@ -67,7 +67,7 @@ _OTHERS: Mapping[str, Samples] = {
     "multi_select_list": _ARRAYS[1:],
     "multi_select_dict": _OBJECTS[1:],
 }
-"""What other nodes give; those that are not here, such as a field, give anything."""
+"""What other nodes return. Those that are not listed, such as a field, can return any value."""
 
 _OF_DOCUMENT = ("current", "field", "identity")
 """The nodes of an expression that refer to the document."""
@@ -77,13 +77,14 @@ class Conditions:
     """The conditions of one expression."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        """Take all the nodes of the expression: a document may hold each value that the expression compares with."""
+        """Take all nodes of the expression. A document can contain each value that the expression compares with."""
         self._literals = tuple(node["value"] for node in nodes if node["type"] == "literal")
 
     def pointless(self, node: Node, *, is_result: bool) -> Node | None:
-        """Return the part of a condition that is always true or always false; None: there is none.
+        """Return the part of a condition that is always true or always false, or None.
 
-        ``is_result``: it is the result of the expression, of which zero is not true. Within an expression, it is.
+        ``is_result``: the condition is the result of the expression. Zero is true within an expression, but not as the
+        result.
         """
         return self._pointless(node, self._widened(_ANYTHING), is_result=is_result)
 
@@ -101,20 +102,20 @@ class Conditions:
         return node if len(truths) == 1 or has_default or not _is_of_document(node) else None
 
     def _samples(self, node: Node, current: Samples) -> Samples:
-        """Return what ``node`` can give where ``@`` can be what ``current`` holds."""
+        """Return the samples of ``node``, for the samples ``current`` of ``@``."""
         kind, children = node["type"], node["children"]
         if kind in {"pipe", "subexpression"}:
             return self._samples(children[1], self._samples(children[0], current))
         if kind == "function_expression":
-            return self._given(node, current)
+            return self._returned(node, current)
         if kind in _OPERATORS:
             return _operated(node, [self._samples(child, current) for child in children])
         if kind == "literal":
             return (node["value"],)
         return current if kind in {"current", "identity"} else self._widened(_OTHERS.get(kind, _ANYTHING))
 
-    def _given(self, node: Node, current: Samples) -> Samples:
-        """Return what a function can give."""
+    def _returned(self, node: Node, current: Samples) -> Samples:
+        """Return the samples of a function."""
         name = node["value"]
         if name == "type":
             return _TYPES
@@ -124,17 +125,17 @@ class Conditions:
         return samples
 
     def _is_never_empty(self, arguments: Iterable[Node], current: Samples) -> bool:
-        """Whether one of the arguments of a function is true whatever the document holds."""
+        """Whether an argument of a function is true for every document."""
         return any(all(self._samples(argument, current)) for argument in arguments if argument["type"] != "expref")
 
     def _widened(self, samples: Samples) -> Samples:
-        """Add the literals of the kinds that ``samples`` has."""
+        """Add the literals of the same kinds as ``samples``."""
         kinds = {_kind(sample) for sample in samples}
         return (*samples, *(literal for literal in self._literals if _kind(literal) in kinds))
 
 
 def _operated(node: Node, sides: Sequence[Samples]) -> Samples:
-    """Return what an operator gives."""
+    """Return the samples of an operator."""
     if node["type"] == "comparator":
         return _compared(node["value"], *sides)
     if node["type"] == "not_expression":
@@ -144,7 +145,7 @@ def _operated(node: Node, sides: Sequence[Samples]) -> Samples:
 
 
 def _compared(comparator: str, left: Samples, right: Samples) -> Samples:
-    """Return what a comparison of two parts can give."""
+    """Return the samples of a comparison."""
     found: set[Any] = set()
     interpreter = TreeInterpreter()
     for one in left:
@@ -158,7 +159,7 @@ def _compared(comparator: str, left: Samples, right: Samples) -> Samples:
 
 
 def _is_true(value: Any, *, is_result: bool) -> bool:
-    """Whether a value counts as true: of a result, zero does not, unlike within an expression."""
+    """Whether a value counts as true. Zero does within an expression, but not as the result."""
     return bool(value) or (_is_number(value) and not is_result)
 
 

@@ -1,4 +1,4 @@
-"""The function's environment variables, as the input gives them."""
+"""The input ``environment-variables``."""
 
 import re
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ _NAME = "environment-variables"
 
 
 def environment_variables(value: Value) -> Mapping[str, str] | None:
-    """Read the variables: a JSON object in the step, a mapping in ``promote.yml``; None: they are not given.
+    """Return the variables from a JSON object in the step, or a mapping in ``promote.yml``. None: they are not given.
 
-    No variable's value is ever repeated in an error: it may be a secret.
+    No error contains the value of a variable, because it may be a secret.
     """
     variables = value.content if isinstance(value.content, Mapping) else _from_json(value)
     if variables is None:
@@ -23,7 +23,7 @@ def environment_variables(value: Value) -> Mapping[str, str] | None:
         if not re.fullmatch(VARIABLE, key):
             raise value.place.error(
                 _NAME,
-                f"{key!r} is no name that Lambda takes for a variable",
+                f"{key!r} is not a valid name of a Lambda environment variable",
                 hint="Names begin with a letter and have two or more letters, digits and _.",
             )
         if key in RESERVED_VARIABLES:
@@ -36,7 +36,7 @@ def environment_variables(value: Value) -> Mapping[str, str] | None:
             )
         if item.encode(errors="replace").decode() != item:
             raise value.place.error(
-                _NAME, f"the value of {key} holds half a character", hint="Write it in Unicode (UTF-8)."
+                _NAME, f"the value of {key} has an incomplete Unicode character", hint="Write it in Unicode (UTF-8)."
             )
     require_size(variables, "the variables are", value.place)
     return variables
@@ -54,17 +54,17 @@ def _from_json(value: Value) -> Mapping[str, Any] | None:
 
 
 def require_size(variables: Mapping[str, str], which: str, place: Place = STEP) -> None:
-    """Refuse environment variables that together are larger than Lambda takes; ``which`` says whose they are.
+    """Refuse environment variables that are larger than Lambda accepts. ``which`` names them in the error.
 
     Raises:
-        InputError: they are.
+        InputError: they are too large.
 
     """
     size = sum(len(key.encode()) + len(item.encode()) for key, item in variables.items())
     if size > VARIABLES_LIMIT:
         raise place.error(
             _NAME,
-            f"{which} {size} bytes, and Lambda takes {VARIABLES_LIMIT}",
+            f"{which} {size} bytes, and Lambda accepts {VARIABLES_LIMIT}",
             hint="Keep large values in Parameter Store or Secrets Manager.",
         )
 

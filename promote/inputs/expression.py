@@ -1,4 +1,4 @@
-"""JMESPath expressions that judge a JSON document: compiled strictly, and true only on what the document holds."""
+"""JMESPath expressions that test a JSON document. They compile strictly, and depend on the document."""
 
 import difflib
 import json
@@ -13,26 +13,26 @@ from jmespath.visitor import TreeInterpreter
 from promote.inputs.condition import Conditions
 
 _LITERALS = ("true", "false", "null")
-"""Words that JMESPath reads as names of fields, and JSON as values."""
+"""Words that are names of fields in JMESPath, and values in JSON."""
 
-_ADVICE = "Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org."
+_ADVICE = "Write strings in single quotes, as in status == 'ok'. See https://jmespath.org."
 
 
 _UNKNOWN = "compares two fields, and one is null (write text in single quotes, and null as `null`) in"
 
 
 class _StrictParser(Parser):
-    """A parser that marks the fields whose names stand in double quotes."""
+    """A parser that marks fields whose names are in double quotes."""
 
     _CACHE: ClassVar[dict[str, ParsedResult]] = {}
-    """A cache of its own: the nodes of jmespath's own parser have no marks."""
+    """A separate cache, because the nodes of jmespath's parser have no marks."""
 
     def _token_nud_quoted_identifier(self, token: Any) -> Any:
         return {**super()._token_nud_quoted_identifier(token), "quoted": True}  # type: ignore[misc]
 
 
 class _Interpreter(TreeInterpreter):
-    """An interpreter that gives one value, ``unknown``, for each comparison of fields of which one is null."""
+    """An interpreter that returns ``unknown`` for each comparison of two fields of which one is null."""
 
     def __init__(self, *, unknown: bool) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Interpreter(TreeInterpreter):
         self._unknown = unknown
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
-        """Compare; a literal may be compared with null, as in ``error == `null```."""
+        """Compare two sides. A comparison of null with a literal is valid, as in ``error == `null```."""
         if any(child["type"] == "literal" for child in node["children"]):
             return super().visit_comparator(node, value)
         found = [self.visit(child, value) for child in node["children"]]
@@ -53,9 +53,9 @@ class _Interpreter(TreeInterpreter):
 
 
 def problem(expression: str) -> tuple[str, str]:
-    """Return what is wrong with an expression, and what to write instead; empty: nothing.
+    """Return the error of an expression, and what to write instead. Empty: it has no error.
 
-    This includes what jmespath itself finds only when it evaluates the expression.
+    This includes errors that jmespath finds only when it evaluates the expression.
     """
     try:
         parsed = _parse(expression).parsed
@@ -71,13 +71,13 @@ def problem(expression: str) -> tuple[str, str]:
 
 
 def complaint(expression: str, document: Any) -> str:
-    """Return why ``expression`` is not true, as words between it and the document; empty: it is true.
+    """Return why ``expression`` is not true, as words between it and the document. Empty: it is true.
 
-    An expression is true unless it gives null, false, zero, or something empty. It must not depend on a comparison of
-    two fields of which one is null: the document says nothing about it.
+    An expression is true unless it returns null, false, zero, or an empty value. It must not depend on a comparison of
+    two fields of which one is null, because its result is unknown.
 
     Raises:
-        ValueError, TypeError, ArithmeticError, RecursionError: it cannot be evaluated.
+        ValueError, TypeError, ArithmeticError, RecursionError: the expression cannot be evaluated.
 
     """
     parsed = _parse(expression).parsed
@@ -113,31 +113,31 @@ def _misuses(parsed: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _explained(pointless: Mapping[str, Any]) -> tuple[str, str]:
-    """Say why a condition tests nothing, and what to write instead."""
+    """Return why a condition tests nothing, and what to write instead."""
     if pointless["type"] in {"multi_select_list", "multi_select_dict"}:
         return (
-            "does not depend on the answer: a list or an object of conditions is always true",
+            "does not depend on the response: a list or an object of conditions is always true",
             "Join conditions with &&, as in status == 'ok' && db == 'ok'.",
         )
     if pointless["type"] == "function_expression":
         return (
-            f"does not depend on the answer: as a condition, {pointless['value']}() is always true here",
+            f"does not depend on the response: as a condition, {pointless['value']}() is always true here",
             "Compare the result with a value, as in length(items) > `0`.",
         )
     return (
-        "does not depend on the answer, or a part of it does not: it is always true or always false",
+        "does not depend on the response, or a part of it does not: it is always true or always false",
         "Compare a field with a value that it can have, as in status == 'ok'.",
     )
 
 
 def _mistaken(sides: list[Mapping[str, Any]]) -> tuple[str, str]:
-    """Return what is wrong with a comparison, and what to write instead.
+    """Return the error of a comparison, and what to write instead.
 
-    A side may be the name of a field and meant as a value, or both sides may be the same.
+    A side may be the name of a field where a value is meant, or both sides may be the same.
     """
     if sides[0] == sides[1]:
         return (
-            "does not depend on the answer: it compares something with itself",
+            "does not depend on the response: it compares something with itself",
             "Compare a field with a value, as in status == 'ok'.",
         )
     for side, other in (sides, reversed(sides)):
@@ -147,12 +147,12 @@ def _mistaken(sides: list[Mapping[str, Any]]) -> tuple[str, str]:
         if side.get("quoted") and other["type"] != "literal":
             return (
                 f'compares with a field: "{name}" in double quotes is the name of a field',
-                f"Write text in single quotes: '{name}'. If the field is meant, write @.\"{name}\".",
+                f"Write text in single quotes: '{name}'. To compare with the field, write @.\"{name}\".",
             )
         if not side.get("quoted") and name in _LITERALS:
             return (
                 f"compares with a field: {name} without quotes is the name of a field",
-                f"Write the value in backticks: `{name}`. If the field is meant, write @.{name}.",
+                f"Write the value in backticks: `{name}`. To compare with the field, write @.{name}.",
             )
     return "", ""
 
@@ -161,15 +161,15 @@ def _misuse(node: Mapping[str, Any], parent: Mapping[str, Any]) -> str:
     if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
         near = difflib.get_close_matches(node["value"], Functions.FUNCTION_TABLE, n=1)
         return f"there is no function {node['value']}()" + (f"; did you mean {near[0]}()?" if near else "")
-    if node["type"] == "expref" and not _takes_reference(parent, node):
-        return "&, a reference, has a meaning only where a function takes one, as in sort_by(items, &name)"
+    if node["type"] == "expref" and not _accepts_reference(parent, node):
+        return "&, a reference, is only valid as an argument of some functions, as in sort_by(items, &name)"
     if node["type"] == "slice" and node["children"][2] == 0:
-        return "a slice cannot go on in steps of 0"
+        return "the step of a slice cannot be 0"
     return ""
 
 
-def _takes_reference(parent: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
-    """Whether ``parent`` is a function that takes a reference where ``node`` stands."""
+def _accepts_reference(parent: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+    """Whether ``parent`` is a function that takes a reference as the argument ``node``."""
     if parent.get("type") != "function_expression":
         return False
     signature = Functions.FUNCTION_TABLE[parent["value"]]["signature"]
@@ -180,7 +180,7 @@ def _takes_reference(parent: Mapping[str, Any], node: Mapping[str, Any]) -> bool
 
 
 def _nodes(node: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """Yield each node of a parsed expression with its parent, which comes first."""
+    """Yield each node of a parsed expression with its parent. Parents come first."""
     yield node, parent
     for child in node["children"]:
         if isinstance(child, Mapping):  # the children of a slice are numbers

@@ -9,9 +9,9 @@ from promote.inputs.value import Place, Value
 
 
 def parse_lines(text: str) -> Application | None:
-    """Read ``function-name``: a line each, ``name`` or ``name = artifact``; ``#`` starts a comment.
+    """Read ``function-name``: one function per line, as ``name`` or ``name = artifact``. ``#`` starts a comment.
 
-    None: it is one line with a name alone.
+    Return None if it is only one name.
 
     Raises:
         InputError: a line is wrong.
@@ -27,7 +27,7 @@ def parse_lines(text: str) -> Application | None:
     if not parts:
         raise InputError(
             "function-name",
-            "it names no function, for all of its lines are comments",
+            "it names no function, because all of its lines are comments",
             hint="Write the function's name, or `name = artifact`, one function per line.",
         )
     return require_one_application(Application(tuple(parts)))
@@ -38,16 +38,16 @@ def _line_part(line: str, place: Place) -> Part:
     if equals and not name:
         raise place.error(
             "function-name",
-            f"the artifact {artifact!r} is there without a function",
+            f"the artifact {artifact!r} has no function",
             hint="Write name = artifact.",
         )
     if equals and not artifact:
         raise place.error(
             "function-name",
-            "there is no artifact after the =",
-            hint="Write name = artifact; or the name alone, to adopt what another tool has put into $LATEST.",
+            "the artifact after the = is missing",
+            hint="Write name = artifact. Or write only the name, to use the code that is in $LATEST.",
         )
     if not artifact.isprintable():
-        raise place.error("function-name", "the artifact holds a control character", hint="Take it away.")
+        raise place.error("function-name", "the artifact contains a control character", hint="Remove it.")
     name, arn, _ = parse_function(name, place)
     return Part(name, arn, place, {"artifact": Value(artifact, place)} if equals else {})

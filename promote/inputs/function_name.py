@@ -11,30 +11,30 @@ _QUALIFIED = rf"(?P<target>{FUNCTION_NAME}|{FUNCTION_ARN})(?P<qualifier>:[a-zA-Z
 
 
 def target(read: Reader, in_use: str) -> tuple[str, str, str]:
-    """Give the function's name, its ARN (or empty) and the region (or empty)."""
+    """Return the function's name, its ARN (or empty) and the region (or empty)."""
     value, region = read.text("function-name"), read.text("aws-region")
     if not value:
-        raise read.error("function-name", "it is missing", hint="Give the Lambda function's name or ARN.")
+        raise read.error("function-name", "it is missing", hint="Set it to the Lambda function's name or ARN.")
     if region and not re.fullmatch(r"[a-z0-9-]+", region):
-        raise read.error("aws-region", f"{region!r} is no region", hint="Write it like eu-west-1.")
+        raise read.error("aws-region", f"{region!r} is not a valid region", hint="Write it like eu-west-1.")
     name, arn, named = parse_function(value, read.value("function-name").place)
     if region and named and region != named:
         raise read.error(
             "aws-region",
-            f"it says {region}, and the function's ARN says {named}",
+            f"it is {region}, and the region of the function's ARN is {named}",
             hint="Leave aws-region empty when function-name is an ARN.",
         )
     if named and in_use and named != in_use:
         raise read.error(
             "function-name",
-            f"its ARN is of the region {named}, and the region in use is {in_use} (AWS_REGION)",
+            f"the region of its ARN is {named}, and the region in use is {in_use} (AWS_REGION)",
             hint=f"Correct the ARN, or set aws-region: {named}.",
         )
     return name, arn, named or region
 
 
 def region_of(environ: Mapping[str, str]) -> str:
-    """Return the region that the input ``aws-region`` names, else the environment; empty: neither does."""
+    """Return the region of the input ``aws-region``, or else of the environment. Empty: neither has one."""
     return (
         Reader(step_values(environ)).text("aws-region")
         or environ.get("AWS_REGION", "")
@@ -43,10 +43,10 @@ def region_of(environ: Mapping[str, str]) -> str:
 
 
 def parse_function(value: str, place: Place) -> tuple[str, str, str]:
-    """Read a function's name or ARN: the name, the ARN (or empty) and its region (or empty).
+    """Return the name, the ARN (or empty) and its region (or empty) from a function's name or ARN.
 
     Raises:
-        InputError: of ``function-name``: it is neither.
+        InputError: of ``function-name``: it is neither a name nor an ARN.
 
     """
     if re.fullmatch(FUNCTION_NAME, value):
@@ -70,14 +70,14 @@ def parse_function(value: str, place: Place) -> tuple[str, str, str]:
     if partition != fitting:
         raise place.error(
             "function-name",
-            f"its ARN is of the partition {partition}, and the region {region} is in {fitting}",
+            f"the partition of its ARN is {partition}, and the region {region} is in {fitting}",
             hint=f"Write it like {value.replace(partition, fitting, 1)}.",
         )
     return name, value, region
 
 
 def partition_of(region: str) -> str:
-    """Return the partition of AWS that a region is in."""
+    """Return the AWS partition of a region."""
     return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
@@ -90,4 +90,4 @@ _PARTITIONS: Mapping[str, str] = {
     "eu-isoe-": "aws-iso-e",
     "eusc-": "aws-eusc",
 }
-"""By how the names of their regions begin, as botocore knows them."""
+"""Partitions by the beginnings of their regions' names, from botocore."""

@@ -1,6 +1,6 @@
-"""YAML whose values know the lines that they are written on; untrusted, so that it is limited in every way.
+"""YAML values with the lines that they are written on. The text is untrusted, so its size and depth are limited.
 
-It is YAML 1.1 as PyYAML has it, of its safe tags alone. Anchors, aliases and merge keys (``<<``) work.
+It is YAML 1.1 as in PyYAML, with safe tags only. Anchors, aliases and merge keys (``<<``) work.
 """
 
 import re
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node, ScalarNode
 
 _MOST, _DEEPEST = 20_000, 20
-"""Values, each as often as an alias repeats it, and levels: more are a mistake, or an attack."""
+"""The most values, including what aliases repeat, and levels. More are a mistake or an attack."""
 
 _QUOTED = re.compile(r"""'.{2,}'|".{2,}\"""", re.DOTALL)
 
@@ -21,7 +21,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class LocatedError(Exception):
-    """The text is no such YAML."""
+    """The text is not valid YAML, or exceeds a limit."""
 
     def __init__(self, line: int, problem: str, hint: str) -> None:
         super().__init__(problem)
@@ -31,25 +31,25 @@ class LocatedError(Exception):
 
 @dataclass(frozen=True)
 class Located:
-    """A value and where it begins."""
+    """A value and the line on which it begins."""
 
     value: "str | int | float | bool | Mapping[str, Located] | tuple[Located, ...] | None"
-    """None also for what is neither of these, a date for example; ``kind`` says what it is."""
+    """None also for other types, such as a date. ``kind`` names the type."""
     kind: str
-    """What it is, for people, such as ``a number``."""
+    """The type for messages, such as ``a number``."""
     line: int
-    """Of the value; the first is 1."""
+    """The line of the value. The first is 1."""
     key_line: int = 0
-    """Of its key, in a mapping."""
+    """The line of its key, in a mapping."""
     first_line: int = 0
-    """Of the first line of its text: a block scalar's begins below its ``|``."""
+    """The line of the text. The text of a block scalar begins below its ``|``."""
 
 
 def read(text: str) -> Located:
-    """Read one document; an empty one is null.
+    """Read one document. An empty document is null.
 
     Raises:
-        MarkedError: it is not well-formed, has a key twice or one that is no text, or is too large or too deep.
+        LocatedError: it is not well-formed, too large or too deep, or a key is repeated or not text.
 
     """
     import yaml  # noqa: PLC0415 - few runs have a file to read
@@ -58,12 +58,14 @@ def read(text: str) -> Located:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # It may quote a value, or a part of one that begins like an alias or a tag; and a value may be a secret.
+        # PyYAML may quote a value, or the part of one that looks like an alias or a tag. A value may be a secret.
         problem = _QUOTED.sub("…", ": ".join(filter(None, [error.context, error.problem])))
-        raise LocatedError(mark.line + 1 if mark else 1, f"it is no YAML: {problem}", _SYNTAX) from None
+        raise LocatedError(mark.line + 1 if mark else 1, f"it is not valid YAML: {problem}", _SYNTAX) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise LocatedError(line, f"it holds a character that YAML does not take: {error.reason}", _SYNTAX) from None
+        raise LocatedError(
+            line, f"it contains a character that YAML does not accept: {error.reason}", _SYNTAX
+        ) from None
     except RecursionError:
         raise LocatedError(1, "it is nested too deeply", _SYNTAX) from None
     if node is None:
@@ -71,11 +73,11 @@ def read(text: str) -> Located:
     return _Conversion(text.splitlines()).value(node)
 
 
-_SYNTAX = "Correct it there; an editor that knows YAML shows the place. Indent with spaces, and write key: value."
+_SYNTAX = "Correct this line. An editor for YAML shows the error. Indent with spaces, and write key: value."
 
 
 class _Conversion:
-    """The conversion of one document, which counts."""
+    """The conversion of one document, which counts values and levels."""
 
     def __init__(self, lines: list[str]) -> None:
         from yaml.constructor import SafeConstructor  # noqa: PLC0415 - as above
@@ -91,7 +93,7 @@ class _Conversion:
         line = _line(node)
         self._count += 1
         if self._count > _MOST:
-            raise LocatedError(line, "it is too large, with everything that its aliases repeat", "Make it smaller.")
+            raise LocatedError(line, "it is too large, including what its aliases repeat", "Make it smaller.")
         with self._deeper(line):
             if isinstance(node, ScalarNode):
                 return self._scalar(node, line, key_line)
@@ -104,7 +106,9 @@ class _Conversion:
     def _deeper(self, line: int) -> Iterator[None]:
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise LocatedError(line, "it is nested too deeply", "Does an alias lead back to where it stands?")
+            raise LocatedError(
+                line, "it is nested too deeply", "Check that no alias refers to a value that contains it."
+            )
         yield
         self._depth -= 1
 
@@ -116,7 +120,7 @@ class _Conversion:
             return Located(None, kind, line, key_line, first)
         try:
             value: Any = self._constructor.construct_object(node)
-        except Exception:  # noqa: BLE001 - whatever a tag makes of a text that does not fit it
+        except Exception:  # noqa: BLE001 - a tag can raise any error for a text that does not fit
             raise LocatedError(line, f"this is not {kind}", "Correct it, or put it in quotes.") from None
         return Located(value, kind, line, key_line, first)
 
@@ -126,17 +130,19 @@ class _Conversion:
         for key, value in node.value:
             line = _line(key)
             if key.tag == f"{_TAG}merge":
-                # What is written here wins over what is merged in, and of that, what comes first.
+                # Keys of the mapping itself win over merged keys. Of these, the first one wins.
                 merged = {**self._merged(value), **merged}
                 continue
             if key.tag != f"{_TAG}str":
-                kind = _KINDS.get(key.tag, "no text")
+                kind = _KINDS.get(key.tag, "not text")
                 shown = getattr(key, "value", "")
-                text = f"{shown!r} is {kind}" if isinstance(shown, str) else "this is no text"
-                raise LocatedError(line, f"a key is to be text, and {text}", "Put it in quotes.")
+                text = f"{shown!r} is {kind}" if isinstance(shown, str) else "this is not text"
+                raise LocatedError(line, f"a key must be text, and {text}", "Put it in quotes.")
             if key.value in found:
                 raise LocatedError(
-                    line, f"{key.value!r} is there twice, first in line {found[key.value].key_line}", "Take one away."
+                    line,
+                    f"{key.value!r} is listed twice, first in line {found[key.value].key_line}",
+                    "Remove one of them.",
                 )
             found[key.value] = self.value(value, line)
         return {**merged, **found}
@@ -154,7 +160,9 @@ class _Conversion:
         else:
             if isinstance(merged, tuple):
                 return result
-        raise LocatedError(_line(node), "<< takes mappings", "Give it an alias of one, such as << : *defaults.")
+        raise LocatedError(
+            _line(node), "<< accepts only mappings", "Write an alias of a mapping, such as << : *defaults."
+        )
 
 
 def _line(node: "Node") -> int:

@@ -1,4 +1,4 @@
-"""The file ``promote.yml``: functions that are released together, and what is particular to each of them."""
+"""The file ``promote.yml``: functions that are released together, with their values of inputs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,10 +17,10 @@ LARGEST = 256 * 1024
 
 
 def parse(text: str, file: str, environment: str) -> Application:
-    """Read ``text`` of the file ``file``, with what it says of ``environment``; empty: with nothing of any.
+    """Read ``text``, the content of ``file``, with the section of ``environment``. Empty: without any.
 
     Raises:
-        InputError: it is wrong; the error names the line.
+        InputError: the text is wrong. The error names the line.
 
     """
     document = check(text, file)
@@ -52,14 +52,16 @@ def parse(text: str, file: str, environment: str) -> Application:
     for item in retired:
         if any(item.value == part.name for part in parts):
             refuse(
-                Place(file, item.line), f"retired: {item.value} is among the functions", "Take it away in one place."
+                Place(file, item.line),
+                f"retired: {item.value} is among the functions",
+                "Remove it from one of the two lists.",
             )
     given = _merged(_given(document, WHOLE, file), _given(here, WHOLE, file))
     return require_one_application(Application(tuple(parts), given, names, file))
 
 
 def _mapping(value: Located) -> Mapping[str, Located]:
-    """Give the mapping that was found to be one; nothing is an empty one."""
+    """Return a value as a mapping. An empty value is an empty mapping."""
     return value.value if isinstance(value.value, Mapping) else {}
 
 
@@ -76,14 +78,14 @@ def _value(located: Located, file: str, key: str) -> Value:
     if isinstance(content, tuple):
         lines = tuple(Line(str(item.value), Place(file, item.line, key)) for item in content)
         return Value(lines, lines[0].place if lines else place)
-    if isinstance(content, str) and located.first_line > located.line:  # a block, each of whose lines is one there
+    if isinstance(content, str) and located.first_line > located.line:  # a block: its lines are lines of the file
         return Value(content, Place(file, located.first_line, key), located.first_line)
     assert isinstance(content, str | int | float)  # noqa: S101 - it was checked
     return Value(content, place, first_line=0)
 
 
 def _merged(given: Mapping[str, Value], changed: Mapping[str, Value]) -> dict[str, Value]:
-    """Put ``changed`` in the place of what is ``given``; variables are added to those that there are."""
+    """Return the given values with ``changed`` in their place. Environment variables are merged."""
     merged = {**given, **changed}
     for name in given.keys() & changed.keys():
         old, new = given[name].content, changed[name].content
@@ -93,40 +95,42 @@ def _merged(given: Mapping[str, Value], changed: Mapping[str, Value]) -> dict[st
 
 
 def _require_known_functions(functions: Mapping[str, Located], document: Mapping[str, Located], file: str) -> None:
-    """Refuse an environment that says something of a function which is not there."""
+    """Refuse a function of an environment that is not among the functions."""
     environments = _mapping(document["environments"]) if "environments" in document else {}
     for name, environment in environments.items():
         section = _mapping(environment)
-        for function, said in (_mapping(section["functions"]) if "functions" in section else {}).items():
+        for function, values in (_mapping(section["functions"]) if "functions" in section else {}).items():
             if function not in functions:
                 refuse(
-                    Place(file, said.key_line),
+                    Place(file, values.key_line),
                     f"environments.{name}.functions: there is no function {function!r}",
                     hint_of(function, functions, "The functions are"),
                 )
 
 
 def read_file(workspace: Path, path: str) -> str:
-    """Read the file.
+    """Return the text of the file.
 
     Raises:
-        InputError: it is not in the repository, too large, or no text.
+        InputError: it is not in the repository, too large, or not UTF-8.
 
     """
-    hint = "Write its path from the repository's root, such as promote.yml; is actions/checkout before this step?"
+    hint = "Write its path from the repository's root, such as promote.yml. Run actions/checkout before this step."
     if not path.isprintable():
-        raise InputError("application", "it holds a line break or a control character", hint="Write it on one line.")
+        raise InputError("application", "it contains a line break or a control character", hint="Write it on one line.")
     file = require_inside(workspace, path, "application")
     if not file.is_file():
-        raise InputError("application", f"{path!r} is {'a directory' if file.is_dir() else 'not there'}", hint=hint)
+        raise InputError(
+            "application", f"{path!r} {'is a directory' if file.is_dir() else 'does not exist'}", hint=hint
+        )
     try:
         with file.open("rb") as source:
             content = source.read(LARGEST + 1)
         if len(content) > LARGEST:
-            raise InputError("application", f"{path!r} is larger than 256 KB", hint="Is it that file?")
+            raise InputError("application", f"{path!r} is larger than 256 KB", hint="Check that it is the right file.")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"{path!r} is no text in UTF-8 (byte {error.start})"
+        problem = f"{path!r} is not valid UTF-8 (byte {error.start})"
         raise InputError("application", problem, hint="Save it as UTF-8.") from None
     except OSError as error:
         raise InputError("application", f"{path!r} cannot be read: {error.strerror}", hint=hint) from None

@@ -1,6 +1,6 @@
-"""What ``promote.yml`` can say: its keys and their values, checked where they are written.
+"""The keys of ``promote.yml`` and the types of their values.
 
-docs/promote.schema.json is made of the same tables (``tools.schema``), for editors.
+docs/promote.schema.json, for editors, is generated from the same tables (``tools.schema``).
 """
 
 import difflib
@@ -27,18 +27,18 @@ from promote.inputs.model import Endpoints
 from promote.inputs.value import Place
 
 MOST = 25
-"""Functions of one application: a transaction of DynamoDB's has 100 parts, and each function needs a few."""
+"""Functions of one application. A DynamoDB transaction has at most 100 items, and each function needs some."""
 LINE = r"(?=.*[^ ])[^\u0000-\u001f\u007f]+"
 TEXT = r"[\s\S]*[^\s][\s\S]*"
-"""A line of text, and text; neither is empty. JavaScript and Python read both alike."""
+"""A line of text, and text, as patterns. Neither is empty. They mean the same in JavaScript and in Python."""
 
 
 class Kind(StrEnum):
-    """What a key's value is."""
+    """The type of a key's value."""
 
     LINE = "a line of text"
     TEXT = "text"
-    LINES = "lines: text, or a list of text"
+    LINES = "text or a list of text"
     WHOLE = "a whole number"
     NUMBER = "a number"
     CHOICE = "a choice"
@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the file, which is an input of the action."""
+    """A key of the file. It is an input of the action."""
 
     kind: Kind
     limits: Range | None = None
@@ -55,7 +55,7 @@ class Key:
 
     @property
     def wanted(self) -> str:
-        """What its value is to be, for people."""
+        """What its value must be, for messages."""
         if self.kind is Kind.CHOICE:
             return " or ".join(self.choices)
         if self.limits:
@@ -79,7 +79,7 @@ FUNCTION: Mapping[str, Key] = {
     "checks": Key(Kind.LINES),
     "invoke": Key(Kind.LINES),
 }
-"""What the file can say of one function."""
+"""The keys of one function."""
 
 WHOLE: Mapping[str, Key] = {
     "checks": Key(Kind.LINES),
@@ -90,14 +90,14 @@ WHOLE: Mapping[str, Key] = {
     "test-environment": Key(Kind.LINES),
     "verify-timeout": Key(Kind.NUMBER, VERIFY_TIMEOUT),
 }
-"""What it can say of the application as a whole."""
+"""The keys of the application as a whole."""
 
 
 def check(text: str, file: str) -> Mapping[str, Located]:
-    """Read ``text`` and refuse what docs/promote.schema.json refuses, and keys that are there twice.
+    """Read ``text``. Refuse what docs/promote.schema.json refuses, and repeated keys.
 
     Raises:
-        InputError: it is wrong; the error names the line.
+        InputError: the text is wrong. The error names the line.
 
     """
     try:
@@ -107,7 +107,11 @@ def check(text: str, file: str) -> Mapping[str, Located]:
     shape = _Shape(file)
     top = shape.mapping(document, "", {*WHOLE, "functions", "environments", "retired"})
     if "functions" not in top:
-        refuse(Place(file, document.line), "functions is missing", "Name the functions there: functions: {name: {}}.")
+        refuse(
+            Place(file, document.line),
+            "functions is missing",
+            "Name the functions, such as functions: {my-function: {}}.",
+        )
     shape.section(top, "", is_whole=True)
     if "retired" in top:
         shape.names(top["retired"], "retired")
@@ -122,7 +126,7 @@ def check(text: str, file: str) -> Mapping[str, Located]:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What the schema says, as a check of values that know their lines."""
+    """The checks of the schema, with the line of each error."""
 
     file: str
 
@@ -135,32 +139,32 @@ class _Shape:
             self.functions(section["functions"], _path(where, "functions"), least=1 if is_whole else 0)
 
     def functions(self, value: Located, where: str, *, least: int) -> None:
-        """Check the functions, and what is said of each."""
+        """Check the functions and their keys."""
         functions = self.named(value, where, f"{FUNCTION_NAME}|{FUNCTION_ARN}", "a function's name or ARN", most=MOST)
         if len(functions) < least:
-            self._refuse(value, where, "it names no function", "Name one at least, such as my-function: {}.")
+            self._refuse(value, where, "it names no function", "Add at least one, such as my-function: {}.")
         for name, function in functions.items():
             if function.kind == "empty":
                 continue
             keys = self.mapping(function, _path(where, name), FUNCTION)
-            for key, said in keys.items():
-                self.value(said, f"{where}.{name}.{key}", FUNCTION[key])
+            for key, item in keys.items():
+                self.value(item, f"{where}.{name}.{key}", FUNCTION[key])
 
     def mapping(self, value: Located, where: str, known: Iterable[str]) -> Mapping[str, Located]:
-        """Give a mapping, all of whose keys are known."""
+        """Return a mapping with known keys."""
         if not isinstance(value.value, Mapping):
-            self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
+            self._refuse(value, where, f"it must be a mapping, and it is {value.kind}", _MAPPING)
         known = sorted(known)
         for key, item in value.value.items():
             if key not in known:
-                hint = hint_of(key, known, "Known here are")
+                hint = hint_of(key, known, "Known keys")
                 refuse(Place(self.file, item.key_line), f"{_path(where, key)} is not known", hint)
         return value.value
 
     def named(self, value: Located, where: str, pattern: str, what: str, *, most: int) -> Mapping[str, Located]:
-        """Give a mapping by names."""
+        """Return a mapping whose keys match a pattern."""
         if not isinstance(value.value, Mapping):
-            self._refuse(value, where, f"a mapping is wanted, and this is {value.kind}", _MAPPING)
+            self._refuse(value, where, f"it must be a mapping, and it is {value.kind}", _MAPPING)
         for count, (key, item) in enumerate(value.value.items(), 1):
             if not re.fullmatch(pattern, key):
                 refuse(Place(self.file, item.key_line), f"{where}: {key!r} is not {what}", _NAMES)
@@ -171,10 +175,10 @@ class _Shape:
     def names(self, value: Located, where: str) -> None:
         """Check a list of functions' names."""
         if not isinstance(value.value, tuple):
-            self._refuse(value, where, f"a list is wanted, and this is {value.kind}", "Write a line each: - name.")
+            self._refuse(value, where, f"it must be a list, and it is {value.kind}", "Write one per line, as - name.")
         for item in value.value:
             if not (isinstance(item.value, str) and re.fullmatch(FUNCTION_NAME, item.value)):
-                shown = repr(item.value) if isinstance(item.value, str) else f"this is {item.kind}, which"
+                shown = repr(item.value) if isinstance(item.value, str) else f"it is {item.kind}, which"
                 self._refuse(item, where, f"{shown} is not a function's name", _NAMES)
 
     def value(self, value: Located, where: str, key: Key) -> None:
@@ -197,48 +201,48 @@ class _Shape:
 
     def _text(self, value: Located, where: str, kind: Kind, wanted: str = "") -> None:
         if not isinstance(value.value, str):
-            self._refuse(value, where, f"{wanted or kind.value} is wanted, and this is {value.kind}", _QUOTES)
+            self._refuse(value, where, f"it must be {wanted or kind.value}, and it is {value.kind}", _QUOTES)
         if kind is Kind.LINE and not re.fullmatch(LINE, value.value):
-            problem = "it holds a line break or a control character" if value.value.strip(" ") else "it is empty"
-            self._refuse(value, where, problem, "Write it on one line; or take the key away.")
+            problem = "it contains a line break or a control character" if value.value.strip(" ") else "it is empty"
+            self._refuse(value, where, problem, "Write it on one line, or remove the key.")
         if not re.fullmatch(TEXT, value.value):
-            self._refuse(value, where, "it is empty", "Take the key away, or say something there.")
+            self._refuse(value, where, "it is empty", "Set a value, or remove the key.")
 
     def _number(self, value: Located, where: str, key: Key) -> None:
         number = value.value
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number:
-            self._refuse(value, where, f"{key.wanted} is wanted, and this is {value.kind}", "Write it without quotes.")
-        assert isinstance(number, int | float) and key.limits  # noqa: S101, PT018 - as was just found
+            self._refuse(value, where, f"it must be {key.wanted}, and it is {value.kind}", "Write it without quotes.")
+        assert isinstance(number, int | float) and key.limits  # noqa: S101, PT018 - see above
         if number not in key.limits or (key.kind is Kind.WHOLE and number != int(number)):
-            self._refuse(value, where, f"{key.wanted} is wanted, and this is {number:g}", "Correct it.")
+            self._refuse(value, where, f"it must be {key.wanted}, and it is {number:g}", "Correct it.")
 
     def _variables(self, value: Located, where: str) -> None:
-        """Check environment variables; no value is ever repeated: it may be a secret."""
-        variables = self.named(value, where, VARIABLE, "a name that Lambda takes for a variable", most=0)
+        """Check environment variables. No error contains a value, because it may be a secret."""
+        variables = self.named(value, where, VARIABLE, "a valid name of a Lambda environment variable", most=0)
         for name, item in variables.items():
             if name in RESERVED_VARIABLES:
                 place = Place(self.file, item.key_line)
                 refuse(place, f"{where}: {name} is set by Lambda itself", "Choose another name for it.")
             if not isinstance(item.value, str):
-                self._refuse(item, f"{where}.{name}", f"text is wanted, and this is {item.kind}", _QUOTES)
+                self._refuse(item, f"{where}.{name}", f"it must be text, and it is {item.kind}", _QUOTES)
 
     def _shown(self, value: Located) -> str:
-        return repr(value.value) if isinstance(value.value, str) else f"this is {value.kind}, and"
+        return repr(value.value) if isinstance(value.value, str) else f"it is {value.kind}, which"
 
     def _refuse(self, value: Located, where: str, problem: str, hint: str) -> NoReturn:
         refuse(Place(self.file, value.line), f"{where}: {problem}" if where else problem, hint)
 
 
-_MAPPING = "Write key: value, a line each and indented below."
+_MAPPING = "Write key: value, one per line and indented."
 _NAMES = "Use letters, digits, - and _: up to 64 for a function, 128 for an environment."
-TOO_MANY = "Release what belongs together, and the rest by a workflow of its own."
+TOO_MANY = "Release only functions that belong together. Release the others in another workflow."
 _CHOICE = "Write one of them."
-_QUOTES = 'Text that looks like something else wants quotes, such as "3.13" or "true".'
+_QUOTES = 'Put text that looks like a number or a boolean in quotes, such as "3.13" or "true".'
 
 
 def refuse(place: Place, problem: str, hint: str) -> NoReturn:
-    """Raise the error of something that is written at ``place``."""
+    """Raise the error of what is written at ``place``."""
     raise InputError("application", f"{place}: {problem}", hint=hint)
 
 
@@ -247,7 +251,7 @@ def _path(where: str, key: str) -> str:
 
 
 def hint_of(word: str, known: Iterable[str], which: str) -> str:
-    """Say what is known in the place of ``word``, and what it may have been meant to be."""
+    """Return a hint with the nearest known word, and all known words."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1)
     return (f"Did you mean {near[0]}? " if near else "") + f"{which}: {', '.join(known)}."

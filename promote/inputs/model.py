@@ -17,18 +17,18 @@ class Isolation(StrEnum):
     LATEST = "latest"
     """At the endpoint of $LATEST, under the lock."""
     VERSION = "version"
-    """At an endpoint of its own, beside others."""
+    """At a temporary endpoint of the version, without the lock."""
 
 
 class Diverged(StrEnum):
-    """What to do where the environment's commit is no ancestor of ours, nor ours of it, or nobody knows."""
+    """What to do if the commits of the environment and of this run have diverged, or if their order is unknown."""
 
     PROMOTE = "promote"
     REFUSE = "refuse"
 
 
 class Endpoints(StrEnum):
-    """Whether the action keeps API Gateway endpoints."""
+    """Whether the action creates API Gateway endpoints."""
 
     HTTP = "http"
     NONE = "none"
@@ -36,7 +36,7 @@ class Endpoints(StrEnum):
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration inputs; what is None is left as the function has it."""
+    """The configuration inputs. None: no change."""
 
     handler: str | None = None
     runtime: str | None = None
@@ -46,26 +46,26 @@ class Configuration:
     timeout: int | None = None
     """Seconds."""
     environment_variables: Mapping[str, str] | None = field(default=None, repr=False)
-    """Merged into what the function has; never shown."""
+    """Merged into the variables of the function. Never shown."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All inputs, as the user meant them."""
+    """All inputs of one function, and those of the other functions of a release."""
 
     command: Command
     function_name: str
     """Without ARN and qualifier."""
     function_arn: str
-    """Unqualified, or empty when the user gave a name."""
+    """Unqualified. Empty: the user gave a name."""
     region: str
-    """Empty: the environment's."""
+    """Empty: the region of the environment (``AWS_REGION``)."""
     environment: str
     latest_aliases: frozenset[str]
     """Names of aliases that may follow $LATEST, and so serve unverified code."""
     artifact: str
     commit: str
-    """The commit that the artifact was built from, in full; empty: the clone or the event says it."""
+    """The full SHA of the commit that the artifact was built from. Empty: that of the clone or the event."""
     artifact_bucket: str
     """``bucket`` or ``bucket/prefix``, or empty."""
     configuration: Configuration
@@ -77,11 +77,11 @@ class Inputs:
     checks: tuple[HttpCheck, ...]
     invocations: tuple[Invocation, ...]
     tests: str
-    """Arguments of pytest, as they were written."""
+    """Arguments of pytest, as written."""
     tests_requirements: str
     test_command: str
     test_environment: tuple[str, ...]
-    """Names of variables that tests and test-command get though they may be secrets."""
+    """Names of variables that tests and test-command get although they may be secrets."""
     verify_timeout: float
     """Seconds."""
     table: str
@@ -91,39 +91,39 @@ class Inputs:
     lease: int
     """Seconds."""
     diverged: Diverged | None
-    """None: what has diverged is promoted with a warning, and an order that is not known is refused."""
+    """None: diverged commits are promoted with a warning, and an unknown order is refused."""
     isolation: Isolation
     candidate: str
     """``version@CodeSha256@operation``, or empty."""
     job_status: str
-    """What the runner says of the job's steps so far: ``success``, ``failure`` or ``cancelled``; empty: unknown."""
+    """The status of the job's steps so far: ``success``, ``failure`` or ``cancelled``. Empty: unknown."""
     source: str
     """The environment to promote from, or empty."""
     version: str
     override: bool
     reason: str
     release_notes_path: str
-    """Where the notes are written, relative to the repository; empty: nowhere."""
+    """The file to write the notes to, relative to the repository. Empty: none."""
     release_notes_template: str
-    """A template of the repository's own, relative to it; empty: ours."""
+    """A template in the repository, relative to it. Empty: the action's."""
     publish_release: bool
     tag: str
-    """The tag whose notes are wanted; empty: that of the workflow's run, where it runs for one."""
+    """The tag to write the notes of. Empty: the tag that the workflow runs for, if any."""
     github_deployments: bool
     keep_versions: int | None
-    """How many of the newest versions stay after a promotion; None: all."""
+    """How many of the newest versions are kept after a promotion. None: all."""
     dry_run: bool
     allow_pull_requests: bool
     parts: tuple["Inputs", ...] = ()
-    """Those of each function, where several are released as one, the first of which these are; empty: there is one."""
+    """The inputs of each function of a release of several, the first one included. Empty: there is one function."""
     retired: frozenset[str] = frozenset()
-    """The names of functions that were released with these once, and are not any more."""
+    """The names of functions that are no longer released with these."""
     application: str = ""
-    """The file that names the functions; empty: the input ``function-name`` does."""
+    """The file that lists the functions. Empty: the input ``function-name`` does."""
 
     @property
     def names(self) -> str:
-        """The function's name, or the names of all, for people."""
+        """The function's name, or the names of all functions, for messages."""
         return join_names([part.function_name for part in self.parts] or [self.function_name])
 
     @property
@@ -149,5 +149,5 @@ class Inputs:
 
     @property
     def first_path(self) -> str:
-        """The path to ask for when it is to be seen whether an endpoint reaches the function at all."""
+        """The path that shows whether an endpoint reaches the function."""
         return first_path(self.checks)

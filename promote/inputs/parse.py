@@ -29,7 +29,7 @@ from promote.inputs.value import step_values
 
 
 def inputs_from_environ(environ: Mapping[str, str]) -> Inputs:
-    """Read the inputs of a step for one function; the runner sets ``INPUT_*``, empty ones too.
+    """Return the inputs of a step for one function. The runner sets ``INPUT_*``, including empty ones.
 
     Raises:
         InputError: the first input that is wrong.
@@ -44,15 +44,15 @@ def inputs_from_environ(environ: Mapping[str, str]) -> Inputs:
 
 
 def parse(read: Reader, command: Command, region_in_use: str, *, is_part: bool = False) -> Inputs:
-    """Parse the inputs of one function, which the step and ``promote.yml`` give.
+    """Return the inputs of one function, from values of the step and of ``promote.yml``.
 
-    ``is_part``: of one function of several, which need not be verified each by checks of its own.
+    ``is_part``: it is one of several functions, not all of which need checks.
 
     Raises:
         InputError: the first input that is wrong.
 
     """
-    read.text("github-token")  # the context has it; a broken one is refused here, as every input
+    read.text("github-token")  # the context uses it; an invalid one is refused here, like every input
     function_name, function_arn, region = target(read, region_in_use)
     inputs = Inputs(
         command=command,
@@ -108,7 +108,7 @@ def _reason(read: Reader) -> str:
         raise read.error(
             "reason",
             f"it has more than {_LONGEST_REASON} characters",
-            hint="Say it in a sentence, and link to the rest.",
+            hint="Write one sentence, and link to the details.",
         )
     return value
 
@@ -121,7 +121,7 @@ _JOB_STATUSES = ("success", "failure", "cancelled")
 
 
 def _job_status(read: Reader) -> str:
-    """Return the job's status; a runner that does not know this expression leaves it as it is, or empty."""
+    """Return the job's status. Empty: the runner does not support the default of the input."""
     value = read.text("job-status")
     return value if value in _JOB_STATUSES else ""
 
@@ -132,13 +132,13 @@ def _script(read: Reader) -> str:
 
 
 def _path(read: Reader, name: str) -> str:
-    """Give a file's path within the repository, or nothing."""
+    """Return the path of a file in the repository, or nothing."""
     value = read.text(name)
     path = PurePosixPath(value)
     if value and (path.is_absolute() or ".." in path.parts or path.name in ("", ".git") or ".git" in path.parts):
         raise read.error(
             name,
-            f"{value!r} is no file within the repository",
+            f"{value!r} is not the path of a file in the repository",
             hint="Write its path from the repository's root, such as docs/release-notes.md.",
         )
     return str(path) if value else ""
@@ -147,18 +147,18 @@ def _path(read: Reader, name: str) -> str:
 def _tag(read: Reader) -> str:
     value = read.text("tag").removeprefix("refs/tags/")
     if value and not re.fullmatch(TAG, value):
-        raise read.error("tag", f"{value!r} is no name that git takes for a tag", hint="Write it like v1.2.0.")
+        raise read.error("tag", f"{value!r} is not a valid name of a git tag", hint="Write it like v1.2.0.")
     return value
 
 
 def _lease(read: Reader, command: Command) -> int:
-    """Give the seconds of the lease: few where a heartbeat renews it, many where the job's own steps are at work."""
+    """Return the lease in seconds. It is long if no heartbeat renews it between the steps of the job."""
     default = 3600 if command in (Command.LOCK, Command.DEPLOY) else 30
     return round(read.number("lease", _LEASE, default=default))
 
 
 _LEASE = Range("seconds", 1, LONGEST_LEASE)
-"""Seconds. A quarter of the lease is the time of one heartbeat: three of them may fail before it is lost."""
+"""A heartbeat is sent in each quarter of the lease, so that three of them may fail."""
 
 _CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
 
@@ -168,8 +168,8 @@ def _candidate(read: Reader) -> str:
     if value and not re.fullmatch(_CANDIDATE, value):
         raise read.error(
             "candidate",
-            f"{value[:100]!r} is no candidate that command: deploy has given",
-            hint="Pass it on as it is: ${{ steps.<id of the deploy step>.outputs.candidate }}.",
+            f"{value[:100]!r} is not a candidate from command: deploy",
+            hint="Pass the output unchanged: ${{ steps.<id of the deploy step>.outputs.candidate }}.",
         )
     return value
 
@@ -180,13 +180,13 @@ def _commit(read: Reader) -> str:
         raise read.error(
             "commit",
             f"{value[:100]!r} is not a full commit SHA",
-            hint="Write all of its 40 or 64 hexadecimal digits; git rev-parse HEAD prints them.",
+            hint="Write all 40 or 64 hexadecimal digits. git rev-parse HEAD prints them.",
         )
     if value and not value.strip("0"):
         raise read.error(
             "commit",
-            f"{value} is git's name for no commit",
-            hint="An event of a deleted or new branch names it. Give the commit that is deployed; git rev-parse HEAD "
+            f"{value} is not a commit: git uses it for a missing commit",
+            hint="An event of a deleted or new branch has it. Set the commit that is deployed. git rev-parse HEAD "
             "prints it.",
         )
     return value
@@ -195,7 +195,9 @@ def _commit(read: Reader) -> str:
 def _version(read: Reader) -> str:
     value = read.text("version")
     if value and not re.fullmatch(r"[1-9][0-9]{0,9}", value):
-        raise read.error("version", f"{value!r} is no version's number", hint="Write it like 7; $LATEST is none.")
+        raise read.error(
+            "version", f"{value!r} is not a version number", hint="Write a number such as 7, and not $LATEST."
+        )
     return value
 
 
@@ -206,28 +208,28 @@ def _environment(read: Reader, name: str, *, is_required: bool) -> str:
     if not value:
         raise read.error(name, "it is missing", hint="Name the alias to promote to, such as preprod or prod.")
     if value.startswith("{"):
-        # Another action calls the function's variables so. They may be secrets, so the value is not repeated.
+        # Another action has an input of this name for variables. They may be secrets, so the error has no value.
         raise read.error(
             name,
             "it is JSON, and not the name of an alias",
-            hint="Give the function's variables in environment-variables, and an alias such as preprod or prod here.",
+            hint="Set the function's variables in environment-variables, and an alias such as preprod or prod here.",
         )
     if value.isdecimal():
         raise read.error(
             name,
-            f"{value!r} is a number, which Lambda takes for a version and not for an alias",
-            hint="Name it after what it is for, such as preprod or prod.",
+            f"{value!r} is a number, which Lambda reads as a version and not as an alias",
+            hint="Use a name such as preprod or prod.",
         )
     if not re.fullmatch(ALIAS, value):
         raise read.error(
             name,
-            f"{value!r} is no alias name",
+            f"{value!r} is not a valid alias name",
             hint="Use up to 128 letters, digits, - and _, such as preprod or prod.",
         )
     if value.lower() == "latest":
         raise read.error(
             name,
-            f"{value!r} is what the endpoint of $LATEST is called, so no environment can have that name",
+            f"{value!r} is the name of the endpoint of $LATEST, so no environment can have it",
             hint="Name the alias to promote to, such as preprod or prod.",
         )
     return value
@@ -236,14 +238,18 @@ def _environment(read: Reader, name: str, *, is_required: bool) -> str:
 def _configuration(read: Reader) -> Configuration:
     handler = read.optional("handler")
     if handler and (len(handler) > 128 or re.search(r"\s", handler)):  # noqa: PLR2004 - Lambda's own limit
-        raise read.error("handler", f"{handler!r} is no handler", hint="Write it like app.handler.")
+        raise read.error("handler", f"{handler!r} is not a valid handler", hint="Write it like app.handler.")
     runtime = read.optional("runtime")
     if runtime and not re.fullmatch(r"[a-z]+[a-z0-9.]*", runtime):
-        raise read.error("runtime", f"{runtime!r} is no Lambda runtime", hint="Write it like python3.13 or nodejs22.x.")
+        raise read.error(
+            "runtime", f"{runtime!r} is not a valid Lambda runtime", hint="Write it like python3.13 or nodejs22.x."
+        )
     role = read.optional("role")
     if role and not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/[a-zA-Z0-9+=,.@_/-]+", role):
         raise read.error(
-            "role", f"{role!r} is no role's ARN", hint="Write it like arn:aws:iam::123456789012:role/my-function."
+            "role",
+            f"{role!r} is not the ARN of a role",
+            hint="Write it like arn:aws:iam::123456789012:role/my-function.",
         )
     return Configuration(
         handler=handler,
@@ -260,8 +266,8 @@ def _bucket(read: Reader) -> str:
     if value and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-zA-Z0-9!_.*'()-]{1,200}){0,4}", value):
         raise read.error(
             "artifact-bucket",
-            f"{value!r} is no S3 bucket",
-            hint="Write its name, such as my-builds, or my-builds/some/folder to keep to a folder of it.",
+            f"{value!r} is not a valid S3 bucket",
+            hint="Write its name, such as my-builds, or my-builds/some/folder to use one folder of it.",
         )
     return value
 
@@ -272,8 +278,8 @@ def _names(read: Reader) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name):
             raise read.error(
                 "test-environment",
-                f"{name.partition('=')[0]!r} {'comes with a value' if '=' in name else 'is no name of a variable'}",
-                hint="Write names alone, a line each, such as AWS_ACCESS_KEY_ID; values come from the step's env.",
+                f"{name.partition('=')[0]!r} {'has a value' if '=' in name else 'is not a valid name of a variable'}",
+                hint="Write only names, one per line, such as AWS_ACCESS_KEY_ID. Values come from the step's env.",
                 place=place,
             )
     return tuple(name for name, _ in names)
@@ -297,7 +303,9 @@ def _domain_name(read: Reader) -> str:
         r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}", value
     ):
         raise read.error(
-            "domain-name", f"{value!r} is no domain name", hint="Write it like api.example.com, without https://."
+            "domain-name",
+            f"{value!r} is not a valid domain name",
+            hint="Write it like api.example.com, without https://.",
         )
     return value.lower()
 
@@ -307,7 +315,7 @@ def _base_path(read: Reader) -> str:
     if value and not re.fullmatch(r"[a-zA-Z0-9$_.+!*'()-]+(/[a-zA-Z0-9$_.+!*'()-]+)*", value):
         raise read.error(
             "base-path",
-            f"{value!r} is no path that API Gateway can map",
+            f"{value!r} is not a valid base path",
             hint="Use letters, digits and $-_.+!*'() between slashes, such as my-application.",
         )
     return value
@@ -317,6 +325,6 @@ def _table(read: Reader) -> str:
     value = read.text("table") or "promote-on-success"
     if not re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", value):
         raise read.error(
-            "table", f"{value!r} is no DynamoDB table name", hint="Use 3 to 255 letters, digits, _, . and -."
+            "table", f"{value!r} is not a valid DynamoDB table name", hint="Use 3 to 255 letters, digits, _, . and -."
         )
     return value

@@ -21,12 +21,12 @@ _EMPTY = Value("")
 
 @dataclass(frozen=True)
 class Reader:
-    """Typed access to the inputs by their names; all raise InputError where one is not what it should be."""
+    """Typed access to the inputs by their names. Each method raises InputError if the input is invalid."""
 
     values: Mapping[str, Value]
 
     def value(self, name: str) -> Value:
-        """Return the value; an input that is not given is an empty text."""
+        """Return the value. An input that is not given is an empty text."""
         return self.values.get(name, _EMPTY)
 
     def error(self, name: str, problem: str, *, hint: str, place: Place | None = None) -> InputError:
@@ -34,7 +34,7 @@ class Reader:
         return (place or self.value(name).place).error(name, problem, hint=hint)
 
     def raw(self, name: str) -> str:
-        """Give it as it is."""
+        """Return the text unchanged."""
         return self.value(name).text
 
     def lines(self, name: str) -> tuple[Line, ...]:
@@ -42,18 +42,18 @@ class Reader:
         return self.value(name).lines
 
     def text(self, name: str) -> str:
-        """Give it as one line without white space around it."""
+        """Return the text as one line without surrounding white space."""
         value = self.raw(name).strip()
         if not value.isprintable():
-            raise self.error(name, "it holds a line break or a control character", hint="Write it on one line.")
+            raise self.error(name, "it contains a line break or a control character", hint="Write it on one line.")
         return value
 
     def optional(self, name: str) -> str | None:
-        """Give a line of text, or None where it is empty."""
+        """Return a line of text, or None if it is empty."""
         return self.text(name) or None
 
     def choice(self, name: str, kind: type[Choice], default: Choice) -> Choice:
-        """Give one of the known values."""
+        """Return one of the known values."""
         value = self.text(name)
         if not value:
             return default
@@ -66,34 +66,34 @@ class Reader:
             raise self.error(name, f"{value!r} is not known", hint=hint + ", ".join(known) + ".") from None
 
     def boolean(self, name: str) -> bool:
-        """Give whether it is ``true``; empty is false."""
+        """Return whether it is ``true``. Empty is false."""
         value = self.text(name).lower()
         if value not in ("", "true", "false"):
             raise self.error(name, f"{self.text(name)!r} is neither true nor false", hint="Write true or false.")
         return value == "true"
 
     def number(self, name: str, limits: Range, *, default: float) -> float:
-        """Give a number, or the default where it is empty."""
+        """Return a number, or the default if it is empty."""
         number = self._number(name, r"\d+(\.\d+)?")
         if number is None:
             return default
         if number not in limits:
             raise self.error(
                 name,
-                f"{self._shown(name)} is no number of {limits}",
+                f"{self._shown(name)} is not a number of {limits}",
                 hint=f"Write it like {default:g}, which is the default.",
             )
         return number
 
     def integer(self, name: str, limits: Range, *, empty: str = "to keep what the function has") -> int | None:
-        """Give a whole number, or None where it is empty; ``empty`` says what that is for."""
+        """Return a whole number, or None if it is empty. ``empty`` is the purpose of an empty input, for the hint."""
         number = self._number(name, r"[0-9]{1,9}")
         if number is None:
             return None
         if number not in limits or number != int(number):
             raise self.error(
                 name,
-                f"{self._shown(name)} is no whole number of {limits}",
+                f"{self._shown(name)} is not a whole number of {limits}",
                 hint=f"Correct it, or leave it empty {empty}.",
             )
         return int(number)
@@ -113,19 +113,19 @@ class Reader:
         return repr(content.strip() if isinstance(content, str) else content)
 
     def url(self, name: str) -> str:
-        """Give an http(s) URL without a slash at its end, or nothing."""
+        """Return an http(s) URL without a slash at its end, or nothing."""
         value = self.text(name).rstrip("/")
         if value and not _is_url(value):
-            # A user, or a query, may hold a password, which is not repeated.
+            # A user or a query may contain a password, so the error does not show it.
             shown = "it" if set(value) & {"@", "?"} else repr(value)
             raise self.error(
-                name, f"{shown} is no http(s) URL without user, query and fragment", hint="Write https://host/path."
+                name, f"{shown} is not an http(s) URL without user, query and fragment", hint="Write https://host/path."
             )
         return value
 
 
 def _is_url(value: str) -> bool:
-    """Whether ``value`` is the URL of a host, and what follows of a path."""
+    """Whether ``value`` is the URL of a host, with an optional path."""
     found = re.fullmatch(
         rf"https?://({_HOST}|\[(?P<ipv6>[0-9a-fA-F:.]+)])(:(?P<port>[0-9]{{1,5}}))?(/[^\s?#]*)?", value
     )
@@ -138,4 +138,4 @@ def _is_url(value: str) -> bool:
 
 
 _HOST = r"(?=[^/:]{1,253}(/|:|$))[a-zA-Z0-9_-]{1,63}(\.[a-zA-Z0-9_-]{1,63})*"
-"""https://www.rfc-editor.org/rfc/rfc1035, 2.3.4; the _ of names inside a network or a container's is taken as well."""
+"""https://www.rfc-editor.org/rfc/rfc1035, 2.3.4. Names of containers and of internal networks may have a _."""

@@ -1,4 +1,4 @@
-"""Whether the event that started the workflow has reviewed code: a pull request has not."""
+"""Refuse code that is not reviewed: the code of a pull request."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from promote.inputs.model import Inputs
 from promote.inputs.usage import INPUTS
 
 _PULL_REQUEST = "pull_request"
-"""How the names of these events begin:
+"""The beginning of the names of these events:
 https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows."""
 
 _AFTER = "workflow_run"
-"""The event of a workflow that follows another one."""
+"""The event of a workflow that runs after another one."""
 
 _LARGEST = 32 << 20
 """Bytes of an event. GitHub limits a webhook's payload to 25 MB."""
@@ -23,7 +23,7 @@ def require_reviewed(inputs: Inputs, environ: Mapping[str, str]) -> None:
     """Refuse to serve the code of a pull request, unless an input allows it. A dry run serves nothing.
 
     Raises:
-        RefusedError: the workflow, or the one before it, runs for a pull request, or may do so.
+        RefusedError: the workflow, or the one before it, may run for a pull request.
 
     """
     if _is_allowed(inputs):
@@ -46,7 +46,7 @@ def require_reviewed(inputs: Inputs, environ: Mapping[str, str]) -> None:
 def require_merged(inputs: Inputs, pull: str) -> None:
     """Refuse the code of a pull request that a workflow of another event has checked out.
 
-    ``pull`` is the pull request's ref, as ``Clone.pull`` gives it.
+    ``pull`` is the pull request's ref, as ``Clone.pull`` returns it.
 
     Raises:
         RefusedError: it is such code, and no input allows it.
@@ -72,7 +72,7 @@ def _event_before(environ: Mapping[str, str]) -> str:
     """Return the event of the workflow that this one follows.
 
     Raises:
-        RefusedError: it is not known.
+        RefusedError: the event is unknown.
 
     """
     path = environ.get("GITHUB_EVENT_PATH", "")
@@ -81,7 +81,7 @@ def _event_before(environ: Mapping[str, str]) -> str:
             found = json.loads(source.read(_LARGEST))["workflow_run"]["event"]
         cause = "names none"
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-        found, cause = None, f"does not tell ({type(error).__name__})"
+        found, cause = None, f"cannot be read ({type(error).__name__})"
     if isinstance(found, str) and found:
         return found
     raise RefusedError(

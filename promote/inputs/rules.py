@@ -9,7 +9,7 @@ from promote.inputs.usage import INPUTS, NEED_ENDPOINT, Command
 
 
 def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) -> None:
-    """Refuse inputs that are right one by one and wrong together; ``is_part`` as of ``parse``.
+    """Refuse inputs that are valid one by one and invalid together. ``is_part`` is that of ``parse``.
 
     Raises:
         InputError: names the input to change.
@@ -18,14 +18,14 @@ def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) 
     if inputs.command in INPUTS["reason"].required and not inputs.reason:
         raise read.error(
             "reason",
-            "it is missing, and a lock is not opened by force without one",
-            hint="Say why in a sentence: it is recorded, and shown to whoever loses the lock.",
+            "it is missing, and unlock requires it",
+            hint="Write the reason in one sentence. It is recorded, and shown to the run that loses the lock.",
         )
     if inputs.override and not inputs.reason:
         raise read.error(
             "reason",
-            "it is missing, and nothing is overridden without one",
-            hint="Say why in a sentence; it is recorded.",
+            "it is missing, and override requires it",
+            hint="Write the reason in one sentence. It is recorded.",
         )
     if inputs.environment in inputs.latest_aliases:
         raise read.error(
@@ -40,18 +40,22 @@ def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) 
 
 
 def _require_source(inputs: Inputs, read: Reader) -> None:
-    """Refuse a promotion that does not say of what, or says more than that."""
+    """Refuse a promotion without exactly one source."""
     given = [name for name, value in _sources(inputs).items() if value]
     if len(given) != 1:
         raise read.error(
             given[-1] if given else "candidate",
             f"it cannot be combined with {given[0]}" if given else "there is nothing to promote",
-            hint="Give one of: candidate (of a step with command: deploy), from (an environment), version.",
+            hint="Set one of: candidate (of a step with command: deploy), from (an environment), version.",
         )
     if inputs.source == inputs.environment:
         raise read.error("from", "it is the environment itself", hint="Name the environment that comes before it.")
     if inputs.override and inputs.candidate:
-        raise read.error("override", "a candidate is what tests have passed", hint="Give version in its place.")
+        raise read.error(
+            "override",
+            "it has no effect with candidate, which has passed its tests",
+            hint="Remove override, or set version instead of candidate.",
+        )
 
 
 def _sources(inputs: Inputs) -> Mapping[str, str]:
@@ -62,8 +66,8 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
     if inputs.command is Command.RUN and not (is_part or inputs.has_verification):
         raise read.error(
             "checks",
-            "there is nothing to verify the candidate with, and what is not verified is not promoted",
-            hint="Give at least one line in checks, such as GET /health 200; or tests, test-command or invoke.",
+            "there is nothing to verify the candidate with, and only verified code is promoted",
+            hint="Set at least one of checks (such as GET /health 200), invoke, tests and test-command.",
         )
     if (
         inputs.command is Command.DEPLOY
@@ -72,7 +76,7 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
     ):
         raise read.error(
             "isolation",
-            "version means an endpoint of the candidate's own, and endpoints is none",
+            "version needs a temporary endpoint, and endpoints is none",
             hint="Set endpoints: http, or isolation: latest.",
         )
     if inputs.latest_url and inputs.isolation is Isolation.VERSION:
@@ -95,50 +99,50 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
     if inputs.latest_url and inputs.latest_url.rstrip("/") == inputs.environment_url.rstrip("/"):
         raise read.error(
             "latest-url",
-            "it is the same as environment-url, so the checks would test what is served already",
-            hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
+            "it is the same as environment-url, so the checks would test the version that is already served",
+            hint="Set the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
         )
     for name, url in (("latest-url", inputs.latest_url), ("environment-url", inputs.environment_url)):
         if url and inputs.domain_name:
             raise read.error(
                 name,
                 "it cannot be combined with domain-name",
-                hint="Use domain-name for endpoints that the action makes, or the URLs of gateways that you own.",
+                hint="Use domain-name for endpoints that the action creates, or the URLs of gateways that you own.",
             )
     if inputs.endpoints is Endpoints.NONE and inputs.domain_name:
         raise read.error(
-            "domain-name", "it has no use with endpoints: none", hint="Set endpoints: http, or take it away."
+            "domain-name", "it has no effect with endpoints: none", hint="Set endpoints: http, or remove domain-name."
         )
 
 
 def _has_endpoint(inputs: Inputs) -> bool:
-    """Whether the candidate has, or gets, an endpoint that checks can ask."""
+    """Whether the candidate has, or gets, an endpoint for checks."""
     if inputs.endpoints is Endpoints.HTTP:
         return True
     if inputs.command is Command.PROMOTE and not inputs.candidate:
-        return False  # a version is verified at a preview endpoint, and latest-url does not show it
+        return False  # a version is verified at a preview endpoint, and not at latest-url
     return bool(inputs.latest_url) or inputs.isolation is Isolation.VERSION
 
 
 _NEED_ENDPOINT = {
-    False: "Set endpoints: http, or latest-url for a gateway of your own, or verify with invoke.",
+    False: "Set endpoints: http, or latest-url for a gateway that you own, or verify with invoke.",
     True: "Set endpoints: http for a preview endpoint of the version, or verify with invoke.",
 }
-"""Hints; by whether a version is promoted that is not in $LATEST."""
+"""Hints, by whether the version that is promoted may differ from $LATEST."""
 
 
 def require_archive(read: Sequence[Inputs]) -> None:
     """Refuse a bucket for archives if no function's code goes through it.
 
     Raises:
-        InputError: of ``artifact-bucket``: all code is in S3 already, or in a container image.
+        InputError: of ``artifact-bucket``: all code is already in S3, or in a container image.
 
     """
     if read[0].artifact_bucket and not any(inputs.has_archive for inputs in read):
         raise InputError(
             "artifact-bucket",
-            "it has no effect: only a directory or a .zip of the workspace goes through it",
-            hint="Remove artifact-bucket: an object in S3 and a container image need none.",
+            "it has no effect: only a directory or a .zip of the workspace is stored in it",
+            hint="Remove artifact-bucket. An object in S3 and a container image do not need it.",
         )
 
 

@@ -15,14 +15,14 @@ from promote.inputs.usage import Command, command_of
 from promote.inputs.value import step_values
 
 OF_APPLICATIONS = frozenset({Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.RELEASE_NOTES, Command.STATUS})
-"""The commands that work on several functions as one."""
+"""The commands that work on several functions together."""
 
 
 def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
-    """Give the step's inputs: of one function or, with ``parts``, of several that are released as one.
+    """Return the step's inputs. Those of several functions are in ``parts``.
 
     Raises:
-        InputError: the first thing that is wrong.
+        InputError: the first input that is wrong.
 
     """
     command_of(environ)
@@ -42,17 +42,17 @@ def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
 
 
 def application(environ: Mapping[str, str], workspace: Path) -> Application | None:
-    """Read what the step's inputs ask for; None: one function, which ``function-name`` names as ever.
+    """Return the functions that are released together. None: ``function-name`` is one name.
 
     Raises:
-        InputError: the first thing that is wrong, with its file and line.
+        InputError: the first error, with its file and line.
 
     """
     read = Reader(step_values(environ))
     lines, path = read.raw("function-name").strip(), read.raw("application").strip()
     if lines and path:
         raise InputError(
-            "application", "it cannot be combined with function-name", hint="Name the functions in one place alone."
+            "application", "it cannot be combined with function-name", hint="Name the functions in only one of them."
         )
     if lines:
         return parse_lines(lines)

@@ -1,7 +1,7 @@
-"""Which input counts for which command: one table for the parser, its messages, the README and the tests.
+"""Which input has an effect on which command: one table for the parser, its messages, the README and the tests.
 
-An input that has no effect is an error. The runner sets every input of action.yml, so one that has its default there is
-not given. To add an input, add one row to ``INPUTS``.
+An input that has no effect is an error. The runner sets every input of action.yml, so an input with its default value
+counts as not given. To add an input, add one row to ``INPUTS``.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from promote.inputs.value import step_values
 
 
 class Command(StrEnum):
-    """What the action can do; see action.yml."""
+    """What the action does. See action.yml."""
 
     RUN = "run"
     DEPLOY = "deploy"
@@ -32,15 +32,15 @@ class Input:
     """One row of the table."""
 
     commands: frozenset[Command]
-    """Those for which it counts."""
+    """The commands that it has an effect on."""
     default: str | None = ""
-    """As in action.yml. None: an expression, which the runner replaces by a value that is not known here."""
+    """As in action.yml. None: an expression, whose value only the runner knows."""
     required: frozenset[Command] = frozenset()
-    """Those that do not work without it."""
+    """The commands that require it."""
     needs: tuple[str, ...] = ()
-    """Inputs of which at least one must be given too. Without them it has no effect. Empty: it needs none."""
+    """Inputs of which at least one must also be given. Empty: it has an effect without others."""
     off: str = ""
-    """A value that every command accepts: it switches off what the other commands do not do anyway."""
+    """A value that every command accepts, because it switches off what the other commands do not do."""
 
 
 _C = Command
@@ -87,7 +87,7 @@ INPUTS: Mapping[str, Input] = {
     "test-environment": Input(_VERIFYING, needs=("tests", "test-command")),
     "isolation": Input(_DEPLOYING, default="latest"),
     "candidate": Input(frozenset({_C.PROMOTE})),
-    # Only promote with candidate reads it, but the runner sets it for every command.
+    # Only promote with candidate uses it, but the runner sets it for every command.
     "job-status": Input(_ALL, default=None),
     "from": Input(frozenset({_C.PROMOTE})),
     "version": Input(frozenset({_C.PROMOTE, _C.ROLLBACK})),
@@ -111,7 +111,7 @@ INPUTS: Mapping[str, Input] = {
 }
 """Every input of action.yml, in its order."""
 
-_DEPLOYS = "It belongs to what deploys: use command: run or command: deploy, or remove it."
+_DEPLOYS = "Only commands that deploy use it. Set command: run or command: deploy, or remove the input."
 _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("artifact", "artifact-bucket", "handler", "runtime", "role", "memory-size", "timeout"), _DEPLOYS),
     "environment-variables": _DEPLOYS,
@@ -121,14 +121,14 @@ _ADVICE: Mapping[str, str] = {
     "isolation": "A candidate keeps the isolation that command: deploy gave it. Remove the input.",
     "from": "Set command: promote to promote what that environment serves, or remove the input.",
 }
-"""What to do about an input at a command for which it does not count, where there is more to say than the commands."""
+"""Hints for inputs that have no effect on a command, other than the default hint."""
 _AT_DEPLOY = (
-    "The job's own steps test a candidate of command: deploy. Give the input to the step with command: promote, or use "
+    "The job's own steps test a candidate of command: deploy. Set the input in the step with command: promote, or use "
     "command: run."
 )
 
 _RUNNERS_OWN = frozenset({"entrypoint", "args"})
-"""Inputs that the runner itself knows for a Docker container action:
+"""Inputs that the runner itself defines for a Docker container action:
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepswithargs."""
 
 _NEIGHBOURS: Mapping[str, str] = {
@@ -147,14 +147,14 @@ _NEIGHBOURS: Mapping[str, str] = {
     "zip-file": "artifact",
     "zip-file-path": "artifact",
 }
-"""What other actions and tools call it."""
+"""Names of inputs in other actions and tools."""
 
 
 def command_of(environ: Mapping[str, str]) -> Command:
-    """Give the step's command, when it is seen that each input is known and counts for it.
+    """Return the step's command. Check that each input is known and has an effect on it.
 
     Raises:
-        InputError: an input is unknown or has no effect, or the command is none.
+        InputError: an input is unknown or has no effect, or the command is unknown.
 
     """
     require_known(environ)
@@ -164,29 +164,29 @@ def command_of(environ: Mapping[str, str]) -> Command:
 
 
 def require_known(environ: Mapping[str, str]) -> None:
-    """Refuse ``INPUT_*`` variables that are not inputs of this action, with the input that may have been meant.
+    """Refuse ``INPUT_*`` variables that are not inputs of this action. The hint has the nearest input.
 
     Raises:
-        InputError: of the first; its text names all of them.
+        InputError: of the first one. The message names all of them.
 
     """
     names = (name.removeprefix("INPUT_").lower() for name in environ if name.startswith("INPUT_"))
     unknown = sorted({name for name in names if name and name not in INPUTS} - _RUNNERS_OWN)
     if not unknown:
         return
-    meant = {name: near for name in unknown if (near := nearest(name))}
-    guess = listed_or([f"{near} instead of {name}" if len(unknown) > 1 else near for name, near in meant.items()])
+    nearby = {name: near for name in unknown if (near := nearest(name))}
+    guess = listed_or([f"{near} instead of {name}" if len(unknown) > 1 else near for name, near in nearby.items()])
     others = f", and neither is {listed_or(unknown[1:])}" if unknown[1:] else ""
     raise InputError(
         unknown[0],
         f"it is not an input of this action{others}",
-        hint=f"{f'Did you mean {guess}? ' if guess else ''}The README lists all inputs. If it is a variable of your "
-        f"own, rename INPUT_{unknown[0].upper()}.",
+        hint=f"{f'Did you mean {guess}? ' if guess else ''}The README lists all inputs. If it is your own "
+        f"variable, rename INPUT_{unknown[0].upper()}.",
     )
 
 
 def nearest(name: str) -> str:
-    """Give the input that was probably meant by ``name``; empty: none is near."""
+    """Return the input whose name is nearest to ``name``. Empty: none is near."""
     plain = name.replace("_", "-").replace(" ", "-")
     if plain in INPUTS:
         return plain
@@ -199,12 +199,12 @@ def nearest(name: str) -> str:
 
 
 def given(environ: Mapping[str, str]) -> list[str]:
-    """Give the inputs that the step sets: they are neither empty nor as action.yml has them."""
+    """Return the inputs that the step sets: those that are neither empty nor the default."""
     return [name for name, known in INPUTS.items() if known.default is not None and _value(environ, name) != ""]
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:
-    """Give the value of an input in the spelling of its default; empty where it is that default."""
+    """Return the value of an input, or nothing if it is the default. Booleans are in lower case."""
     known, value = INPUTS[name], environ.get(f"INPUT_{name.upper()}", "").strip()
     value = value.lower() if known.default in ("true", "false") else value
     return "" if value == known.default else value
@@ -214,7 +214,7 @@ def require_use(environ: Mapping[str, str], command: Command) -> None:
     """Refuse inputs that have no effect with ``command``.
 
     Raises:
-        InputError: of the first, in the order of the table.
+        InputError: of the first one, in the order of the table.
 
     """
     for name in given(environ):
@@ -226,10 +226,10 @@ def require_use(environ: Mapping[str, str], command: Command) -> None:
 
 
 def require_company(names: Collection[str], command: Command) -> None:
-    """Refuse inputs that have an effect only together with others; ``names`` are all that are given.
+    """Refuse inputs that have an effect only together with others. ``names`` are all given inputs.
 
     Raises:
-        InputError: of the first, in the order of the table.
+        InputError: of the first one, in the order of the table.
 
     """
     for name, known in INPUTS.items():
@@ -247,7 +247,7 @@ def _advice(name: str, command: Command) -> str:
     if name in _ADVICE:
         return _ADVICE[name]
     commands = [known.value for known in Command if known in INPUTS[name].commands]
-    return f"It counts for command: {listed_or(commands)}. Use that command, or remove the input."
+    return f"It works with command: {listed_or(commands)}. Use that command, or remove the input."
 
 
 def listed_or(names: Iterable[str]) -> str:

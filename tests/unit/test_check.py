@@ -57,16 +57,16 @@ def test_lines_keep_their_order(end: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("FETCH /", "line 1: 'FETCH' is no HTTP method; it must be one of GET, HEAD,"),
-        ("get /", "line 1: 'get' is no HTTP method; did you mean GET?"),
+        ("FETCH /", "line 1: 'FETCH' is not an HTTP method; it must be one of GET, HEAD,"),
+        ("get /", "line 1: 'get' is not an HTTP method; did you mean GET?"),
         ("\n\nGET", "line 3: the path is missing"),
         ("GET health", "line 1: the path 'health' must begin with /"),
         ("GET /ä", "line 1: the path '/ä' must begin with / and be ASCII"),
         ("GET /a#b", "line 1: the path '/a#b' must"),
-        ("GET / 99", "line 1: 99 is no HTTP status"),
-        ("GET / 600", "line 1: 600 is no HTTP status"),
-        ("GET / 0200", "line 1: 0200 is no HTTP status"),
-        ("GET / ٢٠٠", "line 1: ٢٠٠ is no HTTP status"),
+        ("GET / 99", "line 1: 99 is not a valid HTTP status"),
+        ("GET / 600", "line 1: 600 is not a valid HTTP status"),
+        ("GET / 0200", "line 1: 0200 is not a valid HTTP status"),
+        ("GET / ٢٠٠", "line 1: ٢٠٠ is not a valid HTTP status"),
         ("GET / " + "9" * 5000, "line 1: 999"),
         ("GET / status = 'ok'", "does not compile: Bad jmespath expression: Unknown token '='"),
         ("GET / 'ok", "does not compile: Bad jmespath expression: Unclosed ' delimiter"),
@@ -82,9 +82,9 @@ def test_lines_keep_their_order(end: str) -> None:
         ("GET / sort_by(&name, items)", "does not compile: &, a reference"),
         ("GET / sort_by(items, &name, &age)", "does not compile: &, a reference"),
         ("GET / sort_by(items, [&name])", "does not compile: &, a reference"),
-        ("GET / items[::0]", "does not compile: a slice cannot go on in steps of 0"),
-        ("GET / a == `1` && length(keys(@)[1:2:0]) > `0`", "does not compile: a slice cannot go on in steps of 0"),
-        ("HEAD / a", "line 1: the answer to a HEAD has no body"),
+        ("GET / items[::0]", "does not compile: the step of a slice cannot be 0"),
+        ("GET / a == `1` && length(keys(@)[1:2:0]) > `0`", "does not compile: the step of a slice cannot be 0"),
+        ("HEAD / a", "line 1: the response to HEAD has no body"),
     ],
 )
 def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> None:
@@ -121,7 +121,7 @@ def test_a_field_that_is_meant_as_a_value_is_refused(expression: str, hint: str)
 
 @pytest.mark.parametrize("expression", ["'ok'", "`true`", "status == 'ok' || 'x'", "`1` == `1`", "!'' && ok"])
 def test_an_expression_that_does_not_need_the_answer_is_refused(expression: str) -> None:
-    with pytest.raises(InputError, match="does not depend on the answer") as caught:
+    with pytest.raises(InputError, match="does not depend on the response") as caught:
         parse_checks(Value("GET / 200 " + expression))
     assert "status == 'ok'" in caught.value.hint
 
@@ -288,7 +288,7 @@ def test_an_excerpt_is_short_and_on_one_line() -> None:
         ('["secret"]', "it is a JSON array, not an object"),
         ("null", "it is JSON null, not an object"),
         ("[" * 99999, "it is nested too deeply"),
-        ('{"b": "1", "a": "secret", "a": "secret"}', "the key 'a' is there twice"),
+        ('{"b": "1", "a": "secret", "a": "secret"}', "the key 'a' is repeated"),
     ],
 )
 def test_what_is_no_json_object_is_not_repeated(text: str, message: str) -> None:

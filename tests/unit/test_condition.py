@@ -51,7 +51,7 @@ from promote.inputs.value import Value
     ],
 )
 def test_a_condition_that_tests_nothing_is_refused(expression: str, message: str, hint: str) -> None:
-    with pytest.raises(InputError, match="does not depend on the answer") as caught:
+    with pytest.raises(InputError, match="does not depend on the response") as caught:
         parse_checks(Value("GET / " + expression))
     assert message in str(caught.value)
     assert hint in caught.value.hint

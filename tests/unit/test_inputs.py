@@ -112,7 +112,7 @@ def test_a_job_that_keeps_the_lock_has_no_heartbeat_and_a_longer_lease() -> None
 def test_what_is_no_lease(value: str) -> None:
     for command, default in {"run": 30, "lock": 3600}.items():
         error = refused(lease=value, command=command)
-        assert str(error) == f"lease: {value!r} is no number of seconds from 1 to 21600"
+        assert str(error) == f"lease: {value!r} is not a number of seconds from 1 to 21600"
         assert error.hint == f"Write it like {default}, which is the default."
 
 
@@ -139,7 +139,7 @@ def test_an_arn_says_name_and_region() -> None:
     assert refused(function_name=ARN, aws_region="eu-west-1").name == "aws-region"
     variables = {"INPUT_FUNCTION-NAME": ARN, "INPUT_ENVIRONMENT": "preprod", "INPUT_CHECKS": RIGHT["checks"]}
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        with pytest.raises(InputError, match=r"function-name: its ARN is of the region cn-north-1, .* is eu-west-1"):
+        with pytest.raises(InputError, match=r"function-name: the region of its ARN is cn-north-1, .* is eu-west-1"):
             inputs_from_environ({**variables, name: "eu-west-1"})
         assert inputs_from_environ({**variables, name: "eu-west-1", "INPUT_AWS-REGION": "cn-north-1"}) == inputs
         assert inputs_from_environ({**variables, name: "cn-north-1"}).region == "cn-north-1"
@@ -219,7 +219,7 @@ def test_variables_may_be_as_large_as_lambda_takes() -> None:
     largest = {"NAME": "ä" * ((VARIABLES_LIMIT - 4) // 2)}
     assert read(environment_variables=json.dumps(largest)).configuration.environment_variables == largest
     error = refused(environment_variables=json.dumps({**largest, "AB": ""}))
-    assert str(error) == "environment-variables: the variables are 4098 bytes, and Lambda takes 4096"
+    assert str(error) == "environment-variables: the variables are 4098 bytes, and Lambda accepts 4096"
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,13 @@ class TestLines:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("api\nmail\napi = a", "line 3: the function api is there twice, first in line 1"),
-            (f"api\n{ARN}api", "line 2: the function api is there twice, first in line 1"),
-            ("api\n = build", "line 2: the artifact 'build' is there without a function"),
-            ("api =\nmail", "line 1: there is no artifact after the ="),
+            ("api\nmail\napi = a", "line 3: the function api is listed twice, first in line 1"),
+            (f"api\n{ARN}api", "line 2: the function api is listed twice, first in line 1"),
+            ("api\n = build", "line 2: the artifact 'build' has no function"),
+            ("api =\nmail", "line 1: the artifact after the = is missing"),
             ("api\nmy mail = a", "line 2: 'my mail' is neither a function's name nor its ARN"),
             ("api\nmail:7", "line 2: it ends with ':7', a version or an alias"),
-            ("api = a\x1bb\nmail", "line 1: the artifact holds a control character"),
+            ("api = a\x1bb\nmail", "line 1: the artifact contains a control character"),
             (
                 f"{ARN}api\nmail\n{ARN.replace('eu-west-1', 'us-east-1')}c",
                 "line 3: c is in the region us-east-1, and api in eu-west-1",
@@ -161,11 +161,11 @@ class TestFile:
     ) -> None:
         with pytest.raises(InputError) as caught:
             parse(text, "promote.yml", "").inputs(environ(**{name: value}))
-        assert str(caught.value).startswith(f"{name}: it has no effect: promote.yml says it for ")
+        assert str(caught.value).startswith(f"{name}: it has no effect: promote.yml sets it for ")
         assert caught.value.hint == f"Remove {name} from the step, or from promote.yml."
 
     def test_an_artifact_of_the_step_that_each_line_replaces_is_refused(self) -> None:
-        with pytest.raises(InputError, match=r"^artifact: it has no effect: function-name says it for all functions"):
+        with pytest.raises(InputError, match=r"^artifact: it has no effect: function-name sets it for all functions"):
             lines("a = a.zip\nb = b.zip").inputs(environ(artifact="build", checks="GET /"))
         assert lines("a = a.zip\nb").inputs(environ(artifact="build", checks="GET /"))[1].artifact == "build"
 
@@ -210,7 +210,7 @@ class TestFile:
         one, other = lines("a\nb").inputs(step)
         assert (paths(one), paths(other)) == (["/a"], ["/b", "/b"])
         assert [inputs.invocations != () for inputs in (one, other)] == [False, True]
-        with pytest.raises(InputError, match=r"^checks: line 5: 'FETCH' is no HTTP method"):
+        with pytest.raises(InputError, match=r"^checks: line 5: 'FETCH' is not an HTTP method"):
             lines("a\nb").inputs(environ(checks="GET /\n# a comment\nb: GET /\n\nb: FETCH /"))
         with pytest.raises(InputError) as caught:
             lines("alpha\nbeta").inputs(environ(checks="GET /\nbeto: GET /"))
@@ -228,7 +228,7 @@ class TestFile:
             ("eu-west-1", ""),
             ("eu-west-1", f"{ARN}b"),
         ]
-        with pytest.raises(InputError, match="aws-region: it says us-east-1"):
+        with pytest.raises(InputError, match="aws-region: it is us-east-1"):
             lines(f"a\n{ARN}b").inputs(environ(checks="GET /", aws_region="us-east-1"))
         with pytest.raises(InputError, match="the region in use is us-east-1"):
             lines(f"a\n{ARN}b").inputs({**environ(checks="GET /"), "AWS_REGION": "us-east-1"})
@@ -249,61 +249,61 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "problem", "hint"),
         [
-            ("", ":1: a mapping is wanted, and this is empty", "key: value"),
-            ("- a", ":1: a mapping is wanted, and this is a list", "key: value"),
+            ("", ":1: it must be a mapping, and it is empty", "key: value"),
+            ("- a", ":1: it must be a mapping, and it is a list", "key: value"),
             ("checks: GET /", ":1: functions is missing", "Name the functions"),
-            ("functions: {}", ":1: functions: it names no function", "Name one"),
+            ("functions: {}", ":1: functions: it names no function", "Add at least one"),
             (
                 "functions:\n  a: {}\nfunctoins:",
                 ":3: functoins is not known",
-                "Did you mean functions? Known here are:",
+                "Did you mean functions? Known keys:",
             ),
             ("functions:\n  a:\n    memory: 1", ":3: functions.a.memory is not known", "Did you mean memory-size?"),
             (
                 "functions:\n  a: {handler: []}",
-                ":2: functions.a.handler: a line of text is wanted, and this is a list",
+                ":2: functions.a.handler: it must be a line of text, and it is a list",
                 "",
             ),
             (
                 "functions:\n  a: {runtime: 3.13}",
-                ":2: functions.a.runtime: a line of text is wanted, and this is a number",
+                ":2: functions.a.runtime: it must be a line of text, and it is a number",
                 "quotes",
             ),
             (
                 "functions:\n  a:\n    memory-size: '512'",
-                ":3: functions.a.memory-size: a whole number from 128 to 10240 is wanted, and this is text",
+                ":3: functions.a.memory-size: it must be a whole number from 128 to 10240, and it is text",
                 "without quotes",
             ),
             (
                 "functions: {a: {timeout: 901}}",
-                ":1: functions.a.timeout: a whole number from 1 to 900 is wanted, and this is 901",
+                ":1: functions.a.timeout: it must be a whole number from 1 to 900, and it is 901",
                 "",
             ),
             (
                 "functions: {a: {timeout: 1.5}}",
-                ":1: functions.a.timeout: a whole number from 1 to 900 is wanted, and this is 1.5",
+                ":1: functions.a.timeout: it must be a whole number from 1 to 900, and it is 1.5",
                 "",
             ),
-            ("functions: {a: {timeout: true}}", "this is true or false", ""),
+            ("functions: {a: {timeout: true}}", "it is true or false", ""),
             ("functions: {a: {endpoints: htpp}}", ":1: functions.a.endpoints: 'htpp' is neither http nor none", ""),
-            ("functions: {a: {artifact: ''}}", ":1: functions.a.artifact: it is empty", "take the key away"),
+            ("functions: {a: {artifact: ''}}", ":1: functions.a.artifact: it is empty", "remove the key"),
             (
                 "functions: {a: {artifact: }}",
-                ":1: functions.a.artifact: a line of text is wanted, and this is empty",
+                ":1: functions.a.artifact: it must be a line of text, and it is empty",
                 "",
             ),
             (
                 "functions: {a: {checks: [GET /, 7]}}",
-                "functions.a.checks: a line of text is wanted, and this is a number",
+                "functions.a.checks: it must be a line of text, and it is a number",
                 "",
             ),
-            ("functions: {a: {checks: 7}}", "lines: text, or a list of text is wanted, and this is a number", ""),
+            ("functions: {a: {checks: 7}}", "it must be text or a list of text, and it is a number", ""),
             ("functions:\n  a b: {}", ":2: functions: 'a b' is not a function's name or ARN", ""),
-            ("functions:\n  no: {}", ":2: a key is to be text, and 'no' is true or false", "quotes"),
-            ("functions:\n  a: {}\n  a: {}", ":3: 'a' is there twice, first in line 2", ""),
+            ("functions:\n  no: {}", ":2: a key must be text, and 'no' is true or false", "quotes"),
+            ("functions:\n  a: {}\n  a: {}", ":3: 'a' is listed twice, first in line 2", ""),
             (
                 f"functions:\n  a: {{}}\n  {ARN}a: {{}}",
-                ":3: the function a is there twice, first in line 2",
+                ":3: the function a is listed twice, first in line 2",
                 "same function",
             ),
             (
@@ -313,12 +313,12 @@ class TestFile:
             ),
             (
                 "functions: {a: {environment-variables: {A_: 1}}}",
-                "environment-variables.A_: text is wanted, and this is a number",
+                "environment-variables.A_: it must be text, and it is a number",
                 "quotes",
             ),
             ("functions: {a: {environment-variables: {AWS_REGION: x}}}", "AWS_REGION is set by Lambda itself", ""),
-            ("functions: {a: {environment-variables: {1A: x}}}", "'1A' is not a name that Lambda takes", ""),
-            ("functions: {a: }\nenvironments:\n  7: {}", ":3: a key is to be text, and '7' is a number", ""),
+            ("functions: {a: {environment-variables: {1A: x}}}", "'1A' is not a valid name of a Lambda", ""),
+            ("functions: {a: }\nenvironments:\n  7: {}", ":3: a key must be text, and '7' is a number", ""),
             (
                 "functions: {a: }\nenvironments:\n  latest: {}",
                 ":3: environments: 'latest' is not an environment's name",
@@ -330,17 +330,17 @@ class TestFile:
                 ":3: environments.prod.functions: there is no function 'b'",
                 "",
             ),
-            ("functions: {a: }\nretired: a", ":2: retired: a list is wanted, and this is text", ""),
+            ("functions: {a: }\nretired: a", ":2: retired: it must be a list, and it is text", ""),
             ("functions: {a: }\nretired: [a b]", ":2: retired: 'a b' is not a function's name", ""),
             ("functions: {a: }\nretired:\n- a", ":3: retired: a is among the functions", ""),
-            ("functions:\n\ta: {}", ":2: it is no YAML: while scanning", ""),
+            ("functions:\n\ta: {}", ":2: it is not valid YAML: while scanning", ""),
             ("functions: {a: &x [*x]}", "nested too deeply", ""),
             ("functions: {a: *x}", "undefined alias", ""),
-            ("functions: {a: !!python/name:os.system }", "a mapping is wanted, and this is something else", ""),
+            ("functions: {a: !!python/name:os.system }", "it must be a mapping, and it is something else", ""),
             ("functions: {a: {timeout: !!int x}}", "this is not a number", ""),
-            ("functions: {a: {<<: 7}}", "<< takes mappings", ""),
-            ("functions: {a: }\n---\nfunctions: {b: }", ":2: it is no YAML: expected a single document", ""),
-            ("functions: {a: \x00}", ":1: it holds a character that YAML does not take", ""),
+            ("functions: {a: {<<: 7}}", "<< accepts only mappings", ""),
+            ("functions: {a: }\n---\nfunctions: {b: }", ":2: it is not valid YAML: expected a single document", ""),
+            ("functions: {a: \x00}", ":1: it contains a character that YAML does not accept", ""),
             (
                 "functions:\n" + "\n".join(f"  f{number}:" for number in range(26)),
                 ":27: functions: there are more than 25",
@@ -372,22 +372,25 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("functions:\n  a:\n    handler: a b", ":3: functions.a.handler: 'a b' is no handler"),
-            ("functions:\n  a:\n    latest-url: ftp://a", ":3: functions.a.latest-url: 'ftp://a' is no http(s) URL"),
+            ("functions:\n  a:\n    handler: a b", ":3: functions.a.handler: 'a b' is not a valid handler"),
+            (
+                "functions:\n  a:\n    latest-url: ftp://a",
+                ":3: functions.a.latest-url: 'ftp://a' is not an http(s) URL",
+            ),
             (
                 "functions:\n  a:\n    checks: |\n      GET /\n\n      FETCH /",
-                ":6: functions.a.checks: 'FETCH' is no HTTP method",
+                ":6: functions.a.checks: 'FETCH' is not an HTTP method",
             ),
             (
                 "functions:\n  a:\n    checks:\n    - GET /\n    - GET x",
                 ":5: functions.a.checks: the path 'x' must begin with /",
             ),
-            ("functions:\n  a:\n  b:\nchecks: |\n  GET /\n  b: GO /", ":6: checks: 'GO' is no HTTP method"),
+            ("functions:\n  a:\n  b:\nchecks: |\n  GET /\n  b: GO /", ":6: checks: 'GO' is not an HTTP method"),
             ("functions:\n  a:\nchecks: |\n  GET /\n  b: GET /", ":5: checks: there is no function 'b'"),
-            ("functions:\n  a:\ntest-environment: [A, B=c]", ":3: test-environment: 'B' comes with a value"),
+            ("functions:\n  a:\ntest-environment: [A, B=c]", ":3: test-environment: 'B' has a value"),
             (
                 "functions: {a: }\nenvironments:\n preprod:\n  functions:\n   a:\n    role: x",
-                ":6: functions.a.role: 'x' is no role",
+                ":6: functions.a.role: 'x' is not the ARN of a role",
             ),
         ],
     )
@@ -428,13 +431,13 @@ class TestWhichFile:
         ("inputs", "problem"),
         [
             ({"function_name": "a", "application": "promote.yml"}, "it cannot be combined with function-name"),
-            ({"application": "none.yml"}, "'none.yml' is not there"),
+            ({"application": "none.yml"}, "'none.yml' does not exist"),
             ({"application": "folder"}, "'folder' is a directory"),
             ({"application": "../promote.yml"}, "lies outside the workspace"),
             ({"application": "link.yml"}, "lies outside the workspace"),
             ({"application": "large.yml"}, "'large.yml' is larger than 256 KB"),
-            ({"application": "latin.yml"}, "'latin.yml' is no text in UTF-8 (byte 2)"),
-            ({"application": "a\nb"}, "it holds a line break"),
+            ({"application": "latin.yml"}, "'latin.yml' is not valid UTF-8 (byte 2)"),
+            ({"application": "a\nb"}, "it contains a line break"),
         ],
     )
     def test_a_file_that_cannot_be_read(self, tmp_path: Path, inputs: dict[str, str], problem: str) -> None:

@@ -380,7 +380,7 @@ def test_an_exit_code_of_a_missing_command_is_inconclusive_without_a_wrong_name(
     result = place.script(script)
     assert result.outcome is INCONCLUSIVE, result
     assert result.detail.startswith(
-        f"a command was not found or cannot be executed (exit code 126 or 127) near {near!r}, though"
+        f"a command was not found or cannot be executed (exit code 126 or 127) near {near!r}, but"
     )
 
 

@@ -54,7 +54,7 @@ BROKEN = replace(
     outcome=Outcome.FAILED,
     detail='status 500 instead of 200: {"status": "broken", "cause": "KeyError: \'TABLE_NAME\'"}',
 )
-SILENT = replace(GREETING, outcome=Outcome.INCONCLUSIVE, seconds=10.004, detail="no answer within 10 seconds")
+SILENT = replace(GREETING, outcome=Outcome.INCONCLUSIVE, seconds=10.004, detail="no response within 10 seconds")
 PHASES = (("read", 0.121), ("lock", 0.018), ("deploy", 1.304), ("verify", 0.093), ("promote", 0.056))
 
 PROMOTED = Report(
@@ -453,7 +453,7 @@ REPORTS = {
     "wrong-input": Report(
         Result.FAILED,
         "Checks: line 2: the JMESPath expression 'status ==' does not compile: Invalid jmespath expression.",
-        hint="Strings are written in single quotes, as in status == 'ok'; see https://jmespath.org.",
+        hint="Write strings in single quotes, as in status == 'ok'. See https://jmespath.org.",
     ),
 }
 
