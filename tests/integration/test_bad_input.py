@@ -237,7 +237,7 @@ CASES = [
     Case(
         "aws-region: contradicts the ARN",
         {"function-name": LAMBDA, "aws-region": "eu-west-1"},
-        ["aws-region: it is eu-west-1", "the function's ARN says us-east-1"],
+        ["aws-region: it is eu-west-1", "the region of the function's ARN is us-east-1"],
         ["Leave aws-region empty"],
     ),
     Case(
