@@ -1,10 +1,10 @@
-"""A clock that is the test's own."""
+"""A clock that the test controls."""
 
 from datetime import UTC, datetime
 
 
 class Time:
-    """Moves only when somebody sleeps, or a test sets ``seconds``."""
+    """A clock that moves only in ``sleep``, or if a test sets ``seconds``."""
 
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""What the tests share: one sandbox a session (a process each under xdist), and an account of its own for each test."""
+"""Fixtures of all tests: one sandbox per session (one per process under xdist), and an account for each test."""
 
 import os
 import shutil
@@ -19,23 +19,23 @@ from tests.world import World
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Give one more than there are cores: a good part of the tests waits for time to pass."""
+    """Return one more than the number of cores, because many tests wait for time to pass."""
     return (os.cpu_count() or 1) + 1
 
 
 def share_service_models() -> None:
     """Parse each of botocore's service models once in a test process.
 
-    A run makes a session of its own, which parses them anew: a fifth of the time of a test. Nothing changes them.
+    A run creates a new session, which parses them again: a fifth of the time of a test. Nothing changes them.
     """
     load = cache(JSONFileLoader().load_file)
     JSONFileLoader.load_file = lambda self, file_path: load(file_path)  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes be interrupted, also where a shell has started pytest in its background.
+    """Let the tests' processes receive SIGINT, also if a shell has started pytest in the background.
 
-    Such a shell leaves SIGINT ignored, and every process inherits that.
+    Such a shell ignores SIGINT, and every process inherits that.
     """
     share_service_models()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -54,7 +54,7 @@ def account(sandbox: Sandbox) -> Account:
 
 
 def make_runner(folder: Path, account: Account, clock: Clock | None = None) -> Runner:
-    """Make a runner whose workspace holds a small HTTP API in ``function/``."""
+    """Return a runner with a small HTTP API in ``function/`` of its workspace."""
     folder.mkdir(exist_ok=True)
     made = InProcessRunner(folder, account.environ, clock)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
@@ -62,7 +62,7 @@ def make_runner(folder: Path, account: Account, clock: Clock | None = None) -> R
 
 
 def make_inputs(account: Account) -> dict[str, str]:
-    """Give inputs that promote it, also when the function does not exist yet."""
+    """Return inputs that promote the function, also if it does not exist yet."""
     return {
         "function-name": "hello",
         "environment": "preprod",
@@ -70,13 +70,13 @@ def make_inputs(account: Account) -> dict[str, str]:
         "runtime": "python3.13",
         "handler": "app.handler",
         "role": f"arn:aws:iam::{account.id}:role/hello",
-        "github-deployments": "false",  # GitHub is not there
+        "github-deployments": "false",  # GitHub is not available
         "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
     }
 
 
 def counting(inputs: Mapping[str, str]) -> dict[str, str]:
-    """Give those of ``inputs`` that count for their command: the others would be refused."""
+    """Return the inputs that the command uses. Others would be refused."""
     command = inputs.get("command", "run")
     is_known = command in set(Command)
     return {name: value for name, value in inputs.items() if not is_known or command in INPUTS[name].commands}
@@ -89,7 +89,7 @@ def runner(tmp_path: Path, account: Account) -> Runner:
 
 @pytest.fixture
 def history(runner: Runner) -> None:
-    """Give the workspace a history (``tests.repository.line``); a step's own commit says which it deploys."""
+    """Create a history in the workspace (``tests.repository.line``). A step's commit is then the deployed one."""
     line(runner.workspace)
 
 

@@ -1,4 +1,4 @@
-"""Text that came from outside and tries to be more than text, and what may have become of it where it is shown."""
+"""Texts from outside that try to inject something, and checks of where they are shown."""
 
 import re
 
@@ -110,9 +110,9 @@ TEXTS: tuple[str, ...] = tuple(text for _, text in CORPUS)
 
 PARSER = MarkdownIt("gfm-like")
 assert PARSER.linkify
-PARSER.linkify.set({"fuzzy_link": False})  # GitHub makes no link of a bare domain
+PARSER.linkify.set({"fuzzy_link": False})  # GitHub does not make a link of a bare domain
 _DOES = re.compile(r"[@#$<>&\\]|:[\w+-]+:|://|www\.|gh-\d|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,}\b", re.IGNORECASE)
-"""In a summary's text outside of code: what GitHub would make something of."""
+"""What GitHub would interpret in a summary's text outside of code."""
 _TIME = re.compile(r"\b\d\d:\d\d(:\d\d)?\b")
 _OWN_HTML = re.compile(r"(<details>|</details>|<summary>[\w :.,()]*</summary>|\s)*")
 _NODE = r'\w+(\(\["[\w .-]+"\]\)(:::\w+)?)?'
@@ -133,14 +133,14 @@ def flat(tokens: list[Token]) -> list[Token]:
 
 
 def assert_harmless_log(log: str) -> None:
-    """Every line is readable as it stands: no control characters, nothing invisible but what keeps commands apart."""
+    """Every line is readable: no control characters, and nothing invisible except what separates commands."""
     for line in log.split("\n"):
         odd = {character for character in line if not character.isprintable()} - {"\u200b"}
         assert not odd, f"{odd} in {line[:500]!r}"
 
 
 def assert_harmless_summary(markdown: str, leads_to: tuple[str, ...]) -> None:
-    """A real parser finds nothing in it that is not the action's own; links begin with one of ``leads_to``."""
+    """A real parser finds only the action's own elements. Links begin with one of ``leads_to``."""
     assert all(character.isprintable() or character in "\n\N{NO-BREAK SPACE}" for character in markdown)
     address, is_link = "", False
     for token in flat(PARSER.parse(markdown)):
@@ -158,6 +158,6 @@ def assert_harmless_summary(markdown: str, leads_to: tuple[str, ...]) -> None:
             assert all(_CHART.fullmatch(line.strip()) for line in token.content.splitlines()), token
         elif token.type == "heading_open":
             assert token.tag in ("h2", "h3"), token
-        elif token.type == "text" and not is_link:  # within a link, GitHub leaves words alone
+        elif token.type == "text" and not is_link:  # GitHub does not change words within a link
             text = _TIME.sub("", token.content) if token.content != address else ""  # a link to itself
             assert not _DOES.search(text), token

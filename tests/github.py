@@ -1,7 +1,7 @@
-"""GitHub for tests: a real server for one repository that it keeps in memory.
+"""GitHub for tests: a real server for one repository in memory.
 
-Every request, and every answer of its own, is held against GitHub's description of its API (tests/github_openapi.json,
-made by tools/github_openapi.py). Where the description is silent, the server does what GitHub documents elsewhere.
+Every request and every response is checked against GitHub's description of its API (tests/github_openapi.json, written
+by tools/github_openapi.py). Where the description has no rule, the server follows GitHub's other documentation.
 """
 
 import base64
@@ -43,25 +43,28 @@ _NEEDS = {
     "pulls": "pull_requests",
     "releases": "contents",
 }
-"""The permission by the path's part: https://docs.github.com/rest/authentication/permissions-required-for-github-apps."""
+"""The permission by the part of the path.
+
+https://docs.github.com/rest/authentication/permissions-required-for-github-apps
+"""
 
 
 @dataclass
 class Answer:
-    """What the server says, or is told to say."""
+    """A response, or a fault that replaces it."""
 
     status: int
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
-    """Before it says anything."""
+    """Before the response."""
     drips: bool = False
-    """Whether it says it byte by byte, without end."""
+    """Whether it sends byte by byte, without end."""
 
 
 @dataclass
 class Fault:
-    """An answer instead of the right one."""
+    """A response instead of the correct one."""
 
     answer: Answer
     times: int
@@ -71,7 +74,7 @@ class Fault:
 
 @dataclass
 class Request:
-    """One that was made."""
+    """One request."""
 
     method: str
     path: str
@@ -80,13 +83,13 @@ class Request:
 
 
 class Repository:
-    """``octo/hello``, and the server that tells of it."""
+    """``octo/hello``, and its server."""
 
     name = "octo/hello"
 
     def __init__(self, url: str, prefix: str) -> None:
         self.url = url + prefix
-        """Of the API."""
+        """The URL of the API."""
         self.prefix = prefix
         self.permissions = {"contents": "write", "deployments": "write", "pull_requests": "read"}
         self.commits: dict[str, dict[str, Any]] = {}
@@ -110,7 +113,7 @@ class Repository:
         self.lock = threading.RLock()
 
     def context(self, workspace: Path = Path(), token: str = TOKEN) -> Context:
-        """Give what the runner says of a job in this repository."""
+        """Return the runner's variables of a job in this repository."""
         environ = {
             "GITHUB_WORKSPACE": str(workspace),
             "GITHUB_REPOSITORY": self.name,
@@ -120,18 +123,18 @@ class Repository:
         return Context.from_environ(environ)
 
     def session(self) -> requests.Session:
-        """Make one, to be closed when the server is."""
+        """Return a client that is closed together with the server."""
         self.sessions.append(requests.Session())
         return self.sessions[-1]
 
     def client(self, *, clock: Clock | None = None, seconds: float = 30, token: str = TOKEN) -> GitHub:
-        """Make a client; its time is its own where no ``clock`` is given, and never waited for."""
+        """Return a client. Without ``clock``, its time is simulated."""
         return GitHub(self.context(token=token), self.session, clock or Time(), seconds)
 
-    def fail(  # a status, and what goes with it
+    def fail(  # a status and its other values
         self, status: int, *, times: int = 1, path: str = "", method: str = "", message: str = "", **answer: Any
     ) -> None:
-        """Answer the next requests to ``path`` so, instead of rightly."""
+        """Send these responses to the next requests for ``path``."""
         body = answer.pop("body", {"message": message or "Trouble", "documentation_url": "https://docs.github.com"})
         self.faults.append(Fault(Answer(status, body, **answer), times, path, method))
 
@@ -146,7 +149,7 @@ class Repository:
         branch: str = "main",
         sha: str = "",
     ) -> str:
-        """Add a commit to ``branch``; give it. ``sha`` is its name, where it is one of a clone."""
+        """Add a commit to ``branch`` and return it. ``sha`` is its name, if it is a commit of a clone."""
         number = len(self.commits)
         sha = sha or hashlib.sha1(f"commit {number}".encode(), usedforsecurity=False).hexdigest()
         if parents is None:
@@ -179,7 +182,7 @@ class Repository:
         updated: datetime = START,
         is_merged: bool = True,
     ) -> None:
-        """Add a closed pull request; the last of ``commits`` is its merge."""
+        """Add a closed pull request. The last one of ``commits`` is its merge."""
         label = _properties("pull-request-simple")["labels"]["items"]
         self.pulls.append(
             complete(
@@ -200,7 +203,7 @@ class Repository:
             self.merged_by.setdefault(one, []).append(number)
 
     def tag(self, name: str, commit: str, *, annotated: int = 0) -> None:
-        """Add a tag; with ``annotated`` 2, it is one of an annotated one."""
+        """Add a tag. With ``annotated`` 2, it is a tag of an annotated tag."""
         target = {"type": "commit", "sha": commit}
         for level in range(annotated):
             sha = hashlib.sha1(f"tag {name} {level}".encode(), usedforsecurity=False).hexdigest()
@@ -213,7 +216,7 @@ class Repository:
     def release(
         self, tag: str, body: str | None, *, draft: bool = False, prerelease: bool = False, immutable: bool = False
     ) -> dict[str, Any]:
-        """Add a release; give it."""
+        """Add a release and return it."""
         made = complete(
             "release",
             id=len(self.releases) + 1,
@@ -229,12 +232,12 @@ class Repository:
         return made
 
     def asked(self, method: str = "") -> list[str]:
-        """Give the paths that were asked for, below the repository's."""
+        """Return the requested paths, below that of the repository."""
         start = len(f"{self.prefix}/repos/{self.name}/")
         return [request.path[start:] for request in self.requests if not method or request.method == method]
 
     def answer(self, request: Request, headers: Mapping[str, str]) -> Answer:
-        """Answer as GitHub would, unless a fault is due."""
+        """Respond as GitHub does, unless a fault is due."""
         with self.lock:
             self.requests.append(request)
             self.on_request(request)
@@ -244,7 +247,7 @@ class Repository:
                     return fault.answer
             try:
                 return self._answer(request, headers)
-            except Exception as error:  # noqa: BLE001 - it is told where the test sees it
+            except Exception as error:  # noqa: BLE001 - reported where the test sees it
                 self.problems.append(f"{request.method} {request.path}: {error!r}")
                 return Answer(500, {"message": "the emulation has failed"})
 
@@ -329,7 +332,7 @@ class Repository:
         size, number = int(request.query.get("per_page", "30")), int(request.query.get("page", "1"))
         headers = {}
         if number * size < len(items):
-            # As GitHub's own, the links name the repository by its number.
+            # As on GitHub, the links name the repository by its number.
             rest = request.path.split(f"/repos/{self.name}/")[1]
             address = f"{self.url}/repositories/1/{rest}?"
             last = math.ceil(len(items) / size)
@@ -451,7 +454,7 @@ class Repository:
         return Answer(201, complete("deployment-status", **body, target_url=body.get("log_url", "")))
 
     def state(self, deployment: int) -> str:
-        """Give the state of the deployment with this number."""
+        """Return the state of the deployment with this number."""
         found = self.statuses[deployment]
         return str(found[-1]["state"]) if found else "pending"
 
@@ -470,7 +473,7 @@ class Repository:
         if len(body.get("body", "")) > BODY_LIMIT:
             return _invalid("Release", "custom", "body is too long (maximum is 125000 characters)", field="body")
         if body["tag_name"] not in self.tags:
-            self.tag(body["tag_name"], self.branches["main"])  # GitHub makes it
+            self.tag(body["tag_name"], self.branches["main"])  # GitHub creates it
         made = self.release(
             body["tag_name"], body.get("body"), draft=body.get("draft", False), prerelease=body.get("prerelease", False)
         )
@@ -480,7 +483,7 @@ class Repository:
         body = request.body
         found = next(one for one in self.releases if one["id"] == int(release_id))
         if len(body.get("body", "")) > BODY_LIMIT:
-            # The description knows of no such answer here; GitHub gives the same one as for a new release.
+            # The description has no such response here. GitHub sends the same one as for a new release.
             return _invalid("Release", "custom", "body is too long (maximum is 125000 characters)", field="body")
         if found["immutable"] and {"tag_name", "target_commitish", "draft"} & set(body):
             return _invalid("Release", "custom", "immutable release", field="tag_name")
@@ -490,7 +493,7 @@ class Repository:
 
 @contextmanager
 def emulated(prefix: str = "") -> Iterator[Repository]:
-    """Run the server; at the end, fail with all that it has found wrong with what was said."""
+    """Run the server. At the end, fail with all errors that it has found in requests and responses."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.repository = Repository(f"http://127.0.0.1:{server.server_port}", prefix)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -508,7 +511,7 @@ def emulated(prefix: str = "") -> Iterator[Repository]:
 
 
 def complete(schema: str | Mapping[str, Any], **values: Any) -> dict[str, Any]:
-    """Make an object of a schema, or of the named one: ``values``, and something for all else that it must have."""
+    """Return an object of a schema or of the named one: ``values``, and values for all other required members."""
     given = _DESCRIPTION["components"]["schemas"][schema] if isinstance(schema, str) else schema
     made = _any(json.dumps(given))
     assert isinstance(made, dict)
@@ -521,7 +524,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 32
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Leave it: the client has gone, as it may."""
+        """Ignore it: the client may disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -551,7 +554,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - the names that the base class looks for
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its signature
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _message(status: int, text: str) -> Answer:
@@ -612,7 +615,7 @@ def _any(schema: str) -> Any:
 
 
 def _value(schema: Mapping[str, Any]) -> Any:
-    """Make the least that ``schema`` allows."""
+    """Return the smallest value that ``schema`` allows."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if "$ref" in schema:
         made = _value(_DESCRIPTION["components"]["schemas"][schema["$ref"].rpartition("/")[2]])

@@ -1,7 +1,7 @@
-"""Random histories, and what git itself says of them: ``python -m tests.histories --pairs 20000``.
+"""Random histories, and git's order of their commits: ``python -m tests.histories --pairs 20000``.
 
 Clocks are right, equal, skewed or reversed. Commits have no parent, one, two, or more (octopus). Some histories have
-grafts, replacements, or borders as a shallow clone has them.
+grafts, replacements, or borders as in a shallow clone.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests.repository import environment, git
 
 START = 1_700_000_000
 PAIRS = 50
-"""Pairs of one history."""
+"""Pairs per history."""
 
 _CLOCKS: Mapping[str, Callable[[Random, int], int]] = {
     "right": lambda _, place: START + 60 * place,
@@ -40,11 +40,11 @@ class History:
     commits: tuple[str, ...]
     """Parents come before their children."""
     said: str
-    """How it was made."""
+    """The seed and kind of the history."""
 
 
 def make(folder: Path, seed: int) -> History:
-    """Make one."""
+    """Create one."""
     chance = Random(seed)  # noqa: S311 - no secret
     count = chance.randint(2, 40)
     name, clock = chance.choice(list(_CLOCKS.items()))
@@ -78,7 +78,7 @@ def make(folder: Path, seed: int) -> History:
 
 
 def check(history: History, seed: int, pairs: int = PAIRS) -> Iterator[str]:
-    """Compare what we say of ``pairs`` of its commits with what git says; yield each difference."""
+    """Compare our result for ``pairs`` of its commits with git's, and yield each difference."""
     chance = Random(seed)  # noqa: S311 - no secret
     whole = _contained(history)
     border: set[str] = set()
@@ -114,7 +114,7 @@ def check(history: History, seed: int, pairs: int = PAIRS) -> Iterator[str]:
 
 
 def compare(pairs: int, seed: int = 0) -> list[str]:
-    """Compare that many pairs, of as many histories as that takes; give the differences."""
+    """Compare that many pairs, from as many histories as needed, and return the differences."""
     found: list[str] = []
     for number in range(seed, seed - (-pairs // PAIRS)):
         with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +123,7 @@ def compare(pairs: int, seed: int = 0) -> list[str]:
 
 
 def _parents(chance: Random, place: int) -> list[int]:
-    """Choose parents among the commits before, near ones more often; most commits have one."""
+    """Choose parents among earlier commits, near ones more often. Most commits have one."""
     if not place or chance.random() < 0.04:
         return []
     most = chance.choices([1, 2, 3, 5], [70, 22, 5, 3])[0]
@@ -148,7 +148,7 @@ def _commit(place: int, at: int, parents: list[int]) -> str:
 
 
 def _contained(history: History) -> dict[str, set[str]]:
-    """Ask git what each commit contains, itself among it."""
+    """Return the commits that each commit contains according to git, including itself."""
     return {one: set(git(history.folder, "rev-list", one).split()) for one in history.commits}
 
 

@@ -1,4 +1,4 @@
-"""Clients of a process that can die: after one of its calls, or where a test has something to happen before one."""
+"""Clients of a process that can die after one of its calls, or run a hook before one."""
 
 import threading
 from collections.abc import Callable
@@ -6,11 +6,12 @@ from typing import Any
 
 
 class Killed(BaseException):
-    """The process is dead. Nothing that tidies up may catch it."""
+    """The process is dead. No cleanup may catch it."""
 
 
 class Life:
-    """What the clients of one process share; ``after`` is the number of the call that it dies after, 0: it lives."""
+    """State that the clients of one process share. ``after`` is the number of the call after which it dies; 0 means
+    never."""
 
     def __init__(self, after: int = 0) -> None:
         self.calls: list[str] = []
@@ -20,11 +21,11 @@ class Life:
         self._hooks: list[tuple[str, str, Callable[[], None]]] = []
 
     def before(self, operation: str, arn: str, hook: Callable[[], None]) -> None:
-        """Let ``hook`` happen once, before a call of ``operation`` for the function ``arn``; it may raise an error."""
+        """Call ``hook`` once, before a call of ``operation`` for the function ``arn``. It may raise an error."""
         self._hooks.append((operation, arn, hook))
 
     def client(self, client: Any) -> Any:
-        """Give the client as the process has it."""
+        """Return the client with the process's behavior."""
         return _Client(self, client)
 
     def call(self, name: str, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:

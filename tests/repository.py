@@ -1,4 +1,4 @@
-"""A git repository for a test, independent of the git configuration of whoever runs it."""
+"""A git repository for a test, independent of the user's git configuration."""
 
 import hashlib
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Give the variables that git is run with in ``folder``."""
+    """Return the environment variables for git in ``folder``."""
     return {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in ``folder``; give what it prints."""
+    """Run git in ``folder`` and return its output."""
     done = subprocess.run(  # noqa: S603 - the tests' own arguments
         ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments],  # noqa: S607 - whatever git there is
         cwd=folder,
@@ -27,21 +27,21 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def commit(folder: Path, message: str) -> str:
-    """Commit all that is there, also nothing; give the commit."""
+    """Commit everything, also without changes, and return the commit."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", message)
     return git(folder, "rev-parse", "HEAD")
 
 
 NAMES = (*(f"{number:040x}" for number in range(100)), *(digit * 40 for digit in "123456789abcdef"))
-"""Names of commits that are easy to read: numbers, the oldest 0, and after them ``"1" * 40`` to ``"f" * 40``."""
+"""Readable names of commits: numbers, the oldest 0, followed by ``"1" * 40`` to ``"f" * 40``."""
 
 
 def line(folder: Path, names: Sequence[str] = NAMES) -> None:
-    """Give ``folder`` a history without git: commits with these names, one after the other.
+    """Create a history in ``folder`` without git: commits with these names, one after the other.
 
     Each name is replaced by a commit: https://git-scm.com/docs/git-replace.
-    None is checked out, so that ``GITHUB_SHA`` says which one is deployed.
+    None is checked out, so ``GITHUB_SHA`` is the deployed commit.
     """
     store, who, parent, refs = folder / ".git", "A <a@example.com>", "", []
     (store / "refs").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Several actors in one process who share a time that is the test's own, and a lock that they want."""
+"""Several actors in one process with a simulated time and a shared lock."""
 
 from collections.abc import Callable
 from itertools import count, pairwise
@@ -25,11 +25,11 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 
 
 class Actor(Process):
-    """Somebody, and the clock that they have."""
+    """One actor and its clock."""
 
 
 class Stage:
-    """One actor acts at a time, until it sleeps; then time moves to the next who wakes. No machine is too slow."""
+    """One actor runs at a time, until it sleeps. Then time moves to the next one that wakes. No machine is too slow."""
 
     def __init__(self) -> None:
         self._scheduler = Scheduler()
@@ -37,12 +37,12 @@ class Stage:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return self._scheduler.now
 
     def enter(self, act: Callable[[Actor], None], at: float, skew: float = 0) -> Actor:
-        """Let somebody begin ``at`` these seconds, with a wall clock that is ``skew`` seconds ahead."""
-        # Everybody counts from a moment of their own: monotonic times of two machines have nothing in common.
+        """Start an actor ``at`` these seconds, with a wall clock that is ``skew`` seconds ahead."""
+        # Each clock starts at a different value, because monotonic times of two machines have nothing in common.
         number = next(self._actors)
         actor = Actor(self._scheduler, f"actor {number}", zero=1000.0 * number, skew=skew)
 
@@ -54,17 +54,17 @@ class Stage:
         return actor
 
     def run(self, until: float = float("inf")) -> None:
-        """Let all act until nobody has anything to do; an error of one of them ends it."""
+        """Run all actors until none has anything to do. An error of one of them is raised."""
         self._scheduler.run(until)
 
 
 class Scene:
-    """A stage, with a table in the sandbox and the jobs that want the lock."""
+    """A table in the sandbox, and jobs that want the lock."""
 
     def __init__(self, account: Account, attempts: int = 2, latency: float = 0) -> None:
-        """``attempts``: how often a call is tried before its error is the caller's.
+        """``attempts``: how often a call is tried before its error reaches the caller.
 
-        ``latency``: up to so many seconds, drawn by chance, pass before each call of a job, in which others act.
+        ``latency``: a random time up to this many seconds passes before each call of a job, while others run.
         """
         self.account = account
         self.stage = Stage()
@@ -78,11 +78,11 @@ class Scene:
         account.forget()
 
     def lock(self, claim: Claim, clock: Time | Actor | None = None) -> Lock:
-        """Give a lock that says nothing."""
+        """Return a lock without a log."""
         return Lock(self.table, ARN, claim, clock or Time(), lambda _subject, _text: None)
 
     def table_of(self, clock: Actor, chance: Callable[[], float]) -> Table:
-        """Give the table as an actor reaches it."""
+        """Return the table with an actor's clock."""
 
         def reach() -> "DynamoDBClient":
             if self._latency:
@@ -103,7 +103,7 @@ class Scene:
         timeout: float = 1800,
         skew: float = 0,
     ) -> "Job":
-        """Let a job come ``at`` these seconds and work that long when it has the lock, beating as a heartbeat does."""
+        """Start a job ``at`` these seconds. It works that long with the lock, and renews it as a heartbeat does."""
         claim = Claim(
             owner=f"{number}/1/op",
             lease=lease,
@@ -120,7 +120,7 @@ class Scene:
         return job
 
     def at(self, seconds: float, act: Callable[[], object]) -> None:
-        """Do something at that time."""
+        """Call something at that time."""
 
         def do(_: Actor) -> None:
             act()
@@ -128,7 +128,7 @@ class Scene:
         self.stage.enter(do, seconds)
 
     def took_turns(self) -> list[int]:
-        """Give the numbers of those who had the lock, in that order; nobody had it before the last gave it back."""
+        """Return the numbers of the jobs that held the lock, in order. No two jobs held it at the same time."""
         held = sorted((job for job in self.jobs if job.token), key=lambda job: job.held_at)
         for before, after in pairwise(held):
             assert before.released_at <= after.held_at

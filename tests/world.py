@@ -1,4 +1,4 @@
-"""What the tests look at from outside: Lambda, ledger and endpoints, as a stranger with credentials sees them."""
+"""The outside view of the tests: Lambda, ledger and endpoints, read with their own credentials."""
 
 import io
 import json
@@ -39,15 +39,15 @@ class World:
         self.gateway: ApiGatewayV2Client = self.session.client("apigatewayv2", endpoint_url=self.url)
 
     def hold(self, kind: str, operation: str, nth: int = 1) -> Fault:
-        """Hold the ``nth`` call of ``operation``: ``kind`` says whether before or after its effect.
+        """Hold the ``nth`` call of ``operation``. ``kind`` determines whether before or after its effect.
 
-        Of requests to the function, all are held from then on: a run sends its check and, beside it, a look at the
-        environment, in any order, and waits for the look no longer than a second.
+        Requests to the function are all held from then on: a run sends its check and, at the same time, a request to
+        the environment, in any order, and waits for the latter at most a second.
         """
         return self.account.inject(kind, operation, nth=nth, times=0 if operation == "execute-api.Invoke" else 1)
 
     def alias_version(self, name: str = "preprod") -> str:
-        """Give the version that the alias points at, or empty."""
+        """Return the version that the alias points to, or empty."""
         try:
             return self.function.get_alias(FunctionName=FUNCTION, Name=name)["FunctionVersion"]
         except self.function.exceptions.ResourceNotFoundException:
@@ -73,19 +73,19 @@ class World:
         return [{name: read(value) for name, value in item.items()} for item in found]
 
     def records(self, kind: str) -> list[Mapping[str, Any]]:
-        """Read the items of one kind: ``promotion``, ``version``, ``environment``, ``endpoint`` or ``lock``."""
+        """Return the items of one kind: ``promotion``, ``version``, ``environment``, ``endpoint`` or ``lock``."""
         found = [item for item in self.items() if item["sk"].partition("#")[0] == kind]
         return sorted(found, key=lambda item: str(item["sk"]))
 
     def history(self) -> list[tuple[str, str]]:
-        """Give the recorded promotions as (previous, version), oldest first."""
+        """Return the recorded promotions as (previous, version), oldest first."""
         return [(item["previous"], item["version"]) for item in self.records("promotion")]
 
     def lock_owner(self) -> str:
         return str(next(iter(self.records("lock")), {}).get("owner", ""))
 
     def overwrite_latest(self, source: str = "raise SystemExit") -> None:
-        """Act as a stranger who deploys something else, without asking anybody."""
+        """Make an external change: deploy other code, without the lock."""
         self.settle()
         self.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": source}))
         self.settle()
@@ -101,7 +101,7 @@ class World:
 
 
 def archive(files: Mapping[str, str]) -> bytes:
-    """Make a .zip of ``files``."""
+    """Write a .zip of ``files``."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as sink:
         for name, text in files.items():
@@ -110,7 +110,7 @@ def archive(files: Mapping[str, str]) -> bytes:
 
 
 def get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
-    """Ask ``url``; give the status and the JSON body."""
+    """Send a GET request to ``url`` and return the status and the JSON body."""
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - http, from the sandbox
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the same

@@ -1,7 +1,7 @@
-"""The runner, emulated: starts the action with the environment and the files that actions/runner gives it.
+"""An emulation of the runner, which starts the action with the environment and the files of actions/runner.
 
 https://docs.github.com/actions/reference/workflows-and-actions/variables and .../workflow-commands describe both. The
-same step is started in this process, as a process of its own, or as the image: ``InProcessRunner``, ``Runner`` and
+same step can run in this process, as a separate process, or as the image: ``InProcessRunner``, ``Runner`` and
 ``ContainerRunner``.
 """
 
@@ -55,12 +55,12 @@ EVENT = {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}}
 
 
 _EXPRESSIONS: Mapping[str, str] = {"${{ job.status }}": "success"}
-"""What the runner makes of expressions in action.yml, as long as no step has failed; others are empty here."""
+"""The values of expressions in action.yml, while no step has failed. Others are empty here."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What a step is started with."""
+    """What starts a step."""
 
     variables: Mapping[str, str]
     files: Files
@@ -69,7 +69,7 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Main:
-    """A main step whose post step is still to come."""
+    """A main step whose post step has not run yet."""
 
     saved: Callable[[], Mapping[str, str]]
     inputs: Mapping[str, str]
@@ -79,9 +79,9 @@ class _Main:
 
 
 class Runner:
-    """One repository's runner; steps are processes. ``environ`` has the credentials; ``folder`` is new and empty.
+    """One repository's runner, whose steps are processes. ``environ`` has the credentials; ``folder`` is new and empty.
 
-    Nothing is masked but what ``masks`` has: so a test sees what leaves the action itself.
+    Only ``masks`` is masked, so a test sees what the action itself writes.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
@@ -108,7 +108,7 @@ class Runner:
         environ: Mapping[str, str | None] | None = None,
         is_post: bool = False,
     ) -> Started:
-        """Start the step. ``environ`` adds to the environment; None takes a variable away."""
+        """Start the step. ``environ`` adds to the environment; None removes a variable."""
         step = self._prepare(inputs, commit=commit, run_id=run_id, attempt=attempt, environ=environ, is_post=is_post)
         process = self._launch(step.variables, is_post=is_post)
         is_debug = step.variables.get("RUNNER_DEBUG") == "1"
@@ -118,9 +118,9 @@ class Runner:
         return started
 
     def finish(self) -> list[Ended]:
-        """End the job: run the post steps of its steps, the last first, each with what its main step has saved.
+        """End the job: run the post steps of its steps, the last one first, each with the state of its main step.
 
-        ``post-if`` of action.yml is ``always()``: they run however the job has gone.
+        ``post-if`` of action.yml is ``always()``, so they run whatever the result of the job.
         """
         assert METADATA["runs"]["post-if"] == "always()"
         ended = []
@@ -143,8 +143,8 @@ class Runner:
         self._steps += 1
         names = ("set_output", "step_summary", "save_state", "set_env", "add_path")
         files = Files(*(self._files / f"{name}_{self._steps}" for name in names))
-        # As the runner does: every input of action.yml is set, an optional one without default to nothing. An input
-        # that action.yml does not have is passed on as well; the runner's own warning about it is left out.
+        # As in the runner, every input of action.yml is set; an optional one without a default is empty. An input that
+        # action.yml does not have is passed on as well. The runner's own warning about it is omitted.
         values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
         values = {
             name: _EXPRESSIONS.get(value, "") if value.startswith("${{") else value for name, value in values.items()
@@ -201,12 +201,12 @@ class Runner:
         return _Step({name: value for name, value in variables.items() if value is not None}, files, is_post)
 
     def _seen(self, path: Path) -> str:
-        """Give the path under which the step finds ``path``."""
+        """Return the step's path of ``path``."""
         return str(path)
 
     def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
-        # A signal may come between the opening of a file and the block that closes it, which is nobody's fault, and
-        # which no user is told of. What is really left open shows where steps run in the tests' own process.
+        # A signal may arrive between the opening of a file and the block that closes it. This is not a defect and has
+        # no visible effect. Files that are really left open show where steps run in the tests' own process.
         warnings = ["-W", "error", "-W", "ignore::ResourceWarning"]
         command = [sys.executable, "-I", "-u", *warnings, str(REPOSITORY / "entrypoint.py")]
         command += ["post"] if is_post else []
@@ -245,16 +245,16 @@ class Runner:
         attempt: int = 1,
         environ: Mapping[str, str | None] | None = None,
     ) -> Ended:
-        """Run the post step of a step; ``environ`` may have what that step has ``saved``."""
+        """Run the post step of a step. ``environ`` may have the step's ``saved`` state."""
         return self.start(inputs, run_id=run_id, attempt=attempt, environ=environ, is_post=True).wait()
 
 
 class InProcessRunner(Runner):
-    """A runner whose steps run in this very process: ``promote.action``'s entries with their effects as arguments.
+    """A runner whose steps run in this process: ``promote.action``'s entry points with their effects as arguments.
 
-    Only steps that are started, and not run to their end, are processes of their own. boto3 looks for credentials in
-    the environment of its process, which is the step's for as long as it runs; where threads run steps at the same
-    time, those are processes as well.
+    Only steps that are started, and not run to their end, are separate processes. boto3 reads credentials from the
+    environment of its process, which is the step's during its run. If threads run steps at the same time, those are
+    separate processes as well.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], clock: Clock | None = None) -> None:
@@ -305,10 +305,10 @@ class InProcessRunner(Runner):
 
 
 class ContainerRunner(Runner):
-    """A runner whose steps are containers of ``image``, started as actions/runner starts those of a Docker action.
+    """A runner whose steps are containers of ``image``, started as actions/runner starts a Docker action.
 
     https://github.com/actions/runner/blob/main/src/Runner.Worker/Handlers/ContainerActionHandler.cs has the mounts.
-    Docker's socket is left out, for the action has no use for it; the host's network is added: the sandbox is there.
+    Docker's socket is omitted, because the action does not use it. The host's network is added for the sandbox.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], image: str) -> None:
@@ -325,7 +325,7 @@ class ContainerRunner(Runner):
         }
 
     def close(self) -> None:
-        """Remove what still runs."""
+        """Remove containers that still run."""
         for step, client in enumerate(self._clients, 1):
             if client.poll() is None:
                 subprocess.run([docker(), "rm", "--force", f"{self._name}-{step}"], check=False, capture_output=True)  # noqa: S603 - our own
@@ -347,14 +347,14 @@ class ContainerRunner(Runner):
         for folder, place in self._mounts.items():
             command += ["-v", f"{folder}:{place}"]
         command += ["--network", "host", self._image]
-        # The values come from the client's environment, which keeps secrets out of the list of processes.
+        # The values come from the client's environment, so that secrets are not in the list of processes.
         client = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         self._clients.append(self._spawn(command, {**client, **variables}))
         return self._clients[-1]
 
 
 def docker() -> str:
-    """Give Docker's client by its absolute path: a step's PATH is not to decide which one it is."""
+    """Return the absolute path of Docker's client, so that a step's PATH does not change it."""
     found = shutil.which("docker")
     assert found, "these tests need a Docker Engine and its client"
     return found

@@ -1,6 +1,6 @@
-"""The log of a step, as actions/runner reads it: commands carried out, secrets masked, the rest shown.
+"""The log of a step, as actions/runner reads it: commands are carried out, secrets masked, and the rest is shown.
 
-Written after ActionCommand.cs, ActionCommandManager.cs and ExecutionContext.cs of https://github.com/actions/runner.
+Based on ActionCommand.cs, ActionCommandManager.cs and ExecutionContext.cs of https://github.com/actions/runner.
 """
 
 import base64
@@ -12,9 +12,9 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 ANNOTATIONS = 10
-"""Of each kind that a step may have."""
+"""The largest number of annotations of each kind in a step."""
 MESSAGE = 4096
-"""Characters of an annotation."""
+"""The largest number of characters of an annotation."""
 
 REGISTERED = frozenset(
     {
@@ -24,16 +24,16 @@ REGISTERED = frozenset(
 )
 _STOP = "stop-commands"
 _DISABLED = ("set-env", "add-path")
-"""Refused, and the step fails."""
+"""The command is refused, and the step fails."""
 
 _BLANK = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-"""What .NET trims: Python's own list has four characters more."""
+"""The characters that .NET trims. Python's list has four more."""
 
 _IGNORED = (
     r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]*"
 )
-"""What .NET does not see when it looks for a text by the rules of a culture, as the runner does."""
+"""The characters that .NET ignores in a culture-sensitive search, as the runner does."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Command:
-    """Something that the runner does because a line of the log asks for it."""
+    """An action of the runner that a line of the log requests."""
 
     name: str
     properties: Mapping[str, str]
@@ -57,13 +57,13 @@ class Command:
 
 
 def parse_command(line: str, registered: Iterable[str] = REGISTERED) -> Command | None:
-    """Read ``::name key=value,...::data`` at the beginning or ``##[name key=value;...]data`` anywhere."""
+    """Parse ``::name key=value,...::data`` at the beginning or ``##[name key=value;...]data`` anywhere."""
     names = {name.lower() for name in registered}
     return _parse_new(line.lstrip(_BLANK), names) or _parse_old(line, names)
 
 
 def _parse_new(line: str, names: set[str]) -> Command | None:
-    # The places are found by the rules of a culture, and what is cut there is as long as what was looked for.
+    # The search is culture-sensitive, and the length of what is cut is that of the searched text.
     end = _find("::", line, 2) if re.match(f"{_IGNORED}:{_IGNORED}:", line) else -1
     if end < 0:
         return None
@@ -117,7 +117,7 @@ class Masks:
             self.add(value)
 
     def add(self, value: str) -> None:
-        """Hide ``value`` from now on, in the spellings in which it may show up, and each of its lines."""
+        """Mask ``value`` from now on, in all its encodings, and each of its lines."""
         for part in [value, *re.split(r"[\r\n]+", value)]:
             if not part.strip(_BLANK):
                 continue
@@ -127,7 +127,7 @@ class Masks:
             self._values |= {spelling for spelling in spelled if spelling}
 
     def __call__(self, text: str) -> str:
-        """Give ``text`` as it is shown; what overlaps is one secret."""
+        """Return ``text`` with masked secrets. Overlapping secrets are one."""
         found = sorted(
             (place.start(), place.start() + len(value))
             for value in self._values
@@ -136,7 +136,7 @@ class Masks:
         shown: list[str] = []
         end = 0
         for start, stop in found:
-            if start > end or not shown:  # what overlaps, or follows at once, is one
+            if start > end or not shown:  # secrets that overlap or follow each other are one
                 shown += [text[end:start], "***"]
             end = max(end, stop)
         return "".join([*shown, text[end:]])
@@ -144,25 +144,25 @@ class Masks:
 
 @dataclass
 class Log:
-    """What becomes of a step's output, line by line, whether it comes by stdout or stderr."""
+    """The processing of a step's output, line by line, from stdout and stderr."""
 
     masks: Masks = field(default_factory=Masks)
     is_debug: bool = False
     shown: list[str] = field(default_factory=list)
     """The lines that a person sees."""
     commands: list[Command] = field(default_factory=list)
-    """What the runner has carried out, in this order."""
+    """What the runner has carried out, in order."""
     annotations: list[Annotation] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     state: dict[str, str] = field(default_factory=dict)
     has_failed: bool = False
-    """Whether a command was wrong, which fails the step."""
+    """Whether a command was invalid, which fails the step."""
     _token: str | None = None
-    """What ends the time in which commands are not carried out; None: they are."""
+    """The token that ends the time without commands, or None if commands are carried out."""
     _is_echoing: bool = False
 
     def read(self, line: str) -> None:
-        """Take a line, without its end."""
+        """Process a line without its end."""
         command = parse_command(line, REGISTERED | {self._token or _STOP})
         if command is None or (self._token is not None and command.name.lower() != self._token.lower()):
             self._show(line)
@@ -177,7 +177,7 @@ class Log:
         self._carry_out(command, line)
 
     def complain(self, message: str, title: str = "") -> None:
-        """Say that the runner could not do what it was asked to, and fail the step."""
+        """Report that the runner could not carry out a command, and fail the step."""
         self.has_failed = True
         self._annotate(Annotation("error", title, message))
 

@@ -1,30 +1,30 @@
-"""The files that a step writes for the runner, read as FileCommandManager.cs of actions/runner reads them."""
+"""The files that a step writes for the runner, read as in FileCommandManager.cs of actions/runner."""
 
 from collections.abc import Iterator
 
 SUMMARY = 1024 * 1024
-"""Bytes of a summary; a larger one is not shown at all."""
+"""Bytes of a summary. A larger one is not shown."""
 OUTPUTS = 1024 * 1024
 """Bytes of a job's outputs together, counted as UTF-16:
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs."""
 
 
 class FileCommandError(ValueError):
-    """A file is not of the form that the runner reads; it fails the step."""
+    """A file has an invalid format, which fails the step."""
 
 
 def parse_file_command(text: str) -> dict[str, str]:
-    """Read ``name=value`` and ``name<<DELIMITER``; of one name, the last counts.
+    """Parse ``name=value`` and ``name<<DELIMITER``. The last value of a name counts.
 
     Raises:
-        FileCommandError: something in it is neither, or a delimiter does not come.
+        FileCommandError: Something in it is neither, or a delimiter is missing.
 
     """
     return dict(read_pairs(text))
 
 
 def read_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yield names and values; what stands before an error has its effect."""
+    """Yield names and values. Lines before an error take effect."""
     lines = text.removeprefix("\ufeff").split("\n")  # a carriage return before it belongs to the line
     place = 0
     while place < len(lines):

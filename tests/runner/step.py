@@ -1,4 +1,4 @@
-"""One step: its files, its log while it runs, and what the runner makes of both when it has ended."""
+"""One step: its files, its log while it runs, and the runner's result at its end."""
 
 import signal
 import subprocess
@@ -12,12 +12,12 @@ from tests.runner.commands import Annotation, Command, Log, Masks, split_lines
 from tests.runner.files import OUTPUTS, SUMMARY, FileCommandError, read_pairs
 
 SIGINT_LASTS, SIGTERM_LASTS = 7.5, 2.5
-"""Seconds that a cancelled step has after each, before the next; then it is killed. ProcessInvoker.cs has them."""
+"""Seconds after each signal before the next one; then a cancelled step is killed. From ProcessInvoker.cs."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a step writes for the runner."""
+    """The files that a step writes for the runner."""
 
     output: Path
     summary: Path
@@ -35,23 +35,23 @@ class Ended:
     """A step that has ended."""
 
     code: int
-    """Its exit code; 1 also where it gave 0 and the runner fails it for what it has written."""
+    """Its exit code. Also 1 if it was 0 and the runner fails the step because of its output."""
     log: str
-    """As the step has written it."""
+    """The outputs as the step wrote them."""
     outputs: Mapping[str, str]
-    """For later steps; a post step has none."""
+    """The state for later steps. A post step has none."""
     summary: str
-    """As it is shown; empty where it is too large."""
+    """The summary as it is shown. Empty if it is too large."""
     annotations: tuple[Annotation, ...] = field(default=())
-    """Those that are shown."""
+    """The annotations that are shown."""
     shown: str = ""
     """The log as a person sees it: without commands and secrets."""
     commands: tuple[Command, ...] = ()
-    """Lines of the log that were commands, in the order in which the runner has carried them out."""
+    """Lines of the log that were commands, in the order in which the runner carried them out."""
     state: Mapping[str, str] = field(default_factory=dict)
-    """For the post step."""
+    """The state for the post step."""
     handed_on: Mapping[str, str] = field(default_factory=dict)
-    """The outputs that other jobs would get: neither empty nor with a secret in them. JobExtension.cs."""
+    """The outputs for other jobs: not empty and without a secret. From JobExtension.cs."""
 
     @property
     def errors(self) -> list[Annotation]:
@@ -63,7 +63,7 @@ class Ended:
 
 
 def conclude(code: int, raw: str, files: Files, masks: Masks, log: Log, *, is_post: bool = False) -> Ended:
-    """Give what the runner makes of a step that has ended: its log was read, its files are now."""
+    """Return the runner's result of a step that has ended: its log was read, and its files are read now."""
     outputs, state = dict(log.outputs), dict(log.state)
     for name, file, values in (("output", files.output, outputs), ("state", files.state, state)):
         try:
@@ -94,7 +94,7 @@ def conclude(code: int, raw: str, files: Files, masks: Masks, log: Log, *, is_po
 
 @dataclass
 class Started:
-    """A step that runs. Its stdout is read from the first time on that somebody waits for something."""
+    """A step that runs. Its stdout is read from the first wait on."""
 
     process: subprocess.Popen[str]
     files: Files
@@ -109,13 +109,13 @@ class Started:
 
     def __post_init__(self) -> None:
         self._log = Log(self.masks, self.is_debug)
-        # Nobody else is to read it, communicate() neither.
+        # Nothing else may read it, including communicate().
         stderr, self.process.stderr = self.process.stderr, None
         assert stderr
         self._follow(stderr)
 
     def wait_for(self, text: str) -> None:
-        """Read the log until a line of it has ``text``."""
+        """Read the log until one of its lines contains ``text``."""
         self._begin()
         with self._changed:
             while True:
@@ -131,7 +131,7 @@ class Started:
         """Wait for its end.
 
         Raises:
-            subprocess.TimeoutExpired: it has not come within these seconds.
+            subprocess.TimeoutExpired: It does not end within these seconds.
 
         """
         self._begin()
@@ -153,7 +153,7 @@ class Started:
 
     @property
     def saved(self) -> Mapping[str, str]:
-        """What the step has saved for its post step, as the runner hands it over."""
+        """The state that the step has saved for its post step, as the runner passes it on."""
         return saved(self.files, self._log)
 
     def kill(self) -> None:
@@ -171,7 +171,7 @@ class Started:
 
     def _read(self, stream: IO[str]) -> None:
         with stream:
-            for line in stream:  # universal newlines: as .NET reads
+            for line in stream:  # universal newlines, as in .NET
                 with self._changed:
                     self._lines.append(line)
                     self._log.read(line.rstrip("\n"))
@@ -182,7 +182,7 @@ class Started:
 
 
 def parse_annotations(log: str) -> list[Annotation]:
-    """Give the annotations that the runner would show of a step with this log."""
+    """Return the annotations that the runner would show for a step with this log."""
     read = Log()
     for line in split_lines(log):
         read.read(line)
@@ -190,6 +190,6 @@ def parse_annotations(log: str) -> list[Annotation]:
 
 
 def saved(files: Files, log: Log) -> Mapping[str, str]:
-    """Give what a main step has left to its post step, as variables of that."""
+    """Return the state of a main step as variables of its post step."""
     written = dict(read_pairs(files.state.read_text(encoding="utf-8")))
     return {f"STATE_{name}": value for name, value in {**log.state, **written}.items()}

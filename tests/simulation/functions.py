@@ -165,8 +165,7 @@ class Function:
         """Return the version that runs for ``qualifier``, and its content, or None if none can run.
 
         ``pick``, from 0 to 1, decides how an alias splits its traffic. A version that is Inactive fails. If this
-        ``wakes`` it, as
-        an invocation does, it is restored.
+        ``wakes`` it, as an invocation does, it is restored.
         """
         if not qualifier or qualifier == "$LATEST":
             is_active = self.latest is not None and self.latest["State"] == "Active"
