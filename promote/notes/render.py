@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -91,6 +92,7 @@ def render(
     return Task(_ours(), clean, limit, is_ours=True).done()
 
 
+@cache
 def _ours() -> str:
     return Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
 
