@@ -10,8 +10,7 @@ class Killed(BaseException):
 
 
 class Life:
-    """State that the clients of one process share. ``after`` is the number of the call after which it dies; 0 means
-    never."""
+    """State that the clients of one process share. It dies after call number ``after``; 0 means never."""
 
     def __init__(self, after: int = 0) -> None:
         self.calls: list[str] = []

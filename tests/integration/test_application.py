@@ -1,4 +1,4 @@
-"""Several functions that are released as one: all are promoted or none is, whatever happens to one of them."""
+"""Several functions that are released as one: all are promoted or none is, whatever fails for one of them."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ NAMES = ("api", "mail", "worker")
 
 
 class Application:
-    """A repository with three functions; a test says what their commits change."""
+    """A repository with three functions, whose commits the test defines."""
 
     def __init__(self, folder: Path, account: Account) -> None:
         self.runner, self.world = make_runner(folder, account), World(account)
@@ -56,9 +56,9 @@ class Application:
         return found
 
     def assert_whole(self, *locked: str) -> None:
-        """Assert that nothing is left half done, and that the ledger says what the aliases say.
+        """Assert that nothing is unfinished, and that the ledger agrees with the aliases.
 
-        Only the locks of ``locked`` may be a dead run's.
+        Only the locks of ``locked`` may belong to a dead run.
         """
         serves = self.serves()
         for item in self.world.items():
@@ -98,10 +98,10 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     assert (second.code, second.result) == (0, "promoted"), second.log
     assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
     calls = [(call.operation, call.resource.rpartition(":")[2]) for call in world.account.calls()]
-    # The alias of what stays gets the release's words, and keeps its version.
+    # The alias of an unchanged function gets the description of the release, and keeps its version.
     assert {resource for operation, resource in calls if operation == "UpdateAlias"} == set(NAMES)
     assert {resource for operation, resource in calls if operation == "UpdateFunctionCode"} == {"mail", "worker"}
-    # What has not changed is verified with the others all the same.
+    # An unchanged function is verified with the others.
     checks = [record["verdict"]["run_id"] for record in world.records("version") if record["pk"].endswith(":api")]
     assert checks == [2]
     assert "The 2 aliases were moved within" in second.log
@@ -118,7 +118,7 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     later = application.run(4)
     assert (later.code, later.result) == (0, "unchanged"), later.log
     assert {item["commit"] for item in world.records("environment")} == {f"{4:040x}"}
-    # An older commit comes late, with a change of one function: it would undo what the newer ones have.
+    # An older commit arrives late, with a change of one function. It would undo newer changes.
     application.change("api", text="3")
     late = application.run(3)
     assert (late.code, late.result) == (0, "superseded"), late.log
@@ -130,7 +130,7 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
 def test_a_function_without_checks_that_cannot_be_imported_holds_all_back(
     application: Application, number: int
 ) -> None:
-    """At new endpoints and at old ones. No check asks for mail, and none of the others calls it."""
+    """With new endpoints and with existing ones. No check requests mail, and no other function calls it."""
     if number == 2:
         first = application.run(1)
         assert first.result == "promoted", first.log
@@ -164,7 +164,7 @@ def test_a_function_that_nothing_could_ask_is_refused(application: Application) 
 
 
 def test_a_rollback_of_a_function_that_stays_is_too_late_after_the_release(application: Application) -> None:
-    """It waits for no lock: what it has decided upon before the release arrives when that has ended."""
+    """It does not wait for a lock: it was decided before the release and arrives after its end."""
     application.run(1)
     application.change("api", "mail", text="2")
     application.run(2)
@@ -177,7 +177,7 @@ def test_a_rollback_of_a_function_that_stays_is_too_late_after_the_release(appli
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     held.release()
     ended = back.wait()
-    # It is decided upon again: api still serves what it was to go back from.
+    # It is decided again: api still serves what it was to be rolled back from.
     assert "preprod was moved by somebody else meanwhile: deciding again" in ended.log
     assert (ended.code, ended.result) == (0, "rolled-back"), ended.log
     assert application.serves() == {"api": "1", "mail": "3", "worker": "1"}
@@ -274,7 +274,7 @@ def test_promote_misses_it_as_well_and_a_rollback_warns(application: Application
 
 
 def test_a_function_that_was_created_again_while_it_was_verified_stops_all(application: Application) -> None:
-    """Its versions begin at 1 again: the one of the verified number has other code."""
+    """Its versions begin at 1 again, so the verified number has other code."""
     world, function = application.world, application.world.function
     application.run(1)
     application.change(*NAMES, text="2")
@@ -327,7 +327,7 @@ def test_an_alias_of_one_function_that_follows_latest_is_pinned_first(applicatio
 
 
 def test_lines_that_do_not_name_a_function_any_more_are_told_of(application: Application) -> None:
-    """The workflow may say other lines each time, as its inputs have them."""
+    """The workflow may have other lines each time, in its inputs."""
     application.run(1)
     told = application.run(2, function_name="api = api\nworker = worker")
     assert (told.code, told.result) == (0, "unchanged"), told.log
@@ -343,7 +343,7 @@ def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> 
     held.wait_until_hit(60)
     opened = application.runner.run({"command": "unlock", "function-name": "mail", "reason": "it hangs"}, run_id=9)
     assert opened.code == 0, opened.log
-    time.sleep(2.5)  # longer than the lease: a beat has learnt of it by then
+    time.sleep(2.5)  # longer than the lease, so a heartbeat has detected it
     held.release()
     ended = run.wait()
     assert ended.code == 1, ended.log
@@ -398,7 +398,7 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
         application.assert_whole()
     end = application.run(3, **bare)
     assert (end.code, end.result) == (1, "refused"), end.log
-    # What was rolled back does not return by a further run of the commit.
+    # What was rolled back does not return by another run of the commit.
     again = application.run(3)
     assert (again.code, again.result) == (1, "refused"), again.log
     again = application.run(3, override="true", reason="the database was at fault")
@@ -430,7 +430,7 @@ def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application:
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_post_step_finishes_the_release_of_a_killed_step(application: Application, number: int) -> None:
-    """Killed after the transaction that begins it, after a move, after the one that ends it."""
+    """Killed after the transaction that begins the release, after a move, and after the transaction that ends it."""
     application.run(1)
     application.runner.finish()
     application.change("mail", "worker", text="2")
@@ -480,14 +480,14 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
-    """The process is killed; the next run, or one of a single function, brings all functions to one release."""
+    """The process is killed. The next run, also one of a single function, brings all functions to one release."""
     application = Application(tmp_path / "runner", sandbox.account())
     application.run(1)
     url = json.loads(application.run(1).outputs["functions"])["api"]["environment-url"]
     for number in count(share + 1, SHARES):
         application.change("mail", "worker", text=str(number))
         before, commit = application.serves(), 2 * number
-        # From the transaction on that begins it.
+        # From the transaction on that begins the release.
         started = application.world.account.inject(
             "hold-before", "dynamodb.TransactWriteItems", nth=2
         )  # after the locks
@@ -519,7 +519,7 @@ def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Pat
 
 
 def test_two_applications_that_share_a_function_do_not_wait_for_each_other_for_ever(application: Application) -> None:
-    """They name it in different orders, at the same time: each is promoted as a whole, one after the other."""
+    """They list the functions in different orders, at the same time. Each is promoted as a whole."""
     application.run(1)
     pairs = {"one": ("mail", "api"), "two": ("worker", "mail")}
     for number in range(2, 5):

@@ -1,4 +1,4 @@
-"""What people read of several functions that are released as one: release notes, releases of tags, status."""
+"""What people read about several functions that are released as one: release notes, releases of tags, status."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ from tests.world import World
 NAMES = ("api", "mail", "worker")
 BARE = {"github-token": TOKEN, "github-deployments": "false"}
 READING = ("Query", "GetAlias", "GetFunctionConfiguration", "GetCallerIdentity", "Invoke")
-"""What changes nothing; an endpoint that was asked before may invoke its function late."""
+"""Calls that change nothing. An endpoint that was requested before may invoke its function late."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def hub() -> Iterator[Repository]:
 
 
 class Shop:
-    """People who work on an application of three functions, in one repository, which GitHub has as well."""
+    """An application of three functions, in one repository and on GitHub."""
 
     def __init__(self, folder: Path, account: Account, hub: Repository) -> None:
         self.runner, self.world, self.hub = make_runner(folder, account), World(account), hub
@@ -46,7 +46,7 @@ class Shop:
         git(self.runner.workspace, "init", "--quiet", "--initial-branch=main")
 
     def commit(self, message: str, *names: str, pull: int = 0) -> str:
-        """Change functions, and commit that here and on GitHub."""
+        """Change functions, and commit that locally and on GitHub."""
         for name in names:
             (self.runner.workspace / name / "NEWS").write_text(message, encoding="utf-8")
         sha = commit(self.runner.workspace, message)
@@ -64,12 +64,12 @@ class Shop:
         return self._step({**self.inputs, **_dashed(different)}, sha)
 
     def command(self, command: str, **different: str) -> Ended:
-        """Run a command that deploys nothing, for all functions and for preprod, where nothing else is said."""
+        """Run a command that deploys nothing, by default for all functions and for preprod."""
         given = {"function-name": "\n".join(NAMES), "environment": "preprod", **_dashed(different)}
         return self._step({**BARE, "command": command, **given}, git(self.runner.workspace, "rev-parse", "HEAD"))
 
     def notes(self, **different: str) -> str:
-        """Run ``release-notes``, which ends well and changes nothing."""
+        """Run ``release-notes``, which succeeds and changes nothing."""
         self.world.account.forget()
         ended = self.command("release-notes", **different)
         assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
@@ -79,7 +79,7 @@ class Shop:
 
     def _step(self, inputs: dict[str, str], sha: str) -> Ended:
         self.runs += 1
-        # The step of a workflow that releases other functions is another one.
+        # A step that releases other functions is a separate step of the workflow.
         environ = {"GITHUB_API_URL": self.hub.url, "GITHUB_ACTION": "-".join(inputs["function-name"].split())}
         return self.runner.run(inputs, commit=sha, run_id=self.runs, environ=environ)
 
@@ -89,7 +89,7 @@ def _dashed(inputs: dict[str, str]) -> dict[str, str]:
 
 
 def told(notes: str) -> str:
-    """Give the notes without who has started a run, and when it verified."""
+    """Return the notes without the person who started a run and the time of the verification."""
     return re.sub(r" · by octocat|( at)? \d{4}-\d\d-\d\d \d\d:\d\d UTC", "", notes)
 
 
@@ -110,7 +110,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     shop.tag("v1.1.0", second)
     assert told(shop.notes()) == told(written[-1].outputs["release-notes"])
 
-    # The api was not moved by the release before, and has had its commit all the same.
+    # The previous release did not move the api, which has had its commit anyway.
     third = shop.commit("fix: Be right", "api", "worker")
     written.append(shop.run(third))
     shop.tag("v1.2.0", third)
@@ -121,12 +121,12 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert told(shop.notes()) == told(notes)
     for shown in ("| api | 1 → 2 |", "| mail | 2 stays |", "Be right", "Proven by", "3 functions released as one"):
         assert shown in notes, notes
-    # What it served before came with the first release, though it was part of the second one too.
+    # Its previous version came with the first release, although it was part of the second one too.
     (row,) = [line for line in told(notes).splitlines() if line.startswith("| api |")]
     assert f"`{first[:10]}`" in row
-    assert "/actions/runs/2/attempts/1>" in row  # the first run has told nothing
+    assert "/actions/runs/2/attempts/1>" in row  # the first run has no notes
 
-    # A tag is told of once, and there with the release that brought it, whichever functions that has moved.
+    # A tag lists a change once, with the release that brought it, whichever functions that release moved.
     (shop.runner.workspace / "promote.yml").write_text(
         "functions: {mail: , api: , worker: }\nenvironments: {preprod: }"
     )
@@ -142,7 +142,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
         assert f"/actions/runs/{written[run - 1].outputs['release-notes'].partition('/runs/')[2][:1]}/" in rows[tag]
     assert notes.count("Be right") == 1
 
-    # Of one function alone nobody speaks as of the application, nor of another application.
+    # Releases of one function alone, and of another application, are not included.
     alone = shop.commit("feat: Work harder", "worker")
     shop.tag("v1.3.0", alone)
     assert shop.run(alone, function_name="worker", artifact="worker").result == "promoted"
@@ -160,7 +160,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert "worker is back" in shop.notes()
     back = shop.command("rollback")
     assert "Be right" in back.outputs["release-notes"]
-    # The api goes back to a version that is older than the letters, and not to before them.
+    # The api is rolled back to a version that is older than the letters, not to one before them.
     assert "Write letters" not in back.outputs["release-notes"]
     assert told(shop.notes()) == told(back.outputs["release-notes"])
     assert ", taken back |" in shop.notes(tag="v1.2.0")
@@ -188,7 +188,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert shop.command("promote", **{"from": "preprod", "environment": "prod"}).result == "promoted"
     second = shop.commit("feat: Write letters", "mail")
     assert shop.run(second).result == "promoted"
-    # One is promoted alone, and one is moved by somebody else.
+    # One is promoted alone, and one is moved externally.
     alone = shop.commit("feat: Work harder", "api")
     assert shop.run(alone, function_name="api", artifact="api").result == "promoted"
     shop.world.function.update_alias(FunctionName="mail", Name="prod", FunctionVersion="2")
@@ -210,9 +210,9 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert "### worker: promotions" in ended.summary
     assert "api: preprod serves version 2, prod serves version 1, the lock is free." in ended.log
 
-    # A run that dies in the midst of a release leaves it to its post step, which brings them together again.
+    # A run that dies during a release leaves it to its post step, which finishes it.
     third, shop.runs = shop.commit("feat: Be faster", "api", "worker"), 50
-    # All of them: the first to come may be that of the function that stays, of which there is nothing to tell.
+    # All of them: the first one to arrive may be that of the unchanged function, which has nothing to report.
     held = shop.world.account.inject("hold-before", "lambda.UpdateAlias", times=0)
     run = shop.runner.start(shop.inputs, commit=third, run_id=50, environ={"GITHUB_API_URL": shop.hub.url})
     held.wait_until_hit(60)
@@ -231,7 +231,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     ended = shop.command("status")
     assert ended.outputs["summary"] == f"api, mail and worker: preprod serves one release, commit {third[:10]}."
     assert "Not as the release has it" not in ended.summary
-    # The api had that commit already, and the others had not.
+    # The api already had that commit; the others did not.
     notes = shop.notes()
     assert "Work harder" in notes
     assert "Be faster" in notes

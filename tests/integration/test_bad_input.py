@@ -1,4 +1,4 @@
-"""Every input, wrong in every way that a user could get it wrong: one error that says what to do, nothing changed."""
+"""Every input, wrong in every way that a user could get it wrong: one error that explains what to do, and no change."""
 
 import io
 import json
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 VARIABLE, TOKEN, KEY = "correct-horse-battery-staple", "ghs_0123456789abcdefghij", "the/secret/access/key+of+a+user"
-"""Secrets that each case hands over, and that nothing may repeat."""
+"""Secrets of all cases, which no message may repeat."""
 
 READS = re.compile(r"\w+\.(Get|List|Describe|Head|Query|Scan|BatchGet)")
 LOCKED = ("dynamodb.UpdateItem",)
-"""What a run writes that ends while it holds the lock: the lock comes, and goes."""
+"""The writes of a run that ends while it holds the lock: it is acquired and released."""
 ROLE = "arn:aws:sts::123456789012:assumed-role/deploy/GitHubActions"
 LAMBDA = "arn:aws:lambda:us-east-1:123456789012:function:hello"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/promote-on-success"
 BUCKET, IMAGE = "builds", "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1"
 
 Setup = Callable[[Path], object]
-"""Makes what a case needs in the workspace."""
+"""Creates what a case needs in the workspace."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What AWS answers to each request of one operation."""
+    """AWS's response to each request of one operation."""
 
     operation: str
     code: str
@@ -55,14 +55,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Case:
-    """One mistake. ``inputs`` is what differs from inputs that work."""
+    """One mistake. ``inputs`` are the differences from valid inputs."""
 
     name: str
     inputs: Mapping[str, str]
     says: Sequence[str]
-    """Words of the error's first line: what happened, and why."""
+    """Words of the error's first line: what failed, and why."""
     do: Sequence[str]
-    """Words of the rest: what to do."""
+    """Words of the other lines: what to do."""
     setup: Setup | None = None
     environ: Mapping[str, str | None] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
@@ -80,7 +80,7 @@ def one(
     setup: Setup | None = None,
     **others: str,
 ) -> Case:
-    """Make a case of one wrong input, which the error names; ``others`` are inputs that go with it."""
+    """Return a case of one wrong input, which the error names. ``others`` are inputs that it needs."""
     texts = [says] if isinstance(says, str) else list(says)
     inputs = {name: value, **{other.replace("_", "-"): text for other, text in others.items()}}
     title = f"{name}: {why or value[:30] or 'empty'}"
@@ -97,7 +97,7 @@ def denied(
     setup: Setup | None = None,
     **inputs: str,
 ) -> Case:
-    """Make a case of an action that AWS denies, in its own words."""
+    """Return a case of an action that AWS denies, with AWS's message."""
     message = (
         f"User: {ROLE} is not authorized to perform: {action} on resource: {resource} "
         f"because no identity-based policy allows the {action} action"
@@ -114,7 +114,7 @@ def denied(
 
 
 def answered(name: str, operation: str, code: str, message: str, *, says: str, do: str, **inputs: str) -> Case:
-    """Make a case of an error that AWS answers."""
+    """Return a case of an error that AWS responds with."""
     given = {other.replace("_", "-"): text for other, text in inputs.items()}
     return Case(name, given, [says], [do], faults=[Fault(operation, code, message, 403)])
 
@@ -169,7 +169,7 @@ def too_large_directory(workspace: Path) -> None:
 
 
 def changed(workspace: Path) -> None:
-    """Make code that is not deployed yet."""
+    """Write code that is not deployed yet."""
     file = workspace / "function" / "app.py"
     file.write_text(file.read_text() + "\n# changed\n")
 
@@ -875,7 +875,7 @@ CASES = [
         too_large,
         faults=[Fault("s3.PutObject", "AccessDenied", "Access Denied", 403)],
     ),
-    # --- refusals that repeat what was sent ---
+    # --- errors that repeat what was sent ---
     *(
         Case(
             f"{operation} repeats a variable: {code}",
@@ -932,7 +932,7 @@ CASES = [
         "lambda.UpdateAlias",
         "lambda:UpdateAlias",
         f"{LAMBDA}:preprod",
-        # Verified, and then not moved: the candidate and its verdict are on record.
+        # Verified but not moved: the candidate and its verdict are recorded.
         writes=(*LOCKED, "dynamodb.PutItem", "dynamodb.TransactWriteItems", "lambda.UpdateFunctionCode"),
         setup=changed,
     ),
@@ -995,10 +995,10 @@ class Served:
     account: Account
     world: World
     known: Mapping[str, Any] = field(default_factory=dict)
-    """The state after the case before."""
+    """The state after the previous case."""
 
     def state(self) -> dict[str, Any]:
-        """Read what a run could change, except the lock's token."""
+        """Return everything that a run could change, except the lock's token."""
         function = self.world.function
         alias = function.get_alias(FunctionName=FUNCTION, Name="preprod")
         return {
@@ -1063,7 +1063,7 @@ IGNORED: Mapping[str, tuple[Mapping[str, str], Sequence[str], Sequence[str]]] = 
     ),
     "base-path alone": ({"base-path": "a"}, ["base-path: it has no effect without domain-name"], ["Add domain-name"]),
 }
-"""Inputs that the action would not use, with what the error says and what it tells to do."""
+"""Inputs that the action would not use, with the error and its hint."""
 
 
 @pytest.mark.parametrize("name", IGNORED)
@@ -1158,9 +1158,9 @@ CLAIM: Mapping[str, Any] = {
 FREE: Mapping[str, Any] = {"token": 7, "format": 1}
 HELD: Mapping[str, Any] = {**FREE, **CLAIM, "phase": "verify", "kept_by": False}
 GONE: Any = object()
-"""The value of a field that is taken out."""
+"""The value of a removed field."""
 FOREIGN: Mapping[str, Any] = {"name": "release 7", "locked": True, "expires": 1767323045}
-"""What another program's lock may look like."""
+"""Possible locks of another program."""
 STRANGE, OTHER_VERSION = "The item of the lock is not valid: its ", "The lock was written by another version"
 WRITTEN_BY_OTHERS = ("another program writes to this table", "input table", "never with a lower token")
 COMMANDS: Mapping[str, Mapping[str, str]] = {
@@ -1173,7 +1173,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Planted:
-    """An item that no version of this action has written as it stands."""
+    """An item that no version of this action has written."""
 
     name: str
     item: Mapping[str, Any]
@@ -1182,13 +1182,13 @@ class Planted:
 
 
 def spoilt(sound: Mapping[str, Any], field: str, value: Any, says: str) -> Planted:
-    """Make an item of which one field makes no sense."""
+    """Return an item with one invalid field."""
     item = {name: known for name, known in {**sound, field: value}.items() if known is not GONE}
     return Planted(f"{'held' if 'owner' in sound else 'free'}, {field} {says}", item, f"{STRANGE}{field} {says}")
 
 
 def in_line(field: str, value: Any, says: str) -> Planted:
-    """Make a lock that is held, with a ticket of which one field makes no sense."""
+    """Return a lock that is held, and has a ticket with one invalid field."""
     ticket = {name: known for name, known in {**CLAIM, "owner": "901", field: value}.items() if known is not GONE}
     return Planted(f"a ticket's {field} {says}", {**HELD, "tickets": [ticket]}, f"{STRANGE}{field} {says}")
 
@@ -1248,7 +1248,7 @@ PLANTED = [
 
 
 def plant(world: World, item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put ``item`` where the function's lock is; give it as DynamoDB has it."""
+    """Put ``item`` in the place of the function's lock, and return it as DynamoDB stores it."""
     write = TypeSerializer().serialize
     arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
     planted = {name: write(value) for name, value in {"pk": arn, "sk": "lock", **item}.items()}
@@ -1257,7 +1257,7 @@ def plant(world: World, item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def locked(world: World) -> Mapping[str, Any]:
-    """Give the lock's item as DynamoDB has it."""
+    """Return the lock's item as DynamoDB stores it."""
     arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
     key = {"pk": {"S": arn}, "sk": {"S": "lock"}}
     return world.table.get_item(TableName=LEDGER, Key=key, ConsistentRead=True)["Item"]
@@ -1265,7 +1265,7 @@ def locked(world: World) -> Mapping[str, Any]:
 
 @pytest.fixture
 def lockable(served: Served) -> Iterator[Served]:
-    """The account in which an environment is served; its lock is free again afterwards, with a higher token."""
+    """The account in which an environment is served. Its lock is free again afterwards, with a higher token."""
     yield served
     served.account.clear_faults()
     plant(served.world, {**FREE, "token": 1000})
@@ -1288,7 +1288,7 @@ def assert_one_error(ended: Ended, says: Sequence[str], do: Sequence[str]) -> No
 def test_a_lock_that_makes_no_sense_is_held_and_left_as_it_is(
     planted: Planted, lockable: Served, tmp_path: Path
 ) -> None:
-    """At the same time, for none of them changes anything; each names the same field."""
+    """At the same time, because none of them changes anything. Each names the same field."""
     runner = make_runner(tmp_path, lockable.account)
     item = plant(lockable.world, planted.item)
     started = {
@@ -1316,7 +1316,7 @@ def test_a_lock_that_makes_no_sense_is_held_and_left_as_it_is(
 def test_what_makes_no_sense_is_opened_by_force_with_a_higher_token(
     opened: Planted, lockable: Served, tmp_path: Path
 ) -> None:
-    """As the error says: the token is sound, so that it can grow."""
+    """As the error says. The token is valid, so it can grow."""
     runner = make_runner(tmp_path, lockable.account)
     plant(lockable.world, opened.item)
     ended = runner.run({"function-name": FUNCTION, "command": "unlock", "reason": "the item is broken"})
@@ -1414,7 +1414,7 @@ def test_a_holder_of_another_time_keeps_its_lock(lockable: Served, tmp_path: Pat
     runner = make_runner(tmp_path, lockable.account)
     since = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat(timespec="seconds")
     item = plant(lockable.world, {**HELD, "since": since})
-    # Two seconds: long enough to have seen it, and to have stood in line.
+    # Two seconds are long enough to have read it, and to have joined the queue.
     for timeout in ("0", "0.03"):
         ended = runner.run(counting({**make_inputs(lockable.account), "command": command, "lock-timeout": timeout}))
         says = [f"The lock was not free within {timeout} minutes: it is held by run 900 since {since[11:19]} UTC"]
@@ -1441,7 +1441,7 @@ def test_a_dead_holder_of_another_time_is_passed_over_after_its_lease(
 def test_a_holder_that_beats_is_not_taken_over_though_the_clocks_are_apart(
     account: Account, world: World, tmp_path: Path, minutes: int
 ) -> None:
-    """Twenty minutes, one of them ahead and one behind: the wait is over many leases later, and not the lock."""
+    """Twenty minutes, one of them ahead and one behind. The wait ends many leases later, and the lock does not."""
     holder = runner_elsewhen(tmp_path / "holder", account, minutes)
     waiter = runner_elsewhen(tmp_path / "waiter", account, -minutes)
     held = account.inject("hold-before", "execute-api.Invoke")

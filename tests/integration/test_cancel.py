@@ -1,7 +1,7 @@
 """A run is cancelled at every moment that matters, as the runner does it: real signals to a real process.
 
-The sandbox holds one exact call, so that the run is there when the signal comes. As with AWS, a call whose client goes
-away has had its effect or has not: ``hold-after`` and ``hold-before``.
+The sandbox holds one exact call, so that the run is there when the signal arrives. As with AWS, a call whose client
+disconnects has had its effect or has not: ``hold-after`` and ``hold-before``.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.world import FUNCTION, World
 pytestmark = pytest.mark.usefixtures("history")
 
 LOCK_FREE, EXIT = 5.0, 7.0
-"""Seconds after the signal: the runner sends SIGTERM after 7.5 and kills after 10."""
+"""Seconds after the signal. The runner sends SIGTERM after 7.5 and kills after 10."""
 
 by_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: str(number.name))
 
@@ -32,25 +32,25 @@ COMMIT = "2" * 40
 
 @pytest.fixture
 def number(request: pytest.FixtureRequest) -> Signals:
-    """Give one of the two, always the same for a test: at some phase each of them is met by half of the cases."""
+    """Return one of the two, always the same for a test. For each phase, half of the cases get each of them."""
     return (signal.SIGINT, signal.SIGTERM)[zlib.crc32(request.node.name.encode()) % 2]
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """How a run ended that got a signal; times are seconds after it."""
+    """How a run ended that received a signal. Times are seconds after it."""
 
     ended: Ended
     freed: float
-    """Until neither the lock nor a ticket was the run's."""
+    """Until the run had neither the lock nor a ticket."""
     seconds: float
     late: list[str]
-    """The changes of function and endpoints that were begun after it."""
+    """Changes of function and endpoints that began after it."""
 
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
-    """Commit 1 is served; commit 2 lies in the workspace."""
+    """Commit 1 is served. Commit 2 is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     (runner.workspace / "function" / "commit").write_text("2")
@@ -72,7 +72,7 @@ def is_change(call: Call) -> bool:
 
 
 def cancel(started: Started, world: World, numbers: list[Signals], *, pause: float = 0.0, run_id: int = 2) -> Cancelled:
-    """Send the signals, ``pause`` seconds apart, and watch the run end."""
+    """Send the signals, ``pause`` seconds apart, and wait for the end of the run."""
     since = time.monotonic()
     freed, sent = 0.0, 0
     while started.process.poll() is None:
@@ -91,7 +91,7 @@ def cancel(started: Started, world: World, numbers: list[Signals], *, pause: flo
 
 
 def assert_good_end(cancelled: Cancelled, result: str = "failed") -> None:
-    """What holds at every moment: quick, honest, and nothing new begun."""
+    """True at every moment: the end is quick, the report is true, and nothing new begins."""
     ended = cancelled.ended
     assert "Traceback" not in ended.log, ended.log
     assert (ended.code, ended.result) == (0 if result == "promoted" else 1, result), ended.log
@@ -102,7 +102,7 @@ def assert_good_end(cancelled: Cancelled, result: str = "failed") -> None:
 
 
 def assert_next_run_ends_well(runner: Runner, inputs: dict[str, str], world: World, *, is_promoted: bool) -> None:
-    """The job is run again: nothing that the cancelled run has left stands in the way, and nothing is told twice."""
+    """Run the job again. Nothing that the cancelled run has left prevents it, and nothing is reported twice."""
     world.account.clear_faults()
     ended = runner.run({**inputs, "lock-timeout": "0.1"}, commit=COMMIT, run_id=2, attempt=2)
     assert (ended.code, ended.result) == (0, "unchanged" if is_promoted else "promoted"), ended.log
@@ -114,13 +114,13 @@ def assert_next_run_ends_well(runner: Runner, inputs: dict[str, str], world: Wor
 @pytest.mark.parametrize(
     ("kind", "operation", "nth"),
     [
-        ("hold-before", "lambda.GetFunctionConfiguration", 1),  # it reads; the lock is still far
-        ("hold-before", "dynamodb.UpdateItem", 1),  # it asks for the lock
+        ("hold-before", "lambda.GetFunctionConfiguration", 1),  # it reads; it does not have the lock yet
+        ("hold-before", "dynamodb.UpdateItem", 1),  # it requests the lock
         ("hold-after", "dynamodb.UpdateItem", 1),
         ("hold-before", "lambda.UpdateFunctionCode", 1),
         ("hold-after", "lambda.UpdateFunctionCode", 1),
         ("hold-before", "lambda.GetFunctionConfiguration", 2),  # it waits for the new version
-        ("hold-before", "dynamodb.PutItem", 1),  # beside the checks, it records the candidate
+        ("hold-before", "dynamodb.PutItem", 1),  # it records the candidate during the checks
         ("hold-before", "execute-api.Invoke", 1),  # it verifies
         ("hold-before", "dynamodb.TransactWriteItems", 1),  # the verdict, with the intent
         ("hold-after", "dynamodb.TransactWriteItems", 1),
@@ -148,7 +148,7 @@ def test_a_run_cancelled_before_the_move_leaves_the_environment_as_it_was(  # no
 @pytest.mark.parametrize(
     ("kind", "operation", "nth"),
     [
-        ("hold-after", "lambda.UpdateAlias", 1),  # it has moved the alias, and does not know it yet
+        ("hold-after", "lambda.UpdateAlias", 1),  # it has moved the alias, and has no response yet
         ("hold-before", "dynamodb.TransactWriteItems", 2),  # it records that
         ("hold-after", "dynamodb.TransactWriteItems", 2),
     ],
@@ -175,12 +175,12 @@ def test_a_run_cancelled_as_it_looks_at_a_damaged_endpoint_has_promoted(
     policy = json.loads(world.function.get_policy(FunctionName=FUNCTION, Qualifier="preprod")["Policy"])
     for statement in policy["Statement"]:
         world.function.remove_permission(FunctionName=FUNCTION, Qualifier="preprod", StatementId=statement["Sid"])
-    # Two checks, and beside them a look at the environment's endpoint; the one after the move is the fourth.
+    # Two checks, and a request to the environment's endpoint at the same time. The one after the move is the fourth.
     assert_found_out(world.account.inject("hold-before", "execute-api.Invoke", nth=4), runner, inputs, world, number)
 
 
 def assert_found_out(held: Fault, runner: Runner, inputs: dict[str, str], world: World, number: Signals) -> None:
-    """Cancel a run where ``held`` holds it, after the move, and see that it has found out and recorded it."""
+    """Cancel a run where ``held`` holds it, after the move, and assert that it has found and recorded the move."""
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     held.wait_until_hit(20)
     assert world.alias_version() == "2"
@@ -265,7 +265,7 @@ def another_holds(runner: Runner, inputs: dict[str, str], world: World) -> Itera
 
 @contextmanager
 def in_line(runner: Runner, inputs: dict[str, str], **different: str) -> Iterator[Started]:
-    """Let run 2 wait, in order of arrival: run 9 is a newer one of its branch."""
+    """Let run 2 wait, in order of arrival. Run 9 is a newer one of its branch."""
     waiting = runner.start({**inputs, "queue": "fifo", **different}, commit=COMMIT, run_id=2)
     try:
         yield waiting
@@ -310,10 +310,10 @@ def test_a_run_cancelled_as_it_joins_the_line_is_not_in_it(  # noqa: PLR0917 - f
 def test_a_run_cancelled_as_its_turn_comes_does_not_keep_the_lock(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, number: Signals
 ) -> None:
-    # Its ticket needs no beat that the fault could take for the acquisition.
+    # Its ticket needs no heartbeat, which the fault could confuse with the acquisition.
     with another_holds(runner, inputs, world) as (holder, held), in_line(runner, inputs, lease="21600") as waiting:
         waiting.wait_for("held by run 9")
-        # The holder gives back in a transaction, so that the next of these is the waiter's.
+        # The holder releases in a transaction, so the next of these calls is the waiter's.
         takes = world.account.inject(kind, "dynamodb.UpdateItem")
         held.release()
         takes.wait_until_hit(20)
@@ -376,7 +376,7 @@ def test_further_signals_do_not_disturb_finding_out_about_a_move(  # noqa: PLR09
 def test_a_run_cancelled_while_it_still_loads_its_modules_ends_like_any_other(
     runner: Runner, inputs: dict[str, str], world: World, number: Signals
 ) -> None:
-    """That takes a tenth of a second or more; until somebody minds the signals, they have to wait."""
+    """This takes a tenth of a second or more. Signals stay pending until the handlers are installed."""
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     wait_until(lambda: started.process.poll() is not None or is_blocked(started, number), pause=0.001)
     started.process.send_signal(number)
@@ -387,7 +387,7 @@ def test_a_run_cancelled_while_it_still_loads_its_modules_ends_like_any_other(
 
 
 def is_blocked(started: Started, number: Signals) -> bool:
-    """Whether the process keeps a signal for later; /proc/PID/status has a bit for each."""
+    """Whether a signal is pending for the process. /proc/PID/status has a bit for each."""
     with suppress(OSError):
         status = Path(f"/proc/{started.process.pid}/status").read_text(encoding="utf-8")
         blocked = next(line for line in status.splitlines() if line.startswith("SigBlk:")).split()[1]
@@ -398,7 +398,7 @@ def is_blocked(started: Started, number: Signals) -> bool:
 def test_a_move_that_takes_effect_only_after_the_run_has_gone_is_recorded_by_the_next(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """A request may be on its way longer than a cancelled run may live."""
+    """A request may take longer than a cancelled run may live."""
     slow = world.account.inject("latency", "lambda.UpdateAlias", seconds=3)
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     slow.wait_until_hit(20)

@@ -1,4 +1,4 @@
-"""Aliases with provisioned concurrency, whose traffic follows later, and aliases whose traffic others have split."""
+"""Aliases with provisioned concurrency, whose traffic follows later, and aliases whose traffic was split externally."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ READS = ("Get", "Query", "List", "Invoke", "Describe")
 
 
 class Leaping(SystemClock):
-    """Minutes pass while somebody waits for seconds."""
+    """A clock on which minutes pass during a sleep of seconds."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -35,7 +35,7 @@ class Leaping(SystemClock):
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
-    """Version 1 is served, with provisioned concurrency; commit 2 lies in the workspace."""
+    """Version 1 is served, with provisioned concurrency. Commit 2 is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     world.function.put_provisioned_concurrency_config(
@@ -71,7 +71,7 @@ def writes(world: World) -> list[str]:
 
 
 def hurried(tmp_path: Path, account: Account, runner: Runner) -> Runner:
-    """Return a runner of the same workspace for which minutes pass quickly."""
+    """Return a runner of the same workspace on which minutes pass quickly."""
     tmp_path.mkdir(exist_ok=True)
     made = make_runner(tmp_path / "hurried", account, Leaping())
     line(made.workspace)
@@ -184,7 +184,7 @@ def test_capacity_that_cannot_be_allocated_is_left_by_a_rollback(
 
 @pytest.fixture
 def split(runner: Runner, inputs: dict[str, str], world: World) -> World:
-    """A person gives a quarter of the traffic to version 1; version 3 is in another environment; commit 4 is new."""
+    """A person gives a quarter of the traffic to version 1. Version 3 is in another environment. Commit 4 is new."""
     for number, environment in ((1, "preprod"), (2, "preprod"), (3, "stage")):
         change(runner, number)
         given = {**inputs, "environment": environment}
@@ -210,7 +210,7 @@ def test_a_split_that_a_person_has_set_is_not_ended_unasked(
     assert (ended.code, ended.result, len(ended.errors)) == (1, "refused", 1), ended.log
     assert "25% to version 1 and 75% to version 2" in ended.errors[0].message
     assert "override: true" in ended.errors[0].message
-    assert [name for name in writes(split) if name != "dynamodb.UpdateItem"] == []  # the lock alone
+    assert [name for name in writes(split) if name != "dynamodb.UpdateItem"] == []  # only the lock
     assert (split.alias_version(), weights(split)) == ("2", {"1": 0.25})
     assert split.lock_owner() == ""
 
@@ -234,7 +234,7 @@ def test_whoever_has_set_a_weight_of_1_must_be_known(
 ) -> None:
     share(split, **{"1": 1.0})
     ended = runner.run(inputs, commit="4" * 40, run_id=4)
-    assert (ended.code, ended.result) == (1, "refused"), ended.log  # without provisioned concurrency, it is a person's
+    assert (ended.code, ended.result) == (1, "refused"), ended.log  # set by a person
     account.inject("error-before", "lambda.GetProvisionedConcurrencyConfig", times=0, status=403, code="AccessDenied")
     ended = runner.run(inputs, commit="4" * 40, run_id=4)
     assert (ended.code, ended.result) == (1, "refused"), ended.log

@@ -1,4 +1,4 @@
-"""``lock``, ``unlock`` and ``status``, how the steps of a job share the lock, and what the post step gives back."""
+"""``lock``, ``unlock`` and ``status``, how the steps of a job share the lock, and what the post step releases."""
 
 import json
 import re
@@ -23,7 +23,7 @@ STATUS = {"command": "status", "function-name": FUNCTION}
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
-    """Commit 1 is served; commit 2 lies in the workspace."""
+    """Commit 1 is served. Commit 2 is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     (runner.workspace / "function" / "commit").write_text("2")
@@ -32,7 +32,7 @@ def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
 
 
 def keep(runner: Runner, *, run_id: int = 2, name: str = FUNCTION, lease: str = "") -> Started:
-    """Let a job take the lock and keep it between its steps."""
+    """Acquire the lock for a job, and keep it between its steps."""
     started = runner.start({**LOCK, "function-name": name, "lease": lease}, run_id=run_id)
     ended = started.wait()
     assert (ended.code, ended.result) == (0, "locked"), ended.log
@@ -44,7 +44,7 @@ def entry(world: World) -> Mapping[str, Any]:
 
 
 def change(world: World, **attributes: Any) -> None:
-    """Write into the lock's item what the action would not; None takes an attribute away."""
+    """Change the lock's item externally. None removes an attribute."""
     item = {name: value for name, value in {**entry(world), **attributes}.items() if value is not None}
     serialize = TypeSerializer().serialize
     world.table.put_item(TableName=TABLE, Item={name: serialize(value) for name, value in item.items()})
@@ -56,7 +56,7 @@ def writes(account: Account) -> list[str]:
 
 
 def remembered(runner: Runner) -> list[Path]:
-    """The files by which the steps of a job know of each other: that in RUNNER_TEMP, and that beside the commands."""
+    """The files with which the steps of a job find each other: in RUNNER_TEMP, and beside the command files."""
     temporary = runner.workspace.parent / "runner_temp"
     return sorted(temporary.rglob("promote-on-success-*"), key=lambda file: len(file.parts))
 
@@ -151,7 +151,7 @@ def test_a_kept_lock_that_was_lost_is_taken_anew_by_the_jobs_next_run(
     ended = runner.start(inputs, commit="2" * 40, run_id=2)
     result = ended.wait()
     assert result.result in ("promoted", "unchanged"), result.log
-    # It is the run's own now, which gives it back itself.
+    # It belongs to the run now, which releases it itself.
     assert (entry(world)["token"], world.lock_owner()) == (token + 1, "")
     for started in (ended, step):
         assert runner.post(inputs, run_id=2, environ=started.saved).code == 0
@@ -212,7 +212,7 @@ def test_the_post_step_works_with_the_runners_temporary_folder_alone(runner: Run
 def test_the_post_step_works_with_the_folder_of_the_command_files_alone(
     runner: Runner, world: World, tmp_path: Path
 ) -> None:
-    """As under nektos/act, where each container has a temporary folder of its own, and no STATE_* comes."""
+    """As under nektos/act, where each container has its own temporary folder, and there is no STATE_*."""
     own = [tmp_path / "main", tmp_path / "post"]
     for folder in own:
         folder.mkdir()
@@ -233,7 +233,7 @@ def test_the_post_step_works_with_the_folder_of_the_command_files_alone(
 def test_the_post_step_of_another_job_cannot_give_the_lock_back(
     runner: Runner, world: World, account: Account, other: dict[str, Any]
 ) -> None:
-    """The nearest action's bug: there, whoever comes by releases."""
+    """The defect of a similar action: any later step releases the lock."""
     keep(runner)
     account.forget()
     ended = runner.post(LOCK, **{"run_id": 2, **other})
@@ -243,7 +243,7 @@ def test_the_post_step_of_another_job_cannot_give_the_lock_back(
 
 @pytest.mark.parametrize("number", ["", "0" * 32, None])
 def test_a_forged_file_without_the_jobs_number_gives_nothing_back(runner: Runner, world: World, number: str) -> None:
-    """Run, attempt and job can be known to anybody; the number to the job alone."""
+    """Run, attempt and job can be known to others. Only the job knows the number."""
     keep(runner)
     for file in remembered(runner):
         known = json.loads(file.read_text())
@@ -257,7 +257,7 @@ def test_a_forged_file_without_the_jobs_number_gives_nothing_back(runner: Runner
 @pytest.mark.parametrize(
     ("kind", "operation"),
     [
-        ("hold-before", "dynamodb.UpdateItem"),  # asking for the lock
+        ("hold-before", "dynamodb.UpdateItem"),  # requests the lock
         ("hold-after", "dynamodb.UpdateItem"),
         ("hold-after", "lambda.UpdateFunctionCode"),
         ("hold-before", "execute-api.Invoke"),
@@ -366,13 +366,13 @@ def test_unlock_opens_the_lock_and_records_it_once(runner: Runner, world: World,
     assert record["sk"] == f"unlock#{int(token) + 1:010d}-{record['operation']}"
     assert (record["held"], record["by"], record["reason"]) == ("run 2", "octocat", UNLOCK["reason"])
     assert record["run_id"] == 8
-    # The next acquisition has a token of its own.
+    # The next acquisition has its own token.
     keep(runner, run_id=3)
     assert entry(world)["token"] == token + 2
 
 
 def test_unlock_whose_answers_were_all_lost_does_not_say_that_nothing_was_changed(runner: Runner, world: World) -> None:
-    """Guarantee 6: botocore gives up, and what was asked for has taken effect."""
+    """Guarantee 6: botocore gives up after the call has taken effect."""
     keep(runner)
     world.account.inject("error-after", "dynamodb.TransactWriteItems", times=0)
     ended = runner.run(UNLOCK, run_id=8)
@@ -430,7 +430,7 @@ def test_a_holder_whose_lock_was_opened_stops_before_its_next_change_and_says_wh
     waiting.process.terminate()
     waiting.wait()
     assert runner.run(UNLOCK, run_id=8).result == "unlocked"
-    beats = world.account.inject("latency", "dynamodb.UpdateItem", seconds=0)  # the holder's next beat tells it
+    beats = world.account.inject("latency", "dynamodb.UpdateItem", seconds=0)  # the holder's next heartbeat shows it
     beats.wait_until_hit(20)
     beats = world.account.inject("latency", "dynamodb.UpdateItem", seconds=0)
     beats.wait_until_hit(20)
@@ -477,7 +477,7 @@ def test_a_reason_from_outside_does_no_harm(runner: Runner, reason: str) -> None
         assert not any(line.lstrip().startswith("::") or "##[" in line for line in step.log.splitlines())
         for text in (step.log, step.summary):
             assert "sandbox-secret-value" not in text
-        # What could be markup is within code, between runs of backticks of the same length.
+        # Possible markup is within code, between runs of backticks of the same length.
         outside = re.sub(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", "", step.summary)
         for markup in ("**bold**", "<b>", "](javascript", "@octocat", ":tada:"):
             assert markup not in outside
@@ -542,7 +542,7 @@ def test_a_lock_whose_owner_is_a_null_can_be_opened_as_well(runner: Runner, worl
 def test_a_lock_without_a_sane_token_or_of_another_format_is_not_opened(
     runner: Runner, world: World, damage: dict[str, Any]
 ) -> None:
-    """A token that starts again would let two holders have the same one."""
+    """If the token started again, two holders could have the same one."""
     keep(runner)
     change(world, **damage)
     before = world.items()
@@ -564,7 +564,7 @@ def test_status_shows_everything_and_only_reads(
     waiting = runner.start(inputs, commit="3" * 40, run_id=3)
     waiting.wait_for("held by run 2")
     before = {item["sk"]: item for item in world.items() if item["sk"] != "lock"}
-    beats = world.account.inject("latency", "dynamodb.UpdateItem", nth=3, seconds=0)  # by then, one says the phase
+    beats = world.account.inject("latency", "dynamodb.UpdateItem", nth=3, seconds=0)  # one shows the phase
     beats.wait_until_hit(30)
     ended = runner.run(STATUS, run_id=8)
     assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
@@ -642,7 +642,7 @@ def test_status_says_who_has_opened_the_lock(runner: Runner) -> None:
     assert UNLOCK["reason"] in ended.log
 
 
-# Histories that have parted
+# Histories that have diverged
 
 
 @pytest.mark.parametrize("diverged", ["refuse", "promote"])

@@ -1,8 +1,8 @@
-"""A run is killed after one of its AWS calls; the next run must end well.
+"""A run is killed after one of its AWS calls. The next run must succeed.
 
-The sandbox lets the call take effect and withholds its answer; then the process is killed, so that it cannot clean up.
-Real processes are killed here after one call of each kind of write. That a run may die before, in and after each of its
-calls, alone and among others, is what tests/simulation shows (docs/proof.md).
+The sandbox applies the call and withholds its response. Then the process is killed, so that it cannot clean up. Here,
+real processes are killed after one call of each kind of write. tests/simulation (docs/proof.md) shows that a run may
+die before, in and after each of its calls, alone and with other runs.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ FIRST_RUN = {
     "alias": ("lambda.CreateAlias", 1),
     "gateway-of-environment": ("apigatewayv2.CreateApi", 2),
 }
-"""Calls of a function's first run, by what each makes."""
+"""Calls of a function's first run, with what each creates."""
 
 FURTHER_RUN = {
     "lock": ("dynamodb.UpdateItem", 1),
@@ -31,11 +31,11 @@ FURTHER_RUN = {
     "move": ("lambda.UpdateAlias", 1),
     "record": ("dynamodb.TransactWriteItems", 2),
 }
-"""Calls of each further run."""
+"""Calls of each later run."""
 
 
 def kill_after_call(call: tuple[str, int], runner: Runner, inputs: dict[str, str], world: World, commit: str) -> None:
-    """Kill a run after that call, which it has to make."""
+    """Kill a run after that call, which it must make."""
     operation, number = call
     held = world.account.inject("hold-after", operation, nth=number)
     started = runner.start({**inputs, "lease": "2"}, commit=commit)
@@ -46,7 +46,7 @@ def kill_after_call(call: tuple[str, int], runner: Runner, inputs: dict[str, str
 
 
 def assert_whole(world: World, url: str) -> None:
-    """Assert that nothing is left half done, and that what is served was proven."""
+    """Assert that nothing is unfinished, and that what is served has a passed verdict."""
     version = world.alias_version()
     record = next(item for item in world.records("version") if item["version"] == version)
     environment = world.records("environment")[0]

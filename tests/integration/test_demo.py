@@ -1,4 +1,4 @@
-"""The demo, as a newcomer starts it: it tells the story, it is a check as well, and it leaves nothing behind."""
+"""The demo, as a new user starts it: it shows the story, fails if a result is wrong, and leaves nothing behind."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from tests.runner import REPOSITORY
 
 @contextmanager
 def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo with nothing in its environment that it could lean on, and with some that could mislead it."""
+    """Start the demo with a minimal environment, and with some variables that could mislead it."""
     temporary = folder / "temporary"
     temporary.mkdir()
     environ = {
@@ -46,7 +46,7 @@ def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def assert_nothing_is_left(folder: Path, told: str) -> None:
-    """Look for the server and for files; any other process would still hold the output, which has ended."""
+    """Assert that neither the server nor files are left. Another process would still hold the output."""
     found = re.search(r"ready at (\S+):", told)
     assert found
     url = urlsplit(found[1])

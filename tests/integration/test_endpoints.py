@@ -1,4 +1,4 @@
-"""Endpoints: a path on a custom domain belongs to one API, and what a run makes in vain is taken away again."""
+"""Endpoints: a path on a custom domain belongs to one API, and what a run creates in vain is deleted again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -33,7 +33,7 @@ def ours(world: World) -> Gateways:
 
 
 def gateways_of(world: World, name: str, base_path: str = "app") -> Gateways:
-    """Make the function ``name``, and give what keeps its HTTP APIs."""
+    """Create the function ``name``, and return the manager of its HTTP APIs."""
     world.function.create_function(
         FunctionName=name,
         Runtime="python3.13",
@@ -59,13 +59,14 @@ def made(gateways: Gateways, qualifier: str = "latest") -> Gateway:
 
 
 def mappings(world: World) -> dict[str, str]:
-    """Say which API each path leads to."""
+    """Return the API of each path."""
     items = world.gateway.get_api_mappings(DomainName="api.example.com")["Items"]
     return {item["ApiMappingKey"]: item["ApiId"] for item in items}
 
 
 def rest_api(world: World) -> str:
-    """Make a REST API, which API Gateway's second interface does not show: https://github.com/aws/aws-sdk-js/issues/2458."""
+    """Create a REST API, which API Gateway's second version does not show:
+    https://github.com/aws/aws-sdk-js/issues/2458."""
     client: Any = world.session.client("apigateway", endpoint_url=world.url)
     api: str = client.create_rest_api(name="shop")["id"]
     root = client.get_resources(restApiId=api)["items"][0]["id"]
@@ -134,7 +135,7 @@ def test_an_api_that_was_made_without_an_answer_is_not_made_again(
 
 
 class Overtaken:
-    """A ledger in which another run is first to remember its endpoint; ``is_mapped_last``: our mapping came later."""
+    """A ledger in which another run records its endpoint first. ``is_mapped_last``: our mapping came later."""
 
     def __init__(self, gateways: Gateways, world: World, *, is_mapped_last: bool) -> None:
         self._gateways = gateways
@@ -190,7 +191,7 @@ def endpoints_of(gateways: Gateways, ledger: Ledger, owned: Mapping[str, str] | 
 
 
 def statements(world: World) -> Sequence[str]:
-    """Name what $LATEST's policy allows."""
+    """Return the APIs that $LATEST's policy allows."""
     return sorted(Function(lambda: world.function, FUNCTION, "", SystemClock()).statements(""))
 
 

@@ -1,4 +1,4 @@
-"""AWS is eventually consistent, and busy at times: what passes is waited for, and not taken for an answer."""
+"""AWS is eventually consistent, and sometimes busy. The action waits for temporary errors and does not trust them."""
 
 import pytest
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("history")
 
 
 def busy(world: World, operation: str, times: int = 1) -> Fault:
-    """Let API Gateway refuse a call because it makes another change."""
+    """Let API Gateway refuse a call because of another change."""
     return world.account.inject(
         "error-before",
         f"apigatewayv2.{operation}",
@@ -116,7 +116,7 @@ def test_a_change_of_a_part_and_a_deletion_are_waited_for(world: World, gateways
     assert gateways.is_whole("latest", gateway)
 
     second = gateways.make("latest")
-    gateways.complete("latest", second)  # takes the path over
+    gateways.complete("latest", second)  # takes over the path
     busy(world, "UpdateApiMapping")
     gateways.complete("latest", gateway)
     assert gateways.is_whole("latest", gateway)
@@ -129,7 +129,7 @@ def test_a_change_of_a_part_and_a_deletion_are_waited_for(world: World, gateways
 @pytest.mark.usefixtures("domain")
 @pytest.mark.parametrize("operation", ["CreateRoute", "CreateStage", "CreateApiMapping"])
 def test_what_exists_is_not_created_again(world: World, gateways: Gateways, operation: str) -> None:
-    """Its first answer is lost, and botocore's next attempt meets what the first one has made."""
+    """Its first response is lost, and botocore's next attempt finds the effect of the first one."""
     fault = world.account.inject("cut-after", f"apigatewayv2.{operation}")
     gateway = gateways.make("latest")
     gateways.complete("latest", gateway)
@@ -167,7 +167,7 @@ def test_a_change_that_never_ends_is_an_error_with_its_cause(
 
 
 def test_a_deleted_version_is_believed_to_be_gone(runner: Runner, world: World, inputs: dict[str, str]) -> None:
-    """Its creation was long ago, and by another run: nothing is waited for."""
+    """Another run created it long ago, so nothing is waited for."""
     assert runner.run(inputs, commit="1" * 40, run_id=1).code == 0
     (runner.workspace / "function" / "commit").write_text("2")
     assert runner.run(inputs, commit="2" * 40, run_id=2).code == 0

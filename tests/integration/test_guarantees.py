@@ -1,6 +1,6 @@
-"""The guarantees of the design, while somebody interferes: strangers, lost answers, failing services.
+"""The guarantees of the design with external changes, lost responses and failing services.
 
-Each test acts as the stranger at one exact call: the sandbox holds that call until the stranger is done.
+Each test makes the external change at one exact call, which the sandbox holds until the change is made.
 """
 
 import signal
@@ -17,12 +17,12 @@ STRANGER = """
 def handler(event, context):
     return {"statusCode": 200, "body": '{"status": "ok", "greeting": "Hello, you!"}'}
 """
-"""A stranger's code that passes every check: only its digest gives it away."""
+"""External code that passes every check. Only its digest differs."""
 
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
-    """Commit 1 is served; commit 2 lies in the workspace."""
+    """Commit 1 is served. Commit 2 is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     (runner.workspace / "function" / "commit").write_text("2")
@@ -31,7 +31,7 @@ def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
 
 
 def assert_proven(world: World) -> None:
-    """Guarantee 1: what the alias serves has a passed verdict, of exactly this code and configuration."""
+    """Guarantee 1: what the alias serves has a passed verdict, for exactly this code and configuration."""
     version = world.alias_version()
     record = next(item for item in world.records("version") if item["version"] == version)
     assert record["verdict"]["outcome"] == "passed"
@@ -63,7 +63,7 @@ def test_a_strangers_code_is_never_promoted(
     assert_proven(world)
     assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
     if moment == "lambda.UpdateFunctionCode":
-        # What was read was no longer true, and Lambda said so; nothing of the stranger's was overwritten unseen.
+        # What was read was no longer true, and Lambda detected it. The external change was not overwritten unseen.
         statuses = [call.status for call in world.account.calls() if call.name == moment and call.faults]
         assert statuses == [412]
     else:
@@ -134,7 +134,7 @@ def test_an_alias_that_a_stranger_moves_before_the_promotion_is_decided_on_again
 def test_a_newer_promotion_that_comes_between_is_not_undone(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """Guarantees 2 and 4: without the lock, a newer run promotes while the older one is about to move the alias."""
+    """Guarantees 2 and 4: without the lock, a newer run promotes just before the older one moves the alias."""
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
     older = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
@@ -172,7 +172,7 @@ def test_a_newer_promotion_that_comes_between_is_not_undone(
 def test_a_lost_answer_is_no_lost_fact(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, operation: str, nth: int
 ) -> None:
-    """Guarantee 6: each write takes effect, its answer is lost, and the run ends as if nothing had happened."""
+    """Guarantee 6: each write takes effect, its response is lost, and the run ends as if nothing had happened."""
     fault = world.account.inject(kind, operation, nth=nth)
     ended = runner.run({**inputs, "memory-size": "256"}, commit="2" * 40, run_id=2)
     assert fault.hit
@@ -294,7 +294,7 @@ def test_a_function_of_the_same_name_made_anew_is_proven_anew(
 
 
 def release_lock(world: World) -> None:
-    """Take the lock away from whoever holds it."""
+    """Take the lock from its holder."""
     world.table.update_item(
         TableName="promote-on-success",
         Key={"pk": {"S": world.records("lock")[0]["pk"]}, "sk": {"S": "lock"}},
@@ -306,7 +306,7 @@ def release_lock(world: World) -> None:
 def test_a_served_version_that_holds_something_else_by_now_is_not_taken_for_proven(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The function was made anew: its version 1 is another one, and $LATEST is what version 1 once was."""
+    """The function was created again: its version 1 differs, and $LATEST is what version 1 was."""
     assert promoted.outputs["version"] == "1"
     (runner.workspace / "function" / "commit").unlink()
     code = world.function.get_function(FunctionName=FUNCTION)["Code"]
@@ -364,7 +364,7 @@ def test_a_move_whose_record_fails_is_a_promotion_and_recorded_by_the_next_run(
     assert world.history() == [("", promoted.outputs["version"])]
     assert world.lock_owner() == ""
     world.account.clear_faults()
-    # Also a run that is blocked finishes the record first.
+    # A blocked run finishes the record first, too.
     edit(runner.workspace, '"ok"', '"broken"')
     assert runner.run(inputs, commit="3" * 40, run_id=3).result == "blocked"
     assert world.history() == [("", "1"), ("1", "2")]
@@ -383,7 +383,7 @@ def test_a_record_of_which_every_answer_is_lost_is_a_promotion(
 def test_what_was_adopted_stays_so_though_our_own_calls_change_the_revision(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """The endpoint's permission, and a publication whose answer is lost, change $LATEST's RevisionId."""
+    """The endpoint's permission, and a publication whose response is lost, change $LATEST's RevisionId."""
     source = (runner.workspace / "function" / "app.py").read_text()
     world.function.create_function(
         FunctionName=FUNCTION,
@@ -561,7 +561,7 @@ def test_what_was_to_be_adopted_is_not_replaced_by_what_another_run_has_deployed
 def test_a_run_does_not_release_a_lock_that_is_anothers_by_now(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, ends: str
 ) -> None:
-    """Guarantee 5: both releases, that of the last transaction and that of a run which ends before it."""
+    """Guarantee 5: both kinds of release, that of the last transaction and that of a run which ends before it."""
     if ends == "blocked":
         edit(runner.workspace, '"ok"', '"broken"')
     nth, operation = (2, "dynamodb.TransactWriteItems") if ends == "promoted" else (2, "dynamodb.UpdateItem")

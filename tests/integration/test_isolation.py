@@ -1,4 +1,4 @@
-"""``isolation: version``: a candidate is verified at an endpoint of its own, which nothing leaves behind."""
+"""``isolation: version``: a candidate is verified at its own preview endpoint, which is always removed."""
 
 import os
 import signal
@@ -19,9 +19,9 @@ from tests.world import FUNCTION, World, archive, get
 pytestmark = pytest.mark.usefixtures("history")
 
 DEAD = 7.5
-"""Seconds without a sign of life after which a preview with a lease of one second is nobody's any more."""
+"""Seconds without a heartbeat after which a preview with a lease of one second is abandoned."""
 ASK = """python3 -c 'import os, urllib.request; urllib.request.urlopen(os.environ["PROMOTE_URL"] + "/health")'"""
-"""A script that knows nothing of API Gateway and its own answers."""
+"""A script that does not distinguish API Gateway's own responses."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def alone(inputs: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def promoted(runner: Runner, alone: dict[str, str], account: Account) -> Ended:
-    """Commit 1 is served; commit 2 lies in the workspace."""
+    """Commit 1 is served. Commit 2 is in the workspace."""
     ended = runner.run(alone, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     change(runner, "2")
@@ -48,7 +48,7 @@ def previews(world: World) -> list[Mapping[str, object]]:
 
 
 def permitted(world: World) -> list[str]:
-    """Give the versions that API Gateway may invoke by their numbers."""
+    """Return the versions that API Gateway may invoke by their numbers."""
     found = []
     for version in world.versions():
         try:
@@ -71,14 +71,14 @@ def assert_agreed(world: World) -> None:
 
 
 def until(condition: bool, deadline: float) -> bool:  # noqa: FBT001 - a condition
-    """Say whether to look again."""
+    """Return whether to wait longer."""
     assert time.monotonic() < deadline, "it has not come to that"
     time.sleep(0 if condition else 0.05)
     return not condition
 
 
 def commands() -> Iterator[str]:
-    """Give the command lines of all processes."""
+    """Return the command lines of all processes."""
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             yield place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -93,7 +93,7 @@ def test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run(
     whole = runner.run(given, commit="2" * 40, run_id=2)
     assert whole.result == "promoted", whole.log
     names = [call.name for call in world.account.calls()]
-    # What comes before and after is as in any run: that it is killed there, other tests look at.
+    # The steps before and after are as in any run. Other tests kill runs there.
     first, last = names.index("apigatewayv2.CreateApi") - 1, names.index("dynamodb.DeleteItem") + 1
     for number in range(first, last + 1):
         change(runner, f"killed {number}")
@@ -133,7 +133,7 @@ def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it
     assert previews(world)
     time.sleep(DEAD)
 
-    # That it cannot be removed is no reason to fail.
+    # A failed removal does not fail the run.
     change(runner, "removing fails")
     world.account.inject("error-before", "apigatewayv2.DeleteApi", times=0, status=403, code="AccessDeniedException")
     ended = runner.run(alone, commit="9" * 40, run_id=9)
@@ -201,7 +201,7 @@ def test_a_cancelled_verification_takes_its_endpoint_and_its_processes_away(
 def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_they_need_it(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The long one shows signs of life for longer than its lease, by which the others leave it alone."""
+    """The long verification sends heartbeats for longer than its lease, so others leave it alone."""
     given = {**alone, "checks": ""}
     begun = time.monotonic()
     long = runner.start({**given, "test-command": f"sleep {DEAD + 5}; {ASK}"}, commit="2" * 40, run_id=5)
@@ -223,7 +223,7 @@ def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_
     assert "left behind" not in other.log
     assert (len(previews(world)), long.process.poll()) == (1, None)
     late = long.wait()
-    # It has verified well, and is too late.
+    # It has passed, but too late.
     assert (late.code, late.result, late.annotations) == (0, "superseded", ()), late.log
     assert_nothing_is_left(world)
     assert world.history() == [("", "1"), ("1", "2"), ("2", "3")]
@@ -233,7 +233,7 @@ def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_
 def test_what_api_gateway_says_at_a_fresh_endpoint_is_not_what_the_function_says(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """Neither for a script nor for a check that wants a 404."""
+    """Neither for a script nor for a check that expects 404."""
     given = {**alone, "checks": "GET /nothing 404 error", "test-command": ASK}
     fresh = world.account.inject("error-before", "execute-api.Invoke", times=4, status=404, message="Not Found")
     ended = runner.run(given, commit="2" * 40, run_id=2)
@@ -262,7 +262,7 @@ CRASHES = {
 def test_a_crash_at_a_new_endpoint_is_the_functions_and_says_why(
     runner: Runner, world: World, isolation: str, crash: str, command: str
 ) -> None:
-    """API Gateway says the same where it may not invoke the function."""
+    """API Gateway sends the same response if it may not invoke the function."""
     edit(runner.workspace, *CRASHES[crash])
     inputs = make_inputs(world.account)
     ended = runner.run({**inputs, "isolation": isolation, "test-command": command})
@@ -343,7 +343,7 @@ def test_a_function_that_does_not_run_in_latest_as_its_versions_do_is_verified_a
 def test_a_broken_candidate_is_blocked_while_latest_is_already_anothers(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """What is verified is exactly the candidate, whatever $LATEST has become meanwhile."""
+    """Exactly the candidate is verified, whatever $LATEST is by then."""
     edit(runner.workspace, '"status": "ok"', '"status": "broken"')
     held = world.account.inject("hold-before", "execute-api.Invoke", nth=2)
     started = runner.start(alone, commit="2" * 40, run_id=2)
@@ -379,11 +379,11 @@ def test_ten_runs_verify_at_the_same_time(tmp_path: Path, account: Account) -> N
     ended = [run.wait(200) for run in started]
     logs = "\n".join(run.log for run in ended)
     assert {(run.code, run.result) for run in ended} <= {(0, "promoted"), (0, "superseded")}, logs
-    # How long that takes is for the benchmarks; here, most of them have an endpoint at the same time.
+    # The benchmarks measure how long that takes. Here, most of them have an endpoint at the same time.
     calls = [call.operation for call in world.account.calls() if call.service == "apigatewayv2"]
     made = list(accumulate({"CreateApi": 1, "DeleteApi": -1}.get(call, 0) for call in calls))
     assert max(made) >= 5, logs
-    # Whoever was verified last, it is the newest that is served.
+    # The newest one is served, whichever was verified last.
     assert world.records("environment")[0]["run_id"] == 111
     assert {item["verdict"]["outcome"] for item in world.records("version") if "verdict" in item} == {"passed"}
     assert_nothing_is_left(world)

@@ -1,4 +1,4 @@
-"""``keep-versions``: what a promotion deletes, what it never does, and that nothing of it makes a run fail."""
+"""``keep-versions``: what a promotion deletes, what it never deletes, and that no failure of it fails the run."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ RETAINING = {"lambda.ListVersionsByFunction", "lambda.ListAliases", "lambda.Dele
 
 
 class Later(SystemClock):
-    """So many days ahead: after five, no job of today can be at work any more, and after 35 no workflow run."""
+    """Days ahead. After five, no job of today can still work, and after 35 no workflow run."""
 
     def __init__(self, days: int) -> None:
         self._ahead = timedelta(days=days)
@@ -37,7 +37,7 @@ class Later(SystemClock):
 
 @pytest.fixture
 def later(tmp_path: Path, account: Account, world: World) -> Runner:
-    """Make a runner of a later time; a stranger has published four versions, and the environment has the last."""
+    """Return a runner at a later time, with four external versions, of which the environment serves the last one."""
     function = world.function
     function.create_function(
         FunctionName=FUNCTION,
@@ -58,7 +58,7 @@ def later(tmp_path: Path, account: Account, world: World) -> Runner:
 
 
 def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
-    """Run with something new."""
+    """Run with new code."""
     (runner.workspace / "function" / "commit").write_text(str(number))
     named = {name.replace("_", "-"): value for name, value in given.items()}
     return runner.run({**inputs, **named}, commit=f"{number:x}" * 40, run_id=number)
@@ -74,13 +74,13 @@ def versions(world: World) -> list[int]:
 
 
 def deletions(world: World) -> dict[str, int]:
-    """Give the versions that are recorded as deleted, and how many were to be kept."""
+    """Return the versions that are recorded as deleted, and how many were to be kept."""
     found = [item for item in world.records("version") if "deleted" in item]
     return {item["version"]: int(item["deleted"]["keep"]) for item in found}
 
 
 def retained(account: Account) -> list[str]:
-    """Give the calls that only the deletion of versions makes. The aliases are read at each run's beginning as well."""
+    """Return the calls that only the deletion of versions makes. Each run reads the aliases at its start as well."""
     names = [call.name for call in account.calls() if call.name in RETAINING]
     return sorted(name for name in names if name != "lambda.ListAliases" or "lambda.ListVersionsByFunction" in names)
 
@@ -102,7 +102,7 @@ def test_what_is_served_or_may_be_gone_back_to_stays_and_the_rest_goes(
     assert release(runner, inputs, 5).result == "promoted"
     (runner.workspace / "function" / "commit").write_text("6")
     assert runner.run({**inputs, "keep-versions": "1", "dry-run": "true"}, run_id=6).result == "planned"
-    # Only a promotion deletes; and what failed goes before the others, of which each is needed by somebody.
+    # Only a promotion deletes. Failed versions are deleted before others, each of which is needed.
     assert (retained(account), versions(world)) == ([], [1, 2, 3, 4, 5])
     ended = release(runner, inputs, 6, keep_versions="2")
     assert (ended.code, ended.result, versions(world)) == (0, "promoted", [1, 2, 4, 5, 6])
@@ -115,11 +115,11 @@ def test_what_is_served_or_may_be_gone_back_to_stays_and_the_rest_goes(
     assert retained(account) == [
         "lambda.DeleteFunction",
         "lambda.DeleteFunction",
-        "lambda.ListAliases",  # at the beginning of the run
+        "lambda.ListAliases",  # at the start of the run
         "lambda.ListAliases",
         "lambda.ListVersionsByFunction",
     ]
-    # Beside them: state, candidates, records of the versions; the history of each environment; a record each.
+    # In addition: state, candidates, and records of the versions; the history of each environment; one record each.
     calls = [call.name for call in account.calls()]
     since = calls[calls.index("lambda.ListVersionsByFunction") :]
     others = sorted(name for name in since if name not in RETAINING)
@@ -128,7 +128,7 @@ def test_what_is_served_or_may_be_gone_back_to_stays_and_the_rest_goes(
     assert deletions(world) == {"2": 2, "3": 2, "4": 2}
     assert "Deleted versions 2, 4 (keep-versions: 2)." in ended.log
 
-    # Whoever asks for one of them hears what became of it.
+    # A command that names one of them reports its deletion.
     fate = "ersion 4 of hello was deleted by run 7 ("
     assert fate in command(runner, "promote", version="4", environment="prod").errors[0].message
     assert "2 → 4, deleted since" in command(runner, "status").log
@@ -150,7 +150,7 @@ def test_where_there_is_nothing_to_delete_it_takes_one_call(
     assert release(runner, inputs, 3, keep_versions="3").result == "promoted"
     calls = [call.name for call in account.calls()]
     assert sorted(calls) == sorted([*without, "lambda.ListVersionsByFunction"])
-    # Nobody waits for it: alias, record and lock are dealt with before.
+    # No run waits for it: alias, record and lock are finished before.
     assert calls[-1] == "lambda.ListVersionsByFunction"
 
 
@@ -163,7 +163,7 @@ def test_what_another_job_may_still_promote_stays(
     assert release(runner, inputs, 4, keep_versions="1").result == "promoted"
     assert versions(world) == [1, 3, 4]
     assert runner.post({**inputs, "command": "deploy"}, run_id=1).code == 0
-    # No job can be at work with it after ten days, but one that has waited for an approval; after forty, none.
+    # After ten days, no job can use it, except one that has waited for an approval; after forty days, none.
     waiting = make_runner(tmp_path / "waiting", account, Later(10))
     line(waiting.workspace)
     assert release(waiting, inputs, 5, keep_versions="1").result == "promoted"
@@ -208,7 +208,7 @@ def test_an_alias_that_is_made_meanwhile_keeps_its_version(
 def test_whatever_fails_is_a_warning(
     later: Runner, inputs: dict[str, str], world: World, fault: tuple[str, str], gone: list[int]
 ) -> None:
-    # One answer that is lost is asked for again.
+    # A single lost response is retried.
     world.account.inject(*fault, nth=2 if fault[1] == "lambda.ListAliases" else 1, times=1 if gone else 0)
     ended = release(later, inputs, 5, keep_versions="1")
     world.account.clear_faults()
@@ -216,7 +216,7 @@ def test_whatever_fails_is_a_warning(
     warnings = [annotation.message for annotation in ended.annotations if annotation.kind == "warning"]
     told = [text for text in warnings if text.startswith("Not all older versions could be deleted (keep-versions): ")]
     assert len(told) == (0 if gone else 1)
-    # Of what is still there, no record says that it is gone; and the other way round.
+    # No record reports an existing version as deleted, and the other way round.
     assert [number for number in (1, 2, 3) if number not in versions(world)] == gone
     assert sorted(deletions(world)) == [str(number) for number in gone]
 
@@ -225,7 +225,7 @@ def test_the_version_that_the_environment_served_before_stays_whoever_promoted_i
     later: Runner, inputs: dict[str, str], world: World
 ) -> None:
     assert release(later, inputs, 5, keep_versions="1").result == "promoted"
-    # Version 4 was pointed at by a stranger: the first promotion says that it came before.
+    # Version 4 was set externally. The first promotion records it as the previous version.
     assert versions(world) == [4, 5]
 
 

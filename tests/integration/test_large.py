@@ -1,4 +1,4 @@
-"""Large archives: read from disk piece by piece, directly to Lambda or through a bucket of the user's."""
+"""Large archives: read from disk piece by piece, directly to Lambda or through the user's bucket."""
 
 import base64
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MEMORY = 120 * 1024
-"""KB that a run may take at the most, whatever the size of the archive."""
+"""The largest memory of a run in KB, whatever the size of the archive."""
 LARGE, DIRECT = 70 << 20, 40 << 20
 
 
@@ -39,7 +39,7 @@ def bucket(world: World, storage: "S3Client") -> str:
 
 
 def plant(runner: Runner, size: int) -> None:
-    """Let the function have a file that does not become smaller."""
+    """Add a file that cannot be compressed."""
     (runner.workspace / "function" / "model.bin").write_bytes(os.urandom(size))
 
 
@@ -97,7 +97,7 @@ def test_it_goes_through_the_bucket_and_is_stored_once(
     assert again.result == "unchanged"
     assert "s3" not in {call.service for call in world.account.calls()}
 
-    # What was found in $LATEST at first is not there any more when it is this run's turn.
+    # What $LATEST contained at first is not there any more when it is this run's turn.
     held = runner.start({"function-name": FUNCTION, "command": "lock"}, run_id=5)
     assert held.wait().result == "locked"
     started = runner.start(given, run_id=6)
@@ -113,7 +113,7 @@ def test_it_goes_through_the_bucket_and_is_stored_once(
 def test_an_alias_that_follows_latest_since_the_upload_to_s3_began_is_noticed(
     runner: MeasuringRunner, inputs: dict[str, str], world: World, bucket: str
 ) -> None:
-    """An upload of 250 MB over a slow line takes minutes, in which others may act."""
+    """An upload of 250 MB over a slow connection takes minutes, in which others may act."""
     assert runner.run(inputs, run_id=1).result == "promoted"
     assert [call.name for call in world.account.calls()].count("lambda.ListAliases") == 1
     world.function.create_alias(FunctionName=FUNCTION, Name="prod", FunctionVersion="1")
@@ -137,7 +137,7 @@ def test_an_alias_that_follows_latest_since_the_upload_to_s3_began_is_noticed(
 def test_the_same_is_noticed_if_the_upload_begins_under_the_lock(
     runner: MeasuringRunner, inputs: dict[str, str], world: World, bucket: str
 ) -> None:
-    """The code was in $LATEST at first, so that it was not stored before."""
+    """The code was in $LATEST at first, so it was not stored before."""
     plant(runner, LARGE)
     given = {**inputs, "artifact-bucket": f"s3://{bucket}"}
     assert runner.run(given, run_id=1).result == "promoted"

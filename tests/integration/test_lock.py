@@ -1,4 +1,4 @@
-"""The lock against what the best of its kind are tested with, on a real table.
+"""Tests of the best comparable locks, on a real table.
 
 awslabs' amazon-dynamodb-lock-client: ConsistentLockDataStressTest. cirello-io's dynamolock: TestIssue56, and of
 TestHeartbeatRetry lostDuringHeartbeatRetry and badReadAfterFail.
@@ -34,7 +34,7 @@ def scene(account: Account) -> Scene:
 
 
 class Counter:
-    """One that loses increments unless somebody sees to it that they do not meet."""
+    """A counter that loses increments if two of them overlap."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -46,7 +46,7 @@ class Counter:
 
 
 def increase(scene: Scene, counter: Counter, tokens: list[int], *, with_lock: bool) -> None:
-    """Let 50 threads at once increase the counter by ten each; they meet wherever one of them asks the table."""
+    """Let 50 threads at once increase the counter by ten each. They interleave at each call to the table."""
 
     def work(clock: Actor, number: int) -> None:
         chance = Random(number).random  # noqa: S311 - no secret
@@ -58,7 +58,7 @@ def increase(scene: Scene, counter: Counter, tokens: list[int], *, with_lock: bo
             if lease:
                 tokens.append(lease.token)
                 lock.release(lease)
-            # So that fifty do not all stand in line all the time: each look at a long line takes its time.
+            # So that fifty do not all wait in the queue all the time: reading a long queue takes time.
             clock.sleep(120 * chance())
 
     for number in range(THREADS):
@@ -82,14 +82,14 @@ def test_without_the_lock_increments_are_lost(account: Account) -> None:
 
 
 class Hurried(SystemClock):
-    """Real time in which everybody sleeps a twentieth of what they want."""
+    """Real time in which a sleep takes a twentieth of its duration."""
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds / 20)
 
 
 def test_threads_that_really_run_at_once_lose_none_either(scene: Scene) -> None:
-    # Fewer, since here they share the processor.
+    # Fewer, because here they share the processor.
     counter, tokens = Counter(), list[int]()
 
     def work(number: int) -> None:
@@ -118,11 +118,11 @@ def test_a_hundred_at_once_all_have_their_turn(account: Account) -> None:
     assert (entry.holder, entry.tickets, entry.token) == (None, (), 100)
 
 
-# A heartbeat whose answer is lost.
+# A heartbeat whose response is lost.
 
 
 def once(account: Account) -> Table:
-    """Give the table by a client that never asks twice, as a heartbeat's."""
+    """Return the table with a client that never retries, as for a heartbeat."""
     world = World(account)
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=2)
     client = world.session.client("dynamodb", endpoint_url=world.url, config=config)
@@ -139,7 +139,7 @@ LOST = ["cut-after", "error-after", "cut-before"]
 
 @pytest.mark.parametrize("kind", LOST)
 def test_a_heartbeats_lost_answer_evicts_nobody(scene: Scene, kind: str) -> None:
-    # lostDuringHeartbeatRetry: there, the retry met the first one's own change and took the lock for lost.
+    # lostDuringHeartbeatRetry: there, the retry found the change of the first attempt and considered the lock lost.
     lock, lease = held(scene)
     table = once(scene.account)
     scene.account.inject(kind, "dynamodb.UpdateItem")
@@ -163,7 +163,7 @@ def test_a_heartbeat_that_is_repeated_beneath_evicts_nobody(scene: Scene, kind: 
 
 @pytest.mark.parametrize("kind", LOST)
 def test_a_read_that_fails_after_it_evicts_nobody(scene: Scene, kind: str) -> None:
-    # badReadAfterFail: a heartbeat asks nothing but its own condition, so a read that fails or is old decides nothing.
+    # badReadAfterFail: a heartbeat uses only its own condition, so a failed or old read decides nothing.
     lock, lease = held(scene)
     table, time = once(scene.account), Time(100)
     heartbeat = Heartbeat(lambda: lock.renew(lease, table, "verify"), lease.seconds, 100, time)
@@ -184,7 +184,7 @@ def test_a_read_that_fails_after_it_evicts_nobody(scene: Scene, kind: str) -> No
 
 
 def test_a_heartbeat_of_an_earlier_acquisition_renews_nothing(scene: Scene) -> None:
-    # The owner alone is not enough: the same process may have had it, lost it and have it again.
+    # The owner alone is not enough: the same process may have lost the lock and acquired it again.
     lock, first = held(scene)
     lock.release(first)
     _, second = held(scene)
@@ -208,7 +208,7 @@ def test_an_old_release_gives_back_nothing(scene: Scene) -> None:
 @pytest.mark.parametrize("job", ["theirs", ""])
 @pytest.mark.parametrize("keep", ["", "lock"])
 def test_another_jobs_post_step_releases_nothing(scene: Scene, job: str, keep: str) -> None:
-    # Also not with the same run and attempt, nor where a job knows no number of its own.
+    # Nor with the same run and attempt, nor if a job does not know a number.
     for claim in (CLAIM, replace(CLAIM, job="")):
         lock = scene.lock(claim)
         entry = lock.try_acquire()

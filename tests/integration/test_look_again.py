@@ -1,6 +1,6 @@
-"""What was read before a wait is read again: versions, aliases and the alias that ``from`` names, before each move.
+"""What was read before a wait is read again before each move: versions, aliases, and the alias in ``from``.
 
-Also what stops a run before it changes anything: aliases that follow $LATEST, and a configuration that is not known.
+Also what stops a run before it changes anything: aliases that follow $LATEST, and a configuration that is unknown.
 """
 
 import json
@@ -41,7 +41,7 @@ def assert_fails(ended: Ended, says: str, *, result: str = "failed") -> None:
 
 
 def create_again(world: World, alias: str = "") -> None:
-    """Delete the function, and create one of that name with other code, whose first version is 1 again."""
+    """Delete the function, and create one with the same name and other code, whose first version is 1 again."""
     configuration = world.function.get_function_configuration(FunctionName=FUNCTION)
     world.function.delete_function(FunctionName=FUNCTION)
     world.function.create_function(
@@ -159,7 +159,7 @@ def test_an_alias_that_is_deleted_during_the_verification_supersedes_nothing(
 def test_an_alias_that_is_moved_during_the_verification_is_decided_upon_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The run has the alias from its beginning: its RevisionId tells that it has been moved since."""
+    """The run has read the alias at its start. Its RevisionId shows that it has been moved since."""
     held = world.hold("hold-after", "execute-api.Invoke")
     (runner.workspace / "function" / "NOTES").write_text("3")
     started = runner.start({**inputs, "checks": "GET /health"}, commit="3" * 40, run_id=3)
@@ -172,7 +172,7 @@ def test_an_alias_that_is_moved_during_the_verification_is_decided_upon_again(
     assert promoted.outputs["version"] == "2"
 
 
-# The alias that ``from`` names
+# The alias in ``from``
 
 
 def test_the_environment_to_promote_from_is_read_again_under_the_lock(
@@ -233,7 +233,7 @@ def test_another_alias_on_latest_is_refused_before_anything_is_changed(
     assert "he alias prod of hello follows $LATEST" in message
     assert writes(world.account) == []
 
-    # The way out is as it is written.
+    # The way out works as documented.
     publish, update = re.findall(r"`aws lambda ([^`]+)`", message)
     assert publish == "publish-version --function-name hello"
     version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
@@ -278,8 +278,8 @@ def test_a_name_that_no_alias_has_is_refused(
 def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, command: str
 ) -> None:
-    """A team adopts the action: its alias follows $LATEST, and a broken commit must not be served through it."""
-    # Other tools deployed this, and it is served.
+    """A team adopts the action. Its alias follows $LATEST, and a broken commit must not be served through it."""
+    # Another tool deployed this, and it is served.
     world.overwrite_latest(
         "def handler(event, context): return {'statusCode': 200, 'body': '{\"by\": \"another tool\"}'}"
     )
@@ -307,7 +307,7 @@ def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
 
 
 def pins(world: World) -> list[tuple[str, str, int]]:
-    """Give the pins of the history: from where, to which version, and by which run."""
+    """Return the pins of the history: from where, to which version, and by which run."""
     return [
         (item["previous"], item["version"], int(item["run_id"]))
         for item in world.records("promotion")
@@ -417,7 +417,7 @@ def test_an_alias_that_others_move_is_not_pinned(
     assert promoted.outputs["version"] == "2"
 
 
-# An alias that was changed externally: the record of its version tells the commit
+# An alias that was changed externally: the record of its version contains the commit
 
 
 def release(runner: Runner, inputs: Mapping[str, str], number: int, **given: str) -> Ended:
@@ -481,7 +481,7 @@ def test_a_version_that_has_failed_while_the_run_waited_for_the_lock_is_not_prom
 ) -> None:
     assert release(runner, inputs, 1).result == "promoted"
     (runner.workspace / "function" / "NOTES").write_text("2")
-    # The lock is taken twice: for the deployment, and for the promotion. Then the alias is read for the second time.
+    # The lock is acquired twice: for the deployment, and for the promotion. Then the alias is read for the second time.
     held = world.hold("hold-before", "lambda.GetAlias", nth=2)
     started = runner.start({**inputs, "checks": "GET /health", "isolation": "version"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(60)
@@ -559,7 +559,7 @@ def test_an_inactive_function_is_woken_before_it_is_verified(
     assert promoted.outputs["version"] == "2"
 
 
-# A configuration that is not known
+# An unknown configuration
 
 
 @pytest.mark.parametrize("command", ["run", "deploy", "promote", "rollback"])
@@ -600,7 +600,7 @@ def test_a_rollback_does_not_take_the_version_of_a_new_function_for_the_one_that
     assert (refused.code, refused.result, len(refused.errors)) == (1, "refused", 1), refused.log
     assert "is not the one that preprod served" in refused.errors[0].message
     assert world.alias_version() == "1"
-    # A person may name it: then its own commit is recorded, and not that of the old function's version.
+    # A person may name it. Then its own commit is recorded, not that of the old function's version.
     named = runner.run({**ROLLBACK, "version": "2", "reason": "it is slow"}, commit="9" * 40, run_id=10)
     assert (named.code, named.result) == (0, "rolled-back"), named.log
     served = next(item for item in world.records("environment") if item["sk"] == "environment#preprod")

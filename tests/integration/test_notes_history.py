@@ -1,4 +1,4 @@
-"""Changes from what git itself writes: merges, squashes, reverts, cherry-picks, and a history that was replaced."""
+"""Changes from histories that git itself writes: merges, squashes, reverts, cherry-picks, and a replaced history."""
 
 import os
 import random
@@ -54,7 +54,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
     git(repository, "checkout", "-q", "main")
     merge = ("merge", "-q", "--no-ff", "-m", "Merge pull request #7 from octo-org/greeting", "-m", "Greet everybody")
     git(repository, *merge, "greeting")
-    # A squash, which is reverted and brought back; and a merge, which is reverted.
+    # A squash, which is reverted and restored; and a merge, which is reverted.
     squashed = write(repository, "d", "feat!: a new 🎉 table (#8)\n\n* wip\n\nBREAKING CHANGE: name the `table`")
     git(repository, "revert", "--no-edit", squashed)
     git(repository, "revert", "--no-edit", "HEAD")
@@ -64,7 +64,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
     git(repository, "checkout", "-q", "main")
     git(repository, "merge", "-q", "--no-ff", "-m", "Merge pull request #9 from a/mistake", "-m", "Two", "mistake")
     git(repository, "revert", "--no-edit", "-m", "1", "HEAD")
-    # A branch for a release, with a fix of main's.
+    # A branch for a release, with a fix of main.
     git(repository, "checkout", "-q", "-b", "release", since)
     git(repository, "cherry-pick", "-x", fix)
     git(repository, "checkout", "-q", "main")
@@ -82,7 +82,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
     assert [person.name for person in greeting.authors] == ["a", "שרה לוי"]
     assert (waiting.commit, waiting.scope) == (fix, "api")
     assert found.count == 14
-    # Clocks decide which of two lines that ran side by side is listed first; what happened is the same.
+    # Clocks decide which of two parallel lines is listed first. The result is the same.
     listed = commits(repository, since, git(repository, "rev-parse", "main"))
     assert listed
     for seed in range(50):
@@ -91,7 +91,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
 
 
 def test_history_that_was_replaced(repository: Path) -> None:
-    """What the environment has is no part of main any more; only what is new is told of."""
+    """The environment's commit is not part of main any more. Only what is new is listed."""
     first = write(repository, "a", "feat: a draft")
     served = write(repository, "b", "feat: more of it")
     git(repository, "reset", "-q", "--hard", first)
@@ -121,7 +121,7 @@ def test_a_branch_that_was_rewritten_is_told_of_once(repository: Path) -> None:
 
 
 def test_the_sections_file_is_one_of_the_repositorys_own(repository: Path) -> None:
-    """Another one is not read, whatever links there are."""
+    """Another repository is not read, whatever links exist."""
     since, until = git(repository, "rev-parse", "HEAD"), write(repository, "a", "feat: greet")
     file, outside = repository / ".github" / "release.yml", repository.parent / "outside"
     file.parent.mkdir()
@@ -144,7 +144,7 @@ def test_the_sections_file_is_one_of_the_repositorys_own(repository: Path) -> No
     [gap] = gaps()
     assert gap.startswith(".github/release.yml is not used: ")
     with file.open("ab") as opened:
-        opened.truncate(10**11)  # of which no more than a little is read
+        opened.truncate(10**11)  # of which only a little is read
     [gap] = gaps()
     assert gap.startswith(".github/release.yml is not used: ")
 

@@ -1,4 +1,4 @@
-"""What the runner and its users' repositories may do to a step, though hardly anybody would think of it."""
+"""Rare things that the runner and users' repositories may do to a step."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.runner.files import SUMMARY
 from tests.world import FUNCTION, World
 
 LARGE = 100_000
-"""Characters. Linux takes no variable beyond 128 KiB."""
+"""Characters. Linux accepts no variable of more than 128 KiB."""
 HOSTILE = (
     "promote/__init__",
     "promote/action",
@@ -23,7 +23,7 @@ HOSTILE = (
     "sitecustomize",
     "usercustomize",
 )
-"""Modules of a repository that have the names of ours."""
+"""Modules of a repository with the same names as ours."""
 
 
 def files(folder: Path) -> set[str]:
@@ -40,7 +40,7 @@ def write(runner: Runner, name: str, text: str) -> None:
 def test_a_repository_with_modules_and_settings_of_its_own(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """None of its modules is ours, its pytest is set up as it says, and nothing is left in it."""
+    """None of its modules is imported, its pytest has its own settings, and nothing is left in it."""
     for module in HOSTILE:
         write(runner, f"{module}.py", "raise SystemExit('imported from the workspace')\n")
     for program in ("python", "python3", "git", "pytest"):
@@ -62,7 +62,7 @@ def test_a_repository_with_modules_and_settings_of_its_own(
     }
     ended = runner.run({**inputs, "checks": "GET /health 200"}, environ=hostile)
     assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
-    # Python of the user's tests is the user's affair, where the job says what it is.
+    # The Python of the user's tests is the user's, where the job sets it.
     tested = runner.run({**inputs, "tests": "tests"}, commit="d" * 40, run_id=1001, environ={"PATH": hostile["PATH"]})
     assert (tested.code, tested.annotations) == (0, ()), tested.log
     assert "tests/look_at_it.py::test_it" in tested.summary
@@ -76,7 +76,7 @@ MAY_BE_LARGE = ("checks", "invoke", "tests", "test-command", "test-environment",
 
 @pytest.mark.parametrize("filler", ["x", "é\n"])
 def test_inputs_that_are_too_large_are_refused_in_few_words(tmp_path: Path, account: Account, filler: str) -> None:
-    """One annotation for each that the runner takes whole, with what to do; and no AWS call."""
+    """One annotation for each that the runner accepts whole, with what to do, and no AWS call."""
     runner = InProcessRunner(tmp_path, account.environ)
     for name in set(INPUTS) - set(MAY_BE_LARGE):
         text = filler * (LARGE // len(filler.encode()))
@@ -115,7 +115,7 @@ def test_inputs_of_a_hundred_kilobytes_are_taken(runner: Runner, inputs: dict[st
 
 @pytest.mark.usefixtures("history")
 def test_no_output_is_lost_where_the_account_is_a_secret(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """Another job would not get an output with a secret in it, and many make one of their account's id."""
+    """Another job would not get an output with a secret in it, and many use their account's id as a secret."""
     runner.masks.add(world.account.id)
     arn = f"arn:aws:lambda:us-east-1:{world.account.id}:function:{FUNCTION}"
     first: Ended = runner.run({**inputs, "endpoints": "none", "checks": "", "test-command": "true"})

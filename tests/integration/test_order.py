@@ -1,4 +1,4 @@
-"""Guarantee 2: an older commit never replaces a newer one, as a real repository tells; what is not known is refused."""
+"""Guarantee 2: an older commit never replaces a newer one, in a real repository. An unknown order is refused."""
 
 import json
 import re
@@ -18,13 +18,13 @@ READS = re.compile(r"(sts|lambda|dynamodb|apigatewayv2)\.(Get|List|Describe|Quer
 
 
 def change(workspace: Path, text: str) -> str:
-    """Commit ``text`` as a file of the function; give the commit."""
+    """Commit ``text`` as a file of the function, and return the commit."""
     (workspace / "function" / "commit").write_text(text)
     return commit(workspace, text)
 
 
 def cloned(workspace: Path, depth: int) -> None:
-    """Make a shallow clone of the workspace, in its place."""
+    """Replace the workspace with a shallow clone of it."""
     whole = workspace.parent / "whole"
     shutil.move(workspace / ".git", whole)
     git(workspace.parent, "clone", "--quiet", "--bare", f"--depth={depth}", f"file://{whole}", str(workspace / ".git"))
@@ -32,7 +32,7 @@ def cloned(workspace: Path, depth: int) -> None:
 
 
 def assert_refused(ended: Ended, account: Account, *words: str) -> None:
-    """See that it is one error with cause and fix, and that nothing was changed."""
+    """Assert that there is one error with cause and fix, and that nothing was changed."""
     assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "refused", "false"), ended.log
     assert len(ended.errors) == 1, ended.log
     for text in words:
@@ -48,7 +48,7 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
     first = change(workspace, "first")
     second = change(workspace, "second")
     third = change(workspace, "third")
-    # The run numbers tell the contrary of the history, which is the authority.
+    # The run numbers contradict the history, which decides.
     assert runner.run(inputs, commit=third, run_id=1).result == "promoted"
     served = world.alias_version()
     git(workspace, "checkout", "--quiet", second)
@@ -57,7 +57,7 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
     assert third[:10] in late.outputs["summary"]
     assert world.lock_owner() == ""
 
-    # A branch that has parted is promoted, with a warning.
+    # A diverged branch is promoted, with a warning.
     git(workspace, "checkout", "--quiet", "-b", "hotfix", first)
     hotfix = change(workspace, "hotfix")
     parted = runner.run(inputs, commit=hotfix, run_id=10)
@@ -71,7 +71,7 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
 def test_what_is_checked_out_counts_and_not_what_the_event_names(
     runner: Runner, inputs: dict[str, str], world: World, event: str
 ) -> None:
-    """With ``ref:`` at actions/checkout, the files are older than GITHUB_SHA says."""
+    """With ``ref:`` at actions/checkout, the files are older than GITHUB_SHA."""
     workspace = runner.workspace
     git(workspace, "init", "--quiet", "--initial-branch=main")
     old, new = change(workspace, "old"), change(workspace, "new")
@@ -100,7 +100,7 @@ def test_what_is_checked_out_counts_and_not_what_the_event_names(
 
 
 def test_the_clone_lies_where_the_artifact_does(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """With ``path:`` at actions/checkout, the workspace itself is no clone."""
+    """With ``path:`` at actions/checkout, the workspace itself is not a clone."""
     source = runner.workspace / "src"
     source.mkdir()
     shutil.move(runner.workspace / "function", source / "function")
@@ -112,7 +112,7 @@ def test_the_clone_lies_where_the_artifact_does(runner: Runner, inputs: dict[str
     git(source, "checkout", "--quiet", old)
     assert runner.run(given, commit=new, run_id=2000).result == "superseded"
 
-    # The same, with what was built from it beside the clone.
+    # The same, with its build output beside the clone.
     shutil.copytree(source / "function", runner.workspace / "dist")
     late = runner.run({**given, "artifact": "dist"}, commit=new, run_id=2001)
     assert (late.result, world.alias_version()) == ("superseded", "1"), late.log
@@ -122,7 +122,7 @@ def test_the_clone_lies_where_the_artifact_does(runner: Runner, inputs: dict[str
     newest = change(source, "newest")
     ended = runner.run({**given, "artifact": "dist"}, commit=old, run_id=2003)
     assert (ended.result, world.records("environment")[0]["commit"]) == ("promoted", newest), ended.log
-    ended = runner.run({**promoted, "from": "preprod"}, commit=newest, run_id=2004)  # the clone tells the order
+    ended = runner.run({**promoted, "from": "preprod"}, commit=newest, run_id=2004)  # the clone shows the order
     assert ended.result == "promoted", ended.log
 
 
@@ -132,7 +132,7 @@ def test_an_order_that_is_not_known_is_refused(
     workspace = runner.workspace
     assert runner.run(inputs, commit="2" * 40, run_id=20).result == "promoted"
     (workspace / "function" / "commit").write_text("another")
-    # The numbers of the runs decide nothing, neither way.
+    # The numbers of the runs decide nothing, in either direction.
     for run_id in (10, 30):
         for diverged in ("", "refuse"):
             account.forget()
@@ -213,7 +213,7 @@ def test_an_environment_that_this_action_has_not_promoted_to_is_adopted_with_a_w
     (runner.workspace / "function" / "commit").write_text("another")
     for name in ("stage", "prod"):
         world.function.create_alias(FunctionName="hello", Name=name, FunctionVersion="1")
-    # The ledger knows the commit of version 1, which decides.
+    # The ledger has the commit of version 1, which decides.
     refused = runner.run({**inputs, "environment": "stage"}, commit="3" * 40)
     assert (refused.result, world.alias_version("stage")) == ("refused", "1"), refused.log
     assert "2222222222, which is in stage of hello" in refused.errors[0].message
@@ -223,7 +223,7 @@ def test_an_environment_that_this_action_has_not_promoted_to_is_adopted_with_a_w
     older = runner.run({**inputs, "environment": "prod"}, commit="1" * 40)
     assert (older.result, world.alias_version("prod")) == ("superseded", "1"), older.log
 
-    # Of what another tool has published, nobody knows the commit.
+    # The commit of a version from another tool is unknown.
     world.overwrite_latest("def handler(event, context): return {}")
     theirs = world.function.publish_version(FunctionName="hello")["Version"]
     world.function.create_alias(FunctionName="hello", Name="live", FunctionVersion=theirs)
@@ -263,7 +263,7 @@ def test_a_version_without_a_known_commit_is_promoted_with_the_input(
 
 
 def test_the_order_is_decided_again_at_the_move(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """What was known when the run began is not what the environment has when the alias is to be moved."""
+    """What was known when the run began is not what the environment has when the alias is moved."""
     line(runner.workspace)
     assert runner.run(inputs, commit="2" * 40).result == "promoted"
     (runner.workspace / "function" / "commit").write_text("another")
@@ -284,7 +284,7 @@ def test_the_order_is_decided_again_at_the_move(runner: Runner, inputs: dict[str
 def test_a_clone_of_100_000_commits_is_read_within_seconds(runner: Runner, inputs: dict[str, str]) -> None:
     workspace, count = runner.workspace, 100_000
     git(workspace, "init", "--quiet", "--initial-branch=main")
-    who = "A <a@example.com> 1700000000 +0000"  # all in one second: times help nobody
+    who = "A <a@example.com> 1700000000 +0000"  # all in one second, so times do not help
     text = f"committer {who}\ndata 4\ntext\n"
     stream = "".join(f"commit refs/heads/main\nmark :{mark}\n{text}" for mark in range(1, count + 1))
     subprocess.run(

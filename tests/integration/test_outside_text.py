@@ -1,6 +1,6 @@
-"""Text that came from outside is shown harmlessly: the runner carries out our own commands and no others.
+"""Text from outside is shown harmlessly: the runner carries out our own commands and no others.
 
-Each run carries the whole corpus (tests/corpus.py), wherever the product takes text from others.
+Each run has the whole corpus (tests/corpus.py) wherever the product accepts text from others.
 """
 
 import json
@@ -20,7 +20,7 @@ from tests.world import FUNCTION, TABLE, World
 
 SCRIPT_NAME = ": '::error::injected ##[error]injected <script> @octocat'"
 OURS = {"group", "endgroup", "error", "warning"}
-"""The commands that the action itself gives."""
+"""The commands of the action itself."""
 UNDECODABLE = b"\xff\xfe\xed\xa0\x80\xc0\xaf\x80 half of something"
 
 FUNCTION_CODE = """
@@ -85,7 +85,7 @@ def assert_harmless(ended: Ended, *, title: str = "", leads_to: tuple[str, ...] 
         assert "##[" not in annotation.message
         assert not title or annotation.title == title
     assert_harmless_log(ended.log.replace("%0A", "\n"))
-    # What the page of the log would take for its own is what we have asked for, and nothing else.
+    # The page of the log interprets only our own commands.
     marks = [line for line in ended.shown.splitlines() if "##[" in line]
     assert all(re.match(r"##\[(group|endgroup|error|warning)\]", line) for line in marks)
     assert len(marks) == len(ended.commands)
@@ -102,14 +102,14 @@ def test_the_corpus_is_large_and_its_texts_have_names() -> None:
 
 
 def test_what_functions_tests_and_commands_say(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """Status texts and bodies, names of tests, what they print on both streams, how they and the function fail."""
+    """Status texts and bodies, names of tests, their output on both streams, and failures of tests and the function."""
     texts = json.dumps(TEXTS)
-    # Each text as the body of an answer, and each in one of the three other ways, which are longer.
+    # Each text as the body of a response, and each in one of the three other ways, which take longer.
     ways = {way: range(start, len(TEXTS), 3) for start, way in enumerate(("json", "fail", "answer"))}
     numbers = {"raw": range(len(TEXTS)), **ways}
     events = [(f"events/{kind}{number}.json", kind, number) for kind in ("fail", "answer") for number in numbers[kind]]
     printed = b"\n".join([*(text.encode("utf-8", "surrogatepass") for text in TEXTS), UNDECODABLE])
-    # Of the last lines of what a command prints, its result shows five.
+    # The result shows five of the last lines of a command's output.
     last = b"\n".join(text.replace("\n", " ").encode("utf-8", "surrogatepass")[:200] for text in TEXTS[:5])
     write(
         runner,
@@ -135,7 +135,7 @@ def test_what_functions_tests_and_commands_say(runner: Runner, inputs: dict[str,
     assert (ended.code, ended.result) == (1, "blocked"), ended.log[-3000:]
     sandbox = world.url
     assert_harmless(ended, leads_to=("https://github.com/", sandbox))
-    # All of it was there.
+    # The whole corpus was there.
     assert len(re.findall(r"^\| ❌", ended.summary, re.MULTILINE)) > 3.5 * len(TEXTS)
     assert ended.log.count(":\u200b:error::injected") > 5
     assert world.alias_version() == ""
@@ -144,7 +144,7 @@ def test_what_functions_tests_and_commands_say(runner: Runner, inputs: dict[str,
 
 
 def test_what_aws_says(runner: Runner, inputs: dict[str, str], account: Account) -> None:
-    """The text of an error, all of the corpus in it, from its beginning and from its end, as both may be cut."""
+    """The text of an error, with all of the corpus, from its beginning and from its end, because both may be cut."""
     for texts in (TEXTS, TEXTS[::-1]):
         message = "\n".join(text[:150] for text in texts)
         account.inject(
@@ -162,18 +162,18 @@ def test_what_aws_says(runner: Runner, inputs: dict[str, str], account: Account)
 
 
 def given(text: str) -> str:
-    """Give ``text`` as an environment variable can hold it."""
+    """Return ``text`` as an environment variable can contain it."""
     return text.replace("\0", "\\0").encode("utf-8", "replace").decode()[:100_000]
 
 
 def test_what_inputs_say(tmp_path: Path, account: Account) -> None:
-    """Whatever is wrong is one annotation, which may repeat the value, and nothing of it is more than text."""
+    """Each mistake is one annotation, which may repeat the value, and nothing in it is more than text."""
     runner = InProcessRunner(tmp_path, account.environ)
     sound = {"function-name": FUNCTION, "environment": "preprod", "checks": "GET /health"}
     others = [name for name in INPUTS if name not in ("github-token", "reason", "test-command", "test-environment")]
     refused = 0
     for number, (name, text) in enumerate(zip(cycle(others), [*TEXTS, *TEXTS[::-1]])):
-        # No AWS call is made: an account without a function, and none to reach.
+        # No AWS call is made: the account has no function and cannot be reached.
         faraway = {
             "AWS_ENDPOINT_URL": "not a URL: " + given(text),
             "GITHUB_ACTOR": given(text),
@@ -188,7 +188,7 @@ def test_what_inputs_say(tmp_path: Path, account: Account) -> None:
 
 
 def claims(texts: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Give tickets of which every field that takes text has some."""
+    """Return tickets in which every text field has some of the corpus."""
     for number, text in enumerate(texts):
         owner, since, url, group, job = (texts[(number + step) % len(texts)] for step in (0, 1, 2, 3, 4))
         yield {
@@ -206,12 +206,12 @@ def claims(texts: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 
 
 def sound(text: str) -> str:
-    """Give ``text`` as DynamoDB can hold it, and short enough for many of them in one item."""
+    """Return ``text`` as DynamoDB can store it, and short enough for many of them in one item."""
     return text.encode("utf-8", "replace").decode()[:300] or "x"
 
 
 def test_what_others_have_written_into_the_table(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """The lock, those who wait for it, who has opened it, and the history, in status, unlock and a run that waits."""
+    """The lock, its queue, who has removed it by force, and the history, in status, unlock and a run that waits."""
     promoted = runner.run(inputs)
     assert promoted.result == "promoted", promoted.log
     serialize = TypeSerializer().serialize
@@ -281,7 +281,7 @@ def test_variables_are_named_and_their_values_are_not_shown(
 
 
 def test_what_commits_and_those_who_write_them_say(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """Subjects, bodies, types, scopes, footers, names: all of them are told in the notes of a promotion."""
+    """Subjects, bodies, types, scopes, footers, names: all of them are in the notes of a promotion."""
     git(runner.workspace, "init", "--quiet", "--initial-branch=main")
     first = commit(runner.workspace, "Begin")
     assert runner.run(inputs, commit=first, run_id=1).result == "promoted"

@@ -1,8 +1,7 @@
-"""``docs/iam-policy.json`` is enough for every command, and nothing in it is superfluous.
+"""``docs/iam-policy.json`` is enough for every command, and everything in it is needed.
 
-The scenarios are played by a caller who has that policy and nothing else; add a step or a scenario to their table where
-a command or an input calls AWS differently. What each of them needs is taken from the sandbox's record, and so which of
-them shows that an action is needed.
+The scenarios run as a caller with only that policy. If a command or an input makes other AWS calls, add a step or a
+scenario to the table. The sandbox records what each of them needs, and so which of them shows that an action is needed.
 """
 
 import ast
@@ -46,7 +45,7 @@ ONLY_TOLD = {
     "lambda:ListVersionsByFunction",
     "lambda:RemovePermission",
 }
-"""What tidies up, or looks at what is served after a move: the run ends as it would, and warns."""
+"""Calls that clean up, or check what is served after a move. If they are denied, the run only warns."""
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -99,13 +98,13 @@ class Place:
         self.inputs = {**make_inputs(self.account), "checks": "GET /health 200"}
         self.target = {"function-name": FUNCTION, "environment": "preprod", "github-deployments": "false"}
         self.outputs: Mapping[str, str] = {}
-        """Of the step before."""
+        """The outputs of the previous step."""
         self.saved: Mapping[str, str] = {}
 
     def policy(
         self, without: Grant | Condition | None = None, functions: tuple[str, ...] = (FUNCTION,)
     ) -> dict[str, Any]:
-        """Return the policy as a user would write it for ``functions`` of this account, but for one part."""
+        """Return the policy as a user would write it for ``functions`` of this account, without one part."""
         text = POLICY.replace("eu-west-1", REGION).replace("123456789012", self.account.id)
         text = text.replace("my-builds", self.bucket).replace("my-archives", self.archives)
         policy: dict[str, Any] = json.loads(text.replace("api.example.com", self.domain))
@@ -117,7 +116,7 @@ class Place:
             statement["Resource"] = named_for(functions, statement["Resource"])
             for keys in statement.get("Condition", {}).values():
                 keys.update({key: named_for(functions, value) for key, value in keys.items()})
-        # IAM takes no statement without an action.
+        # IAM accepts no statement without an action.
         policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
         return policy
 
@@ -125,7 +124,7 @@ class Place:
         (self.runner.workspace / "function" / "commit").write_text(text)
 
     def make_function(self) -> None:
-        """Let the function be there, with another role and a version that the environment serves."""
+        """Create the function, with another role and a version that the environment serves."""
         self.world.function.create_function(
             FunctionName=FUNCTION,
             Runtime="python3.13",
@@ -143,7 +142,7 @@ class Place:
         self.world.gateway.create_domain_name(DomainName=self.domain, DomainNameConfigurations=configurations)
 
     def upload(self) -> None:
-        """Put the code into a bucket that keeps the versions of its objects."""
+        """Put the code into a bucket with versioned objects."""
         file = self.runner.workspace / "function.zip"
         pack(self.runner.workspace / "function", file, self.runner.workspace)
         storage = self.world.session.client("s3", endpoint_url=self.world.url)
@@ -152,7 +151,7 @@ class Place:
         storage.put_object(Bucket=self.bucket, Key="function.zip", Body=file.read_bytes())
 
     def damage_endpoints(self) -> None:
-        """Leave two APIs of ours, as runs at the same time may; neither leads to the function, and one has the path."""
+        """Create two APIs of ours, as concurrent runs may. Neither leads to the function, and one has the path."""
         gateway = self.world.gateway
 
         def damaged() -> str:
@@ -175,7 +174,7 @@ class Place:
     def take(
         self, step: "Step", policy: Mapping[str, Any], *, are_tags_inherited: bool = True
     ) -> tuple[Ended, list[Call]]:
-        """Take the step as a caller who has ``policy``; return its calls that needed a permission."""
+        """Run the step as a caller with ``policy``, and return its calls that needed a permission."""
         self.account.forget()
         if step.prepare:
             step.prepare(self)
@@ -195,14 +194,14 @@ class Place:
 
 
 def named_for(functions: tuple[str, ...], value: str | list[str]) -> list[str]:
-    """Write each value that names the function for each of ``functions``."""
+    """Replace each value that names the function with one for each of ``functions``."""
     written = [text.replace("my-function", name) for text in listed(value) for name in functions]
     return list(dict.fromkeys(written))
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a job; ``run_id`` is its run's, and the digit of which its commit is made."""
+    """One step of a job. ``run_id`` is its run, and the digit of its commit."""
 
     result: str
     run_id: int
@@ -212,7 +211,7 @@ class Step:
 
 
 def commanded(command: str, **given: str) -> Callable[[Place], Mapping[str, str]]:
-    """Give the inputs of a command that needs to know no more than the target."""
+    """Return the inputs of a command that only needs the target."""
 
     def inputs(place: Place) -> Mapping[str, str]:
         target = {"function-name": FUNCTION} if command in ("lock", "unlock") else place.target
@@ -222,7 +221,7 @@ def commanded(command: str, **given: str) -> Callable[[Place], Mapping[str, str]
 
 
 def run(**given: str) -> Callable[[Place], Mapping[str, str]]:
-    """Give the inputs of a run of the code in the workspace."""
+    """Return the inputs of a run of the code in the workspace."""
 
     def inputs(place: Place) -> Mapping[str, str]:
         named = {name.replace("_", "-"): value for name, value in given.items()}
@@ -253,7 +252,7 @@ def prepare_domain(place: Place) -> None:
 
 
 def provision(place: Place) -> None:
-    """Give the alias provisioned concurrency, which stays with the old version for a second."""
+    """Configure provisioned concurrency of the alias, which stays with the old version for a second."""
     place.world.function.put_provisioned_concurrency_config(
         FunctionName=FUNCTION, Qualifier="preprod", ProvisionedConcurrentExecutions=1
     )
@@ -266,7 +265,7 @@ def deploy_by_another_tool(place: Place) -> None:
 
 
 SCENARIOS: Mapping[str, tuple[Step, ...]] = {
-    # What is needed is shown by the first of these that needs it: the short ones come first.
+    # The first of these that needs an action shows it, so the short ones come first.
     "nothing is there": (
         Step("promoted", 1, run(domain_name="{place.domain}", base_path="app"), Place.make_domain),
         Step("unchanged", 2, run(domain_name="{place.domain}", base_path="app")),
@@ -325,14 +324,14 @@ SCENARIOS: Mapping[str, tuple[Step, ...]] = {
 
 @dataclass(frozen=True)
 class Taken:
-    """A step that was taken under the policy."""
+    """A step that ran with the policy."""
 
     code: int
     result: str
     log: str
     needed: tuple[Permission, ...]
     calls: tuple[str, ...]
-    """Those that needed something, such as ``lambda.UpdateAlias``."""
+    """The calls that needed a permission, such as ``lambda.UpdateAlias``."""
 
 
 Play = Callable[[str], list[Taken]]
@@ -340,7 +339,7 @@ Play = Callable[[str], list[Taken]]
 
 @pytest.fixture
 def play(sandbox: Sandbox, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """Play a scenario under the policy, or tell how it went: all processes of the tests share what they know."""
+    """Run a scenario with the policy, or return its earlier result. All processes of the tests share the results."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -380,7 +379,7 @@ def test_the_policy_is_enough(play: Play, name: str) -> None:
     for step, taken in zip(SCENARIOS[name], play(name), strict=True):
         denied = [permission for permission in taken.needed if permission.statement is None]
         assert (taken.code, taken.result, denied) == (0, step.result, []), taken.log
-        # Nobody knows the commit of what another tool has published, nor what lies between it and ours.
+        # The commit of another tool's version is unknown, and so is what lies between it and ours.
         known = (
             "The commits are not known",
             "Pull requests and first",
@@ -418,7 +417,7 @@ def test_without_an_action_the_error_names_it(play: Play, sandbox: Sandbox, tmp_
         for denial in denied
         for message in messages
     ), ended.log
-    if [error.title for error in ended.errors] != ["Not promoted"]:  # there, a check tells of it
+    if [error.title for error in ended.errors] != ["Not promoted"]:  # a check shows it there
         assert f"Allow {grant.action} on " in messages[0], ended.log
         assert "docs/iam-policy.json" in messages[0], ended.log
     assert "Traceback" not in ended.log
@@ -443,7 +442,7 @@ def test_each_action_and_each_resource_of_the_policy_is_used(play: Play) -> None
 
 
 class Neighbours:
-    """Two functions of one account and region: another repository's role attacks what belongs to ``hello``."""
+    """Two functions of one account and region. Another repository's role attacks the resources of ``hello``."""
 
     def __init__(self, place: Place, policy: Mapping[str, Any], *, are_tags_inherited: bool) -> None:
         world = place.world
@@ -491,7 +490,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What the role of another function must not do, and which condition alone prevents it."""
+    """What the role of another function must not do, and the condition that alone prevents it."""
 
     condition: Condition
     name: str
@@ -602,7 +601,7 @@ def test_a_role_may_do_all_of_it_to_what_is_its_own(
 
 
 def test_no_tag_of_an_api_can_be_changed(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Else, a role could make the API of another function its own."""
+    """Otherwise, a role could take over the API of another function."""
     place = Place(tmp_path / "tags", sandbox)
     neighbours = Neighbours(place, place.policy(functions=(OTHER,)), are_tags_inherited=True)
     for api in (neighbours.api, neighbours.untagged):
@@ -615,7 +614,7 @@ def test_no_tag_of_an_api_can_be_changed(sandbox: Sandbox, tmp_path: Path) -> No
 
 def test_each_condition_is_tried() -> None:
     tried = {attempt.condition for attempt in ATTEMPTS}
-    # The sandbox has no other service that a role could be passed to.
+    # The sandbox has no other service to which a role could be passed.
     assert set(CONDITIONS) - tried == {Condition("OnlyToGiveTheFunctionItsRole", "StringEquals", "iam:PassedToService")}
 
 
@@ -693,7 +692,7 @@ def test_a_release_that_the_role_cannot_read_is_left_to_a_role_that_can(sandbox:
 
 
 def generalized(pattern: str) -> str:
-    """Give the pattern for any account of the sandbox."""
+    """Return the pattern for any account of the sandbox."""
     pattern = pattern.replace("eu-west-1", REGION).replace("123456789012", "[0-9]" * 12)
     pattern = pattern.replace("my-function", FUNCTION).replace("my-builds", "builds-*")
     pattern = pattern.replace("my-archives", "archives-*")
@@ -701,13 +700,13 @@ def generalized(pattern: str) -> str:
 
 
 def test_each_call_that_is_in_the_code_is_made(play: Play) -> None:
-    """What no scenario reaches could lack its action unnoticed."""
+    """Without a scenario, a missing action would not be noticed."""
     made = {call for name in SCENARIOS for taken in play(name) for call in taken.calls}
     assert called() == made
 
 
 def called() -> set[str]:
-    """Give the operations of AWS that are named in the code, as methods of a client or for a paginator or the like."""
+    """Return the operations of AWS in the code, as methods of a client or for a paginator."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (REPOSITORY / "promote").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
@@ -725,7 +724,7 @@ def called() -> set[str]:
 
 
 def test_iam_takes_the_policy() -> None:
-    """As reference_iam-quotas.html and reference_policies_elements_sid.html of IAM's guide say."""
+    """As in reference_iam-quotas.html and reference_policies_elements_sid.html of IAM's guide."""
     names = [statement["Sid"] for statement in STATEMENTS]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9]+", name) for name in names)

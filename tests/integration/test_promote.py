@@ -1,4 +1,4 @@
-"""``deploy`` and ``promote``: a candidate that the job's own steps test, and what was proven elsewhere or earlier."""
+"""``deploy`` and ``promote``: a candidate that the job's own steps test, and versions that were verified before."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ assert body["greeting"] == sys.argv[2], body
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
-    """Commit 1 is served and says Hello; commit 2, which says Goodbye, lies in the workspace."""
+    """Commit 1 is served and returns Hello. Commit 2, which returns Goodbye, is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     edit(runner.workspace, "Hello", "Goodbye")
@@ -55,7 +55,7 @@ def deploy(inputs: dict[str, str]) -> dict[str, str]:
 
 
 def deployed(runner: Runner, inputs: Mapping[str, str], **run: Any) -> tuple[Started, Ended]:
-    """Let a job deploy a candidate; give the step, for what it has saved, and how it ended."""
+    """Deploy a candidate for a job. Return the step, with its saved state, and how it ended."""
     started = runner.start(inputs, **{"commit": "2" * 40, "run_id": 2, **run})
     ended = started.wait()
     assert (ended.code, ended.result, ended.outputs["promoted"]) == (0, "deployed", "false"), ended.log
@@ -63,14 +63,14 @@ def deployed(runner: Runner, inputs: Mapping[str, str], **run: Any) -> tuple[Sta
 
 
 def own_step(url: str, greeting: str) -> int:
-    """Test the candidate as a job's own step would, in a language that the action knows nothing of."""
+    """Test the candidate as a job's own step would, in a language that the action does not know."""
     node = shutil.which("node")
     command = [node, "--eval", IN_NODE] if node else [sys.executable, "-c", IN_PYTHON]
     return subprocess.run([*command, url, greeting], check=False, capture_output=True, timeout=60).returncode  # noqa: S603 - our own
 
 
 def unproven(world: World) -> str:
-    """Publish a version that nobody has tested."""
+    """Publish a version that was not tested."""
     world.overwrite_latest(UNPROVEN)
     version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
     world.settle()
@@ -91,7 +91,7 @@ def token(world: World) -> int:
 
 
 def move(world: World, name: str) -> Mapping[str, Any]:
-    """Give the last promotion of an environment."""
+    """Return the last promotion of an environment."""
     return [item for item in world.records("promotion") if item["environment"] == name][-1]
 
 
@@ -127,7 +127,7 @@ def test_a_candidate_is_tested_by_the_jobs_own_steps_while_the_job_holds_the_loc
     assert (done.code, done.result, done.annotations) == (0, "promoted", ()), done.log
     assert (done.outputs["version"], done.outputs["previous-version"]) == ("2", "1")
     assert f"held, token {held}, as an earlier step has taken it" in done.log
-    # It is the promotion that gives the lock back, and no post step: the other run goes on by itself.
+    # The promotion releases the lock, not the post step, so the other run continues.
     after = other.wait()
     assert (after.code, after.result) == (0, "unchanged"), after.log
     assert f"held, token {held + 1}" in after.log
@@ -159,7 +159,7 @@ def test_a_candidate_of_its_own_endpoint_is_tested_while_others_deploy(
     assert [(check["kind"], check["outcome"]) for check in verdict["checks"]] == [("steps", "passed")]
     assert [key.split("#")[2] for key in previews(world)] == ["0000000003"]
     assert own_step(promoted.outputs["environment-url"], "Goodbye, world!") == 0
-    # The candidate's permission has gone with its endpoint.
+    # The candidate's permission was removed with its endpoint.
     with pytest.raises(world.function.exceptions.ResourceNotFoundException):
         world.function.get_policy(FunctionName=FUNCTION, Qualifier="2")
     assert runner.post(alone, run_id=2, environ=ours.saved).annotations == ()
@@ -201,7 +201,7 @@ def test_what_the_steps_have_tested_is_not_known_when_a_stranger_changed_latest_
 def test_further_checks_of_the_promoting_step_count(
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """In both isolations, and what they find wrong blocks though the steps have passed."""
+    """In both isolations. A failed check blocks the promotion although the steps have passed."""
     for run_id, isolation in ((2, "latest"), (3, "version")):
         step, ended = deployed(runner, {**deploy, "isolation": isolation}, run_id=run_id)
         given = {**PROMOTE, "candidate": ended.outputs["candidate"], "checks": "GET /nowhere 200"}
@@ -223,7 +223,7 @@ def test_an_endpoint_that_is_gone_is_mended_before_the_jobs_steps_get_it(
     assert (done.result, world.alias_version()) == ("promoted", "2"), done.log
 
 
-# Candidates that are none
+# Invalid candidates
 
 
 def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
@@ -259,7 +259,7 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
     assert (malformed.code, [error.title for error in malformed.errors]) == (1, ["Input candidate"]), malformed.log
     assert (writes(world.account), world.items()) == ([], before)
 
-    # Another job, and another attempt of this one, have not run the steps that have tested it.
+    # Another job, and another attempt of this one, have not run the steps that tested it.
     world.account.forget()
     elsewhere = runner.run(candidate, commit="2" * 40, run_id=2, environ={"GITHUB_JOB": "other"})
     assert_refused(elsewhere, "of job release, attempt 1, and only that job's own steps")
@@ -278,14 +278,14 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
 def test_a_candidate_counts_for_its_job_and_for_none_of_the_same_name(  # noqa: PLR0917 - fixtures
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended, isolation: str, tmp_path: Path
 ) -> None:
-    """Legs of a matrix, and calls of one reusable workflow, have the same run, attempt and name."""
+    """Jobs of a matrix, and calls of one reusable workflow, have the same run, attempt and name."""
     step, ended = deployed(runner, {**deploy, "isolation": isolation})
     other = make_runner(tmp_path / "other", world.account)
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
     world.account.forget()
     assert_refused(other.run(candidate, commit="2" * 40, run_id=2), "of another job with the name release")
     assert (writes(world.account), world.alias_version()) == ([], promoted.outputs["version"])
-    # Where only the folder of the command files is shared between the steps of a job, as under nektos/act.
+    # If the steps of a job share only the folder of the command files, as under nektos/act.
     own = tmp_path / "own"
     own.mkdir()
     done = runner.run(candidate, commit="2" * 40, run_id=2, environ={"RUNNER_TEMP": str(own)})
@@ -337,7 +337,7 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     assert (done.code, done.result, done.annotations) == (0, "promoted", ()), done.log
     assert (world.alias_version("prod"), world.versions(), world.lock_owner()) == ("1", ["1"], "")
     entry = move(world, "prod")
-    # It is the commit that was built that the environment has by now, and not the one that the workflow was started on.
+    # The environment has the commit that was built, not the one on which the workflow was started.
     assert (entry["commit"], entry["kind"], entry["by"]) == ("1" * 40, "promotion", "octocat")
     assert own_step(done.outputs["environment-url"], "Hello, world!") == 0
     assert runner.run(FROM_PREPROD, commit="9" * 40, run_id=6).result == "unchanged"
@@ -346,7 +346,7 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     blocked = runner.run({**FROM_PREPROD, "checks": "GET /greeting 200 greeting == 'Hello, world!'"}, run_id=8)
     assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
     assert (world.alias_version("prod"), world.alias_version(), world.lock_owner()) == ("1", "2", "")
-    # That it has passed before stays true.
+    # The earlier passed verdict stays valid.
     record = world.records("version")[1]
     assert (record["verdict"]["outcome"], record["proof"]["outcome"]) == ("failed", "passed")
     done = runner.run({**FROM_PREPROD, "checks": "GET /greeting 200 greeting == 'Goodbye, world!'"}, run_id=9)
@@ -364,7 +364,7 @@ def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promot
     assert_refused(runner.run({**TO_PROD, "from": "nowhere"}, run_id=5), "nowhere of hello serves nothing")
     world.function.create_alias(FunctionName=FUNCTION, Name="nightly", FunctionVersion="$LATEST")
     assert_refused(runner.run({**TO_PROD, "from": "nightly"}, run_id=5), "nightly of hello follows $LATEST")
-    # Guarantee 1: what an environment serves is proven only as long as we alone move its alias.
+    # Guarantee 1: what an environment serves counts as verified only while only this action moves its alias.
     for points_at, said in ((version, f"version {version} of hello"), ("$LATEST", "preprod of hello follows $LATEST")):
         world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=points_at)
         assert_refused(runner.run(FROM_PREPROD, run_id=5), said)
@@ -377,7 +377,7 @@ def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promot
     assert (done.code, done.result, world.alias_version("prod")) == (0, "promoted", version), done.log
     entry = move(world, "prod")
     assert (entry["kind"], entry["reason"], entry["by"]) == ("override", "the tests are down", "hubot")
-    # An override proves nothing.
+    # An override does not count as a passed verdict.
     assert "proof" not in world.records("version")[-1]
     assert_refused(runner.run({**TO_PROD, "environment": "stage", "from": "prod"}, run_id=6), reason)
     assert promoted.outputs["version"] == "1"
@@ -410,7 +410,7 @@ def test_the_history_decides_what_goes_backwards(runner: Runner, inputs: dict[st
 def test_an_older_version_does_not_go_backwards_either(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The run that promotes is always the newest, and says nothing of how old the version is."""
+    """The run that promotes is always the newest, so it does not show how old the version is."""
     assert runner.run({**inputs, "checks": "GET /health 200"}, commit="2" * 40, run_id=2).result == "promoted"
     older = runner.run({**PROMOTE, "version": "1"}, run_id=9)
     assert_refused(older, "version 1 is older than what preprod serves")
@@ -433,7 +433,7 @@ def test_a_deployment_in_a_dry_run_changes_nothing(
 def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """Each killed step is followed by another one, to a further environment each time."""
+    """Each killed step is followed by another one, to another environment each time."""
     number, is_killed = 0, True
     while is_killed:
         number += 1

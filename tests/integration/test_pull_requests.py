@@ -1,4 +1,4 @@
-"""Code of a pull request is not reviewed: it is not served unless an input allows it."""
+"""Code of a pull request is not reviewed, so it is not served unless an input allows it."""
 
 import json
 from collections.abc import Mapping

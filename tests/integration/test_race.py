@@ -1,5 +1,6 @@
-"""Twenty runs at once on one function, each a process with a commit and checks of its own: with the lock, with trouble
-all around it, and without it. What they have done is judged from the sandbox's record of their calls.
+"""Twenty concurrent runs on one function, each a process with its own commit and checks.
+
+They run with the lock, with faults, and without the lock. The sandbox's record of their calls shows what they did.
 """
 
 import json
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.timeout(300)
 RUNS = 20
 NEWEST = RUNS - 1
 LEASE = 3
-"""Seconds, where runs are killed or stopped: others wait for as long."""
+"""Seconds of the lease if runs are killed or stopped. Others wait as long."""
 
 EVENT = json.dumps({"rawPath": "/health"})
 CODE = {
@@ -39,12 +40,12 @@ CODE = {
 MOVES = {"lambda.CreateAlias", "lambda.UpdateAlias"}
 READS = ("Get", "List", "Describe", "Query")
 LOCK = {"dynamodb.UpdateItem", "dynamodb.CreateTable"}
-"""What a run has to call for the lock alone; the first to come makes the table."""
+"""The calls that a run makes only for the lock. The first one creates the table."""
 
 
 @pytest.fixture
 def chance() -> Random:
-    """Where all that is left to chance comes from; SEED repeats what a failed test has printed."""
+    """The seed of all random choices. SEED repeats what a failed test has printed."""
     seed = os.environ.get("SEED") or str(time.time_ns() % 10**6)
     print(f"SEED={seed}")  # noqa: T201 - pytest shows it with a failure
     return Random(seed)  # noqa: S311 - a schedule, not a secret
@@ -52,7 +53,7 @@ def chance() -> Random:
 
 @dataclass
 class Race:
-    """The runs of one history's commits, by number; their ids are in the order of ``ids``."""
+    """The runs of one history's commits, by number. Their ids are in the order of ``ids``."""
 
     world: World
     commits: Sequence[str]
@@ -67,9 +68,9 @@ class Race:
         return max(set(range(RUNS)) - self.broken)
 
     def start(self, number: int, **inputs: str) -> Started:
-        """Start one; what it verifies is true of its own commit alone.
+        """Start one. What it verifies is true only for its own commit.
 
-        Half of them look at $LATEST, where they see who else is at work, and half at the version that they have made.
+        Half of them request $LATEST, where they would see another run's code. The other half request their own version.
         """
         checks = {"checks": f"GET /health 200 status == 'ok' && commit == `{number}`"}
         if number % 2:
@@ -84,7 +85,7 @@ class Race:
         return self.started[number]
 
     def start_all(self, chance: Random, pause: float = 0.1, **inputs: str) -> None:
-        """Start those that have not been, the older ones rather first, one every ``pause`` seconds or so."""
+        """Start the remaining runs, roughly in order of age, one about every ``pause`` seconds."""
         numbers = [number for number in range(RUNS) if number not in self.started]
         delays = {number: pause * number + chance.uniform(0, 2) for number in numbers}
         begun = time.monotonic()
@@ -104,7 +105,7 @@ class Race:
         return "\n".join(f"--- {number}:\n{run.log}" for number, run in sorted(self.ended.items()))
 
     def calls(self) -> dict[int, list[Call]]:
-        """Give what each run has called, in order."""
+        """Return the calls of each run, in order."""
         found: dict[int, list[Call]] = {number: [] for number in range(RUNS)}
         for call in self.world.account.calls():
             if call.origin:
@@ -114,10 +115,10 @@ class Race:
 
 @contextmanager
 def race(folder: Path, account: Account, chance: Random, *, broken: set[int], is_in_order: bool) -> Iterator[Race]:
-    """Make a history, and for each of its commits a runner that has it checked out.
+    """Create a history, and for each of its commits a runner that has it checked out.
 
-    As with ``fetch-depth: 0``, each knows all commits. The ids of their runs are in the order of the commits where
-    ``is_in_order``; otherwise only the history tells which is newer, as when older ones are run by hand.
+    As with ``fetch-depth: 0``, each has all commits. If ``is_in_order``, the ids of their runs are in the order of the
+    commits. Otherwise only the history shows which is newer, as when older runs are started manually.
     """
     origin = folder / "origin"
     origin.mkdir()
@@ -150,14 +151,14 @@ def race(folder: Path, account: Account, chance: Random, *, broken: set[int], is
 
 
 def some_broken(chance: Random, *, newest: bool) -> set[int]:
-    """Choose which commits are broken: the first good one is not far, and the newest is broken or not, as asked."""
+    """Choose which commits are broken. A good one comes early, and the newest is broken or not, as requested."""
     return {*chance.sample(range(2, NEWEST), 5), *([NEWEST] if newest else [])}
 
 
 class Trouble:
-    """Kills runs and stops them for longer than their lease: some that hold the lock, some that wait for it.
+    """Kills runs and suspends them for longer than their lease: some that hold the lock, and some that wait for it.
 
-    ``spared`` meets none of that.
+    ``spared`` is left alone.
     """
 
     def __init__(self, race: Race, chance: Random, spared: int) -> None:
@@ -166,19 +167,19 @@ class Trouble:
         self._spared = spared
         self._over = threading.Event()
         self.killed: dict[int, float] = {}
-        """The runs with the moments of their end, on the clock of the calls."""
+        """The runs that were killed, with the time of their end, on the clock of the calls."""
         self.stopped: dict[int, float] = {}
-        """The runs with the moments from which they were stopped."""
+        """The runs that were suspended, with the time of its start."""
         self.resumed: dict[int, float] = {}
         self.holders: dict[int, str] = {}
-        """Those that held the lock by then, and what happened to them."""
+        """The runs that held the lock at that time, and what happened to them."""
 
     def __repr__(self) -> str:
         return f"killed: {self.killed}, stopped: {self.stopped}, while they held the lock: {self.holders}"
 
     @property
     def ends(self) -> dict[int, float]:
-        """Say from when on those that held the lock could not know whether they still do."""
+        """Return from when on the holders could not know whether they still held the lock."""
         return {number: (self.killed | self.stopped)[number] for number in self.holders}
 
     @contextmanager
@@ -212,7 +213,7 @@ class Trouble:
                 self._race.started[victim].process.send_signal(signal.SIGCONT)
 
     def _catch(self, *, is_holder: bool) -> int | None:
-        """Stop a run that holds the lock, or waits for it, at any moment of its stay; None: the race is over."""
+        """Stop a run that holds the lock or waits for it, at any moment; None if the race is over."""
         while not self._over.wait(self._chance.uniform(0, 0.4)):
             entry = self._look()
             if not entry.tickets:
@@ -239,7 +240,7 @@ class Trouble:
 
 @contextmanager
 def no_lock(world: World) -> Iterator[None]:
-    """Take the lock away from whoever holds it, over and over."""
+    """Take the lock from its holder, again and again."""
     ended = threading.Event()
 
     def take_away() -> None:
@@ -263,7 +264,7 @@ def no_lock(world: World) -> Iterator[None]:
 
 
 def took_effect(call: Call) -> bool:
-    """Whether it did, or may have: of a call whose answer was lost, the record does not say what it would have been."""
+    """Whether it did, or may have: if a response was lost, the record does not contain it."""
     return (call.status is not None and call.status < 300) or any(fault.endswith("-after") for fault in call.faults)
 
 
@@ -277,7 +278,7 @@ class Span:
 
 
 def spans(calls: Mapping[int, Sequence[Call]], ends: Mapping[int, float]) -> list[Span]:
-    """Give the spans of all runs that have changed something, in order; ``ends`` has those that had no release."""
+    """Return the spans of all runs that have changed something, in order. ``ends`` has those without a release."""
     found = []
     for run, made in calls.items():
         changes = [call for call in made if call.name in CODE and took_effect(call)]
@@ -288,14 +289,14 @@ def spans(calls: Mapping[int, Sequence[Call]], ends: Mapping[int, float]) -> lis
 
 
 def released(calls: Sequence[Call]) -> float:
-    """Say when a run gave the lock back: with the record of its promotion, or at last."""
+    """Return when a run released the lock: with the record of its promotion, or at its end."""
     moves = [call for call in calls if call.name in MOVES and took_effect(call)]
     if moves:
         records = [call for call in calls if call.name == "dynamodb.TransactWriteItems" and took_effect(call)]
-        # There is none where others have written the record by then, and have the lock.
+        # There is none if others have written the record by then, and hold the lock.
         return next((call.started for call in records if call.started > moves[-1].started), calls[-1].started)
     updates = [call for call in calls if call.name == "dynamodb.UpdateItem" and took_effect(call)]
-    # After a lost answer it was asked again, and again. It is the first that counts.
+    # After a lost response, the call was retried. The first attempt counts.
     lost = len(updates)
     while lost and updates[lost - 1].faults:
         lost -= 1
@@ -307,7 +308,7 @@ def overlaps(found: Sequence[Span]) -> list[tuple[Span, Span]]:
 
 
 def tokens(race: Race) -> dict[int, int]:
-    """Give the tokens of those that held the lock and lived to say so."""
+    """Return the tokens of the runs that held the lock and reported it."""
     found = {number: re.search(r"held, token (\d+)", run.log) for number, run in race.ended.items()}
     return {number: int(match[1]) for number, match in found.items() if match}
 
@@ -322,7 +323,7 @@ def assert_one_at_a_time(race: Race, found: Sequence[Span]) -> None:
 
 
 def assert_changed_nothing(race: Race, runs: Sequence[int]) -> None:
-    """See that the runs have left no trace but in the lock."""
+    """Assert that the runs have left nothing behind except in the lock."""
     calls = race.calls()
     for number in runs:
         changes = {call.name for call in calls[number] if not call.operation.startswith(READS)}
@@ -333,13 +334,13 @@ def assert_changed_nothing(race: Race, runs: Sequence[int]) -> None:
 
 
 def assert_only_proven_code_was_served(race: Race) -> None:
-    """Guarantees 1, 2 and 7, of every move of the alias that Lambda has let through."""
+    """Guarantees 1, 2 and 7, for every move of the alias that Lambda accepted."""
     world, calls = race.world, race.calls()
     moves = sorted(
         (call.started, run) for run, made in calls.items() for call in made if call.name in MOVES and took_effect(call)
     )
     for moved, run in moves:
-        # That the verdict in it is this version's and has passed, the ledger says below.
+        # The ledger shows below that the verdict in it belongs to this version and has passed.
         assert any(
             call.name == "dynamodb.TransactWriteItems" and took_effect(call) and call.started + call.seconds <= moved
             for call in calls[run]
@@ -379,10 +380,10 @@ def assert_each_ended_well(race: Race, besides: Collection[int] = ()) -> None:
 
 
 def assert_stopped_before_its_next_change(race: Race, trouble: Trouble, found: Sequence[Span], number: int) -> None:
-    """See what a run has done that was stopped while it held the lock, where another one has been at work meanwhile.
+    """Assert what a run did that was suspended while it held the lock, and after which another run worked.
 
-    No lock can keep back the one request that it was about to send; Lambda's preconditions do that, as soon as the
-    other one has changed something.
+    No lock can stop the one request that it was about to send. Lambda's preconditions do, once the other run has
+    changed something.
     """
     since, until = trouble.ends[number], trouble.resumed.get(number, float("inf"))
     other = min((span.first for span in found if span.first > since and span.run != number), default=until)
@@ -394,7 +395,7 @@ def assert_stopped_before_its_next_change(race: Race, trouble: Trouble, found: S
 
 
 def recovered(race: Race, number: int) -> bool:
-    """Whether it has finished the record of a run that had died."""
+    """Whether it has finished the record of a run that died."""
     return "finished the record of run" in race.ended[number].log
 
 
@@ -403,7 +404,7 @@ def of(race: Race, result: str) -> list[int]:
 
 
 def assert_all_is_well(race: Race) -> None:
-    """All that holds where every run lives to its end."""
+    """Everything that is true if every run lives to its end."""
     assert_each_ended_well(race)
     assert_newest_good_is_served(race)
     found = spans(race.calls(), {})
@@ -479,7 +480,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
             assert_stopped_before_its_next_change(runs, trouble, found, number)
         left = LockState.read(runs.world.records("lock")[0]).tickets
         assert {runs.ids.index(ticket.run_id) for ticket in left} <= hit, "somebody has left a ticket behind"
-        if queue == "fifo":  # otherwise the newest is soon the only one left
+        if queue == "fifo":  # otherwise, only the newest is left soon
             assert {"kill", "stop"} <= set(trouble.holders.values())
 
 

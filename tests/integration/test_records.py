@@ -1,4 +1,4 @@
-"""Records are trusted only as far as they can be: those of others, damaged ones, and those of two at the same time."""
+"""Records are not trusted blindly: external ones, damaged ones, and those of two concurrent runs."""
 
 import signal
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ STATUS = {"command": "status", "function-name": FUNCTION}
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Versions 1 and 2 were served, in this order."""
-    inputs["diverged"] = "promote"  # the order of commits is another matter
+    inputs["diverged"] = "promote"  # the order of commits is not tested here
     first = runner.run(inputs, commit="1" * 40, run_id=1)
     assert first.result == "promoted", first.log
     edit(runner.workspace, "Hello", "Goodbye")
@@ -46,7 +46,7 @@ def writes(account: Account) -> list[str]:
 
 
 def put(world: World, item: Mapping[str, Any]) -> None:
-    """Write an item as another program, or a backup that is restored, would."""
+    """Write an item as another program, or a restored backup, would."""
     write = TypeSerializer().serialize
     world.table.put_item(TableName=TABLE, Item={name: write(value) for name, value in item.items()})
 
@@ -60,7 +60,7 @@ def arn(world: World) -> str:
 
 
 def preview(world: World, **attributes: Any) -> Mapping[str, Any]:
-    """Plant the record of a preview endpoint whose run has died long ago."""
+    """Write the record of a preview endpoint whose run died long ago."""
     item = {
         "pk": arn(world),
         "sk": "endpoint#preview#0000000001#abcdefabcdef",
@@ -197,7 +197,7 @@ def test_a_preview_endpoint_is_found_though_its_record_names_another_api(
 def test_the_record_of_an_environments_endpoint_changes_no_api_of_others(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """A backup was restored, and the API of that number is another one by now."""
+    """A backup was restored, and the API with that id is another one by now."""
     foreign = world.gateway.create_api(Name="shop", ProtocolType="HTTP", Description="the shop's own")["ApiId"]
     known = record(world, "environment#preprod")
     put(world, {**known, "endpoint": {**known["endpoint"], "api_id": foreign}})
@@ -263,7 +263,7 @@ def test_two_promotions_at_the_same_time_cannot_both_use_a_candidate(
 def test_a_claim_is_looked_at_again_in_the_transaction_before_the_move(
     runner: Runner, world: World, candidate: str
 ) -> None:
-    """Both have read that the candidate is free; a table without a lock lets both go on."""
+    """Both have read that the candidate is free. A table without a lock lets both continue."""
     held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")
     second = runner.start(of("prod", candidate), commit="3" * 40, run_id=3)
     held.wait_until_hit(30)
@@ -327,7 +327,7 @@ def test_a_verdict_that_failed_since_is_not_passed_over(runner: Runner, world: W
 
 
 def test_a_version_that_passes_again_is_promoted(runner: Runner, world: World, promoted: Ended) -> None:
-    """An inconclusive verdict in between says nothing of the code, and hides none that failed."""
+    """An inconclusive verdict in between shows nothing about the code, and does not hide a failed one."""
     assert runner.run({**FROM_PREPROD, "checks": "GET /nowhere 200"}, run_id=3).result == "blocked"
     slow = {**FROM_PREPROD, "test-command": "sleep 30", "verify-timeout": "0.02"}
     assert runner.run(slow, run_id=4).result == "blocked"

@@ -1,4 +1,4 @@
-"""What a promotion leaves for people: release notes, a GitHub deployment, a release; and what stands in its way."""
+"""What a promotion leaves for people: release notes, a GitHub deployment, a release; and what can prevent it."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def hub() -> Iterator[Repository]:
 
 
 class Team:
-    """People who work on the function's repository, which GitHub has as well."""
+    """The function's repository, locally and on GitHub."""
 
     def __init__(self, runner: Runner, inputs: Mapping[str, str], hub: Repository) -> None:
         self.runner, self.hub = runner, hub
@@ -35,7 +35,7 @@ class Team:
         git(runner.workspace, "init", "--quiet", "--initial-branch=main")
 
     def commit(self, message: str, *, pull: int = 0, login: str = "mona") -> str:
-        """Change the function, and commit that here and on GitHub."""
+        """Change the function, and commit that locally and on GitHub."""
         (self.runner.workspace / "function" / "NEWS").write_text(message, encoding="utf-8")
         sha = commit(self.runner.workspace, message)
         self.hub.commit(message, sha=sha, login=login)
@@ -59,16 +59,16 @@ class Team:
         return self.runner.run(inputs, commit=sha, run_id=self.runs, environ={**self.environ, **(environ or {})})
 
     def pushed(self) -> str:
-        """Give the newest commit."""
+        """Return the newest commit."""
         return git(self.runner.workspace, "rev-parse", "HEAD")
 
     def tag(self, name: str, sha: str) -> None:
-        """Tag ``sha`` here and on GitHub."""
+        """Tag ``sha`` locally and on GitHub."""
         git(self.runner.workspace, "tag", name, sha)
         self.hub.tag(name, sha)
 
     def make_shallow(self) -> None:
-        """Leave of the history what actions/checkout leaves by default: one commit."""
+        """Keep only one commit of the history, as actions/checkout does by default."""
         workspace = self.runner.workspace
         shallow = workspace.parent / "shallow"
         git(workspace.parent, "clone", "--quiet", "--depth=1", f"file://{workspace}", shallow.name)
@@ -76,7 +76,7 @@ class Team:
         shutil.copytree(shallow / ".git", workspace / ".git")
 
     def shown(self, environment: str = "preprod") -> list[tuple[str, str, str]]:
-        """Give commit, status and link of each deployment that GitHub shows, the latest first."""
+        """Return commit, status and link of each deployment on GitHub, the latest first."""
         found = []
         for deployment in sorted(self.hub.deployments, key=lambda made: -int(made["id"])):
             if deployment["environment"] == environment:
@@ -118,7 +118,7 @@ def test_people_read_what_an_environment_has_received_and_github_shows_it(team: 
 
 
 def before(ended: Ended) -> str:
-    """Return the line on what the environment served before, without the time."""
+    """Return the line about what the environment served before, without the time."""
     (line,) = [line for line in ended.outputs["release-notes"].splitlines() if line.startswith("Before: ")]
     assert ("UTC" in line) == ("run" in line)
     return re.sub(r" · \d{4}-\d\d-\d\d \d\d:\d\d UTC", "", line)
@@ -132,7 +132,7 @@ def told_before(version: str, commit: str, run: int) -> str:
 def test_the_version_before_is_named_with_its_own_commit_and_run(team: Team, world: World) -> None:
     first = team.commit("feat: Say hello")
     team.run(first)
-    kept = commit(team.runner.workspace, "docs: Say more")  # the code stays as it is
+    kept = commit(team.runner.workspace, "docs: Say more")  # the code does not change
     assert team.run(kept).result == "unchanged"
     second = team.commit("feat: Be faster")
     assert before(team.run(second)) == told_before("1", first, 1)
@@ -144,7 +144,7 @@ def test_the_version_before_is_named_with_its_own_commit_and_run(team: Team, wor
     third = team.commit("feat: Be right")
     assert before(team.run(third)) == told_before("1", first, 5)  # the rollback brought it
 
-    # What brought version 2 back is not known: somebody moved the alias.
+    # It is unknown what restored version 2: the alias was moved externally.
     world.function.update_alias(FunctionName="hello", Name="preprod", FunctionVersion="2")
     fourth = team.commit("feat: Be both")
     ended = team.run(fourth)
@@ -164,7 +164,7 @@ def test_what_was_blocked_is_shown_as_a_failure_with_a_link_to_the_run(team: Tea
     assert ended.outputs["release-notes"] == ""
     latest, before = team.shown()
     assert latest[:2] == (bad, "failure")
-    assert before[:2] == (good, "success")  # as which it stays shown
+    assert before[:2] == (good, "success")  # which it still shows
     status = team.hub.statuses[max(made["id"] for made in team.hub.deployments)][-1]
     assert status["log_url"] == "https://github.com/octo/hello/actions/runs/2/attempts/1"
 
@@ -206,7 +206,7 @@ def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(tea
     assert "Be faster" in notes
     assert "Be right" in notes
     assert "Proven by" in notes
-    # Of what GitHub takes for production, it ends the deployment before only when asked to.
+    # For a production environment, GitHub ends the previous deployment only if asked to.
     assert [entry[1] for entry in team.shown("prod")] == ["success", "inactive"]
 
 
@@ -262,7 +262,7 @@ def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: W
     faults = list[Fault]()
 
     def refuse(_: Request) -> None:
-        """Take nothing more once the promotion has taken place: then GitHub is asked."""
+        """Accept no more requests once the promotion has taken place. GitHub is asked after that."""
         if not faults:
             code = "AccessDeniedException"
             faults.append(world.account.inject("error-before", "dynamodb.PutItem", times=0, status=400, code=code))
@@ -372,7 +372,7 @@ def test_notes_of_a_tag_say_which_environments_have_it_and_become_its_release(te
 
 
 def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
-    """A shallow clone: of the tag that preprod has had for long, and of the tag before, GitHub alone could tell."""
+    """A shallow clone: only GitHub could show the tag that preprod has had for long, and the previous tag."""
     first = team.commit("feat: Say hello")
     team.run(first)
     team.tag("v1.0.0", first)
@@ -399,7 +399,7 @@ def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
         assert "Say hello" not in text
         assert "What is new in v1.1.0 is not known" in text
         assert "`contents: read`" in text
-        assert "| preprod | 2 |" in text  # which GitHub tells
+        assert "| preprod | 2 |" in text  # which GitHub shows
 
     for number in range(6):
         team.hub.tag(f"v1.0.{number + 1}", team.hub.commit("fix: One more", parents=(first,), branch="v1.0"))

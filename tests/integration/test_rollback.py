@@ -1,4 +1,4 @@
-"""``rollback``: back to what an environment served before, at once, whoever else is at work."""
+"""``rollback``: to what an environment served before, at once, whatever other runs do."""
 
 import signal
 from collections.abc import Mapping
@@ -50,17 +50,17 @@ def writes(account: Account) -> list[str]:
 
 
 def moves(world: World) -> list[tuple[str, str, str]]:
-    """Give the history with the kind of each move."""
+    """Return the history with the kind of each move."""
     return [(item["previous"], item["version"], item["kind"]) for item in world.records("promotion")]
 
 
 def assert_agreed(world: World, version: str) -> None:
-    """Assert that alias, ledger and history say the same."""
+    """Assert that alias, ledger and history agree."""
     environment: Mapping[str, Any] = world.records("environment")[0]
     assert (world.alias_version(), environment["version"]) == (version, version)
     assert "intent" not in environment
     assert world.history()[-1][1] == version
-    # Each move begins where the one before it has ended, with nothing left out.
+    # Each move begins where the previous one ended, with nothing missing.
     assert [previous for previous, _ in world.history()] == ["", *[moved for _, moved in world.history()][:-1]]
 
 
@@ -77,7 +77,7 @@ def test_a_second_rollback_goes_further_back_and_a_promotion_begins_anew(
         "lambda.GetAlias",
         "lambda.UpdateAlias",
     ]
-    # The lock is left to whoever has it.
+    # The lock stays with its holder.
     assert (first.outputs["version"], first.outputs["previous-version"]) == ("2", "3")
     assert world.lock_owner().startswith("7/")
     entry = world.records("promotion")[-1]
@@ -108,7 +108,7 @@ def test_a_rollback_to_a_version_that_the_environment_never_served_does_not_retu
     other = runner.run({**inputs, "environment": "stage"}, commit="4" * 40, run_id=4)
     assert (other.result, other.outputs["version"]) == ("promoted", "4"), other.log
     assert back(runner, {"version": "4"}).outputs["previous-version"] == "3"
-    # Version 3 was rolled back from, for a reason that lasts.
+    # Version 3 was rolled back, with a reason that lasts.
     assert back(runner).outputs["version"] == "2"
     assert (world.alias_version("stage"), promoted.outputs["version"]) == ("4", "3")
 
@@ -146,7 +146,7 @@ def test_a_rollback_to_a_version_wants_a_proven_one_that_exists(runner: Runner, 
 def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
     runner: Runner, world: World, promoted: Ended
 ) -> None:
-    """An older commit does not matter. Checks would not either, so they are refused."""
+    """An older commit does not matter. Checks would have no effect, so they are refused."""
     given = {**ROLLBACK, "dry-run": "true"}
     refused = runner.run({**given, "checks": "GET /health 200"}, commit="1" * 40, run_id=1)
     assert (refused.code, refused.errors[0].title) == (1, "Input checks"), refused.log
@@ -160,7 +160,7 @@ def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
 def test_a_rollback_beside_a_run_that_promotes_leaves_ledger_and_alias_in_agreement(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, first: str
 ) -> None:
-    """Both have read the alias; Lambda lets one of them move it, and the other decides again."""
+    """Both have read the alias. Lambda lets one of them move it, and the other decides again."""
     (runner.workspace / "function" / "commit").write_text("4")
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
 
@@ -189,7 +189,7 @@ def test_a_rollback_beside_a_run_that_promotes_leaves_ledger_and_alias_in_agreem
 def test_a_rollback_from_a_version_that_is_not_served_any_more_is_not_made(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """Whoever asked for it wanted to leave version 3, and has not seen version 4."""
+    """The rollback was meant to leave version 3, and was started without knowing version 4."""
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
     rollback = runner.start(ROLLBACK, commit="9" * 40, run_id=9)
     held.wait_until_hit(30)
@@ -243,7 +243,7 @@ def test_the_record_of_a_killed_rollback_is_finished_with_its_reason(
 def test_a_rollback_that_another_run_records_stays_a_rollback(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The run has read the ledger before there was an intent, and sees the alias when it has been moved."""
+    """The run has read the ledger before there was an intent, and reads the alias after it was moved."""
     reading = world.hold("hold-after", "execute-api.Invoke")
     (runner.workspace / "function" / "commit").write_text("4")
     run = runner.start(inputs, commit="4" * 40, run_id=10)

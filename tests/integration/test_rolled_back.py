@@ -19,7 +19,7 @@ OVERRIDE = {"override": "true", "reason": "the mail server was at fault"}
 
 
 def write(runner: Runner, text: str) -> None:
-    """Give the function other code."""
+    """Change the function's code."""
     (runner.workspace / "function" / "commit").write_text(text)
 
 
@@ -40,7 +40,7 @@ def writes(account: Account) -> list[str]:
 
 
 def kept_out(world: World, name: str = "preprod") -> list[tuple[str, str]]:
-    """Give the versions and commits that were rolled back, as the environment's record has them."""
+    """Return the versions and commits that were rolled back, from the environment's record."""
     (item,) = [item for item in world.records("environment") if item["sk"] == f"environment#{name}"]
     return [(entry["version"], entry["commit"][:1]) for entry in item.get("rolled_back", [])]
 
@@ -72,7 +72,7 @@ def test_a_rerun_of_the_commit_is_refused_before_it_changes_anything(
     for given in ({}, {"isolation": "version"}, {"command": "deploy", "checks": ""}):
         again = runner.run({**inputs, **given}, commit="3" * 40, run_id=3, attempt=2)
         assert_refused(again, "version 2", "of commit 3333333333")
-    # Also where it builds other code than before.
+    # Also if it builds other code than before.
     write(runner, "3, built at another time")
     assert_refused(runner.run(inputs, commit="3" * 40, run_id=3, attempt=2), "version 2 of commit 3333333333")
     planned = runner.run({**inputs, "dry-run": "true"}, commit="3" * 40, run_id=3)
@@ -89,7 +89,7 @@ def test_a_late_promotion_is_refused(runner: Runner, world: World, rolled_back: 
     for given in ({"version": "2"}, {"from": "stage"}, {"from": "stage", "checks": "GET /health 200"}):
         assert_refused(runner.run({**PROMOTE, **given}, run_id=6), "version 2 of commit 3333333333")
     assert (writes(world.account), world.items()) == ([], before)
-    # Another environment goes its own way.
+    # Another environment is not affected.
     assert (world.alias_version("stage"), world.alias_version(), rolled_back.result) == ("2", "1", "promoted")
 
 
@@ -113,7 +113,7 @@ def test_a_commit_between_the_two_is_not_newer_than_what_was_rolled_back(
     runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended
 ) -> None:
     assert_refused(release(runner, inputs, 2), "commit 2222222222 is older than 3333333333")
-    # What is served may be deployed again, and ends nothing.
+    # What is served may be deployed again, and this ends nothing.
     same = release(runner, inputs, 1)
     assert (same.code, same.result, world.code_sha256("3")) == (0, "promoted", world.code_sha256("1")), same.log
     assert (kept_out(world), rolled_back.result) == ([("2", "3")], "promoted")
@@ -132,12 +132,12 @@ def test_a_newer_commit_ends_it(runner: Runner, inputs: dict[str, str], world: W
 def test_the_same_code_under_a_newer_commit_is_refused_too(
     runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended
 ) -> None:
-    """A commit that changes the documentation alone is no fix."""
+    """A commit that only changes the documentation is not a fix."""
     before = world.items()
     again = runner.run(inputs, commit="4" * 40, run_id=4)
     assert_refused(again, "commit 4444444444 has the code and configuration of version 2")
     assert (writes(world.account), world.items()) == ([], before)
-    # Another configuration makes it another thing.
+    # Another configuration makes it different.
     other = runner.run({**inputs, "memory-size": "256"}, commit="5" * 40, run_id=5)
     assert (other.result, kept_out(world), rolled_back.result) == ("promoted", [], "promoted"), other.log
 
@@ -145,7 +145,7 @@ def test_the_same_code_under_a_newer_commit_is_refused_too(
 def test_the_same_code_is_found_when_something_else_was_deployed_meanwhile(
     runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended
 ) -> None:
-    """What was rolled back is in $LATEST no more."""
+    """What was rolled back is no longer in $LATEST."""
     assert release(runner, inputs, 4, environment="stage").result == "promoted"
     write(runner, "3")
     world.account.forget()
@@ -157,7 +157,7 @@ def test_the_same_code_is_found_when_something_else_was_deployed_meanwhile(
 def test_an_override_brings_it_back(runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended) -> None:
     without = runner.run({**inputs, "override": "true"}, commit="3" * 40, run_id=3)
     assert (without.code, [error.title for error in without.errors]) == (1, ["Input reason"]), without.log
-    # Nothing that is not verified is promoted all the same.
+    # Unverified code is still not promoted.
     failing = runner.run({**inputs, **OVERRIDE, "checks": "GET /nowhere 200"}, commit="3" * 40, run_id=3, attempt=2)
     assert (failing.result, world.alias_version()) == ("blocked", "1"), failing.log
     ended = runner.run({**inputs, **OVERRIDE}, commit="3" * 40, run_id=3, attempt=3)
@@ -174,7 +174,7 @@ def test_an_override_brings_it_back(runner: Runner, inputs: dict[str, str], worl
 def test_a_promotion_and_a_rollback_to_it_take_an_override(
     runner: Runner, world: World, rolled_back: Ended, given: dict[str, str]
 ) -> None:
-    """Whoever names the version may not know why it was rolled back."""
+    """A person who names the version may not know why it was rolled back."""
     for dry in ({}, {"dry-run": "true"}):
         refused = runner.run({**given, **dry}, run_id=5)
         assert refused.result == ("planned" if dry else "refused"), refused.log
@@ -205,7 +205,7 @@ def test_each_of_several_rollbacks_counts(
 def test_what_external_changes_have_put_there_is_rolled_back_as_well(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """Its commit is not known, so that its code alone tells."""
+    """Its commit is unknown, so only its code identifies it."""
     assert release(runner, inputs, 1).result == "promoted"
     world.overwrite_latest("def handler(event, context): return {'statusCode': 200, 'body': '{}'}")
     version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
@@ -221,7 +221,7 @@ def test_what_external_changes_have_put_there_is_rolled_back_as_well(
 def test_a_rollback_while_a_run_verifies_is_seen_by_it(
     runner: Runner, inputs: dict[str, str], world: World, isolation: str
 ) -> None:
-    """The run has begun when nothing was rolled back."""
+    """The run began when nothing was rolled back."""
     assert release(runner, inputs, 1).result == "promoted"
     assert release(runner, inputs, 3).result == "promoted"
     held = world.hold("hold-before", "execute-api.Invoke")
@@ -234,7 +234,7 @@ def test_a_rollback_while_a_run_verifies_is_seen_by_it(
     ended = run.wait()
     assert_refused(ended, "version 2 of commit 3333333333")
     assert world.alias_version() == "1"
-    # What verification has found is true all the same.
+    # The result of the verification is valid anyway.
     assert world.records("version")[-1]["verdict"]["outcome"] == "passed"
 
 
@@ -315,7 +315,7 @@ SHOP = ("hello", "worker")
 
 
 def shop(inputs: Mapping[str, str], runner: Runner, **codes: str) -> dict[str, str]:
-    """Give inputs that release both functions, each with code of its own."""
+    """Return inputs that release both functions, each with its own code."""
     for name in SHOP:
         folder = runner.workspace / name
         folder.mkdir(exist_ok=True)
@@ -332,7 +332,7 @@ def versions(world: World) -> list[str]:
 
 @pytest.fixture
 def application(runner: Runner, inputs: dict[str, str], world: World) -> dict[str, str]:
-    """Both functions were released as commit 1 and as commit 3, and rolled back from it."""
+    """Both functions were released as commit 1 and as commit 3, and rolled back from commit 3."""
     first = runner.run(shop(inputs, runner, hello="1", worker="1"), commit="1" * 40, run_id=1)
     assert first.result == "promoted", first.log
     second = runner.run(shop(inputs, runner, hello="3", worker="3"), commit="3" * 40, run_id=3)
@@ -361,7 +361,7 @@ def test_a_release_that_was_rolled_back_does_not_return(
 def test_a_fix_of_one_function_takes_the_other_with_it(
     runner: Runner, application: dict[str, str], world: World
 ) -> None:
-    """The whole is another release than the one that was rolled back, though one of its functions is the same."""
+    """The whole is another release than the one that was rolled back, although one of its functions is the same."""
     fixed = runner.run(shop(application, runner, hello="4", worker="3"), commit="4" * 40, run_id=4)
     assert (fixed.code, fixed.result, versions(world)) == (0, "promoted", ["3", "2"]), fixed.log
     for item in world.records("environment"):

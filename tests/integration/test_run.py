@@ -1,4 +1,4 @@
-"""``run`` as a user meets it: what is promoted, what is blocked, what stays as it is."""
+"""``run`` as users see it: what is promoted, what is blocked, and what does not change."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_nothing_changed_leaves_nothing_new(runner: Runner, inputs: dict[str, st
     writes = [
         call.name for call in world.account.calls() if not call.operation.startswith(("Get", "List", "Query", "Invoke"))
     ]
-    assert writes[:2] == ["dynamodb.UpdateItem", "dynamodb.UpdateItem"]  # the lock, taken and given back
+    assert writes[:2] == ["dynamodb.UpdateItem", "dynamodb.UpdateItem"]  # the lock, acquired and released
 
 
 def test_a_later_commit_with_the_same_code_is_unchanged_and_remembered(
@@ -82,7 +82,7 @@ def test_a_later_commit_with_the_same_code_is_unchanged_and_remembered(
     assert world.versions() == ["1"]
     assert world.history() == [("", "1")]
     assert world.records("environment")[0]["commit"] == "2" * 40
-    # The older commit comes late, with other code: it must not undo what the later one has.
+    # The older commit arrives late, with other code. It must not undo the later one.
     edit(runner.workspace, "Hello, ", "Hi, ")
     late = runner.run({**inputs, "checks": "GET /health"}, commit="1" * 40, run_id=1)
     assert (late.code, late.result, world.alias_version()) == (0, "superseded", "1")
@@ -106,7 +106,7 @@ def test_changed_checks_are_run_though_the_code_is_the_same(
 def test_steady_state_takes_at_most_14_calls_and_no_more_in_turn_than_need_each_other(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """Every call takes so long that those which could be made together show when they are not."""
+    """Every call takes so long that calls which could be concurrent show when they are not."""
     one_check = {**inputs, "checks": "GET /health 200 status == 'ok'"}
     runner.run(one_check, commit="1" * 40, run_id=1)
     edit(runner.workspace, "Hello, ", "Hi, ")
@@ -115,16 +115,16 @@ def test_steady_state_takes_at_most_14_calls_and_no_more_in_turn_than_need_each_
         world.account.inject("latency", f"{service}.*", times=0, seconds=0.3)
     assert runner.run(one_check, commit="2" * 40, run_id=2).result == "promoted"
     calls = world.account.calls()
-    steps = assigned(calls)  # no call came before what it needs, and there is none that is not needed
+    steps = assigned(calls)  # no call came before what it needs, and every call is needed
     names = sorted(call.name for call in calls if call.service != "execute-api")
     polls = names.count("lambda.GetFunctionConfiguration")
-    assert 4 <= polls <= 5, polls  # the start, the version until it can serve, $LATEST before and after the checks
+    assert 4 <= polls <= 5, polls  # the start, the version until it is ready, $LATEST before and after the checks
     assert [name for name in names if name != "lambda.GetFunctionConfiguration"] == [
         "dynamodb.PutItem",  # the candidate
         "dynamodb.PutItem",  # the release notes
         "dynamodb.Query",  # what is known
-        "dynamodb.TransactWriteItems",  # the promotion, what is served now, the lock's release
-        "dynamodb.TransactWriteItems",  # the verdict and the promotion that is to follow
+        "dynamodb.TransactWriteItems",  # the promotion, what is served now, and the release of the lock
+        "dynamodb.TransactWriteItems",  # the verdict, and the promotion that follows
         "dynamodb.UpdateItem",  # the lock
         "lambda.ListAliases",
         "lambda.UpdateAlias",
@@ -133,7 +133,7 @@ def test_steady_state_takes_at_most_14_calls_and_no_more_in_turn_than_need_each_
     assert len(names) <= 14
     repeated = len(steps["see the version active"]) - 1
     assert calls_in(longest()) == 11
-    # The look at the environment's endpoint has the time of the check, which this one takes less of than a call.
+    # The request to the environment's endpoint takes as long as the check, which takes less time than a call here.
     beside = steps["ask the environment"][0]
     assert in_turn([call for call in calls if call != beside]) == len(longest()) + repeated
 
@@ -210,7 +210,7 @@ def test_file_times_do_not_matter(runner: Runner, inputs: dict[str, str], world:
 
 
 def test_an_image_is_deployed(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    # The sandbox runs no images, so the event goes nowhere: what counts is what Lambda was told.
+    # The sandbox runs no images, so the event goes nowhere. What counts is what Lambda received.
     (runner.workspace / "event.json").write_text("{}")
     image = f"{world.account.id}.dkr.ecr.us-east-1.amazonaws.com/hello@sha256:{'a' * 64}"
     wanted = {
@@ -354,7 +354,7 @@ def test_a_secret_that_the_function_repeats_is_not_shown(runner: Runner, inputs:
     everything = ended.log + ended.summary + repr(ended.outputs)
     assert "***" in everything
     assert "correct-horse" not in everything
-    # Variables are no secrets where we speak ourselves.
+    # Values of variables are not secret in our own inputs.
     assert "preprod of hello" in ended.outputs["summary"]
 
 

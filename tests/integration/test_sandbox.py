@@ -1,4 +1,4 @@
-"""The sandbox: each rule that it adds to MiniStack, and each kind of fault, as boto3 meets them."""
+"""The sandbox: each rule that it adds to MiniStack, and each kind of fault, with boto3."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROLE = "arn:aws:iam::123456789012:role/greeter"
 TABLE = "notes"
 SETTLE = 0.05
 SESSION: Any = boto3.Session()
-"""One for all clients: it keeps the service models that it has read."""
+"""One session for all clients, because it caches the service models."""
 PYTHON = Path(os.environ.get("SANDBOX_PYTHON", INTERPRETER))
 
 
@@ -55,10 +55,10 @@ def aws(account: Account) -> World:
 
 
 class World:
-    """One account's clients, and short ways to do what most tests do."""
+    """One account's clients, and helpers of most tests."""
 
     def __init__(self, account: Account, environ: Mapping[str, str] | None = None) -> None:
-        """``environ`` is that of another caller than the account's own."""
+        """``environ`` can be that of a caller other than the account's own."""
         self.account = account
         self.environ = environ or account.environ
         self.awslambda = self.client("lambda")
@@ -106,7 +106,7 @@ class World:
         return updated
 
     def release(self, text: str) -> str:
-        """Publish other code and wait for it; return the version's number."""
+        """Publish other code and wait for it. Return the version's number."""
         version: str = self.update(text, Publish=True)["Version"]
         self.settle()
         return version
@@ -126,7 +126,7 @@ class World:
         )
 
     def api(self, qualifier: str | None = None, *, deployed: bool = True, route: str = "$default") -> str:
-        """Make an HTTP API for the function; return its id."""
+        """Create an HTTP API for the function, and return its id."""
         api: str = self.gateway.create_api(Name="greeter", ProtocolType="HTTP")["ApiId"]
         arn = f"arn:aws:lambda:us-east-1:{self.account.id}:function:{NAME}"
         integration = self.gateway.create_integration(
@@ -181,7 +181,7 @@ def client(account: Account, service: str, environ: Mapping[str, str] | None = N
 
 
 def archive(text: str, source: str = "") -> bytes:
-    """Return the archive of a function that answers with `text`; `source` replaces what it does."""
+    """Return the archive of a function that responds with `text`. `source` replaces its code."""
     code = source or f"def handler(event, context): return {{'statusCode': 200, 'body': '{{\"text\": \"{text}\"}}'}}\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
@@ -202,7 +202,7 @@ def listens(port: int) -> bool:
 
 
 def refused(caught: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
-    """Return the code and the HTTP status of a refusal."""
+    """Return the code and the HTTP status of an error."""
     response: Any = caught.value.response
     return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
 
@@ -460,7 +460,7 @@ class TestAlias:
         with pytest.raises(ClientError) as caught:
             client.update_alias(FunctionName=NAME, Name="prod", RevisionId=moved["RevisionId"])
         assert refused(caught) == ("PreconditionFailedException", 412)
-        # An allocation that fails leaves the weight; going back to the version that has the capacity takes no time.
+        # A failed allocation leaves the weight. Moving back to the version with the capacity takes no time.
         aws.account.inject("update-fails", "lambda.UpdateAlias", code="FUNCTION_ERROR_INIT_FAILURE")
         client.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="1", RoutingConfig=empty)
         time.sleep(0.3)
@@ -482,7 +482,7 @@ class TestAlias:
         aws.awslambda.update_alias(FunctionName=NAME, Name="prod", RoutingConfig={"AdditionalVersionWeights": {}})
         aws.awslambda.delete_function(FunctionName=NAME, Qualifier="2")
         assert [version["Version"] for version in aws.versions()] == ["$LATEST", "1"]
-        # It is gone: that is no error, and touches nothing else.
+        # It is gone: this is not an error, and changes nothing else.
         aws.awslambda.delete_function(FunctionName=NAME, Qualifier="2")
         assert [version["Version"] for version in aws.versions()] == ["$LATEST", "1"]
         with pytest.raises(ClientError) as caught:
@@ -799,11 +799,11 @@ class TestFaults:
 
 
 class TestCallers:
-    """A caller with a policy, in an account where everybody else may do everything."""
+    """A caller with a policy, in an account where all other callers may do everything."""
 
     @pytest.fixture
     def may(self, account: Account) -> Callable[..., World]:
-        """Give the account as a caller has it who may do these actions on that resource."""
+        """Return the account of a caller that may do these actions on that resource."""
 
         def assume(*actions: str, on: str = "*", **further: Any) -> World:
             statement = {"Sid": "Only", "Effect": "Allow", "Action": actions, "Resource": on, **further}
@@ -819,7 +819,7 @@ class TestCallers:
         caller = may("lambda:GetFunctionConfiguration", "lambda:GetAlias", "lambda:InvokeFunction", on=arn)
         aws.account.forget()
         caller.awslambda.get_function_configuration(FunctionName=NAME)
-        # An alias belongs to its function; whoever asks for it with a qualifier asks for something else.
+        # An alias belongs to its function. A request with a qualifier asks for something else.
         caller.awslambda.get_alias(FunctionName=arn, Name="prod")
         for denied, qualifier in (("get_function_configuration", "1"), ("invoke", "prod")):
             with pytest.raises(

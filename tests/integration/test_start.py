@@ -1,4 +1,4 @@
-"""What is loaded, and when: by name and number, for time differs between machines."""
+"""Which modules are loaded, and when: by name and number, because times differ between machines."""
 
 import re
 import shutil
@@ -15,17 +15,17 @@ from tests.repository import line
 from tests.runner import REPOSITORY, Ended, Runner
 
 ALWAYS = {"actions_toolkit", "jmespath", "jinja2", "markupsafe"}
-"""jinja2 writes the summary, and there is one of each step."""
+"""jinja2 writes the summary, which each step has."""
 AWS = {"boto3", "botocore", "certifi", "dateutil", "s3transfer", "six", "urllib3"}
 HTTP = {"requests", "charset_normalizer", "idna"}
 HISTORY = {"dulwich"}
 INSTALLED = set(packages_distributions()) - {"_distutils_hack"}
 NEVER = {"asyncio", "pydoc", "sqlite3", "unittest"}
-"""Large parts of the standard library that something may draw in."""
+"""Large parts of the standard library that could be imported indirectly."""
 
 
 class TracingRunner(Runner):
-    """A runner whose steps tell what they load."""
+    """A runner whose steps report what they load."""
 
     def _spawn(self, command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
         return super()._spawn([sys.executable, "-X", "importtime", *command[1:]], environ)
@@ -39,7 +39,7 @@ def runner(tmp_path: Path, account: Account) -> TracingRunner:
 
 
 def loaded(ended: Ended) -> set[str]:
-    """Give the first names of the modules that the step has loaded, or tried to."""
+    """Return the top-level names of the modules that the step has loaded, or tried to load."""
     return {match[1] for match in re.finditer(r"^import time: .*\| +(\w+)[\w.]*$", ended.log, re.MULTILINE)}
 
 
@@ -51,7 +51,7 @@ def test_wrong_inputs_load_nothing_that_they_do_not_need(runner: TracingRunner, 
 
 
 def test_the_steady_state_loads_what_it_uses(runner: TracingRunner, inputs: dict[str, str]) -> None:
-    """Each step has a cause to load a little more than the one before."""
+    """Each step has a reason to load a little more than the previous one."""
     assert runner.run(inputs).result == "promoted"
     status = runner.run({"function-name": inputs["function-name"], "command": "status"})
     assert status.result == "reported", status.log

@@ -1,4 +1,4 @@
-"""A write takes effect, its answer is lost, and its repetitions end with another error: the run reads back."""
+"""A write takes effect, its response is lost, and its retries end with another error: the run reads back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("history")
 
 @pytest.fixture
 def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
-    """Commit 1 is served; commit 2 lies in the workspace."""
+    """Commit 1 is served. Commit 2 is in the workspace."""
     ended = runner.run(inputs, commit="1" * 40, run_id=1)
     assert ended.result == "promoted", ended.log
     (runner.workspace / "function" / "commit").write_text("2")
@@ -28,7 +28,7 @@ EXPIRED: Error = {"status": 403, "code": "ExpiredTokenException", "message": "ex
 
 
 def lose(account: Account, operation: str, **error: Any) -> None:
-    """Let the first call take effect and lose its answer; each repetition, and each later call, gets ``error``."""
+    """Let the first call take effect and lose its response. Each retry, and each later call, gets ``error``."""
     account.inject("cut-after", operation)
     account.inject("error-before", operation, nth=2, times=0, **error)
 
@@ -112,7 +112,7 @@ def test_a_deployment_that_cannot_be_read_back_says_what_may_have_changed(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     lose(world.account, "lambda.UpdateFunctionCode", **DENIED)
-    # At the start it is read once; the run has seen nothing of its own write since.
+    # At the start it is read once. The run has seen no write of its own since.
     world.account.inject("error-before", "lambda.GetFunctionConfiguration", nth=2, times=0, **EXPIRED)
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result) == (1, "failed"), ended.log
@@ -135,7 +135,7 @@ def test_what_a_first_run_creates_is_read_back(
 def test_each_part_of_an_api_is_made_once(
     runner: Runner, inputs: dict[str, str], world: World, part: str, *, is_lost: bool
 ) -> None:
-    """A 409 of API Gateway may mean that another change is in progress: then nothing is there yet."""
+    """A 409 of API Gateway may mean that another change is in progress, and then nothing exists yet."""
     operation = f"apigatewayv2.{part}"
     if is_lost:
         world.account.inject("cut-after", operation)

@@ -1,4 +1,4 @@
-"""Verification by tests and commands, beside checks and invocations: every end, and whatever they may print."""
+"""Verification by tests and commands, in parallel with checks and invocations: every result, and any output."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def temporary(runner: Runner) -> Path:
 
 
 def left(runner: Runner) -> list[str]:
-    """Give what lies in RUNNER_TEMP that the runner itself has not put there."""
+    """Return what is in RUNNER_TEMP that the runner itself has not put there."""
     return sorted(path.name for path in temporary(runner).iterdir() if not path.name.startswith("_"))
 
 
@@ -48,12 +48,12 @@ def junit(runner: Runner) -> ET.Element:
 
 
 def located(log: str) -> list[tuple[str, str]]:
-    """Give file and line of the errors that have them."""
+    """Return file and line of the errors that have them."""
     return re.findall(r"^::error (?:[^:]*,)?file=([^,:]*),line=(\d+)", log.replace("%2C", ","), re.MULTILINE)
 
 
 def groups(log: str) -> dict[str, list[str]]:
-    """Give the lines within each group; a group within another is an error."""
+    """Return the lines within each group. A group within another one is an error."""
     found: dict[str, list[str]] = {}
     title = ""
     for line in log.splitlines():
@@ -71,7 +71,7 @@ def groups(log: str) -> dict[str, list[str]]:
 
 
 def processes(marker: str) -> list[str]:
-    """Give the command lines of the processes that have ``marker`` in theirs."""
+    """Return the command lines of the processes that contain ``marker``."""
     lines = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
@@ -124,7 +124,7 @@ python3 -c 'import json, os; print(json.dumps(dict(os.environ)))' > bash.json
 
 
 def test_every_kind_at_the_same_time(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """Each command waits for the other. A new commit has other tests, perhaps, so it is verified again."""
+    """Each command waits for the other. A new commit may have other tests, so it is verified again."""
     write(runner, "tests/test_site.py", MEETING)
     write(runner, "event.json", '{"rawPath": "/health"}')
     given = {
@@ -194,7 +194,7 @@ def test_odd():
 
 
 def test_failing_tests_are_errors_at_their_lines(runner: Runner, inputs: dict[str, str], world: World) -> None:
-    """The runner shows ten errors of a step, and one of them says what has become of the environment."""
+    """The runner shows ten errors of a step, and one of them is the result of the environment."""
     write(runner, "tests/pytest.ini", "[pytest]\n")
     write(runner, "tests/shop/test_shop.py", MANY)
     ended = runner.run({**inputs, "tests": "tests -q", "test-command": "echo before\necho why >&2; exit 3"})
@@ -235,7 +235,7 @@ SKIPS = "import pytest\npytestmark = pytest.mark.skip\ndef test_a(): pass\n"
 def test_what_could_not_be_tested_is_not_promoted(
     runner: Runner, inputs: dict[str, str], world: World, given: dict[str, str], reason: str
 ) -> None:
-    """Though the checks pass."""
+    """Although the checks pass."""
     write(runner, "tests/test_skips.py", SKIPS)
     write(runner, "tests/test_leaves.py", LEAVES)
     ended = runner.run({**inputs, **given})
@@ -255,7 +255,7 @@ def test_a_mended_endpoint_is_waited_for_before_commands_ask_it(
     world: World,
     is_late: bool,  # noqa: FBT001 - a parameter of pytest's
 ) -> None:
-    """It is deleted after it has been confirmed. API Gateway's own 404 at the new one is not the function's."""
+    """It is deleted after it was confirmed. API Gateway's own 404 at the new one does not come from the function."""
     assert runner.run(inputs, commit="1" * 40, run_id=1).result == "promoted"
     edit(runner.workspace, "Hello", "Goodbye")
     confirmed = world.account.inject("hold-after", "execute-api.Invoke")
@@ -313,7 +313,7 @@ def test_hostile(name):
 
 
 def pieces(secret: str) -> set[str]:
-    """Give the parts of a secret by which it would be known: also where it was cut."""
+    """Return the parts of a secret that would reveal it, also if it was cut."""
     return {secret[:10], secret[-10:], secret[5:15]}
 
 
@@ -354,7 +354,7 @@ def test_nothing_that_is_printed_does_harm(runner: Runner, inputs: dict[str, str
 
 
 def peak_memory(process: int) -> int:
-    """Give the most memory that a process has had, in kB; 0: it has ended."""
+    """Return the peak memory of a process in kB; 0 if it has ended."""
     with suppress(OSError):
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
         return int(found[1]) if found else 0
@@ -370,7 +370,7 @@ def test_flood():
 
 
 def test_a_flood_is_cut_short_and_costs_no_memory(runner: Runner, inputs: dict[str, str], tmp_path: Path) -> None:
-    """100 MB each; what matters of a flood stands at its end."""
+    """100 MB each. The relevant part of the output is at its end."""
     write(runner, "tests/test_flood.py", FLOOD)
     zeros = "head -c 50000000 /dev/zero | tr '\\0' x"
     flood = f"{zeros}; {zeros} | fold -w 99\necho\necho the end of the command"
@@ -446,7 +446,7 @@ def test_no_test_outlives_its_run(runner: Runner, inputs: dict[str, str], world:
 
 
 def wheel(target: Path) -> None:
-    """Make a wheel with one module: https://packaging.python.org/specifications/binary-distribution-format."""
+    """Write a wheel with one module: https://packaging.python.org/specifications/binary-distribution-format."""
     target.parent.mkdir(parents=True)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as sink:

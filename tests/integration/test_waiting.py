@@ -1,4 +1,4 @@
-"""Waiting for the lock: real code and a real table, in a time of the test's own in which minutes pass in an instant."""
+"""Waiting for the lock: real code and a real table, in simulated time, in which minutes pass at once."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ def waiting(scene: Scene) -> list[int]:
 
 
 def hold(scene: Scene, claim: Claim = HOLDER) -> Callable[[], LockState]:
-    """Let ``claim`` have the free lock at once; give what releases it."""
+    """Acquire the free lock for ``claim``, and return what releases it."""
     lock = scene.lock(claim)
     entry = lock.try_acquire()
     assert lock.is_ours(entry)
@@ -48,7 +48,7 @@ def chance() -> float:
     return 0.5
 
 
-# What it costs.
+# Its cost.
 
 
 def test_a_free_lock_is_one_round_trip(scene: Scene) -> None:
@@ -65,7 +65,7 @@ def test_the_first_in_line_looks_at_most_3000_times_in_ten_minutes(scene: Scene)
     scene.stage.run()
     assert scene.took_turns() == [1, 2]
     assert 600 <= waiter.held_at <= 600.4
-    # All that the two have asked, without what the holder has: its acquisition, its beats and its release.
+    # All requests of the two, without the holder's acquisition, heartbeats and release.
     asked = len(scene.account.calls()) - 2 - holder.beats
     assert 2000 < asked <= 3000
 
@@ -105,7 +105,7 @@ def test_fifo_is_the_order_of_arrival(scene: Scene) -> None:
 def test_a_newcomer_never_gets_in_between(scene: Scene) -> None:
     scene.job(1, works=10)
     scene.job(2, at=1, works=10)
-    # It comes in the moment of the release, before anybody in line has seen that.
+    # It arrives at the moment of the release, before any waiting run has noticed it.
     newcomer = scene.job(3, at=10.000001, works=10)
     scene.stage.run()
     assert scene.took_turns() == [1, 2, 3]
@@ -187,14 +187,14 @@ def test_fifo_runs_of_a_branch_all_have_their_turn(scene: Scene) -> None:
     assert scene.took_turns() == [1, 2, 3, 4]
 
 
-# Who dies.
+# Dead runs.
 
 
 @pytest.mark.parametrize("skew", [-600, 0, 600])
 def test_a_dead_holders_lock_is_had_after_its_lease_and_never_before(scene: Scene, skew: float) -> None:
     # Its wall clock is only shown, however wrong it is.
     holder = scene.job(1, works=600, skew=skew)
-    holder.freeze(20)  # it has beaten at 15
+    holder.freeze(20)  # its last heartbeat was at 15
     waiter = scene.job(2, at=3)
     scene.stage.run()
     assert 15 + 30 < waiter.held_at <= 15 + 30 + 0.6
@@ -209,7 +209,7 @@ def test_its_lease_counts_and_not_the_waiters(scene: Scene) -> None:
     holder.freeze(1)
     waiter = scene.job(2, at=50, lease=10)
     scene.stage.run()
-    # Nobody knows how long it had been silent when the waiter came.
+    # It is unknown how long it had been silent when the waiting run arrived.
     assert 50 + 120 < waiter.held_at <= 50 + 120 + 0.6
 
 
@@ -225,13 +225,13 @@ def test_a_holder_that_comes_back_late_learns_that_it_lost_the_lock(scene: Scene
 def test_a_dead_first_in_line_is_passed_over_after_its_lease(scene: Scene) -> None:
     scene.job(1, works=20)
     dead = scene.job(2, at=1)
-    dead.freeze(10)  # its ticket has beaten at some 8.5
+    dead.freeze(10)  # its ticket was renewed at about 8.5
     waiter = scene.job(3, at=2, works=100)
     left: list[list[int]] = []
     scene.at(100, lambda: left.append(waiting(scene)))
     scene.stage.run()
     assert left == [[]]
-    # The second in line looks every few seconds, and sees as late that the first is silent.
+    # The second in the queue reads every few seconds, so it notices the silence of the first one as late.
     assert 8.5 + 30 < waiter.held_at <= 10 + 30 + 10
     assert scene.took_turns() == [1, 3]
 
@@ -262,7 +262,7 @@ def test_whoever_was_passed_over_stands_in_line_again(scene: Scene) -> None:
 
 @pytest.mark.parametrize("dead", [15, 100])
 def test_many_dead_are_removed_as_well(scene: Scene, dead: int) -> None:
-    # 100 fill the line, and are too many for one expression: DynamoDB refuses one of more than 4 KB.
+    # 100 fill the queue, and are too many for one expression: DynamoDB refuses one of more than 4 KB.
     hold(scene)()
     for number in range(dead):
         scene.lock(replace(WAITER, owner=f"dead {number}")).join()
@@ -274,7 +274,7 @@ def test_many_dead_are_removed_as_well(scene: Scene, dead: int) -> None:
 
 
 def test_a_sign_of_life_in_the_last_moment_counts(scene: Scene) -> None:
-    # Between the look that found holder and first in line dead and the changes that follow from it.
+    # Between the read that found holder and first waiter dead, and the changes that follow.
     holder, first, waiter = (scene.lock(replace(WAITER, owner=name)) for name in ("holder", "first", "waiter"))
     token = holder.try_acquire().token
     first.join()
@@ -305,7 +305,7 @@ def test_a_branch_whose_older_run_died_in_line_does_not_hold_up_others_for_ever(
 
 
 def test_a_dead_holder_is_counted_out_however_fast_newer_runs_come(scene: Scene) -> None:
-    # Each of them would begin to count anew, and the older ones would give way before they had done.
+    # Each of them would start to count again, and the older ones would be superseded before they finished.
     scene.job(1, works=1000, queue=Queue.NEWEST).freeze(2)
     for number in range(2, 30):
         scene.job(number, at=20 * (number - 1), works=5, queue=Queue.NEWEST)
@@ -365,7 +365,7 @@ def test_a_wait_in_a_line_that_stands_names_who_is_ahead(scene: Scene) -> None:
 
 
 class Interrupting(Time):
-    """Time in which the runner cancels the job at its fifth look."""
+    """Time in which the runner cancels the job at its fifth read."""
 
     sleeps = 0
 
@@ -384,11 +384,11 @@ def test_an_interrupt_takes_the_ticket_along(scene: Scene) -> None:
     assert look(scene).holder is not None
 
 
-# Answers that are lost.
+# Lost responses.
 
 
 class Acting(Time):
-    """Time in which the test does something when it has come so far."""
+    """Time in which the test acts at a certain moment."""
 
     def __init__(self, at: float, act: Callable[[], object]) -> None:
         super().__init__(1000)
@@ -446,7 +446,7 @@ def test_a_lost_answer_to_taking_the_lock_is_no_lost_lock(scene: Scene, kind: st
     lease = acquire(scene.lock(WAITER, clock), 60, chance)
     assert (lease.token, waiting(scene)) == (2, [])
     assert [call.faults for call in scene.account.calls() if call.faults] == [(kind,)]
-    # One acquisition is one token, also when it was sent twice.
+    # One acquisition is one token, also if it was sent twice.
     holder = look(scene).holder
     assert holder is not None
     assert holder.owner == WAITER.owner
@@ -506,7 +506,7 @@ def test_a_beat_that_failed_for_good_leaves_no_ticket(scene: Scene, kind: str) -
 
 
 def test_two_who_ask_at_once_are_told_apart_when_answers_are_lost(scene: Scene) -> None:
-    # The answer that was lost is that of one who was refused: what it reads afterwards is the other's.
+    # The lost response is that of a run that was refused. What it reads afterwards belongs to the other run.
     scene.account.inject("cut-before", "dynamodb.UpdateItem")
     first = scene.job(1, works=10)
     second = scene.job(2, works=10)
@@ -515,7 +515,7 @@ def test_two_who_ask_at_once_are_told_apart_when_answers_are_lost(scene: Scene) 
     assert {first.token, second.token} == {1, 2}
 
 
-# Items that make no sense.
+# Invalid items.
 
 
 @pytest.mark.parametrize(
@@ -542,7 +542,7 @@ def test_an_item_that_makes_no_sense_is_left_as_it_is(scene: Scene, name: str, v
 
 
 def quiet(job: Job) -> list[float]:
-    """Give the seconds between the lines of its log."""
+    """Return the seconds between the lines of its log."""
     return [after - before for (before, _), (after, _) in pairwise(job.log)]
 
 
@@ -558,7 +558,7 @@ def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None
         "see https://github.com/octo/hello/actions/runs/1"
     )
     texts = [text for _, text in third.log]
-    # The phase is told with the beats of the holder.
+    # The heartbeats of the holder show its phase.
     assert any("run 1 since 00:00:00 UTC, in phase verify; number 2 of 2" in text for text in texts)
     last = texts[-1]
     assert last.startswith("held by run 2 since 00:00:30 UTC")
@@ -569,7 +569,7 @@ def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None
 def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
     holder = scene.job(1, works=300, lease=4)
     waiter = scene.job(2, at=1)
-    # For a minute something new every second, then nothing any more.
+    # New text every second for a minute, then nothing.
     for second in range(60):
         scene.at(second + 0.5, lambda second=second: setattr(holder, "phase", f"phase {second}"))  # type: ignore[misc]
     scene.stage.run()

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 SUMMARY = 1024 * 1024
 """Bytes of a summary. A larger one is not shown."""
 OUTPUTS = 1024 * 1024
-"""Bytes of a job's outputs together, counted as UTF-16:
-https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs."""
+"""Bytes of a job's outputs together, counted as UTF-16.
+
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idoutputs
+"""
 
 
 class FileCommandError(ValueError):

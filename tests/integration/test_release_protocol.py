@@ -1,4 +1,4 @@
-"""The saga of a release: all of its functions move or none does, wherever it is cut off and whoever finishes it."""
+"""The protocol of a release: all of its functions move or none does, wherever it is interrupted."""
 
 import threading
 import time
@@ -28,12 +28,12 @@ from tests.world import TABLE, World, archive
 
 NAMES = ("api", "mail", "worker")
 STAYS = "api"
-"""The one whose code is the same in all releases."""
+"""The function whose code is the same in all releases."""
 MOVE = [name for name in NAMES if name != STAYS]
 
 
 class Application:
-    """Functions of two versions each, and what can be seen of them."""
+    """Functions of two versions each, and their visible state."""
 
     def __init__(self, account: Account) -> None:
         self.account, self.world = account, World(account)
@@ -78,7 +78,7 @@ class Application:
         return Ledger(Table(lambda: self.world.table, TABLE, self.clock), self.arns[name], run, self.clock)
 
     def release(self, *names: str) -> Release:
-        """Decide upon a release to the version that each function does not serve, from what it serves now."""
+        """Decide a release of each function to the version that it does not serve, from what it serves now."""
         names, number = names or NAMES, next(self.attempts)
         aliases = {name: self.alias(name) for name in names}
         served = {name: self.ledger(name).read().served("preprod") for name in names}
@@ -105,13 +105,13 @@ class Application:
         saga.resume(release, is_ours=True)
 
     def recover(self, life: Life | None = None) -> None:
-        """Act as the next run: what is pending is finished."""
+        """Act as the next run, which finishes what is unfinished."""
         if pending := self.pending():
             saga = self.saga(life)
             saga.resume(saga.read(pending))
 
     def assert_whole(self, release: Release, changed_externally: tuple[str, ...] = ()) -> Stage:
-        """Assert that all functions are at one release, the new one or the one before, and that the ledger says so."""
+        """Assert that all functions serve one release, the new or the previous one, and that the ledger agrees."""
         assert self.pending() is None
         records = self.world.items()
         stage = next((Stage(item["stage"]) for item in records if item["sk"] == release.key.sk), Stage.ROLLED_BACK)
@@ -170,7 +170,7 @@ def test_all_functions_move_and_one_that_is_the_same_stays(application: Applicat
     assert application.assert_whole(release) is Stage.DONE
     versions = {name: alias.version for name in NAMES if (alias := application.alias(name))}
     assert versions == {STAYS: "1"} | dict.fromkeys(MOVE, "2")
-    # Two transactions and one call for each alias; that of the function that stays gets the words of the release.
+    # Two transactions and one call for each alias. The alias of an unchanged function gets the release's description.
     assert sorted(life.calls) == 2 * ["transact_write_items"] + 3 * ["update_alias"]
 
 
@@ -187,7 +187,7 @@ def test_killed_after_each_call_the_next_run_brings_all_to_one_release(applicati
         application.recover()
         stages.add(application.assert_whole(release))
     assert number == 6
-    # Once it has begun, it is finished forward: nothing stands in its way.
+    # Once it has begun, it is completed, because nothing prevents it.
     assert stages == {Stage.DONE}
 
 
@@ -204,7 +204,7 @@ def test_killed_after_each_call_of_a_first_release_the_next_run_brings_all_to_it
             break
         application.recover()
         assert application.assert_whole(release) is Stage.DONE
-    assert number == 8  # of the two that are new, the version is looked at before the alias is created
+    assert number == 8  # for the two that are new, the version is read before the alias is created
 
 
 def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(application: Application) -> None:
@@ -227,7 +227,7 @@ def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(appl
 def test_killed_after_each_call_of_turning_back_the_next_run_brings_all_back(
     application: Application, stranger: str
 ) -> None:
-    """A stranger has moved one alias: the others go back to what they served, and the stranger's stays."""
+    """One alias was moved externally: the others are rolled back, and the external change stays."""
     for number in count(1):
         release, life = application.release(), Life(number)
         application.world.function.update_alias(FunctionName=stranger, Name="preprod", Description=f"mine {number}")
@@ -275,7 +275,7 @@ def test_several_who_finish_the_same_release_agree(application: Application) -> 
 
 
 def test_a_move_that_arrives_after_all_went_back_fails(application: Application) -> None:
-    """It was sent by a run that was suspended; another one met an error, and turned the release back meanwhile."""
+    """It was sent by a run that was suspended. Another run met an error, and rolled the release back by then."""
     release, suspended = application.release(), Life()
     ends = []
 
@@ -292,7 +292,7 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
 
 
 def test_a_creation_that_arrives_after_all_went_back_fails(application: Application) -> None:
-    """A function that is new in the environment: its alias stays as a fence, at the version that was proven."""
+    """A function that is new in the environment: its alias stays as a fence, at the verified version."""
     new = MOVE[0]
     application.world.function.delete_alias(FunctionName=new, Name="preprod")
     release, suspended = application.release(), Life()
@@ -318,7 +318,7 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
 
 @pytest.mark.parametrize("has_moved", [False, True])
 def test_putting_back_that_arrives_late_changes_nothing(application: Application, *, has_moved: bool) -> None:
-    """Meanwhile others have brought all back, and made the next release."""
+    """By then, another run has rolled everything back and made the next release."""
     release = application.release()
     name = MOVE[0]
     life = refused(application, *MOVE[has_moved:])
@@ -339,7 +339,7 @@ def test_putting_back_that_arrives_late_changes_nothing(application: Application
 
 
 def test_a_release_that_is_done_by_others_stays_done(application: Application) -> None:
-    """A run that could not move an alias finds that somebody else could."""
+    """A run that could not move an alias finds that another run could."""
     release = application.release()
     life = refused(application, MOVE[1])
 
@@ -363,7 +363,7 @@ def test_a_lost_answer_of_any_call_is_no_lost_fact(application: Application, acc
             ("dynamodb.TransactWriteItems", 2),
         ):
             release = application.release()
-            # As often as botocore tries: the caller gets the error.
+            # As often as botocore retries, so that the caller gets the error.
             fault = account.inject(kind, operation, nth=nth, times=times)
             application.carry_out(release)
             assert fault.hit
@@ -386,7 +386,7 @@ def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: App
         saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
     saga.resume(release, is_ours=True)
     assert application.assert_whole(release) is Stage.DONE
-    # It was decided upon before that release: what it has read of the functions is no longer true.
+    # It was decided before that release, so what it has read of the functions is no longer true.
     with pytest.raises(Conflict):
         saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
     assert application.pending() is None
@@ -413,7 +413,7 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
     assert isinstance(ended.problem, AccessError)
     assert MOVE[1] in str(ended.problem)
     assert application.assert_whole(release) is Stage.ROLLED_BACK
-    # What others have tried as well may still be on its way: it waits for somebody who may.
+    # Another run's attempt may still be on its way, so it waits for a run with permission.
     release, life = application.release(), Life()
     others = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
     life.before("update_alias", application.arns[MOVE[1]], lambda: join(others, release))
@@ -444,7 +444,7 @@ def test_a_new_function_that_is_gone_does_not_hold_the_others(application: Appli
 
 
 def test_a_new_function_that_was_created_again_is_neither_moved_nor_fenced(application: Application) -> None:
-    """Its version has the number of the one that was verified, and other code."""
+    """Its version has the number of the verified one, and other code."""
     new = MOVE[0]
     application.world.function.delete_alias(FunctionName=new, Name="preprod")
     release, saga = application.release(), application.saga()
@@ -485,8 +485,8 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     part = next(part for part in release.parts if part.name == moved)
 
     def share(**weights: float) -> None:
-        # Lambda itself does so while it moves provisioned concurrency over: https://github.com/hashicorp/
-        # terraform-provider-aws/issues/48116
+        # Lambda does so while it moves provisioned concurrency:
+        # https://github.com/hashicorp/terraform-provider-aws/issues/48116
         application.world.function.update_alias(
             FunctionName=moved, Name="preprod", RoutingConfig={"AdditionalVersionWeights": weights}
         )
@@ -502,7 +502,7 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     saga = application.saga(life)
     saga.begin(release)
     assert saga.resume(release, is_ours=True).changed_externally == ()
-    share()  # when that, too, has moved over
+    share()  # when that has moved, too
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
@@ -603,7 +603,7 @@ def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(appli
 
 
 def join(saga: Saga, release: Release) -> None:
-    """Act as another run that meets the release and may not finish it either."""
+    """Act as another run that finds the release and may not finish it either."""
     with suppress(AccessError):
         saga.resume(release)
     raise error_of("AccessDeniedException")
@@ -615,7 +615,7 @@ def wait_until_moved(application: Application, part: Part) -> None:
 
 
 def refused(application: Application, *names: str, code: str = "InvalidParameterValueException") -> Life:
-    """Make the clients of a process for which Lambda refuses to move the aliases of ``names``, once."""
+    """Return the clients of a process for which Lambda refuses to move the aliases of ``names``, once."""
     life = Life()
     for name in names:
         life.before("update_alias", application.arns[name], refuse(code))
@@ -637,7 +637,7 @@ def error_of(code: str) -> ClientError:
 def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_next_run(
     application: Application, *, goes_back: bool
 ) -> None:
-    """A run that has only the record of the release knows whose weight it was."""
+    """A run that has only the record of the release knows that Lambda has set the weight."""
     moved, other = MOVE
     application.world.function.put_provisioned_concurrency_config(
         FunctionName=moved, Qualifier="preprod", ProvisionedConcurrentExecutions=1
@@ -691,6 +691,6 @@ def test_a_promotion_onward_finishes_the_release_that_it_finds_and_a_dry_run_doe
     ended = runner.run(onward, commit=f"{2:040x}")
     assert application.assert_whole(release) is Stage.DONE, ended.log
     alias = application.function(application.arns["worker"]).alias("prod")
-    # The handlers of these functions are not valid, so that nothing is promoted. It was version 2 that was verified.
+    # The handlers of these functions are invalid, so that nothing is promoted. Version 2 was verified.
     assert (ended.code, alias) == (1, None), ended.log
     assert "version 2" in ended.log
