@@ -1,1 +1,1 @@
-"""Release notes: what an environment has received, or what a tag contains, told to people."""
+"""Release notes: the changes of an environment, or of a tag."""

@@ -1,4 +1,4 @@
-"""The notes of several functions that are released as one, brought together from what is known of each."""
+"""The notes of a release of several functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,28 +22,28 @@ from promote.notes.model import Earlier, Notes, Part, Proof
 
 @dataclass(frozen=True)
 class Piece:
-    """What is known of one function of a release."""
+    """What is known about one function of a release."""
 
     function: Function
     version: str
-    """What it serves with the release."""
+    """The version that it serves after the release."""
     move: Promotion | None = None
-    """None: its alias has stayed as it was."""
+    """The move of its alias; None if the alias did not change."""
     since: str = ""
-    """The commit of the promotion before; empty: there was none, or it is not known."""
+    """The commit of the previous promotion; empty if there was none or if it is not known."""
     replaced: Snapshot | None = None
-    """The version before, where it need not be read."""
+    """The previous version, if it was read before."""
     deployed: Snapshot | None = None
-    """The version itself, likewise."""
+    """The version itself, if it was read before."""
     proof: Proof | None = None
-    """By which it was proven, where the release had no verdict of its own."""
+    """The verdict of the version, if the release has no common verdict."""
     url: str = ""
     """The environment's endpoint."""
     earlier: Earlier | None = None
-    """The promotion of the version before; None: not known."""
+    """The promotion of the previous version; None if it is not known."""
 
 
-def of_release(  # noqa: PLR0913 - a release, and what is already known of it
+def of_release(  # noqa: PLR0913 - a release, and what is already known about it
     context: Context,
     github: GitHub,
     names: str,
@@ -54,15 +54,15 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
     actor: str = "",
     run_url: str = "",
 ) -> Notes:
-    """Give the notes of a release that has moved some of ``pieces``; ``names`` are those of all, for people.
+    """Return the notes of a release that has moved some of ``pieces``. ``names`` is the enumeration of all functions.
 
-    ``proof`` is the verdict of the whole; None: there was none, so that each function's own stands for it.
+    ``proof`` is the verdict of the whole release; None if each function has a verdict.
     """
-    told_by = _widest(context, github, [piece for piece in pieces if piece.move])
+    widest = _widest(context, github, [piece for piece in pieces if piece.move])
     whole, *others = map_and_wait(
         [
-            partial(_of_piece, context, github, piece, has_changes=piece is told_by)
-            for piece in (told_by, *(piece for piece in pieces if piece is not told_by))
+            partial(_of_piece, context, github, piece, has_changes=piece is widest)
+            for piece in (widest, *(piece for piece in pieces if piece is not widest))
         ],
         CALLS_AT_ONCE,
     )
@@ -86,10 +86,10 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known of it
 
 
 def _widest(context: Context, github: GitHub, moved: Sequence[Piece]) -> Piece:
-    """Give the one whose changes are those of the whole.
+    """Return the function whose changes include those of all others.
 
-    A function may have been promoted alone meanwhile, so that less is new of it than of the others; of one that is
-    there for the first time, nothing says what is new.
+    If a function was also promoted alone, it has fewer changes than the others. For a new function, the changes are not
+    known.
     """
     found, *others = [piece for piece in moved if piece.since] or moved
     is_back = found.move is not None and found.move.kind is Kind.ROLLBACK
@@ -100,7 +100,7 @@ def _widest(context: Context, github: GitHub, moved: Sequence[Piece]) -> Piece:
 
 
 def _of_piece(context: Context, github: GitHub, piece: Piece, *, has_changes: bool) -> Notes:
-    """Give the notes of one function; what has not moved says nothing but its version."""
+    """Return the notes of one function. If its alias did not move, they only contain its version."""
     if piece.move is None:
         return Notes(piece.function.name, version=piece.version, previous_version=piece.version)
     known: dict[str, Any] = {"replaced": piece.replaced, "deployed": piece.deployed}
@@ -113,7 +113,7 @@ def _part(notes: Notes, piece: Piece) -> Part:
 
 
 def _proof_of_all(pieces: Sequence[Piece]) -> Proof | None:
-    """Sum up by what the functions were proven; None: not all were, or it is not known."""
+    """Return the combined verdict of all functions; None if one has none or if it is not known."""
     proofs = [(piece.function.name, piece.proof) for piece in pieces if piece.proof]
     if len(proofs) < len(pieces):
         return None

@@ -1,6 +1,7 @@
-"""Sorting changes into sections: by the repository's own `.github/release.yml`, else by Conventional Commits.
+"""Sort changes into sections, by the repository's `.github/release.yml` or by Conventional Commits.
 
-The file's format: https://docs.github.com/repositories/releasing-projects-on-github/automatically-generated-release-notes
+The file's format:
+https://docs.github.com/repositories/releasing-projects-on-github/automatically-generated-release-notes
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,13 @@ from promote.github.model import Person
 from promote.notes.model import Change, Section
 
 LIMIT = 100_000
-"""Characters of the file that are looked at; those of real ones are a few hundred."""
+"""The most characters of the file. Real files have a few hundred."""
 
 _ANY = "*"
 _BREAKING = "Breaking changes"
 _OTHER = "Other changes"
 _ONLY = "Changes"
-"""What there is to say where nothing was sorted."""
+"""The title if there are no other sections."""
 _TITLES = {
     "feat": "Features",
     "fix": "Fixes",
@@ -30,41 +31,41 @@ _MINOR = "Maintenance"
 _MINOR_KINDS = ("refactor", "build", "ci", "test", "style", "chore")
 _DEPENDENCY_SCOPES = frozenset({"deps", "deps-dev", "deps-build", "dependencies"})
 _DEPENDENCY_LABEL = "dependencies"
-"""What Dependabot and Renovate put on their pull requests."""
+"""The label that Dependabot and Renovate add to pull requests."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Labels, and logins of authors, in the form in which they are compared."""
+    """Labels, and logins of authors, normalized for comparison."""
 
     labels: frozenset[str] = frozenset()
     authors: frozenset[str] = frozenset()
 
     def takes(self, change: Change) -> bool:
-        """Whether ``change`` has one of them."""
+        """Return whether ``change`` has one of the labels or authors."""
         return self.labels_take(change) or bool(self.authors & {_handle(login) for login in _logins(change)})
 
     def labels_take(self, change: Change) -> bool:
-        """Whether ``change`` has one of the labels."""
+        """Return whether ``change`` has one of the labels."""
         return _ANY in self.labels or bool(self.labels & _labels(change))
 
 
 @dataclass(frozen=True)
 class Category:
-    """A section that the file asks for."""
+    """A section that the file defines."""
 
     title: str
     wanted: Filter
     unwanted: Filter = Filter()
 
     def takes(self, change: Change) -> bool:
-        """Whether ``change`` belongs here."""
+        """Return whether ``change`` belongs to the category."""
         return self.wanted.labels_take(change) and not self.unwanted.takes(change)
 
 
 @dataclass(frozen=True)
 class Categories:
-    """What the file asks for; the first of its categories that takes a change has it."""
+    """The content of the file. A change belongs to the first category that takes it."""
 
     categories: tuple[Category, ...] = ()
     unwanted: Filter = Filter()
@@ -74,7 +75,7 @@ def read(text: str) -> Categories:
     """Read the text of `.github/release.yml`.
 
     Raises:
-        ValueError: it is not what GitHub documents; the error's text says what, in half a sentence.
+        ValueError: The file does not have the documented format. The message is the cause.
 
     """
     import yaml  # noqa: PLC0415 - few repositories have the file
@@ -85,9 +86,9 @@ def read(text: str) -> Categories:
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"it is no YAML{line}") from None
+        raise ValueError(f"it is not valid YAML{line}") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        raise ValueError("it is no YAML") from None
+        raise ValueError("it is not valid YAML") from None
     changelog = _mapping(_mapping(content, "the file").get("changelog"), "changelog")
     return Categories(
         tuple(
@@ -99,12 +100,12 @@ def read(text: str) -> Categories:
 
 
 def sections(changes: Sequence[Change], categories: Categories | None = None) -> tuple[Section, ...]:
-    """Sort ``changes`` by ``categories``, else by Conventional Commits with breaking changes first."""
+    """Return ``changes`` sorted by ``categories``, or by Conventional Commits with breaking changes first."""
     return _by_categories(changes, categories) if categories else _by_kind(changes)
 
 
 def is_bot(person: Person) -> bool:
-    """Whether it is a program. GitHub ends their logins so."""
+    """Return whether a person is a bot. On GitHub, logins of bots end with ``[bot]``."""
     return person.is_bot or person.login.endswith("[bot]") or person.name.endswith("[bot]")
 
 
@@ -139,7 +140,7 @@ def _title(change: Change) -> str:
 
 
 def _filled(titles: Sequence[tuple[str, bool]], sorted_in: Sequence[Sequence[Change]]) -> tuple[Section, ...]:
-    """Give the sections that have changes; what is left over has no title of its own, and stands last."""
+    """Return the sections that have changes. The changes without a category are last."""
     found = [
         Section(title, tuple(changes), is_minor)
         for (title, is_minor), changes in zip(titles, sorted_in[:-1], strict=True)
@@ -154,14 +155,14 @@ def _labels(change: Change) -> frozenset[str]:
 
 
 def _logins(change: Change) -> Iterable[str]:
-    """Give the logins of whoever has opened it."""
+    """Return the login of the user who opened the pull request, or of the first author."""
     if change.pull_request:
         return [change.pull_request.author.login]
     return [person.login for person in change.authors[:1]]
 
 
 def _handle(login: str) -> str:
-    """Give a login as it is compared: with and without ``[bot]`` are the same."""
+    """Return a login normalized for comparison. The suffix ``[bot]`` does not count."""
     return login.casefold().removesuffix("[bot]")
 
 
@@ -185,7 +186,7 @@ def _filter(value: Any, where: str) -> Filter:
 def _names(value: Any, where: str) -> frozenset[str]:
     names = _list(value, where)
     if any(isinstance(name, dict | list) or name is None for name in names):
-        raise ValueError(f"{where} is no list of words")
+        raise ValueError(f"{where} is not a list of words")
     return frozenset(str(name).casefold() for name in names)
 
 
@@ -193,7 +194,7 @@ def _list(value: Any, where: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise ValueError(f"{where} is no list")  # noqa: TRY004 - the file is wrong, not the code
+        raise ValueError(f"{where} is not a list")  # noqa: TRY004 - the file is wrong, not the code
     return value
 
 

@@ -1,11 +1,11 @@
-"""What lies between two commits, as a reader counts: pull requests, and commits that none has brought.
+"""The changes between two commits: pull requests, and commits without a pull request.
 
-- A pull request is one change, however it was merged. A commit belongs to the innermost of those that have brought it,
-  so that one that has brought nothing but others is none.
-- Merges are no changes, whichever way they go.
-- What a revert takes back is not there, and neither is the revert; a revert of the revert brings it back. A revert of
-  something from before, or of a part of a pull request, is a change.
-- What is there twice, cherry-picked or rewritten, is there once.
+- A pull request is one change, however it was merged. A commit belongs to the innermost pull request that contains
+  it. A pull request that only contains other pull requests is not a change.
+- Merge commits are not changes.
+- A reverted change and its revert are both left out. If the revert was reverted, the change is listed again. A revert
+  of an earlier change, or of a part of a pull request, is a change.
+- A change that exists twice, cherry-picked or rewritten, is listed once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,11 +26,12 @@ def changes(
     is_newcomer: Callable[[Person], bool] = lambda _: False,
     repository_url: str = "",
 ) -> Changes:
-    """Sum ``commits`` (newest first) up.
+    """Return the changes in ``commits`` (newest first).
 
-    ``pull_requests`` are those that are known, in any order and also others; ``configuration`` is the text of the
-    repository's `.github/release.yml` (empty: it has none; broken: that becomes one of the gaps); ``is_newcomer`` is
-    asked once for each person; ``repository_url`` makes links to pull requests that only a commit's text tells of.
+    - ``pull_requests`` are the known pull requests, in any order. They may include others.
+    - ``configuration`` is the content of `.github/release.yml`; empty if there is none. It is a gap if it is not valid.
+    - ``is_newcomer`` is called once per person.
+    - ``repository_url`` is for links to pull requests that are known only from the message of a commit.
     """
     known = tuple(pull_requests)
     asked, gap = _categories(configuration, has_labels=bool(known) or not commits)
@@ -53,17 +54,17 @@ def changes(
 
 
 def _categories(configuration: str, *, has_labels: bool) -> tuple[categories.Categories | None, str]:
-    """Read what the repository asks for; where it cannot be followed, say why."""
+    """Return the categories of the repository, or why they are not used."""
     if not configuration.strip():
         return None, ""
     try:
         asked = categories.read(configuration)
     except ValueError as error:
-        return None, f".github/release.yml is not used: {error}. Conventional Commits decide on the sections."
+        return None, f".github/release.yml is not used: {error}. The sections are by Conventional Commits."
     if not has_labels:
         return None, (
             ".github/release.yml is not used: it sorts by labels, and no pull request is known. "
-            "Conventional Commits decide on the sections."
+            "The sections are by Conventional Commits."
         )
     return asked, ""
 
@@ -74,21 +75,21 @@ def _changes(lineage: Lineage) -> Iterator[Change]:
     for number in range(len(lineage.commits)):
         if not lineage.is_merge(number):
             units.setdefault(_unit(lineage, number), []).append(number)
-    left = _once(lineage, _left(lineage, units))
-    people = _People(lineage, left)
-    for numbers in left:
+    remaining = _without_duplicates(lineage, _without_reverted(lineage, units))
+    people = _People(lineage, remaining)
+    for numbers in remaining:
         yield _change(lineage, numbers, people)
 
 
 def _unit(lineage: Lineage, number: int) -> object:
-    """Give what tells the change of one commit from that of another."""
-    request = lineage.brought_by.get(number)
-    # A number that only stands at the end of a subject may be that of an issue, which many commits speak of.
+    """Return the key of the change that a commit belongs to."""
+    request = lineage.pull_request_of.get(number)
+    # A number at the end of a subject may be that of an issue, which many commits may mention.
     return request.number if request and request.merge_commit else lineage.commits[number].sha
 
 
-def _left(lineage: Lineage, units: dict[object, list[int]]) -> list[list[int]]:
-    """Give of each change the commits that count: those taken back do not, nor does what has taken back whole ones."""
+def _without_reverted(lineage: Lineage, units: dict[object, list[int]]) -> list[list[int]]:
+    """Return the commits of each change, without reverted commits and without reverts of whole changes."""
     gone: set[object] = set()
 
     def counts(number: int, unit: object) -> bool:
@@ -105,12 +106,12 @@ def _left(lineage: Lineage, units: dict[object, list[int]]) -> list[list[int]]:
     ]
 
 
-def _once(lineage: Lineage, units: list[list[int]]) -> list[list[int]]:
-    """Leave out changes that others stand for: the pull request for its commits, the original for what was picked."""
+def _without_duplicates(lineage: Lineage, units: list[list[int]]) -> list[list[int]]:
+    """Return each change once: the pull request and not its commits, the original and not its cherry-pick."""
     best: dict[int, int] = {}
 
     def rank(number: int) -> tuple[bool, bool, int]:
-        return not lineage.is_picked(number), number in lineage.brought_by, -number
+        return not lineage.is_picked(number), number in lineage.pull_request_of, -number
 
     for number in (number for numbers in units for number in numbers):
         other = best.setdefault(lineage.same[number], number)
@@ -120,13 +121,13 @@ def _once(lineage: Lineage, units: list[list[int]]) -> list[list[int]]:
 
 def _change(lineage: Lineage, numbers: list[int], people: "_People") -> Change:
     commits = [lineage.commits[number] for number in numbers]
-    request = lineage.brought_by.get(numbers[0])
+    request = lineage.pull_request_of.get(numbers[0])
     subjects = [read_subject(commit.subject) for commit in commits]
     own = read_subject(request.title) if request and request.merge_commit else subjects[0]
     is_breaking = own.is_breaking or any(subject.is_breaking for subject in subjects)
     notes = "; ".join(dict.fromkeys(filter(None, (breaking_note(commit.body) for commit in commits))))
     authors = people.authors(request, commits)
-    if request and authors and request.author == Person(""):  # only its merge tells of it, and that is somebody else's
+    if request and authors and request.author == Person(""):  # known only from its merge by another user
         request = replace(request, author=authors[0])
     return Change(
         title=own.title,
@@ -140,7 +141,7 @@ def _change(lineage: Lineage, numbers: list[int], people: "_People") -> Change:
 
 
 class _People:
-    """Who is who: a commit tells a name, GitHub a login."""
+    """Matches names in commits with logins on GitHub."""
 
     def __init__(self, lineage: Lineage, units: list[list[int]]) -> None:
         self._by_login: dict[str, Person] = {}
@@ -148,13 +149,13 @@ class _People:
         for person in (person for commit in lineage.commits for person in commit.authors):
             self._learn(person.name, person)
         for numbers in units:
-            request = lineage.brought_by.get(numbers[0])
+            request = lineage.pull_request_of.get(numbers[0])
             names = {author.name for number in numbers for author in lineage.commits[number].authors[:1]}
-            # Where all commits are one person's, that is most likely who has opened the pull request.
+            # If all commits are by one person, that is most likely the person who opened the pull request.
             self._learn(names.pop() if len(names) == 1 else "", request.author if request else Person(""))
 
     def authors(self, request: PullRequest | None, commits: Sequence[Commit]) -> tuple[Person, ...]:
-        """Give the authors of a change, each once: who has opened it, then the others."""
+        """Return the authors of a change, each once. The one who opened the pull request is first."""
         opened = (request.author,) if request else ()
         written = (person for commit in reversed(commits) for person in commit.authors)
         return _unique(self._known(person) for person in (*opened, *written) if person.name or person.login)
@@ -168,7 +169,7 @@ class _People:
             self._by_login[login] = known = replace(known, name=name)
         if name and self._by_name.setdefault(name, known) not in (None, known):
             same = self._by_name[name]
-            # Two people of one name are told apart by their logins alone.
+            # Two people with the same name are distinguished only by their logins.
             self._by_name[name] = known if same and same.login.casefold() == login else None
 
     def _known(self, person: Person) -> Person:

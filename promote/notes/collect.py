@@ -1,4 +1,4 @@
-"""Finding out what lies between two commits: from the local clone where it has the history, and from GitHub."""
+"""Collect the changes between two commits, from the local clone and from GitHub."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,34 +20,34 @@ from promote.notes.model import Changes
 _CONFIGURATION = ".github/release.yml"
 
 _WIDTH = 8
-"""Calls of GitHub at the same time."""
+"""The most calls to GitHub at the same time."""
 _LOOKED_UP = 24
-"""Commits that are asked about one by one, and people: beyond that, it is time and GitHub's patience that are lost."""
+"""The most commits, and the most people, that are looked up one by one. More would take too long."""
 _SLACK = timedelta(days=1)
-"""Clocks of those who commit are not GitHub's."""
+"""The largest expected difference between the clocks of committers and of GitHub."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where to look."""
+    """The clone and the repository on GitHub."""
 
     clone: Path
-    """The folder of the clone; without one, there is no history in it."""
+    """The folder of the clone. It need not contain one."""
     github: GitHub
     repository_url: str
-    """Empty: not known."""
+    """The page of the repository; empty if it is not known."""
 
     def between(self, since: str, until: str) -> Changes:
-        """Find what ``until`` has and ``since`` has not; an empty ``since`` is before the first commit.
+        """Return the changes in ``until`` and not in ``since``. An empty ``since`` is before the first commit.
 
-        What cannot be found out is one of the gaps, and nothing that is raised.
+        What cannot be read is listed in the gaps. No error is raised.
         """
         gaps: list[str] = []
         listed = self._commits(since, until, gaps)
         if listed is None:
             return Changes(gaps=tuple(gaps))
         if not listed.is_whole:
-            gaps.append(f"There are more commits than the {len(listed.items)} that are told of here.")
+            gaps.append(f"There are more commits than the {len(listed.items)} that are listed here.")
         pulls: tuple[PullRequest, ...] = ()
         newcomers = frozenset[str]()
         configuration = self._local_configuration()
@@ -61,7 +61,7 @@ class Sources:
             except GitHubError as error:
                 gaps.append(f"Pull requests or first contributions may be missing: {error}. {error.hint}")
         elif listed.items:
-            gaps.append("Pull requests and first contributions are not known, for there is no github-token.")
+            gaps.append("Pull requests and first contributions are not known: there is no github-token.")
         found = changes(
             listed.items,
             pulls,
@@ -77,12 +77,12 @@ class Sources:
             return local
         cause, hint = git.lack(self.clone, since, until)
         if not self.github.is_known:
-            gaps.append(f"The commits are not known: {cause}, and there is no github-token to ask GitHub with. {hint}")
+            gaps.append(f"The commits are not known: {cause}, and there is no github-token to ask GitHub. {hint}")
             return None
         try:
             return self.github.compare(since, until).commits if since else self.github.commits(until)
         except GitHubError as error:
-            gaps.append(f"The commits are not known: {cause}, and GitHub does not tell: {error}. {hint} {error.hint}")
+            gaps.append(f"The commits are not known: {cause}, and GitHub cannot be asked: {error}. {hint} {error.hint}")
             return None
 
     def _pull_requests(self, commits: tuple[Commit, ...]) -> tuple[PullRequest, ...]:
@@ -90,8 +90,8 @@ class Sources:
         if not times:
             return ()
         known = self.github.pull_requests(min(times) - _SLACK).items
-        # A rebased pull request leaves several commits, of which GitHub names the last.
-        alone = list(islice(_alone(commits, known), _LOOKED_UP))
+        # A rebased pull request has several commits on the branch, and GitHub returns only the last one.
+        alone = list(islice(_without_pull_request(commits, known), _LOOKED_UP))
         asked = map_concurrently([lambda sha=sha: self.github.pull_requests_of(sha) for sha in alone], _WIDTH)  # type: ignore[misc]
         found = {pull.number: pull for pull in known}
         for sha, pulls in zip(alone, asked, strict=True):
@@ -101,7 +101,7 @@ class Sources:
         return tuple(found.values())
 
     def _newcomers(self, since: str, commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> frozenset[str]:
-        """Give the logins of those who had written nothing before."""
+        """Return the logins of authors without earlier commits."""
         if not since:
             return frozenset()
         shas = {commit.sha for commit in commits}
@@ -117,7 +117,7 @@ class Sources:
         return frozenset(login for login, is_known in zip(logins, known, strict=True) if not is_known)
 
     def _local_configuration(self) -> str | None:
-        """Read the checkout's own; None: there is no checkout that could have it."""
+        """Return the file in the clone, empty if it does not exist; None if there is no clone."""
         if not (self.clone / ".git").exists():
             return None
         try:
@@ -134,8 +134,8 @@ class Sources:
         return found[:LIMIT].decode(errors="replace") if found else ""
 
 
-def _alone(commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> Iterator[str]:
-    """Yield the commits of the main line that no pull request is known to have brought."""
+def _without_pull_request(commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> Iterator[str]:
+    """Yield the commits of the main line without a known pull request."""
     by_sha = {commit.sha: commit for commit in commits}
     merged = {pull.merge_commit for pull in pulls}
     here = commits[0].sha if commits else ""

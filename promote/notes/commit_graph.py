@@ -1,4 +1,4 @@
-"""How commits hang together: which pull request has brought each, which were taken back, and which are there twice."""
+"""How commits are related: their pull requests, reverts and duplicates."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,18 +8,18 @@ from heapq import heapify, heappop, heappush
 
 from promote.github.model import Commit, Person, PullRequest
 
-# As GitHub writes the subjects of merges and of squashed commits:
+# GitHub's subjects of merge commits and of squashed commits:
 # https://docs.github.com/pull-requests/collaborating-with-pull-requests/incorporating-changes-from-a-pull-request
 _MERGE = re.compile(r"Merge pull request #(?P<number>[1-9]\d{0,9}) from \S+", re.ASCII)
 _SQUASH = re.compile(r"(?P<title>.*\S)\s+\(#(?P<number>[1-9]\d{0,9})\)", re.ASCII)
-# As git writes a revert and a cherry-pick, and GitHub a revert of a pull request.
+# The messages of a revert and a cherry-pick by git, and of a revert of a pull request by GitHub.
 _REVERTED = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
 _REVERTED_NUMBER = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#([1-9]\d{0,9})\s*$", re.MULTILINE | re.ASCII)
 _PICKED = re.compile(r"^\(cherry picked from commit ([0-9a-f]{7,64})\)\s*$", re.MULTILINE)
 
 
 class Lineage:
-    """Commits by their numbers, which count from the newest and give children before their parents."""
+    """Commits by number. Numbers start at the newest commit, and children have smaller numbers than their parents."""
 
     def __init__(self, commits: Iterable[Commit], pull_requests: Iterable[PullRequest], repository_url: str) -> None:
         self.commits = _ordered({commit.sha: commit for commit in commits})
@@ -31,27 +31,27 @@ class Lineage:
         return sha in self._number
 
     def is_merge(self, number: int) -> bool:
-        """Whether a commit joins two lines, and so says nothing itself."""
+        """Return whether a commit is a merge."""
         return len(self.commits[number].parents) > 1
 
     def is_picked(self, number: int) -> bool:
-        """Whether a commit was cherry-picked."""
+        """Return whether a commit was cherry-picked."""
         return bool(_PICKED.search(self.commits[number].body))
 
     @cached_property
-    def brought_by(self) -> dict[int, PullRequest]:
-        """The pull request of each commit: the innermost, where one was merged into another's branch."""
+    def pull_request_of(self) -> dict[int, PullRequest]:
+        """The pull request of each commit; the innermost, if one was merged into the branch of another."""
         numbered = {request.number: request for request in self._known}
         merged = {request.merge_commit: request for request in self._known if request.merge_commit}
         named = {sha: request for request in self._known for sha in request.commits}
         found: dict[int, PullRequest] = {}
-        for number in reversed(range(len(self.commits))):  # parents first, and so inner merges before outer ones
+        for number in reversed(range(len(self.commits))):  # parents first, so inner merges are before outer ones
             commit = self.commits[number]
             request = merged.get(commit.sha)
             if self.is_merge(number):
                 request = request or self._read_merge(commit, numbered)
                 if request:
-                    found = dict.fromkeys(self._brought(number), request) | found
+                    found = dict.fromkeys(self._merged(number), request) | found
             else:
                 request = request or named.get(commit.sha) or self._read_squash(commit, numbered)
                 if request:
@@ -60,7 +60,7 @@ class Lineage:
 
     @cached_property
     def same(self) -> list[int]:
-        """For each commit the number that stands for its change: all that are one, rewritten or picked, share it."""
+        """For each commit, the number of its change. Rewritten and cherry-picked commits share the number."""
         stands = list(range(len(self.commits)))
 
         def end(number: int) -> int:
@@ -74,7 +74,7 @@ class Lineage:
                 key = (commit.subject, commit.body, commit.authors[:1], commit.written)
                 stands[end(number)] = end(written.setdefault(key, number))
             for sha in _PICKED.findall(commit.body):
-                # Of lines that run side by side, clocks alone say which comes first: an origin may be on either side.
+                # In parallel branches, only clocks decide the order, so the original may have either number.
                 origin = self._find(sha)
                 if origin is not None:
                     stands[end(number)] = end(origin)
@@ -82,9 +82,9 @@ class Lineage:
 
     @cached_property
     def targets(self) -> dict[int, frozenset[int]]:
-        """For each revert the commits that it takes back: those that it names, and what is the same, before it."""
+        """For each revert, the reverted commits: those that it names, and their duplicates, before it."""
         numbered: dict[int, list[int]] = {}
-        for number, request in self.brought_by.items():
+        for number, request in self.pull_request_of.items():
             numbered.setdefault(request.number, []).append(number)
         alike: dict[int, list[int]] = {}
         for number, stands in enumerate(self.same):
@@ -95,7 +95,7 @@ class Lineage:
             for sha in _REVERTED.findall(commit.body):
                 target = self._find(sha)
                 if target is not None:
-                    about.update(self._brought(target) if self.is_merge(target) else [target])
+                    about.update(self._merged(target) if self.is_merge(target) else [target])
             for text in _REVERTED_NUMBER.findall(commit.body):
                 about.update(numbered.get(int(text), ()))
             same = {twin for target in about for twin in alike[self.same[target]]} - {number}
@@ -106,16 +106,16 @@ class Lineage:
 
     @cached_property
     def undone(self) -> frozenset[int]:
-        """The commits that were taken back, by a revert that was not taken back itself."""
+        """The commits that were reverted, by a revert that was not reverted."""
         found: set[int] = set()
-        for number in sorted(self.targets):  # newest first: whether it was taken back itself is known by then
+        for number in sorted(self.targets):  # newest first, so it is known whether the revert was reverted
             if number not in found:
                 found |= self.targets[number]
         return frozenset(found)
 
     @cached_property
     def _ancestors(self) -> list[int]:
-        """The commits that each contains, itself among them, as a set of bits."""
+        """The commits that each commit contains, including itself, as a set of bits."""
         found = [0] * len(self.commits)
         for number in reversed(range(len(self.commits))):
             found[number] = 1 << number
@@ -124,8 +124,8 @@ class Lineage:
                     found[number] |= found[self._number[parent]]
         return found
 
-    def _brought(self, merge: int) -> Iterator[int]:
-        """Yield what a merge has brought to its first parent."""
+    def _merged(self, merge: int) -> Iterator[int]:
+        """Yield the commits that a merge added to its first parent."""
         first = self._number.get(self.commits[merge].parents[0])
         bits = self._ancestors[merge] & ~(1 << merge)
         if first is not None:
@@ -136,7 +136,7 @@ class Lineage:
             bits ^= lowest
 
     def _find(self, sha: str) -> int | None:
-        """Find a commit by its digest, or by the beginning of one."""
+        """Return a commit by its SHA, or by the start of it; None if it is not found or not unique."""
         if sha in self._number:
             return self._number[sha]
         found = [number for known, number in self._number.items() if known.startswith(sha)]
@@ -159,16 +159,16 @@ class Lineage:
         return numbered.get(number) or replace(inferred, merge_commit=commit.sha)
 
     def _inferred(self, number: int, title: str, authors: Sequence[Person]) -> PullRequest:
-        """Give a pull request of which only a commit's words are known."""
+        """Return a pull request that is known only from the message of a commit."""
         url = f"{self._repository_url}/pull/{number}" if self._repository_url else ""
         return PullRequest(number, title, url, authors[0] if authors else Person(""))
 
 
 def _ordered(commits: dict[str, Commit]) -> list[Commit]:
-    """Put children before their parents, else keep the order: that of committers' clocks need not be this one."""
+    """Return the commits with children before their parents, and otherwise in the same order."""
     place = {sha: number for number, sha in enumerate(commits)}
     waiting = dict.fromkeys(commits, 0)
-    """Children of each that are still to come."""
+    """The number of children of each commit that are not in the result yet."""
     for commit in commits.values():
         for parent in set(commit.parents) & commits.keys():
             waiting[parent] += 1

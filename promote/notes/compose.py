@@ -1,4 +1,4 @@
-"""Bringing release notes together: what was promoted, what it changes, what proved it."""
+"""Compose release notes: the promotion, its changes and its verdict."""
 
 import os
 from collections.abc import Callable
@@ -25,11 +25,11 @@ from promote.notes.render import Template, render
 
 
 def sources(context: Context, github: GitHub) -> Sources:
-    """Say where to look for what has changed."""
+    """Return the sources of the changes."""
     return Sources(context.clone, github, context.repository_url)
 
 
-def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of it
+def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known about it
     context: Context,
     found: Sources | None,
     function: Function,
@@ -40,14 +40,13 @@ def of_promotion(  # noqa: PLR0913 - a promotion, and what is already known of i
     deployed: Snapshot | None = None,
     **facts: Any,
 ) -> Notes:
-    """Give the notes of ``move``; ``since`` is the commit of the promotion before it.
+    """Return the notes of ``move``. ``since`` is the commit of the previous promotion.
 
-    Without ``found``, they leave out what has changed in the repository.
-    ``replaced`` and ``deployed`` are the configurations of the version before and of this one, where they are known;
-    ``facts`` are further fields of ``Notes``.
+    Without ``found``, the notes contain no changes of the repository. ``replaced`` and ``deployed`` are the snapshots
+    of the previous and the new version, if they are known. ``facts`` are further fields of ``Notes``.
     """
     is_back = move.kind is Kind.ROLLBACK
-    # What a rollback takes back is what lay between the two.
+    # A rollback removes the changes between the two commits.
     older, newer = (move.commit, since) if is_back else (since, move.commit)
     changes, (before, after) = run_both(
         lambda: found.between(older, newer) if found and older and newer else Changes(),
@@ -79,22 +78,22 @@ def _versions(
 
 
 def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
-    """Give the verdict that this run has found."""
+    """Return the verdict of this run for the notes."""
     names = tuple(check.name for check in verdict.checks)
     return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
 
 
 def earlier_served(context: Context, served: EnvironmentRecord, move: Promotion) -> Earlier | None:
-    """Return the promotion of what ``move`` replaced; ``served`` is what the ledger said of it before."""
+    """Return the promotion of the version that ``move`` replaced. ``served`` is the record before the move."""
     moved = served.moved
     facts = {"version": served.version, "commit": moved.commit, "at": moved.at, "url": moved.url}
     return earlier_recorded(context, facts, move)
 
 
 def earlier_recorded(context: Context, entry: Item, move: Promotion) -> Earlier | None:
-    """Return the promotion of what ``move`` replaced, if ``entry`` of the history, or nothing, is its record.
+    """Return the promotion of the version that ``move`` replaced, if ``entry`` of the history is its record; else None.
 
-    An external change leaves no record: then the one before it is of another version.
+    An external change has no record. Then ``entry`` is of another version.
     """
     if not move.previous or entry.get("version") != move.previous:
         return None
@@ -104,10 +103,10 @@ def earlier_recorded(context: Context, entry: Item, move: Promotion) -> Earlier 
 
 
 def recorded_proof(context: Context, item: Item | None) -> Proof | None:
-    """Give a verdict of the ledger's; None: there is none that makes sense."""
+    """Return a verdict from the ledger for the notes; None if there is no valid one."""
     with suppress(KeyError, ValueError, TypeError, AttributeError):
         return Proof(
-            outcome=Outcome(item["outcome"]),  # type: ignore[index] # None is one of what makes no sense
+            outcome=Outcome(item["outcome"]),  # type: ignore[index] # None is not valid either
             count=int(item["count"]),  # type: ignore[index]
             names=tuple(str(check["name"]) for check in item["checks"]),  # type: ignore[index]
             at=moment(item.get("at")),  # type: ignore[union-attr]
@@ -117,28 +116,30 @@ def recorded_proof(context: Context, item: Item | None) -> Proof | None:
 
 
 def moment(text: object) -> datetime | None:
-    """Read a time of the ledger's; None: it is none."""
+    """Return a time from the ledger; None if it is not valid."""
     with suppress(ValueError):
         return datetime.fromisoformat(str(text))
     return None
 
 
 def rendered(redact: Callable[[str], str], notes: Notes, template: Template | None) -> tuple[str, tuple[str, ...]]:
-    """Render ``notes``; where the repository's own ``template`` fails, by ours and with a warning."""
+    """Return ``notes`` rendered. If the user's ``template`` fails, use the action's template and return a warning."""
     try:
         return render(notes, template, limit=BODY_LIMIT, redact=redact), ()
     except InputError as error:
         if template is None:
             raise
         text = render(notes, limit=BODY_LIMIT, redact=redact)
-        return text, (f"The release notes are rendered by the action's own template. {error}. {error.hint}",)
+        return text, (f"The release notes are rendered with the action's template. {error}. {error.hint}",)
 
 
 def write(workspace: Path, path: str, text: str) -> str:
-    """Write the notes to ``path``, the input ``release-notes-path``, for the owner of the workspace; give the path.
+    """Write the notes to ``path``, the input ``release-notes-path``, and return it.
+
+    The file belongs to the owner of the workspace.
 
     Raises:
-        InputError: it cannot be written, or leads out of the repository.
+        InputError: The file cannot be written, or is outside of the repository.
 
     """
     file = workspace / path
@@ -147,7 +148,7 @@ def write(workspace: Path, path: str, text: str) -> str:
             raise InputError(
                 "release-notes-path",
                 "it leads out of the repository by a link, or into .git",
-                hint="Name a file within it.",
+                hint="Set it to a file in the repository.",
             )
         owner = workspace.stat()
         for folder in reversed(file.parents):
@@ -155,12 +156,12 @@ def write(workspace: Path, path: str, text: str) -> str:
                 folder.mkdir()
                 os.chown(folder, owner.st_uid, owner.st_gid)
         file.write_text(text + "\n", encoding="utf-8")
-        # In a container we are root, and the job's next steps are not.
+        # The container runs as root, and the next steps of the job do not.
         os.chown(file, owner.st_uid, owner.st_gid)
     except OSError as error:
         raise InputError(
             "release-notes-path",
             f"{path!r} cannot be written: {error.strerror or error}",
-            hint="Name a file in the repository that can be written.",
+            hint="Set it to a writable file in the repository.",
         ) from error
     return path

@@ -1,4 +1,4 @@
-"""What differs between two versions of a function, without any variable's value."""
+"""The differences between two versions of a function, without the values of environment variables."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,11 +8,11 @@ from promote.aws.archive import size_of
 from promote.aws.fingerprint import CONFIGURABLE
 from promote.notes.model import Difference
 
-_SET, _CHANGED = "set", "set to something else"
+_SET, _CHANGED = "set", "changed"
 
 
 def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """Compare two FunctionConfigurations, as Lambda answers; without one before there is nothing to compare."""
+    """Return the differences between two FunctionConfigurations from Lambda; none if ``before`` is None."""
     return tuple(_differences(before, after)) if before is not None else ()
 
 
@@ -36,7 +36,7 @@ def _difference(name: str, before: str, after: str) -> Iterator[Difference]:
 
 
 def _unlocated(text: str) -> str:
-    """Leave the account and the region out of ARNs: notes may be read by everybody."""
+    """Remove account and region from ARNs, because the notes may be public."""
     return _PLACE.sub("", text)
 
 
@@ -54,7 +54,7 @@ def _text(key: str, unit: str = "") -> Callable[[Mapping[str, Any]], str]:
 
 
 def _digest(package_type: str) -> Callable[[Mapping[str, Any]], str]:
-    """Give the digest of the code, whose meaning depends on how it is packed."""
+    """Return a reader of the digest of the code, if the package has this type."""
 
     def value(configuration: Mapping[str, Any]) -> str:
         is_it = configuration.get("PackageType", "Zip") == package_type
@@ -65,7 +65,7 @@ def _digest(package_type: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _code_size(configuration: Mapping[str, Any]) -> str:
     count = configuration.get("CodeSize")
-    return size_of(count) if count else ""  # that of an image is given as 0
+    return size_of(count) if count else ""  # for an image, Lambda returns 0
 
 
 def _storage(configuration: Mapping[str, Any]) -> str:
@@ -74,7 +74,7 @@ def _storage(configuration: Mapping[str, Any]) -> str:
 
 
 def _snap_start(configuration: Mapping[str, Any]) -> str:
-    """Give what was asked for: whether it took effect differs between a version and $LATEST."""
+    """Return the setting. Its status is not compared, because it differs between a version and $LATEST."""
     return str((configuration.get("SnapStart") or {}).get("ApplyOn") or "").replace("None", "")
 
 
@@ -119,11 +119,11 @@ _COVERED = frozenset(
         "Timeout",
     }
 )
-"""What is shown in words of its own, and what cannot be compared as it is."""
+"""The fields with a special text, or that cannot be compared directly."""
 
 
 def _layers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    """Compare the layers by their ARNs without versions, which are shown; an order that changes is one more thing."""
+    """Compare the layers by their ARNs without versions, and their order. The versions are shown."""
     arns = [[str(layer["Arn"]) for layer in which.get("Layers") or []] for which in (before, after)]
     old, new = ({arn.rpartition(":")[0]: arn.rpartition(":")[2] for arn in which} for which in arns)
     for arn in sorted(old.keys() | new.keys()):
@@ -138,10 +138,10 @@ def _layer(arn: str, versions: Mapping[str, str]) -> str:
 
 
 def _variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    """Compare the environment variables; of their values nothing is told but that they differ."""
+    """Compare the environment variables. The values are not shown."""
     old, new = ((which.get("Environment") or {}) for which in (before, after))
     if old.get("Error") or new.get("Error"):
-        return  # they could not be decrypted, and so they only seem to be gone
+        return  # they could not be decrypted, so they only seem to be missing
     old, new = (which.get("Variables") or {} for which in (old, new))
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
@@ -153,7 +153,7 @@ def _variables(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _flat(value: Any, name: str) -> dict[str, str]:
-    """Give what ``value`` holds by the way that leads to it, such as ``TracingConfig.Mode``."""
+    """Return the values in ``value`` by their paths, such as ``TracingConfig.Mode``."""
     if isinstance(value, Mapping):
         return {key: found for part, inner in value.items() for key, found in _flat(inner, f"{name}.{part}").items()}
     if isinstance(value, list):

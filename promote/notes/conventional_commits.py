@@ -1,4 +1,4 @@
-"""What Conventional Commits say in a commit's words: https://www.conventionalcommits.org/en/v1.0.0/."""
+"""Read Conventional Commits: https://www.conventionalcommits.org/en/v1.0.0/."""
 
 import re
 from collections.abc import Iterable
@@ -13,32 +13,32 @@ ALIASES = {
     "dep": "deps",
 }
 KINDS = ("feat", "fix", "perf", "revert", "docs", "deps", "refactor", "build", "ci", "test", "style", "chore")
-"""From what readers ask for first to what they do not ask for. A word that is none of these is part of the title."""
+"""The types, the most interesting for readers first. Any other word is part of the title."""
 
 _SUBJECT = re.compile(r"(?P<kind>[A-Za-z]+)(?:\((?P<scope>[^()]+)\))?(?P<breaking>!)?:\s+(?P<title>\S.*)", re.DOTALL)
 _BREAKING = re.compile(r"^BREAKING[ -]CHANGE: *(?P<note>\S.*(?:\n(?!\s*$|[\w-]+(?:: | \#)|BREAKING).*)*)", re.MULTILINE)
-"""The footer and the lines that go on with it: until an empty one, or the next footer."""
+"""The footer and its further lines, up to an empty line or the next footer."""
 _QUOTED = re.compile(r"(?P<word>Revert|Reapply) \"(?P<title>.*)\"", re.DOTALL)
-"""As git and GitHub name what takes back, and what takes that back."""
+"""The subjects of a revert, and of a revert of a revert, by git and GitHub."""
 _NUMBER = re.compile(r"(?P<title>.*\S)\s*\(#[1-9]\d*\)", re.DOTALL | re.ASCII)
 _DEPTH = 20
-"""Reverts of reverts that are read."""
+"""The most nested reverts that are read."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A commit's first line, or a pull request's title."""
+    """The first line of a commit, or the title of a pull request."""
 
     title: str
-    """Without prefix and number, for people."""
+    """The title without prefix and number, for people."""
     kind: str = ""
-    """One of ``KINDS``, or empty."""
+    """One of ``KINDS``; or empty."""
     scope: str = ""
     is_breaking: bool = False
 
 
 def read_subject(line: str, depth: int = _DEPTH) -> Subject:
-    """Read ``line``, whatever it is."""
+    """Read any subject or title."""
     line = " ".join(line.split())
     if match := _NUMBER.fullmatch(line):
         line = match["title"]
@@ -58,16 +58,16 @@ def read_subject(line: str, depth: int = _DEPTH) -> Subject:
 
 
 def breaking_note(body: str) -> str:
-    """Give what a commit's footers say of what it breaks, on one line; empty: they say nothing."""
+    """Return the text of the footers about breaking changes, on one line; empty if there are none."""
     return "; ".join(" ".join(match["note"].split()) for match in _BREAKING.finditer(body.replace("\r\n", "\n")))
 
 
 def strongest(kinds: Iterable[str]) -> str:
-    """Give the kind that readers ask for first, or none."""
+    """Return the kind that is most interesting for readers; empty if there is none."""
     return min((kind for kind in kinds if kind), key=KINDS.index, default="")
 
 
 def _capital(title: str) -> str:
-    """Begin with a capital letter, unless the first word looks like a name in code."""
+    """Return the title with a capital first letter, unless the first word looks like a name in code."""
     first = title.split(maxsplit=1)[0]
     return title[0].upper() + title[1:] if first.rstrip(",:;.").isalpha() and first.islower() else title

@@ -1,4 +1,4 @@
-"""The words of release notes as frozen values, without effects. All text in them is from outside and untrusted."""
+"""The content of release notes. All text in it is untrusted."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,20 +9,20 @@ from promote.github.model import Person, PullRequest
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that has changed, as a reader counts: a pull request, or a commit that none has brought."""
+    """One change: a pull request, or a commit without a pull request."""
 
     title: str
-    """Without the prefix of Conventional Commits and without its pull request's number at its end."""
+    """The title, without the prefix of Conventional Commits and without the pull request's number."""
     commit: str
-    """The last of its commits."""
+    """The last commit of the change."""
     authors: tuple[Person, ...] = ()
     pull_request: PullRequest | None = None
     kind: str = ""
-    """The type of Conventional Commits, such as ``feat``, in lower case; empty: none is given."""
+    """The type in Conventional Commits, such as ``feat``, in lower case; empty if there is none."""
     scope: str = ""
-    """Of Conventional Commits; empty: none is given."""
+    """The scope in Conventional Commits; empty if there is none."""
     breaking: str = ""
-    """What breaks, in the author's words (the title, where nothing else is said); empty: nothing does."""
+    """The author's text about what breaks, or the title; empty if nothing breaks."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Section:
     title: str
     changes: tuple[Change, ...]
     is_minor: bool = False
-    """Whether it is for those alone who look for it: what changes nothing for users, such as tests."""
+    """Whether it changes nothing for users, such as tests. It is shown collapsed."""
 
 
 @dataclass(frozen=True)
 class Newcomer:
-    """Somebody whose first contribution this is."""
+    """A person with a first contribution."""
 
     person: Person
     change: Change
@@ -45,122 +45,122 @@ class Newcomer:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between the version before and this one: names and sizes, never values of variables."""
+    """A difference between the previous version and this one. It never contains the value of a variable."""
 
     name: str
     before: str
-    """Empty: it was not there."""
+    """The value before; empty if it did not exist."""
     after: str
-    """Empty: it is gone."""
+    """The value now; empty if it does not exist."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """The promotion of what the environment served before."""
+    """The promotion of the version that the environment served before."""
 
     commit: str = ""
-    """Empty: not known."""
+    """The commit; empty if it is not known."""
     at: datetime | None = None
-    """When it was recorded; None: not known."""
+    """When it was recorded; None if it is not known."""
     url: str = ""
-    """Of the run; empty: not known."""
+    """The page of the run; empty if it is not known."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One function of several that are released as one."""
+    """One function in a release of several."""
 
     function: str
     version: str
     previous_version: str
-    """The same: it stays as it is. Empty: the environment served nothing before."""
+    """The version before; the same if it did not change, and empty if the environment served nothing."""
     environment_url: str = ""
     differences: tuple[Difference, ...] = ()
     earlier: Earlier | None = None
-    """The promotion of the previous version; None: not known."""
+    """The promotion of the previous version; None if it is not known."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The verdict by which the version was proven."""
+    """The verdict of the version."""
 
     outcome: Outcome
     count: int
-    """Checks in all."""
+    """The number of checks."""
     names: tuple[str, ...] = ()
-    """Those that the ledger has names of."""
+    """The names of the checks that the ledger contains."""
     at: datetime | None = None
     url: str = ""
-    """Of the run that verified it."""
+    """The page of the run that verified it."""
     reason: str = ""
-    """Of a person who has overridden a missing verdict."""
+    """The reason of a user who has overridden a missing verdict."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """The promotion that brought a tag's commit to an environment first."""
+    """The first promotion of a tag's commit to an environment."""
 
     environment: str
     version: str
-    """Empty: the environment does not have it yet."""
+    """The version; empty if the environment does not have the tag yet."""
     at: datetime | None = None
     url: str = ""
-    """Of the run."""
+    """The page of the run."""
     is_taken_back: bool = False
-    """Whether the environment has been rolled back since, to something that lacks it."""
+    """Whether the environment was rolled back since then, to a version without the tag."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What lies between two commits."""
+    """The changes between two commits."""
 
     sections: tuple[Section, ...] = ()
-    """None of them empty; breaking changes first."""
+    """The sections that are not empty, breaking changes first."""
     people: tuple[Person, ...] = ()
-    """Everybody who has contributed, each once; bots are left out."""
+    """All contributors except bots, each once."""
     newcomers: tuple[Newcomer, ...] = ()
     count: int = 0
-    """Commits, also those that sections leave out."""
+    """The number of commits, including those that are not in the sections."""
     gaps: tuple[str, ...] = ()
-    """What could not be found out, and why: sentences for the reader, and warnings for the run."""
+    """What could not be read, and why. The sentences are in the notes, and warnings of the run."""
 
 
 @dataclass(frozen=True)
 class Notes:
-    """All that a template can tell."""
+    """The values that a template can use."""
 
     function: str
-    """Of several functions, all their names."""
+    """The name of the function, or the names of all functions."""
     environment: str = ""
-    """Empty: the notes are of a tag."""
+    """The environment; empty if the notes are for a tag."""
     tag: str = ""
-    """Empty: the notes are of an environment."""
+    """The tag; empty if the notes are for an environment."""
     version: str = ""
     previous_version: str = ""
-    """Empty: the environment served nothing before."""
+    """The version before; empty if the environment served nothing."""
     earlier: Earlier | None = None
-    """The promotion of the previous version; None: not known."""
+    """The promotion of the previous version; None if it is not known."""
     commit: str = ""
     since: str = ""
-    """The commit that the environment had before, or that of the tag before; empty: there is none."""
+    """The previous commit of the environment, or that of the previous tag; empty if there is none."""
     since_tag: str = ""
     is_rollback: bool = False
-    """Whether the changes were taken back."""
+    """Whether the changes were rolled back."""
     changes: Changes = Changes()
     differences: tuple[Difference, ...] = ()
     functions: tuple[Part, ...] = ()
-    """Each of several that are released as one; empty: there is one, and the rest is said of it."""
+    """The functions in a release of several; empty for one function."""
     proof: Proof | None = None
     carried: tuple[Carried, ...] = ()
-    """Of a tag, by environment."""
+    """For a tag, its first promotion to each environment."""
     at: datetime | None = None
     """When the environment was moved, or the notes were written."""
     actor: str = ""
     reason: str = ""
-    """Of a rollback or an override, in the words of who asked for it."""
+    """The input ``reason`` of a rollback or an override."""
     run_url: str = ""
     environment_url: str = ""
     repository: str = ""
     """``owner/name``."""
     repository_url: str = ""
-    """Empty: not known, so that there are no links."""
+    """The page of the repository; empty if it is not known, so that there are no links."""

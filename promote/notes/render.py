@@ -1,4 +1,4 @@
-"""Release notes as Markdown: by the template that we bring, or by one of the repository's own."""
+"""Render release notes as Markdown, with the action's template or a template of the user."""
 
 import json
 import pickle
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 
 _INPUT = "release-notes-template"
-_FROM_ROOT = "Give a file's path from the repository's root, and check the repository out before this step."
+_FROM_ROOT = "Set a path from the repository's root, and check the repository out before this step."
 _LARGEST = 64 * 1024
-"""Bytes of a template."""
-_PATIENCE = 30.0
-"""Seconds for the process that renders; it ends itself long before, unless the machine is very busy."""
+"""The most bytes of a template."""
+_TIMEOUT = 30.0
+"""Seconds for the process that renders. Its own limit is much lower, but the machine may be busy."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template of the user's own that has been read and found to be one."""
+    """A valid template of the user."""
 
     path: str
-    """In the repository."""
+    """The path in the repository."""
     source: str
 
 
 def load_template(path: str, workspace: Path) -> Template:
-    """Read a template and check all that can be checked without notes; call it before anything is deployed.
+    """Read a template, and check what can be checked without notes. It is called before anything is deployed.
 
     Raises:
-        InputError: of ``release-notes-template``: there is no such file in the repository, or it is no such template.
+        InputError: The file does not exist in the repository, or it is not a valid template.
 
     """
-    from promote.notes.template import Environment, compiled  # noqa: PLC0415 - seldom needed
+    from promote.notes.template import Environment, compiled  # noqa: PLC0415 - rarely needed
     from promote.notes.template_values import ANYWHERE, Refused  # noqa: PLC0415 - the same
 
     try:
@@ -56,13 +56,13 @@ def load_template(path: str, workspace: Path) -> Template:
             what = "a directory" if file.is_dir() else "not there"
             raise InputError(_INPUT, f"{path!r} is {what}", hint=_FROM_ROOT)
         if file.stat().st_size > _LARGEST:
-            raise InputError(_INPUT, f"{path!r} is larger than 64 KB", hint="Is it the template, or something else?")
+            raise InputError(_INPUT, f"{path!r} is larger than 64 KB", hint="Check that it is the template.")
         source = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            _INPUT, f"{path!r} is no text in UTF-8 (byte {error.start})", hint="Save it as UTF-8."
+            _INPUT, f"{path!r} is not valid UTF-8 (byte {error.start})", hint="Save it as UTF-8."
         ) from None
-    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null character; RuntimeError: links in a ring
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null character; RuntimeError: a loop of links
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(_INPUT, f"{path!r} cannot be read: {reason}", hint=_FROM_ROOT) from None
     template = Template(path, source)
@@ -76,19 +76,19 @@ def load_template(path: str, workspace: Path) -> Template:
 def render(
     notes: Notes, template: Template | None = None, *, limit: int = BODY_LIMIT, redact: Callable[[str], str] = str
 ) -> Markdown:
-    """Render ``notes``, with fewer changes where they would be longer than ``limit`` characters.
+    """Return the rendered ``notes``. If they are longer than ``limit`` characters, changes are left out.
 
-    ``redact`` takes the secrets out of each text before it is marked or cut.
+    ``redact`` redacts secrets in each text, before the text is escaped and shortened.
 
     Raises:
-        InputError: the template failed; with ``template`` None there is no such error.
+        InputError: The user's template failed.
 
     """
-    from promote.notes.truncate import Task  # noqa: PLC0415 - Jinja is needed at the very end alone
+    from promote.notes.truncate import Task  # noqa: PLC0415 - Jinja is only needed at the end
 
     clean = _redacted(notes, redact)
     if template:
-        return _rendered_apart(Task(template.source, clean, limit), template)
+        return _rendered_in_sandbox(Task(template.source, clean, limit), template)
     return Task(_ours(), clean, limit, is_ours=True).done()
 
 
@@ -97,20 +97,20 @@ def _ours() -> str:
     return Path(__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
 
 
-def _rendered_apart(task: "Task", template: Template) -> Markdown:
-    """Render in a process that has limits, and nothing of this one's environment."""
-    from promote.notes.sandbox import SECONDS  # noqa: PLC0415 - what it needs is not on every system
+def _rendered_in_sandbox(task: "Task", template: Template) -> Markdown:
+    """Render in a process with limits and an empty environment."""
+    from promote.notes.sandbox import SECONDS  # noqa: PLC0415 - its imports are not available on every system
 
     endless = (
-        f"it had not ended after {SECONDS} seconds of computing",
-        "Look for loops and macros that go on for ever; an ordinary template takes hundredths of a second.",
+        f"it did not end within {SECONDS} seconds of CPU time",
+        "Check it for endless loops and macros. A usual template takes hundredths of a second.",
     )
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-m", "promote.notes.sandbox"],
             input=pickle.dumps(task),
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT,
             env={},
             check=False,
         )
@@ -119,13 +119,13 @@ def _rendered_apart(task: "Task", template: Template) -> Markdown:
     if done.returncode == -signal.SIGXCPU:
         _refuse(template, *endless)
     try:
-        answer = json.loads(done.stdout)
+        result = json.loads(done.stdout)
     except ValueError:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        _refuse(template, f"rendering it ended with code {done.returncode}", " ".join([*said, "Let it do less."]))
-    if "markdown" not in answer:
-        _refuse(template, answer["problem"], answer["hint"], answer["line"])
-    return Markdown(answer["markdown"])
+        output = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        _refuse(template, f"rendering it ended with code {done.returncode}", " ".join([*output, "Simplify it."]))
+    if "markdown" not in result:
+        _refuse(template, result["problem"], result["hint"], result["line"])
+    return Markdown(result["markdown"])
 
 
 def _refuse(template: Template, problem: str, hint: str, line: int = 0) -> NoReturn:
@@ -134,7 +134,7 @@ def _refuse(template: Template, problem: str, hint: str, line: int = 0) -> NoRet
 
 
 def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    """Give ``value`` with ``redact`` applied to each text in it."""
+    """Return ``value`` with ``redact`` applied to each text in it."""
     if redact is str:
         return value
     if is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""Which promotion brought a tag to an environment first, and whether the environment still has it."""
+"""Find the first promotion of a tag to an environment, and whether the environment still has the tag."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,22 @@ _CONTAINING = (CommitRelation.SAME, CommitRelation.NEWER)
 
 @dataclass(frozen=True)
 class Asked:
-    """The tag, and who knows what of it."""
+    """The tag, and how to find the order of commits."""
 
     tag: str
     related: Callable[[str], CommitRelation]
-    """Says how a commit stands to the tag's."""
+    """Returns the order of a commit relative to the tag's commit."""
     unknown: str
-    """Why it may be that nobody can say so."""
+    """Why the order may not be known."""
     page: Callable[[str], str]
-    """Gives the page of a run, or empty, from what the ledger has of it."""
+    """Returns the page of a run from the URL in the ledger; or empty."""
 
 
 def carried(asked: Asked, environment: str, histories: Mapping[str, Sequence[Item]]) -> tuple[Carried | None, str]:
-    """Find the promotion that brought the tag to ``environment`` first.
+    """Return the first promotion of the tag to ``environment``, and a sentence about what is not known.
 
-    ``histories`` are those of the function, or of all that are released as one, by name: their promotions, newest
-    first. Several have the tag when each of them has it. Give also what is not known of that; with None, it is whether
-    the environment has it at all.
+    ``histories`` are the promotions per function, newest first. An environment has the tag if all functions have it. If
+    it is not known whether the environment has the tag, the promotion is None.
     """
     found = {name: _brought(asked, items) for name, items in histories.items()}
     if any(one.first is None and one.doubt is None for one in found.values()):
@@ -58,18 +57,18 @@ def carried(asked: Asked, environment: str, histories: Mapping[str, Sequence[Ite
 
 @dataclass(frozen=True)
 class _Brought:
-    """What the history of one function says."""
+    """The result for one function."""
 
     first: Item | None = None
-    """The promotion that brought the tag; None: none has, or nobody knows."""
+    """The first promotion of the tag; None if there is none or if it is not known."""
     doubt: Item | None = None
-    """The promotion of which nobody knows whether it has the tag, where it matters."""
+    """The promotion for which it is not known whether it has the tag, if the result depends on it."""
     is_taken_back: bool = False
 
 
 def _brought(asked: Asked, items: Sequence[Item]) -> _Brought:
     first = None
-    # From the newest on, since an environment goes forwards: what came before one that lacks it lacks it too.
+    # From the newest one, because commits only get newer: before a promotion without the tag, no other has it.
     for item in (item for item in items if item.get("kind") != Kind.ROLLBACK):
         found = _related(asked, item)
         if found is CommitRelation.UNKNOWN and first is None:
@@ -94,11 +93,11 @@ def _why(asked: Asked, histories: Mapping[str, Sequence[Item]], name: str, found
     if item is None or item.get("commit"):
         return asked.unknown
     whose = f" of {name}" if len(histories) > 1 else ""
-    return f"the record of version {item['version']}{whose} there names no commit"
+    return f"the record of version {item['version']}{whose} there contains no commit"
 
 
 def _versions(histories: Mapping[str, Sequence[Item]], move: Item) -> str:
-    """Say what the environment served after ``move``."""
+    """Return the versions that the environment served after ``move``, as text."""
     served = {
         name: next(str(item["version"]) for item in items if _sequence(item) <= _sequence(move))
         for name, items in histories.items()

@@ -1,7 +1,7 @@
-"""What a template of release notes can say, and the environment in which it is rendered.
+"""Compile and render templates of release notes.
 
-Nothing that a template inserts is markup unless our own filters have made it: ``Markdown`` is what they give, what a
-macro gives, and what stands in the template itself. Whatever a template computes from any of these is text again.
+Values that a template inserts are escaped. Only the text of the template, the results of macros and the results of the
+action's filters are ``Markdown``. If a template computes a value from them, the result is text again.
 """
 
 import difflib
@@ -35,7 +35,7 @@ from promote.notes.template_values import (
 )
 
 VARIABLES = frozenset({field.name for field in fields(Notes)} | {"compare_url", "left_out"})
-"""What a template knows: the parts of ``Notes``, the page that compares, and the count of changes that did not fit."""
+"""The variables of a template: the fields of ``Notes``, the compare page, and the number of changes left out."""
 FUNCTIONS = frozenset({"namespace", "range", "row"})
 BUILTIN_FILTERS = frozenset(
     {
@@ -77,7 +77,7 @@ BUILTIN_FILTERS = frozenset(
         "wordcount",
     }
 )
-"""Those of Jinja's own that have to do with text, numbers and lists. Those for HTML and for chance are left out."""
+"""Jinja's filters for text, numbers and lists. Its filters for HTML and random values are not supported."""
 
 _STATEMENTS = {
     "Block": "block",
@@ -92,21 +92,21 @@ _STATEMENTS = {
     "Include": "include",
     "ScopedEvalContextModifier": "autoescape",
 }
-"""What is refused: it needs other files, or writes what was not escaped."""
+"""Statements that are refused, because they need other files or write unescaped text."""
 _FILE = "<template>"
-"""What Jinja calls a template without a file, by which its lines are found in tracebacks."""
+"""Jinja's name of a template without a file, by which its lines are found in tracebacks."""
 
 
 class Environment(ImmutableSandboxedEnvironment):
-    """Where templates are compiled and rendered."""
+    """The environment in which templates are compiled and rendered."""
 
     concat = staticmethod(lambda parts: Markdown("".join(parts)))
-    """What has been written piece by piece, of which each was escaped: a macro's result, or a block that is set."""
+    """Joins parts that are escaped already: the result of a macro, or a ``set`` block."""
 
     def __init__(self, style: Style, notes: Notes | None = None) -> None:
         super().__init__(
-            autoescape=False,  # it knows HTML alone; finalize escapes all that is inserted
-            # What takes the context is not called while a template is compiled, where nothing limits it.
+            autoescape=False,  # it only supports HTML; finalize escapes all inserted values
+            # A function with the context is not called during compilation, where no limits apply.
             finalize=pass_context(lambda _, value: shown(value, style)),
             optimized=False,
             undefined=_Unknown,
@@ -123,23 +123,23 @@ class Environment(ImmutableSandboxedEnvironment):
         }
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """Give what is safe to call in the place of ``str.format``; its result is text, also that of Markdown."""
+        """Return a safe replacement of ``str.format``. Its result is text, even for Markdown."""
         wrapped = super().wrap_str_format(value)
         return wrapped and (lambda *arguments, **named: str.__str__(wrapped(*arguments, **named)))
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
-        """Give what fails with our words."""
-        return self.undefined(f"{attribute!r} is out of a template's reach", obj, attribute, SecurityError)
+        """Return an undefined value that fails with the action's message."""
+        return self.undefined(f"{attribute!r} is not available in templates", obj, attribute, SecurityError)
 
 
 def variables(notes: Notes, left_out: int = 0) -> Mapping[str, object]:
-    """Give the values of ``VARIABLES``."""
+    """Return the values of ``VARIABLES``."""
     known = {field.name: getattr(notes, field.name) for field in fields(Notes)}
     return MappingProxyType(known | {"compare_url": compare_url(notes), "left_out": left_out})
 
 
 def compare_url(notes: Notes) -> str:
-    """Give the page that compares the two commits, or empty."""
+    """Return the page that compares the two commits; or empty."""
     if not (notes.repository_url and notes.since and notes.commit) or notes.since == notes.commit:
         return ""
     ends = (notes.commit, notes.since) if notes.is_rollback else (notes.since, notes.commit)
@@ -147,10 +147,10 @@ def compare_url(notes: Notes) -> str:
 
 
 def compiled(source: str, environment: Environment) -> Compiled:
-    """Compile a template after all that can be checked without notes.
+    """Return the compiled template, after the checks that need no notes.
 
     Raises:
-        Refused: it is wrong.
+        Refused: The template is not valid.
 
     """
     return Compiled.from_code(environment, _code(source), environment.make_globals(None))
@@ -158,26 +158,26 @@ def compiled(source: str, environment: Environment) -> Compiled:
 
 @lru_cache(maxsize=2)
 def _code(source: str) -> CodeType:
-    """Compile it once, however often it is rendered: nothing that is folded into it is of the notes."""
+    """Return the code of a template. It contains nothing of the notes, so it is cached."""
     environment = Environment(ANYWHERE)
     try:
         tree = environment.parse(source)
         _require_known_parts(tree)
-        _require_knownfield_names(tree, environment)
+        _require_known_names(tree, environment)
         return environment.compile(source)
     except TemplateSyntaxError as error:
         raise Refused(
-            _sentence(error.message or "it is no Jinja template"), _syntax_hint(error), error.lineno
+            _sentence(error.message or "it is not a valid Jinja template"), _syntax_hint(error), error.lineno
         ) from None
     except (RecursionError, SyntaxError, MemoryError, ValueError):
-        raise Refused("it is nested too deeply", "Write parts of it as macros, side by side.") from None
+        raise Refused("it is nested too deeply", "Split it into macros.") from None
 
 
 def rendered(template: Compiled, notes: Notes, left_out: int = 0) -> Markdown:
-    """Render a template.
+    """Return a rendered template.
 
     Raises:
-        Refused: it cannot be, and where.
+        Refused: The template failed, with the line.
 
     """
     try:
@@ -188,22 +188,22 @@ def rendered(template: Compiled, notes: Notes, left_out: int = 0) -> Markdown:
     except MemoryError as error:
         raise Refused("it needs too much memory", _LOOP_HINT, _line(error)) from None
     except (RecursionError, OverflowError) as error:
-        raise Refused("it calls itself without an end, or counts too far", _LOOP_HINT, _line(error)) from None
+        raise Refused("it has an endless recursion or a number that is too large", _LOOP_HINT, _line(error)) from None
     except (UndefinedError, SecurityError) as error:
         problem, _, hint = str(error).partition("\n")
         raise Refused(problem, hint or DOCUMENTED, _line(error)) from None
     except TemplateError as error:
         raise Refused(_sentence(str(error)), DOCUMENTED, _line(error)) from None
-    except Exception as error:  # noqa: BLE001 - a template can do wrong in any way that Python knows
+    except Exception as error:  # noqa: BLE001 - a template can raise any error
         raise Refused(f"{type(error).__name__}: {_sentence(str(error))}", DOCUMENTED, _line(error)) from None
     return Markdown(re.sub(r"\n{3,}", "\n\n", text).strip())
 
 
-_LOOP_HINT = "Let it go over what the notes have, and nothing else."
+_LOOP_HINT = "Use loops only over the values of the notes."
 
 
 class _Unknown(StrictUndefined):
-    """What is not there, and says so as soon as it is used."""
+    """An undefined value. It fails at its first use, with a message and a hint."""
 
     @property
     def _undefined_message(self) -> str:
@@ -217,32 +217,32 @@ class _Unknown(StrictUndefined):
 
 
 def _require_known_parts(tree: nodes.Template) -> None:
-    """Refuse what needs other files, writes without escaping, or reaches for the inside of things."""
+    """Refuse statements that need other files or write unescaped text, and private attributes."""
     for node in _walk(tree):
         kind = type(node).__name__
         if kind in _STATEMENTS:
             raise Refused(
                 f"{{% {_STATEMENTS[kind]} %}} cannot be used",
-                "A template is one file; write what it repeats as a {% macro %}, and filters as {{ value | filter }}.",
+                "A template is one file. Use a {% macro %} for repeated parts, and {{ value | filter }} for filters.",
                 node.lineno,
             )
         name = node.attr if isinstance(node, nodes.Getattr) else _constant(node)
         if isinstance(name, str) and name.startswith("_"):
-            raise Refused(f"{name!r} is out of a template's reach", DOCUMENTED, node.lineno)
+            raise Refused(f"{name!r} is not available in templates", DOCUMENTED, node.lineno)
 
 
 def _constant(node: nodes.Node) -> object:
     return node.arg.value if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) else None
 
 
-def _require_knownfield_names(tree: nodes.Template, environment: Environment) -> None:
-    """Refuse variables that there are none of, so that a slip of the pen is found before anything is deployed."""
+def _require_known_names(tree: nodes.Template, environment: Environment) -> None:
+    """Refuse unknown variables, so that a typo is found before anything is deployed."""
     known = VARIABLES | FUNCTIONS
     for node in _walk(tree):
         if isinstance(node, nodes.Name) and node.ctx == "load" and node.name == "self":
             raise Refused("'self' cannot be used", DOCUMENTED, node.lineno)
     tracker = TrackingCodeGenerator(environment)
-    tracker.optimizer = None  # nothing is computed here, where nothing limits it
+    tracker.optimizer = None  # no constants are computed here, where no limits apply
     tracker.visit(tree)
     unknown = tracker.undeclared_identifiers - known
     for node in _walk(tree):
@@ -255,23 +255,23 @@ def _walk(tree: nodes.Template) -> Iterable[nodes.Node]:
 
 
 def _syntax_hint(error: TemplateSyntaxError) -> str:
-    """Say what to do about an error of Jinja's."""
+    """Return what to do about a syntax error from Jinja."""
     found = re.search(r"No (filter|test) named '(\w+)'", error.message or "")
     if not found:
-        return "See https://jinja.palletsprojects.com/templates, and docs/release-notes.md for what is known here."
+        return "See https://jinja.palletsprojects.com/templates, and docs/release-notes.md for what is supported."
     if found[2] in ("safe", "escape", "e", "forceescape"):
-        return "Take it away: all that is inserted is escaped for Markdown, and nothing else is."
+        return "Remove it: all inserted values are escaped for Markdown."
     return _did_you_mean(found[2], BUILTIN_FILTERS | Filters.NAMES) if found[1] == "filter" else DOCUMENTED
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    listed = f" Known are: {', '.join(sorted(known))}." if known else ""
+    listed = f" Available: {', '.join(sorted(known))}." if known else ""
     return (f"Did you mean {near[0]}?" if near else "") + listed if near or listed else DOCUMENTED
 
 
 def _line(error: BaseException) -> int:
-    """Give the line of the template in which ``error`` came up."""
+    """Return the line of the template that raised ``error``."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == _FILE), 0)
 

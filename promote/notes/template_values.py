@@ -1,6 +1,6 @@
-"""What a template may insert, how it is shown, and the filters for it.
+"""The values that a template may insert, how they are shown, and the action's filters.
 
-Nothing that a template inserts is markup unless our own filters have made it.
+All inserted values are escaped, except the results of the action's filters.
 """
 
 import re
@@ -22,8 +22,8 @@ _TIME = "%Y-%m-%d %H:%M UTC"
 DOCUMENTED = "docs/release-notes.md lists what templates can use."
 
 
-class Refused(Exception):  # noqa: N818 - it becomes an InputError, which is one
-    """A template is wrong in ``line`` (0: not known)."""
+class Refused(Exception):  # noqa: N818 - it becomes an InputError
+    """A template is not valid, in ``line`` (0 if it is not known)."""
 
     def __init__(self, problem: str, hint: str, line: int = 0) -> None:
         super().__init__(problem)
@@ -40,16 +40,16 @@ class Style:
 
 
 OURS = Style(markdown.text, markdown.code, markdown.prose)
-"""For our own template, which inserts text where Markdown is read as such."""
+"""For the action's template, which only inserts text where Markdown is read."""
 ANYWHERE = Style(markdown.text_anywhere, markdown.code_anywhere, markdown.prose_anywhere)
-"""For templates whose authors may have put it anywhere."""
+"""For users' templates, which may insert text anywhere."""
 
 
 def shown(value: object, style: Style) -> Markdown:
-    """Give anything that a template inserts as Markdown.
+    """Return an inserted value as Markdown.
 
     Raises:
-        Refused: it is no text, number or time.
+        Refused: The value is not a text, a number or a time.
 
     """
     if isinstance(value, Markdown):
@@ -59,7 +59,7 @@ def shown(value: object, style: Style) -> Markdown:
     if value is None:
         return Markdown("")
     if isinstance(value, Undefined):
-        value = str(value)  # which fails, and says why, unless it is what an if without else gives
+        value = str(value)  # raises the error, unless it is the result of an if without else
     if not isinstance(value, str | int | float):
         raise Refused(f"{kind_of(value)} cannot be inserted as it is", _parts(value))
     words = str(value)
@@ -69,7 +69,7 @@ def shown(value: object, style: Style) -> Markdown:
 
 
 class Filters:
-    """Our own filters, by their names in templates."""
+    """The action's filters, by their names in templates."""
 
     NAMES = frozenset(
         {"code", "commit", "date", "duration", "join", "link", "mention", "person", "prose", "pull_request"}
@@ -81,38 +81,38 @@ class Filters:
         self._server = self._site.removesuffix(f"/{notes.repository}") if notes.repository else ""
 
     def by_name(self) -> dict[str, Callable[..., Markdown]]:
-        """Give them as Jinja wants them."""
+        """Return the filters for Jinja."""
         return {name: getattr(self, name) for name in self.NAMES}
 
     def code(self, value: object) -> Markdown:
-        """Show a text as code."""
+        """Return a text as code."""
         return self._style.code(_text(value, "code"))
 
     def prose(self, value: object) -> Markdown:
-        """Show a text with its own code as code."""
+        """Return a text in which words between backticks are code."""
         return self._style.prose(_text(value, "prose"))
 
     def link(self, label: object, address: object) -> Markdown:
-        """Lead to an address."""
+        """Return a link to an address."""
         return markdown.link(shown(label, self._style), _text(address, "link"))
 
     def commit(self, sha: object) -> Markdown:
-        """Lead to a commit."""
+        """Return a link to a commit."""
         digest = _text(sha, "commit")
         is_digest = re.fullmatch(r"[0-9a-f]{7,64}", digest)
         label = self._style.code(short_commit(digest) if is_digest else digest)
         return markdown.link(label, f"{self._site}/commit/{digest}" if self._site and is_digest else "")
 
     def pull_request(self, request: object) -> Markdown:
-        """Lead to a pull request."""
+        """Return a link to a pull request."""
         if not isinstance(request, PullRequest):
             _misused("pull_request", "a pull request", request)
-        # Without a page of its own it is text, of which GitHub makes no link.
+        # Without a page, it is text that GitHub does not turn into a link.
         number = f"#{request.number}"
         return markdown.link(Markdown(number) if request.url else self._style.text(number), request.url)
 
     def person(self, who: object) -> Markdown:
-        """Lead to a profile. In a link, GitHub tells nobody that they were spoken of."""
+        """Return a link to a profile. GitHub sends no notification for a link."""
         if not isinstance(who, Person):
             _misused("person", "a person", who)
         account = _LOGIN.fullmatch(who.login)
@@ -123,25 +123,25 @@ class Filters:
         return markdown.link(Markdown(f"@{who.login}"), f"{self._server}/{who.login}")
 
     def mention(self, who: object) -> Markdown:
-        """Speak of somebody so that GitHub tells them."""
+        """Return a mention, for which GitHub sends a notification."""
         if not isinstance(who, Person):
             _misused("mention", "a person", who)
         account = _LOGIN.fullmatch(who.login)
         return Markdown(f"@{who.login}") if account and not account["bot"] else self.person(who)
 
     def join(self, values: Iterable[object], separator: object = "") -> Markdown:
-        """Put things side by side."""
+        """Return the values joined with a separator."""
         return Markdown(shown(separator, self._style).join(shown(value, self._style) for value in values))
 
     def date(self, moment: object) -> Markdown:
-        """Show the day of a time."""
+        """Return the day of a time."""
         if not isinstance(moment, datetime):
             _misused("date", "a time", moment)
         return Markdown(moment.astimezone(UTC).strftime("%Y-%m-%d"))
 
     def duration(self, seconds: object) -> Markdown:
-        """Show a number of seconds."""
-        from promote.github.actions.summary import duration  # noqa: PLC0415 - which loads much more than this needs
+        """Return a number of seconds as a duration."""
+        from promote.github.actions.summary import duration  # noqa: PLC0415 - slow to load, and rarely needed
 
         if not isinstance(seconds, int | float):
             _misused("duration", "a number of seconds", seconds)
@@ -149,7 +149,7 @@ class Filters:
 
 
 def time(moment: datetime) -> str:
-    """Give a time as notes show it."""
+    """Return a time in the format of the notes."""
     return moment.astimezone(UTC).strftime(_TIME)
 
 
@@ -159,7 +159,7 @@ def field_names(value: object) -> frozenset[str]:
 
 
 def kind_of(value: object) -> str:
-    """Name the kind of ``value`` in words: ``PullRequest`` is a pull request."""
+    """Return the kind of ``value`` in words: ``PullRequest`` is a pull request."""
     if is_dataclass(value):
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(value).__name__).lower()
         return words if words.endswith("s") else f"a {words}"
@@ -171,7 +171,7 @@ def _parts(value: object) -> str:
     names = field_names(value)
     if names:
         return f"Insert one of its parts: {', '.join(sorted(names))}."
-    return "Go over it with {% for %}, or join it: {{ list | join(', ') }}."
+    return "Use {% for %}, or join it: {{ list | join(', ') }}."
 
 
 def _text(value: object, name: str) -> str:
@@ -182,5 +182,5 @@ def _text(value: object, name: str) -> str:
 
 def _misused(name: str, wanted: str, value: object) -> NoReturn:
     if isinstance(value, Undefined):
-        str(value)  # which fails, and says why
+        str(value)  # raises the error
     raise Refused(f"the filter {name} takes {wanted}, and this is {kind_of(value)}", DOCUMENTED)

@@ -1,4 +1,4 @@
-"""Notes that are not longer than they may be: with fewer changes, so that what is shown is whole."""
+"""Shorten notes to a limit by leaving out changes, so that each shown change is complete."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,24 +10,24 @@ from promote.notes.template import Environment, compare_url, compiled, rendered
 from promote.notes.template_values import ANYWHERE, OURS, Refused, Style
 
 _GOOD = 0.97
-"""Of the room that is there, how much is to be used."""
+"""The share of the limit that is enough to stop the search."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A template to be rendered with values."""
+    """A template and the notes to render."""
 
     source: str
     notes: Notes
     limit: int
-    """Characters."""
+    """The most characters."""
     is_ours: bool = False
 
     def done(self) -> Markdown:
-        """Render it.
+        """Return the rendered notes.
 
         Raises:
-            Refused: the template, if it is not ours, failed, or is too long even without any change.
+            Refused: The user's template failed, or the notes are too long even without changes.
 
         """
         style = OURS if self.is_ours else ANYWHERE
@@ -41,16 +41,16 @@ class Task:
 
 
 def fitted(show: Callable[[Notes, int], str], notes: Notes, limit: int, style: Style) -> Markdown:
-    """Give ``show`` of as much of ``notes`` as fits into ``limit`` characters, and say what was left out.
+    """Return ``notes``, rendered by ``show``, with as many changes as fit in ``limit`` characters.
 
     Raises:
-        Refused: it does not fit, however little is shown.
+        Refused: The notes do not fit even without changes.
 
     """
     whole = show(notes, 0)
     if len(whole) <= limit:
         return Markdown(whole)
-    # The least that is known not to fit, and the most that does; sizes grow about evenly between them.
+    # The smallest length that is known not to fit, and the largest that fits. The size is about linear between them.
     least, most, size, found = longest(notes), -1, len(whole), ""
     for attempt in count_up():
         if least - most <= 1 or len(found) > limit * _GOOD:
@@ -67,18 +67,18 @@ def fitted(show: Callable[[Notes, int], str], notes: Notes, limit: int, style: S
             least, size = length, max(len(text), len(found) + 1)
     if not found:
         raise Refused(
-            f"without any change the notes are longer than {limit} characters already", "Let it say less by itself."
+            f"even without changes, the notes are longer than {limit} characters", "Shorten the text of the template."
         )
     return Markdown(found)
 
 
 def count(notes: Notes) -> int:
-    """Count the changes that ``notes`` show."""
+    """Return the number of changes in the sections of ``notes``."""
     return sum(len(section.changes) for section in notes.changes.sections)
 
 
 def longest(notes: Notes) -> int:
-    """Give the length of the longest list in ``notes``."""
+    """Return the length of the longest list in ``notes``."""
     changes = notes.changes
     names = notes.proof.names if notes.proof else ()
     lists = (changes.people, changes.newcomers, changes.gaps, notes.differences, notes.carried, names)
@@ -86,7 +86,7 @@ def longest(notes: Notes) -> int:
 
 
 def shortened(notes: Notes, length: int) -> Notes:
-    """Leave out of each list what goes beyond ``length``; the sections count as one."""
+    """Return ``notes`` with at most ``length`` entries in each list. All sections together count as one list."""
     left, sections = length, []
     for section in notes.changes.sections:
         shown = section.changes[:left]
@@ -106,8 +106,8 @@ def shortened(notes: Notes, length: int) -> Notes:
 
 
 def _ending(notes: Notes, left_out: int, style: Style) -> Markdown:
-    """Say how much is missing, and where the whole is."""
-    said = f"{left_out} more {'change is' if left_out == 1 else 'changes are'} not shown here"
+    """Return a sentence with the number of missing changes, and a link to all changes."""
+    missing = f"{left_out} more {'change is' if left_out == 1 else 'changes are'} not shown here"
+    missing = missing if left_out else "Not everything is shown here"
     where = compare_url(notes) or notes.run_url
-    said = said if left_out else "Not everything is shown here"
-    return Markdown(f"{said}; see {link(Markdown('the whole'), where)}." if where else f"{style.text(said)}.")
+    return Markdown(f"{missing}; see {link(Markdown('the whole'), where)}." if where else f"{style.text(missing)}.")

@@ -119,7 +119,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     notes = written[-1].outputs["release-notes"]
     assert "Write letters" not in notes
     assert told(shop.notes()) == told(notes)
-    for shown in ("| api | 1 → 2 |", "| mail | 2 stays |", "Be right", "Proven by", "3 functions released as one"):
+    for shown in ("| api | 1 → 2 |", "| mail | 2 stays |", "Be right", "Verified by", "3 functions in one release"):
         assert shown in notes, notes
     # Its previous version came with the first release, although it was part of the second one too.
     (row,) = [line for line in told(notes).splitlines() if line.startswith("| api |")]
@@ -163,7 +163,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     # The api is rolled back to a version that is older than the letters, not to one before them.
     assert "Write letters" not in back.outputs["release-notes"]
     assert told(shop.notes()) == told(back.outputs["release-notes"])
-    assert ", taken back |" in shop.notes(tag="v1.2.0")
+    assert ", rolled back |" in shop.notes(tag="v1.2.0")
     assert "| preprod | api 1, mail 2 and worker 1 |" in shop.notes(tag="v1.1.0")
 
 

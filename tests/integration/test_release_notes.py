@@ -188,7 +188,7 @@ def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
     team.tag("v1.0.0", first)
     team.tag("v1.1.0", second)
     assert "| preprod | 1 |" in team.tell(second, tag="v1.0.0").outputs["release-notes"]
-    assert "| preprod | 2, taken back |" in team.tell(second, tag="v1.1.0").outputs["release-notes"]
+    assert "| preprod | 2, rolled back |" in team.tell(second, tag="v1.1.0").outputs["release-notes"]
 
 
 def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(team: Team) -> None:
@@ -205,7 +205,7 @@ def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(tea
     notes = ended.outputs["release-notes"]
     assert "Be faster" in notes
     assert "Be right" in notes
-    assert "Proven by" in notes
+    assert "Verified by" in notes
     # For a production environment, GitHub ends the previous deployment only if asked to.
     assert [entry[1] for entry in team.shown("prod")] == ["success", "inactive"]
 

@@ -86,7 +86,7 @@ def test_what_nobody_knows_is_said_once() -> None:
     nameless = {"api": moves((1, "1", 5)), "mail": moves((1, "7", 0))}
     assert carried(ASKED, "prod", nameless) == (
         None,
-        f"{unknown}the record of version 7 of mail there names no commit.",
+        f"{unknown}the record of version 7 of mail there contains no commit.",
     )
     back = [item((9, "1", 99), "rollback"), *moves((2, "2", 5))]
     row, gap = carried(ASKED, "prod", {"api": back, "mail": moves((2, "7", 5))})

@@ -288,7 +288,7 @@ CASES: dict[str, Callable[[], Notes]] = {
         PROMOTED,
         proof=Proof(Outcome.FAILED, 1, ("GET /health",), AT, RUN, "the check itself was wrong"),
         differences=(),
-        changes=Changes(gaps=("Pull requests and first contributions are not known, for there is no github-token.",)),
+        changes=Changes(gaps=("Pull requests and first contributions are not known: there is no github-token.",)),
     ),
     "nothing": lambda: replace(PROMOTED, differences=()),
     "external": lambda: replace(PROMOTED, earlier=None, differences=()),

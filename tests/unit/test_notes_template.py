@@ -349,11 +349,11 @@ REFUSED = {
     "\n\n{% fro x in y %}": (3, "encountered unknown tag 'fro'", ""),
     "{{ chnages.count }}": (1, "there is no 'chnages'", "Did you mean changes?"),
     "a\n{{ reason | saef }}": (2, "no filter named 'saef'", ""),
-    "{{ reason | safe }}": (1, "no filter named 'safe'", "Take it away"),
+    "{{ reason | safe }}": (1, "no filter named 'safe'", "Remove it"),
     "{{ reason | comit }}": (1, "no filter named 'comit'", "Did you mean commit?"),
     "{{ reason is nice }}": (1, "no test named 'nice'", ""),
-    "\n{{ reason.__class__ }}": (2, "'__class__' is out of a template's reach", ""),
-    "{{ reason['__class__'] }}": (1, "'__class__' is out of a template's reach", ""),
+    "\n{{ reason.__class__ }}": (2, "'__class__' is not available in templates", ""),
+    "{{ reason['__class__'] }}": (1, "'__class__' is not available in templates", ""),
     "{{ self }}": (1, "'self' cannot be used", ""),
     "\n{% include 'other' %}": (2, "{% include %} cannot be used", "one file"),
     "{% import 'other' as o %}": (1, "{% import %} cannot be used", ""),
@@ -403,7 +403,7 @@ def files(folder: Path) -> dict[str, str]:
         "/etc/passwd": "is not in the repository",
         "token": "is not in the repository",
         "ring": "",
-        "binary": "is no text in UTF-8 (byte 0)",
+        "binary": "is not valid UTF-8 (byte 0)",
         "huge": "is larger than 64 KB",
         "pipe": "is not there",
         "a\x00b": "cannot be read",
@@ -439,13 +439,13 @@ FAILING = {
     "{{ reason | date }}": (1, "the filter date takes a time, and this is text", ""),
     "{{ 1 // 0 }}": (1, "ZeroDivisionError", ""),
     "\n{{ reason + 1 }}": (2, "TypeError", ""),
-    "{{ reason['__cla' ~ 'ss__'] }}": (1, "'__class__' is out of a template's reach", ""),
-    "{{ [reason] | map(attribute='__class__') | join }}": (1, "'__class__' is out of", ""),
-    "{{ '{0.__class__}'.format(reason) }}": (1, "'__class__' is out of a template's reach", ""),
+    "{{ reason['__cla' ~ 'ss__'] }}": (1, "'__class__' is not available in templates", ""),
+    "{{ [reason] | map(attribute='__class__') | join }}": (1, "'__class__' is not available", ""),
+    "{{ '{0.__class__}'.format(reason) }}": (1, "'__class__' is not available in templates", ""),
     "{{ 'a' * 10 ** 10 }}": (1, "it needs too much memory", ""),
     "{{ '%10000000000d' % 1 }}": (1, "", ""),
-    "{{ range(1000000) | list | length }}": (1, "it calls itself without an end, or counts too far", ""),
-    "{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}": (1, "it calls itself without an end", ""),
+    "{{ range(1000000) | list | length }}": (1, "it has an endless recursion or a number that is too large", ""),
+    "{% macro f() %}{{ f() }}{% endmacro %}\n{{ f() }}": (1, "it has an endless recursion", ""),
 }
 
 
@@ -467,7 +467,7 @@ def test_a_template_without_an_end_is_ended() -> None:
     source = "{% for x in range(99999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}"
     started = time.monotonic()
 
-    with pytest.raises(InputError, match="it had not ended after 3 seconds of computing"):
+    with pytest.raises(InputError, match="it did not end within 3 seconds of CPU time"):
         render(notes(), Template("notes.md", source))
 
     assert time.monotonic() - started < 60
@@ -559,7 +559,7 @@ def test_the_whole_is_the_run_where_nothing_compares() -> None:
 
 
 def test_a_template_that_is_too_long_by_itself_is_refused() -> None:
-    with pytest.raises(InputError, match="longer than 500 characters already"):
+    with pytest.raises(InputError, match="longer than 500 characters"):
         render(long(5), Template("t", "x" * 501), limit=500)
 
 
