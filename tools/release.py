@@ -24,7 +24,7 @@ def require_releasable(version: str, project: str, changelog: str, tags: Collect
     if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", version):
         raise ValueError(f"{version!r} is not a valid version: write it like 1.2.3")
     if (written := tomllib.loads(project)["project"]["version"]) != version:
-        raise ValueError(f"pyproject.toml says {written}, not {version}")
+        raise ValueError(f"pyproject.toml has the version {written}, not {version}")
     found = sections(changelog)
     if found.get("Unreleased"):
         raise ValueError(f"CHANGELOG.md still has changes under Unreleased: move them under {version}")

@@ -55,7 +55,7 @@ class HttpCheck:
     def name(self) -> str:
         """The check as its author wrote it."""
         if self.is_probe:
-            return f"{self.method} {self.path} is answered"
+            return f"{self.method} {self.path} responds"
         return " ".join(filter(None, [self.method, self.path, str(self.status or ""), self.expectation.expression]))
 
 
@@ -87,7 +87,7 @@ _AMBIGUOUS = (403, 404, 500, 503)
 """Statuses that API Gateway itself also returns."""
 
 
-def telling_path(checks: Sequence[HttpCheck]) -> str:
+def unambiguous_path(checks: Sequence[HttpCheck]) -> str:
     """Return the path of a check whose response can only come from the function. Default: the root."""
     unambiguous = (check.path for check in checks if check.method == "GET" and check.status not in _AMBIGUOUS)
     return next(unambiguous, "/")
@@ -96,7 +96,7 @@ def telling_path(checks: Sequence[HttpCheck]) -> str:
 def first_path(checks: Sequence[HttpCheck]) -> str:
     """Return the path that shows whether an endpoint reaches the function."""
     gets = [check.path for check in checks if check.method == "GET"]
-    path = telling_path(checks)
+    path = unambiguous_path(checks)
     return path if path in gets or not gets else gets[0]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from promote.core.clock import Clock
 from promote.core.endpoint import Endpoint
 from promote.core.verdict import CheckResult, Outcome
-from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, telling_path
+from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, unambiguous_path
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
 from promote.verification.crash import crash_of
@@ -55,7 +55,7 @@ class HttpChecks:
             yield lambda: [no_endpoint(check.name, KIND) for check in self.checks]
             return
         session = subject.session()
-        reach = Reach(session, endpoint, telling_path(self.checks), is_seen=subject.endpoint_ok)
+        reach = Reach(session, endpoint, unambiguous_path(self.checks), is_seen=subject.endpoint_ok)
 
         def judged(check: HttpCheck) -> Results:
             result = run_check(check, session, endpoint, subject.clock, subject.deadline, reach)

@@ -148,7 +148,7 @@ def test_a_function_without_checks_that_cannot_be_imported_holds_all_back(
     application.change("mail", text="fixed")
     fixed = application.run(number + 1)
     assert (fixed.code, fixed.result) == (0, "promoted"), fixed.log
-    assert "passed  GET / is answered" in fixed.log
+    assert "passed  GET / responds" in fixed.log
 
 
 def test_a_function_that_nothing_could_ask_is_refused(application: Application) -> None:

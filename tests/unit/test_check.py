@@ -1,4 +1,4 @@
-"""The grammar of checks and invocations, and what is expected of an answer."""
+"""The grammar of checks and invocations, and the expectation of a response."""
 
 import pytest
 from hypothesis import example, given, settings

@@ -54,7 +54,7 @@ def test_commands_and_results_are_documented() -> None:
 
 
 def sentences() -> Iterator[str]:
-    """Yield the code's texts, … for what is put into them."""
+    """Yield the texts in the code, with … for each placeholder."""
     for module in (REPOSITORY / "promote").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
@@ -64,7 +64,7 @@ def sentences() -> Iterator[str]:
 
 
 def explained() -> list[str]:
-    """Give the messages that the README's section on troubleshooting explains."""
+    """Return the messages in the README's section on troubleshooting."""
     section = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
     return re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
 
@@ -75,7 +75,7 @@ def test_there_is_help_with_messages() -> None:
 
 @pytest.mark.parametrize("message", explained())
 def test_each_message_that_the_readme_explains_is_one_of_the_codes(message: str) -> None:
-    # What the README writes as … may be anything.
+    # … in the README can be any text.
     pattern = ".*".join(re.escape(part.strip()) for part in message.split("…"))
     assert any(re.search(pattern, sentence, re.DOTALL) for sentence in sentences())
 

@@ -20,28 +20,28 @@ NEW = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"
 
 
 class Server:
-    """A session that gives the answers in turn, and the last one for ever."""
+    """A session that returns the responses in turn, and the last one forever."""
 
     def __init__(
         self,
         time: Time,
-        answers: Iterable[tuple[int, bytes] | Exception],
+        responses: Iterable[tuple[int, bytes] | Exception],
         seconds: float = 0.1,
         headers: Mapping[str, str] | None = None,
         paths: Mapping[str, tuple[int, bytes]] | None = None,
     ) -> None:
-        """``paths`` have the answers to requests that end with them, whatever the turn is."""
+        """``paths`` have the responses to requests that end with them, in any turn."""
         self._headers, self._paths = headers or {}, paths or {}
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self._time = time
         self._seconds = seconds
-        known = list(answers)
-        self._answers = itertools.chain(known, itertools.repeat(known[-1]))
+        known = list(responses)
+        self._responses = itertools.chain(known, itertools.repeat(known[-1]))
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:
         self.requests.append((method, url, options))
         known = next((self._paths[path] for path in self._paths if url.endswith(path)), None)
-        answer = known or next(self._answers)
+        answer = known or next(self._responses)
         if isinstance(answer, requests.ReadTimeout):
             self._time.seconds += options["timeout"][1]
         else:
@@ -73,7 +73,7 @@ def check(line: str, endpoint: Endpoint, server: Server, time: Time, deadline: f
         ("GET / 404", (404, b'{"error": "none"}'), Outcome.PASSED),
     ],
 )
-def test_an_answer_is_judged_once(line: str, answer: tuple[int, bytes], outcome: Outcome) -> None:
+def test_a_response_is_judged_once(line: str, answer: tuple[int, bytes], outcome: Outcome) -> None:
     time = Time()
     server = Server(time, [answer])
     assert check(line, OURS, server, time).outcome is outcome
@@ -123,7 +123,7 @@ def test_an_endpoint_that_is_never_reached_is_inconclusive(endpoint: Endpoint, p
     ("status", "message", "patience"),
     [(404, b"Not Found", 30), (403, b"Forbidden", 30), (500, b"Internal Server Error", 5)],
 )
-def test_gateways_own_answers_are_waited_out_only_of_a_new_endpoint(
+def test_gateways_own_responses_are_waited_out_only_of_a_new_endpoint(
     status: int, message: bytes, patience: float
 ) -> None:
     body = b'{"message": "' + message + b'"}'
@@ -154,7 +154,7 @@ NOT_FOUND, FAILS = (404, b'{"message": "Not Found"}'), (500, b'{"message":"Inter
 def test_one_answer_of_the_functions_own_shows_that_a_new_endpoint_reaches_it(
     line: str, answer: tuple[int, bytes], outcome: Outcome
 ) -> None:
-    """A path that the check itself does not ask for is enough; without any, it is not known who has answered."""
+    """A response at another path is enough. Without one, it is unknown where the response came from."""
     time = Time()
     result = check(line, NEW, Server(time, [answer], paths={"a/": (404, b'{"error": "nothing is here"}')}), time)
     assert result.outcome is outcome

@@ -25,7 +25,7 @@ ARN = "arn:aws-cn:lambda:cn-north-1:123456789012:function:hello"
 
 
 def read(**inputs: str) -> Inputs:
-    """Read right inputs and ``inputs``, in which _ stands for -, as the runner hands them over."""
+    """Read valid inputs and ``inputs``, as the runner sets them. In names, _ is used for -."""
     command = inputs.get("command", "run")
     right = {
         name: value for name, value in RIGHT.items() if command in TABLE[name].commands | ({command} - set(Command))

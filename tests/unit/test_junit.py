@@ -1,4 +1,4 @@
-"""JUnit's XML: what is read of pytest's, and that what is written of ours is well formed whatever stands in it."""
+"""JUnit XML: reading pytest's report, and writing well-formed reports with any content."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET

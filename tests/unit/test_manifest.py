@@ -1,4 +1,4 @@
-"""Applications: the lines of ``function-name``, promote.yml, its schema, and how what is wrong is refused."""
+"""Applications: the lines of ``function-name``, promote.yml, its schema, and the errors."""
 
 import json
 import re
@@ -30,7 +30,7 @@ ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
 
 
 def environ(**inputs: str) -> dict[str, str]:
-    """Give what the runner hands over; in names, _ stands for -."""
+    """Return the variables that the runner sets. In names, _ is used for -."""
     values = {name: str(known.get("default", "")) for name, known in INPUTS.items()}
     values |= {"environment": "preprod"} | {name.replace("_", "-"): value for name, value in inputs.items()}
     return {f"INPUT_{name.upper()}": value for name, value in values.items()}
@@ -457,7 +457,7 @@ def names(found: Application | None) -> list[str]:
 
 
 class TestSchema:
-    """What docs/promote.schema.json takes, and what the action takes, is the same."""
+    """docs/promote.schema.json and the action accept the same files."""
 
     def test_it_is_that_of_the_tables(self) -> None:
         action = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
@@ -534,7 +534,7 @@ odd = st.sampled_from(
 
 
 def rarely(strategy: st.SearchStrategy[Any], other: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw from ``other`` once in a while: a document of which each part may be wrong is hardly ever right."""
+    """Draw from ``other`` rarely. A document is hardly ever valid if each part may be invalid."""
     return st.integers(0, 11).flatmap(lambda drawn: strategy if drawn else other)
 
 
@@ -557,7 +557,7 @@ RIGHT: Mapping[str, st.SearchStrategy[Any]] = {
 
 
 def sections(keys: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give what may be said of a function or of the whole."""
+    """Return the keys of a function or of the application."""
     key = rarely(st.sampled_from(sorted(keys)), st.just("unknown"))
     said = key.flatmap(lambda name: st.tuples(st.just(name), rarely(RIGHT.get(name, line), odd)))
     return st.lists(said, max_size=3).map(dict)
@@ -570,7 +570,7 @@ def functions(least: int) -> st.SearchStrategy[Any]:
 
 @st.composite
 def documents(draw: st.DrawFn) -> Any:
-    """Give documents, many of which are right, and many wrong in one place."""
+    """Return documents, many of which are valid, and many invalid in one place."""
     document = draw(sections(WHOLE))
     if draw(st.integers(0, 15)):
         document["functions"] = draw(rarely(functions(1), functions(0)))

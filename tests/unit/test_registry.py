@@ -34,7 +34,7 @@ def checks(workspace: Path, inputs: dict[str, str]) -> tuple[tuple[Check, ...], 
 
 
 def plan(workspace: Path, **inputs: str) -> str:
-    """Return the digest; in names, _ stands for -. Without a check, it is that of one."""
+    """Return the digest. In names, _ is used for -. If no check is given, there is a default one."""
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
     return checks(workspace, given if given.keys() & set(VERIFICATION) else {"checks": "GET /health 200", **given})[1]
 

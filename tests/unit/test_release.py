@@ -27,7 +27,7 @@ def test_a_version_that_all_agree_to_can_be_released() -> None:
         ("v1.2.3", PROJECT, CHANGELOG, TAGS, "not a valid version"),
         ("1.2.3; reboot", PROJECT, CHANGELOG, TAGS, "not a valid version"),
         ("1.02.3", PROJECT, CHANGELOG, TAGS, "not a valid version"),
-        ("1.2.4", PROJECT, CHANGELOG, TAGS, "pyproject.toml says 1.2.3, not 1.2.4"),
+        ("1.2.4", PROJECT, CHANGELOG, TAGS, "pyproject.toml has the version 1.2.3, not 1.2.4"),
         ("1.2.3", PROJECT, CHANGELOG.replace("Unreleased\n", "Unreleased\n\n- More.\n"), TAGS, "under Unreleased"),
         ("1.2.3", PROJECT, CHANGELOG.replace("1.2.3", "1.2.4"), TAGS, "add a section '## 1.2.3'"),
         ("1.2.3", PROJECT, "# Changelog\n", TAGS, "add a section '## 1.2.3'"),

@@ -176,7 +176,7 @@ SKIPS = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n"
 def test_a_suite_in_which_nothing_was_proven_is_inconclusive(
     place: Place, source: str, arguments: str, reason: str
 ) -> None:
-    """Also beside checks that pass: whoever asks for tests wants them to have run."""
+    """Also beside checks that pass: a user who sets tests wants them to run."""
     place.write("tests/test_a.py", source)
     results = place.tests(arguments)
     verdict = Verdict.of((*results, CheckResult("GET /", "http", PASSED, 0.1)))
@@ -245,7 +245,7 @@ def test_a_failure_counts_for_more_than_an_interruption(place: Place) -> None:
 
 
 def test_a_report_of_an_earlier_round_is_not_taken_for_this_one(place: Place) -> None:
-    """Verification is repeated where the endpoint had to be mended."""
+    """Verification is repeated if the endpoint had to be repaired."""
     place.write("tests/test_a.py", "def test_a(): assert 0\n")
     assert Verdict.of(tuple(place.tests("tests"))).outcome is FAILED
     place.write("tests/test_a.py", "import time\ndef test_a(): time.sleep(60)\n")
@@ -464,7 +464,7 @@ def test_a_script_without_a_command_is_refused(script: str) -> None:
     ],
 )
 def test_a_script_with_a_command_is_taken(script: str) -> None:
-    """Empty means that there is none."""
+    """An empty script means that the input is not set."""
     require_command(Value(script))
 
 
@@ -473,7 +473,7 @@ def test_a_command_is_named_after_its_first_line(place: Place) -> None:
 
 
 def processes(marker: str) -> list[str]:
-    """Give the command lines of the processes that have ``marker`` in theirs."""
+    """Return the command lines of the processes that contain ``marker``."""
     lines = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -503,7 +503,7 @@ setsid sleep {0} &
 ( setsid bash -c 'trap "" HUP TERM; sleep {0}; true' > /dev/null 2>&1 < /dev/null & )
 echo started
 """
-"""A child, an orphan, one that is deaf, a session of its own and a daemon."""
+"""A child, an orphan, one that ignores signals, one in a new session, and a daemon."""
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ SOURCES = ("candidate", "from", "version")
 
 
 def environ(inputs: Mapping[str, str]) -> dict[str, str]:
-    """Give what the runner hands over: every input of action.yml, those that are not given with their defaults."""
+    """Return the variables that the runner sets: every input of action.yml. Those that are not given have defaults."""
     values = {name: str(known.get("default", "")) for name, known in DECLARED.items()} | {"github-token": ""}
     return {f"INPUT_{name.upper()}": value for name, value in (values | dict(inputs)).items()}
 
