@@ -1,4 +1,4 @@
-"""What the tests of the image share: the image, built once, and a runner that starts it."""
+"""Fixtures of the image's tests: the image, built once, and a runner that starts it."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ IMAGE = "promote-on-success:e2e"
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Build the image as nektos/act does, with the classic builder: it then finds the dependencies in the cache."""
+    """Build the image as nektos/act does, with the classic builder, so that act finds the layers in the cache."""
     ended = subprocess.run(  # noqa: S603 - our own
         [docker(), "build", "--network", "host", "--tag", IMAGE, str(REPOSITORY)],
         check=False,
@@ -31,7 +31,7 @@ def image() -> str:
 
 @pytest.fixture
 def runner(tmp_path: Path, account: Account, image: str) -> Iterator[ContainerRunner]:
-    """A runner of the image whose workspace holds the tests' function in ``function/``."""
+    """A runner of the image with the tests' function in ``function/`` of its workspace."""
     made = ContainerRunner(tmp_path, account.environ, image)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     yield made

@@ -140,7 +140,7 @@ MOMENTS = [
 def test_cancelled_at_any_moment(
     runner: ContainerRunner, inputs: dict[str, str], account: Account, world: World
 ) -> None:
-    """By SIGINT to docker's client, as the runner does it; 7.5 s later it would send SIGTERM, 2.5 s later SIGKILL."""
+    """With SIGINT to Docker's client, as the runner does. 7.5 s later it would send SIGTERM, 2.5 s later SIGKILL."""
 
     def cancel(started: Started, version: str) -> None:
         started.process.send_signal(signal.SIGINT)
@@ -168,7 +168,7 @@ def test_cancelled_at_any_moment(
         cancel(started, version="1")
         assert world.lock_owner() == ""
 
-    # A command of the user's runs, with a child of its own; then in line, behind a job that keeps the lock.
+    # A user's command runs, with a child process; then the run waits in the queue, behind a job that keeps the lock.
     tested = {**inputs, "checks": "", "test-command": "echo begun; sleep 60 & sleep 60"}
     started = runner.start(tested, commit="5" * 40, run_id=1005)
     started.wait_for("begun")
@@ -181,7 +181,7 @@ def test_cancelled_at_any_moment(
     cancel(started, version="1")
     (lock,) = world.records("lock")
     assert (lock["run_id"], lock.get("tickets", [])) == (1006, [])
-    # The post steps of all those steps, the last first: each gives back what is its own.
+    # The post steps of all those steps, the last one first. Each releases what its step holds.
     assert {(post.code, post.annotations) for post in runner.finish()} == {(0, ())}
     assert world.lock_owner() == ""
 
@@ -189,7 +189,8 @@ def test_cancelled_at_any_moment(
 def test_a_strange_repository_stays_as_it_is_and_what_its_tests_print_is_text(
     runner: ContainerRunner, inputs: dict[str, str], world: World
 ) -> None:
-    """It has modules of our names and a pytest of its own settings; it gets no file, and none that is root's."""
+    """It has modules with the names of ours and its own pytest settings. No file is left in it, and none that is
+    root's."""
     for module in ("promote/__init__", "boto3/__init__", "jinja2", "sitecustomize"):
         file = runner.workspace / f"{module}.py"
         file.parent.mkdir(exist_ok=True)
@@ -200,7 +201,7 @@ def test_a_strange_repository_stays_as_it_is_and_what_its_tests_print_is_text(
     printed = "\n".join(TEXTS).encode("utf-8", "surrogatepass")
     (runner.workspace / "texts.bin").write_bytes(printed)
     (runner.workspace / "event.json").write_text('{"rawPath": "/health"}')
-    if os.geteuid() == 0:  # the runner's user is another
+    if os.geteuid() == 0:  # the runner's user is another one
         for path in (runner.workspace, *runner.workspace.rglob("*")):
             os.chown(path, 1001, 1001)
     before = files(runner.workspace)
@@ -245,14 +246,14 @@ def test_the_post_step_gives_back_what_the_job_has_kept(
 @pytest.mark.parametrize(
     ("operation", "nth"),
     [
-        ("dynamodb.UpdateItem", 2),  # the lock; at the first, there is no table
+        ("dynamodb.UpdateItem", 2),  # the lock; at the first attempt, there is no table
         ("execute-api.Invoke", 1),
     ],
 )
 def test_the_post_step_gives_back_what_a_killed_step_held(  # noqa: PLR0917 - fixtures and parameters
     runner: ContainerRunner, inputs: dict[str, str], account: Account, world: World, operation: str, nth: int
 ) -> None:
-    """Also when the answer that gave it the lock has never come, and nothing is handed over to the post step."""
+    """Also if the response with the lock never came, and nothing is passed on to the post step."""
     hold = account.inject("hold-after", operation, nth=nth)
     started = runner.start(inputs)
     hold.wait_until_hit(timeout=30)
@@ -268,7 +269,7 @@ def test_the_post_step_gives_back_what_a_killed_step_held(  # noqa: PLR0917 - fi
 
 
 def name_of(started: Started) -> str:
-    """Give the name of a step's container."""
+    """Return the name of a step's container."""
     command = started.process.args
     assert isinstance(command, list)
     return str(command[command.index("--name") + 1])
@@ -286,7 +287,7 @@ def test_every_client_gets_answers_and_nothing_is_compiled_for_it(image: str, ac
     answered = {name for name, answer in answers.items() if answer == "answered"}
     assert answered == {"function", "table", "gateway", "maker", "storage", "sts"}
     assert answers["invoker"] == "ResourceNotFoundException"
-    # The sandbox has none of those that hand out credentials, and says so; their clients have read its answer.
+    # The sandbox has no service that provides credentials, and reports it; their clients have read its response.
     assert set(answers) == answered | {"invoker", "sso", "sso-oidc", "signin"}
     assert changed == ""
 
@@ -294,11 +295,11 @@ def test_every_client_gets_answers_and_nothing_is_compiled_for_it(image: str, ac
 def test_nothing_is_compiled_while_it_runs_and_the_tests_may_have_requirements(
     runner: ContainerRunner, inputs: dict[str, str], world: World
 ) -> None:
-    """Promote twice, with a history to read: on the second time, with an environment of the tests' own."""
+    """Promote twice, with a history; the second time, with the tests' own environment."""
     (runner.workspace / "test_smoke.py").write_text(SMOKE)
     (runner.workspace / "requirements.txt").write_text("# pytest comes with the action\n")
     git(runner.workspace, "init", "--quiet")
-    # What has been compiled since the container began; Docker writes that file then.
+    # What has been compiled since the start of the container. Docker writes that file then.
     verified = {
         **inputs,
         "tests": "test_smoke.py",
@@ -324,7 +325,7 @@ def test_the_image_holds_the_action_and_nothing_else(image: str) -> None:
     packages, services, scripts, left = ask_docker(
         "run", "--rm", "--entrypoint", PYTHON, image, "-I", "-c", LIST_WHAT_IS_THERE
     ).splitlines()
-    # pytest is there for the users' tests; what builds the image, and what tests it, is not.
+    # pytest is there for the users' tests, but not what builds or tests the image.
     assert {"promote", "boto3", "actions_toolkit", "pytest", "pytest_base_url"} <= set(packages.split())
     assert not {"tests", "pip", "hatchling", "hypothesis", "xdist"} & set(packages.split())
     assert set(services.split()) == SERVICES
@@ -334,5 +335,5 @@ def test_the_image_holds_the_action_and_nothing_else(image: str) -> None:
         sum(map(int, ask_docker("history", "--human=false", "--format", "{{.Size}}", name).split()))
         for name in (image, BASE)
     )
-    # 4.3 MB of them, the standard library's bytecode, come only where the base image has none.
+    # 4.3 MB of them, the standard library's bytecode, are added only if the base image has none.
     assert ours - base < 40_000_000

@@ -1,6 +1,6 @@
-"""What people see: each golden summary and the golden notes as GitHub shows them, drawn by a browser.
+"""Pictures: each golden summary and the golden notes as GitHub shows them, drawn by a browser.
 
-The pictures are in ``.e2e/pictures``, to be looked at: what these tests see is only that nothing is broken.
+The pictures are in ``.e2e/pictures``, for people to look at. The tests only check that nothing is broken.
 """
 
 import json
@@ -22,26 +22,26 @@ pytestmark = pytest.mark.timeout(600)  # the first time, the browser is download
 GOLDEN = REPOSITORY / "tests" / "unit" / "golden"
 PICTURES = REPOSITORY / ".e2e" / "pictures"
 LIBRARIES = Path(sys.prefix) / "node_modules"
-"""Where make puts what pictures/package-lock.json names."""
+"""The folder with the packages of pictures/package-lock.json."""
 WIDTH = 1012
-"""Of GitHub's column."""
+"""The width of GitHub's column."""
 MARKUP = re.compile(
     r"\*\*|__|```|~~~|\|\s*:?-+:?\s*\||\]\(|</?\w+|&\w+;|\{\{|\{%|%%\{|^#+ |^[-+*] |^\[!\w+\]", re.MULTILINE
 )
-"""What is left to be seen where Markdown, HTML or a template was not understood."""
+"""Text that is visible if Markdown, HTML or a template was not understood."""
 SMALLEST = 10
-"""Height of letters in a chart, in pixels: that of an axis in Mermaid's own charts."""
+"""The height of letters in a chart, in pixels: that of an axis in Mermaid's own charts."""
 WIDER = {"summary-reported-hostile"}
-"""Where tables may be wider than the column and scroll: a stranger wrote into them."""
+"""Where tables may be wider than the column and scroll, because of external text."""
 
 
 Seen = dict[str, Any]
-"""What page.js tells of a page."""
+"""The facts of page.js about a page."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A picture to be taken."""
+    """One picture."""
 
     file: Path
     is_dark: bool = False
@@ -75,7 +75,7 @@ def browser() -> Iterator[Browser]:
 
 
 def see(browser: Browser, markdown: str, *, is_dark: bool = False, is_open: bool = True) -> Seen:
-    """Show ``markdown`` as GitHub does, and tell what is to be seen."""
+    """Show ``markdown`` as GitHub does, and return the page's facts."""
     browser.look(WIDTH, 1000, is_dark=is_dark)
     arguments = ", ".join(map(json.dumps, (rendered(markdown), is_dark, is_open)))
     seen: Seen = browser.evaluate(f"show({arguments})")
@@ -83,7 +83,7 @@ def see(browser: Browser, markdown: str, *, is_dark: bool = False, is_open: bool
 
 
 def faults(seen: Seen, charts: int) -> Iterator[str]:
-    """Yield what nobody should see."""
+    """Yield what must not be visible."""
     if not 100 <= seen["height"] <= 3000:
         yield f"it is {seen['height']} pixels high"
     yield from (f"a chart is not drawn: {error}" for error in seen["errors"])

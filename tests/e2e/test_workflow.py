@@ -1,7 +1,7 @@
-"""Workflows with ``uses: ./``, run by nektos/act in a repository that has the action and the tests' function.
+"""Workflows with ``uses: ./``, run by nektos/act in a repository with the action and the tests' function.
 
-act is not GitHub's runner: it hands a container no ``STATE_*``, has other mounts, and ends containers in its own way.
-What the runner itself does is tested in test_image.py.
+act is not GitHub's runner: it passes no ``STATE_*`` to a container, has other mounts, and ends containers differently.
+test_image.py tests what the runner itself does.
 """
 
 import os
@@ -29,7 +29,8 @@ Act = Callable[[str], subprocess.Popen[str]]
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a repository of the action as it is here: what the image is built from, action.yml, and the function."""
+    """Create a repository of the action in its current state: what the image is built from, action.yml, and the
+    function."""
     made = tmp_path_factory.mktemp("repository")
     rules = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     patterns = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
@@ -50,7 +51,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def act(image: str, repository: Path, account: Account, tmp_path: Path) -> Iterator[Act]:
-    """Give what starts a workflow; whatever still runs at the end is cancelled."""
+    """Return a function that starts a workflow. Workflows that still run at the end are cancelled."""
     assert image  # act's own build then finds the dependencies in the cache
     started: list[subprocess.Popen[str]] = []
 
@@ -62,7 +63,7 @@ def act(image: str, repository: Path, account: Account, tmp_path: Path) -> Itera
         process = subprocess.Popen(  # noqa: S603 - our own
             command,
             cwd=repository,
-            # A home of its own: act keeps settings and a cache there, and asks a question where it finds none.
+            # A separate home, because act keeps settings and a cache there, and asks a question if it finds none.
             env={**os.environ, **dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(tmp_path))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -74,20 +75,20 @@ def act(image: str, repository: Path, account: Account, tmp_path: Path) -> Itera
 
     yield start
     for process in started:
-        if process.poll() is None:  # it would leave its containers behind if it were killed
+        if process.poll() is None:  # if it were killed, it would leave its containers behind
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
 
 
 def end(process: subprocess.Popen[str], *, code: int) -> str:
-    """Wait for act's end; give its log."""
+    """Wait for act's end and return its log."""
     log, _ = process.communicate(timeout=100)
     assert process.returncode == code, log
     return log
 
 
 def in_order(log: str, *texts: str) -> bool:
-    """Whether the log has all of these, each after the one before."""
+    """Whether the log has all of these, in this order."""
     places = [log.find(text) for text in texts]
     return -1 not in places and places == sorted(places)
 
@@ -109,7 +110,7 @@ def test_blocked_and_seen_by_later_steps(act: Act, world: World) -> None:
 
 
 def test_cancelled_while_it_verifies(act: Act, account: Account, world: World) -> None:
-    """act kills the main step's container at once, which leaves all to the post step."""
+    """act kills the main step's container at once, so only the post step can act."""
     hold = account.inject("hold-before", "execute-api.Invoke", times=0)
     process = act("workflow.yml")
     hold.wait_until_hit(timeout=60)

@@ -1,4 +1,4 @@
-"""Order and ranges follow from parents alone: against git itself, on random histories (``tests.histories``)."""
+"""Order and ranges follow only from parents: compared with git, on random histories (``tests.histories``)."""
 
 from pathlib import Path
 
@@ -31,13 +31,13 @@ def relation(clone: Path, ours: str, theirs: str) -> CommitRelation:
 
 
 def stored(clone: Path, text: str) -> str:
-    """Store a commit as it is written, however odd."""
+    """Store a commit as it is written, also if it is malformed."""
     (clone / "object").write_text(text)
     return git(clone, "hash-object", "-t", "commit", "-w", "--literally", "object")
 
 
 def test_merges_made_in_one_second_diverge_from_nothing(clone: Path) -> None:
-    """dulwich's find_merge_base called an ancestor diverged here, and the older commit was promoted."""
+    """In this case, dulwich's find_merge_base called an ancestor diverged, and the older commit was promoted."""
     who = "A <a@example.com> 1700000000 +0000"
     first = main = side = stored(clone, f"tree {TREE}\nauthor {who}\ncommitter {who}\n\nfirst\n")
     made = [first]
@@ -60,7 +60,7 @@ def test_merges_made_in_one_second_diverge_from_nothing(clone: Path) -> None:
         ("author A <a@example.com> x y", "committer A <a@example.com> -5 +99999999"),
         ("author", "committer"),
         ("encoding nothing\nodd: header", "gpgsig -----BEGIN\n parent " + "f" * 40 + "\n -----END"),
-        ("author A <a> 1 +0000\nauthor B <b> 2 +0000", "parent " + "f" * 40),  # git takes no parent here
+        ("author A <a> 1 +0000\nauthor B <b> 2 +0000", "parent " + "f" * 40),  # git accepts no parent here
     ],
 )
 def test_a_malformed_commit_does_not_lose_the_history(clone: Path, author: str, committer: str) -> None:
@@ -90,7 +90,7 @@ def test_missing_parents_are_not_known(clone: Path) -> None:
     cut = stored(clone, f"tree {TREE}\nparent {'e' * 40}\n{end}")
     assert relation(clone, cut, first) is CommitRelation.UNKNOWN
     both = [stored(clone, f"tree {TREE}\nparent {cut}\n{end}{number}") for number in range(2)]
-    assert relation(clone, *both) is CommitRelation.DIVERGED  # what both contain tells nothing of them
+    assert relation(clone, *both) is CommitRelation.DIVERGED  # what both contain does not matter
     assert relation(clone, both[0], cut) is CommitRelation.NEWER
 
 
@@ -105,7 +105,7 @@ def test_the_clone_is_found_from_the_artifact_upwards(tmp_path: Path) -> None:
     assert find(nested, tmp_path) == tmp_path
     line(tmp_path / "src")
     assert find(nested, tmp_path) == tmp_path / "src"
-    # A submodule belongs to the repository around it.
+    # A submodule belongs to its superproject.
     for place in (".git", ".git/worktrees/tree", "../bare.git/worktrees/tree"):
         (nested.parent / ".git").write_text(f"gitdir: ../../{place}/modules/dist\n")
         assert find(nested, tmp_path) == tmp_path / "src"

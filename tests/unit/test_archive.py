@@ -1,4 +1,4 @@
-"""What packing does to keep its pace: chunks, threads, samples. What it packs is in ``test_artifact.py``."""
+"""How packing stays fast: chunks, threads, samples. ``test_artifact.py`` tests what it packs."""
 
 import random
 import struct
@@ -29,7 +29,7 @@ def text(size: int) -> bytes:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Give a folder with files of all the sizes at which something changes."""
+    """Return a folder with files of all sizes at which the behavior changes."""
     folder = tmp_path / "function"
     (folder / "small").mkdir(parents=True)
     for size in (0, 1, 4096, 4 * 4096 - 1, 4 * 4096, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1, 5 * CHUNK):
@@ -49,7 +49,7 @@ def test_every_file_comes_out_as_it_went_in(tree: Path) -> None:
             assert entry.file_size == len(content)
             assert archive.read(entry) == content, entry.filename
         entries, end = archive.infolist(), archive.start_dir
-    # Who reads from front to back goes by the headers before the data: they say the same, and leave no gap.
+    # Readers from front to back use the headers before the data, which have the same values and leave no gap.
     content, place = file.read_bytes(), 0
     for entry in entries:
         signature, crc, deflated, size, name = struct.unpack_from("<4s10x3LH", content, place)
@@ -92,7 +92,7 @@ def test_a_file_that_is_compressed_here_and_there(tmp_path: Path) -> None:
 
 
 def test_more_files_than_a_small_directory_counts(tmp_path: Path) -> None:
-    """65,535 is the most that the fields of the first zip hold."""
+    """65,535 is the maximum of the fields of the first zip format."""
     folder = tmp_path / "function"
     (folder / "folder").mkdir(parents=True)
     for number in range(256):

@@ -1,4 +1,4 @@
-"""The code to deploy: packed reproducibly, and refused where Lambda could not run it."""
+"""The code to deploy: packed reproducibly, and refused if Lambda cannot run it."""
 
 import base64
 import hashlib

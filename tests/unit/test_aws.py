@@ -1,4 +1,4 @@
-"""What AWS's errors mean to a user."""
+"""Errors of AWS, as users read them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Since when an environment has a tag, as the histories of the functions and the records of releases say."""
+"""Since when an environment has a tag, from the histories of the functions and the records of releases."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from promote.state.chronicle import release_keys, with_stays
 from promote.state.releases import Part, Release, Stage
 
 Move = tuple[int, str, int]
-"""Sequence, version and commit: commits are numbers, of which a later one contains the earlier ones."""
+"""Sequence, version and commit. Commits are numbers, of which a later one contains the earlier ones."""
 
 
 def related(commit: str) -> CommitRelation:
-    """Say how a commit stands to the tag's, which is 5."""
+    """Return how a commit is related to the tag's, which is 5."""
     if not commit or int(commit) > 90:
         return CommitRelation.UNKNOWN
     return CommitRelation.NEWER if int(commit) >= 5 else CommitRelation.OLDER
@@ -53,11 +53,11 @@ BACK = item((9, "1", 4), "rollback")
         ({"api": moves((1, "1", 4))}, ("", "", False)),
         ({"api": moves((1, "1", 4), (2, "2", 5), (3, "3", 6))}, ("2", "run 2", False)),
         ({"api": [BACK, *moves((1, "1", 4), (2, "2", 5))]}, ("2", "run 2", True)),
-        # Of several, each must have it.
+        # Of several functions, each must have it.
         ({"api": moves((1, "1", 5)), "mail": moves((1, "7", 5))}, ("api 1 and mail 7", "run 1", False)),
         ({"api": moves((2, "2", 5)), "mail": moves((1, "7", 4))}, ("", "", False)),
         ({"api": moves((2, "2", 5)), "mail": []}, ("", "", False)),
-        # One was promoted alone first: the whole has it since the others have it too, with what it served then.
+        # One was promoted alone first. The whole has it when the others have it too, with what it served then.
         (
             {"api": moves((1, "1", 4), (2, "2", 5), (4, "3", 6)), "mail": moves((1, "7", 4), (3, "8", 5))},
             ("api 2 and mail 8", "run 3", False),
@@ -66,7 +66,7 @@ BACK = item((9, "1", 4), "rollback")
             {"api": moves((2, "2", 5), (3, "3", 6)), "mail": [BACK, *moves((1, "1", 4), (2, "7", 5))]},
             ("api 2 and mail 7", "run 2", True),
         ),
-        # That one lacks it is known, whatever is known of the other.
+        # If one does not have it, the others do not matter.
         ({"api": moves((2, "2", 99)), "mail": moves((1, "7", 4))}, ("", "", False)),
     ],
 )

@@ -196,11 +196,11 @@ EXPRESSION = st.just("") | WORD | st.builds("{0} == '{1}'".format, WORD, RAW) | 
 def test_a_check_is_read_as_its_name_says(method: str, path: str, status: int | None, expression: str) -> None:
     check = HttpCheck(method, path, status, Expectation(expression))
     assert parse_checks(Value(f"\n{check.name}\n")) == (check,)
-    if not {"'", '"', "`"} & set(path):  # a quote that is not closed hides what follows it
+    if not {"'", '"', "`"} & set(path):  # an unclosed quote hides what follows
         assert parse_checks(Value(f"{check.name} # why")) == (check,)
 
 
-# jmespath takes it, as it has always done, with a warning of what may come; users are not stopped by that.
+# jmespath accepts it, with a deprecation warning, so users are not stopped.
 @pytest.mark.filterwarnings("ignore:deprecated string literal syntax:PendingDeprecationWarning")
 @settings(deadline=None)
 @given(st.text())

@@ -1,4 +1,4 @@
-"""The commit is the one whose files are deployed, whatever ``GITHUB_SHA`` names."""
+"""The recorded commit is the one whose files are deployed, whatever ``GITHUB_SHA`` names."""
 
 import json
 import shutil
@@ -59,7 +59,9 @@ def test_the_clone_decides(workspace: Path) -> None:
     found = settled(workspace, event="workflow_run", payload={"workflow_run": {"head_sha": second}})
     assert found.commit == first
     assert checkout.warning(found, SHA) == ""
-    assert f"of {second[:10]}" in checkout.warning(found, first)  # the default checkout, and another's artifact
+    assert f"of {second[:10]}" in checkout.warning(
+        found, first
+    )  # the default checkout, and the artifact of another commit
 
 
 def test_it_is_the_clone_that_holds_the_artifact(workspace: Path) -> None:
@@ -169,7 +171,7 @@ def test_the_merge_of_a_pull_request_stands_for_the_commit_that_it_merges(worksp
     assert (found.commit, found.head) == (own, merge)
     for given in ({"commit": merge}, {"commit": merge, "artifact": "s3://bucket/key"}):
         assert settled(workspace, given, event="pull_request", payload=pull).commit == own
-    git(workspace, "checkout", "--quiet", "--detach", base)  # ref: of the base's branch
+    git(workspace, "checkout", "--quiet", "--detach", base)  # ref: of the base branch
     assert settled(workspace, event="pull_request", payload=pull, ref="refs/pull/8/merge").commit == base
 
 
@@ -223,7 +225,7 @@ def test_a_clone_that_cannot_be_read_leaves_the_commit_unknown(workspace: Path, 
 
 
 def test_a_worktree_whose_git_directory_is_on_the_host(workspace: Path) -> None:
-    """The container of the action has the workspace at another path."""
+    """In the action's container, the workspace has another path."""
     first = cloned(workspace)[0]
     git(workspace, "worktree", "add", "--quiet", "--detach", "tree", first)
     assert settled(workspace, {"artifact": "tree"}).commit == first
@@ -233,7 +235,7 @@ def test_a_worktree_whose_git_directory_is_on_the_host(workspace: Path) -> None:
         settled(workspace, {"artifact": "tree"})
     assert "Set the input commit." in caught.value.hint
     assert settled(workspace, {"artifact": "tree", "commit": first}).commit == first
-    file.write_text("gitdir: ../.git/worktrees/tree\n")  # as git worktree add --relative-paths has it
+    file.write_text("gitdir: ../.git/worktrees/tree\n")  # as git worktree add --relative-paths writes it
     assert settled(workspace, {"artifact": "tree"}).commit == first
 
 

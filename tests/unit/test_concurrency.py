@@ -1,4 +1,4 @@
-"""Work side by side whose results come in order."""
+"""Concurrent work whose results come in order."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What the configuration inputs change: merged, never wiped."""
+"""What the configuration inputs change: values are merged, never removed."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ CUT, UNSENT, LATE = "cut", "unsent", "late"
 
 
 def ended(*attempts: int | str) -> Exception:
-    """Return the error of a call after ``attempts``, each a status or what became of it, as botocore makes it."""
+    """Return botocore's error of a call after ``attempts``, each a status or its outcome."""
     context: dict[str, Any] = {}
     error: Exception | None = None
     for attempt in attempts:
@@ -70,9 +70,9 @@ def failing(error: Exception) -> Callable[[], str]:
 def test_an_unknown_effect_is_read_back() -> None:
     assert confirmed(lambda: "answer", failing(AssertionError()), "it") == "answer"
     assert confirmed(failing(ended(CUT, REFUSED)), lambda: "found", "it") == "found"
-    with pytest.raises(ClientError):  # nothing is there
+    with pytest.raises(ClientError):  # it does not exist
         confirmed(failing(ended(CUT, REFUSED)), lambda: None, "it")
-    with pytest.raises(ClientError):  # a clean refusal needs no look
+    with pytest.raises(ClientError):  # a definite refusal needs no read
         confirmed(failing(ended(REFUSED)), failing(AssertionError()), "it")
     with pytest.raises(UnconfirmedError, match=r"^it may be there: AWS did not confirm it .* cannot be read"):
         confirmed(failing(ended(CUT)), failing(ended(FAILED)), "it may be there")

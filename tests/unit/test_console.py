@@ -1,4 +1,4 @@
-"""Output of commands that run at the same time: one group after the other, and never more than people can read."""
+"""Output of concurrent commands: one group after the other, and no more than people can read."""
 
 import io
 import threading
@@ -53,7 +53,7 @@ def test_a_group_ends_however_its_block_does(console: Console, stream: io.String
 
 
 def test_last_words_after_the_end_are_dropped(console: Console, stream: io.StringIO) -> None:
-    """Of a process that would not end, for example, read by a thread that nobody waits for any more."""
+    """For example, of a process that does not end, read by a thread that is no longer waited for."""
     with console.group("one") as one:
         pass
     one.write("late")
@@ -117,7 +117,7 @@ def test_of_a_flood_beginning_and_end_are_shown(console: Console, stream: io.Str
 
 @pytest.mark.parametrize("extra", [1, 199, 200, 201])
 def test_no_line_at_the_edge_is_shown_twice_or_lost(console: Console, stream: io.StringIO, extra: int) -> None:
-    """500,000 characters are shown as they come; of what follows the last 200 lines."""
+    """500,000 characters are shown as they come; of the rest, the last 200 lines."""
     with console.group("edge") as edge:
         for number in range(5000 + extra):
             edge.write(f"{number:099}")

@@ -1,4 +1,4 @@
-"""What the runner says about the job."""
+"""The runner's facts about the job."""
 
 from pathlib import Path
 

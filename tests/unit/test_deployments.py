@@ -1,4 +1,4 @@
-"""What GitHub shows of promotions."""
+"""GitHub deployments of promotions."""
 
 import json
 from collections.abc import Iterator

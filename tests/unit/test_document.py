@@ -88,7 +88,7 @@ def test_each_link_within_the_repository_leads_somewhere() -> None:
 
 
 def test_the_trust_policy_has_both_forms_of_the_subject_and_how_to_find_the_new_one() -> None:
-    """A repository that is made since 2026-07-15 has a subject with numbers. The policy must accept both forms."""
+    """A repository that was created since 2026-07-15 has a subject with numbers. The policy must accept both forms."""
     assert '"repo:octo-org@1234567/my-repository@7654321:ref:refs/heads/main"' in README
     assert '"repo:octo-org/my-repository:ref:refs/heads/main"' in README
     assert """--jq '"\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)"'""" in README

@@ -1,4 +1,4 @@
-"""Which functions of an application do not serve what its release has, and why."""
+"""Which functions of an application do not serve the version of its release, and why."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def found(
 
 def test_functions_that_serve_the_release_do_not_deviate() -> None:
     assert found(MOVED) == []
-    # The same version once more, for a later commit, is no other.
+    # The same version, recorded again for a later commit, does not differ.
     assert found(alias(promotion("2", "1", 8))) == []
 
 

@@ -1,4 +1,4 @@
-"""What GitHub is asked, and what is made of its answers: against a server that knows GitHub's description of them."""
+"""Requests to GitHub and their responses, with a server that knows GitHub's description of its API."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def repository() -> Iterator[Repository]:
 
 
 def trouble(call: Callable[[], Any]) -> GitHubError:
-    """Give what ``call`` raises; whatever it says, the token is not in it."""
+    """Return the error of ``call``, which never contains the token."""
     with pytest.raises(GitHubError) as raised:
         call()
     assert TOKEN not in "".join(traceback.format_exception(raised.value)) + raised.value.hint
@@ -190,7 +190,7 @@ def test_the_missing_permission_is_named(
     error = trouble(lambda: call(repository.client()))
     assert error.hint == f"Add {hint} to the job's permissions, or set a github-token that has them."
     assert "403: Resource not accessible by integration" in str(error)
-    # Where GitHub does not name it, what the call is known to need is named.
+    # If GitHub does not name the permission, the one that the call is known to need is named.
     repository.fail(403, message="Must have push access")
     expected = "`deployments: write`" if lacking == "deployments" else hint
     assert expected in trouble(lambda: call(repository.client())).hint
@@ -202,7 +202,7 @@ def test_of_several_sets_of_permissions_the_first_is_named(repository: Repositor
     hint = trouble(lambda: repository.client().tags()).hint
     assert hint.startswith("Add `contents: read` and `pull-requests: write` to the job's permissions")
     repository.fail(403, headers={"X-Accepted-GitHub-Permissions": "administration=write"})
-    assert "`contents: read`" in trouble(lambda: repository.client().tags()).hint  # a job can't be given that one
+    assert "`contents: read`" in trouble(lambda: repository.client().tags()).hint  # a job can't get that one
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_a_renamed_repository_is_found(repository: Repository) -> None:
     assert client.tag_commit("v1") == sha
     assert client.create_deployment(sha, "preprod", "", {"a": 1}, is_production=False) == 1
     assert repository.deployments[0]["payload"] == {"a": 1}
-    # Some redirections make a GET of a POST.
+    # Some redirects change a POST to a GET.
     repository.fail(301, headers={"Location": f"{repository.url}/repos/octo/world/deployments"})
     error = trouble(lambda: client.create_deployment(sha, "preprod", "", {}, is_production=False))
     assert "octo/hello was renamed" in str(error)

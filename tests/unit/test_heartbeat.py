@@ -1,4 +1,4 @@
-"""When a lease can be trusted. Time is the test's own, and so is each beat."""
+"""When a lease can be trusted. The test controls time and each heartbeat."""
 
 from collections.abc import Callable, Iterable
 from threading import Event
@@ -11,7 +11,7 @@ from tests.clock import Time
 
 
 def answers(time: Time, taken: float, results: Iterable[str | Exception]) -> Callable[[], str]:
-    """Give a beat that takes ``taken`` seconds and ends as ``results`` say, one after the other."""
+    """Return a heartbeat that takes ``taken`` seconds and ends with one of ``results`` after the other."""
     remaining = iter(results)
 
     def beat() -> str:
@@ -82,7 +82,7 @@ def test_it_beats_by_itself_until_it_is_stopped() -> None:
 
 
 def test_a_run_that_has_ended_changes_nothing_any_more() -> None:
-    """A call that it has left behind, for an interrupt, finds the lock given back."""
+    """A call that was abandoned because of an interrupt finds the lock released."""
     heartbeat = Heartbeat(answers(Time(), 0, []), 30, since=0, clock=Time())
     heartbeat.require()
     heartbeat.stop()
@@ -109,7 +109,8 @@ def test_that_it_was_lost_is_said_and_not_for_how_long() -> None:
 
 
 def test_a_slow_beat_does_not_hold_up_those_who_ask() -> None:
-    """The watchdog's answer is there while a beat hangs, and says by itself when that takes too long."""
+    """The watchdog's result is available while a heartbeat hangs, and the watchdog reports by itself if that takes too
+    long."""
     time, hangs, goes_on = Time(100), Event(), Event()
 
     def beat() -> str:

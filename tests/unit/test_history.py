@@ -1,4 +1,4 @@
-"""What the local clone tells, in real repositories that git has made, and GitHub's word where it does not."""
+"""What a local clone contains, in real repositories of git, and GitHub's response where it is missing."""
 
 import os
 import subprocess
@@ -36,16 +36,16 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def commits(clone: Path) -> Mapping[str, str]:
-    """Commits first - second - third, and other beside second."""
+    """Commits first - second - third, and other parallel to second."""
     made = {name: commit(clone, name) for name in ("first", "second", "third")}
     git(clone, "checkout", "--quiet", "-b", "side", made["first"])
     made["other"] = commit(clone, "other")
-    git(clone, "gc", "--quiet")  # packed, as a clone is
+    git(clone, "gc", "--quiet")  # packed, as in a clone
     return made
 
 
 def imported(folder: Path, stream: str | bytes) -> None:
-    """Write commits as ``git fast-import`` takes them: many at once, of any time, people and encoding."""
+    """Import commits with ``git fast-import``: many at once, with any time, people and encoding."""
     subprocess.run(
         ["git", "fast-import", "--quiet", "--force"],  # noqa: S607 - whatever git there is
         cwd=folder,
@@ -58,7 +58,7 @@ def imported(folder: Path, stream: str | bytes) -> None:
 def line(
     mark: int, message: str = "", *, at: int = 0, parents: tuple[int, ...] | None = None, branch: str = "main"
 ) -> str:
-    """Give a commit for :func:`imported`; without ``parents`` that of the mark before."""
+    """Return a commit for :func:`imported`. Without ``parents``, its parent is the previous mark."""
     text = message or f"commit {mark}"
     before = ((mark - 1,) if mark > 1 else ()) if parents is None else parents
     links = "".join(f"{'merge' if index else 'from'} :{parent}\n" for index, parent in enumerate(before))
@@ -121,7 +121,7 @@ def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repos
     assert found(second, "e" * 40) is CommitRelation.UNKNOWN
     assert github.asked()[0] == f"compare/{first}...{second}"
     count = len(github.requests)
-    assert found(second, first) is CommitRelation.NEWER  # once a run
+    assert found(second, first) is CommitRelation.NEWER  # once per run
     assert (found("", first), found("", ""), found(first, first)) == (
         CommitRelation.UNKNOWN,
         CommitRelation.UNKNOWN,
@@ -136,12 +136,12 @@ def test_github_is_asked_where_there_is_no_history(tmp_path: Path, github: Repos
 
 
 def log(folder: Path, since: str, until: str) -> list[str]:
-    """Give what git says that the range has."""
+    """Return the range according to git."""
     return git(folder, "rev-list", until, *([f"^{since}"] if since else [])).splitlines()
 
 
 def test_a_range_has_what_git_says(clone: Path) -> None:
-    # A merge of a side branch, one of main into it before, a cherry-pick, and clocks that are wrong.
+    # A merge of a side branch, a merge of main into it before, a cherry-pick, and wrong clocks.
     marks = [
         line(1),
         line(2),
@@ -244,7 +244,7 @@ def test_a_commit_tells_its_people_and_no_address(clone: Path) -> None:
         ("Shift_JIS", "日本語".encode("shift-jis"), "日本語"),
         ("", "ü".encode(), "ü"),
         ("", b"caf\xe9", "caf\ufffd"),
-        ("", b"a \xed\xa0\xbd b", "a \ufffd\ufffd\ufffd b"),  # half of an emoji, as UTF-8 does not have it
+        ("", b"a \xed\xa0\xbd b", "a \ufffd\ufffd\ufffd b"),  # half of an emoji, which is invalid UTF-8
         ("no-such-thing", "ü".encode(), "ü"),
         ("hex", b"616", "616"),
         ("unicode_escape", b"\\ud83d", "\ufffd"),
@@ -307,7 +307,7 @@ def test_tags_are_peeled(clone: Path, commits: Mapping[str, str]) -> None:
 
 
 def test_the_tag_before_is_the_nearest_of_its_own_history(clone: Path) -> None:
-    # main: 1 - 2 - 3 - 4 - 5 - 6; side, a branch of maintenance: 2 - 7 - 8
+    # main: 1 - 2 - 3 - 4 - 5 - 6; side, a maintenance branch: 2 - 7 - 8
     marks = [*(line(mark) for mark in range(1, 7)), line(7, parents=(2,), branch="side"), line(8, branch="side")]
     imported(clone, "".join(marks))
     shas = {git(clone, "show", "-s", "--format=%s", sha): sha for sha in git(clone, "rev-list", "--all").splitlines()}

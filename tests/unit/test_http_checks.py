@@ -1,4 +1,4 @@
-"""HTTP checks: what passes, what is repeated, and for how long. Time is the test's own."""
+"""HTTP checks: what passes, what is repeated, and for how long. The test controls time."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -143,7 +143,7 @@ NOT_FOUND, FAILS = (404, b'{"message": "Not Found"}'), (500, b'{"message":"Inter
         ("GET /missing 404", NOT_FOUND, Outcome.PASSED),
         ("HEAD /missing 404", (404, b""), Outcome.PASSED),
         ("POST /missing 403", (403, b'{"message":"Forbidden"}'), Outcome.PASSED),
-        ("GET /missing 500", FAILS, Outcome.FAILED),  # a crash is not how a function reports an error
+        ("GET /missing 500", FAILS, Outcome.FAILED),  # a function does not report an error by crashing
         ("HEAD /missing 500", (500, b""), Outcome.FAILED),
         ("GET /missing 500", (500, b'{"error": "told"}'), Outcome.PASSED),
         ("GET /missing 200", NOT_FOUND, Outcome.FAILED),

@@ -1,4 +1,4 @@
-"""The image keeps botocore's descriptions of ``promote.aws.clients.SERVICES`` alone: all that clients are made of."""
+"""The image keeps only botocore's descriptions of ``promote.aws.clients.SERVICES``, from which all clients are made."""
 
 import ast
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ KNOWN = set(Loader().list_available_services("service-2"))
 
 
 def calls(folder: Path) -> Iterator[tuple[Path, ast.Call]]:
-    """Give the calls in the modules of ``folder`` of whatever has ``client`` or ``resource`` in its name."""
+    """Return the calls in the modules of ``folder`` of anything with ``client`` or ``resource`` in its name."""
     for file in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
@@ -24,7 +24,7 @@ def calls(folder: Path) -> Iterator[tuple[Path, ast.Call]]:
 
 
 def services(folder: Path) -> set[str]:
-    """Give the services that such calls name among their arguments."""
+    """Return the services among the arguments of such calls."""
     arguments = (
         argument for _, call in calls(folder) for argument in (*call.args, *(word.value for word in call.keywords))
     )

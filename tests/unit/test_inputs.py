@@ -1,4 +1,4 @@
-"""The inputs: what is right, and how what is wrong is refused; tests/integration/test_bad_input.py has the rest."""
+"""Valid inputs, and how invalid ones are refused. tests/integration/test_bad_input.py has the rest."""
 
 import json
 from typing import Any
@@ -59,7 +59,7 @@ OTHERS = {
     "lock": {"command": "lock"},
     "unlock": {"command": "unlock", "reason": "its runner is gone"},
 }
-"""The commands that promote nothing, with what they need."""
+"""The commands that promote nothing, with the inputs that they need."""
 
 
 @pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)

@@ -1,4 +1,4 @@
-"""What the steps of one job remember, in the several places of which a runner may share only one."""
+"""The state that the steps of one job share, in several places of which a runner may provide only one."""
 
 import io
 import itertools
@@ -18,7 +18,7 @@ OTHER = LedgerLocation("arn:aws:lambda:eu-west-1:123456789012:function:other", "
 
 
 class Machine:
-    """A runner's folders; each step has a file of commands of its own."""
+    """A runner's folders. Each step has its own command file."""
 
     def __init__(self, folder: Path) -> None:
         self.temporary = folder / "runner_temp"
@@ -41,7 +41,7 @@ class Machine:
         }
 
     def step(self, environ: Mapping[str, str] | None = None, draw: Callable[[], str] | None = None) -> JobState:
-        """Start a step; the number that it draws is ``number 1``, ``number 2``, ..."""
+        """Start a step. The numbers that it draws are ``number 1``, ``number 2``, ..."""
         environ = environ or self.environ()
         workflow = ActionsLog(environ, io.StringIO())
         return JobState(
@@ -58,7 +58,7 @@ def place(tmp_path: Path) -> Machine:
 
 
 def saved(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """What the runner hands to the post step of the step that had ``environ``."""
+    """The runner's variables for the post step of the step with ``environ``."""
     text = Path(environ["GITHUB_STATE"]).read_text(encoding="utf-8")
     return {f"STATE_{name}": value for name, value in parse_file_command(text).items()}
 
@@ -127,7 +127,7 @@ def test_what_was_given_back_is_forgotten_everywhere(place: Machine) -> None:
     assert place.step().held == {OTHER: 8}
     for file in place.files():
         file.unlink()
-    # Of what a step saves several times under one name, the runner hands over the last.
+    # If a step saves one name several times, the runner passes on the last value.
     assert place.step({**environ, **saved(environ)}).held == {OTHER: 8}
 
 
@@ -145,7 +145,7 @@ def test_to_forget_what_was_never_known_is_well(place: Machine) -> None:
 
 
 def test_what_the_files_say_comes_before_what_was_saved_for_the_step(place: Machine) -> None:
-    """The post step of a later step ran first, and gave the lock back."""
+    """The post step of a later step ran first, and released the lock."""
     environ = place.environ()
     place.step(environ).remember(HELLO, 7)
     place.step().forget(HELLO)
@@ -184,7 +184,7 @@ def test_a_job_of_any_name_has_its_file_in_the_folder(place: Machine, name: str)
 )
 @pytest.mark.parametrize("where", ["temporary", "commands"])
 def test_a_file_that_makes_no_sense_is_as_good_as_none(place: Machine, text: str, where: str) -> None:
-    """Whoever has damaged it: the step must not end with a riddle, and the other places may have what is true."""
+    """A damaged file must not end the step with an obscure error, and the other places may have the truth."""
     environ = place.environ()
     first = place.step(environ)
     first.remember(HELLO, 7)
@@ -195,7 +195,7 @@ def test_a_file_that_makes_no_sense_is_as_good_as_none(place: Machine, text: str
 
 
 def test_the_post_step_of_a_job_that_left_nothing_has_no_number(place: Machine) -> None:
-    """An empty number is nobody's: with it, nothing can be given back."""
+    """An empty number belongs to no job, so nothing can be released with it."""
     assert place.step(draw=str).job == ""
 
 

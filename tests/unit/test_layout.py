@@ -1,4 +1,4 @@
-"""The house: imports point down, no module is its own foundation, and each folder says what it is for."""
+"""The architecture: imports point down, no module depends on itself, and each folder states its purpose."""
 
 import ast
 import re
@@ -22,11 +22,11 @@ LAYERS = (
     {"core"},
     {""},
 )
-"""From the top down; the last one is ``promote`` itself, which has the version."""
+"""From top to bottom. The last one is ``promote`` itself, which has the version."""
 
 
 def name_of(file: Path) -> str:
-    """Give the module's dotted name."""
+    """Return the module's dotted name."""
     parts = file.relative_to(HOUSE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -36,17 +36,17 @@ PACKAGES = sorted(file.parent for file in MODULES.values() if file.name == "__in
 
 
 def room_of(module: str) -> str:
-    """Give the folder, or the module, at the top that ``module`` is in."""
+    """Return the top-level folder or module of ``module``."""
     return module.partition(".")[2].partition(".")[0]
 
 
 def floor_of(module: str) -> int:
-    """Give the number of the layer, from 0 at the top."""
+    """Return the number of the layer, from 0 at the top."""
     return next(number for number, rooms in enumerate(LAYERS) if room_of(module) in rooms)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the modules of ours that the code imports, wherever that stands."""
+    """Yield our own modules that the code imports, anywhere in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == HOUSE.name)
@@ -60,7 +60,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def arrows() -> Mapping[str, set[str]]:
-    """Give what each module imports."""
+    """Return the imports of each module."""
     return {
         module: set(imported(ast.parse(file.read_text(encoding="utf-8")))) - {module}
         for module, file in MODULES.items()

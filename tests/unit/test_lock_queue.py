@@ -1,4 +1,4 @@
-"""The lock's item as it is read: the order of the line, what makes no sense, and who is alive."""
+"""The lock's item: the order of the queue, invalid items, and liveness."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +49,7 @@ def changed(item: Mapping[str, Any], name: str, value: object) -> dict[str, Any]
     return {**{key: item[key] for key in item if key != name}, **({} if value is MISSING else {name: value})}
 
 
-# The order of the line.
+# The order of the queue.
 
 
 def test_a_newer_run_takes_the_place_of_an_older_one_of_its_branch() -> None:
@@ -87,7 +87,7 @@ def test_nobody_replaces_itself_or_its_like() -> None:
 
 
 def test_runs_outside_github_never_replace_anybody() -> None:
-    # They are in no group; nor do two such runs replace each other.
+    # They are in no group. Two such runs do not supersede each other.
     outside = claim(0, group="")
     assert order(outside, claim(5, group="")) == [outside, claim(5, group="")]
     assert order(claim(1), outside) == [claim(1), outside]
@@ -157,7 +157,7 @@ def test_fifo_runs_keep_their_order_among_those_who_give_way() -> None:
     assert fifo == [2, 3]
 
 
-# What makes sense, and what does not.
+# Valid and invalid items.
 
 
 def test_an_item_is_read_as_it_was_written() -> None:
@@ -259,7 +259,7 @@ def test_tickets_are_a_list_of_maps(value: object) -> None:
 
 @pytest.mark.parametrize("value", [Decimal(2), Decimal(0), Decimal(99)])
 def test_a_later_format_is_another_versions(value: Decimal) -> None:
-    # Also where nothing else of the item can be read by this version.
+    # Also if this version can read nothing else of the item.
     with pytest.raises(LockError, match=f"its format is {value}, and this version supports 1"):
         LockState.read({"format": value, "token": "of another kind"})
 
@@ -291,7 +291,7 @@ def test_whatever_is_written_there_it_is_read_or_refused(changes: dict[str, Any]
     assert all(1 <= claim.lease <= LONGEST_LEASE for claim in (entry.holder, *entry.tickets))
 
 
-# Who is alive.
+# Liveness.
 
 
 def held(token: int = 1, beat: int = 0, lease: int = 30, owner: str = "a") -> LockState:
@@ -304,7 +304,7 @@ def is_dead(liveness: Liveness, entry: LockState, now: float) -> bool:
 
 
 def test_a_holder_is_dead_when_nothing_has_changed_for_longer_than_its_lease() -> None:
-    # On the waiter's clock, from when the waiter first saw it: nobody knows how long it had been silent before.
+    # On the waiting run's clock, from its first read. It is unknown how long the holder had been silent before.
     liveness = Liveness()
     for now in (1000, 1010, 1030):
         liveness.see(held(), now)
@@ -370,7 +370,7 @@ def test_who_has_beaten_has_lived() -> None:
     liveness.see(LockState(tickets=(fresh,)), 1000)
     liveness.see(LockState(tickets=(fresh,)), 1020)
     assert not liveness.has_lived(fresh)
-    # Whoever sees it for the first time sees that it has beaten before.
+    # A first read shows that it has sent heartbeats before.
     assert Liveness().has_lived(replace(fresh, beat=1))
     liveness.see(LockState(tickets=(replace(fresh, beat=1),)), 1021)
     assert liveness.has_lived(fresh)

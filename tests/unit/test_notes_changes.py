@@ -1,4 +1,4 @@
-"""From commits to changes: what each rule says, one by one; whole histories are in the golden files."""
+"""From commits to changes: each rule by itself. Whole histories are in the golden files."""
 
 import string
 from dataclasses import replace
@@ -26,7 +26,7 @@ def sha(number: int) -> str:
 
 
 def line(*messages: str | tuple[str, str]) -> tuple[Commit, ...]:
-    """Give commits one upon the other, the first the oldest, newest first; ``sha`` counts from 1."""
+    """Return commits in one line, the newest first. ``sha`` counts from 1 at the oldest."""
     made = []
     for number, message in enumerate(messages, 1):
         subject, body = message if isinstance(message, tuple) else (message, "")
@@ -87,7 +87,7 @@ def test_footers_say_what_breaks(body: str, note: str) -> None:
     assert breaking_note(body) == note
 
 
-# --- pull requests, reverts and what is there twice ------------------------------------------------------------------
+# --- pull requests, reverts and duplicates ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_footers_say_what_breaks(body: str, note: str) -> None:
         (("a", ("b", f"This reverts commit {'f' * 40}.")), ["b", "a"]),
         (("a", "b", ("c", f"This reverts commit {sha(1)}.\nThis reverts commit {sha(2)}.")), []),
         (("a", ("b", f"This reverts commit {sha(1)}."), ("c", f"This reverts commit {sha(1)}.")), []),
-        ((("a", f"This reverts commit {sha(2)}."), "b"), ["b", "a"]),  # what is newer, it cannot be about
+        ((("a", f"This reverts commit {sha(2)}."), "b"), ["b", "a"]),  # it cannot refer to a newer one
         ((("a", f"This reverts commit {sha(1)}."),), ["a"]),
         (("a (#5)", ("b (#6)", "Reverts octo-org/hello#5")), []),
         (("a (#5)", ("b (#6)", "It reverts #5 in part")), ["b", "a"]),
@@ -166,7 +166,7 @@ def test_pull_requests_of_other_commits_are_left_alone() -> None:
 
 
 def test_who_is_who() -> None:
-    """A commit tells a name, a pull request a login; who has one name and two logins is two people."""
+    """A commit has a name, a pull request a login. One name with two logins is two people."""
     login = Person("octocat", "octocat")
     commits = [
         Commit(sha(4), "d", "", (Person("Sam", "sam-1"),)),
@@ -201,7 +201,7 @@ words = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(words, st.lists(st.integers(0, 12), max_size=3)), max_size=12), st.randoms())
 def test_any_history_is_told_of(made: list[tuple[list[str], list[int]]], chance: object) -> None:
-    """Whatever commits say of each other, each is in one change at most, and no change is of one that is not there."""
+    """Whatever commits contain about each other, each is in at most one change, and no change has a missing commit."""
     commits = [
         Commit(
             sha(number),

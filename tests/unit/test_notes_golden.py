@@ -1,6 +1,6 @@
 """Release notes of histories of every kind: golden files.
 
-Write them anew with ``WRITE_GOLDEN=1 pytest tests/unit/test_notes_golden.py``, and read what changed.
+Update them with ``WRITE_GOLDEN=1 pytest tests/unit/test_notes_golden.py``, and read the differences.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ BOT = Person("dependabot[bot]", "dependabot[bot]", is_bot=True)
 
 @dataclass
 class History:
-    """Commits in the order in which they are made."""
+    """Commits in the order of their creation."""
 
     commits: list[Commit] = field(default_factory=list)
     head: str = "0" * 40
 
     def commit(self, subject: str, body: str = "", by: Person = MONA, *others: Person, on: str = "") -> str:
-        """Add one to the main line, or to ``on``."""
+        """Add one to the main line, or on top of ``on``."""
         sha = self._add(subject, body, (by, *others), (on or self.head,))
         self.head = self.head if on else sha
         return sha
@@ -63,7 +63,7 @@ class History:
 def pull_request(
     number: int, title: str, author: Person, merge_commit: str, *labels: str, commits: Iterable[str] = ()
 ) -> PullRequest:
-    # GitHub tells of who has opened it the login alone.
+    # GitHub returns only the login of the person who opened it.
     by = replace(author, name=author.login) if author.login else author
     return PullRequest(number, title, f"{URL}/pull/{number}", by, labels, merge_commit, tuple(commits))
 
@@ -85,7 +85,7 @@ def merges() -> Changes:
 
 
 def develop() -> Changes:
-    """A release branch: one pull request that brings others, squashed, rebased and merged."""
+    """A release branch: one pull request that contains others, squashed, rebased and merged."""
     history = History()
     main = history.commit("chore: begin")
     squashed = history.commit(
@@ -134,7 +134,7 @@ def reverts() -> Changes:
 
 
 def twice() -> Changes:
-    """Cherry-picks, a branch that was pushed by force, and a number that only speaks of an issue."""
+    """Cherry-picks, a branch that was pushed by force, and a number that only refers to an issue."""
     history = History()
     fix = history.commit("fix: close the file (#31)")
     release = history.commit("chore: release branch", by=HUBOT, on=fix)

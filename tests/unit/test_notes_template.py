@@ -1,4 +1,4 @@
-"""Templates of release notes: what they insert is text wherever it lands, and what is wrong with them is said."""
+"""Templates of release notes: inserted values are text everywhere, and errors of a template are reported."""
 
 import os
 import re
@@ -162,7 +162,7 @@ def notes(words: str = "words") -> Notes:
 
 
 class Page(HTMLParser):
-    """What a browser finds: tags with the names of their attributes, and the text that GitHub looks at."""
+    """What a browser finds: tags with the names of their attributes, and the text that GitHub interprets."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -197,7 +197,7 @@ PARSER = MarkdownIt("gfm-like", {"html": True})
 
 
 def pages(template: str) -> Callable[[str], Page]:
-    """Give what makes pages of ``template``; the process of its own, which only adds limits, is spared."""
+    """Return a function that renders ``template``, in this process, without the limits of a separate one."""
     environment = Environment(ANYWHERE, notes())
     show = compiled(template, environment)
     return lambda words: Page(PARSER.render(rendered(show, notes(words))))
@@ -248,7 +248,7 @@ def test_any_text_reads_as_written(words: str) -> None:
     for shown in (text_anywhere(words), prose_anywhere(words), prose(words)):
         html = PARSER.render(f"🙂 {shown}")
         seen = "".join(_Text(html).parts)
-        # What stands in backticks may be shown as code.
+        # Text between backticks may be shown as code.
         assert seen.replace("`", "").split() == f"🙂 {expected}".replace("`", "").split(), shown
 
 
@@ -321,7 +321,7 @@ def test_our_own_template_shows_text_alone(kind: dict[str, object]) -> None:
         known = replace(everywhere(words), **kind)  # type: ignore[arg-type]
         return Page(PARSER.render(rendered(compiled(source, Environment(OURS, known)), known)))
 
-    expected = told("harm less").tags  # what is no login leads to no profile
+    expected = told("harm less").tags  # an invalid login is not linked to a profile
     for attack in ATTACKS[:: 1 if not kind else 4]:
         found = told(attack)
         assert found.tags == expected, attack
@@ -341,7 +341,7 @@ def test_secrets_are_redacted_before_they_are_marked(template: Template | None) 
         assert "it is" in done
 
 
-# --- what is wrong with a template -----------------------------------------------------------------------------------
+# --- invalid templates -----------------------------------------------------------------------------------------------
 
 REFUSED = {
     "{{ changes": (1, "unexpected end of template", ""),
@@ -383,7 +383,7 @@ def test_a_template_that_cannot_be_one_is_refused_before_anything_else(source: s
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Make what is there in the place of a template; give what is said of each."""
+    """Create what replaces the template, and return the expected errors."""
     (folder / "repository" / "directory").mkdir(parents=True)
     (folder / "outside.md").write_text("secret", encoding="utf-8")
     root = folder / "repository"
@@ -474,7 +474,7 @@ def test_a_template_without_an_end_is_ended() -> None:
 
 
 def test_nothing_is_computed_before_the_limits_are_set(tmp_path: Path) -> None:
-    """Jinja computes what is constant when it compiles, which happens in our own process."""
+    """Jinja computes constants when it compiles, which happens in our own process."""
     large = "10 ** 8"
     (tmp_path / "notes.md").write_text(
         f"{{{{ 'a' * {large} }}}}{{{{ '%100000000d' % 1 }}}}{{{{ 'x' | replace('', 'y' * {large}) }}}}"
@@ -495,7 +495,7 @@ def test_a_template_gets_nothing_of_our_environment() -> None:
     assert known == {*FUNCTIONS, *VARIABLES}
 
 
-# --- what is too long ------------------------------------------------------------------------------------------------
+# --- too long --------------------------------------------------------------------------------------------------------
 
 
 def long(count: int, **values: object) -> Notes:
@@ -573,18 +573,18 @@ def test_templates_know_what_is_left_out() -> None:
     assert render(long(40), Template("t", source)) == "40 + 0"
 
 
-# --- what is documented ----------------------------------------------------------------------------------------------
+# --- documentation ---------------------------------------------------------------------------------------------------
 
 
 def table(heading: str) -> list[list[str]]:
-    """Give the cells of all tables in the part of the documentation below ``heading``."""
+    """Return the cells of all tables in the part of the documentation below ``heading``."""
     part = DOCUMENT.partition(f"### {heading}\n")[2].partition("\n### ")[0]
     rows = [line for line in part.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in rows]
 
 
 def names(heading: str) -> set[str]:
-    """Give what the rows of two cells there are about."""
+    """Return the subjects of the rows with two cells."""
     found = (re.match(r"`(\w+)", row[0]) for row in table(heading) if len(row) == 2)
     return {match[1] for match in found if match}
 

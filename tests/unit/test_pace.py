@@ -1,4 +1,4 @@
-"""How often a waiter looks at the lock in ten minutes: what it costs, and how soon it is seen to be free."""
+"""How often a waiting run reads the lock in ten minutes: the cost, and how soon it notices a free lock."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -15,7 +15,7 @@ CHANCES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
 
 def looks(chance: Callable[[], float], ahead: Callable[[float], int]) -> int:
-    """Count the looks in ten minutes with ``ahead`` others in front, as it is at that time."""
+    """Return the number of reads in ten minutes with ``ahead`` others before it at that time."""
     pace, now, count = Pace(chance), 0.0, 0
     while now < TEN_MINUTES:
         now += pace.pause(ahead(now), now)

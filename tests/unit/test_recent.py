@@ -1,4 +1,4 @@
-"""Which "not found" is believed at once, and which only after a while."""
+"""Which "not found" errors count at once, and which only after some time."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def error(code: str, status: int = 400) -> ClientError:
 
 
 class Service:
-    """A service that knows nothing until ``seconds``, and counts its calls."""
+    """A service that finds nothing until ``seconds``, and counts its calls."""
 
     def __init__(self, clock: Time, seconds: float, answer: Any = None, failure: Exception | None = None) -> None:
         self._clock, self._seconds, self._answer, self._failure = clock, seconds, answer or {}, failure

@@ -1,4 +1,4 @@
-"""What the ledger's items hold is read strictly: the item that this action has written, and nothing else."""
+"""The ledger's items are parsed strictly: only items that this action has written are accepted."""
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -96,13 +96,13 @@ READERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], obj
     "history": (ENTRY, require_move, set()),
     "release": (WHOLE, release_of, set()),
 }
-"""Of each kind: an item, what reads it, and the attributes that nothing reads."""
+"""For each kind: an item, its parser, and the attributes that the parser ignores."""
 
 _UNREAD = {"pk", "sk", "operation", "attempt"}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield where each value is in an item, those of maps and lists included."""
+    """Yield the path of each value in an item, including those of maps and lists."""
     if isinstance(value, Mapping):
         for name, one in value.items():
             yield (*path, name)
@@ -114,7 +114,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def with_value(item: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return the item with another value at a place."""
+    """Return the item with another value at a path."""
     first, *rest = path
     inner = value if not rest else with_value(item[first], tuple(rest), value)
     if isinstance(item, list):
@@ -129,7 +129,7 @@ def value_at(item: Any, path: tuple[Any, ...]) -> Any:
 
 
 def wrong(value: Any) -> list[Any]:
-    """Return values of other types, which stand for no value of this one's type."""
+    """Return values of other types that do not mean a missing value of this one's type."""
     found: list[Any] = [Decimal(5), "text", True, ["text"], {"a": "text"}]
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return [*found[1:], Decimal("1.5"), Decimal(-1), Decimal(10) ** 30]

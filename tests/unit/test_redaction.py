@@ -1,4 +1,4 @@
-"""Secrets are found however they show up."""
+"""Secrets are found in every form."""
 
 import json
 

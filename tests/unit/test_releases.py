@@ -1,4 +1,4 @@
-"""Notes in the release of a tag, beside what its author has written."""
+"""Notes in the release of a tag, together with its author's text."""
 
 from collections.abc import Iterator
 
@@ -40,12 +40,12 @@ def test_a_release_is_made_and_made_once(github: Repository) -> None:
     assert (made["name"], made["body"], made["draft"], made["prerelease"]) == ("v1.0.0", SECTION, False, False)
     assert github.requests[-1].body["make_latest"] == "legacy"  # an older series does not become the latest one
     assert publish(github.client(), "v1.0.0", ["hello"], notes) == Published(URL, is_changed=False, is_draft=False)
-    made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as GitHub's editor leaves it
+    made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as written by GitHub's editor
     assert not publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
     assert writes(github) == ["POST releases"]
     assert publish(github.client(), "v1.0.0", ["hello"], lambda _: "new").is_changed
     assert github.releases[0]["body"] == f"{BEGIN}\n\nnew\n\n{END}\r\n"
-    assert github.requests[-2].body.keys() == {"body"}  # whatever else the author has chosen stays
+    assert github.requests[-2].body.keys() == {"body"}  # the author's other choices stay
 
 
 @pytest.mark.parametrize("tag", ["v1.1.0-rc.1", "v1.1.0b1", "v1.1.0"])
@@ -89,7 +89,7 @@ def test_a_release_without_text_is_given_one(github: Repository) -> None:
         (f"{BEGIN}{END}", SECTION),
         ("words", f"words\n\n{SECTION}"),
         (" \n", SECTION),
-        # Broken: what is left over goes, and no word of anybody's with it.
+        # Damaged: leftovers are removed, but none of the author's text.
         (f"a {BEGIN} b", f"a  b\n\n{SECTION}"),
         (f"a {END} b", f"a  b\n\n{SECTION}"),
         (f"a {END} b {BEGIN} c", f"a  b  c\n\n{SECTION}"),
@@ -180,7 +180,7 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
     assert body == "\n\n".join([section("api+mail+worker", "worker api mail"), *others])
     body = written("api", "worker", retired=("mail",))
     assert body == "\n\n".join([section("api+worker", "api worker"), *others])
-    # Left over by hand, or where two jobs wrote at the same moment.
+    # Left by hand, or by two jobs that wrote at the same moment.
     github.releases[0]["body"] += section("api+mail", "old") + release_page.BEGIN.format(function="mail+worker")
     body = written("mail", "api", "worker")
     assert body == "\n\n".join([section("api+mail+worker", "mail api worker"), *others])
@@ -195,7 +195,7 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
     overwritten: list[str] = []
 
     def meanwhile(request: Request) -> None:
-        assert rendered  # since it takes a while
+        assert rendered  # because it takes a while
         if request.method == "GET" and BEGIN in github.releases[0]["body"] and len(overwritten) < times:
             overwritten.append(github.releases[0]["body"])
             github.releases[0]["body"] = theirs

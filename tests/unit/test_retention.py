@@ -1,4 +1,4 @@
-"""Which versions are deleted: the choice itself, for whatever there is, and what keeps a version from it."""
+"""Which versions are deleted: the decision, for any versions, and what protects a version."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,11 +52,11 @@ def test_the_choice(
     stays = there - set(gone)
     old = {number for number in there if number <= promoted}
     assert len(stays & old) >= min(keep, len(old))
-    # Whatever goes is worse than whatever stays without protection: it has not passed, or is older.
+    # Every deleted version is worse than every version that stays without protection: it has not passed, or is older.
     for number in gone:
         for other in (stays & old) - kept - {promoted}:
             assert (number in proven, number) < (other in proven, other)
-    # Nothing is left for a second time, and to keep more deletes less.
+    # A second run deletes nothing, and a higher number deletes fewer versions.
     assert versions_to_delete(stays, promoted, keep, proven=proven, protected=kept) == []
     assert set(versions_to_delete(there, promoted, keep + 1, proven=proven, protected=kept)) <= set(gone)
 

@@ -1,4 +1,4 @@
-"""What must not return to an environment: the decision itself, by commits in a row, and by code."""
+"""What must not return to an environment: the decision, by commits and by code."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
 
 @dataclass(frozen=True)
 class Known:
-    """How commits stand, by their letters; a capital one has diverged, and ``?`` is not known."""
+    """The order of commits, by letters. A capital letter has diverged, and ``?`` is unknown."""
 
     relation: CommitRelation
     is_refused: bool = False
@@ -65,8 +65,8 @@ def test_what_was_rolled_back_and_what_is_not_newer_is_barred(
         ("d", GOOD, True),
         ("d", None, True),
         ("D", GOOD, True),  # its history was replaced
-        ("?", GOOD, False),  # the user has said that an order which is not known is promoted
-        ("a", GOOD, True),  # it is what is served
+        ("?", GOOD, False),  # the user promotes with an unknown order
+        ("a", GOOD, True),  # it is served
     ],
 )
 def test_a_newer_commit_with_other_code_is_not_barred(commit: str, content: Candidate | None, refuses: bool) -> None:  # noqa: FBT001 - a parameter
@@ -103,7 +103,7 @@ def test_a_rollback_adds_what_it_leaves_and_drops_where_it_goes() -> None:
     assert after_rollback([entry("c")], GOOD, left) == (entry("c"), left)
     assert after_rollback([entry("c")], BAD, left) == (left,)
     assert after_rollback([entry("c")], GOOD, None) == (entry("c"),)
-    # It stays where it is: only the weights are gone.
+    # It does not move. Only the weights are removed.
     assert after_rollback([], GOOD, entry("c", GOOD)) == ()
     many = [entry("c", Candidate(str(number), str(number), "f")) for number in range(20, 40)]
     found = after_rollback(many, GOOD, left)

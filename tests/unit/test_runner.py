@@ -1,4 +1,4 @@
-"""The emulated runner itself: what it takes for a command, what it does with it, and what it makes of the files."""
+"""The emulated runner: its commands, their effects, and its results of a step's files."""
 
 import base64
 import io
@@ -48,7 +48,7 @@ def names(log: Log) -> list[str]:
             "6%3A 7%2C 8% 9\n\r",
         ),
         ("::error::%250A", "error", {}, "%0A"),
-        # Looked for by the rules of a culture, in which some characters are not there at all.
+        # The search is culture-sensitive, and ignores some characters.
         ("::error:\u200b:m", "error", {}, ":m"),
         ("##[error]m", "error", {}, "m"),
         ("some ##[error a=1;b=2%3B]m%5D", "error", {"a": "1", "b": "2;"}, "m]"),
@@ -288,7 +288,7 @@ def test_both_streams_are_read_and_a_line_of_one_is_not_broken_by_the_other(tmp_
 
 
 def test_a_cancelled_step_gets_one_signal_after_the_other(tmp_path: Path) -> None:
-    """As they come by, 7.5 and 2.5 seconds apart, which only this one test waits for."""
+    """In real time, 7.5 and 2.5 seconds apart, for which only this test waits."""
     program = (
         "begun = time.monotonic()\n"
         "for number in (2, 15):\n"

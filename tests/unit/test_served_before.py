@@ -1,4 +1,4 @@
-"""What an environment served before, from the moves of its alias: a rollback goes further back and never returns."""
+"""What an environment served before, from the moves of its alias: repeated rollbacks go further back."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ import pytest
 from promote.state.served_history import served_before, served_together_before
 
 Move = tuple[str, str, str]
-"""The version before, the one after, and why."""
+"""The previous version, the next one, and the kind of the move."""
 
 
 def before(moves: list[Move], version: str = "") -> list[str]:
-    """Give the versions that were served before the one that the last of ``moves``, or a stranger, has set."""
+    """Return the versions served before the one that the last of ``moves``, or an external change, has set."""
     items = [{"previous": old, "version": new, "commit": f"c{new}", "kind": kind} for old, new, kind in moves]
     served = served_before(items, version or moves[-1][1])
     assert all(release.commit in (f"c{release.version}", "") for release in served)
@@ -28,10 +28,10 @@ P, R, O = "promotion", "rollback", "override"  # noqa: E741 - the kinds
         ([("", "1", P), ("1", "2", P), ("2", "3", P)], ["1", "2"]),
         ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "2", R)], ["1"]),
         ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "2", R), ("2", "1", R)], []),
-        # What came after a rollback can be gone back from, to what was gone back to.
+        # A promotion after a rollback can be rolled back to what the rollback returned to.
         ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "3", P)], ["1"]),
         ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "3", P), ("3", "1", R)], []),
-        # The same version again, proven anew.
+        # The same version again, with a new verdict.
         ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "2", P)], ["1"]),
         ([("", "1", P), ("1", "2", P), ("2", "1", R), ("1", "2", P), ("2", "1", R)], []),
         # Several steps back at once.
@@ -40,9 +40,9 @@ P, R, O = "promotion", "rollback", "override"  # noqa: E741 - the kinds
         ([("", "1", P), ("1", "2", P), ("2", "3", P), ("3", "9", R)], ["1", "2"]),
         ([("", "1", P), ("1", "2", P), ("2", "9", R), ("9", "1", R)], []),
         ([("", "1", P), ("1", "9", R)], []),
-        # An override counts as what it is: somebody has wanted it.
+        # An override counts, because a person wanted that version.
         ([("", "1", P), ("1", "5", O), ("5", "6", P)], ["1", "5"]),
-        # The ledger begins with an alias that was there, or looks no further back.
+        # The ledger begins with an alias that existed before, or reads no further back.
         ([("7", "8", P)], ["7"]),
         ([("7", "8", P), ("8", "7", R)], []),
         ([("7", "8", P), ("8", "9", P), ("9", "8", R)], ["7"]),
@@ -74,13 +74,13 @@ def test_what_several_functions_served_as_one() -> None:
     assert served_together_before(made, first) is None
     made = {"api": moves(api, (3, "1", "2")), "mail": moves(mail, (2, "1", "2"))}
     assert served_together_before(made, {"api": "2", "mail": "2"}) == {"api": "1", "mail": "2"}
-    # It went back once: the next time it goes further back.
+    # It was rolled back once. The next time it goes further back.
     made = {"api": moves(api, (3, "1", "2"), (11, "2", "1")), "mail": moves(mail, (2, "1", "2"))}
     assert served_together_before(made, {"api": "1", "mail": "2"}) == first
-    # A function that is new in the last release served nothing before, and one that never moved is as it is.
+    # A function that is new in the last release served nothing before, and one that never moved does not change.
     made = {"api": moves(api, (2, "1", "2")), "mail": moves((2, "", "7")), "log": []}
     assert served_together_before(made, {"api": "2", "mail": "7", "log": "4"}) == {"api": "1", "mail": "", "log": "4"}
-    # It stayed when the others went back. The next time they go further back, and it stays again.
+    # It stayed when the others were rolled back. The next time they go further back, and it stays again.
     made = {"api": moves(api, (2, "1", "2"), (3, "2", "3"), (11, "3", "2")), "mail": moves((3, "", "7"))}
     assert served_together_before(made, {"api": "2", "mail": "7"}) == {"api": "1", "mail": ""}
 

@@ -31,11 +31,11 @@ WIDEST = "\U0001f600"
 _NUMBER = 21
 """Bytes of the longest number."""
 _FRAME = 3
-"""Bytes of a list or a map besides its values, of which each takes one more."""
+"""Bytes of a list or a map besides its values, each of which needs one more."""
 
 
 def size_of(value: Any) -> int:
-    """Return the bytes that DynamoDB counts for an item or for a value in one, at the most.
+    """Return the maximum of bytes that DynamoDB counts for an item or a value.
 
     Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
@@ -75,7 +75,7 @@ def test_two_verdicts_of_many_tests_with_long_names_fit_into_one_item(outcome: O
     record = values[":verdict"]
     assert (record["count"], len(record["checks"])) == (5000, 200)
     assert all(check["name"].endswith("…") for check in record["checks"])
-    # The verdict, the proof, and what else a version's record holds.
+    # The verdict, the candidate, and what else a version's record has.
     assert 2 * size_of(record) + size_of(values.get(":failure", "")) < ITEM_LIMIT - 50_000
 
 

@@ -1,4 +1,4 @@
-"""The fingerprint covers all that can be configured, and nothing that changes by itself."""
+"""The fingerprint covers everything that can be configured, and nothing that changes by itself."""
 
 from typing import Any
 

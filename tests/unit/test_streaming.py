@@ -1,4 +1,4 @@
-"""Archives within Lambda's requests: encoded as they are sent, signed and repeated as any other body."""
+"""Archives within Lambda's requests: encoded while they are sent, signed, and repeated like any other body."""
 
 import base64
 import io
@@ -48,7 +48,7 @@ def test_it_reads_as_one_file_from_any_place(before: bytes, content: bytes, afte
 
 @dataclass
 class Service:
-    """Lambda as far as these tests go: it keeps the requests, and fails the first."""
+    """Lambda for these tests: it records the requests, and fails the first ones."""
 
     url: str = ""
     requests: list[AWSRequest] = field(default_factory=list)
@@ -87,7 +87,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def clients(service: Service, monkeypatch: pytest.MonkeyPatch) -> Clients:
-    # botocore reads the process's own environment.
+    # botocore reads the environment of the process.
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", CREDENTIALS.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CREDENTIALS.secret_key)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
@@ -103,7 +103,7 @@ def code(tmp_path: Path) -> Path:
 
 
 def signature_of(request: AWSRequest) -> str:
-    """Sign what has arrived as AWS does."""
+    """Sign the received request as AWS does."""
     request.context["timestamp"] = request.headers["X-Amz-Date"]
     signer = SigV4Auth(CREDENTIALS, "lambda", "eu-west-1")
     return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))

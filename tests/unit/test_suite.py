@@ -1,4 +1,4 @@
-"""pytest suites and bash commands as processes: what becomes of each way in which they can end."""
+"""pytest suites and bash commands as processes: the result of each way in which they can end."""
 
 import io
 import os
@@ -26,7 +26,7 @@ PASSED, FAILED, SKIPPED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.
 
 @dataclass
 class Place:
-    """A repository, and what is run in it."""
+    """A repository, and what runs in it."""
 
     around: Surroundings
     stream: io.StringIO
@@ -70,7 +70,7 @@ def found(results: list[CheckResult]) -> Mapping[str, tuple[Outcome, str, int]]:
 
 
 def test_each_test_is_a_result_with_its_place_in_the_repository(place: Place) -> None:
-    """Also where pytest's own configuration lies in a folder, which would make that folder pytest's root."""
+    """Also if a folder has pytest's own configuration, which would make that folder pytest's root."""
     place.write("tests/pytest.ini", "[pytest]\naddopts = -ra --color=yes\n")
     place.write("tests/conftest.py", "")
     place.write(
@@ -419,7 +419,7 @@ def test_a_script_is_run_as_a_step_of_a_workflow_would_be(place: Place, script: 
 
 
 def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
-    """The record of what it runs is seen neither in its variables nor in its line numbers."""
+    """The script sees the recording of its commands neither in its variables nor in its line numbers."""
     script = (
         'echo one\necho "$_ $LINENO"\nfalse || echo "$? ${PIPESTATUS[*]}"\n( exit 7 ) || echo $?\nset -x\necho traced'
     )
@@ -510,7 +510,7 @@ echo started
     ("end", "outcome"), [("sleep 1", PASSED), ("sleep {0}", INCONCLUSIVE)], ids=["ended", "timed out"]
 )
 def test_nothing_of_a_command_goes_on_after_it(place: Place, end: str, outcome: Outcome) -> None:
-    """And nobody waits for it: it may well hold the command's output open."""
+    """It is not waited for, although it may hold the command's output open."""
     marker = f"3600.{time.monotonic_ns()}"
     since = time.monotonic()
     result = place.script((BACKGROUND + end).format(marker), seconds=30 if outcome is PASSED else 1.5)

@@ -1,6 +1,6 @@
-"""The job summary: golden files for each kind of result, and text from outside that tries to be more than text.
+"""The job summary: golden files for each kind of result, and text from outside that tries to inject markup.
 
-Write the golden files anew with ``WRITE_GOLDEN=1 pytest tests/unit/test_summary.py``, and read what changed.
+Update the golden files with ``WRITE_GOLDEN=1 pytest tests/unit/test_summary.py``, and read the differences.
 """
 
 import io
@@ -86,7 +86,7 @@ BLOCKED = Report(
 
 
 def notes_of(name: str) -> str:
-    """Give golden notes, as the summary repeats them."""
+    """Return golden notes, as the summary repeats them."""
     return (GOLDEN / "notes" / f"{name}.md").read_text(encoding="utf-8")
 
 
@@ -99,7 +99,7 @@ def commit(digest: str) -> Link:
 
 
 def hostile_cell(cell: str | Link) -> str | Link:
-    """Give what a stranger could have written into the table or the alias in the place of ``cell``."""
+    """Return an external text in the place of ``cell``, in the table or in the alias."""
     if isinstance(cell, Link):
         return Link("](https://evil.example) | run", "javascript:alert(1)")
     return "a | b\n\n| @octocat | <script>alert(1)</script> | 05:12:53 UTC :100:"
@@ -167,7 +167,7 @@ APPLICATION = "shop-api, shop-mail and shop-reports"
 
 
 def functions(*rows: tuple[str, str]) -> Table:
-    """Give the table of an application's functions: what has become of each version, and how it was verified."""
+    """Return the table of an application's functions: the result of each version, and how it was verified."""
     endpoints = [f"https://api.example.com/{name}/preprod" for name in FUNCTIONS]
     return Table(
         "Functions",
@@ -178,7 +178,7 @@ def functions(*rows: tuple[str, str]) -> Table:
 
 
 def of_parts(report: Report, **changes: Any) -> Report:
-    """Give a report of an application: ``changes`` of one, with what is said of a function said of the whole."""
+    """Return a report of an application: ``changes`` of one function, with its texts for the whole."""
     verdict = report.verdict and replace(
         report.verdict,
         checks=tuple(
@@ -591,7 +591,7 @@ def flat(tokens: list[Token]) -> list[Token]:
 
 
 def structure(tokens: list[Token]) -> list[object]:
-    """All that is markup: everything but words and code, which do nothing."""
+    """All markup, without words and code, which have no effect."""
     return [
         (token.type, token.tag, token.markup, token.attrs, token.content if "html" in token.type else "")
         for token in flat(tokens)
@@ -725,7 +725,7 @@ def test_a_link_leads_where_it_says(rest: str) -> None:
         assert [str(token.attrs["href"]).startswith("https://a/") for token in opened] == [True]
 
 
-# --- what there is much of -------------------------------------------------------------------------------------------
+# --- large numbers ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("filler", ["x", "🙂", "|", "* a ", "`", "\x00", "\U000e0001"])

@@ -1,4 +1,4 @@
-"""Which tags name versions, and how those follow one another."""
+"""Which tags name versions, and their order."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Who has set an alias's weights."""
+"""Whether Lambda or a person has set an alias's weights."""
 
 import pytest
 
@@ -12,10 +12,10 @@ from promote.core.traffic import Capacity, Split, split
         ({}, Capacity.NONE, Split.NONE),
         ({}, Capacity.MOVING, Split.NONE),
         ({"1": 1.0}, Capacity.MOVING, Split.CAPACITY),
-        ({"1": 1.0}, Capacity.READY, Split.CAPACITY),  # the weight goes a moment later
+        ({"1": 1.0}, Capacity.READY, Split.CAPACITY),  # the weight is removed a moment later
         ({"1": 1.0}, Capacity.FAILED, Split.STUCK),
         ({"1": 1.0}, Capacity.UNKNOWN, Split.UNKNOWN),
-        ({"1": 1.0}, Capacity.NONE, Split.EXTERNAL),  # Lambda sets weights for provisioned concurrency alone
+        ({"1": 1.0}, Capacity.NONE, Split.EXTERNAL),  # Lambda sets weights only for provisioned concurrency
         ({"1": 0.5}, Capacity.MOVING, Split.EXTERNAL),
         ({"1": 0.0}, Capacity.READY, Split.EXTERNAL),
     ],

@@ -1,4 +1,4 @@
-"""Each input with each command: it counts, or it is refused; and each input that does not exist is refused."""
+"""Each input with each command is used or refused, and so is each input that does not exist."""
 
 import difflib
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ SAMPLES: Mapping[str, str] = {
     "allow-pull-requests": "true",
     "dry-run": "true",
 }
-"""A value of each input that is not its default; ``command`` is tried with every other."""
+"""A value of each input that differs from its default. ``command`` is tested with every other input."""
 SUFFICIENT: Mapping[Command, Mapping[str, str]] = {
     Command.RUN: {"environment": "preprod", "invoke": "event.json"},
     Command.DEPLOY: {"environment": "preprod"},
@@ -67,7 +67,7 @@ SUFFICIENT: Mapping[Command, Mapping[str, str]] = {
     Command.ROLLBACK: {"environment": "preprod"},
     Command.UNLOCK: {"reason": "its runner is gone"},
 }
-"""What a command cannot do without, besides the function."""
+"""The inputs that a command requires, in addition to the function."""
 COMPANY: Mapping[str, Mapping[str, str]] = {
     "artifact-bucket": {"artifact": "build"},
     "base-path": {"domain-name": "api.example.com"},

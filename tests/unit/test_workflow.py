@@ -1,4 +1,4 @@
-"""What reaches the runner: nothing that it takes for a command, and no secret."""
+"""What reaches the runner: no unintended commands, and no secrets."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.runner import parse_annotations, parse_file_command
 
 
 def is_command(line: str) -> bool:
-    """Judge a line as actions/runner does in ActionCommand.TryParseV2 ("::", after trimming) and TryParse ("##[")."""
+    """Return whether a line is a command, as in ActionCommand.TryParseV2 ("::", trimmed) and TryParse ("##[")."""
     return line.lstrip().startswith("::") or "##[" in line
 
 
@@ -145,7 +145,7 @@ def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("value", ["", "a", "a\nb", "a<<b", '{"job": "0a", "held": [["arn:x", "eu-west-1", "t", 7]]}'])
 def test_what_is_saved_for_the_post_step_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
-    """The runner takes the last of them, and nothing of it gets into the log or among the outputs."""
+    """The runner uses the last of them, and nothing of it gets into the log or the outputs."""
     file, output, log = tmp_path / "state", tmp_path / "output", io.StringIO()
     workflow = ActionsLog({"GITHUB_STATE": str(file), "GITHUB_OUTPUT": str(output)}, log)
     workflow.state("promote", "an earlier one")

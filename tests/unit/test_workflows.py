@@ -1,4 +1,4 @@
-"""Our own workflows and those that users copy: what no linter can know of them."""
+"""Our own workflows and those that users copy: rules that no linter knows."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ VALUES = {
     "inputs.version": "",
     "steps.candidate.outputs.candidate": f"7@{'0' * 64}@{'0' * 12}",
 }
-"""What expressions in examples stand for."""
+"""The values of expressions in examples."""
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def jobs(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def steps(value: object) -> Iterator[dict[str, Any]]:
-    """Find the steps in what YAML holds, wherever they are: the README shows parts of workflows."""
+    """Find the steps in YAML at any level, because the README shows parts of workflows."""
     if isinstance(value, dict):
         if "uses" in value or "run" in value:
             yield value
@@ -62,7 +62,7 @@ def ours(value: object) -> list[dict[str, Any]]:
 
 
 def read(step: Mapping[str, Any]) -> Inputs:
-    """Read a step's inputs as the action does."""
+    """Parse a step's inputs as the action does."""
     given = {name: str(value) for name, value in step["with"].items()}
     assert not set(given) - set(INPUTS), "action.yml does not have all of these"
     values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | given

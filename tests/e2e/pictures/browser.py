@@ -1,6 +1,6 @@
-"""Chromium in a container of its own, spoken to in its DevTools protocol over standard input and output.
+"""Chromium in a container, used with its DevTools protocol over standard input and output.
 
-https://chromedevtools.github.io/devtools-protocol describes the messages; a zero byte ends each.
+https://chromedevtools.github.io/devtools-protocol describes the messages. A zero byte ends each of them.
 """
 
 import base64
@@ -19,14 +19,14 @@ SHARPNESS = 1.5
 
 
 def build(docker: str) -> None:
-    """Make the browser's image, or find it in Docker's cache."""
+    """Build the browser's image, or find it in Docker's cache."""
     command = [docker, "build", "--network", "host", "--tag", IMAGE, str(HERE)]
     ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603 - our own
     assert ended.returncode == 0, ended.stdout
 
 
 class Browser:
-    """One browser with one page, which reaches no network."""
+    """One browser with one page and without network."""
 
     def __init__(self, docker: str) -> None:
         command = [docker, "run", "--rm", "--interactive", "--network", "none", IMAGE]
@@ -48,7 +48,7 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._in.close()  # which ends the browser, and with it the container
+        self._in.close()  # which ends the browser and the container
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -57,30 +57,30 @@ class Browser:
         self._out.close()
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """Call a method of the protocol and give its result."""
+        """Call a method of the protocol and return its result."""
         number = next(self._numbers)
         message = {**self._session, "id": number, "method": method, "params": parameters}
         self._in.write(json.dumps(message).encode() + b"\0")
         self._in.flush()
         while (answer := self._next()).get("id") != number:
-            pass  # events, which nobody waits for
+            pass  # events, which are ignored
         assert "error" not in answer, f"{method}: {answer['error']}"
         result: dict[str, Any] = answer["result"]
         return result
 
     def evaluate(self, script: str) -> Any:
-        """Give the value of an expression, or what its promise comes to."""
+        """Return the value of an expression, or the result of its promise."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"].get("exception", {}).get("description")
         return answer["result"].get("value")
 
     def open(self, document: str) -> None:
-        """Make a whole document the page's."""
+        """Load a whole document into the page."""
         tree = self.call("Page.getFrameTree")["frameTree"]
         self.call("Page.setDocumentContent", frameId=tree["frame"]["id"], html=document)
 
     def look(self, width: int, height: int, *, is_dark: bool) -> None:
-        """Give the page its size, and the colours that its reader prefers."""
+        """Set the page's size and the preferred colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -92,7 +92,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[preferred])
 
     def picture(self) -> bytes:
-        """Give what the page looks like, as a PNG."""
+        """Return the page as a PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def _next(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Markdown as the HTML that GitHub makes of it, as far as a summary or notes can tell."""
+"""Markdown as GitHub's HTML, as far as a summary or notes need it."""
 
 import html
 import re
@@ -21,17 +21,17 @@ _TAGS = frozenset(
         """,
     )
 )
-"""Tags that GitHub leaves in; of others it leaves what they surround. Gathered from its html-pipeline."""
+"""Tags that GitHub keeps. Of other tags, it keeps the content. Collected from its html-pipeline."""
 _HIDDEN = frozenset({"script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"})
-"""Tags that are gone with all that is in them."""
+"""Tags that are removed with their content."""
 _ATTRIBUTES = frozenset({"align", "alt", "height", "href", "open", "src", "start", "title", "width"})
 _SCHEMES = frozenset({"", "http", "https", "mailto"})
 
 
 def rendered(markdown: str) -> str:
-    """Give the HTML: GitHub Flavored Markdown, its charts as ``pre.mermaid``, without what GitHub takes out.
+    """Return the HTML of GitHub Flavored Markdown, with charts as ``pre.mermaid``, without what GitHub removes.
 
-    Bare addresses are not made links of, nor are mentions and references: what we write does not rest on that.
+    Bare addresses, mentions and references are not linked, because our output does not depend on it.
     """
     parser = MarkdownIt("gfm-like", {"linkify": False})
     parser.add_render_rule("fence", _fence)
