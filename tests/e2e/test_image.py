@@ -189,8 +189,7 @@ def test_cancelled_at_any_moment(
 def test_a_strange_repository_stays_as_it_is_and_what_its_tests_print_is_text(
     runner: ContainerRunner, inputs: dict[str, str], world: World
 ) -> None:
-    """It has modules with the names of ours and its own pytest settings. No file is left in it, and none that is
-    root's."""
+    """It has modules with the names of ours and its own pytest settings. The action leaves no file in it."""
     for module in ("promote/__init__", "boto3/__init__", "jinja2", "sitecustomize"):
         file = runner.workspace / f"{module}.py"
         file.parent.mkdir(exist_ok=True)

@@ -29,8 +29,7 @@ Act = Callable[[str], subprocess.Popen[str]]
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a repository of the action in its current state: what the image is built from, action.yml, and the
-    function."""
+    """Create a repository with the current image sources, action.yml, and the function."""
     made = tmp_path_factory.mktemp("repository")
     rules = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     patterns = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]

@@ -109,8 +109,7 @@ def test_that_it_was_lost_is_said_and_not_for_how_long() -> None:
 
 
 def test_a_slow_beat_does_not_hold_up_those_who_ask() -> None:
-    """The watchdog's result is available while a heartbeat hangs, and the watchdog reports by itself if that takes too
-    long."""
+    """The watchdog responds while a heartbeat hangs, and reports by itself if that takes too long."""
     time, hangs, goes_on = Time(100), Event(), Event()
 
     def beat() -> str:
