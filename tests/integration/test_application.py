@@ -326,12 +326,12 @@ def test_an_alias_of_one_function_that_follows_latest_is_pinned_first(applicatio
     assert not [call.name for call in application.world.account.calls() if call.operation.startswith(writes)]
 
 
-def test_lines_that_do_not_name_a_function_any_more_are_told_of(application: Application) -> None:
+def test_lines_that_no_longer_name_a_function_cause_a_warning(application: Application) -> None:
     """The workflow may have other lines each time, in its inputs."""
     application.run(1)
-    told = application.run(2, function_name="api = api\nworker = worker")
-    assert (told.code, told.result) == (0, "unchanged"), told.log
-    assert "This release is without mail, released to preprod with the others so far." in told.log
+    listed = application.run(2, function_name="api = api\nworker = worker")
+    assert (listed.code, listed.result) == (0, "unchanged"), listed.log
+    assert "This release is without mail, released to preprod with the others so far." in listed.log
 
 
 def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> None:
@@ -351,7 +351,7 @@ def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> 
     application.assert_whole()
 
 
-def test_a_release_that_was_turned_back_says_why_and_that_all_are_back(application: Application) -> None:
+def test_a_release_that_was_rolled_back_reports_why_and_what_is_served(application: Application) -> None:
     application.run(1)
     application.change("mail", "worker", text="2")
     application.world.account.inject(
@@ -372,7 +372,7 @@ def test_latest_of_a_function_without_checks_is_watched(application: Application
     held = application.world.account.inject("hold-before", "execute-api.Invoke")
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
-    application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "a stranger's"}))
+    application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "changed externally"}))
     held.release()
     ended = run.wait()
     assert (ended.code, ended.result) == (1, "blocked"), ended.log

@@ -88,7 +88,7 @@ def _dashed(inputs: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in inputs.items()}
 
 
-def told(notes: str) -> str:
+def stable(notes: str) -> str:
     """Return the notes without the person who started a run and the time of the verification."""
     return re.sub(r" · by octocat|( at)? \d{4}-\d\d-\d\d \d\d:\d\d UTC", "", notes)
 
@@ -108,7 +108,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     written.append(shop.run(second))
     shop.tag("v1.0.0", first)
     shop.tag("v1.1.0", second)
-    assert told(shop.notes()) == told(written[-1].outputs["release-notes"])
+    assert stable(shop.notes()) == stable(written[-1].outputs["release-notes"])
 
     # The previous release did not move the api, which has had its commit anyway.
     third = shop.commit("fix: Be right", "api", "worker")
@@ -118,11 +118,11 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
         assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
     notes = written[-1].outputs["release-notes"]
     assert "Write letters" not in notes
-    assert told(shop.notes()) == told(notes)
+    assert stable(shop.notes()) == stable(notes)
     for shown in ("| api | 1 → 2 |", "| mail | 2 stays |", "Be right", "Verified by", "3 functions in one release"):
         assert shown in notes, notes
     # Its previous version came with the first release, although it was part of the second one too.
-    (row,) = [line for line in told(notes).splitlines() if line.startswith("| api |")]
+    (row,) = [line for line in stable(notes).splitlines() if line.startswith("| api |")]
     assert f"`{first[:10]}`" in row
     assert "/actions/runs/2/attempts/1>" in row  # the first run has no notes
 
@@ -147,7 +147,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     shop.tag("v1.3.0", alone)
     assert shop.run(alone, function_name="worker", artifact="worker").result == "promoted"
     ended = shop.command("release-notes")
-    assert told(ended.outputs["release-notes"]) == told(written[-1].outputs["release-notes"])
+    assert stable(ended.outputs["release-notes"]) == stable(written[-1].outputs["release-notes"])
     assert "worker has been moved since then, to version 3." in ended.log
     assert "| preprod | not yet |" in shop.notes(tag="v1.3.0")
     assert "| preprod | 3 |" in shop.notes(tag="v1.3.0", function_name="worker")
@@ -162,7 +162,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert "Be right" in back.outputs["release-notes"]
     # The api is rolled back to a version that is older than the letters, not to one before them.
     assert "Write letters" not in back.outputs["release-notes"]
-    assert told(shop.notes()) == told(back.outputs["release-notes"])
+    assert stable(shop.notes()) == stable(back.outputs["release-notes"])
     assert ", rolled back |" in shop.notes(tag="v1.2.0")
     assert "| preprod | api 1, mail 2 and worker 1 |" in shop.notes(tag="v1.1.0")
 
@@ -237,7 +237,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert "Be faster" in notes
 
 
-def test_applications_that_share_functions_are_told_apart(shop: Shop) -> None:
+def test_applications_that_share_functions_are_distinguished(shop: Shop) -> None:
     assert shop.run(shop.commit("feat: Say hello")).result == "promoted"
     same = shop.commit("docs: Explain it")
     assert shop.run(same).result == "unchanged"

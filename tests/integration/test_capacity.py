@@ -229,7 +229,7 @@ def test_a_split_is_ended_by_an_override(runner: Runner, inputs: dict[str, str],
         assert any("has ended a traffic split" in annotation.message for annotation in ended.annotations)
 
 
-def test_whoever_has_set_a_weight_of_1_must_be_known(
+def test_a_weight_of_1_is_kept_if_its_origin_is_unknown(
     runner: Runner, inputs: dict[str, str], split: World, account: Account
 ) -> None:
     share(split, **{"1": 1.0})

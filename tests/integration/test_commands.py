@@ -137,7 +137,7 @@ def test_a_rerun_is_a_new_owner_and_waits(
 
 
 @pytest.mark.parametrize("how", ["opened", "expired"])
-def test_a_kept_lock_that_was_lost_is_taken_anew_by_the_jobs_next_run(
+def test_a_kept_lock_that_was_lost_is_acquired_again_by_the_jobs_next_run(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, how: str
 ) -> None:
     step = keep(runner, lease="1" if how == "expired" else "600")
@@ -405,7 +405,7 @@ def test_unlock_in_a_dry_run_changes_nothing(runner: Runner, account: Account, w
     assert (writes(account), world.items()) == ([], before)
 
 
-def test_unlock_leaves_alone_whoever_has_the_lock_by_the_time_it_opens(runner: Runner, world: World) -> None:
+def test_unlock_does_not_remove_the_lock_of_a_new_holder(runner: Runner, world: World) -> None:
     step = keep(runner)
     held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")
     unlocking = runner.start(UNLOCK, run_id=8)
@@ -445,7 +445,7 @@ def test_a_holder_whose_lock_was_opened_stops_before_its_next_change_and_says_wh
     assert (world.alias_version(), world.lock_owner()) == (promoted.outputs["version"], "")
 
 
-def test_whoever_waits_gets_the_lock_that_was_opened(
+def test_a_waiting_run_gets_the_lock_that_was_removed_by_force(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     keep(runner)
@@ -619,19 +619,19 @@ def test_status_of_a_function_that_was_deleted_shows_its_history(runner: Runner,
     assert promoted.result == "promoted"
 
 
-def test_status_says_that_a_stranger_has_moved_the_alias(runner: Runner, world: World, promoted: Ended) -> None:
+def test_status_reports_an_external_move_of_the_alias(runner: Runner, world: World, promoted: Ended) -> None:
     world.overwrite_latest("def handler(event, context): return {}")
-    stranger = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    external = world.function.publish_version(FunctionName=FUNCTION)["Version"]
     world.settle()
-    world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=stranger)
+    world.function.update_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion=external)
     world.account.forget()
     ended = runner.run(STATUS, run_id=8)
     assert (ended.code, ended.result) == (0, "reported"), ended.log
     for text in (ended.log, ended.summary):
-        assert f"Somebody else has pointed preprod at version {stranger}" in text
+        assert f"Somebody else has pointed preprod at version {external}" in text
         assert "none recorded" in text
     assert writes(world.account) == []
-    assert world.alias_version() == stranger != promoted.outputs["version"]
+    assert world.alias_version() == external != promoted.outputs["version"]
 
 
 def test_status_says_who_has_opened_the_lock(runner: Runner) -> None:

@@ -45,9 +45,9 @@ def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.terminate()
 
 
-def assert_nothing_is_left(folder: Path, told: str) -> None:
+def assert_nothing_is_left(folder: Path, output: str) -> None:
     """Assert that neither the server nor files are left. Another process would still hold the output."""
-    found = re.search(r"ready at (\S+):", told)
+    found = re.search(r"ready at (\S+):", output)
     assert found
     url = urlsplit(found[1])
     with pytest.raises(ConnectionRefusedError):
@@ -57,10 +57,10 @@ def assert_nothing_is_left(folder: Path, told: str) -> None:
 
 def test_it_tells_the_story(tmp_path: Path) -> None:
     with started(tmp_path) as process:
-        told, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, told
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
 
-    acts = told.split("━━ Act ")[1:]
+    acts = output.split("━━ Act ")[1:]
     assert len(acts) == len(STORY)
     for act, expected in zip(acts, STORY, strict=True):
         assert expected.title in act
@@ -74,38 +74,38 @@ def test_it_tells_the_story(tmp_path: Path) -> None:
     assert 'after   200 {"greeting": "Bonjour, Ada!"}' in fix
     assert "none of them writes" in dry_run
     assert re.findall(r"Commit 3 is \w+", fix) == re.findall(r"Commit 3 is \w+", again)
-    assert "preprod never served a bug" in told
-    assert "\x1b" not in told
+    assert "preprod never served a bug" in output
+    assert "\x1b" not in output
 
     summaries = tmp_path / "summaries"
     names = ["1-promoted.md", "2-blocked.md", "3-promoted.md", "4-planned.md", "5-unchanged.md"]
     assert sorted(file.name for file in summaries.iterdir()) == names
     assert all("preprod" in (summaries / name).read_text(encoding="utf-8") for name in names)
-    assert_nothing_is_left(tmp_path, told)
+    assert_nothing_is_left(tmp_path, output)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly_when_it_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
-    told = ""
+    output = ""
     with started(tmp_path) as process:
         for line in process.stdout or ():
-            told += line
+            output += line
             if "│ deploy" in line:
                 process.send_signal(number)
         process.wait(timeout=10)
-    assert process.returncode == 130, told
-    assert told.endswith("✗ Interrupted. The embedded AWS has been stopped.\n")
-    assert "Traceback" not in told
-    assert_nothing_is_left(tmp_path, told)
+    assert process.returncode == 130, output
+    assert output.endswith("✗ Interrupted. The embedded AWS has been stopped.\n")
+    assert "Traceback" not in output
+    assert_nothing_is_left(tmp_path, output)
 
 
-def test_an_act_that_does_not_end_as_told_fails_the_demo(tmp_path: Path) -> None:
+def test_an_act_with_another_result_fails_the_demo(tmp_path: Path) -> None:
     stream = io.StringIO()
     story = (replace(STORY[0], result="unchanged"), *STORY[1:])
     assert main(["--summaries", str(tmp_path)], stream, os.environ, story) == 1
-    told = stream.getvalue()
-    assert told.endswith("✗ Not as expected: the action's result should be 'unchanged', and it is 'promoted'.\n")
-    assert "Act 2" not in told
+    output = stream.getvalue()
+    assert output.endswith("✗ Not as expected: the action's result should be 'unchanged', and it is 'promoted'.\n")
+    assert "Act 2" not in output
     assert [file.name for file in tmp_path.iterdir()] == ["1-promoted.md"]
 
 

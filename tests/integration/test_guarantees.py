@@ -13,7 +13,7 @@ from tests.world import FUNCTION, World, archive, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
-STRANGER = """
+EXTERNAL_CODE = """
 def handler(event, context):
     return {"statusCode": 200, "body": '{"status": "ok", "greeting": "Hello, you!"}'}
 """
@@ -30,7 +30,7 @@ def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     return ended
 
 
-def assert_proven(world: World) -> None:
+def assert_verified(world: World) -> None:
     """Guarantee 1: what the alias serves has a passed verdict, for exactly this code and configuration."""
     version = world.alias_version()
     record = next(item for item in world.records("version") if item["version"] == version)
@@ -47,20 +47,20 @@ def assert_proven(world: World) -> None:
         "execute-api.Invoke",  # during verification
     ],
 )
-def test_a_strangers_code_is_never_promoted(
+def test_external_code_is_never_promoted(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, moment: str
 ) -> None:
     nth = 2 if moment == "lambda.GetFunctionConfiguration" else 1
     held = world.hold("hold-before", moment, nth)
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
-    world.overwrite_latest(STRANGER)
-    stranger = world.code_sha256()
+    world.overwrite_latest(EXTERNAL_CODE)
+    external = world.code_sha256()
     held.release()
     ended = started.wait()
     assert ended.result in ("promoted", "blocked"), ended.log
-    assert world.code_sha256(world.alias_version()) != stranger
-    assert_proven(world)
+    assert world.code_sha256(world.alias_version()) != external
+    assert_verified(world)
     assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
     if moment == "lambda.UpdateFunctionCode":
         # What was read was no longer true, and Lambda detected it. The external change was not overwritten unseen.
@@ -74,14 +74,14 @@ def test_a_strangers_code_is_never_promoted(
     assert world.lock_owner() == ""
 
 
-def test_adopted_code_that_a_stranger_replaces_before_publication_is_not_published(
+def test_adopted_code_that_is_replaced_externally_before_publication_is_not_published(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     world.overwrite_latest((runner.workspace / "function" / "app.py").read_text() + "\n# adopted\n")
     held = world.account.inject("hold-before", "lambda.PublishVersion")
     started = runner.start({**inputs, "artifact": ""}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
-    world.overwrite_latest(STRANGER)
+    world.overwrite_latest(EXTERNAL_CODE)
     held.release()
     ended = started.wait()
     assert (ended.code, ended.result) == (1, "failed")
@@ -91,7 +91,7 @@ def test_adopted_code_that_a_stranger_replaces_before_publication_is_not_publish
     assert world.lock_owner() == ""
 
 
-def test_configuration_that_a_stranger_changes_during_verification_is_noticed(
+def test_an_external_change_of_the_configuration_during_verification_is_detected(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     held = world.hold("hold-before", "execute-api.Invoke")
@@ -103,14 +103,14 @@ def test_configuration_that_a_stranger_changes_during_verification_is_noticed(
     assert (ended.result, world.alias_version()) == ("blocked", promoted.outputs["version"])
 
 
-def test_a_stranger_who_changes_latest_after_verification_changes_nothing_of_the_promotion(
+def test_an_external_change_of_latest_after_verification_does_not_affect_the_promotion(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     verified = world.code_sha256()
-    world.overwrite_latest(STRANGER)
+    world.overwrite_latest(EXTERNAL_CODE)
     held.release()
     ended = started.wait()
     assert (ended.result, world.alias_version()) == ("promoted", "2"), ended.log
@@ -118,7 +118,7 @@ def test_a_stranger_who_changes_latest_after_verification_changes_nothing_of_the
     assert promoted.outputs["code-sha256"] != verified
 
 
-def test_an_alias_that_a_stranger_moves_before_the_promotion_is_decided_on_again(
+def test_an_alias_that_is_moved_externally_before_the_promotion_is_decided_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
@@ -169,7 +169,7 @@ def test_a_newer_promotion_that_comes_between_is_not_undone(
         ("dynamodb.TransactWriteItems", 2),  # the promotion
     ],
 )
-def test_a_lost_answer_is_no_lost_fact(  # noqa: PLR0917 - fixtures and parameters
+def test_a_lost_response_is_not_a_lost_fact(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, kind: str, operation: str, nth: int
 ) -> None:
     """Guarantee 6: each write takes effect, its response is lost, and the run ends as if nothing had happened."""
@@ -181,7 +181,7 @@ def test_a_lost_answer_is_no_lost_fact(  # noqa: PLR0917 - fixtures and paramete
     assert world.records("lock")[0]["token"] == 2
     assert world.lock_owner() == ""
     assert world.versions() == ["1", "2"]
-    assert_proven(world)
+    assert_verified(world)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_lost_answer_is_no_lost_fact(  # noqa: PLR0917 - fixtures and paramete
         "lambda.AddPermission",
     ],
 )
-def test_a_lost_answer_of_a_first_run_is_no_lost_fact(
+def test_a_lost_response_of_a_first_run_is_not_a_lost_fact(
     runner: Runner, inputs: dict[str, str], world: World, operation: str
 ) -> None:
     fault = world.account.inject("cut-after", operation)
@@ -275,7 +275,7 @@ def test_a_cancelled_run_gives_the_lock_back(
     assert world.alias_version() == promoted.outputs["version"]
 
 
-def test_a_function_of_the_same_name_made_anew_is_proven_anew(
+def test_a_function_that_was_created_again_is_verified_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     world.function.delete_function(FunctionName=FUNCTION)
@@ -284,7 +284,7 @@ def test_a_function_of_the_same_name_made_anew_is_proven_anew(
         Runtime="python3.13",
         Handler="app.handler",
         Role=inputs["role"],
-        Code={"ZipFile": archive({"app.py": STRANGER})},
+        Code={"ZipFile": archive({"app.py": EXTERNAL_CODE})},
     )
     edit(runner.workspace, '"ok"', '"broken"')
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
@@ -303,7 +303,7 @@ def release_lock(world: World) -> None:
     )
 
 
-def test_a_served_version_that_holds_something_else_by_now_is_not_taken_for_proven(
+def test_a_served_version_with_other_content_does_not_count_as_verified(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     """The function was created again: its version 1 differs, and $LATEST is what version 1 was."""
@@ -318,15 +318,15 @@ def test_a_served_version_that_holds_something_else_by_now_is_not_taken_for_prov
         Handler="app.handler",
         Role=inputs["role"],
         Publish=True,
-        Code={"ZipFile": archive({"app.py": STRANGER})},
+        Code={"ZipFile": archive({"app.py": EXTERNAL_CODE})},
     )
     ended = runner.run(inputs, commit="1" * 40, run_id=1, attempt=2)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert world.code_sha256(world.alias_version()) == promoted.outputs["code-sha256"]
-    assert_proven(world)
+    assert_verified(world)
 
 
-def test_a_deleted_version_is_published_anew(
+def test_a_deleted_version_is_published_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     (runner.workspace / "function" / "commit").unlink()
@@ -334,7 +334,7 @@ def test_a_deleted_version_is_published_anew(
     world.function.delete_function(FunctionName=FUNCTION, Qualifier=promoted.outputs["version"])
     ended = runner.run(inputs, commit="1" * 40, run_id=1, attempt=2)
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
-    assert_proven(world)
+    assert_verified(world)
 
 
 @pytest.mark.parametrize("operation", ["apigatewayv2.CreateApi", "lambda.AddPermission"])
@@ -400,19 +400,19 @@ def test_what_was_adopted_stays_so_though_our_own_calls_change_the_revision(
 
 
 @pytest.mark.parametrize("adopts", [True, False])
-def test_a_strangers_change_right_after_our_configuration_is_not_taken_for_ours(
+def test_an_external_change_right_after_our_configuration_is_not_adopted(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, *, adopts: bool
 ) -> None:
     wanted = {**inputs, "memory-size": "256", **({"artifact": ""} if adopts else {})}
     held = world.account.inject("hold-after", "lambda.UpdateFunctionConfiguration")
     started = runner.start(wanted, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
-    world.overwrite_latest(STRANGER)
-    stranger = world.code_sha256()
+    world.overwrite_latest(EXTERNAL_CODE)
+    external = world.code_sha256()
     held.release()
     ended = started.wait()
     assert ended.result in ("failed", "blocked") if adopts else ended.result == "promoted", ended.log
-    assert world.code_sha256(world.alias_version()) != stranger
+    assert world.code_sha256(world.alias_version()) != external
     assert promoted.result == "promoted"
 
 
@@ -435,7 +435,7 @@ def test_recovery_records_what_the_alias_pointed_at_and_not_what_the_ledger_thou
     assert world.history() == [("", "1"), ("1", "2"), expected]
 
 
-def test_an_older_commit_gives_way_before_it_deploys(
+def test_an_older_commit_is_superseded_before_it_deploys(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     assert runner.run(inputs, commit="3" * 40, run_id=3).result == "promoted"

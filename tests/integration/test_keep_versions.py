@@ -174,7 +174,7 @@ def test_what_another_job_may_still_promote_stays(
     assert versions(world) == [5, 6]
 
 
-def test_an_alias_that_is_made_meanwhile_keeps_its_version(
+def test_an_alias_that_is_created_during_the_run_keeps_its_version(
     later: Runner, inputs: dict[str, str], world: World, account: Account
 ) -> None:
     held = account.inject("hold-before", "lambda.DeleteFunction", times=2)
@@ -214,14 +214,16 @@ def test_whatever_fails_is_a_warning(
     world.account.clear_faults()
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "5"), ended.log
     warnings = [annotation.message for annotation in ended.annotations if annotation.kind == "warning"]
-    told = [text for text in warnings if text.startswith("Not all older versions could be deleted (keep-versions): ")]
-    assert len(told) == (0 if gone else 1)
+    incomplete = [
+        text for text in warnings if text.startswith("Not all older versions could be deleted (keep-versions): ")
+    ]
+    assert len(incomplete) == (0 if gone else 1)
     # No record reports an existing version as deleted, and the other way round.
     assert [number for number in (1, 2, 3) if number not in versions(world)] == gone
     assert sorted(deletions(world)) == [str(number) for number in gone]
 
 
-def test_the_version_that_the_environment_served_before_stays_whoever_promoted_it(
+def test_the_version_that_the_environment_served_before_stays_also_if_it_was_set_externally(
     later: Runner, inputs: dict[str, str], world: World
 ) -> None:
     assert release(later, inputs, 5, keep_versions="1").result == "promoted"

@@ -138,7 +138,7 @@ LOST = ["cut-after", "error-after", "cut-before"]
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_heartbeats_lost_answer_evicts_nobody(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_a_heartbeat_evicts_no_run(scene: Scene, kind: str) -> None:
     # lostDuringHeartbeatRetry: there, the retry found the change of the first attempt and considered the lock lost.
     lock, lease = held(scene)
     table = once(scene.account)

@@ -315,7 +315,7 @@ def pins(world: World) -> list[tuple[str, str, int]]:
     ]
 
 
-def test_a_pin_is_no_move_of_somebody_else_and_nothing_to_go_back_to(
+def test_a_pin_is_not_an_external_move_and_not_a_rollback_target(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     assert promoted.outputs["version"] == "2"

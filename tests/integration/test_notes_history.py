@@ -37,7 +37,7 @@ def between(folder: Path, since: str, until: str = "main") -> Changes:
     return changes(found.items, repository_url=URL)
 
 
-def told(found: Changes) -> dict[str, list[str]]:
+def titles(found: Changes) -> dict[str, list[str]]:
     return {section.title: [change.title for change in section.changes] for section in found.sections}
 
 
@@ -73,7 +73,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
     found = between(repository, since)
 
     expected = {"Breaking changes": ["A new 🎉 table"], "Features": ["Greet everybody"], "Fixes": ["Wait"]}
-    assert told(found) == expected
+    assert titles(found) == expected
     breaking, greeting, waiting = (section.changes[0] for section in found.sections)
     assert breaking.breaking == "name the `table`"
     assert greeting.pull_request
@@ -87,7 +87,7 @@ def test_what_git_writes_is_understood(repository: Path) -> None:
     assert listed
     for seed in range(50):
         items = random.Random(seed).sample(listed.items, len(listed.items))  # noqa: S311 - any order will do
-        assert told(changes(items, repository_url=URL)) == expected
+        assert titles(changes(items, repository_url=URL)) == expected
 
 
 def test_history_that_was_replaced(repository: Path) -> None:
@@ -98,14 +98,14 @@ def test_history_that_was_replaced(repository: Path) -> None:
     git(repository, "commit", "-q", "--amend", "-m", "feat: the draft, in better words")
     write(repository, "c", "fix: a slip")
 
-    assert told(between(repository, served)) == {
+    assert titles(between(repository, served)) == {
         "Features": ["The draft, in better words"],
         "Fixes": ["A slip"],
     }
-    assert told(between(repository, "main", served)) == {"Features": ["More of it", "A draft"]}
+    assert titles(between(repository, "main", served)) == {"Features": ["More of it", "A draft"]}
 
 
-def test_a_branch_that_was_rewritten_is_told_of_once(repository: Path) -> None:
+def test_a_branch_that_was_rewritten_is_listed_once(repository: Path) -> None:
     git(repository, "checkout", "-q", "-b", "draft")
     write(repository, "a", "feat: greet")
     git(repository, "checkout", "-q", "main")
@@ -117,7 +117,7 @@ def test_a_branch_that_was_rewritten_is_told_of_once(repository: Path) -> None:
     for branch in ("final", "draft"):
         git(repository, "merge", "-q", "--no-ff", "--no-edit", branch)
 
-    assert told(between(repository, since)) == {"Features": ["Greet"], "Documentation": ["Explain"]}
+    assert titles(between(repository, since)) == {"Features": ["Greet"], "Documentation": ["Explain"]}
 
 
 def test_the_sections_file_is_one_of_the_repositorys_own(repository: Path) -> None:

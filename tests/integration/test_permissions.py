@@ -344,7 +344,7 @@ def play(sandbox: Sandbox, tmp_path: Path, tmp_path_factory: pytest.TempPathFact
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
 
-    def told(name: str) -> list[Taken]:
+    def recorded(name: str) -> list[Taken]:
         with alone_with(shared / f"permissions-{name}.json") as file:
             if not file.exists():
                 place = Place(tmp_path / name, sandbox)
@@ -355,7 +355,7 @@ def play(sandbox: Sandbox, tmp_path: Path, tmp_path_factory: pytest.TempPathFact
                 for step in json.loads(file.read_text())
             ]
 
-    return told
+    return recorded
 
 
 def taken_of(ended: Ended, calls: list[Call]) -> Taken:

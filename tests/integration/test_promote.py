@@ -25,7 +25,7 @@ PROMOTE = {
 }
 TO_PROD = {**PROMOTE, "environment": "prod"}
 FROM_PREPROD = {**TO_PROD, "from": "preprod"}
-UNPROVEN = "def handler(event, context): return {'statusCode': 200, 'body': 'nobody has tested this'}"
+UNTESTED = "def handler(event, context): return {'statusCode': 200, 'body': 'nobody has tested this'}"
 
 IN_NODE = """
 fetch(process.argv[1] + "/greeting").then((answer) => answer.json()).then((body) => {
@@ -69,9 +69,9 @@ def own_step(url: str, greeting: str) -> int:
     return subprocess.run([*command, url, greeting], check=False, capture_output=True, timeout=60).returncode  # noqa: S603 - our own
 
 
-def unproven(world: World) -> str:
+def untested_version(world: World) -> str:
     """Publish a version that was not tested."""
-    world.overwrite_latest(UNPROVEN)
+    world.overwrite_latest(UNTESTED)
     version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
     world.settle()
     return version
@@ -186,11 +186,11 @@ def test_a_job_that_ends_between_its_steps_gives_everything_back(
     assert own_step(promoted.outputs["environment-url"], "Hello, world!") == 0
 
 
-def test_what_the_steps_have_tested_is_not_known_when_a_stranger_changed_latest_meanwhile(
+def test_what_the_steps_have_tested_is_unknown_after_an_external_change_of_latest(
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended
 ) -> None:
     _, ended = deployed(runner, deploy)
-    world.overwrite_latest(UNPROVEN)
+    world.overwrite_latest(UNTESTED)
     blocked = runner.run({**PROMOTE, "candidate": ended.outputs["candidate"]}, commit="2" * 40, run_id=2)
     assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
     assert "somebody else changed $LATEST" in blocked.errors[0].message
@@ -294,7 +294,7 @@ def test_a_candidate_counts_for_its_job_and_for_none_of_the_same_name(  # noqa: 
 
 
 @pytest.mark.parametrize("isolation", ["latest", "version"])
-def test_a_candidate_of_a_function_that_was_deleted_and_made_anew_is_refused(
+def test_a_candidate_of_a_function_that_was_created_again_is_refused(
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended, isolation: str
 ) -> None:
     step, ended = deployed(runner, {**deploy, "isolation": isolation})
@@ -304,14 +304,14 @@ def test_a_candidate_of_a_function_that_was_deleted_and_made_anew_is_refused(
         Runtime="python3.13",
         Handler="app.handler",
         Role=f"arn:aws:iam::{world.account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": UNPROVEN})},
+        Code={"ZipFile": archive({"app.py": UNTESTED})},
         Publish=True,
     )
     world.settle()
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
     assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is no longer what was deployed")
-    unproven(world)
-    world.overwrite_latest(UNPROVEN + "\n# 2")
+    untested_version(world)
+    world.overwrite_latest(UNTESTED + "\n# 2")
     world.function.publish_version(FunctionName=FUNCTION)
     assert "2" in world.versions()
     assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is no longer what was deployed")
@@ -356,8 +356,8 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     assert promoted.outputs["version"] == "1"
 
 
-def test_what_is_not_proven_is_not_promoted(runner: Runner, world: World, promoted: Ended) -> None:
-    version = unproven(world)
+def test_unverified_versions_are_not_promoted(runner: Runner, world: World, promoted: Ended) -> None:
+    version = untested_version(world)
     reason = f"version {version} of hello has no passed verdict"
     assert_refused(runner.run({**TO_PROD, "version": version}, run_id=5), reason)
     assert_refused(runner.run({**TO_PROD, "version": "77"}, run_id=5), "version 77 of hello does not exist")
@@ -401,8 +401,8 @@ def test_the_history_decides_what_goes_backwards(runner: Runner, inputs: dict[st
     assert_refused(older, "version 1 is older than what prod serves")
     assert "rollback" in older.errors[0].message
     for planned, word in ((FROM_PREPROD, "give way"), ({**TO_PROD, "version": "1"}, "older")):
-        told = runner.run({**planned, "dry-run": "true"}, commit=commits[1], run_id=3)
-        assert (told.result, word in told.outputs["summary"]) == ("planned", True), told.outputs["summary"]
+        dry = runner.run({**planned, "dry-run": "true"}, commit=commits[1], run_id=3)
+        assert (dry.result, word in dry.outputs["summary"]) == ("planned", True), dry.outputs["summary"]
     assert "lambda.UpdateAlias" not in writes(world.account)
     assert (world.lock_owner(), len(world.history())) == ("", 2)
 

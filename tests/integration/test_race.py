@@ -333,7 +333,7 @@ def assert_changed_nothing(race: Race, runs: Sequence[int]) -> None:
     assert not recorded & {race.ids[number] for number in runs}
 
 
-def assert_only_proven_code_was_served(race: Race) -> None:
+def assert_only_verified_code_was_served(race: Race) -> None:
     """Guarantees 1, 2 and 7, for every move of the alias that Lambda accepted."""
     world, calls = race.world, race.calls()
     moves = sorted(
@@ -411,7 +411,7 @@ def assert_all_is_well(race: Race) -> None:
     assert_one_at_a_time(race, found)
     assert sorted(span.run for span in found) == sorted(of(race, "promoted") + of(race, "blocked"))
     assert_changed_nothing(race, of(race, "superseded"))
-    assert_only_proven_code_was_served(race)
+    assert_only_verified_code_was_served(race)
     lock, held = race.world.records("lock")[0], tokens(race)
     assert sorted(held.values()) == list(range(1, len(held) + 1))
     assert (lock["token"], lock.get("tickets", []), lock.get("owner")) == (len(held), [], None)
@@ -439,7 +439,7 @@ def test_newer_runs_take_the_place_of_older_ones_and_the_newest_is_served(
         assert len(tokens(runs)) < RUNS
 
 
-def test_lost_answers_of_the_lock_change_nothing_of_that(tmp_path: Path, account: Account, chance: Random) -> None:
+def test_lost_responses_of_the_lock_do_not_change_the_result(tmp_path: Path, account: Account, chance: Random) -> None:
     broken = some_broken(chance, newest=True)
     with race(tmp_path, account, chance, broken=broken, is_in_order=False) as runs:
         losses = [
@@ -466,7 +466,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
             runs.wait()
         print(runs.results(), trouble)  # noqa: T201 - as the seed
         assert_newest_good_is_served(runs)
-        assert_only_proven_code_was_served(runs)
+        assert_only_verified_code_was_served(runs)
         hit = {*trouble.killed, *trouble.stopped}
         assert_each_ended_well(runs, besides=hit)
         assert {runs.ended[number].code for number in trouble.killed} <= {-signal.SIGKILL}
@@ -484,7 +484,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
             assert {"kill", "stop"} <= set(trouble.holders.values())
 
 
-def test_without_the_lock_runs_may_fail_and_nothing_unproven_is_served(
+def test_without_the_lock_runs_may_fail_and_only_verified_code_is_served(
     tmp_path: Path, account: Account, chance: Random
 ) -> None:
     broken = some_broken(chance, newest=True)
@@ -496,7 +496,7 @@ def test_without_the_lock_runs_may_fail_and_nothing_unproven_is_served(
             runs.start_all(chance, pause=0.3, queue="fifo")
             runs.wait()
         print(runs.results())  # noqa: T201 - as the seed
-        assert_only_proven_code_was_served(runs)
+        assert_only_verified_code_was_served(runs)
         for run in runs.ended.values():
             assert run.result in ("promoted", "superseded", "blocked", "failed"), run.log
             assert "unexpected" not in run.log

@@ -210,7 +210,7 @@ def test_a_promotion_further_tells_all_that_the_next_environment_has_not_had(tea
     assert [entry[1] for entry in team.shown("prod")] == ["success", "inactive"]
 
 
-def test_commits_with_the_same_code_are_told_with_the_next_promotion(team: Team) -> None:
+def test_commits_with_the_same_code_are_listed_with_the_next_promotion(team: Team) -> None:
     team.run(team.commit("feat: Say hello"))
     readme = team.runner.workspace / "README"
     readme.write_text("How to greet")
@@ -246,12 +246,12 @@ def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble:
     assert world.alias_version() == "2"
     assert "Be faster" in ended.outputs["release-notes"]
     assert {annotation.kind for annotation in ended.annotations} == {"warning"}
-    told = " ".join(annotation.message for annotation in ended.annotations)
+    messages = " ".join(annotation.message for annotation in ended.annotations)
     if trouble == "no permission":
-        assert "`deployments: write`" in told
-        assert "`pull-requests: read`" in told
+        assert "`deployments: write`" in messages
+        assert "`pull-requests: read`" in messages
     if trouble == "no token":
-        assert "github-token" in told
+        assert "github-token" in messages
     assert not any(held)  # the lock is free before GitHub is asked
     assert bool(held) is (trouble == "slow")
     assert TOKEN not in ended.log + ended.summary

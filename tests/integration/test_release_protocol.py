@@ -223,14 +223,14 @@ def test_killed_while_it_finishes_a_dead_runs_release_the_next_one_finishes(appl
                 application.assert_whole(release)
 
 
-@pytest.mark.parametrize("stranger", MOVE)
+@pytest.mark.parametrize("external", MOVE)
 def test_killed_after_each_call_of_turning_back_the_next_run_brings_all_back(
-    application: Application, stranger: str
+    application: Application, external: str
 ) -> None:
     """One alias was moved externally: the others are rolled back, and the external change stays."""
     for number in count(1):
         release, life = application.release(), Life(number)
-        application.world.function.update_alias(FunctionName=stranger, Name="preprod", Description=f"mine {number}")
+        application.world.function.update_alias(FunctionName=external, Name="preprod", Description=f"mine {number}")
         try:
             application.carry_out(release, life)
         except Killed:
@@ -240,8 +240,8 @@ def test_killed_after_each_call_of_turning_back_the_next_run_brings_all_back(
             return
         finally:
             application.recover()
-            assert application.assert_whole(release, changed_externally=(stranger,)) is Stage.ROLLED_BACK
-            alias = application.alias(stranger)
+            assert application.assert_whole(release, changed_externally=(external,)) is Stage.ROLLED_BACK
+            alias = application.alias(external)
             assert alias is not None
             assert alias.description == f"mine {number}"
 
@@ -354,7 +354,7 @@ def test_a_release_that_is_done_by_others_stays_done(application: Application) -
     assert application.assert_whole(release) is Stage.DONE
 
 
-def test_a_lost_answer_of_any_call_is_no_lost_fact(application: Application, account: Account) -> None:
+def test_a_lost_response_of_any_call_is_not_a_lost_fact(application: Application, account: Account) -> None:
     for kind, times in (("cut-after", 1), ("error-after", 1), ("cut-after", 5)):
         for operation, nth in (
             ("dynamodb.TransactWriteItems", 1),
@@ -515,7 +515,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert application.function(application.arns[STAYS]).move_alias(before, back).moved is Moved.NO
 
 
-def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: Application) -> None:
+def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application: Application) -> None:
     release, life = application.release(), refused(application, MOVE[1])
 
     def is_busy() -> None:
@@ -531,7 +531,7 @@ def test_an_alias_that_cannot_be_put_back_is_left_to_the_next_run(application: A
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
 
-def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(application: Application) -> None:
+def test_an_external_weight_is_restored_as_well(application: Application) -> None:
     split = MOVE[0]
     application.world.function.update_alias(
         FunctionName=split, Name="preprod", RoutingConfig={"AdditionalVersionWeights": {"2": 0.25}}
@@ -548,7 +548,9 @@ def test_a_share_of_the_traffic_that_a_stranger_gave_is_put_back_as_well(applica
     assert alias.weights == {"2": 0.25}
 
 
-def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(application: Application) -> None:
+def test_an_alias_that_is_moved_externally_after_its_move_keeps_that_without_our_description(
+    application: Application,
+) -> None:
     release = application.release()
     theirs, ours = MOVE
     world = application.world
@@ -576,7 +578,9 @@ def test_a_stranger_who_moves_what_has_moved_keeps_it_without_our_words(applicat
     assert (ended.changed_externally == (theirs,)) is (alias.version != before.version)
 
 
-def test_a_stranger_who_splits_what_has_moved_keeps_that_without_our_words(application: Application) -> None:
+def test_an_alias_that_is_split_externally_after_its_move_keeps_that_without_our_description(
+    application: Application,
+) -> None:
     release, life = application.release(), Life()
     theirs, ours = MOVE
     part = next(part for part in release.parts if part.name == theirs)

@@ -64,7 +64,7 @@ def assert_agreed(world: World, version: str) -> None:
     assert [previous for previous, _ in world.history()] == ["", *[moved for _, moved in world.history()][:-1]]
 
 
-def test_a_second_rollback_goes_further_back_and_a_promotion_begins_anew(
+def test_a_second_rollback_goes_further_back_and_a_promotion_starts_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     step = runner.start(LOCK, run_id=7)
@@ -113,22 +113,24 @@ def test_a_rollback_to_a_version_that_the_environment_never_served_does_not_retu
     assert (world.alias_version("stage"), promoted.outputs["version"]) == ("4", "3")
 
 
-def test_a_rollback_to_a_version_wants_a_proven_one_that_exists(runner: Runner, world: World, promoted: Ended) -> None:
+def test_a_rollback_to_a_version_needs_an_existing_one_with_a_passed_verdict(
+    runner: Runner, world: World, promoted: Ended
+) -> None:
     world.overwrite_latest("def handler(event, context): return {}")
-    unproven = world.function.publish_version(FunctionName=FUNCTION)["Version"]
+    unverified = world.function.publish_version(FunctionName=FUNCTION)["Version"]
     world.settle()
     world.function.delete_function(FunctionName=FUNCTION, Qualifier="2")
     world.account.forget()
     before = world.items()
-    reason = f"version {unproven} of hello has no passed verdict"
-    assert_refused(runner.run({**ROLLBACK, "version": unproven}, run_id=9), reason)
+    reason = f"version {unverified} of hello has no passed verdict"
+    assert_refused(runner.run({**ROLLBACK, "version": unverified}, run_id=9), reason)
     assert_refused(runner.run({**ROLLBACK, "version": "2"}, run_id=9), "does not exist")
     assert_refused(runner.run(ROLLBACK, run_id=9), "does not exist")
     assert_refused(runner.run({**ROLLBACK, "environment": "nowhere"}, run_id=9), "nowhere of hello does not exist")
-    without = runner.run({**ROLLBACK, "version": unproven, "override": "true"}, run_id=9)
+    without = runner.run({**ROLLBACK, "version": unverified, "override": "true"}, run_id=9)
     assert (without.code, [error.title for error in without.errors]) == (1, ["Input reason"]), without.log
-    overriding = {"version": unproven, "override": "true", "reason": "nothing else is left"}
-    for given, version in (({"version": "1"}, "1"), (overriding, unproven)):
+    overriding = {"version": unverified, "override": "true", "reason": "nothing else is left"}
+    for given, version in (({"version": "1"}, "1"), (overriding, unverified)):
         planned = runner.run({**ROLLBACK, **given, "dry-run": "true"}, run_id=9)
         assert (planned.code, planned.result) == (0, "planned"), planned.log
         assert f"go back to version {version}" in planned.outputs["summary"]
@@ -136,10 +138,10 @@ def test_a_rollback_to_a_version_wants_a_proven_one_that_exists(runner: Runner, 
 
     assert back(runner, {"version": "1"}).outputs["version"] == "1"
     assert runner.run({**ROLLBACK, "version": "1"}, run_id=9).result == "unchanged"
-    assert back(runner, overriding).outputs["version"] == unproven
+    assert back(runner, overriding).outputs["version"] == unverified
     entry = world.records("promotion")[-1]
     assert (entry["kind"], entry["reason"]) == ("rollback", "nothing else is left")
-    assert_agreed(world, unproven)
+    assert_agreed(world, unverified)
     assert promoted.outputs["version"] == "3"
 
 

@@ -142,7 +142,7 @@ def test_the_same_code_under_a_newer_commit_is_refused_too(
     assert (other.result, kept_out(world), rolled_back.result) == ("promoted", [], "promoted"), other.log
 
 
-def test_the_same_code_is_found_when_something_else_was_deployed_meanwhile(
+def test_the_same_code_is_found_after_another_deployment(
     runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended
 ) -> None:
     """What was rolled back is no longer in $LATEST."""
@@ -379,7 +379,7 @@ def test_one_function_of_it_alone_does_not_return_either(
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-def test_what_a_killed_rollback_of_a_release_has_left_is_recorded_by_whoever_finishes_it(
+def test_what_a_killed_rollback_of_a_release_has_left_is_recorded_by_the_run_that_finishes_it(
     runner: Runner, inputs: dict[str, str], world: World, nth: int
 ) -> None:
     first = runner.run(shop(inputs, runner, hello="1", worker="1"), commit="1" * 40, run_id=1)

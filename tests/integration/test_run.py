@@ -241,7 +241,7 @@ def test_events_verify_a_function_without_http(runner: Runner, inputs: dict[str,
 
 
 @pytest.mark.parametrize("gone", ["latest", "preprod"])
-def test_an_endpoint_that_somebody_deleted_is_made_again(
+def test_an_endpoint_that_was_deleted_is_created_again(
     runner: Runner, inputs: dict[str, str], world: World, gone: str
 ) -> None:
     first = runner.run(inputs)
@@ -272,9 +272,7 @@ def test_an_endpoint_deleted_before_a_new_commit_does_not_block_it(
     assert get(ended.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
 
 
-def test_a_permission_that_somebody_removed_is_given_again(
-    runner: Runner, inputs: dict[str, str], world: World
-) -> None:
+def test_a_permission_that_was_removed_is_added_again(runner: Runner, inputs: dict[str, str], world: World) -> None:
     runner.run(inputs)
     for qualifier in ({}, {"Qualifier": "preprod"}):
         policy = json.loads(world.function.get_policy(FunctionName=FUNCTION, **qualifier)["Policy"])

@@ -128,7 +128,7 @@ def test_the_first_in_line_has_the_lock_soon_after_its_release(scene: Scene) -> 
         assert after.held_at - before.released_at <= 0.13
 
 
-def test_an_older_waiter_gives_way_to_a_newer_one_that_lives(scene: Scene) -> None:
+def test_an_older_waiter_is_superseded_by_a_newer_one_that_lives(scene: Scene) -> None:
     scene.job(1, works=60)
     older = scene.job(2, at=1, queue=Queue.NEWEST)
     scene.job(3, at=10, queue=Queue.NEWEST)
@@ -162,7 +162,7 @@ def test_nobody_gives_way_to_one_who_died_as_it_came(scene: Scene) -> None:
     assert waiting(scene) == []
 
 
-def test_an_older_run_that_comes_later_gives_way_to_the_newer_holder(scene: Scene) -> None:
+def test_an_older_run_that_comes_later_is_superseded_by_the_newer_holder(scene: Scene) -> None:
     scene.job(3, works=60, queue=Queue.NEWEST)
     older = scene.job(2, at=1, queue=Queue.NEWEST)
     scene.stage.run()
@@ -249,7 +249,7 @@ def test_all_who_died_in_line_are_passed_over_at_once(scene: Scene) -> None:
     assert waiting(scene) == []
 
 
-def test_whoever_was_passed_over_stands_in_line_again(scene: Scene) -> None:
+def test_a_run_that_lost_its_ticket_joins_the_queue_again(scene: Scene) -> None:
     scene.job(1, works=20)
     suspended = scene.job(2, at=1)
     suspended.freeze(10, until=60)
@@ -314,7 +314,7 @@ def test_a_dead_holder_is_counted_out_however_fast_newer_runs_come(scene: Scene)
     assert 30 < first <= 20 + 30 + 30
 
 
-def test_an_item_that_is_deleted_while_runs_wait_is_made_anew(scene: Scene) -> None:
+def test_an_item_that_is_deleted_while_runs_wait_is_created_again(scene: Scene) -> None:
     scene.job(1, works=20)
     waiter = scene.job(2, at=1)
     key = {"pk": {"S": ARN}, "sk": {"S": "lock"}}
@@ -406,7 +406,7 @@ LOST = ["cut-after", "error-after"]
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_lost_answer_to_the_first_question_is_no_lost_lock(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_the_first_attempt_is_not_a_lost_lock(scene: Scene, kind: str) -> None:
     fault = scene.account.inject(kind, "dynamodb.UpdateItem")
     lease = acquire(scene.lock(WAITER), 60, chance)
     assert fault.hit
@@ -414,7 +414,7 @@ def test_a_lost_answer_to_the_first_question_is_no_lost_lock(scene: Scene, kind:
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_lost_answer_to_joining_is_no_second_ticket(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_joining_is_not_a_second_ticket(scene: Scene, kind: str) -> None:
     release = hold(scene)
     tickets: list[list[int]] = []
 
@@ -431,7 +431,7 @@ def test_a_lost_answer_to_joining_is_no_second_ticket(scene: Scene, kind: str) -
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_lost_answer_to_a_beat_in_line_harms_nobody(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_a_tickets_heartbeat_has_no_effect(scene: Scene, kind: str) -> None:
     release = hold(scene)
     fault = scene.account.inject(kind, "dynamodb.UpdateItem", nth=3)
     lease = acquire(scene.lock(WAITER, Acting(20, release)), 60, chance)
@@ -440,7 +440,7 @@ def test_a_lost_answer_to_a_beat_in_line_harms_nobody(scene: Scene, kind: str) -
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_lost_answer_to_taking_the_lock_is_no_lost_lock(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_the_acquisition_is_not_a_lost_lock(scene: Scene, kind: str) -> None:
     release = hold(scene)
     clock = Acting(3, lambda: (release(), scene.account.inject(kind, "dynamodb.UpdateItem")))
     lease = acquire(scene.lock(WAITER, clock), 60, chance)
@@ -453,7 +453,7 @@ def test_a_lost_answer_to_taking_the_lock_is_no_lost_lock(scene: Scene, kind: st
 
 
 @pytest.mark.parametrize("kind", LOST)
-def test_a_lost_answer_to_leaving_the_line_leaves_nothing(scene: Scene, kind: str) -> None:
+def test_a_lost_response_of_leaving_the_queue_leaves_no_ticket(scene: Scene, kind: str) -> None:
     hold(scene)
     clock = Acting(3, lambda: scene.account.inject(kind, "dynamodb.UpdateItem"))
     with pytest.raises(LockError):
@@ -505,7 +505,7 @@ def test_a_beat_that_failed_for_good_leaves_no_ticket(scene: Scene, kind: str) -
     assert (entry.tickets, entry.token) == ((), 1)
 
 
-def test_two_who_ask_at_once_are_told_apart_when_answers_are_lost(scene: Scene) -> None:
+def test_two_concurrent_runs_are_distinguished_when_responses_are_lost(scene: Scene) -> None:
     # The lost response is that of a run that was refused. What it reads afterwards belongs to the other run.
     scene.account.inject("cut-before", "dynamodb.UpdateItem")
     first = scene.job(1, works=10)

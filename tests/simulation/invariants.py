@@ -359,7 +359,7 @@ class Watch:
 
     def _see_putting_back(self, actor: "Actor", place: Place, before: Alias | None, alias: Alias) -> None:
         """See an alias that is restored because its release is rolled back, or a fence for it."""
-        undone = self.releases.put_back(place, before, alias)
+        undone = self.releases.see_restored(place, before, alias)
         if undone:
             was_ours = self._take_back(place, undone)
             if self._is_ours[place] and not was_ours:

@@ -240,7 +240,7 @@ class Releases:
         self._note_state()
         self.require_whole()
 
-    def put_back(self, place: Place, before: Alias | None, alias: Alias) -> str:
+    def see_restored(self, place: Place, before: Alias | None, alias: Alias) -> str:
         """See an alias that is rolled back, and return the identity of the move that is undone, or nothing.
 
         An external change stays. A change that is not visible does not count.

@@ -65,7 +65,7 @@ def test_credentials_may_be_unknown(code: str) -> None:
     assert str(explain(error(code, "no"))) == "the AWS credentials are not valid (GetFunctionConfiguration: no)"
 
 
-def test_anything_else_is_told_in_awss_words() -> None:
+def test_any_other_error_has_the_message_of_aws() -> None:
     made = explain(error("ServiceException", "internal"))
     assert isinstance(made, ServiceError)
     assert str(made) == "GetFunctionConfiguration failed: ServiceException: internal"
@@ -103,7 +103,7 @@ def test_what_cannot_be_sent_names_the_parameters_and_no_value() -> None:
     assert "s3cr3t" not in made.hint
 
 
-def test_what_else_the_client_finds_is_told_in_its_words() -> None:
+def test_other_errors_of_the_client_have_its_message() -> None:
     made = explain(ConfigParseError(path="/home/me/.aws/config", error="no section"))
     assert isinstance(made, ServiceError)
     assert str(made).startswith("the AWS client failed: Unable to parse config file")

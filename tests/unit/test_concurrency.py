@@ -67,7 +67,7 @@ def test_an_error_comes_where_its_result_would_have() -> None:
         next(results)
 
 
-def test_whoever_stops_early_leaves_nobody_behind() -> None:
+def test_a_consumer_that_stops_early_leaves_no_thread_behind() -> None:
     before, later = set(threading.enumerate()), threading.Event()
     calls: list[Callable[[], bool]] = [lambda: True, *[partial(later.wait, PATIENCE)] * 1000]
     results = map_ordered(calls, WIDTH)

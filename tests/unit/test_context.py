@@ -60,10 +60,10 @@ def test_set_and_empty_is_missing() -> None:
 
 
 @pytest.mark.parametrize("text", ["main", "v1.2.3", "abc", "g" * 40, "a" * 65])
-def test_what_is_no_commit_is_none(text: str) -> None:
+def test_a_text_that_is_not_a_commit_is_empty(text: str) -> None:
     assert Context.from_environ({"GITHUB_SHA": text}).commit == ""
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "twelve"])
-def test_what_is_no_number_is_none(text: str) -> None:
+def test_a_text_that_is_not_a_number_is_empty(text: str) -> None:
     assert Context.from_environ({"GITHUB_RUN_ID": text}).run_id == 0

@@ -113,7 +113,7 @@ def test_a_long_description_is_shortened(github: Repository) -> None:
     assert github.deployments[1]["description"] == "🎉" * 140
 
 
-def test_a_commit_that_github_does_not_have_is_told(github: Repository) -> None:
+def test_a_commit_that_github_does_not_have_is_reported(github: Repository) -> None:
     with pytest.raises(GitHubError, match="creating a deployment failed: GitHub returned 422: No ref found for: gone"):
         announce(github.client(), replace(attempt(github), commit="gone"))
     assert github.deployments == []

@@ -73,7 +73,7 @@ def test_a_comparison_says_how_two_commits_stand(repository: Repository) -> None
     assert client.compare(second, second).commits.items == ()
 
 
-def test_a_commit_tells_its_people_and_no_address(repository: Repository) -> None:
+def test_a_commit_has_its_people_but_no_address(repository: Repository) -> None:
     base = repository.commit("first")
     message = (
         "feat(api)!: ünïcode 🎉 \ud83d\r\n\r\nWhy.\r\n\r\nBREAKING CHANGE: all\r\n"
@@ -220,7 +220,7 @@ def test_of_several_sets_of_permissions_the_first_is_named(repository: Repositor
         ({"status": 403, "message": "You have exceeded a secondary rate limit."}, "later"),
     ],
 )
-def test_a_rate_limit_that_lasts_is_told(repository: Repository, answer: dict[str, Any], hint: str) -> None:
+def test_a_rate_limit_that_lasts_is_reported(repository: Repository, answer: dict[str, Any], hint: str) -> None:
     time = Time()
     repository.fail(**answer)
     error = trouble(lambda: repository.client(clock=time).tags())
@@ -324,7 +324,7 @@ def test_what_github_does_not_like_is_told(repository: Repository) -> None:
     [b"<html>", b"{", b"", b"[" * 100_000, b"null", b'{"message": "hello"}', b'[{"ref": "refs/tags/v1"}, 7]'],
     ids=["html", "half", "empty", "deep", "null", "object", "number"],
 )
-def test_an_answer_that_is_not_githubs_is_told(repository: Repository, body: bytes) -> None:
+def test_a_response_that_is_not_githubs_is_reported(repository: Repository, body: bytes) -> None:
     repository.fail(200, body=body)
     error = trouble(lambda: repository.client().tags())
     assert str(error) == "listing tags failed: the response is not one of GitHub's API"
@@ -387,7 +387,7 @@ def test_the_token_is_for_github_alone(repository: Repository) -> None:
         repository.problems.clear()  # tags have no pages
 
 
-def test_an_invalid_token_is_told(repository: Repository) -> None:
+def test_an_invalid_token_is_reported(repository: Repository) -> None:
     error = trouble(lambda: repository.client(token="gone").tags())
     assert str(error) == "listing tags failed: GitHub returned 401: Bad credentials"
     assert error.hint.startswith("The github-token is not valid or has expired.")

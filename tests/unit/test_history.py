@@ -209,7 +209,7 @@ def test_what_lies_behind_the_cut_of_a_side_branch_is_not_known(clone: Path) -> 
     assert history.commits(clone, shas["commit 4"], shas["commit 13"]) is not None
 
 
-def test_a_commit_tells_its_people_and_no_address(clone: Path) -> None:
+def test_a_commit_has_its_people_but_no_address(clone: Path) -> None:
     message = (
         "fix: مرحبا 🎉\n\nBody\n\nBREAKING CHANGE: all\n\n"
         "Co-authored-by: 李雷 <9+li-lei@users.noreply.github.com>\n"
@@ -275,7 +275,7 @@ def test_every_message_is_legible(clone: Path, encoding: str, message: bytes, su
         ("A <a> 99999999999999 +0000", Person("A")),
     ],
 )
-def test_every_author_is_somebody(clone: Path, author: str, expected: Person) -> None:
+def test_every_author_is_a_person(clone: Path, author: str, expected: Person) -> None:
     text = f"tree {git(clone, 'write-tree')}\nauthor {author}\ncommitter {author}\n\nmessage\n"
     (clone / "object").write_text(text)
     sha = git(clone, "hash-object", "-t", "commit", "-w", "--literally", "object")

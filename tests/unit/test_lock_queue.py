@@ -127,7 +127,7 @@ def test_the_line_has_everybody_once(tickets: list[Claim]) -> None:
 
 
 @given(tickets_of)
-def test_whoever_is_overtaken_gives_way_by_itself_or_stands_behind_one_who_does(tickets: list[Claim]) -> None:
+def test_a_superseded_run_leaves_the_queue_or_waits_behind_one_that_does(tickets: list[Claim]) -> None:
     for place, ticket in enumerate(tickets):
         line = order(*tickets)
         for later in tickets[place + 1 :]:
@@ -339,7 +339,7 @@ def test_another_holder_is_seen_for_the_first_time() -> None:
     assert not is_dead(liveness, held(token=2, owner="b"), 1061)
 
 
-def test_who_was_away_in_between_is_seen_anew() -> None:
+def test_a_run_that_was_away_is_new_when_it_returns() -> None:
     liveness = Liveness()
     liveness.see(held(), 1000)
     liveness.see(LockState(token=1), 1020)

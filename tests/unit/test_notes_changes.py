@@ -34,7 +34,7 @@ def line(*messages: str | tuple[str, str]) -> tuple[Commit, ...]:
     return tuple(reversed(made))
 
 
-def told(found: Changes) -> list[str]:
+def titles(found: Changes) -> list[str]:
     return [change.title for section in found.sections for change in section.changes]
 
 
@@ -123,7 +123,7 @@ def test_footers_say_what_breaks(body: str, note: str) -> None:
     ],
 )
 def test_what_is_taken_back_or_there_twice(messages: tuple[str | tuple[str, str], ...], left: list[str]) -> None:
-    assert told(changes(line(*messages))) == left
+    assert titles(changes(line(*messages))) == left
     assert changes(line(*messages)).count == len(messages)
 
 
@@ -131,13 +131,13 @@ def test_the_beginning_of_a_digest_is_enough() -> None:
     commits = line("a", ("b", "This reverts commit abcdef012."))
     first = replace(commits[1], sha="abcdef0123456789" * 2 + "abcdef01")
 
-    assert told(changes((replace(commits[0], parents=(first.sha,)), first))) == []
+    assert titles(changes((replace(commits[0], parents=(first.sha,)), first))) == []
 
 
 def test_clocks_that_were_wrong_do_no_harm() -> None:
     commits = line("a", ("b", f"This reverts commit {sha(1)}."), "c")
 
-    assert told(changes(tuple(reversed(commits)))) == ["c"]
+    assert titles(changes(tuple(reversed(commits)))) == ["c"]
 
 
 def test_a_pull_request_has_the_strongest_of_its_commits() -> None:
@@ -154,14 +154,14 @@ def test_what_a_pull_request_takes_back_itself_is_nothing() -> None:
     commits = line("a", ("b", f"This reverts commit {sha(1)}."), "c")
     request = PullRequest(7, "Words", "", MONA, (), sha(2), (sha(1),))
 
-    assert told(changes(commits, [request])) == ["c"]
-    assert told(changes(commits, [replace(request, merge_commit=sha(3), commits=(sha(1), sha(2)))])) == ["Words"]
+    assert titles(changes(commits, [request])) == ["c"]
+    assert titles(changes(commits, [replace(request, merge_commit=sha(3), commits=(sha(1), sha(2)))])) == ["Words"]
 
 
 def test_pull_requests_of_other_commits_are_left_alone() -> None:
     other = PullRequest(9, "Other", "", HUBOT, (), "f" * 40, ("e" * 40,))
 
-    assert told(changes(line("a"), [other])) == ["a"]
+    assert titles(changes(line("a"), [other])) == ["a"]
     assert changes((), [other]) == Changes()
 
 
@@ -200,7 +200,7 @@ words = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(words, st.lists(st.integers(0, 12), max_size=3)), max_size=12), st.randoms())
-def test_any_history_is_told_of(made: list[tuple[list[str], list[int]]], chance: object) -> None:
+def test_any_history_can_be_described(made: list[tuple[list[str], list[int]]], chance: object) -> None:
     """Whatever commits contain about each other, each is in at most one change, and no change has a missing commit."""
     commits = [
         Commit(
@@ -324,7 +324,7 @@ def test_who_is_excluded_is_not_thanked() -> None:
     request = PullRequest(1, "x", "", HUBOT, (), sha(1))
     found = changes(line("x", "y"), [request], configuration="changelog: {exclude: {authors: [hubot]}}")
 
-    assert told(found) == ["y"]
+    assert titles(found) == ["y"]
     assert found.people == (MONA,)
 
 

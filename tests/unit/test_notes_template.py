@@ -317,13 +317,13 @@ def everywhere(words: str) -> Notes:
 def test_our_own_template_shows_text_alone(kind: dict[str, object]) -> None:
     source = Path(render_module.__file__).with_name("default.md.jinja").read_text(encoding="utf-8")
 
-    def told(words: str) -> Page:
+    def shown(words: str) -> Page:
         known = replace(everywhere(words), **kind)  # type: ignore[arg-type]
         return Page(PARSER.render(rendered(compiled(source, Environment(OURS, known)), known)))
 
-    expected = told("harm less").tags  # an invalid login is not linked to a profile
+    expected = shown("harm less").tags  # an invalid login is not linked to a profile
     for attack in ATTACKS[:: 1 if not kind else 4]:
-        found = told(attack)
+        found = shown(attack)
         assert found.tags == expected, attack
         for written in found.texts:
             assert not re.search(r"@(?!octocat)\w|#\d|:[\w+-]+:|://|www\.\w", written, re.IGNORECASE), written
@@ -631,9 +631,9 @@ def test_the_documented_example_works(tmp_path: Path) -> None:
         Section("Features", (Change("Greet `you`", COMMIT, (MONA,), request), Change("Ask", COMMIT, (MONA,)))),
         Section("Fixes", (Change("Wait", COMMIT),)),
     )
-    told = long(0, version="4", changes=Changes(sections, (MONA, Person("Sara")), count=3))
+    notes = long(0, version="4", changes=Changes(sections, (MONA, Person("Sara")), count=3))
 
-    assert render(told, load_template("notes.md", tmp_path)) == (
+    assert render(notes, load_template("notes.md", tmp_path)) == (
         "# hello 4\n\n"
         "## Features\n\n"
         f"- Greet <code>you</code>, [#7](<{URL}/pull/7>)\n"
@@ -668,9 +668,9 @@ def test_the_documented_example_works(tmp_path: Path) -> None:
 )
 def test_filters_do_what_is_documented(source: str, expected: str) -> None:
     people = (MONA, Person("Sara"), Person("bot[bot]", "bot[bot]", is_bot=True), Person("Eve", "e v/e"))
-    told = long(0, at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), changes=Changes(people=people))
+    notes = long(0, at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), changes=Changes(people=people))
 
-    assert Task(source, told, BODY_LIMIT).done() == expected
+    assert Task(source, notes, BODY_LIMIT).done() == expected
 
 
 def test_pieces_are_markdown_only_where_ours_have_made_them() -> None:

@@ -138,12 +138,12 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
         assert github.releases[0]["body"] == "w" * length
 
 
-def test_the_release_that_somebody_else_makes_meanwhile_is_updated(github: Repository) -> None:
-    def meanwhile(request: Request) -> None:
+def test_a_release_that_another_job_creates_first_is_updated(github: Repository) -> None:
+    def interfere(request: Request) -> None:
         if request.method == "POST":
             github.release("v1.0.0", "theirs")
 
-    github.on_request = meanwhile
+    github.on_request = interfere
     assert publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
     assert [release["body"] for release in github.releases] == [f"theirs\n\n{SECTION}"]
 
@@ -194,7 +194,7 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
     rendered: list[int] = []
     overwritten: list[str] = []
 
-    def meanwhile(request: Request) -> None:
+    def interfere(request: Request) -> None:
         assert rendered  # because it takes a while
         if request.method == "GET" and BEGIN in github.releases[0]["body"] and len(overwritten) < times:
             overwritten.append(github.releases[0]["body"])
@@ -204,7 +204,7 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
         rendered.append(limit)
         return NOTES
 
-    github.on_request = meanwhile
+    github.on_request = interfere
     if times < 3:
         assert publish(github.client(), "v1.0.0", ["hello"], text_for).is_changed
         assert github.releases[0]["body"] == f"theirs\n\n{SECTION}"
@@ -237,7 +237,7 @@ def test_the_missing_permission_is_named(github: Repository) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_github_forbids_is_told_in_its_words(github: Repository, method: str) -> None:
+def test_what_github_forbids_has_the_message_of_github(github: Repository, method: str) -> None:
     if method == "PATCH":
         github.release("v1.0.0", "words", immutable=True)
     message = "tag_name was used by an immutable release"

@@ -79,7 +79,7 @@ def test_an_unfinished_promotion_keeps_where_it_comes_from_and_where_it_goes_to(
     assert set(at_work(state, [], NOW)) == {2, 5, 6}
 
 
-def test_an_endpoint_of_its_own_keeps_a_version_while_somebody_uses_it() -> None:
+def test_a_preview_endpoint_in_use_keeps_its_version() -> None:
     previews = (Preview("3", "a", "1", 1, 30), Preview("4", "b", "1", 1, 30, is_dead=True))
     assert set(at_work(State(previews=previews), [], NOW)) == {3}
 

@@ -130,7 +130,7 @@ def test_between_stop_and_its_token_there_are_no_commands() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "error", "STOP-COMMANDS", "pause-logging"])
-def test_a_token_that_is_none_stops_nothing_and_fails_the_step(token: str) -> None:
+def test_an_invalid_token_stops_nothing_and_fails_the_step(token: str) -> None:
     log = read(f"::stop-commands::{token}", "::warning::yes")
     assert log.has_failed
     assert [annotation.kind for annotation in log.annotations] == ["error", "warning"]

@@ -52,7 +52,7 @@ def test_what_was_rolled_back_is_not_counted(moves: list[Move], expected: list[s
     assert before(moves) == expected
 
 
-def test_what_a_stranger_has_set_is_gone_back_from_to_what_was_there() -> None:
+def test_an_external_version_is_rolled_back_to_the_previous_one() -> None:
     assert before([("", "1", P), ("1", "2", P)], "5") == ["1", "2"]
 
 

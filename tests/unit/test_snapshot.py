@@ -29,9 +29,9 @@ def test_it_covers_what_botocores_model_says_can_be_configured() -> None:
         model.shape_for(name)
         for name in ("CreateFunctionRequest", "UpdateFunctionConfigurationRequest", "FunctionConfiguration")
     ]
-    created, updated, told = (set(shape.members) for shape in shapes)
+    created, updated, returned = (set(shape.members) for shape in shapes)
     settable = created | updated
-    configurable = {name for name in settable if name in told or f"{name}Response" in told}
+    configurable = {name for name in settable if name in returned or f"{name}Response" in returned}
     assert set(CONFIGURABLE) == configurable - {"FunctionName", "RevisionId", "Description"}
 
 

@@ -173,9 +173,7 @@ SKIPS = "import pytest\n@pytest.mark.skip\ndef test_a(): pass\n"
         ("import os\ndef test_a(): os.kill(os.getpid(), 11)\n", "tests", "pytest ended with exit code 139"),
     ],
 )
-def test_a_suite_in_which_nothing_was_proven_is_inconclusive(
-    place: Place, source: str, arguments: str, reason: str
-) -> None:
+def test_a_suite_without_a_result_is_inconclusive(place: Place, source: str, arguments: str, reason: str) -> None:
     """Also beside checks that pass: a user who sets tests wants them to run."""
     place.write("tests/test_a.py", source)
     results = place.tests(arguments)
@@ -222,7 +220,7 @@ def test_tests_that_run_in_processes_of_their_own_are_counted_together(place: Pl
     assert Verdict.of(tuple(place.tests("tests -n 1"))).outcome in (FAILED, INCONCLUSIVE)
 
 
-def test_python_may_be_told_not_to_look_into_the_repository(place: Place) -> None:
+def test_python_can_ignore_the_repository(place: Place) -> None:
     place.write("tests/test_a.py", "import json, decimal\ndef test_a(): pass\n")
     environ = {**place.around.environ, "PYTHONSAFEPATH": "1"}
     safe = Place(replace(place.around, environ=environ), place.stream)
@@ -527,7 +525,7 @@ def test_a_character_is_read_whole_wherever_the_line_is_broken(place: Place) -> 
     assert "".join(lines) == "a" + "ä" * 10_000
 
 
-def test_a_program_that_is_not_there_is_told(place: Place) -> None:
+def test_a_missing_program_is_reported(place: Place) -> None:
     lines: list[str] = []
     assert run(["no-such-program"], place.around, 60, lines.append) == 127
     assert lines == ["no-such-program: No such file or directory"]

@@ -209,7 +209,7 @@ def test_an_unknown_input_that_is_like_none_is_refused_too() -> None:
     assert error.hint.startswith("The README lists all inputs.")
 
 
-def test_all_unknown_inputs_are_told_at_once() -> None:
+def test_all_unknown_inputs_are_reported_at_once() -> None:
     error = refused({"artefact": "a", "dry_run": "true", "command": "nonsense"})
     assert str(error) == "artefact: it is not an input of this action, and neither is dry_run"
     assert error.hint.startswith("Did you mean artifact instead of artefact or dry-run instead of dry_run?")
