@@ -372,7 +372,7 @@ def test_latest_of_a_function_without_checks_is_watched(application: Application
     held = application.world.account.inject("hold-before", "execute-api.Invoke")
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
-    application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "changed externally"}))
+    application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "external"}))
     held.release()
     ended = run.wait()
     assert (ended.code, ended.result) == (1, "blocked"), ended.log
