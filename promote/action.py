@@ -90,7 +90,7 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
         for name, value in report.outputs().items():
             workflow.output(name, value)
         workflow.summary(render(report, context, job, workflow.redact))
-    except Exception as error:  # noqa: BLE001 - what has happened has happened, whether or not it can be told there
+    except Exception as error:  # noqa: BLE001 - the result is the same without outputs and summary
         workflow.warn(f"Outputs or summary could not be written: {error}", title="Summary and outputs")
     for note in report.notes:
         workflow.info(f"{'note':<9} {note}")
@@ -169,7 +169,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
     try:
         before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    except ValueError:  # not the main thread: whoever runs us there minds the signals
+    except ValueError:  # not the main thread: the caller handles the signals
         yield ignore
         return
     try:

@@ -71,7 +71,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
 
     workers.skip_recursion_counter()
     stopping = asyncio.Event()
-    stop_when_told(stopping)
+    stop_on_request(stopping)
     expose_connections()
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -80,9 +80,9 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     config.h11_pass_raw_headers = False
     server = asyncio.create_task(serve(create(settle, random.Random(seed)), config, shutdown_trigger=forever))  # noqa: S311 - traffic, not secrets
     print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the parent waits for this line
-    told = asyncio.create_task(stopping.wait())
+    stopped = asyncio.create_task(stopping.wait())
     tidying = asyncio.create_task(workers.end_idle_forever())
-    await asyncio.wait({server, told, tidying}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({server, stopped, tidying}, return_when=asyncio.FIRST_COMPLETED)
     workers.end_all()
     for task in (server, tidying):
         if task.done():
@@ -95,7 +95,7 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-def stop_when_told(stopping: asyncio.Event) -> None:
+def stop_on_request(stopping: asyncio.Event) -> None:
     """Set the event on SIGTERM, SIGINT and the end of stdin."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

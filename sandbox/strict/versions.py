@@ -292,16 +292,16 @@ def dry_run(name: str, data: Record, original: Callable[[str, Record], Reply]) -
     set_function_record(name, copy.deepcopy(function or {}))
     try:
         reply = original(name, _without(data, "Publish"))
-        trial = function_record(name) or {}
+        updated = function_record(name) or {}
     finally:
         set_function_record(name, function or {})
     if reply[0] != 200 or function is None:  # noqa: PLR2004 - botocore lambda:UpdateFunctionCode
         return reply
-    resolve_image(trial["config"])
+    resolve_image(updated["config"])
     unchanged = {
         member: function["config"][member] for member in ("RevisionId", "State", "LastUpdateStatus", "LastModified")
     }
-    return json_reply({**trial["config"], **unchanged})
+    return json_reply({**updated["config"], **unchanged})
 
 
 def _without(data: Record, name: str) -> dict[str, Any]:

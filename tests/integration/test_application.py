@@ -479,7 +479,7 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_after_each_call_from_the_saga_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
+def test_killed_after_each_call_from_the_release_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
     """The process is killed. The next run, also one of a single function, brings all functions to one release."""
     application = Application(tmp_path / "runner", sandbox.account())
     application.run(1)

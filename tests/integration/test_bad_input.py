@@ -1140,7 +1140,7 @@ def test_there_are_many_cases_and_each_has_a_name() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-# --- a lock that somebody else has written ---------------------------------------------------------------------------
+# --- a lock that another program has written -------------------------------------------------------------------------
 
 HOLDER_URL = "https://github.com/octo/hello/actions/runs/900/attempts/1"
 CLAIM: Mapping[str, Any] = {
@@ -1338,7 +1338,7 @@ def test_not_even_force_opens_the_lock_of_another_version(planted: Planted, lock
     assert locked(lockable.world) == item
 
 
-# --- a table that cannot be written, while somebody holds the lock ---------------------------------------------------
+# --- a table that cannot be written, while another run holds the lock ------------------------------------------------
 
 
 @pytest.mark.parametrize(

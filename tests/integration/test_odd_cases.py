@@ -37,9 +37,7 @@ def write(runner: Runner, name: str, text: str) -> None:
 
 
 @pytest.mark.usefixtures("history")
-def test_a_repository_with_modules_and_settings_of_its_own(
-    runner: Runner, inputs: dict[str, str], world: World
-) -> None:
+def test_a_repository_with_its_own_modules_and_settings(runner: Runner, inputs: dict[str, str], world: World) -> None:
     """None of its modules is imported, its pytest has its own settings, and nothing is left in it."""
     for module in HOSTILE:
         write(runner, f"{module}.py", "raise SystemExit('imported from the workspace')\n")

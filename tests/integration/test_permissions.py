@@ -37,7 +37,7 @@ from tests.world import FUNCTION, TABLE, World, archive
 POLICY = (REPOSITORY / "docs" / "iam-policy.json").read_text(encoding="utf-8")
 STATEMENTS: list[dict[str, Any]] = json.loads(POLICY)["Statement"]
 
-ONLY_TOLD = {
+ONLY_WARNED = {
     "apigateway:DELETE",
     "dynamodb:DeleteItem",
     "lambda:DeleteFunction",
@@ -409,7 +409,7 @@ def test_without_an_action_the_error_names_it(play: Play, sandbox: Sandbox, tmp_
     ended, calls = place.take(steps[index], place.policy(without=grant))
     denied = [permission for permission in needed_by(calls) if permission.statement is None]
     assert {permission.action for permission in denied} == {grant.action}, ended.log
-    kind = "warning" if grant.action in ONLY_TOLD else "error"
+    kind = "warning" if grant.action in ONLY_WARNED else "error"
     assert ended.code == (kind == "error"), ended.log
     messages = [annotation.message for annotation in ended.annotations if annotation.kind == kind]
     assert any(

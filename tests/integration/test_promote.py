@@ -139,7 +139,7 @@ def test_a_candidate_is_tested_by_the_jobs_own_steps_while_the_job_holds_the_loc
         assert (posted.code, posted.log.strip()) == (0, ""), posted.log
 
 
-def test_a_candidate_of_its_own_endpoint_is_tested_while_others_deploy(
+def test_a_candidate_with_a_preview_endpoint_is_tested_while_others_deploy(
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended
 ) -> None:
     alone = {**deploy, "isolation": "version"}

@@ -76,7 +76,9 @@ def test_it_is_served_where_an_input_allows_it(runner: Runner, inputs: dict[str,
     assert (status.code, status.result) == (0, "reported"), status.log
 
 
-def test_a_workflow_after_a_push_is_no_pull_request(runner: Runner, inputs: dict[str, str], tmp_path: Path) -> None:
+def test_a_workflow_after_a_push_does_not_count_as_a_pull_request(
+    runner: Runner, inputs: dict[str, str], tmp_path: Path
+) -> None:
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"workflow_run": {"event": "push", "head_sha": "c" * 40}}))
     environ = {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}

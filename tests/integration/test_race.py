@@ -479,7 +479,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
         for number in trouble.holders:
             assert_stopped_before_its_next_change(runs, trouble, found, number)
         left = LockState.read(runs.world.records("lock")[0]).tickets
-        assert {runs.ids.index(ticket.run_id) for ticket in left} <= hit, "somebody has left a ticket behind"
+        assert {runs.ids.index(ticket.run_id) for ticket in left} <= hit, "a run has left a ticket behind"
         if queue == "fifo":  # otherwise, only the newest is left soon
             assert {"kill", "stop"} <= set(trouble.holders.values())
 

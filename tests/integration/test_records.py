@@ -115,7 +115,7 @@ def test_a_damaged_record_stops_a_run_before_it_changes_anything(  # noqa: PLR09
     assert world.alias_version() == promoted.outputs["version"]
 
 
-def test_a_damaged_record_of_a_version_is_no_passed_verdict(runner: Runner, world: World, promoted: Ended) -> None:
+def test_a_damaged_record_of_a_version_does_not_count_as_passed(runner: Runner, world: World, promoted: Ended) -> None:
     proof = record(world, "version#0000000002")["proof"]
     put(world, {**record(world, "version#0000000002"), "proof": {**proof, "outcome": "failed"}})
     assert_one_error(runner.run(FROM_PREPROD, run_id=3), "the record version#0000000002", "proof.outcome is 'failed'")

@@ -124,7 +124,7 @@ def before(ended: Ended) -> str:
     return re.sub(r" · \d{4}-\d\d-\d\d \d\d:\d\d UTC", "", line)
 
 
-def told_before(version: str, commit: str, run: int) -> str:
+def line_of(version: str, commit: str, run: int) -> str:
     link = f"[`{commit[:10]}`](<https://github.com/octo/hello/commit/{commit}>)"
     return f"Before: version {version} · {link} · [run](<https://github.com/octo/hello/actions/runs/{run}/attempts/1>)"
 
@@ -135,14 +135,14 @@ def test_the_version_before_is_named_with_its_own_commit_and_run(team: Team, wor
     kept = commit(team.runner.workspace, "docs: Say more")  # the code does not change
     assert team.run(kept).result == "unchanged"
     second = team.commit("feat: Be faster")
-    assert before(team.run(second)) == told_before("1", first, 1)
-    assert before(team.tell(second)) == told_before("1", first, 1)
+    assert before(team.run(second)) == line_of("1", first, 1)
+    assert before(team.tell(second)) == line_of("1", first, 1)
 
     back = {"command": "rollback", "function-name": "hello", "environment": "preprod", "github-token": TOKEN}
-    assert before(team.step({**back, "reason": "too fast"}, second)) == told_before("2", second, 3)
-    assert before(team.tell(second)) == told_before("2", second, 3)
+    assert before(team.step({**back, "reason": "too fast"}, second)) == line_of("2", second, 3)
+    assert before(team.tell(second)) == line_of("2", second, 3)
     third = team.commit("feat: Be right")
-    assert before(team.run(third)) == told_before("1", first, 5)  # the rollback brought it
+    assert before(team.run(third)) == line_of("1", first, 5)  # the rollback brought it
 
     # It is unknown what restored version 2: the alias was moved externally.
     world.function.update_alias(FunctionName="hello", Name="preprod", FunctionVersion="2")
@@ -312,7 +312,7 @@ def test_functions_of_one_repository_share_its_environments_and_releases(team: T
     assert "| preprod | not yet |" in other
 
 
-def test_a_template_of_the_repositorys_own_is_used_and_its_failure_is_no_failure_of_the_promotion(team: Team) -> None:
+def test_the_repositorys_own_template_is_used_and_its_failure_does_not_fail_the_promotion(team: Team) -> None:
     template = team.runner.workspace / "notes.md.jinja"
     template.write_text(
         "{{ environment }} has {{ version }}{% for one in changes.sections %}, {{ one.title }}{% endfor %}"

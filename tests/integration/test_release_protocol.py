@@ -279,10 +279,10 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
     release, suspended = application.release(), Life()
     ends = []
 
-    def turn_back() -> None:
+    def roll_back() -> None:
         ends.append(application.saga(refused(application, *MOVE)).resume(release, is_ours=True).release.stage)
 
-    suspended.before("update_alias", application.arns[MOVE[0]], turn_back)
+    suspended.before("update_alias", application.arns[MOVE[0]], roll_back)
     saga = application.saga(suspended)
     saga.begin(release)
     ended = saga.resume(release, is_ours=True)
@@ -297,12 +297,12 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     application.world.function.delete_alias(FunctionName=new, Name="preprod")
     release, suspended = application.release(), Life()
 
-    def turn_back() -> None:
+    def roll_back() -> None:
         life = refused(application, MOVE[1])
         life.before("create_alias", application.arns[new], refuse("InvalidParameterValueException"))
         application.saga(life).resume(release, is_ours=True)
 
-    suspended.before("create_alias", application.arns[new], turn_back)
+    suspended.before("create_alias", application.arns[new], roll_back)
     saga = application.saga(suspended)
     saga.begin(release)
     assert saga.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK

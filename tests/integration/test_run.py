@@ -356,7 +356,9 @@ def test_a_secret_that_the_function_repeats_is_not_shown(runner: Runner, inputs:
     assert "preprod of hello" in ended.outputs["summary"]
 
 
-def test_a_gateways_own_404_is_no_answer_of_the_function(runner: Runner, inputs: dict[str, str], world: World) -> None:
+def test_a_gateways_own_404_is_not_a_response_of_the_function(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
     only_404 = {**inputs, "checks": "GET /nowhere 404"}
     runner.run(only_404)
     for api in world.apis():

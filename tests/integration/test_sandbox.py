@@ -383,7 +383,7 @@ class TestAlias:
             aws.awslambda.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="9")
         assert refused(caught) == ("ResourceNotFoundException", 404)
 
-    def test_needs_a_name_that_is_no_number(self, aws: World) -> None:
+    def test_needs_a_name_that_is_not_a_number(self, aws: World) -> None:
         aws.ready(Publish=True)
         with pytest.raises(ClientError) as caught:
             aws.awslambda.create_alias(FunctionName=NAME, Name="12", FunctionVersion="1")

@@ -151,7 +151,7 @@ def test_an_older_waiter_is_superseded_by_a_newer_one_that_lives(scene: Scene) -
     assert waiting(scene) == []
 
 
-def test_nobody_gives_way_to_one_who_died_as_it_came(scene: Scene) -> None:
+def test_no_run_is_superseded_by_one_that_died_as_it_arrived(scene: Scene) -> None:
     scene.job(1, works=60)
     older = scene.job(2, at=1, queue=Queue.NEWEST)
     newer = scene.job(3, at=10, queue=Queue.NEWEST)
@@ -191,7 +191,7 @@ def test_fifo_runs_of_a_branch_all_have_their_turn(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("skew", [-600, 0, 600])
-def test_a_dead_holders_lock_is_had_after_its_lease_and_never_before(scene: Scene, skew: float) -> None:
+def test_a_dead_holders_lock_is_free_after_its_lease_and_never_before(scene: Scene, skew: float) -> None:
     # Its wall clock is only shown, however wrong it is.
     holder = scene.job(1, works=600, skew=skew)
     holder.freeze(20)  # its last heartbeat was at 15

@@ -75,7 +75,7 @@ def test_a_malformed_commit_does_not_lose_the_history(clone: Path, author: str, 
     assert listed.commits == (last.encode(), odd.encode())
 
 
-def test_what_is_no_commit_is_an_error() -> None:
+def test_an_invalid_commit_is_an_error() -> None:
     for content in (b"", b"tree\n", b"tree abc\n", b"author A\n\ntext", b"tree " + b"a" * 41 + b"\n"):
         with pytest.raises(ValueError, match="has no tree"):
             links(content)

@@ -94,7 +94,7 @@ def test_the_executable_bit_is_kept(tmp_path: Path) -> None:
     assert modes == {"app.py": "0o100644", "bootstrap": "0o100755"}
 
 
-def test_what_is_no_code_is_left_out(tmp_path: Path) -> None:
+def test_files_without_code_are_left_out(tmp_path: Path) -> None:
     files = {"app.py": "", ".git/HEAD": "", "lib/.git": "", "__pycache__/app.pyc": "", "lib/b.pyc": "", ".DS_Store": ""}
     folder = plant(tmp_path / "function", {**files, ".github/a": "", ".gitignore": "", "git": ""})
     assert names(packed(folder)) == [".github/a", ".gitignore", "app.py", "git"]
@@ -141,7 +141,7 @@ def test_links_that_lead_nowhere_or_out(tmp_path: Path, target: str, complaint: 
     assert complaint in str(caught.value)
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_regular_is_refused(tmp_path: Path) -> None:
     folder = plant(tmp_path / "function", {"app.py": ""})
     os.mkfifo(folder / "pipe")
     with pytest.raises(InputError, match="'pipe' is a broken link or not a regular file"):
@@ -229,7 +229,7 @@ def test_an_image(tmp_path: Path, tag: str) -> None:
 
 
 @pytest.mark.parametrize("artifact", [IMAGE, f"{IMAGE}:", f"{IMAGE}@sha256:12", f"{IMAGE}:1 2", f"12.{IMAGE[13:]}:1"])
-def test_what_is_no_image(tmp_path: Path, artifact: str) -> None:
+def test_invalid_images(tmp_path: Path, artifact: str) -> None:
     with pytest.raises(InputError, match="is not a valid image URI with a tag or a digest"):
         load(artifact, tmp_path, tmp_path, no_storage)
 

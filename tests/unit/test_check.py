@@ -87,7 +87,7 @@ def test_lines_keep_their_order(end: str) -> None:
         ("HEAD / a", "line 1: the response to HEAD has no body"),
     ],
 )
-def test_what_is_no_check_is_refused_with_its_line(text: str, message: str) -> None:
+def test_an_invalid_check_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_checks(Value(text))
     assert caught.value.name == "checks"
@@ -291,7 +291,7 @@ def test_an_excerpt_is_short_and_on_one_line() -> None:
         ('{"b": "1", "a": "secret", "a": "secret"}', "the key 'a' is repeated"),
     ],
 )
-def test_what_is_no_json_object_is_not_repeated(text: str, message: str) -> None:
+def test_an_invalid_json_object_is_not_repeated(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=r"^(it|the key '.') is ") as caught:
         json_object(text)
     assert str(caught.value) == message

@@ -23,7 +23,7 @@ CURRENT: dict[str, Any] = {
 ALL = Configuration("app.handler", "python3.13", "arn:aws:iam::123456789012:role/hello", 128, 3, {"A_": "1"})
 
 
-def test_what_is_the_same_or_not_given_is_no_change() -> None:
+def test_equal_or_missing_values_are_not_a_change() -> None:
     assert changes(Configuration(), CURRENT) == {}
     assert changes(ALL, CURRENT) == {}
     assert changes(Configuration(environment_variables={}), CURRENT) == {}

@@ -78,6 +78,6 @@ def test_of_an_unfinished_release_those_deviate_that_are_not_where_it_brings_the
     assert found(BEFORE, stage=Stage.ROLLING_BACK) == []
 
 
-def test_a_function_that_the_release_does_not_have_is_no_part_of_it() -> None:
+def test_a_function_that_the_release_does_not_have_is_not_part_of_it() -> None:
     new = Member("new", "arn:new", None, [])
     assert find_drifts(RELEASE, [new]) == (Drift("new", "", "", "is not part of it yet"),)

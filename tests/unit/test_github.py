@@ -300,14 +300,14 @@ def test_who_is_not_there_is_not_asked_twice() -> None:
     assert "githubstatus.com" in second.hint
 
 
-def test_what_is_not_there_or_not_shown_is_told(repository: Repository) -> None:
+def test_what_is_missing_or_hidden_is_reported(repository: Repository) -> None:
     repository.commit("first")
     error = trouble(lambda: repository.client().compare("main", "f" * 40))
     assert (error.status, str(error)) == (404, "comparing commits failed: GitHub returned 404: Not Found")
     assert error.hint == "It does not exist, or the token has no access to it. Needed for octo/hello: `contents: read`."
 
 
-def test_what_github_does_not_like_is_told(repository: Repository) -> None:
+def test_errors_of_github_are_reported(repository: Repository) -> None:
     error = trouble(lambda: repository.client().create_deployment("gone", "prod", "", {}, is_production=True))
     assert str(error) == "creating a deployment failed: GitHub returned 422: No ref found for: gone"
     body = {"message": "Validation Failed", "errors": ["one\n::error::", {"resource": "R", "code": "custom"}]}

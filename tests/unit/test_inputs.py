@@ -109,7 +109,7 @@ def test_a_job_that_keeps_the_lock_has_no_heartbeat_and_a_longer_lease() -> None
 
 
 @pytest.mark.parametrize("value", ["0", "0.5", "0.99", "21601", "21600.1", "-1", "1e3", "1h", "inf", "nan", "9" * 400])
-def test_what_is_no_lease(value: str) -> None:
+def test_invalid_leases(value: str) -> None:
     for command, default in {"run": 30, "lock": 3600}.items():
         error = refused(lease=value, command=command)
         assert str(error) == f"lease: {value!r} is not a number of seconds from 1 to 21600"
@@ -166,7 +166,7 @@ def test_a_qualifier_is_to_be_left_off(target: str, qualifier: str) -> None:
 @pytest.mark.parametrize(
     "value", ["a" * 65, "a b", "hällo", f"{ARN}:7:8", ARN.replace("lambda", "s3"), "arn:aws", ":7"]
 )
-def test_what_is_no_function(value: str) -> None:
+def test_invalid_functions(value: str) -> None:
     assert refused(function_name=value).name == "function-name"
 
 
@@ -178,7 +178,7 @@ def test_alias_names(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "7", "\u0667", "007", "a b", "prod:eu", "ä", "e" * 129, "latest", "LATEST", "$LATEST"]
 )
-def test_what_is_no_alias_name(value: str) -> None:
+def test_invalid_alias_names(value: str) -> None:
     assert refused(environment=value).name == "environment"
 
 
@@ -278,7 +278,7 @@ def test_urls(value: str, expected: str) -> None:
         "https://a b",
     ],
 )
-def test_what_is_no_url(value: str) -> None:
+def test_invalid_urls(value: str) -> None:
     assert refused(environment_url=value).name == "environment-url"
 
 
@@ -308,7 +308,7 @@ def test_domain_and_path() -> None:
 @pytest.mark.parametrize(
     "value", ["a", "a.b", "-a.example.com", "a..com", "*.example.com", "a.example.com.", "1.2.3.4"]
 )
-def test_what_is_no_domain(value: str) -> None:
+def test_invalid_domains(value: str) -> None:
     assert refused(domain_name=value).name == "domain-name"
 
 

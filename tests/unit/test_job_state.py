@@ -102,7 +102,7 @@ def test_each_of_the_places_is_enough(place: Machine, tmp_path: Path) -> None:
     assert (forgotten.job, forgotten.held) == ("number 2", {})
 
 
-def test_outside_a_runner_every_step_is_a_job_of_its_own() -> None:
+def test_outside_a_runner_every_step_is_a_separate_job() -> None:
     environ: Mapping[str, str] = {}
     steps = JobState(environ, Context.from_environ(environ), ActionsLog(environ, io.StringIO()), lambda: "number")
     steps.remember(HELLO, 7)

@@ -150,7 +150,7 @@ def test_where_all_are_fifo_they_stand_as_they_came(tickets: list[Claim]) -> Non
     assert order(*tickets) == tickets
 
 
-def test_fifo_runs_keep_their_order_among_those_who_give_way() -> None:
+def test_fifo_runs_keep_their_order_among_superseded_ones() -> None:
     # The workflow of the branch has changed from newest to fifo between the runs 1 and 3.
     line = order(claim(1), claim(2, Queue.FIFO, group="other"), claim(3, Queue.FIFO))
     fifo = [ticket.run_id for ticket in line if ticket.queue is Queue.FIFO]
@@ -268,7 +268,7 @@ STRANGE_FORMATS: list[Any] = ["1", Decimal(-1), Decimal("1.5"), [], None]
 
 
 @pytest.mark.parametrize("value", STRANGE_FORMATS)
-def test_a_format_that_is_no_number_makes_no_sense(value: object) -> None:
+def test_a_format_that_is_not_a_number_is_invalid(value: object) -> None:
     with pytest.raises(LockError, match="its format is"):
         LockState.read({**ITEM, "format": value})
 

@@ -428,11 +428,11 @@ def test_names_that_stand_for_much_are_no_danger() -> None:
 def test_what_differs_in_the_function(
     before: dict[str, object], after: dict[str, object], found: list[tuple[str, str, str]]
 ) -> None:
-    told_of = differences(before, after)
+    listed = differences(before, after)
 
-    assert told_of == tuple(Difference(*row) for row in found)
-    assert "secret" not in repr(told_of)
-    assert "hidden" not in repr(told_of)
+    assert listed == tuple(Difference(*row) for row in found)
+    assert "secret" not in repr(listed)
+    assert "hidden" not in repr(listed)
 
 
 def test_the_first_version_differs_from_nothing() -> None:

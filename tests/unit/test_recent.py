@@ -175,7 +175,7 @@ def test_what_may_have_been_created_is_asked_for_again(failure: Exception, *, is
     assert (service.calls > 1) == is_repeated
 
 
-def test_another_error_is_no_answer_to_the_question() -> None:
+def test_another_error_is_raised() -> None:
     clock = Time()
 
     def refuse(**_: Any) -> None:

@@ -76,7 +76,7 @@ def test_commands_are_read(line: str, name: str, properties: dict[str, str], dat
         ),
     ],
 )
-def test_what_is_no_command_is_shown(line: str) -> None:
+def test_lines_without_a_command_are_shown(line: str) -> None:
     log = read(line)
     assert (log.commands, log.shown) == ([], [line])
 
@@ -327,7 +327,7 @@ def test_post_steps_run_last_in_first_out_with_what_their_main_steps_have_saved(
 
 
 @pytest.mark.parametrize("kind", [Runner, InProcessRunner])
-def test_a_step_in_this_process_is_the_same_as_one_of_its_own(tmp_path: Path, kind: type[Runner]) -> None:
+def test_a_step_in_this_process_is_the_same_as_a_separate_process(tmp_path: Path, kind: type[Runner]) -> None:
     runner = kind(tmp_path, {"AWS_REGION": "eu-west-1"})
     done = runner.run({"function-name": "", "environment": "preprod"})
     assert (done.code, done.result, done.outputs["promoted"]) == (1, "failed", "false")

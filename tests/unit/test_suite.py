@@ -212,7 +212,7 @@ def test_tests_that_were_not_run_to_their_end_do_not_pass(
     )
 
 
-def test_tests_that_run_in_processes_of_their_own_are_counted_together(place: Place) -> None:
+def test_tests_that_run_in_separate_processes_are_counted_together(place: Place) -> None:
     place.write("tests/test_a.py", THREE.format("pytest.skip('not now')"))
     results = place.tests("tests -n 2")
     assert sorted(result.outcome for result in results) == [PASSED, PASSED, SKIPPED], results

@@ -216,7 +216,7 @@ def test_all_unknown_inputs_are_reported_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["entrypoint", "args"])
-def test_what_the_runner_itself_knows_is_no_unknown_input(name: str) -> None:
+def test_inputs_of_the_runner_itself_are_not_unknown(name: str) -> None:
     inputs = {**with_what_it_needs("artifact", Command.RUN), name: "/bin/sh"}
     assert inputs_from_environ(environ(inputs)).artifact == "build"
 

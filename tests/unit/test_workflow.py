@@ -35,13 +35,13 @@ def is_command(line: str) -> bool:
         "\x85::error::no",
     ],
 )
-def test_a_command_in_text_is_no_command(text: str) -> None:
+def test_a_command_within_text_does_nothing(text: str) -> None:
     assert not any(is_command(line) for line in plain(text).splitlines())
 
 
 @settings(deadline=None)
 @given(st.text(st.sampled_from(":#[] \t\r\n\x1b\u00a0\u2028error]") | st.characters()))
-def test_plain_text_is_one_line_that_is_no_command(text: str) -> None:
+def test_plain_text_is_one_line_and_not_a_command(text: str) -> None:
     made = plain(text)
     assert len(made.splitlines()) <= 1
     assert not is_command(made)

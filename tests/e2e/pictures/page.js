@@ -1,4 +1,4 @@
-// What GitHub's page does with a summary or notes: it draws each chart in a frame of its own, also those that are folded
+// What GitHub's page does with a summary or notes: it draws each chart in a separate frame, also those that are folded
 // in, where text has no size yet. https://github.com/mermaid-js/mermaid/issues/3504 has what came of that.
 
 // Show a page, and tell what is to be seen of it.
