@@ -1,11 +1,11 @@
-# Two stages, so that nothing of the build stays. No `RUN --mount`: nektos/act builds with Docker's classic builder.
+# Two stages, so that the image has nothing of the build. No `RUN --mount`: nektos/act uses Docker's classic builder.
 FROM python:3.13-slim-trixie AS build
 SHELL ["/bin/sh", "-euc"]
-# PYTHONHASHSEED: the same sources give the same bytecode.
+# PYTHONHASHSEED: the same sources result in the same bytecode.
 ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONHASHSEED=0
 WORKDIR /build
 
-# Dependencies first: they change less often than the code.
+# Dependencies first, because they change less often than the code.
 COPY requirements/build.lock requirements/runtime.lock ./
 RUN python3 -m venv tools; \
     python3 -m venv --without-pip /opt/promote; \
@@ -17,12 +17,12 @@ COPY promote promote
 RUN tools/bin/python -m hatchling build --target wheel; \
     tools/bin/pip --python /opt/promote/bin/python install --no-deps --no-index --find-links dist promote-on-success
 
-# What nobody can miss is taken out:
-# - botocore describes 400 services in 27 MB; those that clients are made of stay;
-# - actions-toolkit installs its own tests, as a package that everybody could import;
-# - the scripts of virtual environment and packages: nothing has their folder on its PATH.
-# The bytecode does not ask whether its source is newer: nothing changes in an image. What is large and never loaded
-# (dulwich's command line and network, pygments' lexers but for those that pytest uses) stays without: 4 MB.
+# Files that are not needed are removed:
+# - botocore's descriptions of 400 services (27 MB), except those of the clients;
+# - the tests of actions-toolkit, which are installed as a package;
+# - the scripts of the virtual environment and the packages, because their folder is on no PATH.
+# The bytecode does not check whether its source is newer, because nothing changes in an image. Large modules that are
+# never loaded (dulwich's command line and network, pygments' lexers except those of pytest) have none, which saves 4 MB.
 COPY entrypoint.py /opt/promote/
 RUN site=$(echo /opt/promote/lib/python3*/site-packages); \
     services=$(/opt/promote/bin/python -I -c "from promote.aws.clients import SERVICES; print(*SERVICES, sep='|')"); \
@@ -39,18 +39,18 @@ FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title="promote-on-success" \
       org.opencontainers.image.description="Deploys an AWS Lambda function, verifies it, and promotes it on success" \
       org.opencontainers.image.licenses="Apache-2.0"
-# With post, a link to the entry point: the post step is the same program by another name; the runner takes no arguments
-# for it.
+# post is a link to the entry point. The post step is the same program with another name, because the runner passes it no
+# arguments.
 COPY --from=build /opt/promote /opt/promote
-# The base image has no bytecode of the standard library: an import leaves that of the modules in use.
+# The base image has no bytecode of the standard library. An import writes that of the modules in use.
 RUN PYTHONHASHSEED=0 /opt/promote/bin/python -P -c "import encodings.cp437, encodings.unicode_escape, netrc; \
     import boto3, dulwich.repo, jinja2, jmespath, pytest, requests, yaml, importlib, pkgutil, promote; \
     [importlib.import_module(found.name) for found in pkgutil.walk_packages(promote.__path__, 'promote.')]"
 
 # No USER: the workspace and the files for outputs and summary belong to the runner's user, whose id differs between
-# runners; only root can write them everywhere, and GitHub asks for it:
+# runners. Only root can write them everywhere, and GitHub requires it:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user
 #
-# The job's PATH and PYTHONPATH come in, and the working directory is the user's repository: the interpreter's path is
-# absolute, and with -I none of the three says what is imported. -u: the log appears as it is written.
+# The container gets the job's PATH and PYTHONPATH, and its working directory is the user's repository. So the
+# interpreter's path is absolute, and -I ignores all three for imports. -u: the log is not buffered.
 ENTRYPOINT ["/opt/promote/bin/python", "-I", "-u", "/opt/promote/entrypoint.py"]

@@ -1,11 +1,11 @@
-// What GitHub's page does with a summary or notes: it draws each chart in a separate frame, also those that are folded
-// in, where text has no size yet. https://github.com/mermaid-js/mermaid/issues/3504 has what came of that.
+// What GitHub's page does with a summary or notes: it draws each chart in a separate frame, also folded ones, whose text
+// has no size yet. https://github.com/mermaid-js/mermaid/issues/3504 describes the effect.
 
-// Show a page, and tell what is to be seen of it.
+// Show a page, and return its facts.
 async function show(body, isDark, isOpen) {
   const article = document.querySelector('article');
   article.innerHTML = body;
-  // The first letter decides where a paragraph or a list begins.
+  // The first letter is the start of a paragraph or a list.
   article.querySelectorAll('h1, h2, h3, h4, h5, h6, p, ol, ul').forEach(block => { block.dir = 'auto'; });
   const errors = [];
   for (const chart of article.querySelectorAll('pre.mermaid')) {
