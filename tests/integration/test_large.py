@@ -195,7 +195,7 @@ def test_a_bucket_in_another_region_is_refused_before_anything_is_changed(
     assert "dynamodb.UpdateItem" not in calls, "the lock was not even asked for"
     assert len(ended.errors) == 1
     assert "PermanentRedirect" in ended.errors[0].message
-    assert "Lambda reads from its own region alone" in ended.errors[0].message
+    assert "Lambda reads only from that region" in ended.errors[0].message
 
 
 def test_who_stores_it_at_the_same_time_is_waited_for(

@@ -749,7 +749,7 @@ def test_iam_takes_the_policy() -> None:
                 "action"
             ),
             "lambda:UpdateAlias on arn:aws:lambda:eu-west-1:1:function:c",
-            "in the permissions boundary as well",
+            "Also allow lambda:UpdateAlias on arn:aws:lambda:eu-west-1:1:function:c in the permissions boundary.",
         ),
         (
             (
