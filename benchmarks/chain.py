@@ -56,15 +56,20 @@ STEPS = (
     Step(
         "read $LATEST",
         "lambda.GetFunctionConfiguration",
-        ("see the version active",),
-        "the end of the update, which changes the RevisionId again",
+        ("update and publish",),
+        "the end of the update, which changes the RevisionId again; it is read beside the version",
     ),
     Step("record the candidate", "dynamodb.PutItem", ("see the version active",), "its digest and fingerprint"),
-    Step("check", REQUEST, ("read $LATEST",), "that $LATEST is the candidate, and its RevisionId before the check"),
+    Step(
+        "check",
+        REQUEST,
+        ("see the version active", "read $LATEST"),
+        "that $LATEST is the candidate, and its RevisionId before the check",
+    ),
     Step("ask the environment", REQUEST, ("record the candidate",), "nothing; it has as much time as the check"),
     Step("read $LATEST again", "lambda.GetFunctionConfiguration", ("check",), "the end of the checks"),
     Step(
-        "record verdict and intent",
+        "begin the release",
         "dynamodb.TransactWriteItems",
         ("read $LATEST again", "read the aliases", "ask the environment", "record the candidate"),
         "the verdict, the alias, and the record that is updated",
@@ -72,11 +77,11 @@ STEPS = (
     Step(
         "move the alias",
         "lambda.UpdateAlias",
-        ("record verdict and intent",),
+        ("begin the release",),
         "that the verdict is recorded: only verified code is promoted",
     ),
     Step(
-        "record the promotion",
+        "complete the release",
         "dynamodb.TransactWriteItems",
         ("move the alias",),
         "that the alias has moved; it also releases the lock",
@@ -84,7 +89,7 @@ STEPS = (
     Step(
         "record the notes",
         "dynamodb.PutItem",
-        ("record the promotion",),
+        ("complete the release",),
         "that the promotion is recorded and the lock released: no run waits for the notes",
     ),
 )

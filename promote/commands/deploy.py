@@ -1,93 +1,130 @@
-"""``deploy``: bring a candidate up and stop; the job's own steps test it, and ``promote`` promotes it."""
+"""``deploy``: deploy a candidate and stop. The job's own steps test it, and ``promote`` promotes it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from promote.commands import messages
+from promote.commands import messages, part_messages
+from promote.commands.part import Part, each
 from promote.core.endpoint import Endpoint
 from promote.core.report import Report
 from promote.core.run import Result
+from promote.core.version import Snapshot
 from promote.inputs.model import Isolation
-from promote.pipeline.deploy import Deployed, foreseen
+from promote.pipeline.deploy import foreseen
 from promote.pipeline.job import Job
 from promote.pipeline.locks import keep
-from promote.pipeline.order import ordered
-from promote.pipeline.prepare import hold_lock, prepare
-from promote.pipeline.target import Target
+from promote.pipeline.order import orders
+from promote.pipeline.prepare import hold_locks, prepare
+from promote.pipeline.previews import remove_expired
 from promote.state.lock_queue import Superseded
 from promote.state.records import Deployment
 
 _STAY = 3600
-"""Seconds for which an endpoint that was lent to the job's further steps is taken to be in use, at the least."""
+"""Seconds that a preview endpoint of the job's further steps counts as in use, at the least."""
 
 
 def deploy(job: Job) -> Report:
     """Deploy, and record the candidate that the output of that name stands for.
 
     With ``isolation: latest`` the job keeps the lock, so that the endpoint of $LATEST shows the candidate and nothing
-    else until it is promoted, or the job ends. With ``version`` the candidate gets an endpoint of its own.
+    else until it is promoted, or the job ends. With ``version`` the candidate gets a preview endpoint.
     """
     with job.phase("read"):
-        target = prepare(job)
-        order = ordered(target, job.run.commit, foreseen(target))
+        targets = prepare(job)
+        found = orders(targets, list(map(foreseen, targets)))
     if job.inputs.dry_run:
-        return messages.planned(target, "deploy a candidate for the job's own steps to test", order)
-    if early := messages.refused_early(target, order):
+        return messages.planned(job, targets, "deploy a candidate for the job's own steps to test", found)
+    if early := messages.refused_early(job, targets, found):
         return early
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
-        with hold_lock(target) as (now, held):
-            report, built = messages.deployed(now, messages.begun(now, held))
-            if built is None:
-                return report
+        with hold_locks(job, targets) as held:
+            parts = messages.begun(job, held)
+            if ended := not_deployed(job, parts):
+                return ended
+            [part] = deployed(job, parts)
+            latest = part.latest
             if not is_alone:
-                report, built = _reachable(now, report, built)
-            deployment = _record(now, built)
-            if not is_alone and not held.kept_for_job:
-                keep(job, held.lock, held.lease)
-                held.kept_for_job = True
-        endpoint = _add_preview(target, built) if is_alone else report.latest
+                part, latest = _reachable(part)
+            deployment = _record(part, latest)
+            if not is_alone:
+                _keep(job, part)
+        endpoint = _add_preview(part) if is_alone else part.report.latest
     except Superseded as superseded:
-        return messages.gave_way(target, superseded.by)
+        return messages.left_to(job, targets, superseded.by)
+    name, environment = part.target.function.name, part.target.environment
     return replace(
-        report,
+        part.report,
         result=Result.DEPLOYED,
-        headline=f"Version {built.candidate.version} of {target.function.name} is deployed; {target.environment} stays "
-        "as it is until the candidate is promoted.",
+        headline=f"Version {part.candidate.version} of {name} is deployed; {environment} stays as it is until the "
+        "candidate is promoted.",
         token=deployment.token,
         preview=endpoint,
     )
 
 
-def _reachable(target: Target, report: Report, built: Deployed) -> tuple[Report, Deployed]:
-    """See that the endpoint of $LATEST reaches the function; mending it changes the RevisionId."""
-    latest, warnings = target.endpoints.probe(report.latest, target.job.inputs.first_path)
-    if latest != report.latest:
-        built = replace(built, latest=target.function.wait_until_active())
-    return replace(report, latest=latest, warnings=(*report.warnings, *warnings)), built
+def not_deployed(job: Job, parts: Sequence[Part]) -> Report | None:
+    """Return the report if the candidates are older than what is served, or refused; None: they are to be deployed."""
+    targets = [part.target for part in parts]
+    for target in targets:
+        remove_expired(target.job, target.previews, target.state.previews)
+    found = orders(targets, list(map(foreseen, targets)))
+    if any(order.is_older for order in found):
+        return messages.superseded(job, parts, found)
+    if any(order.is_refused for order in found):
+        return messages.refused(job, parts, found)
+    return None
 
 
-def _record(target: Target, built: Deployed) -> Deployment:
-    job = target.job
+def deployed(job: Job, parts: Sequence[Part]) -> list[Part]:
+    """Deploy what has changed, all functions side by side."""
+    with job.phase("deploy"):
+        parts = each(part_messages.deployed, parts)
+    job.reports.append(messages.so_far(job, parts))
+    return parts
+
+
+def _reachable(part: Part) -> tuple[Part, Snapshot]:
+    """Check that the endpoint of $LATEST reaches the function; return $LATEST, whose RevisionId a repair changes."""
+    target, report, latest = part.target, part.report, part.latest
+    endpoint, warnings = target.endpoints.probe(report.latest, target.job.inputs.first_path)
+    if endpoint != report.latest:
+        latest = target.function.wait_until_active()
+    return part.reported(latest=endpoint, warnings=(*report.warnings, *warnings)), latest
+
+
+def _record(part: Part, latest: Snapshot) -> Deployment:
+    job, ledger = part.target.job, part.target.ledger
     deployment = Deployment(
-        candidate=built.candidate,
+        candidate=part.candidate,
         operation=job.run.operation,
         commit=job.run.commit,
         run_id=job.run.run_id,
         attempt=job.run.attempt,
         job=job.name,
         job_number=job.state.job,
-        revision_id=built.latest.revision_id,
+        revision_id=latest.revision_id,
         isolation=job.inputs.isolation.value,
     )
-    target.ledger.record_candidate(built.candidate)
-    target.ledger.record_deployment(deployment)
+    ledger.record_candidate(part.candidate)
+    ledger.record_deployment(deployment)
     return deployment
 
 
-def _add_preview(target: Target, built: Deployed) -> Endpoint:
-    """Make an endpoint that stays until the candidate is promoted or the job ends."""
-    job, version = target.job, built.candidate.version
-    job.say("endpoint", f"making one for version {version} alone")
+def _keep(job: Job, part: Part) -> None:
+    """Keep the lock for the job's further steps."""
+    held_lock = part.held_lock
+    assert held_lock is not None  # noqa: S101 - the caller holds it
+    if not held_lock.kept_for_job:
+        keep(job, held_lock.lock, held_lock.lease)
+        held_lock.kept_for_job = True
+
+
+def _add_preview(part: Part) -> Endpoint:
+    """Make a preview endpoint that stays until the candidate is promoted or the job ends."""
+    target, version = part.target, part.candidate.version
+    job = target.job
+    job.say("endpoint", f"making a preview endpoint for version {version}")
     job.state.add_preview(job.location(target.ledger.arn))
     _, endpoint = target.previews.make(version, job.state.job, max(job.inputs.lease, _STAY))
     _, problems = target.endpoints.probe(endpoint, job.inputs.first_path)

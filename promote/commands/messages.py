@@ -1,87 +1,170 @@
-"""How a release ended, in words: what the commands that work on an environment have in common."""
+"""How a release ended, in words: of one function as ``part_messages`` says it, of several as a whole."""
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
-from promote.aws.errors import to_promote_error
-from promote.core.decision import Barred, CommitOrder, CommitRelation, Decision
-from promote.core.endpoint import LATEST_ENDPOINT
+from promote.commands import part_messages
+from promote.commands.part import Part, each
+from promote.core.concurrency import map_and_wait
+from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
-from promote.core.promotion import Alias
-from promote.core.report import Link, Report
-from promote.core.run import Result
-from promote.core.verdict import Outcome, Verdict
-from promote.core.version import same_content
+from promote.core.report import Link, Report, Table
+from promote.core.run import Result, join_names
+from promote.core.verdict import Outcome as Found
+from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
-from promote.inputs.usage import Command
-from promote.pipeline.announce import announce
-from promote.pipeline.capacity import followed, meanwhile
-from promote.pipeline.decision import undecided
-from promote.pipeline.deploy import Deployed, deploy, foreseen, latest_endpoint
+from promote.pipeline.capacity import followed
 from promote.pipeline.job import Job
-from promote.pipeline.latest import pin
-from promote.pipeline.locks import HeldLock
-from promote.pipeline.order import ordered
-from promote.pipeline.previews import remove_expired
+from promote.pipeline.prepare import Held
+from promote.pipeline.promote import Outcome
+from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 
+_COLUMNS = ("Function", "Version", "Verification", "Endpoint")
 
-def begun(target: Target, held: HeldLock) -> Report:
-    """Say what is certain when the lock is had."""
-    report = Report(
-        Result.FAILED,
-        previous=target.alias.version if target.alias else "",
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-        lock_wait=held.lease.waited,
+
+def name(job: Job) -> str:
+    """Name the environment for people."""
+    return f"{job.inputs.environment} of {job.inputs.names}"
+
+
+def begun(job: Job, held: Held) -> list[Part]:
+    """Return the functions, with what is certain of each when the locks are held."""
+    parts = [Part(target, part_messages.begun(target, held_lock), held_lock) for target, held_lock in held]
+    job.reports.append(so_far(job, parts))
+    return parts
+
+
+def so_far(job: Job, parts: Sequence[Part]) -> Report:
+    """Return what is certain of a run that comes to a sudden end."""
+    return _combined(job, parts, Report(Result.FAILED)) if job.inputs.parts else parts[0].report
+
+
+def _combined(job: Job, parts: Sequence[Part], whole: Report) -> Report:
+    """Return the report of the whole, with what is known of each of several functions."""
+    named = [(inputs.function_name, part.report) for inputs, part in zip(job.inputs.parts, parts, strict=True)]
+    waits = [report.lock_wait for _, report in named if report.lock_wait is not None]
+    return replace(
+        whole,
+        parts=tuple(named),
+        verdict=_verdict(named),
+        changes=tuple(f"{name}: {change}" for name, report in named for change in report.changes),
+        tables=(*whole.tables, _table(named)),
+        warnings=(*whole.warnings, *_said(named, lambda report: report.warnings)),
+        notes=(*whole.notes, *_said(named, lambda report: report.notes)),
+        lock_wait=sum(waits) if waits else whole.lock_wait,
     )
-    target.job.reports.append(report)
-    return report
 
 
-def deployed(target: Target, report: Report) -> tuple[Report, Deployed | None]:
-    """Deploy; None: the run gives way to what the environment has, and the report says so."""
-    remove_expired(target.job, target.previews, target.state.previews)
-    order = ordered(target, target.job.run.commit, foreseen(target))
-    if order.is_older:
-        return superseded(target, report, order), None
-    if order.is_refused:
-        return refused(target, report, order), None
-    return brought_up(target, report)
+def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:
+    """Yield what is said of functions; what is said of several alike, once."""
+    texts: dict[str, list[str]] = {}
+    for name, report in parts:
+        for text in of(report):
+            texts.setdefault(text, []).append(name)
+    for text, names in texts.items():
+        yield f"{join_names(names)}: {text}"
 
 
-def refused_early(target: Target, found: CommitOrder) -> Report | None:
-    """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
-
-    If a dead run has left something unfinished, what the environment has is known under the lock alone.
-    """
-    if not found.is_refused or target.served.pending or target.served.intent:
+def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:
+    """Sum up what was found of all functions; None: nothing was verified."""
+    verdicts = [(name, report.verdict) for name, report in parts if report.verdict]
+    if not verdicts:
         return None
-    report = Report(
-        Result.FAILED,
-        previous=target.served.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-    )
-    return refused(target, report, found)
+    checks = tuple(replace(check, name=f"{name}: {check.name}") for name, found in verdicts for check in found.checks)
+    order = (Found.FAILED, Found.INCONCLUSIVE, Found.PASSED)
+    outcome = next(found for found in order if found in [verdict.outcome for _, verdict in verdicts])
+    reason = "; ".join(f"{name}: {found.reason}" for name, found in verdicts if found.reason)
+    return Verdict(outcome, checks, reason)
 
 
-def brought_up(target: Target, report: Report) -> tuple[Report, Deployed]:
-    """Deploy, and report what is certain then."""
-    job = target.job
-    with job.phase("deploy"):
-        target, warnings = pin(target)
-        latest = latest_endpoint(target)
-        built = deploy(target, latest)
-    report = replace(
-        report,
-        candidate=built.candidate,
-        deployed=built.latest,
-        changes=target.changes,
-        latest=latest,
-        warnings=(*report.warnings, *warnings),
+def _table(parts: Sequence[tuple[str, Report]]) -> Table:
+    rows = [
+        (
+            name,
+            _version(report),
+            report.verdict.outcome.value if report.verdict else "",
+            Link(report.environment.url, report.environment.url) if report.environment else "",
+        )
+        for name, report in parts
+    ]
+    return Table("Functions", _COLUMNS, tuple(rows), "There are none.")
+
+
+def _version(report: Report) -> str:
+    before, now = report.previous, report.candidate.version if report.candidate else ""
+    if report.move and report.move.previous is not None:
+        return f"{before} → {now}" if before else f"{now}, the first"
+    if report.result is Result.UNCHANGED or not now or now == before:
+        return f"{before or now} stays"
+    return f"{before} stays, {now} was not promoted" if before else f"none, {now} was not promoted"
+
+
+def blocked(job: Job, parts: Sequence[Part]) -> Report:
+    """Return the report if not all candidates have passed."""
+    missed = [part for part in parts if part.report.verdict and not part.report.verdict.passed]
+    if not job.inputs.parts:
+        return part_messages.blocked(missed[0].target, missed[0].report)
+    whole = _combined(job, [part.reported(result=Result.BLOCKED) for part in parts], Report(Result.BLOCKED))
+    assert whole.verdict is not None  # noqa: S101 - the caller has seen it
+    how = "could not be verified" if whole.verdict.outcome is Found.INCONCLUSIVE else "failed verification"
+    serves = "keeps serving what it served" if any(part.report.previous for part in parts) else "still serves nothing"
+    is_shown = job.inputs.isolation is Isolation.LATEST and whole.verdict.outcome is Found.FAILED
+    shown = missed[0].report.latest if is_shown else None
+    look = f"The broken build can be looked at on {shown.url}. " if shown else ""
+    names = join_names([part.target.function.name for part in missed])
+    return replace(
+        whole,
+        headline=f"{names} {how}, so {name(job)} {serves}: {whole.verdict.reason}.",
+        hint=f"{look}Push a fix; nothing needs a rollback.",
     )
-    job.reports.append(report)
-    return report, built
+
+
+def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
+    """Return the report if a function has a newer commit, so that none is moved."""
+    at = next(place for place, order in enumerate(orders) if order.is_older)
+    said = part_messages.superseded(parts[at].target, parts[at].report, orders[at])
+    headline = f"{said.headline} All of {job.inputs.names} stay with it."
+    return _of_all(job, parts, said, headline)
+
+
+def refused(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
+    """Return the report if the order of commits is not known for a function, or its histories have diverged."""
+    at = next(place for place, order in enumerate(orders) if order.is_refused)
+    said = part_messages.refused(parts[at].target, parts[at].report, orders[at])
+    return _of_all(job, parts, said, said.headline)
+
+
+def _of_all(job: Job, parts: Sequence[Part], said: Report, headline: str) -> Report:
+    """Return the report of the whole if what is ``said`` of one function holds for all."""
+    if not job.inputs.parts:
+        return said
+    whole = Report(said.result, headline, said.hint)
+    return _combined(job, [part.reported(result=said.result) for part in parts], whole)
+
+
+def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[CommitOrder]) -> Report | None:
+    """Refuse all before a lock is taken, so that nothing is changed; None: there is no reason yet.
+
+    If a function has a newer commit, or something that is unfinished, what to do is decided under the locks.
+    """
+    is_unsettled = any(target.served.pending for target in targets)
+    if is_unsettled or any(order.is_older for order in orders):
+        return None
+    found = [part_messages.refused_early(target, order) for target, order in zip(targets, orders, strict=True)]
+    said = next((report for report in found if report), None)
+    if said is None:
+        return None
+    parts = [Part(target, Report(said.result, previous=target.served.version)) for target in targets]
+    return _of_all(job, parts, said, said.headline)
+
+
+def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
+    """Return the report if a newer run has taken this one's place in the queue."""
+    said = part_messages.left_to(targets[0], newer)
+    headline = f"{name(job)} is left to {newer.name}, a newer one of this branch; nothing was changed."
+    return replace(said, headline=headline)
 
 
 def steps(job: Job) -> str:
@@ -93,187 +176,78 @@ def steps(job: Job) -> str:
     return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
 
 
-def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
-    """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
-    job, served = target.job, target.served
-    alias = target.alias
-    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
-    if alias and alias.follows_latest and job.inputs.command in (Command.RUN, Command.DEPLOY):
-        changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
-    for change in changes:
-        job.say("plan", change)
-    report = Report(
-        Result.PLANNED,
-        previous=alias.version if alias else "",
-        changes=changes,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, served.gateway),
-        notes=tuple(_circumstances(target, alias)),
-    )
-    now = f"version {alias.version}" if alias else "nothing yet"
-    if order and order.is_older:
-        return replace(report, headline=f"Dry run: a run would give way. {superseded(target, report, order).headline}")
-    if order and order.is_refused:
-        return replace(report, headline=f"Dry run: a run would be refused. {refused(target, report, order).headline}")
-    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
-    is_deploying = job.inputs.command in (Command.RUN, Command.DEPLOY)
-    if is_deploying and not changes and is_same and alias and alias.version == served.version:
-        return replace(report, headline=f"Dry run: nothing would change; {name(target)} serves {now} already.")
-    return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
-
-
-def _circumstances(target: Target, alias: Alias | None) -> list[str]:
-    """Say what else a run would meet."""
-    met = []
-    if target.state.lock.holder:
-        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
-    if target.served.pending:
-        met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
-    if what := meanwhile(alias):
-        met.append(f"Of {name(target)}, {what}.")
-    if target.served.intent:
-        met.append(f"The record of run {target.served.intent.run_id} is unfinished; a run would finish it first.")
-    return met
-
-
-def reachable(target: Target, report: Report, *, endpoint_ok: bool = False) -> Report:
-    """See that the endpoints reach the function. The alias has moved: what goes wrong here is a warning.
-
-    ``is_reached``: that of the environment was seen to along with the verification.
-    """
-    path = target.job.inputs.first_path
-    try:
-        environment = target.endpoints.ensure(target.environment, target.served.gateway)
-        environment, warnings = (environment, ()) if endpoint_ok else target.endpoints.probe(environment, path)
-        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
-        if report.verdict is None:
-            latest, warnings = target.endpoints.probe(report.latest, path)
-            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
-        problem = to_promote_error(error)
-        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
-        report = replace(report, warnings=(*report.warnings, warning))
-    return report
-
-
-def blocked(target: Target, report: Report, verdict: Verdict) -> Report:
-    """Say that the candidate has not passed."""
-    serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
-    version = report.candidate.version if report.candidate else "unknown"
-    if verdict.outcome is Outcome.INCONCLUSIVE:
-        headline = f"Version {version} could not be verified, so {name(target)} {serves}: {verdict.reason}."
-        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[CommitOrder]) -> Report:
+    """Say what would be done, ``steps`` after all; ``orders`` are what would be decided by, if that matters."""
+    if not job.inputs.parts:
+        return part_messages.planned(targets[0], steps, orders[0] if orders else None)
+    reports = map_and_wait([partial(part_messages.planned, target, steps, None) for target in targets], WIDTH)
+    parts = [Part(target, report) for target, report in zip(targets, reports, strict=True)]
+    if any(order.is_older for order in orders):
+        headline = f"Dry run: a run would be superseded. {superseded(job, parts, orders).headline}"
+    elif any(order.is_refused for order in orders):
+        headline = f"Dry run: a run would be refused. {refused(job, parts, orders).headline}"
+    elif orders and not any(report.changes for report in reports) and all(_is_served(target) for target in targets):
+        headline = f"Dry run: nothing would change; {name(job)} serves this release already."
     else:
-        headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
-        # With another isolation, somebody else's build may be there by now.
-        shown = report.latest if target.job.inputs.isolation is Isolation.LATEST else None
-        look = f"The broken build can be looked at on {shown.url}. " if shown else ""
-        hint = f"{look}Push a fix; nothing needs a rollback."
-    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
+        headline = f"Dry run: a run would {steps}: {name(job)}."
+    return _combined(job, parts, Report(Result.PLANNED, headline))
 
 
-def superseded(target: Target, report: Report, newer: CommitOrder) -> Report:
-    """Say that the environment has a newer commit."""
-    headline = (
-        f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
-        "there."
-    )
-    return replace(report, result=Result.SUPERSEDED, headline=headline)
+def _is_served(target: Target) -> bool:
+    latest, served = target.latest, target.served
+    return latest is not None and latest.candidate.is_in(vars(served)) and served.plan == target.plan
 
 
-def gave_way(target: Target, newer: Claim) -> Report:
-    """Say that a newer run has taken this one's place in line."""
-    return Report(
-        Result.SUPERSEDED,
-        headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
-        links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
-        previous=target.served.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-        lock_wait=target.job.phases[-1].seconds,
-    )
-
-
-def kept_out(target: Target, report: Report, found: CommitOrder, bar: Barred) -> Report:
-    """Say what was rolled back, by whom and why, and what brings the environment forward."""
-    entry, inputs = bar.entry, target.job.inputs
-    ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
-    version = f"version {entry.version}"
-    what = {
-        None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
-        CommitRelation.SAME: f"{version} of commit {ours}",
-        CommitRelation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
-    }.get(bar.relation, f"cannot tell whether {ours} is newer than {theirs}, of which {version}")
-    by = f" by {entry.by}" if entry.by else ""
-    why = f", because: {entry.reason}" if entry.reason else ""
-    at = f"{entry.at[:16].replace('T', ' ')} UTC"
-    headline = f"{name(target)} stays as it is: {what} was rolled back{by} on {at}{why}."
-    if inputs.command is Command.DEPLOY:
-        anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
-    else:
-        anyway = "set `override: true` with a `reason`, which is recorded"
-    known = (
-        " Check out with `fetch-depth: 0` to make the order known." if bar.relation is CommitRelation.UNKNOWN else ""
-    )
-    newer = f"a commit that is newer than {theirs} and changes" if theirs else "a newer commit that changes"
-    hint = f"Promote {newer} the code or the configuration.{known} To serve it anyway, {anyway}."
-    return replace(report, result=Result.REFUSED, headline=headline, hint=hint)
-
-
-def refused(target: Target, report: Report, found: CommitOrder) -> Report:
-    """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
-    if found.barred and not target.job.inputs.override:
-        return kept_out(target, report, found, found.barred)
-    if found.relation is CommitRelation.UNKNOWN:
-        hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
-        return replace(report, result=Result.REFUSED, headline=undecided(target, found), hint=hint)
-    ours = found.ours[:10]
-    return replace(
-        report,
-        result=Result.REFUSED,
-        headline=f"{name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
-        "diverged refuses that.",
-        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
-        "the other.",
-    )
-
-
-def promoted(target: Target, report: Report, decision: Decision) -> Report:
+def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     """Say what the environment serves now."""
-    version = report.candidate.version if report.candidate else "unknown"
-    before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
-    headline = f"{name(target)} now serves version {version}{before}."
-    if decision.result is Result.ROLLED_BACK:
-        headline = f"{name(target)} is back at version {version}{before}."
-    if decision.result is Result.UNCHANGED:
-        headline = f"{name(target)} serves version {version} already; nothing was changed."
-    return replace(
-        report,
-        result=decision.result,
-        headline=headline,
-        previous=decision.previous,
-        warnings=decision.warnings,
-        move=decision.promotion if decision.result is not Result.UNCHANGED else None,
-        since=decision.since,
-    )
+    return _served(job, _moved(parts, outcome), outcome)
 
 
-def announced(target: Target, report: Report, commit: str) -> Report:
-    """Tell of it: ``promote.pipeline.announce``."""
-    return announce(target, report, commit)
+def _moved(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
+    """Add to each function's report what the environment serves now."""
+    return [
+        replace(part, report=part_messages.promoted(part.target, part.report, decision))
+        for part, decision in zip(parts, outcome.decisions, strict=True)
+    ]
 
 
-def name(target: Target) -> str:
-    """Name the environment for people."""
-    return f"{target.environment} of {target.function.name}"
+def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
+    if not job.inputs.parts:
+        report = parts[0].report
+        return replace(report, warnings=(*report.warnings, *outcome.warnings))
+    whole = _combined(job, parts, Report(outcome.result, warnings=outcome.warnings))
+    moves = [
+        f"{function} {report.candidate.version} (before: {report.previous or 'none'})"
+        for function, report in whole.parts
+        if report.move and report.candidate
+    ]
+    if not moves:
+        return replace(whole, headline=f"{name(job)} serves this release already; nothing was changed.")
+    verb = "is back at" if outcome.result is Result.ROLLED_BACK else "now serves"
+    headline = f"{name(job)} {verb} one release: {join_names(moves)}."
+    if outcome.seconds is None or len(moves) == 1:
+        return replace(whole, headline=headline)
+    window = f"The {len(moves)} aliases were moved within {1000 * outcome.seconds:.0f} ms."
+    return replace(whole, headline=headline, notes=(window, *whole.notes))
 
 
-def decided(target: Target, report: Report, decision: Decision, *, endpoint_ok: bool = False) -> Report:
-    """Say how a promotion ended; after a move, see that the endpoints reach the function (``reachable``)."""
-    if decision.result is Result.SUPERSEDED:
-        return superseded(target, replace(report, previous=decision.previous), decision.standing)
-    if decision.result is Result.REFUSED:
-        return refused(target, replace(report, previous=decision.previous), decision.standing)
-    report = followed(target.job, target.function, decision.alias, promoted(target, report, decision))
-    with target.job.phase("endpoints"):
-        return reachable(target, report, endpoint_ok=endpoint_ok)
+def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
+    """Say how it ended; after a move, check that the endpoints reach the functions, if that was not seen before."""
+    orders = [decision.standing for decision in outcome.decisions]
+    if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
+        parts = [
+            part.reported(previous=decision.previous) for part, decision in zip(parts, outcome.decisions, strict=True)
+        ]
+        return (superseded if outcome.result is Result.SUPERSEDED else refused)(job, parts, orders)
+    parts = _moved(parts, outcome)
+    if any(decision.alias and decision.alias.split.is_lambdas for decision in outcome.decisions):
+        with job.phase("capacity"):
+            calls = [
+                partial(followed, part.target.job, part.target.function, decision.alias, part.report)
+                for part, decision in zip(parts, outcome.decisions, strict=True)
+            ]
+            reports = map_and_wait(calls, WIDTH)
+        parts = [replace(part, report=report) for part, report in zip(parts, reports, strict=True)]
+    with job.phase("endpoints"):
+        parts = each(part_messages.reachable, parts)
+    return _served(job, parts, outcome)

@@ -75,7 +75,7 @@ def _finish(
     saga = Saga.of(clients, table, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
     ended = saga.finish(ReleaseKey(begun.arn, release))
     if ended:
-        workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.stage.meaning}")
+        workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.meaning}")
 
 
 def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock) -> bool:

@@ -1,375 +1,180 @@
-"""``promote``: promote what was proven elsewhere: by the job's own steps, in another environment, or earlier."""
+"""``promote``: promote what was verified elsewhere: by the job's own steps, in another environment, or earlier."""
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 from promote.aws.lambda_function import not_as_it_was
-from promote.commands import application_messages, messages
+from promote.commands import messages
+from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
-from promote.core.decision import Decision, PromotionRequest
+from promote.core.decision import PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, InputError, RefusedError
 from promote.core.promotion import Kind
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.verdict import CheckResult, Outcome, Verdict
-from promote.core.version import Candidate, Snapshot, same_content
-from promote.inputs.model import Endpoints, Isolation
-from promote.pipeline.application import promote_all
+from promote.core.version import same_content
+from promote.inputs.model import Endpoints
+from promote.pipeline import promote as pipeline
+from promote.pipeline.announce import announce
 from promote.pipeline.decision import require_not_lower
 from promote.pipeline.deploy import Deployed, awake
 from promote.pipeline.job import Job
-from promote.pipeline.locks import make_lock
-from promote.pipeline.order import ordered, orders
-from promote.pipeline.prepare import hold_lock, hold_locks, prepare, prepare_all, require_all
+from promote.pipeline.locks import HeldLock
+from promote.pipeline.order import orders
+from promote.pipeline.preconditions import require_passed
+from promote.pipeline.prepare import hold_locks, plain_lock, prepare
 from promote.pipeline.previews import discard
-from promote.pipeline.promote import promote as promote_one
-from promote.pipeline.promote import require_passed
-from promote.pipeline.recover import finish
-from promote.pipeline.retention import retain, retain_all
+from promote.pipeline.retention import retain
 from promote.pipeline.saga import WIDTH
+from promote.pipeline.source import Source, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
-from promote.state.ledger import claimed
-from promote.state.records import Deployment
-from promote.state.served_history import deletion_note
-
-_LOOKS = 5
-"""Times that the environment to promote from is read until no release is made there meanwhile."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is to be promoted."""
+class _Chosen:
+    """One function, and what is promoted of it."""
 
-    snapshot: Snapshot
-    """The version as Lambda has it."""
-    commit: str
-    run_id: int
-    """The run that has built it; 0: not known."""
-    deployment: Deployment | None = None
-    """Where the job's own steps have tested it."""
-
-    @property
-    def candidate(self) -> Candidate:
-        """The version by its digests."""
-        return self.snapshot.candidate
+    target: Target
+    source: Source
+    verdict: Verdict | None = None
+    """What this run has found; None: the ledger has the verdict."""
+    held_lock: HeldLock | None = None
+    is_recorded: bool = False
+    """Whether the ledger has the verdict of this run."""
 
     @property
-    def is_in_latest(self) -> bool:
-        """Whether it was tested at the endpoint of $LATEST, which must not have changed since."""
-        return self.deployment is not None and self.deployment.isolation == Isolation.LATEST
+    def part(self) -> Part:
+        """What is certain before the move."""
+        target, source = self.target, self.source
+        alias = target.alias
+        report = Report(
+            Result.FAILED,
+            candidate=source.candidate,
+            deployed=source.snapshot,
+            previous=alias.version if alias else "",
+            verdict=self.verdict,
+            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+            environment=target.endpoints.known(target.environment, target.served.gateway),
+            lock_wait=self.held_lock.lease.waited if self.held_lock else None,
+        )
+        return Part(target, report, self.held_lock)
 
 
 def promote(job: Job) -> Report:
-    """Point the environment at the source's version, with the verdict that it has or gets."""
-    if job.inputs.parts:
-        return _promote_all(job)
-    _require_tested(job)
-    with job.phase("read"):
-        target = prepare(job)
-        require_all(job, (target,))  # it may be what is left of several
-        [source] = _sources((target,))
-        _require_proof(target, source)
-        _require_endpoint(target, source)
-        target = target.of_commit(source.commit)
-        order = ordered(target, source.commit, source.candidate)
-        require_not_lower(target, source.commit, source.candidate, target.served.version)
-    if job.inputs.dry_run:
-        report = messages.planned(target, f"promote version {source.candidate.version}", order)
-        if order.is_older and job.inputs.version:
-            return replace(
-                report, headline=f"Dry run: a run would be refused: {_older(target, source, target.served.version)}."
-            )
-        return report
-    if early := messages.refused_early(target, order):
-        return early
-    report, commit = _release(target, source)
-    return retain(target, messages.announced(target, report, commit))
-
-
-def _promote_all(job: Job) -> Report:
-    """Promote the release that another environment serves: what all functions serve there, or nothing."""
-    if not job.inputs.source:
+    """Move the environment to the version of the source, with the verdict that it has or gets."""
+    if job.inputs.parts and not job.inputs.source:
         raise InputError(
             "from",
             "it is missing, and of several functions only what an environment serves can be promoted",
             hint="Name the environment that comes before this one.",
         )
+    _require_tested(job)
     with job.phase("read"):
-        targets = prepare_all(job)
-        sources = _sources(targets)
-        map_and_wait([partial(_require_proof, *found) for found in zip(targets, sources, strict=True)], WIDTH)
-        targets = tuple(target.of_commit(source.commit) for target, source in zip(targets, sources, strict=True))
-        found = orders(targets, [source.candidate for source in sources])
+        chosen = _chosen(prepare(job))
+        targets = [one.target for one in chosen]
+        found = orders(targets, [one.source.candidate for one in chosen])
+        for one in chosen:
+            require_not_lower(one.target, one.source.commit, one.source.candidate, one.target.served.version)
     if job.inputs.dry_run:
-        return application_messages.planned(job, targets, f"promote what {job.inputs.source} serves", found)
-    if early := application_messages.refused_early(job, targets, found):
+        report = messages.planned(job, targets, _steps(job, chosen), found)
+        if found[0].is_older and job.inputs.version:
+            return replace(
+                report, headline=f"Dry run: a run would be refused: {_older(chosen[0], targets[0].served.version)}."
+            )
+        return report
+    if early := messages.refused_early(job, targets, found):
         return early
-    report, commit = _release_all(job, targets, sources)
-    return retain_all(job, targets, application_messages.announced(job, targets, report, commit))
+    report, commit = _release(job, chosen)
+    return retain(job, targets, announce(job, targets, report, commit))
 
 
-def _sources(targets: Sequence[Target]) -> list[Source]:
-    """Find what is to be promoted; of an environment, what the functions serve there as one.
-
-    A release that is being made there while they are read would give some functions as they were before it, and others
-    as they are after it: the ledger, read afterwards, tells. It may still be rolled back, so it is finished first.
-
-    Raises:
-        ConflictError: it does not come to rest.
-
-    """
-    job, name = targets[0].job, targets[0].job.inputs.source
-    for _ in range(_LOOKS):
-        sources = map_and_wait([partial(_source, target) for target in targets], WIDTH)
-        if not name:
-            return sources
-        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
-        if pending := next(filter(None, (state.served(name).pending for state in states)), None):
-            if job.inputs.dry_run:
-                job.workflow.warn(f"{name} has an unfinished release. A run would finish it first.", title="Dry run")
-                return sources
-            finish(job, pending)
-            continue
-        served = [state.served(name).version for state in states]
-        found = zip(sources, served, strict=True)
-        if len(targets) == 1 or all(source.candidate.version == version for source, version in found):
-            return sources
-    raise ConflictError(
-        f"{name} of {targets[0].job.inputs.names} is not what the ledger says: somebody else moves its aliases",
-        hint=f"Run a release to {name}, and promote from it then.",
-    )
+def _steps(job: Job, chosen: Sequence[_Chosen]) -> str:
+    """Say what is promoted, for a plan."""
+    if job.inputs.parts:
+        return f"promote what {job.inputs.source} serves"
+    return f"promote version {chosen[0].source.candidate.version}"
 
 
-def _release_all(job: Job, targets: Sequence[Target], sources: Sequence[Source]) -> tuple[Report, str]:
-    """Promote the sources; give the report and the commit that was promoted, or was to be."""
-    map_and_wait([partial(awake, target, one.snapshot) for target, one in zip(targets, sources, strict=True)], WIDTH)
-    with job.phase("verify"):
-        verdicts = map_and_wait([partial(_verdict, *found) for found in zip(targets, sources, strict=True)], WIDTH)
-    reports = _begun(targets, sources, verdicts)
-    # They are true whether or not the locks are had.
-    found = zip(targets, sources, verdicts, strict=True)
-    map_and_wait([partial(_record, target, source, verdict) for target, source, verdict in found if verdict], WIDTH)
-    if any(verdict and not verdict.passed for verdict in verdicts):
-        return application_messages.blocked(job, reports), sources[0].commit
-    locks = {target.ledger.arn: make_lock(target.job, target.ledger.arn, may_give_way=False) for target in targets}
-    with hold_locks(job, targets, lambda target: locks[target.ledger.arn]) as held:
-        now = [target for target, _ in held]
-        sources = _looked_at_all(now, sources, verdicts)
-        now = [target.of_commit(source.commit) for target, source in zip(now, sources, strict=True)]
-        begun = zip(_begun(now, sources, verdicts), held, strict=True)
-        reports = [replace(report, lock_wait=held_lock.lease.waited) for report, (_, held_lock) in begun]
-        requests = map_and_wait([partial(_request, *pair, None) for pair in zip(now, sources, strict=True)], WIDTH)
-        with job.phase("promote"):
-            outcome = promote_all(
-                job,
-                now,
-                [held_lock for _, held_lock in held],
-                requests,
-                moved=lambda outcome: job.reports.append(
-                    application_messages.promoted(job, application_messages.moved(now, reports, outcome), outcome)
-                ),
-            )
-    return application_messages.decided(job, now, reports, outcome), sources[0].commit
+def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
+    """Find what is promoted of each function, and refuse what cannot be."""
+    chosen = [_Chosen(target, source) for target, source in zip(targets, sources(targets), strict=True)]
+    map_and_wait([partial(_require_verdict, one) for one in chosen], WIDTH)
+    for one in chosen:
+        _require_endpoint(one.target, one.source)
+    return [replace(one, target=one.target.of_commit(one.source.commit)) for one in chosen]
 
 
-def _begun(targets: Sequence[Target], sources: Sequence[Source], verdicts: Sequence[Verdict | None]) -> list[Report]:
-    """Say of each function what is certain before the move."""
-    return [
-        Report(
-            Result.FAILED,
-            candidate=source.candidate,
-            deployed=source.snapshot,
-            previous=target.served.version,
-            verdict=verdict,
-            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-            environment=target.endpoints.known(target.environment, target.served.gateway),
-        )
-        for target, source, verdict in zip(targets, sources, verdicts, strict=True)
-    ]
-
-
-def _release(target: Target, source: Source) -> tuple[Report, str]:
-    """Promote the source; give the report and the commit that was promoted, or was to be."""
-    lock = make_lock(target.job, target.ledger.arn, may_give_way=False)
-    verdict = None
-    awake(target, source.snapshot)
-    if not source.is_in_latest:
-        verdict = _verdict(target, source)
-        if verdict and not verdict.passed:
-            return _blocked(target, source, verdict), source.commit
-        if verdict:
-            # Recorded at once: it is true whether or not the lock is had.
-            _record(target, source, verdict)
-    with hold_lock(target, lock, ends="deploy") as (then, held):
+def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
+    """Verify what is to be verified, and promote the sources; return the commit that was to be promoted, too."""
+    map_and_wait([partial(awake, one.target, one.source.snapshot) for one in chosen], WIDTH)
+    with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
+        chosen = map_and_wait([partial(_verified, one) for one in chosen], WIDTH)
+    if _is_blocked(chosen):
+        return _blocked(job, chosen)
+    with hold_locks(job, [one.target for one in chosen], plain_lock, ends="deploy") as held:
+        chosen = [
+            replace(one, target=target, held_lock=held_lock)
+            for one, (target, held_lock) in zip(chosen, held, strict=True)
+        ]
         # The alias is read before the version, so that its RevisionId proves the version until the move.
-        now = then.seeing(then.function.alias(then.environment))
-        source = _looked_at(now, source, _sources((now,))[0], verdict)
-        now = now.of_commit(source.commit)
-        report = messages.begun(now, held)
-        report = replace(report, candidate=source.candidate, deployed=source.snapshot, verdict=verdict)
-        now.job.reports.append(report)
-        if source.is_in_latest:
-            verdict = _verdict_in_latest(now, source)
-            report = replace(report, verdict=verdict)
-            if not verdict.passed:
-                return _blocked(now, source, verdict), source.commit
-        with now.job.phase("promote"):
-            decision = promote_one(
-                now,
-                held,
-                _request(now, source, verdict if source.is_in_latest else None),
-                now.alias,
-                moved=lambda decision: now.job.reports.append(messages.promoted(now, report, decision)),
-                is_fresh=False,
+        chosen = map_and_wait([partial(_with_alias, one) for one in chosen], WIDTH)
+        found = zip(chosen, sources([one.target for one in chosen]), strict=True)
+        chosen = map_and_wait([partial(_looked_at, *one) for one in found], WIDTH)
+        job.reports.append(messages.so_far(job, [one.part for one in chosen]))
+        chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], WIDTH)
+        if _is_blocked(chosen):
+            return _blocked(job, chosen)
+        parts = [one.part for one in chosen]
+        with job.phase("promote"):
+            outcome = pipeline.promote(
+                job,
+                map_and_wait([partial(_requested, one) for one in chosen], WIDTH),
+                pipeline.Seen.BEFORE,
+                moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
             )
-    return _ended(now, source, report, decision), source.commit
+    if outcome.result is Result.SUPERSEDED and job.inputs.version:
+        raise _older(chosen[0], outcome.decisions[0].previous)
+    if any(decision.promotion for decision in outcome.decisions):
+        _discard_previews(chosen)
+    return messages.decided(job, parts, outcome), chosen[0].source.commit
 
 
-def _source(target: Target) -> Source:
-    """Find what the inputs name, and the commit that it was built from: that of its record, else the input ``commit``.
-
-    Raises:
-        InputError: the record names another commit than the input does.
-        RefusedError: it does not exist, or is not what it says it is.
-
-    """
-    source, given = _found(target), target.job.inputs.commit
-    if given and source.commit and source.commit != given:
-        raise InputError(
-            "commit",
-            f"it is {given[:10]}, and version {source.candidate.version} was built from {source.commit[:10]}",
-            hint="Remove the input commit: the record names the commit.",
-        )
-    return replace(source, commit=source.commit or given)
+def _with_alias(one: _Chosen) -> _Chosen:
+    target = one.target
+    return replace(one, target=target.seeing(target.function.alias(target.environment)))
 
 
-def _found(target: Target) -> Source:
-    inputs = target.job.inputs
-    if inputs.candidate:
-        return _deployed(target)
-    if inputs.source:
-        alias = target.function.alias(inputs.source)
-        if alias is None:
-            raise RefusedError(
-                f"the environment {inputs.source} of {target.function.name} serves nothing that could be promoted",
-                hint="Promote to it first, or correct the input from.",
-            )
-        if alias.follows_latest:
-            raise RefusedError(
-                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so no version of "
-                "it can be promoted",
-                hint=f"Promote to {inputs.source} with command: run first, which points the alias at a version.",
-            )
-        snapshot = _existing(target, alias.version)
-        move = None if alias.is_moved_by_others else alias.promotion
-        served = target.state.served(inputs.source)
-        if move and served.version == alias.version and served.sequence > move.sequence:
-            # It has stayed as it was in a later release, of which its alias says nothing.
-            return Source(snapshot, served.commit, served.run_id)
-        return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
-    return _recorded(target, _existing(target, inputs.version))
-
-
-def _looked_at(target: Target, source: Source, now: Source, verdict: Verdict | None) -> Source:
-    """Give the source as it is ``now``, under the lock; ``verdict`` is what was found of it before.
+def _looked_at(one: _Chosen, now: Source) -> _Chosen:
+    """Return what is promoted as it is ``now``, under the lock.
 
     If the environment to promote from serves another version by then, that one is promoted, unless the other was
     verified for it.
 
     Raises:
-        ConflictError: what was verified is not what the inputs name any more.
+        ConflictError: What was verified is not what the inputs name any more.
 
     """
-    was, is_ = source.candidate, now.candidate
-    if was == is_:
-        awake(target, now.snapshot)
-        return now
-    if was.version == is_.version:
-        raise not_as_it_was(target.function.name, was.version, is_gone=False)
-    name = target.job.inputs.source
-    if verdict is not None:
-        raise ConflictError(
-            f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
-            f"this run verified version {was.version}",
-            hint="Run the job again. It verifies and promotes what the environment serves then.",
-        )
-    target.job.say("promote", f"{name} serves version {is_.version} by now, and no longer version {was.version}")
-    _require_proof(target, now)
+    target, was, is_ = one.target, one.source.candidate, now.candidate
+    if was != is_:
+        if was.version == is_.version:
+            raise not_as_it_was(target.function.name, was.version, is_gone=False)
+        name = target.job.inputs.source
+        if one.verdict is not None:
+            raise ConflictError(
+                f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
+                f"this run verified version {was.version}",
+                hint="Run the job again. It verifies and promotes what the environment serves then.",
+            )
+        target.job.say("promote", f"{name} serves version {is_.version} by now, and no longer version {was.version}")
+        _require_verdict(replace(one, source=now))
     awake(target, now.snapshot)
-    return now
-
-
-def _looked_at_all(
-    targets: Sequence[Target], sources: Sequence[Source], verdicts: Sequence[Verdict | None]
-) -> list[Source]:
-    """Give the sources as they are now, under the locks; errors as of ``_looked_at``."""
-    found = list(zip(targets, sources, _sources(targets), verdicts, strict=True))
-    return map_and_wait([partial(_looked_at, *one) for one in found], WIDTH)
-
-
-def _existing(target: Target, version: str) -> Snapshot:
-    snapshot = target.function.find(version) if version.isdecimal() else None
-    if snapshot is None:
-        raise RefusedError(
-            f"version {version} of {target.function.name} {deletion_note(target.ledger, version) or 'does not exist'}",
-            hint="See with command: status which versions were promoted; deleted ones are gone.",
-        )
-    return snapshot
-
-
-def _recorded(target: Target, snapshot: Snapshot) -> Source:
-    record = target.ledger.version(snapshot.version)
-    return Source(snapshot, str(record.get("commit", "")), int(record.get("run_id", 0)))
-
-
-def _deployed(target: Target) -> Source:
-    """Look the candidate up: its record is what makes it more than a number that anybody could write."""
-    version, digest, operation = target.job.inputs.candidate.split("@")
-    found = target.ledger.deployment(version, operation)
-    name, run = target.function.name, target.job.run
-    if found is None or found.candidate.code_sha256 != digest:
-        raise RefusedError(
-            f"the candidate {target.job.inputs.candidate} is none that command: deploy has made for {name}",
-            hint="Pass on the output candidate of the deploy step of this run, for the same function and table.",
-        )
-    if found.run_id != run.run_id:
-        raise RefusedError(
-            f"the candidate is of run {found.run_id}, and only that run's own steps have tested it",
-            hint="Deploy again in this run; or promote with from or version what has a verdict.",
-        )
-    if (found.job, found.attempt) != (target.job.name, run.attempt):
-        raise RefusedError(
-            f"the candidate is of job {found.job or 'unknown'}, attempt {found.attempt}, and only that job's own steps "
-            "have tested it",
-            hint="Deploy, test and promote in one job, or re-run that whole job; or promote with from or version.",
-        )
-    if found.job_number != target.job.state.job:
-        raise RefusedError(
-            f"the candidate is of another job with the name {found.job or 'unknown'}, and only that job's own steps "
-            "have tested it",
-            hint="Jobs of a matrix and calls of one reusable workflow share a name. Deploy, test and promote in one "
-            "job; or promote with from or version. If it is one job, leave RUNNER_TEMP as it is between the steps: the "
-            "action recognizes its job by a file there.",
-        )
-    if found.used:
-        raise RefusedError(
-            "the candidate was promoted already, and counts once",
-            hint="Promote it to a further environment with from.",
-        )
-    ours = (target.environment, run.run_id, run.attempt)
-    if found.claim and (found.claim.environment, found.claim.run_id, found.claim.attempt) != ours:
-        raise claimed(found.claim)
-    snapshot = target.function.find(version)
-    if snapshot is None or not same_content(snapshot, found.candidate):
-        raise RefusedError(
-            f"version {version} of {name} is no longer what was deployed",
-            hint="Was the function deleted and made anew? Deploy again.",
-        )
-    return Source(snapshot, found.commit, found.run_id, found)
+    return replace(one, source=now, target=target.of_commit(now.commit))
 
 
 def _require_tested(job: Job) -> None:
@@ -394,13 +199,14 @@ def _require_tested(job: Job) -> None:
     )
 
 
-def _require_proof(target: Target, source: Source) -> None:
-    """Refuse a version that nothing has proven, and nothing is going to.
+def _require_verdict(one: _Chosen) -> None:
+    """Refuse a version that has not passed, and is not verified by this run either.
 
     Raises:
-        RefusedError: it is one.
+        RefusedError: It is such a version.
 
     """
+    target, source = one.target, one.source
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
@@ -427,13 +233,42 @@ def _require_endpoint(target: Target, source: Source) -> None:
         )
 
 
-def _verdict(target: Target, source: Source) -> Verdict | None:
-    """Verify at an endpoint of the version's own, where the inputs say how; None: it has its verdict already."""
-    found = None
+def _verified(one: _Chosen) -> _Chosen:
+    """Verify the version at a preview endpoint if the inputs say how, and record the verdict at once.
+
+    What was tested at the endpoint of $LATEST is verified under the lock.
+    """
+    target, source, verdict = one.target, one.source, None
+    if source.is_in_latest:
+        return one
     if target.job.inputs.has_verification:
-        with target.job.phase("verify"):
-            found = verdict_alone(target, source.candidate)
-    return _with_steps(target, found) if source.deployment else found
+        verdict = verdict_alone(target, source.candidate)
+    if source.deployment:
+        verdict = _with_steps(target, verdict)
+    if verdict is None:
+        return one
+    # It is true whether or not the lock is acquired.
+    _record(target, source, verdict)
+    return replace(one, verdict=verdict, is_recorded=True)
+
+
+def _verified_in_latest(one: _Chosen) -> _Chosen:
+    if not one.source.is_in_latest:
+        return one
+    verdict = _verdict_in_latest(one.target, one.source)
+    if not verdict.passed:
+        _record(one.target, one.source, verdict)
+    return replace(one, verdict=verdict)
+
+
+def _is_blocked(chosen: Sequence[_Chosen]) -> bool:
+    return any(one.verdict and not one.verdict.passed for one in chosen)
+
+
+def _blocked(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
+    """Return the report if not all have passed, with what the environment serves now, and the commit."""
+    chosen = map_and_wait([partial(_with_alias, one) for one in chosen], WIDTH)
+    return messages.blocked(job, [one.part for one in chosen]), chosen[0].source.commit
 
 
 def _verdict_in_latest(target: Target, source: Source) -> Verdict:
@@ -461,7 +296,7 @@ def _with_steps(target: Target, further: Verdict | None) -> Verdict:
 
 def _record(target: Target, source: Source, verdict: Verdict) -> None:
     target.ledger.record_candidate(source.candidate)
-    target.ledger.record_verdict(source.candidate, _plan(target, source), verdict, None)
+    target.ledger.record_verdict(source.candidate, _plan(target, source), verdict)
 
 
 def _plan(target: Target, source: Source) -> str:
@@ -471,7 +306,7 @@ def _plan(target: Target, source: Source) -> str:
     return target.plan
 
 
-def _request(target: Target, source: Source, verdict: Verdict | None) -> PromotionRequest:
+def _requested(one: _Chosen) -> pipeline.Requested:
     """Propose the version with ``verdict``, or with the proof that the ledger has of it, as both are by now.
 
     ``target`` has the alias as it was read before the source.
@@ -480,6 +315,8 @@ def _request(target: Target, source: Source, verdict: Verdict | None) -> Promoti
         RefusedError: it has none, and nobody has overridden that.
 
     """
+    target, source = one.target, one.source
+    verdict = None if one.is_recorded else one.verdict
     inputs, candidate = target.job.inputs, source.candidate
     judged = target.ledger.judged(candidate)
     proof = judged.proof
@@ -488,7 +325,7 @@ def _request(target: Target, source: Source, verdict: Verdict | None) -> Promoti
         require_passed(target, candidate, judged)
     if not proof:
         target.ledger.record_candidate(candidate)
-    return PromotionRequest(
+    request = PromotionRequest(
         candidate=candidate,
         commit=source.commit,
         run_id=source.run_id,
@@ -501,37 +338,19 @@ def _request(target: Target, source: Source, verdict: Verdict | None) -> Promoti
         by=target.job.context.actor,
         seen_under=target.alias.revision_id if target.alias else "",
     )
+    return pipeline.Requested(target, request, one.held_lock)
 
 
-def _blocked(target: Target, source: Source, verdict: Verdict) -> Report:
-    _record(target, source, verdict)
-    alias = target.function.alias(target.environment)
-    report = Report(
-        Result.BLOCKED,
-        candidate=source.candidate,
-        previous=alias.version if alias else "",
-        verdict=verdict,
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-    )
-    return messages.blocked(target, report, verdict)
-
-
-def _older(target: Target, source: Source, served: str) -> RefusedError:
+def _older(one: _Chosen, served: str) -> RefusedError:
     return RefusedError(
-        f"version {source.candidate.version} is older than what {target.environment} serves (version {served})",
-        hint="Going back is a command of its own: command: rollback with this version.",
+        f"version {one.source.candidate.version} is older than what {one.target.environment} serves (version {served})",
+        hint="To go back to an older version, use command: rollback with this version.",
     )
 
 
-def _ended(target: Target, source: Source, report: Report, decision: Decision) -> Report:
-    if decision.result is Result.SUPERSEDED and target.job.inputs.version:
-        raise _older(target, source, decision.previous)
-    if source.deployment and decision.promotion:
+def _discard_previews(chosen: Sequence[_Chosen]) -> None:
+    """Remove the preview endpoints of what was promoted. The job's other ones are left to the post step."""
+    for target, source in ((one.target, one.source) for one in chosen if one.source.deployment):
+        assert source.deployment is not None  # noqa: S101 - it was just looked at
         operation = source.deployment.operation
-        # What the job has besides is left to the post step.
-        discard(
-            target.job,
-            target.previews,
-            [preview for preview in target.state.previews if preview.operation == operation],
-        )
-    return messages.decided(target, report, decision)
+        discard(target.job, target.previews, [found for found in target.state.previews if found.operation == operation])

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
-from promote.commands import application_messages, messages
+from promote.commands import messages
+from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
@@ -12,12 +13,12 @@ from promote.core.promotion import Alias, Kind
 from promote.core.report import Report
 from promote.core.rolledback import excuses
 from promote.core.run import Result, join_names
-from promote.pipeline.application import promote_all
+from promote.pipeline.announce import announce
 from promote.pipeline.deploy import awake
 from promote.pipeline.job import Job
 from promote.pipeline.order import kept_out, standing
-from promote.pipeline.prepare import prepare, prepare_all, require_all
-from promote.pipeline.promote import promote
+from promote.pipeline.prepare import prepare
+from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import finish_release
 from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
@@ -30,102 +31,75 @@ _RELEASES = 20
 
 
 def rollback(job: Job) -> Report:
-    """Go back, at once: no lock is waited for, since Lambda's preconditions and the ledger's carry the move."""
-    if job.inputs.parts:
-        return _rollback_all(job)
-    with job.phase("read"):
-        target = prepare(job)
-        require_all(job, (target,))  # it may be what is left of several
-        if target.served.pending and not job.inputs.dry_run:
-            target = finish_release(target)
-        target, alias = _served(target)
-        back = _destination(target, alias)
-        request = _request(target, back, alias)
-        order = _order(target, request)
-    if job.inputs.dry_run:
-        return messages.planned(target, f"go back to version {back.version}", order)
-    report = _begun(target, request, alias)
-    if order.is_refused:
-        return messages.refused(target, report, order)
-    job.reports.append(report)
-    with job.phase("promote"):
-        decision = promote(
-            target,
-            None,
-            request,
-            alias,
-            moved=lambda decision: job.reports.append(messages.promoted(target, report, decision)),
+    """Roll back at once: no lock is waited for, since the preconditions of Lambda and the ledger carry the move."""
+    if job.inputs.parts and job.inputs.version:
+        raise InputError(
+            "version", "it is of one function, and there are several", hint="Take it away, or name one function."
         )
-    return messages.announced(target, messages.decided(target, report, decision), request.commit)
+    with job.phase("read"):
+        targets: Sequence[Target] = prepare(job)
+        if not job.inputs.dry_run:
+            targets = [finish_release(target) if target.served.pending else target for target in targets]
+        found = map_and_wait([partial(_served, target) for target in targets], WIDTH)
+        targets, aliases = [target for target, _ in found], [alias for _, alias in found]
+        backs = _destinations(targets, aliases) if job.inputs.parts else [_destination(targets[0], aliases[0])]
+        requests = map_and_wait(
+            [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH
+        )
+    pairs = list(zip(targets, requests, strict=True))
+    excused = excuses([(target.served.rolled_back, request.candidate) for target, request in pairs])
+    orders = [_order(*pair, excused) for pair in pairs]
+    is_refused = any(order.is_refused for order in orders)
+    if job.inputs.dry_run:
+        steps = f"go back {_steps(job, targets, backs, aliases)}"
+        return messages.planned(job, targets, steps, orders if is_refused else [])
+    parts = [_part(*one) for one in zip(targets, requests, aliases, strict=True)]
+    if is_refused:
+        return messages.refused(job, parts, orders)
+    job.reports.append(messages.so_far(job, parts))
+    with job.phase("promote"):
+        outcome = promote(
+            job,
+            [Requested(target, request) for target, request in pairs],
+            Seen.NOW,
+            moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
+        )
+    moved = [request for request, alias in zip(requests, aliases, strict=True) if _moves(request, alias)]
+    commit = (moved or requests)[0].commit
+    return announce(job, targets, messages.decided(job, parts, outcome), commit)
 
 
-def _order(target: Target, request: PromotionRequest, excused: Collection[str] = frozenset()) -> CommitOrder:
+def _moves(request: PromotionRequest, alias: Alias) -> bool:
+    return request.candidate.version != alias.version
+
+
+def _steps(job: Job, targets: Sequence[Target], backs: Sequence[Release], aliases: Sequence[Alias]) -> str:
+    """Say what would be gone back to, for a plan."""
+    if not job.inputs.parts:
+        return f"to version {backs[0].version}"
+    changed = [
+        f"{target.function.name} to version {back.version}"
+        for target, back, alias in zip(targets, backs, aliases, strict=True)
+        if back.version != alias.version
+    ]
+    return f"with {join_names(changed)}"
+
+
+def _order(target: Target, request: PromotionRequest, excused: Collection[str]) -> CommitOrder:
     """Say whether the version was rolled back itself: then it takes an override to return to it."""
     found = standing(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 
-def _begun(target: Target, request: PromotionRequest, alias: Alias) -> Report:
-    return Report(
+def _part(target: Target, request: PromotionRequest, alias: Alias) -> Part:
+    report = Report(
         Result.FAILED,
         candidate=request.candidate,
         previous=alias.version,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
     )
-
-
-def _rollback_all(job: Job) -> Report:
-    """Bring all functions back to what they served as one before their last release, or none."""
-    if job.inputs.version:
-        raise InputError(
-            "version", "it is of one function, and there are several", hint="Take it away, or name one function."
-        )
-    with job.phase("read"):
-        targets: Sequence[Target] = prepare_all(job)
-        if not job.inputs.dry_run:
-            targets = [finish_release(target) if target.served.pending else target for target in targets]
-        found = map_and_wait([partial(_served, target) for target in targets], WIDTH)
-        targets, aliases = [target for target, _ in found], [alias for _, alias in found]
-        backs = _destinations(targets, aliases)
-        requests = map_and_wait(
-            [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH
-        )
-    changed = [
-        f"{target.function.name} to version {back.version}"
-        for target, back, alias in zip(targets, backs, aliases, strict=True)
-        if back.version != alias.version
-    ]
-    pairs = list(zip(targets, requests, strict=True))
-    excused = excuses([(target.served.rolled_back, request.candidate) for target, request in pairs])
-    orders = [_order(*pair, excused) for pair in pairs]
-    is_refused = any(order.is_refused for order in orders)
-    if job.inputs.dry_run:
-        return application_messages.planned(
-            job, targets, f"go back with {join_names(changed)}", orders if is_refused else []
-        )
-    reports = [_begun(*found) for found in zip(targets, requests, aliases, strict=True)]
-    if is_refused:
-        return application_messages.refused(job, targets, reports, orders)
-    job.reports.append(application_messages.combined(job, reports, Report(Result.FAILED)))
-    with job.phase("promote"):
-        outcome = promote_all(
-            job,
-            targets,
-            [],
-            requests,
-            moved=lambda outcome: job.reports.append(
-                application_messages.promoted(job, application_messages.moved(targets, reports, outcome), outcome)
-            ),
-        )
-    commit = next(
-        request.commit
-        for request, alias in zip(requests, aliases, strict=True)
-        if request.candidate.version != alias.version
-    )
-    return application_messages.announced(
-        job, targets, application_messages.decided(job, targets, reports, outcome), commit
-    )
+    return Part(target, report)
 
 
 def _served(target: Target) -> tuple[Target, Alias]:

@@ -1,116 +1,172 @@
-"""``run``: deploy, verify, promote."""
+"""``run``: deploy all functions side by side, verify them together, and promote all or none."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from promote.commands import messages
-from promote.core.decision import Decision, PromotionRequest
+from promote.commands.deploy import deployed, not_deployed
+from promote.commands.part import Part, each
+from promote.core.decision import PromotionRequest
 from promote.core.report import Report
-from promote.core.run import Result
+from promote.core.run import join_names
+from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.inputs.model import Isolation
-from promote.pipeline.deploy import Deployed, foreseen
+from promote.pipeline.announce import announce
+from promote.pipeline.decision import is_proven
+from promote.pipeline.deploy import foreseen
 from promote.pipeline.job import Job
-from promote.pipeline.locks import HeldLock, make_lock
-from promote.pipeline.order import ordered
-from promote.pipeline.prepare import hold_lock, prepare, require_all
-from promote.pipeline.promote import promote
+from promote.pipeline.order import orders
+from promote.pipeline.prepare import hold_locks, plain_lock, prepare
+from promote.pipeline.promote import Outcome as Ended
+from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.retention import retain
 from promote.pipeline.target import Target
-from promote.pipeline.verify import Verified, examine, examine_alone
+from promote.pipeline.verify import OVERWRITTEN, verdict_alone, verify
 from promote.state.lock_queue import Superseded
+from promote.verification.http_checks import PROBE
 
 
 def run(job: Job) -> Report:
-    """Bring the commit's code to $LATEST, verify it, and point the environment at it if it passes."""
-    if job.inputs.parts:
-        from promote.commands.run_all import run_all  # noqa: PLC0415 - one function needs nothing of it
-
-        return run_all(job)
+    """Deploy the commit's code to each $LATEST, verify all, and move the environment of all if all pass."""
     with job.phase("read"):
-        target = prepare(job)
-        require_all(job, (target,))  # it may be what is left of several
-        # What the order needs of the history is read before others wait for us.
-        order = ordered(target, job.run.commit, foreseen(target))
+        targets = prepare(job)
+        # What the order needs of the history is read before other runs wait for this one.
+        found = orders(targets, list(map(foreseen, targets)))
     if job.inputs.dry_run:
-        return messages.planned(target, messages.steps(job), order)
-    if early := messages.refused_early(target, order):
+        return messages.planned(job, targets, messages.steps(job), found)
+    if early := messages.refused_early(job, targets, found):
         return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
-        report = release(target)
+        report = release(job, targets)
     except Superseded as superseded:
-        return messages.gave_way(target, superseded.by)
-    return retain(target, messages.announced(target, report, job.run.commit))
+        return messages.left_to(job, targets, superseded.by)
+    return retain(job, targets, announce(job, targets, report, job.run.commit))
 
 
-def _release(target: Target) -> Report:
-    """Hold the lock all the while: the endpoint of $LATEST shows the candidate, and nothing else."""
-    with hold_lock(target) as (now, held):
-        report, built = messages.deployed(now, messages.begun(now, held))
-        if built is None:
-            return report
-        with now.job.phase("verify"):
-            verified = examine(now, built, report.latest)
-        report = _examined(now, report, built, verified)
-        if report.result is Result.BLOCKED:
-            return report
-        decision = _promote(now, held, report, built, verified)
-    return messages.decided(now, report, decision, endpoint_ok=verified.endpoint_ok)
+def _release(job: Job, targets: Sequence[Target]) -> Report:
+    """Hold the locks until the end, so that the endpoints of $LATEST show the candidates and nothing else."""
+    with hold_locks(job, targets) as held:
+        parts = messages.begun(job, held)
+        if ended := not_deployed(job, parts):
+            return ended
+        parts = deployed(job, parts)
+        parts = _verified(job, parts, _in_latest)
+        if _is_blocked(parts):
+            return messages.blocked(job, parts)
+        outcome = _promote(job, parts, Seen.BEFORE)
+    return messages.decided(job, parts, outcome)
 
 
-def _release_alone(target: Target) -> Report:
-    """Hold the lock for the deployment and for the promotion; in between, the candidate has an endpoint of its own."""
-    with hold_lock(target) as (now, held):
-        report, built = messages.deployed(now, messages.begun(now, held))
-        if built is None:
-            return report
-    now = target.after(now, held.lease.token)
-    with now.job.phase("verify"):
-        verified = examine_alone(now, built.candidate)
-    report = _examined(now, report, built, verified)
-    if report.result is Result.BLOCKED:
-        return report
-    if verified.verdict:
-        # Recorded at once: it is true whether or not the lock is had again.
-        now.ledger.record_verdict(built.candidate, now.plan, verified.verdict, None)
-    with hold_lock(now, make_lock(now.job, now.ledger.arn, may_give_way=False)) as (now, held):
-        alias = now.function.alias(now.environment)
-        decision = _promote(now, held, report, built, replace(verified, verdict=None, alias=alias, is_fresh=True))
-    return messages.decided(now, report, decision)
+def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
+    """Hold the locks for the deployment and for the promotion. In between, each candidate has its own endpoint."""
+    with hold_locks(job, targets) as held:
+        parts = messages.begun(job, held)
+        if ended := not_deployed(job, parts):
+            return ended
+        parts = deployed(job, parts)
+    parts = [
+        replace(part, target=target.after(part.target, held_lock.lease.token))
+        for part, target, (_, held_lock) in zip(parts, targets, held, strict=True)
+    ]
+    parts = _verified(job, parts, _alone)
+    if _is_blocked(parts):
+        return messages.blocked(job, parts)
+    # The verdicts are recorded at once: they are true whether or not the locks are acquired again.
+    parts = each(_record, parts)
+    with hold_locks(job, [part.target for part in parts], plain_lock) as held:
+        parts = [
+            replace(part, target=target, held_lock=held_lock)
+            for part, (target, held_lock) in zip(parts, held, strict=True)
+        ]
+        outcome = _promote(job, parts, Seen.LONG_AGO)
+    return messages.decided(job, parts, outcome)
 
 
-def _examined(target: Target, report: Report, built: Deployed, verified: Verified) -> Report:
-    """Report what verification has found; a verdict that does not promote is recorded."""
-    report = replace(
-        report,
-        previous=verified.alias.version if verified.alias else "",
-        verdict=verified.verdict,
-        latest=verified.latest or report.latest,
+def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part]) -> list[Part]:
+    """Verify all together, also functions that have not changed; nothing if all are served with a passed verdict.
+
+    A function without checks must answer at all, and passes with the others. Verdicts that do not promote are recorded.
+    """
+    if all(is_proven(part.target, part.candidate) for part in parts):
+        job.say("verify", f"{job.inputs.names} passed the same checks before, and {job.inputs.environment} serves that")
+        return list(parts)
+    with job.phase("verify"):
+        parts = each(verified, parts)
+        if not _is_blocked(parts):
+            parts = each(partial(_with_others, [part.target for part in parts]), parts)
+    job.reports.append(messages.so_far(job, parts))
+    return each(_record, parts) if _is_blocked(parts) else parts
+
+
+def _is_blocked(parts: Sequence[Part]) -> bool:
+    return any(part.report.verdict and not part.report.verdict.passed for part in parts)
+
+
+def _in_latest(part: Part) -> Part:
+    target = part.target
+    if not target.job.inputs.has_verification:
+        # Whatever the others call of it: that it runs at all is seen at its own endpoint.
+        target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
+    found = verify(target, part.deployed, part.report.latest)
+    part = part.reported(
+        previous=found.alias.version if found.alias else "",
+        verdict=found.verdict,
+        latest=found.latest or part.report.latest,
     )
-    target.job.reports.append(report)
-    if verified.verdict and not verified.verdict.passed:
-        target.ledger.record_verdict(built.candidate, target.plan, verified.verdict, None)
-        return messages.blocked(target, report, verified.verdict)
-    return report
+    return replace(part, endpoint_ok=found.endpoint_ok, revision_id=found.revision_id)
 
 
-def _promote(target: Target, held: HeldLock, report: Report, built: Deployed, verified: Verified) -> Decision:
-    job = target.job
+def _alone(part: Part) -> Part:
+    target = part.target
+    verdict = verdict_alone(target, part.candidate)
+    if verdict.passed:
+        return part.reported(verdict=verdict)
+    alias = target.function.alias(target.environment)
+    return part.reported(verdict=verdict, previous=alias.version if alias else "")
+
+
+def _with_others(targets: Sequence[Target], part: Part) -> Part:
+    """Add to the verdict of a function without checks that it was in $LATEST while the others had theirs."""
+    target, verdict = part.target, part.report.verdict
+    if target.job.inputs.has_verification or verdict is None:
+        return part
+    if target.function.read().revision_id != part.revision_id:
+        return part.reported(verdict=replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN))
+    names = [other.function.name for other in targets if other.job.inputs.has_verification]
+    check = CheckResult(f"verified with {join_names(names)}", "application", Outcome.PASSED, 0)
+    return part.reported(verdict=Verdict.of((*verdict.checks, check)))
+
+
+def _record(part: Part) -> Part:
+    """Record the verdict, if there is one."""
+    if part.report.verdict:
+        part.target.ledger.record_verdict(part.candidate, part.target.plan, part.report.verdict)
+    return replace(part, is_recorded=True)
+
+
+def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> Ended:
+    with job.phase("promote"):
+        return promote(
+            job,
+            [_requested(part) for part in parts],
+            seen,
+            moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
+        )
+
+
+def _requested(part: Part) -> Requested:
+    """Request what was deployed, with the verdict that is still to be recorded."""
+    target, job, alias = part.target, part.target.job, part.deployed.alias
     request = PromotionRequest(
-        built.candidate,
+        part.candidate,
         job.run.commit,
         job.run.run_id,
         target.plan,
-        verified.verdict,
+        None if part.is_recorded else part.report.verdict,
         reason=job.inputs.reason,
         by=job.context.actor if job.inputs.override else "",
-        seen_under=built.alias.revision_id if built.alias else "",
+        seen_under=alias.revision_id if alias else "",
     )
-    with job.phase("promote"):
-        return promote(
-            target,
-            held,
-            request,
-            verified.alias,
-            moved=lambda decision: job.reports.append(messages.promoted(target, report, decision)),
-            is_fresh=verified.is_fresh,
-        )
+    return Requested(target, request, part.held_lock)

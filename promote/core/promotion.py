@@ -162,10 +162,19 @@ class Alias:
         return Promotion.described(self.name, self.description)
 
     @property
+    def is_fence(self) -> bool:
+        """Whether it was created by the rollback of a first release: nothing has been promoted to it yet."""
+        return self.description.startswith(FENCE)
+
+    @property
     def is_moved_by_others(self) -> bool:
         """Whether the alias was moved, or its traffic split, externally since the last promotion."""
         promotion = self.promotion
         return promotion is None or promotion.version != self.version or self.split.is_external
+
+
+FENCE = "promote-on-success: rolling back release "
+"""The beginning of the Description of an alias whose release is rolled back."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +213,7 @@ class Together:
 
 @dataclass(frozen=True)
 class EnvironmentRecord:
-    """What an environment serves according to the ledger, and its unfinished promotion, if any."""
+    """What the ledger says an environment serves, and the unfinished release of it, if any."""
 
     version: str = ""
     code_sha256: str = ""
@@ -217,9 +226,8 @@ class EnvironmentRecord:
     run_id: int = 0
     sequence: int = 0
     gateway: Gateway | None = None
-    intent: Promotion | None = None
     pending: ReleaseKey | None = None
-    """The unfinished release of several functions that includes this function. It blocks other promotions."""
+    """The unfinished release that the function is part of. Until it ends, nothing else is promoted."""
     released: ReleaseKey | None = None
     """The last release of several functions that included this function; None if there was none."""
     together: Together = Together()

@@ -83,6 +83,11 @@ class Report:
     """The report of each function by name, if the release has several. The other fields are about the whole release."""
 
     @property
+    def each(self) -> tuple["Report", ...]:
+        """The report of each function; of one function, this report."""
+        return tuple(part for _, part in self.parts) or (self,)
+
+    @property
     def failures(self) -> list[str]:
         """The first failed or inconclusive checks, with their details."""
         checks = self.verdict.checks if self.verdict else ()

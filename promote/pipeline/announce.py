@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, run_both
@@ -30,113 +31,80 @@ _STORED = ITEM_LIMIT - 10_000
 """Bytes of the notes that the ledger takes; the rest of the item is small."""
 
 
-def announce(target: Target, report: Report, commit: str) -> Report:
+def announce(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
     """Write the notes of a promotion or a rollback, and show on GitHub how it ended; show also what was blocked.
 
-    ``commit`` is the candidate's. Whatever goes wrong is a warning of the report.
+    All functions have one text, and one deployment on GitHub. ``commit`` is the candidate's. Whatever goes wrong is a
+    warning of the report.
     """
-    if not (report.move or report.result is Result.BLOCKED):
+    has_moved = any(part.move for part in report.each)
+    if not (has_moved or report.result is Result.BLOCKED):
         return report
-    job = target.job
     job.reports.append(report)
     github = GitHub(job.context, job.session, job.clock, _PATIENCE)
     with job.phase("announce"):
         report, warnings = run_both(
-            lambda: _noted(target, report, report.move, github) if report.move else report,
-            lambda: tuple(_shown(job, _attempt(target, report, commit), github)),
+            lambda: _noted(job, targets, report, github) if has_moved else report,
+            lambda: tuple(_shown(job, _attempt(job, report, commit), github)),
         )
     return replace(report, warnings=(*report.warnings, *warnings))
 
 
-def _noted(target: Target, report: Report, move: Promotion, github: GitHub) -> Report:
-    """Write the notes to where they are wanted."""
-    job = target.job
-    at = job.clock.now()
+def _noted(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
+    """Write one text of all functions to where it is wanted, and to the ledger with each that has moved."""
+    found = list(zip(targets, report.each, strict=True))
+    moves = [(target, part.move) for target, part in found if part.move]
     try:
-        verdict = report.verdict
-        notes = of_promotion(
-            job.context,
-            sources(job.context, github),
-            target.function,
-            move,
-            report.since,
-            replaced=_replaced(target, move),
-            deployed=report.deployed,
-            proof=proof_of(verdict, at, job.run.url) if verdict else _recorded(target, report),
-            at=at,
-            actor=move.by or job.context.actor,
-            run_url=job.run.url,
-            environment_url=report.environment.url if report.environment else "",
-            earlier=earlier_served(job.context, target.served, move),
-        )
-        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
-        text, warnings = rendered(job.workflow.redact, notes, target.template)
-        report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
-        return _warned(report, error)
-    return _kept(job, report, notes, [(target, move)])
-
-
-def announce_all(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
-    """Do the same for several functions that are released as one: one text, and one deployment on GitHub."""
-    moved = [part for _, part in report.parts if part.move]
-    if not (moved or report.result is Result.BLOCKED):
-        return report
-    job.reports.append(report)
-    github = GitHub(job.context, job.session, job.clock, _PATIENCE)
-    versions = {name: part.candidate.version if part.candidate else part.previous for name, part in report.parts}
-    attempt = Attempt(
-        job.inputs.environment,
-        commit,
-        is_success=bool(moved),
-        description=_DESCRIPTIONS_OF_ALL[moved[0].move.kind if moved and moved[0].move else None].format(
-            names=job.inputs.names
-        ),
-        details={
-            "functions": versions,
-            **({"promotion": moved[0].move.identity} if moved and moved[0].move else {}),
-        },
-        environment_url=next((part.environment.url for _, part in report.parts if part.environment), ""),
-        run_url=job.run.url,
-    )
-    with job.phase("announce"):
-        report, warnings = run_both(
-            lambda: _noted_all(job, targets, report, github) if moved else report,
-            lambda: tuple(_shown(job, attempt, github)),
-        )
-    return replace(report, warnings=(*report.warnings, *warnings))
-
-
-def _noted_all(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
-    """Write one text of all functions, and leave it in the ledger with each that has moved."""
-    at = job.clock.now()
-    parts = [(target, part) for target, (_, part) in zip(targets, report.parts, strict=True)]
-    try:
-        has_verdict = report.verdict is not None
-        pieces = map_and_wait([partial(_piece, target, part, is_judged=has_verdict) for target, part in parts], WIDTH)
-        notes = of_release(
-            job.context,
-            github,
-            job.inputs.names,
-            pieces,
-            proof=proof_of(report.verdict, at, job.run.url) if report.verdict else None,
-            at=at,
-            actor=next((part.move.by for _, part in parts if part.move and part.move.by), job.context.actor),
-            run_url=job.run.url,
-        )
+        notes = _notes_of_several(job, found, report, github) if report.parts else _notes(*found[0], github)
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job.workflow.redact, notes, targets[0].template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
     except Exception as error:  # noqa: BLE001 - whatever it is, the release has taken place
         return _warned(report, error)
-    return _kept(job, report, notes, [(target, part.move) for target, part in parts if part.move])
+    return _kept(job, report, notes, moves)
+
+
+def _notes(target: Target, report: Report, github: GitHub) -> Notes:
+    job, move, verdict = target.job, report.move, report.verdict
+    assert move is not None  # noqa: S101 - else there are no notes
+    at = job.clock.now()
+    return of_promotion(
+        job.context,
+        sources(job.context, github),
+        target.function,
+        move,
+        report.since,
+        replaced=_replaced(target, move),
+        deployed=report.deployed,
+        proof=proof_of(verdict, at, job.run.url) if verdict else _recorded(target, report),
+        at=at,
+        actor=move.by or job.context.actor,
+        run_url=job.run.url,
+        environment_url=report.environment.url if report.environment else "",
+        earlier=earlier_served(job.context, target.served, move),
+    )
+
+
+def _notes_of_several(job: Job, found: Sequence[tuple[Target, Report]], report: Report, github: GitHub) -> Notes:
+    at, has_verdict = job.clock.now(), report.verdict is not None
+    pieces = map_and_wait([partial(_piece, target, part, is_judged=has_verdict) for target, part in found], WIDTH)
+    return of_release(
+        job.context,
+        github,
+        job.inputs.names,
+        pieces,
+        proof=proof_of(report.verdict, at, job.run.url) if report.verdict else None,
+        at=at,
+        actor=next((part.move.by for _, part in found if part.move and part.move.by), job.context.actor),
+        run_url=job.run.url,
+    )
 
 
 def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
     """Give what is known of one function; ``is_judged``: the run has found a verdict of the whole."""
     return Piece(
         target.function,
-        part.candidate.version if part.candidate else part.previous,
+        _version(part),
         part.move,
         part.since,
         replaced=_replaced(target, part.move) if part.move else None,
@@ -190,19 +158,26 @@ def _recorded(target: Target, report: Report) -> Proof | None:
     return recorded_proof(target.job.context, target.ledger.proof(report.candidate)) if report.candidate else None
 
 
-def _attempt(target: Target, report: Report, commit: str) -> Attempt:
-    job, move = target.job, report.move
+def _attempt(job: Job, report: Report, commit: str) -> Attempt:
+    move = next((part.move for part in report.each if part.move), None)
     version = report.candidate.version if report.candidate else ""
-    details = {"function": target.function.name, "version": version, "previous": report.previous}
+    details: dict[str, Any] = {"function": job.inputs.names, "version": version, "previous": report.previous}
+    if report.parts:
+        details = {"functions": {name: _version(part) for name, part in report.parts}}
+    texts = _DESCRIPTIONS_OF_SEVERAL if report.parts else _DESCRIPTIONS
     return Attempt(
-        target.environment,
+        job.inputs.environment,
         commit,
         is_success=move is not None,
-        description=_DESCRIPTIONS[move.kind if move else None].format(version=version),
+        description=texts[move.kind if move else None].format(version=version, names=job.inputs.names),
         details={**details, **({"promotion": move.identity} if move else {})},
-        environment_url=report.environment.url if report.environment else "",
+        environment_url=next((part.environment.url for part in report.each if part.environment), ""),
         run_url=job.run.url,
     )
+
+
+def _version(report: Report) -> str:
+    return report.candidate.version if report.candidate else report.previous
 
 
 def _shown(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
@@ -225,7 +200,7 @@ _DESCRIPTIONS = {
     Kind.ROLLBACK: "back at version {version}",
     None: "version {version} did not pass verification",
 }
-_DESCRIPTIONS_OF_ALL = {
+_DESCRIPTIONS_OF_SEVERAL = {
     Kind.PROMOTION: "{names} passed verification and were promoted as one",
     Kind.OVERRIDE: "{names} were promoted as one by a person's override",
     Kind.ROLLBACK: "{names} are back at one release",

@@ -43,7 +43,7 @@ def decide(
     found = standing(target, request.commit, None if is_back else commit_of(target, alias, candidate))
     found = kept_out(target, found, candidate, excused=excused, is_back=is_back)
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
-    previous = alias.version if alias else ""
+    previous = alias.version if alias and not alias.is_fence else ""
     if request.instead_of not in ("", previous):
         raise ConflictError(
             f"{target.environment} was moved from version {request.instead_of} to {previous or 'nothing'} meanwhile",

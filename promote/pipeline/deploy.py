@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from promote.aws.artifact import Image
 from promote.aws.fingerprint import fingerprint
 from promote.aws.lambda_function import changed_by_others
+from promote.core.concurrency import run_both
 from promote.core.endpoint import LATEST_ENDPOINT, Endpoint
 from promote.core.errors import ConflictError, UnconfirmedError
 from promote.core.promotion import Alias
@@ -104,13 +105,15 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
         latest = awake(target, latest)
         answer = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {answer.version}")
-    published = function.wait_until_active(answer.version, known=answer)
+    published, settled = run_both(
+        lambda: function.wait_until_active(answer.version, known=answer), function.wait_until_active
+    )
     # What digest the tag of an image stands for, only Lambda knows.
     expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    return Deployed(published.candidate, function.wait_until_active(), target.alias)
+    return Deployed(published.candidate, settled, target.alias)
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:

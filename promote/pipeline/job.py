@@ -106,8 +106,8 @@ class Job:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Take the time of a part of the run; of one function of several, that is the whole's."""
-        if self.part:
+        """Measure a phase of the run. A phase within a phase, or of one function of several, is part of that."""
+        if self.part or self.under_way:
             yield
             return
         now, started = self.clock.now(), self.clock.monotonic()

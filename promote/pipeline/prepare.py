@@ -28,7 +28,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
 from promote.pipeline.locks import HeldLock, give_back_together, hold, make_lock, take_together
 from promote.pipeline.previews import Previews
-from promote.pipeline.recover import finish_earlier
+from promote.pipeline.recover import finish_release
 from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.ledger import Ledger
@@ -42,13 +42,8 @@ if TYPE_CHECKING:
     from promote.notes.render import Template
 
 
-def prepare(job: Job) -> Target:
-    """Read everything, and refuse what cannot work.
-
-    Raises:
-        PromoteError: of the kind that says which input, permission or thing is wrong.
-
-    """
+def _prepare_one(job: Job) -> Target:
+    """Read everything of one function, and refuse what cannot work."""
     inputs, clients, clock = job.inputs, job.clients, job.clock
     region = clients.resolve_region()
     clients.require_runtime(inputs.configuration.runtime)
@@ -210,7 +205,7 @@ def read_template(job: Job) -> "Template | None":
 
 
 @contextmanager
-def hold_lock(
+def _hold_lock(
     target: Target,
     lock: Lock | None = None,
     ends: str = "",
@@ -229,7 +224,7 @@ def hold_lock(
             # Somebody held the lock when we read, or has held it since.
             target = _read_again(target, is_deployed=lock is not None)
         target = replace(target, function=target.function.guarded(held.heartbeat.require))
-        yield finish_earlier(target), held
+        yield finish_release(target) if target.served.pending else target, held
 
 
 def _read_again(target: Target, *, is_deployed: bool) -> Target:
@@ -359,19 +354,17 @@ def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configur
 Held = Sequence[tuple[Target, HeldLock]]
 
 
-def prepare_all(job: Job) -> tuple[Target, ...]:
+def prepare(job: Job) -> tuple[Target, ...]:
     """Read everything of every function, and refuse all where one cannot work.
 
     Raises:
         PromoteError: of the kind that says which input, permission or thing is wrong.
 
     """
-    # Each is made once, before several ask for it at the same time.
-    _ = job.clients.resolve_region(), job.clients.function, job.clients.table
-    names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
-    application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
-    jobs = [job.of_part(inputs, application) for inputs in job.inputs.parts]
-    targets = map_and_wait([partial(prepare, part) for part in jobs], WIDTH)
+    if job.inputs.parts:
+        # Each is made once, before several ask for it at the same time.
+        _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+    targets = map_and_wait([partial(_prepare_one, part) for part in _parts(job)], WIDTH)
     if len(targets) > 1 and any(target.is_from_storage for target in targets):
         targets = map_and_wait([partial(looked_again, target) for target in targets], WIDTH)
     arns = [target.ledger.arn for target in targets]
@@ -384,11 +377,21 @@ def prepare_all(job: Job) -> tuple[Target, ...]:
     if len(set(arns)) < len(arns):
         twice = next(arn for arn in arns if arns.count(arn) > 1)
         raise InputError("function-name", f"it names {twice} twice", hint="Name each function once.")
-    require_all(job, targets)
+    if job.inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
+        _require_all(job, targets)
     return tuple(targets)
 
 
-def require_all(job: Job, targets: Sequence[Target]) -> None:
+def _parts(job: Job) -> list[Job]:
+    """Return the job of each function; of one function, the job itself."""
+    if not job.inputs.parts:
+        return [job]
+    names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
+    application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+    return [job.of_part(inputs, application) for inputs in job.inputs.parts]
+
+
+def _require_all(job: Job, targets: Sequence[Target]) -> None:
     """Refuse to release without a function that this step has released so far, unless it is said to be retired.
 
     If the input names the functions, and no file, it is a warning: whoever writes that line sees what is missing. A
@@ -421,11 +424,11 @@ def require_all(job: Job, targets: Sequence[Target]) -> None:
 def hold_locks(
     job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
 ) -> Iterator[Held]:
-    """Hold the locks of all for the block: taken in one call where all are free.
+    """Hold the locks of all functions for the block. If all are free, they are acquired in one call.
 
-    Else they are taken in one order by everybody, so that no two wait for each other. Where one cannot be had, those
-    before it are given back; errors as of ``hold_lock``. Whoever loses one of them stops at all: others who find it
-    dead at one do not wait at the next.
+    Otherwise every run acquires them in the same order, so that no two runs wait for each other. If one cannot be
+    acquired, those before it are released; errors as of ``promote.pipeline.locks.take``. A run that loses one of them
+    stops at all: others that find it dead at one do not wait at the next.
     """
     held: dict[str, tuple[Target, HeldLock]] = {}
     deadline = job.clock.monotonic() + job.inputs.lock_timeout
@@ -435,14 +438,14 @@ def hold_locks(
     found_dead: set[str] = set()
     with ExitStack() as stack:
         with job.phase("lock"):
-            taken = take_together(job, wanted)
+            taken = take_together(job, wanted) if len(wanted) > 1 else {}
             # Where it comes to no block, nobody else gives back what was taken for it.
             stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
             for target, (lock, _) in zip(in_order, wanted, strict=True):
                 lock.found_dead = found_dead
                 left = max(0.0, deadline - job.clock.monotonic())
                 other = lock if lock is not target.lock else None
-                held[lock.arn] = stack.enter_context(hold_lock(target, other, ends, left, taken.get(lock.arn)))
+                held[lock.arn] = stack.enter_context(_hold_lock(target, other, ends, left, taken.get(lock.arn)))
 
         def require() -> None:
             for _, one in held.values():
@@ -450,6 +453,11 @@ def hold_locks(
 
         yield [_guarded(*held[target.ledger.arn], require) for target in targets]
         give_back_together(job, [held_lock for _, held_lock in held.values()])
+
+
+def plain_lock(target: Target) -> Lock:
+    """Return the lock for a run that has nothing to deploy, or has deployed already: no newer run supersedes it."""
+    return make_lock(target.job, target.ledger.arn, may_give_way=False)
 
 
 def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:

@@ -1,241 +1,295 @@
-"""Move the environment's alias to the candidate, and record that."""
+"""Promote: move the environment's alias of each function of a release, or of none, and record it.
 
-from collections.abc import Callable
+One function is a release with one part.
+"""
+
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import partial
 
-from promote.aws.confirmation import unconfirmed_move
-from promote.aws.errors import to_promote_error
-from promote.aws.lambda_aliases import Moved, Pointed
-from promote.aws.lambda_function import not_as_it_was
-from promote.core.concurrency import with_timeout
-from promote.core.decision import Decision, PromotionRequest
-from promote.core.errors import ConflictError, RefusedError, UnconfirmedError
-from promote.core.promotion import Alias, Kind, Promotion
-from promote.core.traffic import Split
-from promote.core.verdict import Verdict
-from promote.core.version import Candidate, same_content
-from promote.pipeline.capacity import settled
-from promote.pipeline.decision import ATTEMPTS, decide
-from promote.pipeline.deploy import awake
+from promote.aws.dynamodb import TransactionCancelled
+from promote.core.concurrency import map_and_wait, with_timeout
+from promote.core.decision import CommitOrder, Decision, PromotionRequest
+from promote.core.errors import ConflictError, PromoteError
+from promote.core.promotion import Kind, Promotion
+from promote.core.rolledback import excuses
+from promote.core.run import Result, join_names
+from promote.github.actions.job_state import LedgerLocation
+from promote.pipeline.decision import ATTEMPTS, decide, next_sequence
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
-from promote.pipeline.recover import finish_release
+from promote.pipeline.preconditions import require_same_version, require_verdict, wait_for_capacity
+from promote.pipeline.recover import finish_release, make_saga
+from promote.pipeline.saga import WIDTH, Conflict, Ended, Saga
 from promote.pipeline.target import Target
-from promote.state.ledger import Pending
-from promote.state.records import Judged
+from promote.state.ledger import Pending, replaced
+from promote.state.releases import Part, Release, Stage, release_key
 
-_HURRY = 1.5
-"""Seconds for each of the last calls of a run that was interrupted."""
+_HURRY = 3.0
+"""Seconds to finish a release whose run was interrupted. The post step does the rest."""
 
 
-def looked_at(target: Target, request: PromotionRequest, alias: Alias | None) -> PromotionRequest:
-    """See that the proposed version still is what was verified, and can serve; ``alias`` was just read.
+class Seen(Enum):
+    """When the aliases of the targets were read."""
 
-    If a function is deleted and created again, its versions start at 1 again. The alias is deleted with it, so that an
-    alias with the RevisionId from before the version was read proves the version. Otherwise the version is read again.
+    NOW = "now"
+    BEFORE = "before the verification"
+    """A move fails by itself if its alias has changed since then. They are read again before they are left as they are.
+    """
+    LONG_AGO = "long ago"
+    """They are read again before anything is decided."""
+
+
+@dataclass(frozen=True)
+class Requested:
+    """One function that is to be promoted."""
+
+    target: Target
+    request: PromotionRequest
+    held_lock: HeldLock | None = None
+    """None: it is promoted without the lock, as by a rollback."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a promotion ended."""
+
+    result: Result
+    decisions: tuple[Decision, ...]
+    """Of each function."""
+    seconds: float | None = None
+    """For which their aliases may have disagreed; None: none was moved."""
+    warnings: tuple[str, ...] = ()
+    """Of the whole; each decision has its own."""
+
+    @property
+    def standing(self) -> CommitOrder:
+        """How the order of commits was decided: by the function that decided it."""
+        return next((found for found in self.decisions if found.result is self.result), self.decisions[0]).standing
+
+
+def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable[[Outcome], None]) -> Outcome:
+    """Move the environment's aliases of all functions as requested, or none; their locks are released with it.
+
+    ``moved`` is called as soon as all have moved. A record that cannot be written after that is left to the next run.
 
     Raises:
-        ConflictError: it is not what was verified.
-        FunctionError: it is Inactive and cannot be woken.
+        PromoteError: An alias cannot be moved. All aliases serve what they served before, or the error says otherwise.
 
     """
-    if alias is not None and alias.revision_id == request.seen_under:
-        return request
-    version = target.function.find(request.candidate.version)
-    if version is None or not same_content(version, request.candidate):
-        raise not_as_it_was(target.function.name, request.candidate.version, is_gone=version is None)
-    awake(target, version)
-    return replace(request, seen_under=alias.revision_id if alias else "")
-
-
-def promote(  # noqa: PLR0913 - what is promoted, and what is known of it
-    target: Target,
-    held_lock: HeldLock | None,
-    request: PromotionRequest,
-    alias: Alias | None,
-    moved: Callable[[Decision], None],
-    *,
-    is_fresh: bool = True,
-) -> Decision:
-    """Move the environment's alias, as it was read, as ``request`` says; ``held_lock`` is released with its record.
-
-    If the alias was not just read (``is_fresh``), it is read again before the decision to leave it as it is.
-    ``moved`` hears of it at once. From then on nothing that goes wrong makes this fail: a record that cannot be written
-    is left to the next run.
-
-    Raises:
-        ConflictError: somebody else keeps moving the alias, or the version is not what was verified.
-        FunctionError: Lambda refuses the move.
-        UnconfirmedError: the alias may have moved, or may still move.
-
-    """
-    verdict = request.verdict
-    for _ in range(ATTEMPTS):
-        target = target.seeing(alias)
-        request = looked_at(target, request, alias)
-        if (now := rested(target, request, alias)) is not alias:
-            alias, is_fresh = now, True
-            continue
+    is_known = seen is not Seen.LONG_AGO
+    for attempt in range(ATTEMPTS):
         try:
-            target, decision = _intended(target, request, alias, verdict)
+            parts = _each(_recorded if is_known else _read, parts)
         except Pending:
-            target = finish_release(target)
-            alias, is_fresh = target.alias, True
+            parts, is_known = _each(_finished, parts), False
             continue
-        verdict = None
-        if decision.promotion is None:
-            if is_fresh:
-                return decision
-            alias, is_fresh = target.function.alias(target.environment), True
-            continue
+        parts = _each(_looked_at, parts)
+        decisions = _decide(parts, attempt)
+        result = _result(decisions)
+        if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
+            if is_known and seen is Seen.BEFORE:
+                is_known = False
+                continue
+            _each(_record_verdict, parts)
+            return Outcome(result, decisions)
+        is_known = False
+        checks = [
+            partial(require_verdict, part.target, part.request, decision)
+            for part, decision in zip(parts, decisions, strict=True)
+        ]
+        map_and_wait(checks, WIDTH)
+        if any(map_and_wait([partial(wait_for_capacity, part.target, part.request) for part in parts], WIDTH)):
+            continue  # the aliases have changed since they were read
+        release = _release(job, parts, decisions)
         try:
-            pointed = _move(target, alias, decision.promotion)
-            decision = replace(decision, alias=pointed.alias)
-            if pointed.moved is Moved.UNKNOWN:
-                text = f"Somebody else has moved {target.environment} on since then: see what it serves now."
-                decision = replace(decision, warnings=(*decision.warnings, text))
-            if pointed.moved is not Moved.NO:
-                moved(decision)
-                return _recorded(target, held_lock, request, decision)
-        except KeyboardInterrupt:
-            _reconcile(target, held_lock, request, decision, moved)
-            raise
-        target.job.say("promote", f"{target.environment} was moved by somebody else meanwhile: deciding again")
-        alias, is_fresh = target.function.alias(target.environment), True
+            ended = _carry_out(job, parts, release, lambda ended, found=decisions: moved(_outcome(found, ended)))  # type: ignore[misc]
+        except Conflict:
+            job.say("promote", f"another run has promoted {job.inputs.names} since this run read it: deciding again")
+            parts = _each(_finished, parts)
+            continue
+        if ended.release.stage is not Stage.ROLLED_BACK:
+            return _outcome(decisions, ended)
+        # The verdicts were recorded when the release began.
+        parts = [replace(part, request=replace(part.request, verdict=None)) for part in parts]
+        if ended.problem and not isinstance(ended.problem, ConflictError):
+            raise _rolled_back(ended, ended.problem)
+        job.say("promote", f"{job.inputs.environment} serves what it served before: deciding again")
+        parts = _each(_finished, parts)
     raise ConflictError(
-        f"the alias {target.environment} was moved by somebody else each of the {ATTEMPTS} times that this run tried",
-        hint="See who else moves this alias (a console, another workflow); then run the job again.",
+        f"the alias {job.inputs.environment} of {job.inputs.names} was changed externally each of the {ATTEMPTS} times "
+        "that this run tried to move it",
+        hint="Find out what else moves this alias (a console, another workflow). Then run the job again.",
     )
 
 
-def _intended(
-    target: Target, request: PromotionRequest, alias: Alias | None, verdict: Verdict | None
-) -> tuple[Target, Decision]:
-    """Decide, and record the verdict and the intent; a move that nobody has recorded yet is recorded before.
+def _each(step: Callable[[Requested], Requested], parts: Sequence[Requested]) -> list[Requested]:
+    """Apply ``step`` to all functions side by side."""
+    return map_and_wait([partial(step, part) for part in parts], WIDTH)
+
+
+def _read(part: Requested) -> Requested:
+    """Read the alias. If the ledger does not know of its move, record that first.
 
     Raises:
-        Pending: the function is part of an unfinished release, or of another promotion since the ledger was read.
+        Pending: The function is part of an unfinished release.
 
     """
-    if alias and alias.promotion and alias.promotion.sequence > target.served.sequence:
-        target = target.with_served(target.ledger.finish(target.environment, alias.promotion, target.served))
-    decision = decide(target, request, alias)
-    require_proof(target, request, decision)
-    if verdict or decision.promotion:
-        target.ledger.record_verdict(
-            request.candidate,
-            request.plan,
-            verdict,
-            decision.promotion,
-            token=request.token,
-            known=target.served.intent,
-        )
-    return target, decision
+    target = part.target
+    return _recorded(replace(part, target=target.seeing(target.function.alias(target.environment))))
 
 
-def require_proof(target: Target, request: PromotionRequest, decision: Decision) -> None:
-    """Read again whether what is moved has passed, if the ledger alone says so.
+def _recorded(part: Requested) -> Requested:
+    target = part.target
+    moved = target.alias.promotion if target.alias else None
+    if moved and moved.sequence > target.served.sequence:
+        served = target.ledger.record_move(target.environment, moved, target.served)
+        return replace(part, target=target.with_served(served))
+    return part
+
+
+def _finished(part: Requested) -> Requested:
+    return replace(part, target=finish_release(part.target))
+
+
+def _looked_at(part: Requested) -> Requested:
+    require_same_version(part.target, part.request)
+    alias = part.target.alias
+    return replace(part, request=replace(part.request, seen_under=alias.revision_id if alias else ""))
+
+
+def _record_verdict(part: Requested) -> Requested:
+    if part.request.verdict:
+        part.target.ledger.record_verdict(part.request.candidate, part.request.plan, part.request.verdict)
+    return part
+
+
+def _decide(parts: Sequence[Requested], attempt: int) -> tuple[Decision, ...]:
+    sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)
+    excused = excuses([(part.target.served.rolled_back, part.request.candidate) for part in parts])
+    return tuple(decide(part.target, part.request, part.target.alias, sequence, excused) for part in parts)
+
+
+def _result(decisions: Sequence[Decision]) -> Result:
+    """Return the result of the whole: if one function has something newer, or is refused, none is moved."""
+    results = [decision.result for decision in decisions]
+    order = (Result.SUPERSEDED, Result.REFUSED, Result.PROMOTED, Result.ROLLED_BACK)
+    return next((result for result in order if result in results), Result.UNCHANGED)
+
+
+def _release(job: Job, parts: Sequence[Requested], decisions: Sequence[Decision]) -> Release:
+    sequence = next(found.promotion.sequence for found in decisions if found.promotion)
+    recorded = tuple(
+        _part(part.target, part.request, decision, sequence) for part, decision in zip(parts, decisions, strict=True)
+    )
+    environment = job.inputs.environment
+    key = release_key([part.arn for part in recorded], environment, recorded[0].promotion.identity)
+    return Release(key, environment, recorded, job.run.run_id, job.run.url, job.origin)
+
+
+def _part(target: Target, request: PromotionRequest, decision: Decision, sequence: int) -> Part:
+    return Part(
+        arn=target.ledger.arn,
+        promotion=decision.promotion or _staying(target, request, sequence),
+        candidate=request.candidate,
+        plan=request.plan,
+        sequence=target.served.sequence,
+        before=target.alias,
+        since=target.served.promoted,
+        token=request.token,
+    )
+
+
+def _staying(target: Target, request: PromotionRequest, sequence: int) -> Promotion:
+    """Return what is recorded of a function that is not moved, and keeps the commit that it has or goes back to."""
+    run, served = target.job.run, target.served
+    is_back = request.kind is Kind.ROLLBACK
+    return Promotion(
+        environment=target.environment,
+        version=request.candidate.version,
+        previous=None,
+        commit=request.commit if is_back else served.commit,
+        run_id=request.run_id if is_back else served.run_id,
+        attempt=1,
+        sequence=sequence,
+        operation=run.operation,  # and of no other kind: a Description that says kept tells of none
+    )
+
+
+def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Callable[[Ended], None]) -> Ended:
+    """Begin the release along with the verdicts, and bring it to its end; ``moved`` is called when all has moved.
 
     Raises:
-        RefusedError: it has not, or it has failed since then.
+        Conflict: A function is no longer as it was read, and nothing was begun.
 
     """
-    is_moved = decision.promotion is not None and decision.promotion.previous is not None
-    if is_moved and request.verdict is None and request.is_proven and request.kind is Kind.PROMOTION:
-        require_passed(target, request.candidate, target.ledger.judged(request.candidate))
-
-
-def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
-    """Refuse a version that has not passed, or has failed since it passed.
-
-    Raises:
-        RefusedError: it is such a version.
-
-    """
-    if judged.proof is None:
-        raise RefusedError(
-            f"version {candidate.version} of {target.function.name} has no passed verdict",
-            hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true "
-            "and a reason, which is recorded.",
-        )
-    if judged.failure is not None:
-        at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
-        raise RefusedError(
-            f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
-            f"({at}, run {run_id}): {judged.failure.get('reason')}",
-            hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
-            "a reason, which is recorded.",
-        )
-
-
-def rested(target: Target, request: PromotionRequest, alias: Alias | None, *, stays: bool = False) -> Alias | None:
-    """Return the alias as it is when Lambda does not move provisioned concurrency any more.
-
-    A rollback does not wait, and neither does an override, nor what changes nothing of the alias. With ``stays``, the
-    alias is written though it stays where it is.
-
-    Raises:
-        FunctionError: that takes too long; nothing was changed.
-
-    """
-    is_waited_for = request.kind is not Kind.ROLLBACK and not target.job.inputs.override
-    if alias is None or alias.split is not Split.CAPACITY or not is_waited_for:
-        return alias
-    if not stays and decide(target, request, alias).promotion is None:
-        return alias
-    return settled(target.job, target.function, alias)
-
-
-def _move(target: Target, alias: Alias | None, promotion: Promotion) -> Pointed:
-    """Move the alias; UNKNOWN: it took effect, and somebody else has moved the alias on since then.
-
-    Whoever does that records our move before, so the ledger tells what the alias does not show any more.
-
-    Raises:
-        UnconfirmedError: the alias may have moved, or may still move.
-
-    """
-    unseen: UnconfirmedError | None = None
+    saga = make_saga(job)
+    place = LedgerLocation(release.key.pk, job.clients.resolve_region(), job.inputs.table)
+    held_locks = [part.held_lock for part in parts if part.held_lock]
+    locks = [held.lock.release_update(held.lease) for held in held_locks if not held.kept_for_job]
+    for held in held_locks:
+        held.heartbeat.require()
     try:
-        pointed = target.function.move_alias(alias, promotion)
-    except UnconfirmedError as error:
-        pointed, unseen = Pointed(Moved.UNKNOWN), error
-    if pointed.moved is not Moved.UNKNOWN:
-        return pointed
-    try:
-        is_recorded = target.ledger.has_recorded(promotion)
-    except Exception as error:
-        name = f"{target.environment} of {target.function.name}"
-        raise unseen or unconfirmed_move(name, promotion.version, error) from error
-    if unseen and not is_recorded:
-        raise unseen
-    return Pointed(Moved.UNKNOWN if is_recorded else Moved.NO)
+        _begin(job, saga, place, parts, release)
+        ended = saga.resume(release, locks, is_ours=True)
+    except KeyboardInterrupt:
+        _settle_cancelled(job, release, partial(saga.resume, release, locks, is_ours=True, is_cancelled=True), moved)
+        raise
+    if ended.release.stage is not Stage.ROLLED_BACK:
+        moved(ended)
+    if ended.release.stage.is_final:
+        job.state.end(place, release.key.sk)
+    if ended.is_by_us:
+        for held in held_locks:
+            held.is_given_back = not held.kept_for_job
+    return ended
 
 
-def _reconcile(
-    target: Target,
-    held_lock: HeldLock | None,
-    request: PromotionRequest,
-    decision: Decision,
-    moved: Callable[[Decision], None],
-) -> None:
-    """Find out what became of a move that an interrupt has cut off and, if it took effect, record it.
+def _begin(job: Job, saga: Saga, place: LedgerLocation, parts: Sequence[Requested], release: Release) -> None:
+    """Begin the release along with the verdicts; the post step finishes it if this run does not.
 
-    What does not get done in the few seconds that are left is done by the next run: the intent is in the ledger.
+    Raises:
+        Conflict: A function is no longer as it was read, and nothing was begun.
+        PromoteError: A version's record is of another version by now, or another promotion has claimed the candidate.
+
     """
+    further = []
+    refusals: list[Callable[[], PromoteError]] = []
+    for part, recorded in zip(parts, release.parts, strict=True):
+        ledger, request = part.target.ledger, part.request
+        if request.verdict:
+            further.append(ledger.verdict_update(request.candidate, request.plan, request.verdict))
+            refusals.append(partial(replaced, request.candidate))
+        if request.token:
+            further.append(ledger.claim_update(request.token, recorded.promotion))
+            refusals.append(partial(ledger.claimed, request.token))
+    job.state.begin(place, release.key.sk)
+    try:
+        saga.begin(release, further)
+    except Conflict:
+        job.state.end(place, release.key.sk)
+        raise
+    except TransactionCancelled as cancelled:
+        job.state.end(place, release.key.sk)
+        refused = (refusal for refusal, is_refused in zip(refusals, cancelled.refused, strict=True) if is_refused)
+        error = next(refused)()
+        raise error from cancelled
+
+
+def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
+    """Bring a release to its end whose run was cancelled. What is left is done by the post step or the next run."""
     with suppress(Exception):
-        alias = with_timeout(_HURRY, lambda: target.function.alias(target.environment))
-        if alias is not None and alias.promotion == decision.promotion:
-            moved(decision)
-            with_timeout(_HURRY, lambda: _recorded(target, held_lock, request, decision))
+        ended = with_timeout(_HURRY, settle)
+        if ended.release.stage is Stage.DONE:
+            moved(ended)
+        if ended.release.stage.is_final:
             return
-    name = f"{target.environment} of {target.function.name}"
-    report_cut_off(target.job, f"moved {name} to version {request.candidate.version}")
+    _report_cut_off(job, f"moved {release.environment} of {release.names}")
 
 
-def report_cut_off(job: Job, what: str) -> None:
+def _report_cut_off(job: Job, what: str) -> None:
     """Report that the run was cancelled while it did ``what``, which may have taken effect, or may still do so."""
     reports = job.reports
     if reports and not reports[-1].result.is_success:
@@ -246,42 +300,29 @@ def report_cut_off(job: Job, what: str) -> None:
         reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 
 
-def _recorded(target: Target, held_lock: HeldLock | None, request: PromotionRequest, decision: Decision) -> Decision:
-    assert decision.promotion is not None  # noqa: S101 - the caller has just made it
-    release = held_lock.lock.release_update(held_lock.lease) if held_lock and not held_lock.kept_for_job else None
-    record = partial(
-        target.ledger.record_promotion,
-        decision.promotion,
-        request.candidate,
-        request.plan,
-        token=request.token,
-        release=release,
-    )
-    try:
-        _write(target, record)
-    except Exception as error:  # noqa: BLE001 - the alias has moved, whatever the table says
-        text = f"The alias has moved, but the record of it failed: {to_promote_error(error)} The next run writes it."
-        return replace(decision, warnings=(*decision.warnings, text))
-    if held_lock:
-        held_lock.is_given_back = True
-    return decision
+def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
+    """Return the outcome of a release that has moved, with the aliases as they were seen after their moves."""
+    warnings = []
+    if ended.problem and not ended.release.stage.is_final:
+        what = "All aliases have moved" if ended.release.has_several else "The alias has moved"
+        warnings.append(f"{what}, but the record of it failed: {ended.problem} The next run writes it.")
+    if any(part.moves and part.arn not in ended.aliases for part in ended.release.parts):
+        warnings.append("Another run has finished this release. See with command: status what is served now.")
+    seen = [
+        replace(decision, alias=ended.aliases.get(part.arn, decision.alias))
+        for decision, part in zip(decisions, ended.release.parts, strict=True)
+    ]
+    return Outcome(_result(decisions), tuple(seen), ended.seconds, tuple(warnings))
 
 
-def _write(target: Target, record: Callable[[], None]) -> None:
-    """Write the record of a move; a release of several functions that is in its way is brought to its end first.
-
-    Raises:
-        ConflictError: other runs have begun a release each time.
-
-    """
-    for _ in range(ATTEMPTS):
-        try:
-            record()
-        except Pending:
-            finish_release(target)
-        else:
-            return
-    raise ConflictError(
-        f"{target.function.name} was part of another release each of the {ATTEMPTS} times that it was written",
-        hint="Run the jobs that release this function one after the other.",
-    )
+def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:
+    """Return the error that says why nothing was promoted, and what the functions serve."""
+    release, text = ended.release, f"{problem}{'' if str(problem).endswith('.') else '.'}"
+    if not (release.has_several or ended.changed_externally):
+        before = release.parts[0].before
+        serves = f"serves version {before.version}" if before else "serves nothing"
+        return problem.reworded(f"{text} {release.environment} {serves}, as before.")
+    text += " All functions serve what they served before"
+    if ended.changed_externally:
+        text += f", except for {join_names(ended.changed_externally)}, which was changed externally"
+    return problem.reworded(f"{text}.", "Nothing was promoted. Correct the cause, and run the job again.")

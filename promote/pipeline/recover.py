@@ -1,4 +1,4 @@
-"""Finish the promotions and releases that a dead run has left."""
+"""Finish the releases that a dead run has left."""
 
 from dataclasses import replace
 
@@ -8,23 +8,6 @@ from promote.core.promotion import ReleaseKey
 from promote.pipeline.job import Job
 from promote.pipeline.saga import Saga
 from promote.pipeline.target import Target
-from promote.state.ledger import Pending
-
-
-def finish_earlier(target: Target) -> Target:
-    """Finish what a run has left that died: the release of several functions, or between a move and its record."""
-    if target.served.pending:
-        target = finish_release(target)
-    if target.served.intent is None:
-        return target
-    alias = target.function.alias(target.environment)
-    try:
-        known = target.state.served(target.environment)
-        served = target.ledger.finish(target.environment, alias.promotion if alias else None, known)
-    except Pending:
-        return finish_earlier(finish_release(target))
-    target.job.say("recover", f"finished the record of run {target.served.intent.run_id}, from what the alias says")
-    return target.with_served(served).seeing(alias)
 
 
 def finish_release(target: Target) -> Target:
@@ -62,10 +45,10 @@ def finish(job: Job, pending: ReleaseKey) -> None:
     ended = saga.resume(release)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
-    run_id, meaning = ended.release.run_id, ended.release.stage.meaning
+    run_id, meaning = ended.release.run_id, ended.release.meaning
     job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
 
 
 def make_saga(job: Job) -> Saga:
-    """Make what carries out releases of several functions, for this job."""
+    """Make what carries out releases, for this job."""
     return Saga.of(job.clients, job.table, job.clock, job.say)

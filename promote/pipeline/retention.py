@@ -36,53 +36,47 @@ _WIDTH = 2
 """Versions that are deleted, and environments that are looked back upon, at the same time."""
 
 
-def retain(target: Target, report: Report) -> Report:
-    """Delete what a promotion has left over, as far as ``keep-versions`` says; ``report`` tells of the promotion.
+def retain(job: Job, targets: Sequence[Target], report: Report) -> Report:
+    """Delete the versions that a promotion has made superfluous, as ``keep-versions`` says.
 
-    Whatever goes wrong is a warning of the report: the promotion has taken place.
+    A release that has moved one function is a promotion of all. Whatever goes wrong is a warning of the report: the
+    promotion has taken place.
     """
-    keep = target.job.inputs.keep_versions
-    if keep is None or report.result is not Result.PROMOTED or report.candidate is None:
+    if report.result is not Result.PROMOTED or all(target.job.inputs.keep_versions is None for target in targets):
         return report
-    job = target.job
     job.reports.append(report)
-    deleted: list[int] = []
-    notes, warnings = list(report.notes), list(report.warnings)
     with job.phase("retain"):
-        try:
-            left = _versions_to_delete(target, int(report.candidate.version), keep)
-            _delete(target, left[:_AT_ONCE], keep, deleted)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
-            problem = to_promote_error(error)
-            text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
-            warnings.append(f"Not all older versions could be deleted (keep-versions): {text}")
-            left = []
-    if deleted:
-        names = f"version{'' if len(deleted) == 1 else 's'} {', '.join(map(str, sorted(deleted)))}"
-        job.say("retain", f"deleted {names}")
-        more = f"; {len(left) - _AT_ONCE} more go with the next promotions" if len(left) > _AT_ONCE else ""
-        notes.append(f"Deleted {names} (keep-versions: {keep}){more}.")
+        calls = [partial(_retain_one, target, part) for target, part in zip(targets, report.each, strict=True)]
+        found = map_and_wait(calls, _WIDTH)
+    notes, warnings = list(report.notes), list(report.warnings)
+    for target, (note, warning) in zip(targets, found, strict=True):
+        name = f"{target.function.name}: " if report.parts else ""
+        notes += [f"{name}{note}"] if note else []
+        warnings += [f"{name}{warning}"] if warning else []
     return replace(report, notes=tuple(notes), warnings=tuple(warnings))
 
 
-def retain_all(job: Job, targets: Sequence[Target], report: Report) -> Report:
-    """Do the same for several functions that are released as one; a release that has moved one is of all."""
-    if report.result is not Result.PROMOTED:
-        return report
-    job.reports.append(report)
-    with job.phase("retain"):
-        reported = map_and_wait(
-            [
-                partial(retain, target, replace(part, result=report.result, notes=(), warnings=()))
-                for target, (_, part) in zip(targets, report.parts, strict=True)
-            ],
-            _WIDTH,
-        )
-    notes = [f"{name}: {note}" for (name, _), part in zip(report.parts, reported, strict=True) for note in part.notes]
-    warnings = [
-        f"{name}: {text}" for (name, _), part in zip(report.parts, reported, strict=True) for text in part.warnings
-    ]
-    return replace(report, notes=(*report.notes, *notes), warnings=(*report.warnings, *warnings))
+def _retain_one(target: Target, report: Report) -> tuple[str, str]:
+    """Delete versions of one function; return a note of those that are gone, and a warning. Both may be empty."""
+    job, keep = target.job, target.job.inputs.keep_versions
+    if keep is None or report.candidate is None:
+        return "", ""
+    deleted: list[int] = []
+    left: list[int] = []
+    warning = ""
+    try:
+        left = _versions_to_delete(target, int(report.candidate.version), keep)
+        _delete(target, left[:_AT_ONCE], keep, deleted)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
+        problem = to_promote_error(error)
+        text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
+        warning, left = f"Not all older versions could be deleted (keep-versions): {text}", []
+    if not deleted:
+        return "", warning
+    names = f"version{'' if len(deleted) == 1 else 's'} {', '.join(map(str, sorted(deleted)))}"
+    job.say("retain", f"deleted {names}")
+    more = f"; {len(left) - _AT_ONCE} more go with the next promotions" if len(left) > _AT_ONCE else ""
+    return f"Deleted {names} (keep-versions: {keep}){more}.", warning
 
 
 def versions_to_delete(
@@ -150,7 +144,7 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
 
 
 def _being_released(target: Target, state: State) -> set[int]:
-    """Give the versions that unfinished releases of several functions end at, forward or back."""
+    """Return the versions that unfinished releases end at, forward or back."""
     saga = make_saga(target.job)
     releases = [saga.find(served.pending) for served in state.environments.values() if served.pending]
     parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
@@ -159,10 +153,6 @@ def _being_released(target: Target, state: State) -> set[int]:
 
 def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> Iterator[int]:
     """Yield the versions that somebody is about to promote or, at an endpoint of their own, to verify."""
-    for served in state.environments.values():
-        if served.intent:
-            versions = (served.intent.version, served.intent.previous or "")
-            yield from (int(version) for version in versions if version.isdecimal())
     yield from (int(preview.version) for preview in state.previews if not preview.is_dead)
     for deployment in deployments:
         if not deployment.used and _is_within(_RUN, deployment.at, now):

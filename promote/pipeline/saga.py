@@ -13,6 +13,7 @@ is brought to its end by whoever finds it, by several at once, and without the l
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from promote.aws.clients import CALLS_AT_ONCE, Clients
@@ -146,7 +147,12 @@ class Saga:
             raise
 
     def resume(
-        self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]] = (), *, is_ours: bool = False
+        self,
+        release: Release,
+        locks: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        *,
+        is_ours: bool = False,
+        is_cancelled: bool = False,
     ) -> Ended:
         """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
 
@@ -158,20 +164,21 @@ class Saga:
 
         """
         try:
-            return self._resume(release, locks, is_ours=is_ours)
+            return self._resume(release, locks, is_ours=is_ours, is_cancelled=is_cancelled)
         except Exception as error:
             problem = to_promote_error(error)
-            whose = "the release" if is_ours else f"the release {release.key.identity} of run {release.run_id}"
+            whose = "The release" if is_ours else f"The release {release.key.identity} of run {release.run_id}"
             problem = problem.reworded(
-                f"{whose} has begun and is not at its end: {problem}",
-                hint="Its aliases may have moved: see what they serve with command: status. Whoever comes next, the "
-                "post step or a run of any of its functions, brings it there first: forward where all its aliases can "
-                f"be moved by then, else back. {problem.hint}",
+                f"{problem}{'' if str(problem).endswith('.') else '.'} {whose} is not finished",
+                hint="Its aliases may have moved: see what they serve with command: status. The post step, or the next "
+                f"run of any of its functions, finishes the release or rolls it back. {problem.hint}",
             )
             problem.may_have_moved = True
             raise problem from error
 
-    def _resume(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool) -> Ended:
+    def _resume(
+        self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool, is_cancelled: bool
+    ) -> Ended:
         problem: PromoteError | None = None
         seconds: float | None = None
         changed_externally: tuple[str, ...] = ()
@@ -182,7 +189,7 @@ class Saga:
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
                 started = self._clock.monotonic()
-                problem, denied = self._move(release, seen)
+                problem, denied = self._cancelled(release, seen) if is_cancelled else self._move(release, seen)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
                     raise problem.reworded(
@@ -196,7 +203,10 @@ class Saga:
                 else:
                     release = self._start_rollback(release, problem, denied)
             elif release.stage is Stage.ROLLING_BACK:
-                changed_externally = self._roll_back_aliases(release)
+                try:
+                    changed_externally = self._roll_back_aliases(release)
+                except PromoteError as error:
+                    raise (problem.reworded(f"{problem}. {error}", error.hint) if problem else error) from error
                 release = self._end(release)
             else:
                 return Ended(release, problem, seconds, changed_externally, is_by_us, seen)
@@ -215,7 +225,7 @@ class Saga:
         found = self.find(key)
         if found is None or found.stage.is_final:
             return None
-        ended = self.resume(found, is_ours=True)
+        ended = self.resume(found, is_ours=True, is_cancelled=True)
         if ended.problem and not ended.release.stage.is_final:
             raise ended.problem
         return ended.release
@@ -234,6 +244,26 @@ class Saga:
             except ConditionFailed:
                 return self.read(release.key)
         return release
+
+    def _cancelled(
+        self, release: Release, seen: dict[str, Alias | None]
+    ) -> tuple[PromoteError | None, tuple[str, ...]]:
+        """Look how far a release has come whose run was cancelled; arguments and result as of ``_move``.
+
+        If no alias has moved, the release is rolled back: whoever cancels a run does not expect it to promote.
+        """
+        calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
+        aliases = map_and_wait(calls, WIDTH)
+        has_moved = {
+            part.arn: alias is not None and alias.promotion == part.promotion
+            for part, alias in zip(release.parts, aliases, strict=True)
+        }
+        if not any(has_moved.values()):
+            return ConflictError("its run was cancelled before an alias had moved", hint="Run the job again."), ()
+        if not all(has_moved.values()):
+            return self._move(release, seen)
+        seen.update(zip(has_moved, aliases, strict=True))
+        return None, ()
 
     def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
         """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be.
@@ -260,11 +290,14 @@ class Saga:
                 try:
                     alias = function.alias(release.environment)
                 except Exception:  # noqa: BLE001 - the first error tells more
-                    if release.key not in self._begun:
-                        raise problem from error  # it may have moved, and whoever began it may have said so
+                    if isinstance(problem, UnconfirmedError) or release.key not in self._begun:
+                        raise problem from error  # it may have moved; who finds the release finishes it
                     alias = None
                 if alias is not None and alias.promotion == part.promotion:
+                    seen[part.arn] = alias
                     return None
+                if not release.has_several:
+                    return problem
                 was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
                 return problem.reworded(f"the alias of {part.name} {was}: {problem}")
             return ConflictError(
@@ -275,13 +308,13 @@ class Saga:
         # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
         problems = map_and_wait([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
         found = list(zip(release.parts, problems, strict=True))
-        denied = tuple(part.arn for part, problem in found if isinstance(problem, AccessError))
-        return next(filter(None, problems), None), denied
+        refused = [part.arn for part, problem in found if problem and not isinstance(problem, UnconfirmedError)]
+        return next(filter(None, problems), None), tuple(refused)
 
     def _complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Release, bool]:
         """Record that all has moved; give the release as it then is, and whether this call has done it.
 
-        A lock that is another's by now is left out.
+        A lock that another run holds by now, and a candidate's record that is gone, are left out.
         """
         now = self._now()
         parts = [self._transition(release, Stage.DONE, now)]
@@ -289,13 +322,14 @@ class Saga:
             promotion = part.promotion
             if part.moves:
                 entry = entry_item(part.arn, promotion, part.candidate, part.plan, now)
-                whole = {**entry, "url": release.url, "release": {"pk": release.key.pk, "sk": release.key.sk}}
+                whole = {**entry, "url": release.url, "release": {**vars(release.key), "functions": len(release.parts)}}
                 parts.append(("Put", {"Item": self._table.encode(whole)}))
             served = served_item(promotion, part.candidate, part.plan, now, release.url)
             if release.moves:
                 served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
             parts.append(self._unmarking(release, part, served))
-        locks = list(locks)[: _LARGEST - len(parts)]
+        used = [self._using(part) for part in release.parts if part.token]
+        locks = [*used, *locks][: _LARGEST - len(parts)]
         while True:
             try:
                 self._table.transact([*parts, *locks])
@@ -307,13 +341,21 @@ class Saga:
             else:
                 return replace(release, stage=Stage.DONE), True
 
+    def _using(self, part: Part) -> tuple[str, Mapping[str, Any]]:
+        """Give the part of a transaction that uses up the candidate's record."""
+        return "Update", self._table.change(
+            part.arn,
+            part.token,
+            assign={"used": part.promotion.identity},
+            condition="attribute_exists(pk) AND attribute_not_exists(#used)",
+        )
+
     def _start_rollback(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
         """Decide that the release goes back; give it as it then is, which may be done.
 
-        Of a function that we may not move (``denied``) no move is on its way, unless others have joined. So it needs
-        no other RevisionId, which nobody could give it whose permissions are ours.
+        Of a function whose move was refused (``denied``) no move is on its way, unless others have joined. So it needs
+        no other RevisionId, which a run without the permission could not give it.
         """
-        self._say("promote", f"turning back what has moved: {problem}")
         turned = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500])
         alone = self._table.change(
             *(release.key.pk, release.key.sk),
@@ -323,12 +365,14 @@ class Saga:
         )
         with suppress(ConditionFailed):
             self._table.update(alone)
+            self._say("promote", f"rolling back what has moved: {problem}")
             return replace(turned, denied=tuple(denied))
         try:
             _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), turned.reason)
             self._table.update(change)
         except ConditionFailed:
             return self.read(release.key)
+        self._say("promote", f"rolling back what has moved: {problem}")
         return turned
 
     def _roll_back_aliases(self, release: Release) -> tuple[str, ...]:
@@ -350,7 +394,7 @@ class Saga:
             if isinstance(outcome, Exception):
                 problem = to_promote_error(outcome)
                 raise ServiceError(
-                    f"{release.environment} of {part.name} could not be put back to version "
+                    f"{release.environment} of {part.name} could not be restored to version "
                     f"{part.before.version if part.before else 'none'}: {problem}",
                     hint=problem.hint,
                 ) from outcome
@@ -364,11 +408,14 @@ class Saga:
         """
         function = self._function(part.arn)
         part = replace(part, before=part.before.own) if part.before else part
+        if part.arn in release.denied:
+            with suppress(Exception):  # whatever it is, the alias was not moved by this release
+                alias = function.alias(release.environment)
+                return _is_as_before(part, alias) or _is_back(release, part, alias)
+            return True
         problem: UnconfirmedError | None = None
         for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
-            if part.arn in release.denied and _is_as_before(part, alias):
-                return True
             wanted = self._step_back(release, part, alias)
             if wanted is None:
                 return _is_back(release, part, alias)
@@ -434,15 +481,13 @@ class Saga:
 
     def _unmarking(self, release: Release, part: Part, served: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """Give the part of a transaction that lets go of a function, with what its environment serves by then."""
-        key = {"pk": release.key.pk, "sk": release.key.sk}
+        together = {"released": vars(release.key), "together": together_item(release.together)}
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
             # By the latter, whoever has read the alias before knows that it may be another by now.
-            assign={**served, "released": key, "together": together_item(release.together)}
-            if served
-            else {"reverted": release.key.identity},
-            remove=("pending", "intent") if served else ("pending",),
+            assign={**served, **together} if served else {"reverted": release.key.identity},
+            remove=("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},
         )

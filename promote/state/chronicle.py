@@ -12,8 +12,10 @@ Histories = Mapping[str, Sequence[Item]]
 
 
 def release_keys(histories: Histories) -> list[ReleaseKey]:
-    """Give the releases that have moved any of the functions, newest first."""
+    """Return the releases that have moved any of the functions, newest first; for several functions, of several."""
     values = [item["release"] for items in histories.values() for item in items if item.get("release")]
+    if len(histories) > 1:
+        values = [value for value in values if int(value.get("functions", 1)) > 1]
     keys = {ReleaseKey(str(value["pk"]), str(value["sk"])) for value in values}
     return sorted(keys, key=lambda key: key.identity, reverse=True)
 

@@ -30,7 +30,6 @@ from promote.state.records import (
     environment_key,
     gateway_of,
     has_happened,
-    intent_item,
     is_pinned,
     preview_of,
     promotion_key,
@@ -209,56 +208,18 @@ class Ledger:
             elif deleted := Record.of(refused.item).part("deleted"):
                 self._retract_deletion(candidate.version, deleted.text("operation", ""))
 
-    def record_verdict(  # noqa: PLR0913 - a record's parts, by name
-        self,
-        candidate: Candidate,
-        plan: str,
-        verdict: Verdict | None,
-        intent: Promotion | None,
-        *,
-        token: str = "",
-        known: Promotion | None = None,
-    ) -> None:
-        """Record what verification found and the promotion that is to follow: in one transaction, where there are both.
-
-        With ``token``, the key of the candidate's record, the promotion claims it as well. So two promotions at the
-        same time cannot both use it. ``known`` is the intent of another promotion that was read: only that one may be
-        replaced. An intent that is newer may have moved the alias by now, and knows why.
+    def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict) -> None:
+        """Record what verification found.
 
         Raises:
-            ConflictError: the candidate's record is not of this code and configuration.
-            RefusedError: another promotion has claimed the candidate.
-            Pending: the function is part of an unfinished release, or of another promotion; nothing was recorded.
+            ConflictError: The candidate's record is not of this code and configuration.
 
         """
-        parts: list[tuple[str, Mapping[str, Any]]] = []
-        if verdict:
-            parts.append(self.verdict_update(candidate, plan, verdict))
-        if intent:
-            change = self._table.change(
-                self.arn,
-                environment_key(intent.environment),
-                assign={"intent": intent_item(intent)},
-                condition=f"{_FREE} AND "
-                + ("#intent.#operation = :known" if known else "attribute_not_exists(#intent)"),
-                values={"known": known.operation} if known else {},
-            )
-            parts.append(("Update", change))
-        if intent and token:
-            parts.append(self._claiming(token, intent))
+        _, change = self.verdict_update(candidate, plan, verdict)
         try:
-            if len(parts) == 1:
-                self._table.update(parts[0][1])
-            else:
-                self._table.transact(parts)
-        except (ConditionFailed, TransactionCancelled) as error:
-            refused = error.refused if isinstance(error, TransactionCancelled) else [True]
-            if verdict and refused[0]:
-                raise replaced(candidate) from error
-            if intent and token and refused[-1]:
-                item = next(iter(self._table.query(self.arn, token, token)), None)
-                raise claimed(deployment_of(item).claim if item else None) from error
-            raise Pending from error
+            self._table.update(change)
+        except ConditionFailed as error:
+            raise replaced(candidate) from error
 
     def verdict_update(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
         """Give the part of a transaction that records a verdict.
@@ -296,78 +257,11 @@ class Ledger:
             values={"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint},
         )
 
-    def record_promotion(  # noqa: PLR0913 - a record's parts, by name
-        self,
-        promotion: Promotion,
-        candidate: Candidate,
-        plan: str,
-        *,
-        token: str = "",
-        release: tuple[str, Mapping[str, Any]] | None = None,
-        seen: EnvironmentRecord | None = None,
-    ) -> None:
-        """Record a move of the alias that has taken place: the promotion, what the environment now serves, the release.
+    def claim_update(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
+        """Return the part of a transaction that claims the candidate's record ``token`` for ``promotion``.
 
-        ``token`` is the key of the candidate's record that is used up by it, if there is one. All in one transaction. A
-        part whose condition fails is left out and the others are written all the same: the promotion, when somebody
-        recorded it for us; the environment, when a later promotion is recorded; the release, when the lock is another's
-        by now. A move that only said for which later commit leaves no entry in the history.
-
-        ``seen`` is for a move that is somebody else's, and may be that of a release: what the ledger said before it was
-        seen. Then all is written or nothing.
-
-        Raises:
-            Pending: the function is part of an unfinished release, or of one that has ended meanwhile, and nothing was
-                recorded.
-
-        """
-        now = self._now()
-        # The page of another run, whose record this one finishes, is not known.
-        url = self._run.url if promotion.operation == self._run.operation else ""
-        parts: list[tuple[str, Mapping[str, Any]]] = []
-        if promotion.previous is not None:
-            entry = {**entry_item(self.arn, promotion, candidate, plan, now), "url": url}
-            parts.append(("Put", self._table.insertion(entry)))
-        condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}
-        if seen:
-            # A release that was turned back since then may have taken the move with it.
-            condition += " AND " + ("#reverted = :reverted" if seen.reverted else "attribute_not_exists(#reverted)")
-            values = {"reverted": seen.reverted} if seen.reverted else {}
-        environment = self._table.change(
-            self.arn,
-            environment_key(promotion.environment),
-            assign=served_item(promotion, candidate, plan, now, url),
-            remove=("intent",),
-            condition=condition,
-            values=values,
-        )
-        parts.append(("Update", environment))
-        if token:
-            parts.append(self.use_update(token, promotion))
-        if release:
-            parts.append(release)
-        while parts:
-            try:
-                self._table.transact(parts)
-            except TransactionCancelled as cancelled:
-                refused = [part for part, is_refused in zip(parts, cancelled.refused, strict=True) if is_refused]
-                if any(part[1] is environment for part in refused):
-                    self._require_outrun(promotion)
-                    if seen:
-                        return  # whoever has recorded a later one has recorded this one before
-                parts = [part for part in parts if part not in refused]
-            else:
-                return
-
-    def has_recorded(self, promotion: Promotion) -> bool:
-        """Whether the history has this move: whoever moves the alias after us records ours before."""
-        sk = promotion_key(promotion)
-        return bool(self._table.query(self.arn, sk, sk))
-
-    def _claiming(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that claims the candidate's record ``token`` for ``promotion``.
-
-        Where a step died after it, another step of the same attempt may try again, for the same environment.
+        So two promotions at the same time cannot both use it. If a step died after it, another step of the same attempt
+        may try again, for the same environment.
         """
         run, name = self._run, promotion.environment
         claim = {"environment": name, "promotion": promotion.identity, "run_id": run.run_id, "attempt": run.attempt}
@@ -380,50 +274,56 @@ class Ledger:
             values={"name": name, "run_id": run.run_id, "attempt": run.attempt},
         )
 
-    def use_update(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that uses up the candidate's record ``token``, if it is not used up."""
-        return "Update", self._table.change(
-            self.arn, token, assign={"used": promotion.identity}, condition="attribute_not_exists(#used)"
-        )
+    def claimed(self, token: str) -> RefusedError:
+        """Return the error that says who has claimed the candidate's record ``token``."""
+        item = next(iter(self._table.query(self.arn, token, token)), None)
+        return claimed(deployment_of(item).claim if item else None)
 
-    def _require_outrun(self, promotion: Promotion) -> None:
-        """See that it is a later promotion that stood in the way of a record, and no release."""
-        served = self.read().served(promotion.environment)
-        if served.pending or served.sequence < promotion.sequence:
-            raise Pending
+    def record_move(self, environment: str, moved: Promotion, served: EnvironmentRecord) -> EnvironmentRecord:
+        """Record a move that only the alias tells of, as after the table was lost; return what the ledger says then.
 
-    def finish(self, environment: str, moved: Promotion | None, served: EnvironmentRecord) -> EnvironmentRecord:
-        """Bring the record up to what the alias says (``moved``), where a run died between the move and its record.
-
-        Gives what the environment serves after that. An intent that came to nothing is struck out.
+        ``served`` is what the ledger said before the alias was read. If a later promotion is recorded by then, this
+        move is recorded, too.
 
         Raises:
-            Pending: the function is part of an unfinished release, of which the move may be; or was so meanwhile.
+            Pending: The function is part of an unfinished release, or was since it was read. The move may be of that.
 
         """
-        if moved is not None and moved.sequence > served.sequence:
-            now = served if served.intent == moved else self.read().served(environment)
-            if now.intent == moved:
-                moved = now.intent  # which says why, too
-            candidate, plan = self._proven(moved.version)
-            if moved.rolled_back is None and (moved.kind is Kind.ROLLBACK or now.rolled_back):
-                left = self._left(now, moved) if moved.kind is Kind.ROLLBACK else None
-                rolled_back = after_unknown(now.rolled_back, moved, candidate, left)
-                moved = replace(moved, rolled_back=rolled_back)
-            self.record_promotion(moved, candidate, plan, seen=served)
-            return self.read().served(environment)
-        if served.intent is not None:
-            with suppress(ConditionFailed):
-                self._table.update(
-                    self._table.change(
-                        self.arn,
-                        environment_key(environment),
-                        remove=("intent",),
-                        condition="#intent.#operation = :operation",
-                        values={"operation": served.intent.operation},
-                    )
-                )
-        return replace(served, intent=None)
+        candidate, plan = self._verified(moved.version)
+        if moved.rolled_back is None and (moved.kind is Kind.ROLLBACK or served.rolled_back):
+            left = self._left(served, moved) if moved.kind is Kind.ROLLBACK else None
+            moved = replace(moved, rolled_back=after_unknown(served.rolled_back, moved, candidate, left))
+        # The page of another run, whose record this one writes, is not known.
+        now, url = self._now(), self._run.url if moved.operation == self._run.operation else ""
+        # A release that was rolled back since then may have taken the move with it.
+        before = "#reverted = :reverted" if served.reverted else "attribute_not_exists(#reverted)"
+        change = self._table.change(
+            self.arn,
+            environment_key(environment),
+            assign=served_item(moved, candidate, plan, now, url),
+            condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",
+            values={"reverted": served.reverted} if served.reverted else {},
+        )
+        parts: list[tuple[str, Mapping[str, Any]]] = [("Update", change)]
+        if moved.previous is not None:
+            entry = {**entry_item(self.arn, moved, candidate, plan, now), "url": url}
+            parts.append(("Put", self._table.insertion(entry)))
+        while True:
+            try:
+                self._table.transact(parts)
+            except TransactionCancelled as cancelled:
+                if cancelled.refused[0]:
+                    return self._recorded_since(moved)
+                parts = parts[:1]  # the history has the entry already
+            else:
+                return self.read().served(environment)
+
+    def _recorded_since(self, moved: Promotion) -> EnvironmentRecord:
+        """Return what the ledger says if a later promotion is recorded, and no release was in the way."""
+        served = self.read().served(moved.environment)
+        if served.pending or served.sequence < moved.sequence:
+            raise Pending
+        return served
 
     def _left(self, served: EnvironmentRecord, rollback: Promotion) -> RolledBack | None:
         """Say what a rollback has left, of which only the alias tells; ``served`` is what the ledger knew before."""
@@ -608,7 +508,7 @@ class Ledger:
     def _unlock_sk(self, token: int) -> str:
         return f"unlock#{token:010d}-{self._run.operation}"
 
-    def _proven(self, version: str) -> tuple[Candidate, str]:
+    def _verified(self, version: str) -> tuple[Candidate, str]:
         """Read a version's record: the candidate and the digest of a plan that it has passed."""
         item = self.version(version)
         candidate = Candidate(version, str(item.get("code_sha256", "")), str(item.get("fingerprint", "")))

@@ -271,11 +271,7 @@ def served_of(item: Item) -> EnvironmentRecord:
 
 def _unserved(record: Record) -> EnvironmentRecord:
     """Read what an environment has also before its first promotion."""
-    intent = record.part("intent")
-    if intent:
-        intent.require("environment", record.sk.removeprefix(ENVIRONMENT))
     return EnvironmentRecord(
-        intent=promotion_of(intent) if intent else None,
         pending=_release_key(record.part("pending")),
         released=_release_key(record.part("released")),
         together=_together_of(record.part("together")),

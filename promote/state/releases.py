@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from promote.aws.dynamodb import Item
-from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, Together
+from promote.core.promotion import FENCE, Alias, Kind, Promotion, ReleaseKey, Together
 from promote.core.run import join_names
 from promote.core.traffic import Capacity
 from promote.core.version import LATEST, Candidate
@@ -35,14 +35,6 @@ class Stage(StrEnum):
         """Whether nothing is left to be done."""
         return self in (Stage.DONE, Stage.ROLLED_BACK)
 
-    @property
-    def meaning(self) -> str:
-        """What it means for the functions, in words for people."""
-        return {
-            Stage.DONE: "all functions have moved",
-            Stage.ROLLED_BACK: "all functions are back at what they served",
-        }.get(self, "it is unfinished")
-
 
 @dataclass(frozen=True)
 class Part:
@@ -61,6 +53,8 @@ class Part:
     """The alias as it was then; None: there was none."""
     since: str = ""
     """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    token: str = ""
+    """The key of the candidate's record that this promotion uses up; empty: it has none."""
 
     @property
     def moves(self) -> bool:
@@ -90,7 +84,7 @@ class Release:
     reason: str = ""
     """Why it was turned back; empty: it was not."""
     denied: tuple[str, ...] = ()
-    """The ARNs of functions whose aliases nobody may have moved who has tried: they need no fence."""
+    """The ARNs of functions whose moves were refused, so that none is on its way: they need no fence."""
     begun: str = ""
     """When its record was written."""
     ended: str = ""
@@ -119,10 +113,29 @@ class Release:
     def is_of(self, arns: Collection[str], retired: Collection[str]) -> bool:
         """Whether it is of the application of the functions ``arns``: it has others only if they are ``retired``.
 
-        It may lack some, which were added later.
+        It may lack some, which were added later; but a release of one function is not of an application of several.
         """
         others = [part.name for part in self.parts if part.arn not in arns]
-        return len(others) < len(self.parts) and all(name in retired for name in others)
+        is_alone = len(self.parts) == 1 < len(arns)
+        return not is_alone and len(others) < len(self.parts) and all(name in retired for name in others)
+
+    @property
+    def meaning(self) -> str:
+        """How it has ended, in words for people."""
+        before = self.parts[0].before
+        if self.stage is Stage.DONE and not self.has_several:
+            return f"{self.environment} was moved to version {self.parts[0].promotion.version}"
+        if self.stage is Stage.ROLLED_BACK and not self.has_several:
+            return f"{self.environment} is back at {f'version {before.version}' if before else 'nothing'}"
+        return {
+            Stage.DONE: "all functions have moved",
+            Stage.ROLLED_BACK: "all functions are back at what they served",
+        }.get(self.stage, "it is unfinished")
+
+    @property
+    def has_several(self) -> bool:
+        """Whether it is of several functions."""
+        return len(self.parts) > 1
 
     @property
     def together(self) -> Together:
@@ -136,11 +149,11 @@ class Release:
 
     @property
     def fence(self) -> str:
-        """The Description of an alias while the release is turned back, by which its RevisionId becomes another.
+        """The Description of an alias while the release is rolled back, by which its RevisionId becomes another.
 
         A move that was sent before, and arrives late, then fails its precondition.
         """
-        return f"promote-on-success: release {self.key.identity} is turned back"
+        return f"{FENCE}{self.key.identity}"
 
 
 def release_key(arns: Sequence[str], environment: str, identity: str) -> ReleaseKey:
@@ -198,6 +211,7 @@ def _part_item(part: Part) -> dict[str, Any]:
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
         "since": part.since,
+        "token": part.token,
         "before": before
         and {
             "version": before.version,
@@ -219,6 +233,7 @@ def _part_of(environment: str, record: Record) -> Part:
         plan=record.text("plan"),
         sequence=record.whole("sequence"),
         since=record.text("since", ""),
+        token=record.text("token", ""),
         before=_alias_of(environment, before) if before else None,
     )
 

@@ -74,7 +74,7 @@ def is_change(call: Call) -> bool:
 def cancel(started: Started, world: World, numbers: list[Signals], *, pause: float = 0.0, run_id: int = 2) -> Cancelled:
     """Send the signals, ``pause`` seconds apart, and wait for the end of the run."""
     since = time.monotonic()
-    freed, sent = 0.0, 0
+    freed, sent, is_moved = 0.0, 0, world.alias_version() == "2"
     while started.process.poll() is None:
         while sent < len(numbers) and time.monotonic() - since >= sent * pause:
             started.process.send_signal(numbers[sent])
@@ -87,6 +87,8 @@ def cancel(started: Started, world: World, numbers: list[Signals], *, pause: flo
     seconds = time.monotonic() - since
     assert not has_place(world, run_id), "the lock is still the run's"
     late = [call.name for call in world.account.calls() if call.started > since and is_change(call)]
+    # A release that has begun is rolled back by other RevisionIds, so that a move on its way fails.
+    late = [name for name in late if is_moved or name not in ("lambda.UpdateAlias", "lambda.CreateAlias")]
     return Cancelled(started.wait(), freed or seconds, seconds, late)
 
 
@@ -107,7 +109,7 @@ def assert_next_run_ends_well(runner: Runner, inputs: dict[str, str], world: Wor
     ended = runner.run({**inputs, "lock-timeout": "0.1"}, commit=COMMIT, run_id=2, attempt=2)
     assert (ended.code, ended.result) == (0, "unchanged" if is_promoted else "promoted"), ended.log
     assert (world.alias_version(), world.history()) == ("2", [("", "1"), ("1", "2")])
-    assert "intent" not in world.records("environment")[0]
+    assert "pending" not in world.records("environment")[0]
     assert world.lock_owner() == ""
 
 
@@ -190,7 +192,7 @@ def assert_found_out(held: Fault, runner: Runner, inputs: dict[str, str], world:
     assert any("cancelled" in annotation.message for annotation in cancelled.ended.annotations)
     # By this run, not by the next one.
     assert world.history() == [("", "1"), ("1", "2")]
-    assert "intent" not in world.records("environment")[0]
+    assert "pending" not in world.records("environment")[0]
     assert_next_run_ends_well(runner, inputs, world, is_promoted=True)
 
 
@@ -395,17 +397,18 @@ def is_blocked(started: Started, number: Signals) -> bool:
     return False
 
 
-def test_a_move_that_takes_effect_only_after_the_run_has_gone_is_recorded_by_the_next(
+def test_a_move_that_arrives_only_after_the_run_has_gone_fails(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """A request may take longer than a cancelled run may live."""
+    """A request may be on its way longer than a cancelled run may live: the rollback changes the RevisionId."""
     slow = world.account.inject("latency", "lambda.UpdateAlias", seconds=3)
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     slow.wait_until_hit(20)
     cancelled = cancel(started, world, [signal.SIGINT])
-    assert cancelled.ended.errors or world.history()[-1] == ("1", "2")
-    wait_until(lambda: world.alias_version() == "2")
-    assert_next_run_ends_well(runner, inputs, world, is_promoted=True)
+    assert_good_end(cancelled)
+    time.sleep(3)
+    assert world.alias_version() == "1"
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=False)
     assert promoted.result == "promoted"
 
 

@@ -53,7 +53,7 @@ def assert_whole(world: World, url: str) -> None:
     assert record["verdict"]["outcome"] == "passed"
     assert record["code_sha256"] == world.code_sha256(version) == environment["code_sha256"]
     assert environment["version"] == version
-    assert "intent" not in environment
+    assert "pending" not in environment
     assert world.lock_owner() == ""
     assert len(world.apis()) == 2
     assert get(url + "/health") == (200, {"status": "ok"})

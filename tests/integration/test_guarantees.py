@@ -150,10 +150,12 @@ def test_a_newer_promotion_that_comes_between_is_not_undone(
     assert (newer.result, world.alias_version()) == ("promoted", "3"), newer.log
     held.release()
     late = older.wait()
-    assert (late.code, late.result) == (0, "superseded"), late.log
+    # The newer run has completed the release of the older one first, so that it took effect, and no longer does.
+    assert (late.code, late.result) == (0, "promoted"), late.log
+    assert "Another run has finished this release." in late.log
     assert world.alias_version() == "3"
-    assert world.history() == [("", promoted.outputs["version"]), ("1", "3")]
-    assert "intent" not in world.records("environment")[0]
+    assert world.history() == [("", promoted.outputs["version"]), ("1", "2"), ("2", "3")]
+    assert "pending" not in world.records("environment")[0]
 
 
 @pytest.mark.parametrize("kind", ["cut-after", "error-after"])
@@ -445,7 +447,7 @@ def test_an_older_commit_is_superseded_before_it_deploys(
     assert (late.code, late.result, late.outputs["previous-version"]) == (0, "superseded", "2"), late.log
     assert world.code_sha256() == latest != promoted.outputs["code-sha256"]
     planned = runner.run({**inputs, "dry-run": "true"}, commit="2" * 40, run_id=2)
-    assert "would give way" in planned.outputs["summary"]
+    assert "would be superseded" in planned.outputs["summary"]
 
 
 def test_a_run_cancelled_while_it_takes_the_lock_gives_it_back(

@@ -66,7 +66,7 @@ def assert_nothing_is_left(world: World, *, apis: int = 2) -> None:
 def assert_agreed(world: World) -> None:
     environment = world.records("environment")[0]
     assert environment["version"] == world.alias_version() == world.history()[-1][1]
-    assert "intent" not in environment
+    assert "pending" not in environment
     assert world.lock_owner() == ""
 
 

@@ -243,13 +243,13 @@ def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     ledger = Ledger(Table(lambda: world.table, TABLE, clock), arn, run, clock)
     record = ledger.version("1")
     candidate = Candidate("1", record["code_sha256"], record["fingerprint"])
-    ledger.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""), None)
+    ledger.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""))
     judged = ledger.judged(candidate)
     assert judged.proof
     assert bool(judged.failure) is (verdict == "failed")
     ledger.record_deletion(1, 1)
     ledger.record_candidate(candidate)
-    ledger.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""), None)
+    ledger.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""))
     assert ledger.judged(candidate) == judged
     assert not ledger.deleted_versions("1", "1")
     assert ledger.version("1")["commit"] == "1" * 40

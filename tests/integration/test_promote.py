@@ -400,7 +400,7 @@ def test_the_history_decides_what_goes_backwards(runner: Runner, inputs: dict[st
     older = runner.run({**TO_PROD, "version": "1"}, commit=commits[1], run_id=3)
     assert_refused(older, "version 1 is older than what prod serves")
     assert "rollback" in older.errors[0].message
-    for planned, word in ((FROM_PREPROD, "give way"), ({**TO_PROD, "version": "1"}, "older")):
+    for planned, word in ((FROM_PREPROD, "superseded"), ({**TO_PROD, "version": "1"}, "older")):
         dry = runner.run({**planned, "dry-run": "true"}, commit=commits[1], run_id=3)
         assert (dry.result, word in dry.outputs["summary"]) == ("planned", True), dry.outputs["summary"]
     assert "lambda.UpdateAlias" not in writes(world.account)
@@ -452,7 +452,7 @@ def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
         assert (ended.code, ended.result) in ((0, "promoted"), (0, "unchanged")), f"call {number}:\n{ended.log}"
         served = next(item for item in world.records("environment") if item["sk"].endswith(f"#prod-{number}"))
         assert (world.alias_version(f"prod-{number}"), served["version"]) == ("1", "1")
-        assert "intent" not in served
+        assert "pending" not in served
         entry = move(world, f"prod-{number}")
         assert (entry["previous"], entry["commit"], entry["kind"]) == ("", "1" * 40, "promotion")
         assert len(world.history()) == number + 1

@@ -96,7 +96,7 @@ def assert_one_error(ended: Ended, *texts: str) -> None:
         ("environment#preprod", {"sequence": "2"}, "its sequence is '2'"),
         ("environment#preprod", {"version": 2}, "its version is '2'"),
         ("environment#preprod", {"commit": None}, "its commit is missing"),
-        ("environment#preprod", {"intent": "3"}, "its intent is '3'"),
+        ("environment#preprod", {"pending": "3"}, "its pending is '3'"),
         ("environment#preprod", {"endpoint": {"api_id": "x"}}, "its endpoint.api_url is missing"),
         ("endpoint#latest", {"endpoint": ["x"]}, "its endpoint is a list"),
     ],

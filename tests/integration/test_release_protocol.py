@@ -379,9 +379,7 @@ def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: App
         ledger = application.ledger(part.name)
         other = replace(part.promotion, operation="abcabcabcabc", sequence=part.promotion.sequence + 1)
         with pytest.raises(Pending):
-            ledger.record_verdict(part.candidate, "plan", None, other)
-        with pytest.raises(Pending):
-            ledger.record_promotion(other, part.candidate, "plan")
+            ledger.record_move("preprod", other, ledger.read().served("preprod"))
     with pytest.raises(Conflict):
         saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
     saga.resume(release, is_ours=True)

@@ -58,7 +58,7 @@ def assert_agreed(world: World, version: str) -> None:
     """Assert that alias, ledger and history agree."""
     environment: Mapping[str, Any] = world.records("environment")[0]
     assert (world.alias_version(), environment["version"]) == (version, version)
-    assert "intent" not in environment
+    assert "pending" not in environment
     assert world.history()[-1][1] == version
     # Each move begins where the previous one ended, with nothing missing.
     assert [previous for previous, _ in world.history()] == ["", *[moved for _, moved in world.history()][:-1]]
@@ -162,9 +162,9 @@ def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
 def test_a_rollback_beside_a_run_that_promotes_leaves_ledger_and_alias_in_agreement(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, first: str
 ) -> None:
-    """Both have read the alias. Lambda lets one of them move it, and the other decides again."""
+    """Both have read the alias and the ledger. One of them can begin its release, and the other decides again."""
     (runner.workspace / "function" / "commit").write_text("4")
-    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")
 
     def run() -> Started:
         return runner.start(inputs, commit="4" * 40, run_id=10)
@@ -192,7 +192,7 @@ def test_a_rollback_from_a_version_that_is_not_served_any_more_is_not_made(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     """The rollback was meant to leave version 3, and was started without knowing version 4."""
-    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")
     rollback = runner.start(ROLLBACK, commit="9" * 40, run_id=9)
     held.wait_until_hit(30)
     release(runner, inputs, 4)
@@ -245,7 +245,7 @@ def test_the_record_of_a_killed_rollback_is_finished_with_its_reason(
 def test_a_rollback_that_another_run_records_stays_a_rollback(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    """The run has read the ledger before there was an intent, and reads the alias after it was moved."""
+    """The run has read the ledger before the release of the rollback began, and sees the alias after its move."""
     reading = world.hold("hold-after", "execute-api.Invoke")
     (runner.workspace / "function" / "commit").write_text("4")
     run = runner.start(inputs, commit="4" * 40, run_id=10)
@@ -282,13 +282,14 @@ def test_a_rollback_killed_after_any_call_is_whole_after_the_next_run(
         world.account.clear_faults()
         if not is_killed:
             assert started.wait().result == "rolled-back"
-        has_moved = world.alias_version() == "1"
+        # The next run completes a rollback that has begun.
+        has_begun = world.alias_version() == "1" or "pending" in world.records("environment")[0]
         (runner.workspace / "function" / "commit").write_text(f"after {number}")
         given = {**inputs, "diverged": "promote"}  # what was rolled back may be newer
         ended = runner.run(given, commit=f"{3 + number:x}" * 40, run_id=101 + 2 * number)
         assert (ended.code, ended.result) == (0, "promoted"), f"call {number}:\n{ended.log}"
         now = world.alias_version()
-        expected = [(served, "1", "rollback"), ("1", now, "promotion")] if has_moved else [(served, now, "promotion")]
+        expected = [(served, "1", "rollback"), ("1", now, "promotion")] if has_begun else [(served, now, "promotion")]
         assert moves(world)[-len(expected) :] == expected, f"call {number}:\n{ended.log}"
         assert_agreed(world, now)
         served = now

@@ -258,7 +258,7 @@ def test_what_a_killed_rollback_has_left_is_recorded_by_the_next_run(
 def test_a_rollback_of_which_only_the_alias_tells_is_recorded(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """Another run has overwritten what the killed one was about to do."""
+    """The mark of the killed run's release was removed from the table."""
     assert release(runner, inputs, 1).result == "promoted"
     assert release(runner, inputs, 3).result == "promoted"
     held = world.account.inject("hold-after", "lambda.UpdateAlias")
@@ -271,7 +271,7 @@ def test_a_rollback_of_which_only_the_alias_tells_is_recorded(
     world.table.update_item(
         TableName="promote-on-success",
         Key={"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}},
-        UpdateExpression="REMOVE intent",
+        UpdateExpression="REMOVE pending",
     )
     again = release(runner, inputs, 3)
     assert (again.code, again.result, len(again.errors)) == (1, "refused", 1), again.log

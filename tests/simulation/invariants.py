@@ -183,7 +183,7 @@ class Watch:
         found = _DESCRIPTION.fullmatch(call.arguments["Description"])
         place = name_of(call.arguments["FunctionName"]), call.arguments["Name"]
         is_its_own = found is not None and found["operation"] == actor.operation
-        return found is None or not is_its_own or self.releases.part(place, _identity(found)) is not None
+        return found is None or not is_its_own or self.releases.has(place, _identity(found))
 
     def hit(self, actor: "Actor", call: Call, hit: Hit) -> None:
         """Record a fault."""
@@ -225,7 +225,8 @@ class Watch:
             self._see_lock(actor, pk)
         for release in self.releases.see_records(keys):
             self._see_release(release)
-        if call.name == BEGINNING and actor.environment != ENVIRONMENT:
+        has_source = actor.environment != ENVIRONMENT and actor.planned.kind not in (Kind.TWINS, Kind.TWIN)
+        if call.name == BEGINNING and has_source:
             for release in self.releases.by(actor.operation)[-1:]:
                 self.releases.require_source(release, ENVIRONMENT)
         self._see_records()
@@ -529,9 +530,9 @@ class Watch:
         return {commit for commit, _, _ in self._rolled_back.values()}
 
     def is_newer_than_rolled_back(self, commit: int) -> bool:
-        """Return whether ``commit`` and its code may follow everything that was rolled back."""
-        environments = [item for (_, sk), item in self._items.items() if sk.startswith("environment#")]
-        recorded = sum(len(item["rolled_back"]["L"]) for item in environments if "rolled_back" in item)
+        """Return whether ``commit`` and its code may follow all that was rolled back."""
+        records = (item for (_, sk), item in self._items.items() if sk.startswith("environment#"))
+        recorded = sum(len(item["rolled_back"]["L"]) for item in records if "rolled_back" in item)
         if recorded > len(self._rolled_back):
             return False  # also external changes, which the record knows and this watch does not
         for (place, _), (left, version, _) in self._rolled_back.items():
@@ -775,8 +776,8 @@ class Watch:
                 raise Broken(RECORD, f"{key[1]} contains {said}, but the move was {found[0]}")
 
     def _is_reported(self, move: Move, notes: str) -> bool:
-        """Whether the notes of a move name what was moved. Notes of a release name it in a table of its functions."""
-        if not self.releases.part(move.place, move.identity):
+        """Whether the notes of a move say what was moved; those of a release say so in a table of its functions."""
+        if not self.releases.has_others(move.place, move.identity):
             return f"version {move.version}" in notes
         rows = [line for line in notes.splitlines() if line.startswith(f"| {move.place[0]} |")]
         previous = f"`{LATEST}`" if move.previous == LATEST else move.previous
@@ -833,8 +834,6 @@ class Watch:
                 raise Broken(UP, f"{place} {trouble}")
             if owner := _text(self._locks.get(arn_of(function), {}), "owner"):
                 raise Broken(LOCK, f"it is still held by {owner}")
-            if "intent" in self._items[arn_of(function), f"environment#{environment}"]:
-                raise Broken(RECORD, f"an intent of {function} is left over")
         self.releases.require_rest((function, environment) for function in actor.planned.functions)
         waits = len(actor.planned.functions)
         if report.lock_wait is not None and report.lock_wait > waits * (lease / _SLOWEST + _LOOKS):
@@ -858,14 +857,14 @@ class Watch:
             raise Broken(ENDS, f"left behind: {previews or set(self._world.gateways.apis) - known}")
 
     def _require_records(self) -> None:
-        """7. Each move has its unchanged entry. A run that died left an intent for the next run."""
+        """7. Each move has its entry, which nobody has touched since; a run that died left a release for the next."""
         for move in self.moves:
             arn = arn_of(move.place[0])
             record = self._items[arn, f"environment#{move.environment}"]
             key = arn, f"promotion#{move.environment}#{move.identity}"
             if move.previous is None or (move.place, move.identity) in self.releases.undone:
                 continue
-            is_known = record.keys() & {"intent", "pending"} or self._is_gone(move)
+            is_known = "pending" in record or self._is_gone(move)
             if not is_known and key not in self._entries:
                 raise Broken(RECORD, f"{move} was not recorded")
         for key, item in self._entries.items():

@@ -213,9 +213,11 @@ MUTANTS = (
     ),
     Mutant(
         "a candidate is not claimed before the move",
-        "promote.state.ledger",
-        "        if intent and token:\n            parts.append(self._claiming(token, intent))\n",
-        "",
+        "promote.pipeline.promote",
+        """            further.append(ledger.claim_update(request.token, recorded.promotion))
+            refusals.append(partial(ledger.claimed, request.token))
+""",
+        "            pass\n",
         hits=(Hit.RERUN,),
     ),
     Mutant(
@@ -290,28 +292,7 @@ MUTANTS = (
         "further: dict[str, Any] = {}",
     ),
     Mutant(
-        "a dead run's record is not finished",
-        "promote.state.ledger",
-        "            self.record_promotion(moved, candidate, plan, seen=served)\n",
-        "",
-        ("lambda.UpdateAlias", "dynamodb.TransactWriteItems"),
-    ),
-    Mutant(
-        "an older record replaces a newer one",
-        "promote.state.ledger",
-        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
-        "condition, values = _FREE, {}",
-        ("dynamodb.TransactWriteItems",),
-    ),
-    Mutant(
-        "a move that another run has recorded is not recognized",
-        "promote.pipeline.promote",
-        "is_recorded = target.ledger.has_recorded(promotion)",
-        "is_recorded = False",
-        ("lambda.CreateAlias", "lambda.UpdateAlias"),
-    ),
-    Mutant(
-        "the loser of a race for an endpoint deletes the other's",
+        "who loses a race for an endpoint deletes the other's",
         "promote.pipeline.endpoints",
         "self._gateways.delete(gateway)",
         "self._gateways.delete(winner)",
@@ -342,9 +323,9 @@ MUTANTS = (
     ),
     Mutant(
         "the lock is not released with the record of the promotion",
-        "promote.state.ledger",
-        "        if release:\n            parts.append(release)\n",
-        "",
+        "promote.pipeline.promote",
+        "locks = [held.lock.release_update(held.lease) for held in held_locks if not held.kept_for_job]",
+        "locks: list[tuple[str, dict[str, str]]] = []",
     ),
     Mutant(
         "an error of GitHub fails the run",
@@ -385,18 +366,10 @@ MUTANTS = (
         (Hit.PAUSED, Hit.PAUSED_AFTER),
     ),
     Mutant(
-        "the intent of a function is recorded although it is part of a release",
+        "a move is recorded though the function is part of a release",
         "promote.state.ledger",
-        """                condition=f"{_FREE} AND "
-                + (""",
-        "                condition=(",
-        RELEASING,
-    ),
-    Mutant(
-        "a move is recorded although the function is part of a release",
-        "promote.state.ledger",
-        'condition, values = f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
-        'condition, values = "(attribute_not_exists(#sequence) OR #sequence < :sequence)", {}',
+        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",',
+        'condition=f"(attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",',
         RELEASING,
     ),
     Mutant(
@@ -423,8 +396,8 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "a release begins although a lock was lost",
-        "promote.pipeline.application",
+        "a release begins though a lock was lost",
+        "promote.pipeline.promote",
         """    for held in held_locks:
         held.heartbeat.require()
 """,
@@ -441,39 +414,39 @@ MUTANTS = (
     ),
     Mutant(
         "the verdicts are not recorded when the release begins",
-        "promote.pipeline.application",
-        "[target.ledger.verdict_update(p.candidate, p.plan, p.verdict) for target, p in judged if p.verdict]",
-        "[]",
+        "promote.pipeline.promote",
+        """            further.append(ledger.verdict_update(request.candidate, request.plan, request.verdict))
+            refusals.append(partial(replaced, request.candidate))
+""",
+        "            pass\n",
         RELEASING,
     ),
     Mutant(
-        "a release that begins again has the previous sequence",
-        "promote.pipeline.application",
-        "sequence = attempt + max(map(next_sequence, targets, aliases))",
-        "sequence = max(map(next_sequence, targets, aliases))",
+        "a release that is begun again has the sequence of the one before",
+        "promote.pipeline.promote",
+        "sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)",
+        "sequence = max(next_sequence(part.target, part.target.alias) for part in parts)",
         RELEASING,
     ),
     Mutant(
-        "a release has the lowest sequence of its functions",
-        "promote.pipeline.application",
-        "sequence = attempt + max(map(next_sequence, targets, aliases))",
-        "sequence = attempt + min(map(next_sequence, targets, aliases))",
+        "a release has the sequence of the function that was promoted least",
+        "promote.pipeline.promote",
+        "sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)",
+        "sequence = attempt + min(next_sequence(part.target, part.target.alias) for part in parts)",
         RELEASING,
     ),
     Mutant(
-        "a function with a newer commit does not stop the others",
-        "promote.pipeline.application",
+        "a function that has something newer does not hold back the others",
+        "promote.pipeline.promote",
         "if result in (Result.SUPERSEDED, Result.REFUSED) or not any(",
         "if result is Result.REFUSED or not any(",
         RELEASING,
     ),
     Mutant(
-        "a release begins although a function has not passed",
-        "promote.commands.run_all",
-        """        reports = [one.report for one in found]
-        if any(report.verdict and not report.verdict.passed for report in reports):""",
-        """        reports = [one.report for one in found]
-        if all(report.verdict and not report.verdict.passed for report in reports):""",
+        "a release begins though a function has not passed",
+        "promote.commands.run",
+        "return any(part.report.verdict and not part.report.verdict.passed for part in parts)",
+        "return all(part.report.verdict and not part.report.verdict.passed for part in parts)",
         RELEASING,
     ),
     Mutant(
@@ -570,8 +543,8 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "a release is not saved for the post step",
-        "promote.pipeline.application",
+        "a release is not noted for the post step",
+        "promote.pipeline.promote",
         """    job.state.begin(place, release.key.sk)
     try:""",
         "    try:",
@@ -592,8 +565,8 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "half of a release is promoted to the next environment",
-        "promote.commands.promote",
+        "half of a release is promoted from one environment to the next",
+        "promote.pipeline.source",
         """        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
 """,
         """        if name:

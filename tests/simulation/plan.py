@@ -166,13 +166,11 @@ ANNOUNCING = (
 """The calls after a promotion, whose failure undoes nothing."""
 
 BEGINNING = "dynamodb.TransactWriteItems begin"
-ROLLBACK_CALLS = (
-    "dynamodb.UpdateItem release",
-    "lambda.UpdateAlias back",
-    "dynamodb.TransactWriteItems rolled_back",
-)
+ROLLBACK_CALLS = ("dynamodb.UpdateItem release", "lambda.UpdateAlias back", "dynamodb.TransactWriteItems rolled_back")
 RELEASING = (BEGINNING, "dynamodb.TransactWriteItems done", *ROLLBACK_CALLS, "dynamodb.Query release")
-"""The calls that only a release of several functions makes."""
+"""Those of a release."""
+TOGETHER = "dynamodb.TransactWriteItems"
+"""That of several functions whose locks are acquired or released in one call."""
 
 CHANGES = tuple(
     call
@@ -328,7 +326,8 @@ def random_plan(seed: int) -> Plan:
     call, hit = PAIRS[seed % len(PAIRS)]
     jobs = [_random_job(chance) for _ in range(chance.choice((2, 2, 3, 3, 4, 5)))]
     jobs[0] = _suited(jobs[0], call, chance)
-    if call in RELEASING or (call not in _OF_ONE and chance.random() < _SHARE):
+    share = _SHARE_OF_RELEASING if call in RELEASING else _SHARE
+    if call == TOGETHER or (call not in _OF_ONE and chance.random() < share):
         jobs = _of_applications(jobs, call, chance)
     is_story = call not in RELEASING and chance.random() < _STORIES
     if is_story:
@@ -424,9 +423,9 @@ _UNKNOWING = 0.07
 _STORIES = 0.05
 """The share of schedules in which rolled-back code returns."""
 _PROVISIONED = 0.1
-"""The share of schedules with provisioned concurrency."""
-_SHARE = 0.04
-"""The share of applications in schedules whose first fault is not at a call of releases."""
+"""Share of the schedules whose aliases have provisioned concurrency."""
+_SHARE, _SHARE_OF_RELEASING = 0.04, 0.6
+"""Of the schedules with several functions: where the first fault is at any call, and at one of a release."""
 
 _APPLICATIONS: tuple[tuple[str, ...], ...] = (
     ("hello", "worker"),
@@ -500,7 +499,6 @@ _FREQUENT = (
     "dynamodb.Query",
     "dynamodb.UpdateItem lock",
     "dynamodb.UpdateItem lock beat",
-    "dynamodb.TransactWriteItems",
 )
 """Calls that each job makes several times."""
 

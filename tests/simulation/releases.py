@@ -1,4 +1,4 @@
-"""What must be true of releases of several functions after every step: all of them move, or none does.
+"""What must be true of releases after every step: all functions of a release move, or none does.
 
 The record of a release names its moves, and the aliases show which moves were made. If an alias was changed externally,
 no run is responsible for what its function serves.
@@ -24,8 +24,8 @@ Place = tuple[str, str]
 EXTERNAL = "an external change"
 
 _NEXT = {(Stage.MOVING, Stage.DONE), (Stage.MOVING, Stage.ROLLING_BACK), (Stage.ROLLING_BACK, Stage.ROLLED_BACK)}
-_SERVED = ("version", "sequence", "commit", "plan", "previous", "intent")
-"""The attributes of an environment's record that do not change while its function is part of a release."""
+_SERVED = ("version", "sequence", "commit", "plan", "previous")
+"""What nobody changes in the record of an environment while its function is part of a release."""
 
 _decoded = TypeDeserializer().deserialize
 
@@ -47,8 +47,6 @@ class Releases:
         self._environments: dict[Place, Any] = {}
         self._parts: dict[tuple[Place, str], tuple[Key, Part]] = {}
         """By the identity of the move."""
-        self._intents: set[tuple[Place, str]] = set()
-        """Moves of single functions that were recorded before they were made, and that nothing prevented."""
         self._moved: dict[tuple[Place, str], int] = {}
         """Moves that took effect, numbered."""
         self._numbers = count(1)
@@ -82,10 +80,14 @@ class Releases:
         """Return the releases that an operation has begun, in order."""
         return [found for key, found in self.known.items() if key[1].endswith(f"-{operation}")]
 
-    def part(self, place: Place, identity: str) -> Part | None:
-        """Return the part of a release that a move belongs to, or None for a single function."""
+    def has(self, place: Place, identity: str) -> bool:
+        """Whether a move is part of a release that was begun."""
+        return (place, identity) in self._parts
+
+    def has_others(self, place: Place, identity: str) -> bool:
+        """Whether a move is part of a release of several functions."""
         found = self._parts.get((place, identity))
-        return found[1] if found else None
+        return found is not None and self.known[found[0]].has_several
 
     def is_on_its_way_back(self, place: Place, description: str) -> bool:
         """Whether an alias with this Description is rolled back, and not moved late."""
@@ -175,9 +177,6 @@ class Releases:
             self._marks[place] = new
         else:
             self._marks.pop(place, None)
-            if "intent" in item:
-                intent = item["intent"]["M"]
-                self._intents.add((place, f"{int(intent['sequence']['N']):010d}-{intent['operation']['S']}"))
 
     def _see_entry(self, key: Key) -> None:
         _, environment, identity = key[1].split("#")
@@ -211,10 +210,11 @@ class Releases:
                 raise Broken(ONE, f"{release.key.sk} is rolled back, but {place[0]} still has it")
             version = self._world.functions[place[0]].versions.get(part.promotion.version)
             is_same = version is not None and version.content.code_sha256 == part.candidate.code_sha256
-            if alias is None and (not is_same or at == EXTERNAL):
-                continue  # the function, or the fence, was deleted externally
-            if (alias and alias.revision_id) == (before and before.revision_id):
-                raise Broken(ONE, f"{release.key.sk} is rolled back, but a move of {place[0]} may still arrive")
+            is_refused = part.arn in release.denied  # if it does arrive all the same, ``moved`` sees that
+            if alias is None and (not is_same or at == EXTERNAL or (is_refused and before is None)):
+                continue  # an external change has deleted the function, or the fence; or none was needed
+            if not is_refused and (alias and alias.revision_id) == (before and before.revision_id):
+                raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
             is_back = alias is not None and (
                 _content(alias) == _content(before) if before else alias.description == release.fence
             )
@@ -227,14 +227,13 @@ class Releases:
     def moved(self, place: Place, before: Alias | None, identity: str) -> None:
         """See a forward move that took effect. ``before`` is the alias until then."""
         found = self._parts.get((place, identity))
-        if found is None and (place, identity) not in self._intents:
-            raise Broken(ONE, f"{place[0]} moves by {identity}, which was not recorded before")
-        if found is not None:
-            key, part = found
-            if self.known[key].stage.is_final:
-                raise Broken(ONE, f"{place[0]} moves by {key[1]}, which has ended")
-            if (before and before.revision_id) != (part.before and part.before.revision_id):
-                raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, for which it was not decided")
+        if found is None:
+            raise Broken(ONE, f"{place[0]} moves by {identity}, which no release has")
+        key, part = found
+        if self.known[key].stage.is_final:
+            raise Broken(ONE, f"{place[0]} moves by {key[1]}, which has ended")
+        if (before and before.revision_id) != (part.before and part.before.revision_id):
+            raise Broken(ONE, f"{place[0]} moves by {key[1]} from {before}, which it was not decided upon")
         self._moved[place, identity] = next(self._numbers)
         self._at[place] = identity
         self._note_state()

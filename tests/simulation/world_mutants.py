@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     Mutant(
         "a version is not compared again before the move",
-        "promote.pipeline.promote",
+        "promote.pipeline.preconditions",
         "    if version is None or not same_content(version, request.candidate):\n",
         "    if version is None:\n",
         hits=(Hit.EXTERNAL_DELETED,),
@@ -89,8 +89,8 @@ MUTANTS = (
     ),
     Mutant(
         "a promotion does not wait until provisioned concurrency has moved",
-        "promote.pipeline.promote",
-        "if alias is None or alias.split is not Split.CAPACITY or not is_waited_for:",
+        "promote.pipeline.preconditions",
+        "if alias is None or alias.split is not Split.CAPACITY or is_back or target.job.inputs.override:",
         "if True:",
     ),
     Mutant(

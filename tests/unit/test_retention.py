@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion
+from promote.core.promotion import Alias
 from promote.core.version import Candidate, Published
 from promote.pipeline.retention import at_work, named, unsettled, versions_to_delete
 from promote.state.records import Deployment, Preview, State
@@ -64,19 +64,6 @@ def test_the_choice(
 def test_whatever_an_alias_names_stays() -> None:
     aliases = [Alias("prod", "3", "r", "", {"7": 0.1}), Alias("dev", "$LATEST", "r", "", {})]
     assert set(named(aliases)) == {3, 7}
-
-
-def test_an_unfinished_promotion_keeps_where_it_comes_from_and_where_it_goes_to() -> None:
-    intent = Promotion("prod", "5", "2", "c0ffee", 1, 1, 3, "ab", Kind.PROMOTION)
-    first = Promotion("dev", "6", "", "c0ffee", 1, 1, 1, "ab", Kind.PROMOTION)
-    state = State(
-        environments={
-            "prod": EnvironmentRecord(intent=intent),
-            "dev": EnvironmentRecord(intent=first),
-            "qa": EnvironmentRecord("1"),
-        }
-    )
-    assert set(at_work(state, [], NOW)) == {2, 5, 6}
 
 
 def test_a_preview_endpoint_in_use_keeps_its_version() -> None:

@@ -1,0 +1,234 @@
+"""How the release of one function ended, in words: headlines and hints."""
+
+from dataclasses import replace
+
+from promote.aws.errors import to_promote_error
+from promote.commands.part import Part
+from promote.core.decision import Barred, CommitOrder, CommitRelation, Decision
+from promote.core.endpoint import LATEST_ENDPOINT
+from promote.core.lock_state import Claim
+from promote.core.promotion import Alias
+from promote.core.report import Link, Report
+from promote.core.run import Result
+from promote.core.verdict import Outcome
+from promote.core.version import same_content
+from promote.inputs.model import Isolation
+from promote.inputs.usage import Command
+from promote.pipeline.capacity import meanwhile
+from promote.pipeline.decision import undecided
+from promote.pipeline.deploy import deploy, latest_endpoint
+from promote.pipeline.latest import pin
+from promote.pipeline.locks import HeldLock
+from promote.pipeline.target import Target
+
+
+def begun(target: Target, held: HeldLock) -> Report:
+    """Return what is certain when the lock is held."""
+    return Report(
+        Result.FAILED,
+        previous=target.alias.version if target.alias else "",
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=held.lease.waited,
+    )
+
+
+def refused_early(target: Target, found: CommitOrder) -> Report | None:
+    """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
+
+    If a dead run has left something unfinished, what the environment has is known under the lock alone.
+    """
+    if not found.is_refused or target.served.pending:
+        return None
+    report = Report(
+        Result.FAILED,
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+    )
+    return refused(target, report, found)
+
+
+def deployed(part: Part) -> Part:
+    """Deploy the function, and report what is certain then."""
+    target, warnings = pin(part.target)
+    latest = latest_endpoint(target)
+    built = deploy(target, latest)
+    part = part.reported(
+        candidate=built.candidate,
+        deployed=built.latest,
+        changes=target.changes,
+        latest=latest,
+        warnings=(*part.report.warnings, *warnings),
+    )
+    return replace(part, target=target, built=built)
+
+
+def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
+    """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
+    job, served = target.job, target.served
+    alias = target.alias
+    changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
+    if alias and alias.follows_latest and job.inputs.command in (Command.RUN, Command.DEPLOY):
+        changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
+    for change in changes:
+        job.say("plan", change)
+    report = Report(
+        Result.PLANNED,
+        previous=alias.version if alias else "",
+        changes=changes,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, served.gateway),
+        notes=tuple(_circumstances(target, alias)),
+    )
+    now = f"version {alias.version}" if alias else "nothing yet"
+    if order and order.is_older:
+        return replace(
+            report, headline=f"Dry run: a run would be superseded. {superseded(target, report, order).headline}"
+        )
+    if order and order.is_refused:
+        return replace(report, headline=f"Dry run: a run would be refused. {refused(target, report, order).headline}")
+    is_same = target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
+    is_deploying = job.inputs.command in (Command.RUN, Command.DEPLOY)
+    if is_deploying and not changes and is_same and alias and alias.version == served.version:
+        return replace(report, headline=f"Dry run: nothing would change; {name(target)} serves {now} already.")
+    return replace(report, headline=f"Dry run: {name(target)} serves {now}; a run would {steps}.")
+
+
+def _circumstances(target: Target, alias: Alias | None) -> list[str]:
+    """Say what else a run would meet."""
+    met = []
+    if target.state.lock.holder:
+        met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
+    if target.served.pending:
+        met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
+    if what := meanwhile(alias):
+        met.append(f"Of {name(target)}, {what}.")
+    return met
+
+
+def reachable(part: Part) -> Part:
+    """Check that the endpoints reach the function. The alias has moved, so a problem is a warning."""
+    target, report = part.target, part.report
+    path = target.job.inputs.first_path
+    try:
+        environment = target.endpoints.ensure(target.environment, target.served.gateway)
+        environment, warnings = (environment, ()) if part.endpoint_ok else target.endpoints.probe(environment, path)
+        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
+        if report.verdict is None:
+            latest, warnings = target.endpoints.probe(report.latest, path)
+            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
+        problem = to_promote_error(error)
+        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
+        report = replace(report, warnings=(*report.warnings, warning))
+    return replace(part, report=report)
+
+
+def blocked(target: Target, report: Report) -> Report:
+    """Return the report if the candidate has not passed."""
+    verdict = report.verdict
+    assert verdict is not None  # noqa: S101 - the caller has seen it
+    serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
+    version = report.candidate.version if report.candidate else "unknown"
+    if verdict.outcome is Outcome.INCONCLUSIVE:
+        headline = f"Version {version} could not be verified, so {name(target)} {serves}: {verdict.reason}."
+        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+    else:
+        headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
+        # With another isolation, somebody else's build may be there by now.
+        shown = report.latest if target.job.inputs.isolation is Isolation.LATEST else None
+        look = f"The broken build can be looked at on {shown.url}. " if shown else ""
+        hint = f"{look}Push a fix; nothing needs a rollback."
+    return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
+
+
+def superseded(target: Target, report: Report, newer: CommitOrder) -> Report:
+    """Say that the environment has a newer commit."""
+    headline = (
+        f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
+        "there."
+    )
+    return replace(report, result=Result.SUPERSEDED, headline=headline)
+
+
+def left_to(target: Target, newer: Claim) -> Report:
+    """Return the report if a newer run has taken this one's place in the queue."""
+    return Report(
+        Result.SUPERSEDED,
+        headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
+        links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
+        previous=target.served.version,
+        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+        environment=target.endpoints.known(target.environment, target.served.gateway),
+        lock_wait=target.job.phases[-1].seconds,
+    )
+
+
+def kept_out(target: Target, report: Report, found: CommitOrder, bar: Barred) -> Report:
+    """Say what was rolled back, by whom and why, and what brings the environment forward."""
+    entry, inputs = bar.entry, target.job.inputs
+    ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
+    version = f"version {entry.version}"
+    what = {
+        None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
+        CommitRelation.SAME: f"{version} of commit {ours}",
+        CommitRelation.OLDER: f"commit {ours} is older than {theirs}, of which {version}",
+    }.get(bar.relation, f"cannot tell whether {ours} is newer than {theirs}, of which {version}")
+    by = f" by {entry.by}" if entry.by else ""
+    why = f", because: {entry.reason}" if entry.reason else ""
+    at = f"{entry.at[:16].replace('T', ' ')} UTC"
+    headline = f"{name(target)} stays as it is: {what} was rolled back{by} on {at}{why}."
+    if inputs.command is Command.DEPLOY:
+        anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
+    else:
+        anyway = "set `override: true` with a `reason`, which is recorded"
+    known = (
+        " Check out with `fetch-depth: 0` to make the order known." if bar.relation is CommitRelation.UNKNOWN else ""
+    )
+    newer = f"a commit that is newer than {theirs} and changes" if theirs else "a newer commit that changes"
+    hint = f"Promote {newer} the code or the configuration.{known} To serve it anyway, {anyway}."
+    return replace(report, result=Result.REFUSED, headline=headline, hint=hint)
+
+
+def refused(target: Target, report: Report, found: CommitOrder) -> Report:
+    """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
+    if found.barred and not target.job.inputs.override:
+        return kept_out(target, report, found, found.barred)
+    if found.relation is CommitRelation.UNKNOWN:
+        hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
+        return replace(report, result=Result.REFUSED, headline=undecided(target, found), hint=hint)
+    ours = found.ours[:10]
+    return replace(
+        report,
+        result=Result.REFUSED,
+        headline=f"{name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
+        "diverged refuses that.",
+        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
+        "the other.",
+    )
+
+
+def promoted(target: Target, report: Report, decision: Decision) -> Report:
+    """Say what the environment serves now."""
+    version = report.candidate.version if report.candidate else "unknown"
+    before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
+    headline = f"{name(target)} now serves version {version}{before}."
+    if decision.result is Result.ROLLED_BACK:
+        headline = f"{name(target)} is back at version {version}{before}."
+    if decision.result is Result.UNCHANGED:
+        headline = f"{name(target)} serves version {version} already; nothing was changed."
+    return replace(
+        report,
+        result=decision.result,
+        headline=headline,
+        previous=decision.previous,
+        warnings=(*report.warnings, *decision.warnings),
+        move=decision.promotion if decision.result is not Result.UNCHANGED else None,
+        since=decision.since,
+    )
+
+
+def name(target: Target) -> str:
+    """Name the environment for people."""
+    return f"{target.environment} of {target.function.name}"
