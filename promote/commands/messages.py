@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import part_messages
 from promote.commands.part import Part, each
 from promote.core.concurrency import map_and_wait
@@ -18,7 +19,6 @@ from promote.pipeline.capacity import followed
 from promote.pipeline.job import Job
 from promote.pipeline.prepare import Held
 from promote.pipeline.promote import Outcome
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 
 _COLUMNS = ("Function", "Version", "Verification", "Endpoint")
@@ -180,7 +180,7 @@ def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[Co
     """Say what would be done, ``steps`` after all; ``orders`` are what would be decided by, if that matters."""
     if not job.inputs.parts:
         return part_messages.planned(targets[0], steps, orders[0] if orders else None)
-    reports = map_and_wait([partial(part_messages.planned, target, steps, None) for target in targets], WIDTH)
+    reports = map_and_wait([partial(part_messages.planned, target, steps, None) for target in targets], CALLS_AT_ONCE)
     parts = [Part(target, report) for target, report in zip(targets, reports, strict=True)]
     if any(order.is_older for order in orders):
         headline = f"Dry run: a run would be superseded. {superseded(job, parts, orders).headline}"
@@ -246,7 +246,7 @@ def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
                 partial(followed, part.target.job, part.target.function, decision.alias, part.report)
                 for part, decision in zip(parts, outcome.decisions, strict=True)
             ]
-            reports = map_and_wait(calls, WIDTH)
+            reports = map_and_wait(calls, CALLS_AT_ONCE)
         parts = [replace(part, report=report) for part, report in zip(parts, reports, strict=True)]
     with job.phase("endpoints"):
         parts = each(part_messages.reachable, parts)

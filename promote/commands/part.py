@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.core.concurrency import map_and_wait
 from promote.core.report import Report
 from promote.core.version import Candidate, Snapshot
 from promote.pipeline.deploy import Deployed
 from promote.pipeline.locks import HeldLock
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 
 
@@ -54,4 +54,4 @@ class Part:
 
 def each(step: Callable[[Part], Part], parts: Sequence[Part]) -> list[Part]:
     """Apply ``step`` to all functions side by side."""
-    return map_and_wait([partial(step, part) for part in parts], WIDTH)
+    return map_and_wait([partial(step, part) for part in parts], CALLS_AT_ONCE)

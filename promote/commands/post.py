@@ -16,7 +16,7 @@ from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState, LedgerLocation
 from promote.github.actions.log import SECRETS, ActionsLog
 from promote.pipeline.previews import Previews
-from promote.pipeline.saga import Saga
+from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger
 from promote.state.lock import Lock
 
@@ -72,8 +72,8 @@ def _finish(
     """Finish a release of several functions that this job has begun."""
     clients = Clients(begun.region, environ, clock=clock)
     table = Table(lambda: clients.table, begun.table, clock)
-    saga = Saga.of(clients, table, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
-    ended = saga.finish(ReleaseKey(begun.arn, release))
+    protocol = ReleaseProtocol.of(clients, table, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
+    ended = protocol.finish(ReleaseKey(begun.arn, release))
     if ended:
         workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.meaning}")
 

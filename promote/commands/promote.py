@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages
 from promote.commands.part import Part
@@ -30,7 +31,6 @@ from promote.pipeline.preconditions import require_passed
 from promote.pipeline.prepare import hold_locks, plain_lock, prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.retention import retain
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.source import Source, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
@@ -104,7 +104,7 @@ def _steps(job: Job, chosen: Sequence[_Chosen]) -> str:
 def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
     """Find what is promoted of each function, and refuse what cannot be."""
     chosen = [_Chosen(target, source) for target, source in zip(targets, sources(targets), strict=True)]
-    map_and_wait([partial(_require_verdict, one) for one in chosen], WIDTH)
+    map_and_wait([partial(_require_verdict, one) for one in chosen], CALLS_AT_ONCE)
     for one in chosen:
         _require_endpoint(one.target, one.source)
     return [replace(one, target=one.target.of_commit(one.source.commit)) for one in chosen]
@@ -112,9 +112,9 @@ def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
 
 def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
     """Verify what is to be verified, and promote the sources; return the commit that was to be promoted, too."""
-    map_and_wait([partial(awake, one.target, one.source.snapshot) for one in chosen], WIDTH)
+    map_and_wait([partial(awake, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
     with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
-        chosen = map_and_wait([partial(_verified, one) for one in chosen], WIDTH)
+        chosen = map_and_wait([partial(_verified, one) for one in chosen], CALLS_AT_ONCE)
     if _is_blocked(chosen):
         return _blocked(job, chosen)
     with hold_locks(job, [one.target for one in chosen], plain_lock, ends="deploy") as held:
@@ -123,18 +123,18 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
             for one, (target, held_lock) in zip(chosen, held, strict=True)
         ]
         # The alias is read before the version, so that its RevisionId proves the version until the move.
-        chosen = map_and_wait([partial(_with_alias, one) for one in chosen], WIDTH)
+        chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
         found = zip(chosen, sources([one.target for one in chosen]), strict=True)
-        chosen = map_and_wait([partial(_looked_at, *one) for one in found], WIDTH)
+        chosen = map_and_wait([partial(_looked_at, *one) for one in found], CALLS_AT_ONCE)
         job.reports.append(messages.so_far(job, [one.part for one in chosen]))
-        chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], WIDTH)
+        chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
         if _is_blocked(chosen):
             return _blocked(job, chosen)
         parts = [one.part for one in chosen]
         with job.phase("promote"):
             outcome = pipeline.promote(
                 job,
-                map_and_wait([partial(_requested, one) for one in chosen], WIDTH),
+                map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
                 pipeline.Seen.BEFORE,
                 moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
             )
@@ -267,7 +267,7 @@ def _is_blocked(chosen: Sequence[_Chosen]) -> bool:
 
 def _blocked(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
     """Return the report if not all have passed, with what the environment serves now, and the commit."""
-    chosen = map_and_wait([partial(_with_alias, one) for one in chosen], WIDTH)
+    chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
     return messages.blocked(job, [one.part for one in chosen]), chosen[0].source.commit
 
 

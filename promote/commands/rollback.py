@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import messages
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
@@ -20,7 +21,6 @@ from promote.pipeline.order import kept_out, standing
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import finish_release
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.chronicle import read_releases, release_keys
 from promote.state.records import content_item, promotion_item
@@ -40,11 +40,11 @@ def rollback(job: Job) -> Report:
         targets: Sequence[Target] = prepare(job)
         if not job.inputs.dry_run:
             targets = [finish_release(target) if target.served.pending else target for target in targets]
-        found = map_and_wait([partial(_served, target) for target in targets], WIDTH)
+        found = map_and_wait([partial(_served, target) for target in targets], CALLS_AT_ONCE)
         targets, aliases = [target for target, _ in found], [alias for _, alias in found]
         backs = _destinations(targets, aliases) if job.inputs.parts else [_destination(targets[0], aliases[0])]
         requests = map_and_wait(
-            [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], WIDTH
+            [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], CALLS_AT_ONCE
         )
     pairs = list(zip(targets, requests, strict=True))
     excused = excuses([(target.served.rolled_back, request.candidate) for target, request in pairs])
@@ -122,7 +122,7 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[R
     """
     found = map_and_wait(
         [partial(moves, target.ledger, alias, target.served) for target, alias in zip(targets, aliases, strict=True)],
-        WIDTH,
+        CALLS_AT_ONCE,
     )
     made = {target.ledger.arn: known for target, known in zip(targets, found, strict=True)}
     now = {target.ledger.arn: alias.version for target, alias in zip(targets, aliases, strict=True)}

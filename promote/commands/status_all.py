@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.core.concurrency import map_and_wait
 from promote.core.report import Link, Table
 from promote.core.run import join_names
 from promote.pipeline.job import Job
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.status import Reading
 from promote.state.chronicle import last_release, read_releases, release_keys
 from promote.state.drift import Drift, Member, find_drifts
@@ -39,7 +39,7 @@ def standings(job: Job, readings: Sequence[Reading]) -> list[Standing]:
     names = sorted({found.name for reading in readings for found in reading.environments})
     return [
         standing
-        for found in map_and_wait([partial(_standings, job, readings, name) for name in names], WIDTH)
+        for found in map_and_wait([partial(_standings, job, readings, name) for name in names], CALLS_AT_ONCE)
         for standing in found
     ]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.errors import PromoteError
@@ -20,7 +21,6 @@ from promote.notes.compose import earlier_served, of_promotion, proof_of, record
 from promote.notes.model import Notes, Proof
 from promote.notes.render import render
 from promote.pipeline.job import Job
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.sizes import ITEM_LIMIT
 
@@ -87,7 +87,9 @@ def _notes(target: Target, report: Report, github: GitHub) -> Notes:
 
 def _notes_of_several(job: Job, found: Sequence[tuple[Target, Report]], report: Report, github: GitHub) -> Notes:
     at, has_verdict = job.clock.now(), report.verdict is not None
-    pieces = map_and_wait([partial(_piece, target, part, is_judged=has_verdict) for target, part in found], WIDTH)
+    pieces = map_and_wait(
+        [partial(_piece, target, part, is_judged=has_verdict) for target, part in found], CALLS_AT_ONCE
+    )
     return of_release(
         job.context,
         github,
@@ -136,7 +138,7 @@ def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, 
         short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
         map_and_wait(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
-            WIDTH,
+            CALLS_AT_ONCE,
         )
     except Exception as error:  # noqa: BLE001 - the same
         report = _warned(report, error)

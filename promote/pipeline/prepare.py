@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from promote.aws.api_gateway import Gateways
 from promote.aws.artifact import Code, Image, load, require_handler, stage
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.endpoint import LATEST_ENDPOINT
@@ -29,7 +30,6 @@ from promote.pipeline.latest import require_known, require_published
 from promote.pipeline.locks import HeldLock, give_back_together, hold, make_lock, take_together
 from promote.pipeline.previews import Previews
 from promote.pipeline.recover import finish_release
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.ledger import Ledger
 from promote.state.lock import Lease, Lock
@@ -364,9 +364,9 @@ def prepare(job: Job) -> tuple[Target, ...]:
     if job.inputs.parts:
         # Each is made once, before several ask for it at the same time.
         _ = job.clients.resolve_region(), job.clients.function, job.clients.table
-    targets = map_and_wait([partial(_prepare_one, part) for part in _parts(job)], WIDTH)
+    targets = map_and_wait([partial(_prepare_one, part) for part in _parts(job)], CALLS_AT_ONCE)
     if len(targets) > 1 and any(target.is_from_storage for target in targets):
-        targets = map_and_wait([partial(looked_again, target) for target in targets], WIDTH)
+        targets = map_and_wait([partial(looked_again, target) for target in targets], CALLS_AT_ONCE)
     arns = [target.ledger.arn for target in targets]
     if len({arn.rpartition(":")[0] for arn in arns}) > 1:
         raise InputError(

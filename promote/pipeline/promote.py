@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import TransactionCancelled
 from promote.core.concurrency import map_and_wait, with_timeout
 from promote.core.decision import CommitOrder, Decision, PromotionRequest
@@ -21,8 +22,8 @@ from promote.pipeline.decision import ATTEMPTS, decide, next_sequence
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.preconditions import require_same_version, require_verdict, wait_for_capacity
-from promote.pipeline.recover import finish_release, make_saga
-from promote.pipeline.saga import WIDTH, Conflict, Ended, Saga
+from promote.pipeline.recover import finish_release, release_protocol
+from promote.pipeline.release import Conflict, Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending, replaced
 from promote.state.releases import Part, Release, Stage, release_key
@@ -100,8 +101,8 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
             partial(require_verdict, part.target, part.request, decision)
             for part, decision in zip(parts, decisions, strict=True)
         ]
-        map_and_wait(checks, WIDTH)
-        if any(map_and_wait([partial(wait_for_capacity, part.target, part.request) for part in parts], WIDTH)):
+        map_and_wait(checks, CALLS_AT_ONCE)
+        if any(map_and_wait([partial(wait_for_capacity, part.target, part.request) for part in parts], CALLS_AT_ONCE)):
             continue  # the aliases have changed since they were read
         release = _release(job, parts, decisions)
         try:
@@ -127,7 +128,7 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
 
 def _each(step: Callable[[Requested], Requested], parts: Sequence[Requested]) -> list[Requested]:
     """Apply ``step`` to all functions side by side."""
-    return map_and_wait([partial(step, part) for part in parts], WIDTH)
+    return map_and_wait([partial(step, part) for part in parts], CALLS_AT_ONCE)
 
 
 def _read(part: Requested) -> Requested:
@@ -225,17 +226,19 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
         Conflict: A function is no longer as it was read, and nothing was begun.
 
     """
-    saga = make_saga(job)
+    protocol = release_protocol(job)
     place = LedgerLocation(release.key.pk, job.clients.resolve_region(), job.inputs.table)
     held_locks = [part.held_lock for part in parts if part.held_lock]
     locks = [held.lock.release_update(held.lease) for held in held_locks if not held.kept_for_job]
     for held in held_locks:
         held.heartbeat.require()
     try:
-        _begin(job, saga, place, parts, release)
-        ended = saga.resume(release, locks, is_ours=True)
+        _begin(job, protocol, place, parts, release)
+        ended = protocol.resume(release, locks, is_ours=True)
     except KeyboardInterrupt:
-        _settle_cancelled(job, release, partial(saga.resume, release, locks, is_ours=True, is_cancelled=True), moved)
+        _settle_cancelled(
+            job, release, partial(protocol.resume, release, locks, is_ours=True, is_cancelled=True), moved
+        )
         raise
     if ended.release.stage is not Stage.ROLLED_BACK:
         moved(ended)
@@ -247,7 +250,9 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
     return ended
 
 
-def _begin(job: Job, saga: Saga, place: LedgerLocation, parts: Sequence[Requested], release: Release) -> None:
+def _begin(
+    job: Job, protocol: ReleaseProtocol, place: LedgerLocation, parts: Sequence[Requested], release: Release
+) -> None:
     """Begin the release along with the verdicts; the post step finishes it if this run does not.
 
     Raises:
@@ -267,7 +272,7 @@ def _begin(job: Job, saga: Saga, place: LedgerLocation, parts: Sequence[Requeste
             refusals.append(partial(ledger.claimed, request.token))
     job.state.begin(place, release.key.sk)
     try:
-        saga.begin(release, further)
+        protocol.begin(release, further)
     except Conflict:
         job.state.end(place, release.key.sk)
         raise

@@ -6,7 +6,7 @@ from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError
 from promote.core.promotion import ReleaseKey
 from promote.pipeline.job import Job
-from promote.pipeline.saga import Saga
+from promote.pipeline.release import ReleaseProtocol
 from promote.pipeline.target import Target
 
 
@@ -29,9 +29,9 @@ def finish_release(target: Target) -> Target:
 
 def finish(job: Job, pending: ReleaseKey) -> None:
     """Bring an unfinished release to its end; errors as of ``finish_release``."""
-    saga = make_saga(job)
+    protocol = release_protocol(job)
     try:
-        release = saga.read(pending)
+        release = protocol.read(pending)
     except Exception as error:
         problem = to_promote_error(error)
         if not isinstance(problem, AccessError):
@@ -42,13 +42,13 @@ def finish(job: Job, pending: ReleaseKey) -> None:
             hint="Run a job of all functions of this release, whose role may read and write the records of all of "
             f"them. The first of them is {pending.pk}. {problem.hint}",
         ) from error
-    ended = saga.resume(release)
+    ended = protocol.resume(release)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
     run_id, meaning = ended.release.run_id, ended.release.meaning
     job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
 
 
-def make_saga(job: Job) -> Saga:
+def release_protocol(job: Job) -> ReleaseProtocol:
     """Make what carries out releases, for this job."""
-    return Saga.of(job.clients, job.table, job.clock, job.say)
+    return ReleaseProtocol.of(job.clients, job.table, job.clock, job.say)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import ConflictError, InputError, RefusedError
 from promote.core.version import Candidate, Snapshot, same_content
 from promote.inputs.model import Isolation
 from promote.pipeline.recover import finish
-from promote.pipeline.saga import WIDTH
 from promote.pipeline.target import Target
 from promote.state.ledger import claimed
 from promote.state.records import Deployment
@@ -54,10 +54,10 @@ def sources(targets: Sequence[Target]) -> list[Source]:
     """
     job, name = targets[0].job, targets[0].job.inputs.source
     for _ in range(_LOOKS):
-        sources = map_and_wait([partial(_source, target) for target in targets], WIDTH)
+        sources = map_and_wait([partial(_source, target) for target in targets], CALLS_AT_ONCE)
         if not name:
             return sources
-        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
+        states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
         if pending := next(filter(None, (state.served(name).pending for state in states)), None):
             if job.inputs.dry_run:
                 job.workflow.warn(f"{name} has an unfinished release. A run would finish it first.", title="Dry run")

@@ -1,7 +1,7 @@
 """A release: the functions of an application, promoted to one environment as one. What its record holds; no effects.
 
 Lambda moves one alias at a time. The record says beforehand what is to move from where to where, so that whoever finds
-it can bring all functions to one end: all moved, or all back. ``promote.pipeline.saga`` does so.
+it can bring all functions to one end: all moved, or all back. ``promote.pipeline.release`` does so.
 """
 
 from collections.abc import Collection, Sequence

@@ -18,7 +18,7 @@ from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError
 from promote.core.promotion import Alias, Promotion, ReleaseKey
 from promote.core.run import Run
-from promote.pipeline.saga import Conflict, Saga
+from promote.pipeline.release import Conflict, ReleaseProtocol
 from promote.state.ledger import Ledger, Pending
 from promote.state.releases import Part, Release, Stage, release_key
 from sandbox.client import Account
@@ -68,10 +68,10 @@ class Application:
         client = life.client(self.world.function) if life else self.world.function
         return Function(lambda: client, arn.rpartition(":")[2], arn, self.clock)
 
-    def saga(self, life: Life | None = None) -> Saga:
+    def protocol(self, life: Life | None = None) -> ReleaseProtocol:
         client = life.client(self.world.table) if life else self.world.table
         table = Table(lambda: client, TABLE, self.clock)
-        return Saga(table, lambda arn: self.function(arn, life), self.clock, lambda _subject, _text: None)
+        return ReleaseProtocol(table, lambda arn: self.function(arn, life), self.clock, lambda _subject, _text: None)
 
     def ledger(self, name: str, operation: str = "abc") -> Ledger:
         run = Run("c" * 40, 7, 1, "", operation)
@@ -100,15 +100,15 @@ class Application:
         return keys.pop()
 
     def carry_out(self, release: Release, life: Life | None = None) -> None:
-        saga = self.saga(life)
-        saga.begin(release)
-        saga.resume(release, is_ours=True)
+        protocol = self.protocol(life)
+        protocol.begin(release)
+        protocol.resume(release, is_ours=True)
 
     def recover(self, life: Life | None = None) -> None:
         """Act as the next run, which finishes what is unfinished."""
         if pending := self.pending():
-            saga = self.saga(life)
-            saga.resume(saga.read(pending))
+            protocol = self.protocol(life)
+            protocol.resume(protocol.read(pending))
 
     def assert_whole(self, release: Release, changed_externally: tuple[str, ...] = ()) -> Stage:
         """Assert that all functions serve one release, the new or the previous one, and that the ledger agrees."""
@@ -161,9 +161,9 @@ def application(account: Account) -> Application:
 def test_all_functions_move_and_one_that_is_the_same_stays(application: Application) -> None:
     release = application.release()
     life = Life()
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert (ended.release.stage, ended.problem, ended.changed_externally) == (Stage.DONE, None, ())
     assert ended.seconds is not None
     assert 0 < ended.seconds < 10
@@ -259,7 +259,7 @@ def test_several_who_finish_the_same_release_agree(application: Application) -> 
 
         def finish(release: Release = release, ends: list[Stage] = ends, errors: list[BaseException] = errors) -> None:
             try:
-                ends.append(application.saga().resume(release).release.stage)
+                ends.append(application.protocol().resume(release).release.stage)
             except BaseException as error:  # noqa: BLE001 - for the thread of the test
                 errors.append(error)
 
@@ -280,12 +280,12 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
     ends = []
 
     def roll_back() -> None:
-        ends.append(application.saga(refused(application, *MOVE)).resume(release, is_ours=True).release.stage)
+        ends.append(application.protocol(refused(application, *MOVE)).resume(release, is_ours=True).release.stage)
 
     suspended.before("update_alias", application.arns[MOVE[0]], roll_back)
-    saga = application.saga(suspended)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(suspended)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert ends == [Stage.ROLLED_BACK]
     assert ended.release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(release) is Stage.ROLLED_BACK
@@ -300,12 +300,12 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     def roll_back() -> None:
         life = refused(application, MOVE[1])
         life.before("create_alias", application.arns[new], refuse("InvalidParameterValueException"))
-        application.saga(life).resume(release, is_ours=True)
+        application.protocol(life).resume(release, is_ours=True)
 
     suspended.before("create_alias", application.arns[new], roll_back)
-    saga = application.saga(suspended)
-    saga.begin(release)
-    assert saga.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
+    protocol = application.protocol(suspended)
+    protocol.begin(release)
+    assert protocol.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(release, changed_externally=(new,)) is Stage.ROLLED_BACK
     alias = application.alias(new)
     assert alias is not None
@@ -332,9 +332,9 @@ def test_putting_back_that_arrives_late_changes_nothing(application: Application
     if has_moved:
         life.before("update_alias", application.arns[name], lambda: None)
     life.before("update_alias", application.arns[name], go_on)
-    saga = application.saga(life)
-    saga.begin(release)
-    assert saga.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    assert protocol.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(later[0]) is Stage.DONE
 
 
@@ -344,12 +344,12 @@ def test_a_release_that_is_done_by_others_stays_done(application: Application) -
     life = refused(application, MOVE[1])
 
     def finish() -> None:
-        application.saga().resume(release)
+        application.protocol().resume(release)
 
     life.before("update_alias", application.arns[MOVE[0]], finish)
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert ended.release.stage is Stage.DONE
     assert application.assert_whole(release) is Stage.DONE
 
@@ -373,30 +373,30 @@ def test_a_lost_response_of_any_call_is_not_a_lost_fact(application: Application
 
 def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: Application) -> None:
     release = application.release()
-    saga = application.saga()
-    saga.begin(release)
+    protocol = application.protocol()
+    protocol.begin(release)
     for part in release.parts:
         ledger = application.ledger(part.name)
         other = replace(part.promotion, operation="abcabcabcabc", sequence=part.promotion.sequence + 1)
         with pytest.raises(Pending):
             ledger.record_move("preprod", other, ledger.read().served("preprod"))
     with pytest.raises(Conflict):
-        saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
-    saga.resume(release, is_ours=True)
+        protocol.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
+    protocol.resume(release, is_ours=True)
     assert application.assert_whole(release) is Stage.DONE
     # It was decided before that release, so what it has read of the functions is no longer true.
     with pytest.raises(Conflict):
-        saga.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
+        protocol.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
     assert application.pending() is None
 
 
 def test_who_may_not_move_a_function_leaves_the_release_to_others(application: Application) -> None:
     release = application.release()
-    saga = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
-    saga.begin(release)
+    protocol = application.protocol(refused(application, MOVE[1], code="AccessDeniedException"))
+    protocol.begin(release)
     with pytest.raises(AccessError, match=r"of run \d+ has begun and is not at its end: .*denies"):
-        saga.resume(release)
-    assert saga.read(release.key).stage is Stage.MOVING
+        protocol.resume(release)
+    assert protocol.read(release.key).stage is Stage.MOVING
     application.recover()
     assert application.assert_whole(release) is Stage.DONE
 
@@ -405,23 +405,23 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
     release, life = application.release(), Life()
     for operation in 10 * ["update_alias"]:
         life.before(operation, application.arns[MOVE[1]], refuse("AccessDeniedException"))
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert isinstance(ended.problem, AccessError)
     assert MOVE[1] in str(ended.problem)
     assert application.assert_whole(release) is Stage.ROLLED_BACK
     # Another run's attempt may still be on its way, so it waits for a run with permission.
     release, life = application.release(), Life()
-    others = application.saga(refused(application, MOVE[1], code="AccessDeniedException"))
+    others = application.protocol(refused(application, MOVE[1], code="AccessDeniedException"))
     life.before("update_alias", application.arns[MOVE[1]], lambda: join(others, release))
     for operation in 10 * ["update_alias"]:
         life.before(operation, application.arns[MOVE[1]], refuse("AccessDeniedException"))
-    saga = application.saga(life)
-    saga.begin(release)
+    protocol = application.protocol(life)
+    protocol.begin(release)
     with pytest.raises(ServiceError, match=f"preprod of {MOVE[1]} could not be put back"):
-        saga.resume(release, is_ours=True)
-    assert saga.read(release.key).stage is Stage.ROLLING_BACK
+        protocol.resume(release, is_ours=True)
+    assert protocol.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -430,12 +430,12 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
 def test_a_new_function_that_is_gone_does_not_hold_the_others(application: Application, *, is_whole: bool) -> None:
     new = MOVE[0]
     application.world.function.delete_alias(FunctionName=new, Name="preprod")
-    release, saga = application.release(), application.saga()
-    saga.begin(release)
+    release, protocol = application.release(), application.protocol()
+    protocol.begin(release)
     version = next(part.promotion.version for part in release.parts if part.name == new)
     qualifier = {} if is_whole else {"Qualifier": version}
     application.world.function.delete_function(FunctionName=new, **qualifier)
-    ended = saga.resume(release, is_ours=True)
+    ended = protocol.resume(release, is_ours=True)
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert application.pending() is None
     assert [application.alias(name).version for name in NAMES if name != new] == ["1", "1"]  # type: ignore[union-attr]
@@ -445,11 +445,11 @@ def test_a_new_function_that_was_created_again_is_neither_moved_nor_fenced(appli
     """Its version has the number of the verified one, and other code."""
     new = MOVE[0]
     application.world.function.delete_alias(FunctionName=new, Name="preprod")
-    release, saga = application.release(), application.saga()
-    saga.begin(release)
+    release, protocol = application.release(), application.protocol()
+    protocol.begin(release)
     application.world.function.delete_function(FunctionName=new)
     application.make(new, "another ")
-    ended = saga.resume(release, is_ours=True)
+    ended = protocol.resume(release, is_ours=True)
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert "was deleted and created again" in str(ended.problem)
     assert application.alias(new) is None
@@ -470,9 +470,9 @@ def test_a_version_to_go_back_to_that_is_gone_does_not_hold_the_others(applicati
         raise error_of("InvalidParameterValueException")
 
     life.before("update_alias", application.arns[other], delete_and_refuse)
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, (gone,))
     application.assert_whole(release, changed_externally=(gone,))
 
@@ -497,9 +497,9 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     life.before("update_alias", application.arns[other], share_and_refuse)
     life.before("get_alias", application.arns[moved], lambda: None)
     life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 1.0}))
-    saga = application.saga(life)
-    saga.begin(release)
-    assert saga.resume(release, is_ours=True).changed_externally == ()
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    assert protocol.resume(release, is_ours=True).changed_externally == ()
     share()  # when that has moved, too
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -520,11 +520,11 @@ def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application
         raise error_of("ServiceException")
 
     life.before("get_alias", application.arns[MOVE[0]], is_busy)
-    saga = application.saga(life)
-    saga.begin(release)
+    protocol = application.protocol(life)
+    protocol.begin(release)
     with pytest.raises(ServiceError, match=r"^the release has begun .*: .* not be put back to version 1"):
-        saga.resume(release, is_ours=True)
-    assert saga.read(release.key).stage is Stage.ROLLING_BACK
+        protocol.resume(release, is_ours=True)
+    assert protocol.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -536,9 +536,9 @@ def test_an_external_weight_is_restored_as_well(application: Application) -> Non
     )
     release = application.release()
     life = refused(application, MOVE[1])
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert application.assert_whole(release) is Stage.ROLLED_BACK
     alias = application.alias(split)
@@ -565,9 +565,9 @@ def test_an_alias_that_is_moved_externally_after_its_move_keeps_that_without_our
         raise error_of("InvalidParameterValueException")
 
     life.before("update_alias", application.arns[ours], interfere)
-    saga = application.saga(life)
-    saga.begin(release)
-    ended = saga.resume(release, is_ours=True)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    ended = protocol.resume(release, is_ours=True)
     assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert before is not None
@@ -593,9 +593,9 @@ def test_an_alias_that_is_split_externally_after_its_move_keeps_that_without_our
         raise error_of("InvalidParameterValueException")
 
     life.before("update_alias", application.arns[ours], interfere)
-    saga = application.saga(life)
-    saga.begin(release)
-    assert saga.resume(release, is_ours=True).changed_externally == (theirs,)
+    protocol = application.protocol(life)
+    protocol.begin(release)
+    assert protocol.resume(release, is_ours=True).changed_externally == (theirs,)
     assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert part.before is not None
@@ -604,10 +604,10 @@ def test_an_alias_that_is_split_externally_after_its_move_keeps_that_without_our
     assert alias.description == part.before.description
 
 
-def join(saga: Saga, release: Release) -> None:
+def join(protocol: ReleaseProtocol, release: Release) -> None:
     """Act as another run that finds the release and may not finish it either."""
     with suppress(AccessError):
-        saga.resume(release)
+        protocol.resume(release)
     raise error_of("AccessDeniedException")
 
 
@@ -656,9 +656,9 @@ def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_nex
         candidate = application.function(part.arn).read("2").candidate
         stays = replace(part, promotion=replace(part.promotion, version="2", previous=None), candidate=candidate)
         release = replace(release, parts=tuple(stays if one is part else one for one in release.parts))
-    application.saga().begin(release)
-    saga = application.saga(refused(application, other) if goes_back else None)
-    ended = saga.resume(saga.read(release.key), is_ours=True)
+    application.protocol().begin(release)
+    protocol = application.protocol(refused(application, other) if goes_back else None)
+    ended = protocol.resume(protocol.read(release.key), is_ours=True)
     found = application.alias(moved)
     assert found is not None
     assert (ended.release.stage.is_final, ended.changed_externally) == (True, ())
@@ -671,7 +671,7 @@ def test_a_promotion_onward_finishes_the_release_that_it_finds_and_a_dry_run_doe
     application: Application, runner: Runner, names: tuple[str, ...]
 ) -> None:
     release = application.release()
-    application.saga().begin(release)
+    application.protocol().begin(release)
     events = "event.json" if len(names) == 1 else "\n".join(f"{name}: event.json" for name in names)
     (runner.workspace / "event.json").write_text("{}")
     onward = {

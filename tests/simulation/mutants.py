@@ -374,21 +374,21 @@ MUTANTS = (
     ),
     Mutant(
         "a release begins although a function is part of another one",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         'condition=f"attribute_not_exists(#pending) AND {known}",',
         "condition=known,",
         RELEASING,
     ),
     Mutant(
         "a release begins although a function was promoted since it was read",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         'known = "#sequence = :sequence" if part.sequence',
         'known = "#sequence >= :sequence" if part.sequence',
         RELEASING,
     ),
     Mutant(
         "unchanged functions are not part of the release",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         """        for part in release.parts:
             known =""",
         """        for part in release.moves:
@@ -406,7 +406,7 @@ MUTANTS = (
     ),
     Mutant(
         "a decision about an unchanged function is valid after the release",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "                pointed = function.move_alias(part.before, part.promotion)\n",
         "                if not part.moves:\n                    return None\n"
         "                pointed = function.move_alias(part.before, part.promotion)\n",
@@ -451,28 +451,28 @@ MUTANTS = (
     ),
     Mutant(
         "a release is done although not everything has moved",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "                if problem is None:\n",
         "                if problem is None or is_ours:\n",
         ROLLBACK_CALLS,
     ),
     Mutant(
         "a release that is rolled back is done",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "parts = [self._transition(release, Stage.DONE, now)]",
         "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
         RELEASING,
     ),
     Mutant(
         "a release that is done is rolled back",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "_, change = self._transition(release, Stage.ROLLING_BACK",
         "_, change = self._transition(self.read(release.key), Stage.ROLLING_BACK",
         RELEASING,
     ),
     Mutant(
         "a stage can follow any other",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         """            condition="#stage = :before",
 """,
         """            condition="attribute_exists(#stage) OR #stage = :before",
@@ -481,46 +481,44 @@ MUTANTS = (
     ),
     Mutant(
         "aliases that have not moved get no fence",
-        "promote.pipeline.saga",
-        """            return replace(before, description=release.fence)
-        if alias is None or not""",
-        """            return None
-        if alias is None or not""",
+        "promote.pipeline.alias_rollback",
+        """        return replace(before, description=release.fence)
+    if alias is None or not""",
+        """        return None
+    if alias is None or not""",
         ROLLBACK_CALLS,
     ),
     Mutant(
         "new aliases get no fence",
-        "promote.pipeline.saga",
-        "return self._fence(release, part) if alias is None else None",
+        "promote.pipeline.alias_rollback",
+        "return _fence(release, part) if alias is None else None",
         "return None",
         ROLLBACK_CALLS,
     ),
     Mutant(
         "an alias is rolled back although it was changed externally",
-        "promote.pipeline.saga",
+        "promote.pipeline.alias_rollback",
         "function.restore_alias(alias, wanted), None",
         "function.restore_alias(function.alias(release.environment), wanted), None",
         ROLLBACK_CALLS,
     ),
     Mutant(
         "only the first alias is rolled back",
-        "promote.pipeline.saga",
-        "return self._roll_back_alias(release, part)",
-        "return part is not release.moves[0] or self._roll_back_alias(release, part)",
+        "promote.pipeline.alias_rollback",
+        "return self._restored(release, part)",
+        "return part is not release.moves[0] or self._restored(release, part)",
         ROLLBACK_CALLS,
     ),
     Mutant(
         "a release of another run is always rolled back",
-        "promote.pipeline.saga",
-        "                problem, denied = self._move(release, seen)\n",
-        "                problem, denied = (\n"
-        '                    self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())\n'
-        "                )\n",
+        "promote.pipeline.release",
+        "self._cancelled(release, seen) if is_cancelled else self._move(release, seen)",
+        'self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())',
         RELEASING,
     ),
     Mutant(
         "a release of another run is always completed",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "                    release = self._start_rollback(release, problem, denied)\n",
         "                    release = self._start_rollback(release, problem, denied) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
@@ -537,7 +535,7 @@ MUTANTS = (
     ),
     Mutant(
         "the post step does not finish the release",
-        "promote.pipeline.saga",
+        "promote.pipeline.release",
         "if found is None or found.stage.is_final:",
         "if True:",
         RELEASING,
@@ -567,11 +565,11 @@ MUTANTS = (
     Mutant(
         "half of a release is promoted from one environment to the next",
         "promote.pipeline.source",
-        """        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
+        """        states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
 """,
         """        if name:
             return sources
-        states = map_and_wait([target.ledger.read for target in targets], WIDTH)
+        states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
 """,
         RELEASING,
     ),

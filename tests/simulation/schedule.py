@@ -31,7 +31,7 @@ from promote.inputs import step
 from promote.inputs.usage import INPUTS, Command
 from promote.pipeline.job import Job
 from promote.pipeline.previews import Previews
-from promote.pipeline.saga import Saga
+from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger
 from promote.state.lock import Lock
 from tests.simulation import plan as plans
@@ -388,8 +388,8 @@ class Actor:
         table = Table(lambda: clients.table, TABLE, process)
         for begun, release in list(steps.begun):
             with suppress(Exception):
-                saga = Saga.of(clients, table, process, lambda _, text: self.say(text))
-                if saga.finish(ReleaseKey(begun.arn, release)):
+                protocol = ReleaseProtocol.of(clients, table, process, lambda _, text: self.say(text))
+                if protocol.finish(ReleaseKey(begun.arn, release)):
                     self.say("the post step has finished the release")
                 steps.end(begun, release)
         for held in list(steps.held):

@@ -1,4 +1,4 @@
-"""The saga of a release: several aliases moved as one, though Lambda knows no transaction over aliases.
+"""The protocol of a release: several aliases moved as one, though Lambda knows no transaction over aliases.
 
 One transaction writes the release's record and marks each of its functions with it; from then on nothing else is
 promoted on them. The aliases are moved side by side, each under the RevisionId that was read before. One more
@@ -22,21 +22,16 @@ from promote.aws.errors import to_promote_error
 from promote.aws.lambda_aliases import Moved
 from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
-from promote.core.concurrency import map_and_wait, map_concurrently
+from promote.core.concurrency import map_and_wait
 from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, ReleaseKey
-from promote.core.version import same_content
+from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.records import entry_item, environment_key, served_item, together_item
 from promote.state.releases import Part, Release, Stage, release_item, release_of
-
-WIDTH = CALLS_AT_ONCE
-"""Functions that are worked on at the same time."""
 
 _ROUNDS = 10
 """Transitions that are tried because others have made one first; it takes two, or three, to the end."""
 
-_PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between two looks at an alias that is to go back, where others, or Lambda itself, are at it as well."""
 
 _LARGEST = 100
 """Parts that a transaction may have:
@@ -68,7 +63,7 @@ class Ended:
     """The aliases by ARN, as this process has seen them after their moves."""
 
 
-class Saga:
+class ReleaseProtocol:
     """What carries releases out; ``function`` gives the function of an ARN."""
 
     def __init__(
@@ -82,7 +77,7 @@ class Saga:
         """The releases that this process has begun."""
 
     @classmethod
-    def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "Saga":
+    def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "ReleaseProtocol":
         """Give that of the functions in the clients' region."""
 
         def function(arn: str) -> Function:
@@ -204,7 +199,7 @@ class Saga:
                     release = self._start_rollback(release, problem, denied)
             elif release.stage is Stage.ROLLING_BACK:
                 try:
-                    changed_externally = self._roll_back_aliases(release)
+                    changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
                 except PromoteError as error:
                     raise (problem.reworded(f"{problem}. {error}", error.hint) if problem else error) from error
                 release = self._end(release)
@@ -253,7 +248,7 @@ class Saga:
         If no alias has moved, the release is rolled back: whoever cancels a run does not expect it to promote.
         """
         calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
-        aliases = map_and_wait(calls, WIDTH)
+        aliases = map_and_wait(calls, CALLS_AT_ONCE)
         has_moved = {
             part.arn: alias is not None and alias.promotion == part.promotion
             for part, alias in zip(release.parts, aliases, strict=True)
@@ -278,7 +273,7 @@ class Saga:
         def move(part: Part) -> PromoteError | None:
             function = self._function(part.arn)
             try:
-                if part.before is None and not _is_content(function, part):
+                if part.before is None and not is_content(function, part):
                     version = part.promotion.version
                     return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
                 pointed = function.move_alias(part.before, part.promotion)
@@ -306,7 +301,7 @@ class Saga:
             )
 
         # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
-        problems = map_and_wait([lambda part=part: move(part) for part in release.parts], WIDTH)  # type: ignore[misc]
+        problems = map_and_wait([lambda part=part: move(part) for part in release.parts], CALLS_AT_ONCE)  # type: ignore[misc]
         found = list(zip(release.parts, problems, strict=True))
         refused = [part.arn for part, problem in found if problem and not isinstance(problem, UnconfirmedError)]
         return next(filter(None, problems), None), tuple(refused)
@@ -375,91 +370,6 @@ class Saga:
         self._say("promote", f"rolling back what has moved: {problem}")
         return turned
 
-    def _roll_back_aliases(self, release: Release) -> tuple[str, ...]:
-        """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
-
-        Raises:
-            PromoteError: one cannot be brought back now.
-
-        """
-
-        def roll_back(part: Part) -> Exception | bool:
-            try:
-                return self._roll_back_alias(release, part)
-            except Exception as error:  # noqa: BLE001 - the others go back all the same
-                return error
-
-        outcomes = map_concurrently([lambda part=part: roll_back(part) for part in release.parts], WIDTH)  # type: ignore[misc]
-        for part, outcome in zip(release.parts, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                problem = to_promote_error(outcome)
-                raise ServiceError(
-                    f"{release.environment} of {part.name} could not be restored to version "
-                    f"{part.before.version if part.before else 'none'}: {problem}",
-                    hint=problem.hint,
-                ) from outcome
-        return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
-
-    def _roll_back_alias(self, release: Release, part: Part) -> bool:
-        """Bring one alias back; False: it is a stranger's by now, and stays as it is.
-
-        An alias that was not there before stays: Lambda deletes one without any precondition, and could not tell a
-        late creation from the first. It points at the version that was proven, and nothing leads to it yet.
-        """
-        function = self._function(part.arn)
-        part = replace(part, before=part.before.own) if part.before else part
-        if part.arn in release.denied:
-            with suppress(Exception):  # whatever it is, the alias was not moved by this release
-                alias = function.alias(release.environment)
-                return _is_as_before(part, alias) or _is_back(release, part, alias)
-            return True
-        problem: UnconfirmedError | None = None
-        for pause in (*_PAUSES, 0.0):
-            alias = function.alias(release.environment)
-            wanted = self._step_back(release, part, alias)
-            if wanted is None:
-                return _is_back(release, part, alias)
-            if alias is None and not _is_content(function, part):
-                return True  # the function was deleted, and its version with it: there is nothing to fence
-            try:
-                is_restored, problem = function.restore_alias(alias, wanted), None
-            except UnconfirmedError as error:
-                is_restored, problem = False, error  # the next look shows whether it took effect
-            if not is_restored:
-                if function.find(wanted.version) is None:
-                    # The version is gone, or the function: no late creation can come, and there is no way back.
-                    return alias is None
-                self._clock.sleep(pause)
-        raise problem or ConflictError(
-            f"somebody else keeps moving the alias {release.environment} of {part.name}",
-            hint="See who does (a console, another workflow); then run the job again.",
-        )
-
-    def _step_back(self, release: Release, part: Part, alias: Alias | None) -> Alias | None:
-        """Give what ``alias`` is to be next on its way back; None: it stays as it is."""
-        before = part.before
-        is_fence = alias is not None and alias.description == release.fence
-        if alias is not None and alias.promotion == part.promotion:
-            # What it has left may have all of the traffic, until provisioned concurrency has moved.
-            is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
-            if alias.version == part.promotion.version and is_whole:
-                return before or self._fence(release, part)
-            # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
-            return replace(alias, description=before.description if before else release.fence)
-        if before is None:
-            return self._fence(release, part) if alias is None else None
-        if alias is not None and _is_as_before(part, alias):
-            return replace(before, description=release.fence)
-        if alias is None or not is_fence:
-            return None
-        # What a stranger has made of it since then stays, under the words that it had.
-        is_untouched = (alias.version, alias.own.weights) == (before.version, before.weights)
-        return before if is_untouched else replace(alias, description=before.description)
-
-    def _fence(self, release: Release, part: Part) -> Alias:
-        """Give what stays of an alias that was not there before."""
-        return Alias(release.environment, part.promotion.version, "", release.fence, {})
-
     def _end(self, release: Release) -> Release:
         """Record that all is back; give the release as it then is."""
         parts = [self._transition(release, Stage.ROLLED_BACK, self._now(), release.reason)]
@@ -494,26 +404,3 @@ class Saga:
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="milliseconds")
-
-
-def _is_content(function: Function, part: Part) -> bool:
-    """Whether the version is the one that was verified, and not one of a function that was created again."""
-    version = function.find(part.promotion.version)
-    return version is not None and same_content(version, part.candidate)
-
-
-def _is_as_before(part: Part, alias: Alias | None) -> bool:
-    """Whether nobody has touched the alias since the release was decided upon."""
-    if alias is None or part.before is None:
-        return alias is part.before
-    return alias.revision_id == part.before.revision_id
-
-
-def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
-    """Whether an alias that stays as it is is what the release has left; else it is a stranger's."""
-    before = part.before
-    if alias is None or before is None:
-        return alias is not None and alias.description == release.fence
-    # Lambda itself keeps the traffic with a version that is left, until provisioned concurrency has moved.
-    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
-    return is_whole and (alias.version, alias.description) == (before.version, before.description)
