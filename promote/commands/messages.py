@@ -126,17 +126,17 @@ def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -
     at = next(place for place, order in enumerate(orders) if order.is_older)
     said = part_messages.superseded(parts[at].target, parts[at].report, orders[at])
     headline = f"{said.headline} All of {job.inputs.names} stay with it."
-    return _of_all(job, parts, said, headline)
+    return of_all(job, parts, said, headline)
 
 
 def refused(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
     """Return the report if the order of commits is not known for a function, or its histories have diverged."""
     at = next(place for place, order in enumerate(orders) if order.is_refused)
     said = part_messages.refused(parts[at].target, parts[at].report, orders[at])
-    return _of_all(job, parts, said, said.headline)
+    return of_all(job, parts, said, said.headline)
 
 
-def _of_all(job: Job, parts: Sequence[Part], said: Report, headline: str) -> Report:
+def of_all(job: Job, parts: Sequence[Part], said: Report, headline: str) -> Report:
     """Return the report of the whole if what is ``said`` of one function holds for all."""
     if not job.inputs.parts:
         return said
@@ -157,7 +157,7 @@ def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[CommitOr
     if said is None:
         return None
     parts = [Part(target, Report(said.result, previous=target.served.version)) for target in targets]
-    return _of_all(job, parts, said, said.headline)
+    return of_all(job, parts, said, said.headline)
 
 
 def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:

@@ -101,7 +101,8 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     if target.state.lock.holder:
         met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
     if target.served.pending:
-        met.append(f"Release {target.served.pending.identity} is unfinished; a run would finish it first.")
+        first = "roll it back" if target.job.inputs.command is Command.ROLLBACK else "finish it first"
+        met.append(f"Release {target.served.pending.identity} is unfinished; a run would {first}.")
     if what := meanwhile(alias):
         met.append(f"Of {name(target)}, {what}.")
     return met

@@ -1,6 +1,7 @@
 """``rollback``: point the environment back at what it served before, or at a proven version."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
@@ -20,11 +21,19 @@ from promote.pipeline.job import Job
 from promote.pipeline.order import kept_out, standing
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
-from promote.pipeline.recover import finish_release
+from promote.pipeline.recover import undo_release
 from promote.pipeline.target import Target
 from promote.state.chronicle import read_releases, release_keys
 from promote.state.records import content_item, promotion_item
-from promote.state.served_history import Move, Release, deletion_note, moves, served_before, served_together_before
+from promote.state.releases import Release, Stage, Undo
+from promote.state.served_history import (
+    Move,
+    ServedVersion,
+    deletion_note,
+    moves,
+    served_before,
+    served_together_before,
+)
 
 _RELEASES = 20
 """Releases, from the newest on, among which the one that is gone back to is looked for."""
@@ -37,11 +46,11 @@ def rollback(job: Job) -> Report:
             "version", "it is of one function, and there are several", hint="Take it away, or name one function."
         )
     with job.phase("read"):
-        targets: Sequence[Target] = prepare(job)
-        if not job.inputs.dry_run:
-            targets = [finish_release(target) if target.served.pending else target for target in targets]
+        targets, undone = _settled(job, prepare(job))
         found = map_and_wait([partial(_served, target) for target in targets], CALLS_AT_ONCE)
         targets, aliases = [target for target, _ in found], [alias for _, alias in found]
+        if undone and all(job.inputs.version in ("", alias.version) for alias in aliases):
+            return _undone(job, targets, undone)
         backs = _destinations(targets, aliases) if job.inputs.parts else [_destination(targets[0], aliases[0])]
         requests = map_and_wait(
             [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], CALLS_AT_ONCE
@@ -69,11 +78,45 @@ def rollback(job: Job) -> Report:
     return announce(job, targets, messages.decided(job, parts, outcome), commit)
 
 
+def _settled(job: Job, targets: Sequence[Target]) -> tuple[list[Target], Release | None]:
+    """Roll back the unfinished releases of the functions, and return the last one. If all moved, it is completed."""
+    undo = Undo(job.clock.now().isoformat(timespec="seconds"), job.inputs.reason, job.context.actor)
+    settled, undone = [], None
+    for target in targets:
+        now, release = target, None
+        if target.served.pending and not job.inputs.dry_run:
+            now, release = undo_release(target, undo)
+        settled.append(now)
+        if release and release.stage is Stage.ROLLED_BACK:
+            undone = release
+    return settled, undone
+
+
+def _undone(job: Job, targets: Sequence[Target], release: Release) -> Report:
+    """Return the report if an unfinished release was rolled back: the environment serves what it did before it."""
+    parts = []
+    for target in targets:
+        alias = target.alias
+        version = alias.version if alias else ""
+        snapshot = target.function.find(version) if version.isdecimal() else None
+        report = Report(
+            Result.ROLLED_BACK,
+            candidate=snapshot.candidate if snapshot else None,
+            previous=version,
+            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
+            environment=target.endpoints.known(target.environment, target.served.gateway),
+        )
+        parts.append(Part(target, report))
+    serves = f"version {parts[0].report.previous}" if len(parts) == 1 else "what it served before"
+    headline = f"{messages.name(job)} serves {serves}: the unfinished release of run {release.run_id} was rolled back."
+    return messages.of_all(job, parts, replace(parts[0].report, headline=headline), headline)
+
+
 def _moves(request: PromotionRequest, alias: Alias) -> bool:
     return request.candidate.version != alias.version
 
 
-def _steps(job: Job, targets: Sequence[Target], backs: Sequence[Release], aliases: Sequence[Alias]) -> str:
+def _steps(job: Job, targets: Sequence[Target], backs: Sequence[ServedVersion], aliases: Sequence[Alias]) -> str:
     """Say what would be gone back to, for a plan."""
     if not job.inputs.parts:
         return f"to version {backs[0].version}"
@@ -113,7 +156,7 @@ def _served(target: Target) -> tuple[Target, Alias]:
     return target.seeing(alias), alias
 
 
-def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[Release]:
+def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[ServedVersion]:
     """Find what each function served before the last release; one that was new in it stays.
 
     Raises:
@@ -139,7 +182,7 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[R
         arn = target.ledger.arn
         version = before[arn] or now[arn]
         then = [move for move in made[arn] if move["version"] == version] or [target.ledger.version(version)]
-        backs.append(Release.of(version, together.get(arn) or then[-1]))
+        backs.append(ServedVersion.of(version, together.get(arn) or then[-1]))
     return backs
 
 
@@ -160,7 +203,7 @@ def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping
     return {}
 
 
-def _destination(target: Target, alias: Alias) -> Release:
+def _destination(target: Target, alias: Alias) -> ServedVersion:
     """Find what to go back to: the version that the inputs name, or what the environment served before.
 
     Raises:
@@ -171,7 +214,7 @@ def _destination(target: Target, alias: Alias) -> Release:
     named = target.job.inputs.version
     if named:
         served_then = [move for move in made if move["version"] == named] or [target.ledger.version(named)]
-        return Release.of(named, served_then[-1])
+        return ServedVersion.of(named, served_then[-1])
     served = served_before(made, alias.version)
     if not served:
         raise RefusedError(
@@ -182,7 +225,7 @@ def _destination(target: Target, alias: Alias) -> Release:
     return served[-1]
 
 
-def _request(target: Target, back: Release, alias: Alias) -> PromotionRequest:
+def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
     """Propose the version, if it was proven and still is what was proven then.
 
     Raises:
@@ -205,7 +248,7 @@ def _request(target: Target, back: Release, alias: Alias) -> PromotionRequest:
                 "deleted and created again since then",
                 hint="Name a version with the input version; command: status shows which versions were promoted.",
             )
-        back = Release.of(back.version, target.ledger.version(back.version))
+        back = ServedVersion.of(back.version, target.ledger.version(back.version))
     judged = target.ledger.judged(candidate)
     proof = judged.proof
     if judged.failure:

@@ -24,10 +24,18 @@ from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
-from promote.core.promotion import Alias, ReleaseKey
+from promote.core.promotion import Alias, ReleaseKey, RolledBack
+from promote.core.rolledback import after_rollback
 from promote.pipeline.alias_rollback import AliasRollback, is_content
-from promote.state.records import entry_item, environment_key, served_item, together_item
-from promote.state.releases import Part, Release, Stage, release_item, release_of
+from promote.state.records import (
+    entry_item,
+    environment_key,
+    rolled_back_items,
+    served_item,
+    served_of,
+    together_item,
+)
+from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of
 
 _ROUNDS = 10
 """Transitions that are tried because others have made one first; it takes two, or three, to the end."""
@@ -148,18 +156,21 @@ class ReleaseProtocol:
         *,
         is_ours: bool = False,
         is_cancelled: bool = False,
+        undo: Undo | None = None,
     ) -> Ended:
         """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
 
-        With ``is_ours``, this job has begun it, and turns it back where it lacks the permission to move an alias; of
-        another's release, that is left to whoever has it.
+        With ``is_ours``, this job has begun it, and rolls it back if it lacks the permission to move an alias. A
+        release of another job is left to a job with that permission. With ``is_cancelled``, it is rolled back unless
+        all its aliases have moved. ``undo`` is the same for a rollback that meets it: the release is recorded as rolled
+        back by that person.
 
         Raises:
-            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+            PromoteError: It could not be brought to its end now. The next run of any of its functions does that.
 
         """
         try:
-            return self._resume(release, locks, is_ours=is_ours, is_cancelled=is_cancelled)
+            return self._resume(release, locks, is_ours=is_ours, is_cancelled=is_cancelled, undo=undo)
         except Exception as error:
             problem = to_promote_error(error)
             whose = "The release" if is_ours else f"The release {release.key.identity} of run {release.run_id}"
@@ -172,7 +183,13 @@ class ReleaseProtocol:
             raise problem from error
 
     def _resume(
-        self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]], *, is_ours: bool, is_cancelled: bool
+        self,
+        release: Release,
+        locks: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        is_ours: bool,
+        is_cancelled: bool,
+        undo: Undo | None,
     ) -> Ended:
         problem: PromoteError | None = None
         seconds: float | None = None
@@ -184,7 +201,8 @@ class ReleaseProtocol:
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
                 started = self._clock.monotonic()
-                problem, denied = self._cancelled(release, seen) if is_cancelled else self._move(release, seen)
+                stops = is_cancelled or undo is not None
+                problem, denied = self._stopped(release, seen) if stops else self._move(release, seen)
                 seconds = self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
                     raise problem.reworded(
@@ -196,7 +214,7 @@ class ReleaseProtocol:
                     except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
                         return Ended(release, to_promote_error(error), seconds, aliases=seen)
                 else:
-                    release = self._start_rollback(release, problem, denied)
+                    release = self._start_rollback(release, problem, denied, undo)
             elif release.stage is Stage.ROLLING_BACK:
                 try:
                     changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
@@ -240,24 +258,16 @@ class ReleaseProtocol:
                 return self.read(release.key)
         return release
 
-    def _cancelled(
-        self, release: Release, seen: dict[str, Alias | None]
-    ) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Look how far a release has come whose run was cancelled; arguments and result as of ``_move``.
+    def _stopped(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
+        """Look how far a release has come that is not to go on: unless all has moved, it is rolled back.
 
-        If no alias has moved, the release is rolled back: whoever cancels a run does not expect it to promote.
+        Arguments and result are as of ``_move``.
         """
         calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
-        aliases = map_and_wait(calls, CALLS_AT_ONCE)
-        has_moved = {
-            part.arn: alias is not None and alias.promotion == part.promotion
-            for part, alias in zip(release.parts, aliases, strict=True)
-        }
-        if not any(has_moved.values()):
-            return ConflictError("its run was cancelled before an alias had moved", hint="Run the job again."), ()
-        if not all(has_moved.values()):
-            return self._move(release, seen)
-        seen.update(zip(has_moved, aliases, strict=True))
+        for part, alias in zip(release.parts, map_and_wait(calls, CALLS_AT_ONCE), strict=True):
+            if alias is None or alias.promotion != part.promotion:
+                return ConflictError("it was stopped before all of it had moved", hint="Run the job again."), ()
+            seen[part.arn] = alias
         return None, ()
 
     def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
@@ -345,16 +355,19 @@ class ReleaseProtocol:
             condition="attribute_exists(pk) AND attribute_not_exists(#used)",
         )
 
-    def _start_rollback(self, release: Release, problem: PromoteError, denied: Sequence[str]) -> Release:
+    def _start_rollback(
+        self, release: Release, problem: PromoteError, denied: Sequence[str], undo: Undo | None
+    ) -> Release:
         """Decide that the release goes back; give it as it then is, which may be done.
 
         Of a function whose move was refused (``denied``) no move is on its way, unless others have joined. So it needs
         no other RevisionId, which a run without the permission could not give it.
         """
-        turned = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500])
+        turned = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500], undone=undo)
+        undone = {"undone": vars(undo)} if undo else {}
         alone = self._table.change(
             *(release.key.pk, release.key.sk),
-            assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied)},
+            assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied), **undone},
             condition="#stage = :before AND attribute_not_exists(#joined)",
             values={"before": release.stage.value},
         )
@@ -363,7 +376,7 @@ class ReleaseProtocol:
             self._say("promote", f"rolling back what has moved: {problem}")
             return replace(turned, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), turned.reason)
+            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), turned.reason, undone)
             self._table.update(change)
         except ConditionFailed:
             return self.read(release.key)
@@ -373,30 +386,65 @@ class ReleaseProtocol:
     def _end(self, release: Release) -> Release:
         """Record that all is back; give the release as it then is."""
         parts = [self._transition(release, Stage.ROLLED_BACK, self._now(), release.reason)]
-        parts += [self._unmarking(release, part, {}) for part in release.parts]
+        kept_out = self._kept_out(release, release.undone) if release.undone else {}
+        parts += [self._unmarking(release, part, {}, kept_out.get(part.arn)) for part in release.parts]
         with suppress(TransactionCancelled):
             self._table.transact(parts)
             return replace(release, stage=Stage.ROLLED_BACK)
         return self.read(release.key)
 
-    def _transition(self, release: Release, stage: Stage, now: str, reason: str = "") -> tuple[str, Mapping[str, Any]]:
-        """Give the part of a transaction that takes the record from the release's stage to ``stage``."""
+    def _kept_out(self, release: Release, undo: Undo) -> dict[str, list[dict[str, Any]]]:
+        """Return, by ARN, what must not return to the environments from which a person has rolled the release back.
+
+        Nothing else changes these records while they are marked as part of the release.
+        """
+        found = {}
+        for part in release.parts:
+            key = environment_key(release.environment)
+            item = next(iter(self._table.query(part.arn, key, key)), None)
+            if item is None or not part.moves:
+                continue
+            candidate, served = part.candidate, served_of(item)
+            left = RolledBack(
+                version=candidate.version,
+                code_sha256=candidate.code_sha256,
+                fingerprint=candidate.fingerprint,
+                commit=part.promotion.commit,
+                at=undo.at,
+                reason=undo.reason,
+                by=undo.by,
+                promotion=release.key.identity,
+            )
+            found[part.arn] = rolled_back_items(after_rollback(served.rolled_back, served, left))
+        return found
+
+    def _transition(
+        self, release: Release, stage: Stage, now: str, reason: str = "", further: Mapping[str, Any] | None = None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Return the part of a transaction that takes the record from the release's stage to ``stage``."""
         return "Update", self._table.change(
             release.key.pk,
             release.key.sk,
-            assign={"stage": stage.value, "reason": reason, stage.value: now},
+            assign={"stage": stage.value, "reason": reason, stage.value: now, **(further or {})},
             condition="#stage = :before",
             values={"before": release.stage.value},
         )
 
-    def _unmarking(self, release: Release, part: Part, served: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """Give the part of a transaction that lets go of a function, with what its environment serves by then."""
+    def _unmarking(
+        self,
+        release: Release,
+        part: Part,
+        served: Mapping[str, Any],
+        kept_out: Sequence[Mapping[str, Any]] | None = None,
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Return the part of a transaction that releases a function, with what its environment serves by then."""
         together = {"released": vars(release.key), "together": together_item(release.together)}
+        undone = {"reverted": release.key.identity, **({} if kept_out is None else {"rolled_back": kept_out})}
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
             # By the latter, whoever has read the alias before knows that it may be another by now.
-            assign={**served, **together} if served else {"reverted": release.key.identity},
+            assign={**served, **together} if served else undone,
             remove=("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},

@@ -68,6 +68,15 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Undo:
+    """The rollback of a release that was unfinished, by ``command: rollback``."""
+
+    at: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Release:
     """The functions that are promoted as one."""
 
@@ -85,6 +94,8 @@ class Release:
     """Why it was turned back; empty: it was not."""
     denied: tuple[str, ...] = ()
     """The ARNs of functions whose moves were refused, so that none is on its way: they need no fence."""
+    undone: Undo | None = None
+    """By whom it was rolled back; None: it was not, or because an alias could not be moved."""
     begun: str = ""
     """When its record was written."""
     ended: str = ""
@@ -198,9 +209,14 @@ def release_of(item: Item) -> Release:
         stage=record.choice("stage", Stage),
         reason=record.text("reason"),
         denied=record.texts("denied"),
+        undone=_undo_of(record.part("undone")),
         begun=record.text("begun"),
         ended=record.text(Stage.DONE, "") or record.text(Stage.ROLLED_BACK, ""),
     )
+
+
+def _undo_of(record: Record | None) -> Undo | None:
+    return Undo(record.text("at"), record.text("reason"), record.text("by")) if record else None
 
 
 def _part_item(part: Part) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Move = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Release:
+class ServedVersion:
     """What an environment served."""
 
     version: str
@@ -29,7 +29,7 @@ class Release:
     """Its digests, ``code_sha256`` and ``fingerprint``; empty: not known."""
 
     @classmethod
-    def of(cls, version: str, record: Mapping[str, Any]) -> "Release":
+    def of(cls, version: str, record: Mapping[str, Any]) -> "ServedVersion":
         """Read it from the record of a move, or of a version."""
         content = {name: str(record[name]) for name in ("code_sha256", "fingerprint") if record.get(name)}
         return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)), content)
@@ -61,16 +61,16 @@ def _unrecorded(alias: Alias, served: EnvironmentRecord) -> Iterator[Move]:
         yield promotion_item(moved)
 
 
-def served_before(moves: Sequence[Move], version: str) -> list[Release]:
+def served_before(moves: Sequence[Move], version: str) -> list[ServedVersion]:
     """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
 
     What was rolled back is not counted: a second rollback goes further back, and does not return.
     """
-    served: list[Release] = []
+    served: list[ServedVersion] = []
     for move in moves:
-        release = Release.of(str(move["version"]), move)
+        release = ServedVersion.of(str(move["version"]), move)
         if not served and move.get("previous"):
-            served.append(Release(str(move["previous"]), ""))
+            served.append(ServedVersion(str(move["previous"]), ""))
         if move.get("kind") == Kind.ROLLBACK:
             at = [place for place, earlier in enumerate(served) if earlier.version == release.version]
             if at:

@@ -204,6 +204,33 @@ def test_a_rollback_from_a_version_that_is_not_served_any_more_is_not_made(
     assert promoted.outputs["version"] == "3"
 
 
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_a_rollback_that_meets_an_unfinished_release_rolls_it_back(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, *, is_sent: bool
+) -> None:
+    """The run is killed before its alias moved, or after: then its promotion is recorded, and rolled back."""
+    (runner.workspace / "function" / "commit").write_text("4")
+    held = world.account.inject("hold-after" if is_sent else "hold-before", "lambda.UpdateAlias")
+    killed = runner.start(inputs, commit="4" * 40, run_id=10)
+    held.wait_until_hit(30)
+    killed.process.send_signal(signal.SIGKILL)
+    killed.process.communicate()
+    world.account.clear_faults()
+    planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=11)
+    assert "is unfinished; a run would roll it back." in planned.summary, planned.log
+    ended = back(runner, {"reason": "it hangs"})
+    assert (ended.code, ended.result, ended.outputs["version"]) == (0, "rolled-back", "3"), ended.log
+    assert ("the unfinished release of run 10 was rolled back" in ended.log) is not is_sent
+    assert moves(world)[3:] == ([("3", "4", "promotion"), ("4", "3", "rollback")] if is_sent else [])
+    assert_agreed(world, "3")
+    [entry] = [entry for entry in world.records("environment")[0]["rolled_back"] if entry["version"] == "4"]
+    assert (entry["commit"], entry["reason"], entry["by"]) == ("4" * 40, "it hangs", "octocat")
+    # What was rolled back stays out.
+    again = runner.run(inputs, commit="4" * 40, run_id=10, attempt=2)
+    assert (again.code, again.result) == (1, "refused"), again.log
+    assert world.alias_version() == promoted.outputs["version"] == "3"
+
+
 def test_a_move_whose_answer_was_lost_is_done(runner: Runner, world: World, promoted: Ended) -> None:
     world.account.inject("cut-after", "lambda.UpdateAlias", times=0)
     ended = back(runner, {"reason": "why"})

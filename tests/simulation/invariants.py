@@ -403,6 +403,10 @@ class Watch:
             place, identity = (part.name, release.environment), part.promotion.identity
             if release.stage is Stage.ROLLED_BACK and self.releases.take_back(place, identity):
                 self._take_back(place, identity)  # changed externally
+            if release.stage is Stage.ROLLED_BACK and release.undone and part.moves:
+                left = int(part.promotion.commit or "-1", 16)
+                self._rolled_back[place, identity] = left, part.promotion.version, self._now
+                self._went_back.add(place)
             if release.stage is Stage.ROLLED_BACK or part.moves:
                 continue
             commit = int(part.promotion.commit or "-1", 16)
@@ -696,6 +700,8 @@ class Watch:
     def _require_truth(self, actor: "Actor", report: Report, moves: list[Move]) -> None:
         """6. A run that reports a move has made it: all functions of a release, and exactly those that it names."""
         begun = self.releases.by(actor.operation)
+        if not moves and actor.rolls_back and self.releases.has_undone(actor.planned.functions, actor.environment):
+            return  # it has rolled back a release that it found unfinished
         if not moves:
             raise Broken(LOST, f"{actor.name} reports {report.result}, but has moved nothing")
         if begun and not (begun[-1].stage is Stage.DONE or self.releases.has_moved(begun[-1])):

@@ -573,6 +573,13 @@ MUTANTS = (
 """,
         RELEASING,
     ),
+    Mutant(
+        "a release that a rollback has undone may return",
+        "promote.pipeline.release",
+        "kept_out = self._kept_out(release, release.undone) if release.undone else {}",
+        "kept_out: dict[str, list[dict[str, Any]]] = {}",
+        RELEASING,
+    ),
     *world_mutants.MUTANTS,
 )
 

@@ -84,6 +84,12 @@ class Releases:
         """Whether a move is part of a release that was begun."""
         return (place, identity) in self._parts
 
+    def has_undone(self, functions: Iterable[str], environment: str) -> bool:
+        """Whether a release of these functions was rolled back by a rollback that found it unfinished."""
+        names = set(functions)
+        ended = [found for found in self.known.values() if found.undone and found.environment == environment]
+        return any(part.name in names for found in ended for part in found.parts)
+
     def has_others(self, place: Place, identity: str) -> bool:
         """Whether a move is part of a release of several functions."""
         found = self._parts.get((place, identity))
@@ -159,7 +165,7 @@ class Releases:
         if after.parts != before.parts:
             raise Broken(ONE, f"the functions of {key[1]} change")
         is_external = any(self._at.get(place) == EXTERNAL for place, _ in _moves(after))
-        if after.stage is Stage.ROLLING_BACK and key in self.reported and not is_external:
+        if after.stage is Stage.ROLLING_BACK and not after.undone and key in self.reported and not is_external:
             raise Broken(ONE, f"{key[1]} is rolled back after its run has reported it as done")
         self.known[key] = after
 
