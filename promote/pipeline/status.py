@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import map_concurrently, run_both
+from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.promotion import Alias
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
+from promote.state.chronicle import last_release, read_releases, release_keys
+from promote.state.drift import Drift, Member, find_drifts
 from promote.state.ledger import Ledger
 from promote.state.records import State, has_happened, is_pinned
+from promote.state.releases import Release
 
 HISTORY = 10
 """Entries of the history of each environment that are read."""
@@ -94,3 +98,55 @@ def _deleted(ledger: Ledger, environments: Sequence[Environment]) -> frozenset[s
     # Whoever can write the table may have written anything there.
     served = sorted((version for version in versions if version.isdecimal()), key=int)
     return frozenset(ledger.deleted_versions(served[0], served[-1])) if served else frozenset()
+
+
+@dataclass(frozen=True)
+class ReleaseStatus:
+    """How the functions stand to a release in an environment; without one, none of theirs is known."""
+
+    environment: str
+    members: tuple[Member, ...]
+    release: Release | None
+    drifts: tuple[Drift, ...] = ()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the release has no end yet."""
+        return self.release is not None and not self.release.stage.is_final
+
+
+def release_statuses(job: Job, readings: Sequence[Reading]) -> list[ReleaseStatus]:
+    """Find the release that the functions serve, or are being brought to, in each of their environments."""
+    names = sorted({found.name for reading in readings for found in reading.environments})
+    return [
+        status
+        for found in map_and_wait([partial(_release_statuses, job, readings, name) for name in names], CALLS_AT_ONCE)
+        for status in found
+    ]
+
+
+def _release_statuses(job: Job, readings: Sequence[Reading], environment: str) -> list[ReleaseStatus]:
+    members = tuple(_member(reading, environment) for reading in readings)
+    served = [reading.state.served(environment) for reading in readings]
+    pending = read_releases(job.table, {found.pending for found in served if found.pending})
+    unfinished = [release for release in pending if not release.stage.is_final]
+    if unfinished:
+        return [_release_status(environment, members, release) for release in unfinished]
+    keys = {found.released for found in served if found.released}
+    keys |= set(release_keys({member.arn: member.moves for member in members}))
+    arns = [member.arn for member in members]
+    return [
+        _release_status(environment, members, last_release(read_releases(job.table, keys), arns, job.inputs.retired))
+    ]
+
+
+def _member(reading: Reading, environment: str) -> Member:
+    found = reading.environment(environment)
+    return Member(reading.name, reading.arn, found.alias if found else None, found.history if found else ())
+
+
+def _release_status(environment: str, members: tuple[Member, ...], release: Release | None) -> ReleaseStatus:
+    if release and not release.stage.is_final:
+        # It may be another application's, which has only some of these functions.
+        members = tuple(member for member in members if member.arn in [part.arn for part in release.parts])
+    return ReleaseStatus(environment, members, release, find_drifts(release, members) if release else ())

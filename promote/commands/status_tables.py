@@ -1,0 +1,200 @@
+"""The tables of ``status``: of one function, and of the release that several serve together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from promote.core.lock_state import Claim, LockState
+from promote.core.promotion import Kind
+from promote.core.report import Link, Table
+from promote.core.run import join_names
+from promote.core.version import same_content
+from promote.github import git
+from promote.notes.compose import moment
+from promote.pipeline.capacity import meanwhile
+from promote.pipeline.endpoints import locate
+from promote.pipeline.job import Job
+from promote.pipeline.status import Environment, Reading, ReleaseStatus
+from promote.state.drift import Drift
+from promote.state.releases import Stage
+
+STAGES = {Stage.MOVING: "is being moved", Stage.ROLLING_BACK: "is being turned back"}
+
+_Row = tuple[str | Link, ...]
+
+
+def of_application(job: Job, found: Sequence[ReleaseStatus]) -> Iterator[Table]:
+    """Show the release of each environment, and what is not as it has it."""
+    yield Table(
+        "Application",
+        ("Environment", "Serves", "Commit", "Run", "Since", "Versions"),
+        tuple(_row(job, status) for status in found),
+        otherwise="Nothing has been promoted yet.",
+    )
+    differing = tuple(_drift(job, status.environment, one) for status in found for one in status.drifts)
+    if differing:
+        columns = ("Environment", "Function", "Serves", "Release has", "Since", "Why")
+        yield Table("Not as the release has it", columns, differing, otherwise="")
+
+
+def _row(job: Job, status: ReleaseStatus) -> tuple[str | Link, ...]:
+    release = status.release
+    versions = join_names([f"{member.name} {member.version or 'none'}" for member in status.members])
+    if release is None:
+        return (status.environment, "nothing as one yet", "", "", "", versions)
+    serves = "one release" + (f" but for {drifting(status)}" if status.drifts else "")
+    if status.is_unfinished:
+        others = len(status.members) < len(release.parts)
+        serves = f"a release {f'of {release.names} ' if others else ''}that {STAGES[release.stage]}"
+    return (
+        status.environment,
+        serves,
+        Link(release.commit[:10], job.context.commit_url(release.commit)),
+        Link(str(release.run_id or ""), job.context.own_page(release.url)),
+        written(release.ended or release.begun),
+        versions,
+    )
+
+
+def _drift(job: Job, environment: str, found: Drift) -> tuple[str | Link, ...]:
+    why = f"{found.why} by run {found.run_id}" if found.run_id else found.why
+    return (
+        environment,
+        found.function,
+        found.version or "none",
+        found.wanted or "none",
+        written(found.at),
+        Link(why, job.context.page_of(found.run_id, found.attempt)),
+    )
+
+
+def drifting(status: ReleaseStatus) -> str:
+    """Return the functions that do not serve the release, as an enumeration."""
+    return join_names([found.function for found in status.drifts])
+
+
+def of_function(reading: Reading) -> Iterator[Table]:
+    """Yield what was read of one function."""
+    yield Table(
+        "Environments",
+        ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
+        tuple(_served(reading, environment) for environment in reading.environments),
+        otherwise="Nothing has been promoted yet.",
+    )
+    yield from _kept_out(reading)
+    lock = tuple(_lock(reading.job, reading.state.lock))
+    yield Table("Lock", ("", "Run", "Since", "At"), lock, otherwise="It is free, and nobody waits.")
+    yield Table(
+        "Promotions",
+        ("When", "Environment", "Version", "Commit", "Run", "Why"),
+        tuple(_moves(reading)),
+        otherwise="There are none.",
+    )
+
+
+def _kept_out(reading: Reading) -> Iterator[Table]:
+    """Yield what was rolled back and must not return, if there is anything."""
+    job = reading.job
+    rows = [
+        (
+            found.name,
+            entry.version,
+            Link(entry.commit[:10], job.context.commit_url(entry.commit)),
+            written(entry.at),
+            entry.by,
+            entry.reason,
+        )
+        for found in reading.environments
+        for entry in reversed(reading.state.served(found.name).rolled_back)
+    ]
+    if rows:
+        yield Table("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "Nothing.")
+
+
+def _served(reading: Reading, found: Environment) -> _Row:
+    job, latest = reading.job, reading.latest
+    served = reading.state.served(found.name)
+    url = locate(found.name, served.gateway, job.clients.endpoint_url).url if served.gateway else ""
+    if found.alias is None:
+        return (Link(found.name, url), "none", "", "", "", "", "")
+    commit = found.commit
+    proof = found.version.get("proof") or found.version.get("verdict") or {}
+    since = str(found.history[0].get("at", "")) if found.history else ""
+    is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
+    return (
+        Link(found.name, url),
+        found.alias.version + (f" ({what})" if (what := meanwhile(found.alias)) else ""),
+        Link(commit[:10], job.context.commit_url(commit)),
+        written(since),
+        _age(job, since),
+        str(proof.get("outcome", "none recorded")),
+        "no, the same" if is_latest else _distance(job, commit, reading.recorded),
+    )
+
+
+def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
+    """Say how many commits what $LATEST holds is ahead of ``commit``, as far as that is known."""
+    theirs = str(newest.get("commit", ""))
+    if not newest:
+        return "$LATEST was not published"
+    version = f"version {newest.get('version', '')}".strip()
+    between = git.commits(job.context.clone, commit, theirs) if commit and theirs else None
+    if between is None:
+        return f"differs ({version})"
+    count = len(between.items)
+    return f"{count}{'' if between.is_whole else ' or more'} {'commit' if count == 1 else 'commits'} ({version})"
+
+
+def _age(job: Job, since: str) -> str:
+    """Say how long ago that was, in the largest unit that fits."""
+    at = moment(since)
+    if at is None:
+        return ""
+    seconds = max(0, (job.clock.now() - at).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "moments"
+
+
+def _lock(job: Job, lock: LockState) -> Iterator[_Row]:
+    if lock.holder:
+        yield _claim(job, "held by", lock.holder, "between its steps" if lock.kept_by else lock.phase)
+    for number, ticket in enumerate(lock.queue, 1):
+        yield _claim(job, f"number {number} in line", ticket, "waiting")
+
+
+def _claim(job: Job, place: str, claim: Claim, phase: str) -> _Row:
+    return (place, Link(claim.name, job.context.own_page(claim.url)), written(claim.since), phase)
+
+
+def _moves(reading: Reading) -> Iterator[_Row]:
+    job = reading.job
+    items = [(found.name, item) for found in reading.environments for item in found.history]
+    for name, item in sorted(items, key=lambda pair: str(pair[1].get("at", "")), reverse=True):
+        commit, run_id = str(item.get("commit", "")), int(item.get("run_id", 0))
+        before = str(item.get("previous") or "")
+        yield (
+            written(str(item.get("at", ""))),
+            name,
+            (f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first")
+            + (", deleted since" if str(item.get("version")) in reading.deleted else ""),
+            Link(commit[:10], job.context.commit_url(commit)),
+            Link(str(run_id or ""), job.context.page_of(run_id, int(item.get("attempt", 1)))),
+            _why(item),
+        )
+
+
+def _why(item: Mapping[str, Any]) -> str:
+    kind = str(item.get("kind", ""))
+    said = [str(item.get("reason") or ""), f"by {item['by']}" if item.get("by") else ""]
+    return "" if kind in ("", Kind.PROMOTION) else ", ".join(filter(None, [kind, *said]))
+
+
+def written(text: str) -> str:
+    """Show a time of the ledger's."""
+    with suppress(ValueError):
+        return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}"
+    return text
