@@ -16,8 +16,8 @@ from promote.pipeline.locks import keep
 from promote.pipeline.order import orders
 from promote.pipeline.prepare import hold_locks, prepare
 from promote.pipeline.previews import remove_expired
+from promote.state.candidate_records import Deployment
 from promote.state.lock_queue import Superseded
-from promote.state.records import Deployment
 
 _STAY = 3600
 """Seconds that a preview endpoint of the job's further steps counts as in use, at the least."""
@@ -106,8 +106,8 @@ def _record(part: Part, latest: Snapshot) -> Deployment:
         revision_id=latest.revision_id,
         isolation=job.inputs.isolation.value,
     )
-    ledger.record_candidate(part.candidate)
-    ledger.record_deployment(deployment)
+    ledger.versions.record(part.candidate)
+    ledger.candidates.record(deployment)
     return deployment
 
 

@@ -210,7 +210,7 @@ def _require_verdict(one: _Chosen) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    require_passed(target, source.candidate, target.ledger.judged(source.candidate))
+    require_passed(target, source.candidate, target.ledger.versions.judged(source.candidate))
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
@@ -295,8 +295,8 @@ def _with_steps(target: Target, further: Verdict | None) -> Verdict:
 
 
 def _record(target: Target, source: Source, verdict: Verdict) -> None:
-    target.ledger.record_candidate(source.candidate)
-    target.ledger.record_verdict(source.candidate, _plan(target, source), verdict)
+    target.ledger.versions.record(source.candidate)
+    target.ledger.versions.record_verdict(source.candidate, _plan(target, source), verdict)
 
 
 def _plan(target: Target, source: Source) -> str:
@@ -318,13 +318,13 @@ def _requested(one: _Chosen) -> pipeline.Requested:
     target, source = one.target, one.source
     verdict = None if one.is_recorded else one.verdict
     inputs, candidate = target.job.inputs, source.candidate
-    judged = target.ledger.judged(candidate)
+    judged = target.ledger.versions.judged(candidate)
     proof = judged.proof
     is_proven = bool(verdict or (proof and not judged.failure))
     if not is_proven and not inputs.override:
         require_passed(target, candidate, judged)
     if not proof:
-        target.ledger.record_candidate(candidate)
+        target.ledger.versions.record(candidate)
     request = PromotionRequest(
         candidate=candidate,
         commit=source.commit,

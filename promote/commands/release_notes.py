@@ -26,7 +26,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.prepare import read_template
 from promote.state.chronicle import Histories, last_release, read_releases, release_keys, with_stays
 from promote.state.ledger import Ledger
-from promote.state.records import promotion_of
+from promote.state.promotion_records import promotion_of
 from promote.state.releases import Part
 from promote.state.strict import Record
 
@@ -160,7 +160,7 @@ def _of_environment(desk: _Desk) -> Notes:
             hint="Correct environment, function-name or table; command: status shows what there is.",
         )
     move, before = promotion_of(Record.of(entries[0])), entries[1] if len(entries) > 1 else {}
-    url, version = run_both(lambda: _url(job, member), lambda: member.ledger.version(move.version))
+    url, version = run_both(lambda: _url(job, member), lambda: member.ledger.versions.read(move.version))
     return of_promotion(
         job.context,
         sources(job.context, desk.github),
@@ -242,7 +242,7 @@ def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item
     if member is None:
         function = Function(lambda: job.clients.function, part.name, part.arn, job.clock)
         member = _Member(function, Ledger(job.table, part.arn, job.run, job.clock))
-    url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.proof(part.candidate))
+    url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.versions.proof(part.candidate))
     return Piece(
         member.function,
         part.candidate.version,

@@ -24,7 +24,7 @@ from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import undo_release
 from promote.pipeline.target import Target
 from promote.state.chronicle import read_releases, release_keys
-from promote.state.records import content_item, promotion_item
+from promote.state.promotion_records import content_item, promotion_item
 from promote.state.releases import Release, Stage, Undo
 from promote.state.served_history import (
     Move,
@@ -181,7 +181,7 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[S
     for target in targets:
         arn = target.ledger.arn
         version = before[arn] or now[arn]
-        then = [move for move in made[arn] if move["version"] == version] or [target.ledger.version(version)]
+        then = [move for move in made[arn] if move["version"] == version] or [target.ledger.versions.read(version)]
         backs.append(ServedVersion.of(version, together.get(arn) or then[-1]))
     return backs
 
@@ -213,7 +213,7 @@ def _destination(target: Target, alias: Alias) -> ServedVersion:
     made = moves(target.ledger, alias, target.served)
     named = target.job.inputs.version
     if named:
-        served_then = [move for move in made if move["version"] == named] or [target.ledger.version(named)]
+        served_then = [move for move in made if move["version"] == named] or [target.ledger.versions.read(named)]
         return ServedVersion.of(named, served_then[-1])
     served = served_before(made, alias.version)
     if not served:
@@ -248,8 +248,8 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
                 "deleted and created again since then",
                 hint="Name a version with the input version; command: status shows which versions were promoted.",
             )
-        back = ServedVersion.of(back.version, target.ledger.version(back.version))
-    judged = target.ledger.judged(candidate)
+        back = ServedVersion.of(back.version, target.ledger.versions.read(back.version))
+    judged = target.ledger.versions.judged(candidate)
     proof = judged.proof
     if judged.failure:
         # It has passed, and going back must be quick: this is no reason to refuse.
@@ -267,7 +267,7 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
     if not inputs.dry_run:
         awake(target, snapshot)
         if proof is None:
-            target.of_commit(back.commit).ledger.record_candidate(candidate)
+            target.of_commit(back.commit).ledger.versions.record(candidate)
     return PromotionRequest(
         candidate=candidate,
         commit=back.commit,

@@ -142,7 +142,7 @@ def _with_others(targets: Sequence[Target], part: Part) -> Part:
 def _record(part: Part) -> Part:
     """Record the verdict, if there is one."""
     if part.report.verdict:
-        part.target.ledger.record_verdict(part.candidate, part.target.plan, part.report.verdict)
+        part.target.ledger.versions.record_verdict(part.candidate, part.target.plan, part.report.verdict)
     return replace(part, is_recorded=True)
 
 

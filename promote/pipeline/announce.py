@@ -157,7 +157,9 @@ def _replaced(target: Target, move: Promotion) -> Snapshot | None:
 
 
 def _recorded(target: Target, report: Report) -> Proof | None:
-    return recorded_proof(target.job.context, target.ledger.proof(report.candidate)) if report.candidate else None
+    return (
+        recorded_proof(target.job.context, target.ledger.versions.proof(report.candidate)) if report.candidate else None
+    )
 
 
 def _attempt(job: Job, report: Report, commit: str) -> Attempt:

@@ -104,7 +104,7 @@ def _left(target: Target, alias: Alias, rollback: Promotion) -> RolledBack:
     commit = served.commit
     if served.version != version:
         content = target.function.find(version)
-        commit = str(target.ledger.version(version).get("commit", "")) if version.isdecimal() else ""
+        commit = str(target.ledger.versions.read(version).get("commit", "")) if version.isdecimal() else ""
     return RolledBack(
         version=version,
         code_sha256=content.code_sha256 if content else "",

@@ -88,7 +88,7 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
         return last.commit
     if served.sequence and (served.version == alias.version or alias.follows_latest):
         return served.commit
-    snapshot, record = target.function.find(alias.version), target.ledger.version(alias.version)
+    snapshot, record = target.function.find(alias.version), target.ledger.versions.read(alias.version)
     recorded = str(record.get("commit", "")) if snapshot and snapshot.candidate.is_in(record) else ""
     is_served = bool(served.sequence and snapshot and content and same_content(snapshot, content))
     if recorded and not (is_served and recorded == target.job.run.commit):

@@ -9,7 +9,7 @@ from promote.core.version import Candidate, same_content
 from promote.pipeline.capacity import require_free, settled
 from promote.pipeline.deploy import awake
 from promote.pipeline.target import Target
-from promote.state.records import Judged
+from promote.state.version_records import Judged
 
 
 def require_same_version(target: Target, request: PromotionRequest) -> None:
@@ -41,7 +41,7 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
     """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
     if is_moved and request.verdict is None and request.is_proven and request.kind is Kind.PROMOTION:
-        require_passed(target, request.candidate, target.ledger.judged(request.candidate))
+        require_passed(target, request.candidate, target.ledger.versions.judged(request.candidate))
 
 
 def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:

@@ -19,9 +19,9 @@ from promote.core.endpoint import Endpoint
 from promote.core.errors import ConflictError
 from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
+from promote.state.endpoint_records import Preview
 from promote.state.heartbeat import Heartbeat
 from promote.state.ledger import Ledger
-from promote.state.records import Preview
 
 _HURRY, _PATIENCE = 3.0, 120.0
 """Seconds for the removal: after an interrupt, when the runner kills what does not end, and otherwise."""
@@ -58,9 +58,9 @@ class Previews:
             ConflictError: it took so long that another run has taken this one for dead.
 
         """
-        preview = self.ledger.begin_preview(version, job, lease)
+        preview = self.ledger.previews.begin(version, job, lease)
         gateway = self.gateways.build(preview.qualifier)
-        if not self.ledger.locate_preview(preview, gateway):
+        if not self.ledger.previews.locate(preview, gateway):
             # Nobody would ever find it.
             self.gateways.remove(preview.qualifier, gateway)
             raise ConflictError(
@@ -79,7 +79,7 @@ class Previews:
             self.gateways.forget(preview.qualifier, preview.gateway)
         if found:
             self.gateways.remove(preview.qualifier, found)
-        self.ledger.end_preview(preview)
+        self.ledger.previews.end(preview)
 
     def clear(self, previews: Iterable[Preview]) -> None:
         """Remove several at the same time."""
@@ -113,7 +113,7 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
     preview, endpoint = previews.make(version, job.state.job, job.inputs.lease)
     lease, table = job.inputs.lease, job.beaten_table(job.inputs.lease)
     heartbeat = Heartbeat(
-        lambda: previews.ledger.renew_preview(preview, table), lease, job.clock.monotonic(), job.clock
+        lambda: previews.ledger.previews.renew(preview, table), lease, job.clock.monotonic(), job.clock
     )
     heartbeat.start()
     patience = _PATIENCE

@@ -25,8 +25,9 @@ from promote.pipeline.preconditions import require_same_version, require_verdict
 from promote.pipeline.recover import finish_release, release_protocol
 from promote.pipeline.release import Conflict, Ended, ReleaseProtocol
 from promote.pipeline.target import Target
-from promote.state.ledger import Pending, replaced
+from promote.state.ledger import Pending
 from promote.state.releases import Part, Release, Stage, release_key
+from promote.state.version_records import replaced
 
 _HURRY = 3.0
 """Seconds to finish a release whose run was interrupted. The post step does the rest."""
@@ -163,7 +164,7 @@ def _looked_at(part: Requested) -> Requested:
 
 def _record_verdict(part: Requested) -> Requested:
     if part.request.verdict:
-        part.target.ledger.record_verdict(part.request.candidate, part.request.plan, part.request.verdict)
+        part.target.ledger.versions.record_verdict(part.request.candidate, part.request.plan, part.request.verdict)
     return part
 
 
@@ -265,11 +266,11 @@ def _begin(
     for part, recorded in zip(parts, release.parts, strict=True):
         ledger, request = part.target.ledger, part.request
         if request.verdict:
-            further.append(ledger.verdict_update(request.candidate, request.plan, request.verdict))
+            further.append(ledger.versions.verdict_update(request.candidate, request.plan, request.verdict))
             refusals.append(partial(replaced, request.candidate))
         if request.token:
-            further.append(ledger.claim_update(request.token, recorded.promotion))
-            refusals.append(partial(ledger.claimed, request.token))
+            further.append(ledger.candidates.claim_update(request.token, recorded.promotion))
+            refusals.append(partial(ledger.candidates.claimed, request.token))
     job.state.begin(place, release.key.sk)
     try:
         protocol.begin(release, further)

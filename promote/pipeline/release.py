@@ -27,14 +27,8 @@ from promote.core.errors import AccessError, ConflictError, PromoteError, Servic
 from promote.core.promotion import Alias, ReleaseKey, RolledBack
 from promote.core.rolledback import after_rollback
 from promote.pipeline.alias_rollback import AliasRollback, is_content
-from promote.state.records import (
-    entry_item,
-    environment_key,
-    rolled_back_items,
-    served_item,
-    served_of,
-    together_item,
-)
+from promote.state.environment_records import environment_key, served_item, served_of, together_item
+from promote.state.promotion_records import entry_item, rolled_back_items
 from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of
 
 _ROUNDS = 10

@@ -21,7 +21,8 @@ from promote.core.version import Published
 from promote.pipeline.job import Job
 from promote.pipeline.recover import release_protocol
 from promote.pipeline.target import Target
-from promote.state.records import Deployment, State
+from promote.state.candidate_records import Deployment
+from promote.state.ledger import State
 from promote.state.served_history import moves, served_before
 
 _JOB, _RUN = timedelta(days=5), timedelta(days=35)
@@ -99,8 +100,8 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
     aliases, (records, (deployments, state)) = run_both(
         lambda: target.function.aliases() or [],
         lambda: run_both(
-            lambda: target.ledger.versions(min(published), promoted),
-            lambda: run_both(target.ledger.deployments, target.ledger.read),
+            lambda: target.ledger.versions.between(min(published), promoted),
+            lambda: run_both(target.ledger.candidates.read_all, target.ledger.read),
         ),
     )
     now = target.job.clock.now()
@@ -185,7 +186,7 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
             return
         is_gone = False
         try:
-            target.ledger.record_deletion(number, keep)
+            target.ledger.versions.record_deletion(number, keep)
             try:
                 is_gone = target.function.delete_version(number)
             except UnconfirmedError as error:
@@ -197,7 +198,7 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
             deleted.append(number)
         else:
             with suppress(Exception):
-                target.ledger.retract_deletion(number)
+                target.ledger.versions.retract_deletion(number)
 
     map_concurrently([lambda number=number: delete(number) for number in numbers], _WIDTH)  # type: ignore[misc]
     if failures:

@@ -11,8 +11,7 @@ from promote.core.version import Candidate, Snapshot, same_content
 from promote.inputs.model import Isolation
 from promote.pipeline.recover import finish
 from promote.pipeline.target import Target
-from promote.state.ledger import claimed
-from promote.state.records import Deployment
+from promote.state.candidate_records import Deployment, claimed
 from promote.state.served_history import deletion_note
 
 _LOOKS = 5
@@ -130,14 +129,14 @@ def _existing(target: Target, version: str) -> Snapshot:
 
 
 def _recorded(target: Target, snapshot: Snapshot) -> Source:
-    record = target.ledger.version(snapshot.version)
+    record = target.ledger.versions.read(snapshot.version)
     return Source(snapshot, str(record.get("commit", "")), int(record.get("run_id", 0)))
 
 
 def _deployed(target: Target) -> Source:
     """Look the candidate up: its record is what makes it more than a number that anybody could write."""
     version, digest, operation = target.job.inputs.candidate.split("@")
-    found = target.ledger.deployment(version, operation)
+    found = target.ledger.candidates.read(version, operation)
     name, run = target.function.name, target.job.run
     if found is None or found.candidate.code_sha256 != digest:
         raise RefusedError(

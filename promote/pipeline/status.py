@@ -13,8 +13,8 @@ from promote.core.version import Snapshot
 from promote.pipeline.job import Job
 from promote.state.chronicle import last_release, read_releases, release_keys
 from promote.state.drift import Drift, Member, find_drifts
-from promote.state.ledger import Ledger
-from promote.state.records import State, has_happened, is_pinned
+from promote.state.ledger import Ledger, State
+from promote.state.promotion_records import has_happened, is_pinned
 from promote.state.releases import Release
 
 HISTORY = 10
@@ -81,7 +81,7 @@ def read(job: Job) -> Reading:
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
     environments, versions = run_both(
         lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], _WIDTH),
-        lambda: ledger.newest_versions(HISTORY),
+        lambda: ledger.versions.newest(HISTORY),
     )
     recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
     return Reading(job, job.arn, latest, state, environments, recorded, _deleted(ledger, environments))
@@ -89,7 +89,7 @@ def read(job: Job) -> Reading:
 
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
     alias, history = run_both(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
-    version = ledger.version(alias.version) if alias and alias.version.isdecimal() else {}
+    version = ledger.versions.read(alias.version) if alias and alias.version.isdecimal() else {}
     return Environment(name, alias, version, [entry for entry in history if has_happened(entry, alias)])
 
 
@@ -97,7 +97,7 @@ def _deleted(ledger: Ledger, environments: Sequence[Environment]) -> frozenset[s
     versions = [str(item["version"]) for found in environments for item in found.history]
     # Whoever can write the table may have written anything there.
     served = sorted((version for version in versions if version.isdecimal()), key=int)
-    return frozenset(ledger.deleted_versions(served[0], served[-1])) if served else frozenset()
+    return frozenset(ledger.versions.deleted(served[0], served[-1])) if served else frozenset()
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from promote.pipeline import configuration
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
 from promote.pipeline.previews import Previews
-from promote.state.ledger import Ledger
+from promote.state.ledger import Ledger, State
 from promote.state.lock import Lock
-from promote.state.records import State
 from promote.verification.verification import Verification
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class Target:
             version = self.function.find(known.version)
             is_lost = version is not None and not same_content(version, known)
             if version is None:
-                record, served = self.ledger.version(alias.version), self.function.find(alias.version)
+                record, served = self.ledger.versions.read(alias.version), self.function.find(alias.version)
                 is_lost = bool(record) and not (served and served.candidate.is_in(record))
         return replace(self, alias=alias, is_lost=is_lost)
 

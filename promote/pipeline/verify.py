@@ -56,7 +56,7 @@ def examine_alone(target: Target, candidate: Candidate) -> Verified:
 
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
     """Verify the candidate at an endpoint of its own, where it needs one."""
-    target.ledger.record_candidate(candidate)
+    target.ledger.versions.record(candidate)
     has_gateways = target.job.inputs.endpoints is Endpoints.HTTP
     if target.verification.needs_url or (has_gateways and target.verification.needs_endpoint):
         with preview_endpoint(target.job, target.previews, candidate.version) as (endpoint, heartbeat):
@@ -99,14 +99,14 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
     candidate, latest = built.candidate, built.latest
     gap = configuration.gap_of_latest(latest.configuration)
     if target.verification.needs_endpoint and (gap or not same_content(latest, candidate)):
-        target.ledger.record_candidate(candidate)
+        target.ledger.versions.record(candidate)
         verdict = Verdict(Outcome.INCONCLUSIVE, (), gap or OVERWRITTEN)
         return Verified(verdict, function.alias(target.environment), latest=endpoint)
     probed, problems = _probed(target, endpoint)
     if probed != endpoint:
         endpoint, latest = probed, function.wait_until_active()
     if problems:
-        target.ledger.record_candidate(candidate)
+        target.ledger.versions.record(candidate)
         verdict = _not_reached(target, candidate, endpoint, problems[0])
         _tell(target, verdict)
         return Verified(verdict, function.alias(target.environment), latest=endpoint)
@@ -147,7 +147,7 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
 
     It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.
     """
-    target.ledger.record_candidate(candidate)
+    target.ledger.versions.record(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
     is_missing = target.endpoints.is_missing(target.environment, target.served.gateway)
     return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from promote.aws.dynamodb import Item, Table
 from promote.core.promotion import ReleaseKey
-from promote.state.records import promotion_item
+from promote.state.promotion_records import promotion_item
 from promote.state.releases import Part, Release, release_of
 
 Histories = Mapping[str, Sequence[Item]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from promote.aws.dynamodb import Item
 from promote.core.promotion import Alias, Kind
 from promote.core.traffic import Split
-from promote.state.records import is_pinned
+from promote.state.promotion_records import is_pinned
 from promote.state.releases import Part, Release, Stage
 
 

@@ -14,7 +14,7 @@ from promote.core.promotion import FENCE, Alias, Kind, Promotion, ReleaseKey, To
 from promote.core.run import join_names
 from promote.core.traffic import Capacity
 from promote.core.version import LATEST, Candidate
-from promote.state.records import RELEASE, content_item, intent_item, promotion_of
+from promote.state.promotion_records import RELEASE, content_item, intent_item, promotion_of
 from promote.state.strict import Record
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from promote.core.promotion import Alias, EnvironmentRecord, Kind
 from promote.core.version import Candidate
 from promote.state.ledger import Ledger
-from promote.state.records import promotion_item
+from promote.state.promotion_records import promotion_item
 
 _HISTORY = 200
 """Moves of the alias that are looked back upon."""
@@ -41,7 +41,7 @@ class ServedVersion:
 
 def deletion_note(ledger: Ledger, version: str) -> str:
     """Say how a version that is gone came to be deleted, as the end of a sentence; empty: it is not known."""
-    deleted = ledger.version(version).get("deleted") if version.isdecimal() else None
+    deleted = ledger.versions.read(version).get("deleted") if version.isdecimal() else None
     if not deleted:
         return ""
     return f"was deleted by run {deleted['run_id']} ({str(deleted['at'])[:10]}, keep-versions: {deleted['keep']})"

@@ -11,8 +11,7 @@ from promote.core.clock import SystemClock
 from promote.core.endpoint import Gateway
 from promote.core.errors import EndpointError, InputError
 from promote.pipeline.endpoints import Endpoints
-from promote.state.ledger import Ledger
-from promote.state.records import State
+from promote.state.ledger import Ledger, State
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive
 

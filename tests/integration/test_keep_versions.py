@@ -241,15 +241,15 @@ def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     arn = world.function.get_function_configuration(FunctionName=FUNCTION)["FunctionArn"]
     run = Run("c" * 40, 7, 1, "", "abcdefabcdef")
     ledger = Ledger(Table(lambda: world.table, TABLE, clock), arn, run, clock)
-    record = ledger.version("1")
+    record = ledger.versions.read("1")
     candidate = Candidate("1", record["code_sha256"], record["fingerprint"])
-    ledger.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""))
-    judged = ledger.judged(candidate)
+    ledger.versions.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""))
+    judged = ledger.versions.judged(candidate)
     assert judged.proof
     assert bool(judged.failure) is (verdict == "failed")
-    ledger.record_deletion(1, 1)
-    ledger.record_candidate(candidate)
-    ledger.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""))
-    assert ledger.judged(candidate) == judged
-    assert not ledger.deleted_versions("1", "1")
-    assert ledger.version("1")["commit"] == "1" * 40
+    ledger.versions.record_deletion(1, 1)
+    ledger.versions.record(candidate)
+    ledger.versions.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""))
+    assert ledger.versions.judged(candidate) == judged
+    assert not ledger.versions.deleted("1", "1")
+    assert ledger.versions.read("1")["commit"] == "1" * 40

@@ -180,7 +180,7 @@ MUTANTS = (
     ),
     Mutant(
         "any verdict counts as passed",
-        "promote.state.ledger",
+        "promote.state.version_records",
         'return Judged(record.get("proof"), record.get("failure"))',
         'return Judged(record.get("verdict"))',
         hits=(Hit.EXTERNAL_ALIAS,),
@@ -214,23 +214,23 @@ MUTANTS = (
     Mutant(
         "a candidate is not claimed before the move",
         "promote.pipeline.promote",
-        """            further.append(ledger.claim_update(request.token, recorded.promotion))
-            refusals.append(partial(ledger.claimed, request.token))
+        """            further.append(ledger.candidates.claim_update(request.token, recorded.promotion))
+            refusals.append(partial(ledger.candidates.claimed, request.token))
 """,
         "            pass\n",
         hits=(Hit.RERUN,),
     ),
     Mutant(
         "a preview endpoint in use counts as left by a dead run",
-        "promote.state.records",
+        "promote.state.endpoint_records",
         "> 2 * lease + _SLACK",
         "> -1",
     ),
     Mutant(
         "a preview endpoint is not removed",
         "promote.pipeline.previews",
-        "            self.gateways.remove(preview.qualifier, found)\n        self.ledger.end_preview",
-        "            pass\n        self.ledger.end_preview",
+        "            self.gateways.remove(preview.qualifier, found)\n        self.ledger.previews.end",
+        "            pass\n        self.ledger.previews.end",
     ),
     Mutant(
         "no ancestry",
@@ -287,7 +287,7 @@ MUTANTS = (
     ),
     Mutant(
         "the verdict is not recorded before the move",
-        "promote.state.ledger",
+        "promote.state.version_records",
         'further: dict[str, Any] = {"proof": record} if verdict.passed else {}',
         "further: dict[str, Any] = {}",
     ),
@@ -415,7 +415,7 @@ MUTANTS = (
     Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.pipeline.promote",
-        """            further.append(ledger.verdict_update(request.candidate, request.plan, request.verdict))
+        """            further.append(ledger.versions.verdict_update(request.candidate, request.plan, request.verdict))
             refusals.append(partial(replaced, request.candidate))
 """,
         "            pass\n",

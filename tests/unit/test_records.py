@@ -10,20 +10,13 @@ from promote.core.endpoint import Gateway
 from promote.core.errors import RecordError
 from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
-from promote.state.records import (
-    Preview,
-    content_item,
-    deployment_of,
-    entry_item,
-    gateway_of,
-    preview_of,
-    require_move,
-    require_version,
-    served_item,
-    served_of,
-)
+from promote.state.candidate_records import deployment_of
+from promote.state.endpoint_records import Preview, gateway_of, preview_of
+from promote.state.environment_records import served_item, served_of
+from promote.state.promotion_records import content_item, entry_item, require_move
 from promote.state.releases import Part, Release, release_item, release_of
 from promote.state.strict import Record
+from promote.state.version_records import require_version
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"
 CANDIDATE = Candidate("3", "c29tZSBjb2Rl", "f" * 64)

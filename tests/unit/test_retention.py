@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from promote.core.promotion import Alias
 from promote.core.version import Candidate, Published
 from promote.pipeline.retention import at_work, named, unsettled, versions_to_delete
-from promote.state.records import Deployment, Preview, State
+from promote.state.candidate_records import Deployment
+from promote.state.endpoint_records import Preview
+from promote.state.ledger import State
 
 if TYPE_CHECKING:
     from promote.aws.dynamodb import Item

@@ -15,9 +15,10 @@ from promote.core.run import Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate
 from promote.inputs.manifest_schema import MOST
+from promote.state.environment_records import served_item
 from promote.state.ledger import Ledger
 from promote.state.lock import LONGEST_QUEUE
-from promote.state.records import entry_item, served_item
+from promote.state.promotion_records import entry_item
 from promote.state.releases import Part, Release, release_item
 from promote.state.sizes import ITEM_LIMIT, clipped
 from tests.clock import Time
@@ -70,7 +71,7 @@ def test_two_verdicts_of_many_tests_with_long_names_fit_into_one_item(outcome: O
     ledger = Ledger(Table(no_client, "table", Time()), ARN, RUN, Time())
     checks = tuple(CheckResult(letter * 3000 + str(number), "pytest", outcome, 1.5) for number in range(5000))
     verdict = Verdict(outcome, checks, letter * 5000)
-    _, change = ledger.verdict_update(Candidate("1", "d" * 64, "f" * 64), "p" * 64, verdict)
+    _, change = ledger.versions.verdict_update(Candidate("1", "d" * 64, "f" * 64), "p" * 64, verdict)
     values = Table(no_client, "table", Time())._decode(change["ExpressionAttributeValues"])  # noqa: SLF001 - to read what is sent
     record = values[":verdict"]
     assert (record["count"], len(record["checks"])) == (5000, 200)

@@ -1,0 +1,168 @@
+"""Candidates that were deployed for a job's own steps to test, and the promotions that use them."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from promote.aws.dynamodb import Item, TableNotFound
+from promote.core.errors import RefusedError
+from promote.core.promotion import Promotion
+from promote.core.version import Candidate
+from promote.state.partition import Partition
+from promote.state.strict import Record
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a promotion writes into the record of a candidate before it moves the alias."""
+
+    environment: str
+    run_id: int
+    attempt: int
+    promotion: str
+    """Its identity."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A candidate that waits for the job's own steps to test it."""
+
+    candidate: Candidate
+    operation: str
+    """The ``Run.operation`` of the step that deployed it."""
+    commit: str
+    run_id: int
+    revision_id: str
+    """Of $LATEST, when the candidate was all that it held."""
+    isolation: str
+    at: str = ""
+    """When it was recorded."""
+    attempt: int = 1
+    job: str = ""
+    """The name of the job whose steps test it; empty outside GitHub. Jobs of a matrix share it."""
+    job_number: str = ""
+    """The number of that job, which no other has."""
+    used: str = ""
+    """The promotion that has used it up; empty: none."""
+    claim: Claim | None = None
+    """The promotion that is about to use it, or was when it died; None: none."""
+
+    @property
+    def token(self) -> str:
+        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
+        return f"{self.candidate.identity}@{self.operation}"
+
+    @property
+    def key(self) -> str:
+        """The sort key of its record."""
+        return deployment_key(self.candidate.version, self.operation)
+
+
+def deployment_key(version: str, operation: str) -> str:
+    """Give the sort key of a candidate's token."""
+    return f"candidate#{int(version):010d}#{operation}"
+
+
+def deployment_of(item: Item) -> Deployment:
+    """Read a deployment.
+
+    Raises:
+        RecordError: it is not what this action writes.
+
+    """
+    record = Record.of(item)
+    deployment = Deployment(
+        candidate=Candidate(record.version("version"), record.text("code_sha256"), record.text("fingerprint")),
+        operation=record.text("operation"),
+        commit=record.text("commit"),
+        run_id=record.whole("run_id"),
+        attempt=record.whole("attempt"),
+        job=record.text("job"),
+        job_number=record.text("job_number"),
+        revision_id=record.text("revision_id"),
+        isolation=record.text("isolation"),
+        at=record.text("at"),
+        used=record.text("used", ""),
+        claim=_claim_of(record.part("claim")),
+    )
+    record.require("sk", deployment.key)
+    return deployment
+
+
+def _claim_of(record: Record | None) -> Claim | None:
+    if record is None:
+        return None
+    environment, promotion = record.text("environment"), record.text("promotion")
+    return Claim(environment, record.whole("run_id"), record.whole("attempt"), promotion)
+
+
+class CandidateRecords:
+    """The deployed candidates of a function."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+
+    def record(self, deployment: Deployment) -> None:
+        """Record a candidate that the job's own steps are to test: its record is what its token stands for."""
+        item = {
+            "pk": self._partition.arn,
+            "sk": deployment.key,
+            "version": deployment.candidate.version,
+            "code_sha256": deployment.candidate.code_sha256,
+            "fingerprint": deployment.candidate.fingerprint,
+            "revision_id": deployment.revision_id,
+            "isolation": deployment.isolation,
+            "job": deployment.job,
+            "job_number": deployment.job_number,
+            "at": self._partition.now(),
+            **self._partition.who(),
+        }
+        self._partition.table.put(item)
+
+    def read(self, version: str, operation: str) -> Deployment | None:
+        """Read the record of a candidate's token; None: there is none."""
+        key = deployment_key(version, operation)
+        with suppress(TableNotFound):
+            item = next(iter(self._partition.table.query(self._partition.arn, key, key)), None)
+            return deployment_of(item) if item else None
+        return None
+
+    def read_all(self) -> list[Deployment]:
+        """Read the records of all candidates that were deployed for a job's own steps to test."""
+        with suppress(TableNotFound):
+            return list(
+                map(deployment_of, self._partition.table.query(self._partition.arn, "candidate#", "candidate#~"))
+            )
+        return []
+
+    def claim_update(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
+        """Return the part of a transaction that claims the candidate's record ``token`` for ``promotion``.
+
+        So two promotions at the same time cannot both use it. If a step died after it, another step of the same attempt
+        may try again, for the same environment.
+        """
+        run, name = self._partition.run, promotion.environment
+        claim = {"environment": name, "promotion": promotion.identity, "run_id": run.run_id, "attempt": run.attempt}
+        return "Update", self._partition.table.change(
+            self._partition.arn,
+            token,
+            assign={"claim": claim},
+            condition="attribute_exists(pk) AND attribute_not_exists(#used) AND (attribute_not_exists(#claim) OR "
+            "(#claim.#environment = :name AND #claim.#run_id = :run_id AND #claim.#attempt = :attempt))",
+            values={"name": name, "run_id": run.run_id, "attempt": run.attempt},
+        )
+
+    def claimed(self, token: str) -> RefusedError:
+        """Return the error that says who has claimed the candidate's record ``token``."""
+        item = next(iter(self._partition.table.query(self._partition.arn, token, token)), None)
+        return claimed(deployment_of(item).claim if item else None)
+
+
+def claimed(claim: Claim | None) -> RefusedError:
+    """Say that another promotion has the candidate, which counts once."""
+    if claim is None:
+        return RefusedError("the record of the candidate is gone", hint="Deploy again and promote the new candidate.")
+    return RefusedError(
+        f"the candidate is not promoted: run {claim.run_id} has claimed it for {claim.environment}, and it counts once",
+        hint="Deploy again and promote the new candidate; or promote with from what an environment serves.",
+    )
