@@ -1,12 +1,14 @@
 """The request to promote a candidate, the order of its commit and the served one, and the decision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from promote.core.promotion import Alias, Kind, Promotion, RolledBack
-from promote.core.run import Result
+from promote.core.errors import ConflictError
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack
+from promote.core.run import Result, Run
 from promote.core.verdict import Verdict
-from promote.core.version import Candidate
+from promote.core.version import Candidate, same_content
 
 
 class CommitRelation(StrEnum):
@@ -96,3 +98,83 @@ class Decision:
     """The commit of the environment's previous promotion; empty if there was none or if it is not known."""
     alias: Alias | None = None
     """The alias as last read, after a move or without one; None if it was not read."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a decision depends on, besides what is requested."""
+
+    environment: str
+    order: CommitOrder
+    alias: Alias | None
+    """The environment's alias as it was just read; None: there is none."""
+    served: EnvironmentRecord
+    """What the ledger says of the environment."""
+    sequence: int
+    """That of the release, which is higher than all before it."""
+    run: Run
+
+    @property
+    def previous(self) -> str:
+        """The version that the environment serves; empty: nothing."""
+        return self.alias.version if self.alias and not self.alias.is_fence else ""
+
+
+def decide(request: PromotionRequest, situation: Situation) -> Decision:
+    """Decide whether the environment moves to the requested version, stays, or is left to what it serves.
+
+    A rollback may move to an older commit; a promotion never does. If the alias serves the version already, only its
+    record gets the newer commit.
+
+    Raises:
+        ConflictError: The environment does not serve what the request replaces any more.
+
+    """
+    order, alias, served = situation.order, situation.alias, situation.served
+    candidate, previous = request.candidate, situation.previous
+    is_back = request.kind is Kind.ROLLBACK
+    if request.instead_of not in ("", previous):
+        raise ConflictError(
+            f"{situation.environment} was moved from version {request.instead_of} to {previous or 'nothing'} since the "
+            "run read it",
+            hint="Check what it serves now (command: status), and roll back from there if that is still wanted.",
+        )
+    is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
+    is_known = served.version == candidate.version and served.plan == request.plan and same_content(candidate, served)
+    if is_there and (is_back or order.is_older or (order.relation is CommitRelation.SAME and is_known)):
+        return Decision(Result.UNCHANGED, previous, order, alias=alias)
+    if order.is_older and not is_back:
+        return Decision(Result.SUPERSEDED, previous, order)
+    if order.is_refused:
+        return Decision(Result.REFUSED, previous, order)
+    run = situation.run
+    promotion = Promotion(
+        environment=situation.environment,
+        version=candidate.version,
+        previous=None if is_there else previous,
+        commit=request.commit,
+        run_id=request.run_id,
+        attempt=run.attempt if request.run_id == run.run_id else 1,
+        sequence=situation.sequence,
+        operation=run.operation,
+        kind=_kind(request, order, stays=is_there),
+        is_proven=request.is_proven,
+        reason=request.reason,
+        by=request.by,
+    )
+    moved = Result.ROLLED_BACK if is_back else Result.PROMOTED
+    return Decision(Result.UNCHANGED if is_there else moved, previous, order, promotion, since=served.promoted)
+
+
+def _kind(request: PromotionRequest, order: CommitOrder, *, stays: bool) -> Kind:
+    """Return the kind of a move. The Description of an alias that ``stays`` where it is can name only one."""
+    if stays:
+        return Kind.PROMOTION
+    return Kind.OVERRIDE if order.barred and request.kind is not Kind.ROLLBACK else request.kind
+
+
+def result_of(decisions: Sequence[Decision]) -> Result:
+    """Return the result of a release: if one function has something newer, or is refused, none is moved."""
+    results = [decision.result for decision in decisions]
+    order = (Result.SUPERSEDED, Result.REFUSED, Result.PROMOTED, Result.ROLLED_BACK)
+    return next((result for result in order if result in results), Result.UNCHANGED)

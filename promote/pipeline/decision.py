@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 
-from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest
-from promote.core.errors import ConflictError, RefusedError
+from promote.core import decision as core
+from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest, Situation
+from promote.core.errors import RefusedError
 from promote.core.promotion import Alias, Kind, Promotion, RolledBack
 from promote.core.rolledback import after_promotion, after_rollback
-from promote.core.run import Result
 from promote.core.traffic import Split
 from promote.core.version import Candidate, Content, same_content
 from promote.pipeline.capacity import require_free
@@ -26,71 +26,38 @@ def is_proven(target: Target, candidate: Candidate) -> bool:
 
 
 def decide(
-    target: Target,
-    request: PromotionRequest,
-    alias: Alias | None,
-    sequence: int = 0,
-    excused: Collection[str] = frozenset(),
+    target: Target, request: PromotionRequest, sequence: int, excused: Collection[str] = frozenset()
 ) -> Decision:
-    """Decide from what the alias says at this moment; the move is made only if it still says so.
+    """Decide from what the alias of ``target`` says whether it moves. The move is made only if it still says so.
 
-    ``target`` was made by ``Target.seeing`` the same alias: what the ledger says of a deleted one decides nothing.
-    ``sequence`` is that of the promotion, where it is the same for several functions; 0: the next of this one.
-    ``excused`` is as for ``barred``.
+    ``sequence`` is that of the release. ``excused`` is as for ``barred``.
+
+    Raises:
+        ConflictError: The environment does not serve what the request replaces any more.
+        RefusedError: The version is lower than the one that is served, and its commit is not known; or the move would
+            end a traffic split that others have set.
+
     """
-    run, served, candidate = target.job.run, target.served, request.candidate
+    alias, served, candidate = target.alias, target.served, request.candidate
     is_back = request.kind is Kind.ROLLBACK
-    found = standing(target, request.commit, None if is_back else commit_of(target, alias, candidate))
-    found = kept_out(target, found, candidate, excused=excused, is_back=is_back)
-    is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
-    previous = alias.version if alias and not alias.is_fence else ""
-    if request.instead_of not in ("", previous):
-        raise ConflictError(
-            f"{target.environment} was moved from version {request.instead_of} to {previous or 'nothing'} meanwhile",
-            hint="See what it serves now (command: status), and go back from there if that is still wanted.",
-        )
-    is_known = served.version == candidate.version and served.plan == request.plan and same_content(candidate, served)
-    if is_there and (is_back or found.is_older or (found.relation is CommitRelation.SAME and is_known)):
-        return Decision(Result.UNCHANGED, previous, found, alias=alias)
-    if found.is_older and not is_back:
-        return Decision(Result.SUPERSEDED, previous, found)
-    if found.is_refused:
-        return Decision(Result.REFUSED, previous, found)
+    order = standing(target, request.commit, None if is_back else commit_of(target, alias, candidate))
+    order = kept_out(target, order, candidate, excused=excused, is_back=is_back)
+    situation = Situation(target.environment, order, alias, served, sequence, target.job.run)
+    decision = core.decide(request, situation)
+    promotion = decision.promotion
+    if promotion is None:
+        return decision
     if not is_back:
-        require_not_lower(target, request.commit, candidate, previous)
+        require_not_lower(target, request.commit, candidate, decision.previous)
     require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
-    promotion = Promotion(
-        environment=target.environment,
-        version=candidate.version,
-        previous=None if is_there else previous,
-        commit=request.commit,
-        run_id=request.run_id,
-        attempt=run.attempt if request.run_id == run.run_id else 1,
-        sequence=sequence or next_sequence(target, alias),
-        operation=run.operation,
-        kind=_kind(request, found, stays=is_there),
-        is_proven=request.is_proven,
-        reason=request.reason,
-        by=request.by,
-    )
-    promotion = replace(promotion, rolled_back=_rolled_back(target, alias, promotion, candidate))
-    made = Result.ROLLED_BACK if is_back else Result.PROMOTED
-    warnings = () if is_back else tuple(_warnings(target, alias, found))
-    return Decision(Result.UNCHANGED if is_there else made, previous, found, promotion, warnings, since=served.promoted)
+    promotion = replace(promotion, rolled_back=_rolled_back(target, promotion, candidate))
+    warnings = () if is_back else tuple(_warnings(target, alias, order))
+    return replace(decision, promotion=promotion, warnings=warnings)
 
 
-def _kind(request: PromotionRequest, found: CommitOrder, *, stays: bool) -> Kind:
-    """Return the kind of a move. A Description cannot tell any other one of an alias that ``stays`` where it is."""
-    if stays:
-        return Kind.PROMOTION
-    return Kind.OVERRIDE if found.barred and request.kind is not Kind.ROLLBACK else request.kind
-
-
-def _rolled_back(
-    target: Target, alias: Alias | None, promotion: Promotion, candidate: Candidate
-) -> tuple[RolledBack, ...] | None:
-    """Give what must not return to the environment after a move; None: nothing, neither before it nor after it."""
-    entries = target.served.rolled_back
+def _rolled_back(target: Target, promotion: Promotion, candidate: Candidate) -> tuple[RolledBack, ...] | None:
+    """Return what must not return to the environment after a move; None: nothing, neither before it nor after it."""
+    entries, alias = target.served.rolled_back, target.alias
     if promotion.kind is Kind.ROLLBACK:
         return after_rollback(entries, candidate, _left(target, alias, promotion) if alias else None)
     relate = partial(standing, target, promotion.commit)

@@ -12,7 +12,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import TransactionCancelled
 from promote.core.concurrency import map_and_wait, with_timeout
-from promote.core.decision import CommitOrder, Decision, PromotionRequest
+from promote.core.decision import CommitOrder, Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError
 from promote.core.promotion import Kind, Promotion
 from promote.core.rolledback import excuses
@@ -90,7 +90,7 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
             continue
         parts = _each(_looked_at, parts)
         decisions = _decide(parts, attempt)
-        result = _result(decisions)
+        result = result_of(decisions)
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
             if is_known and seen is Seen.BEFORE:
                 is_known = False
@@ -171,14 +171,7 @@ def _record_verdict(part: Requested) -> Requested:
 def _decide(parts: Sequence[Requested], attempt: int) -> tuple[Decision, ...]:
     sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)
     excused = excuses([(part.target.served.rolled_back, part.request.candidate) for part in parts])
-    return tuple(decide(part.target, part.request, part.target.alias, sequence, excused) for part in parts)
-
-
-def _result(decisions: Sequence[Decision]) -> Result:
-    """Return the result of the whole: if one function has something newer, or is refused, none is moved."""
-    results = [decision.result for decision in decisions]
-    order = (Result.SUPERSEDED, Result.REFUSED, Result.PROMOTED, Result.ROLLED_BACK)
-    return next((result for result in order if result in results), Result.UNCHANGED)
+    return tuple(decide(part.target, part.request, sequence, excused) for part in parts)
 
 
 def _release(job: Job, parts: Sequence[Requested], decisions: Sequence[Decision]) -> Release:
@@ -318,7 +311,7 @@ def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
         replace(decision, alias=ended.aliases.get(part.arn, decision.alias))
         for decision, part in zip(decisions, ended.release.parts, strict=True)
     ]
-    return Outcome(_result(decisions), tuple(seen), ended.seconds, tuple(warnings))
+    return Outcome(result_of(decisions), tuple(seen), ended.seconds, tuple(warnings))
 
 
 def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:

@@ -187,7 +187,7 @@ MUTANTS = (
     ),
     Mutant(
         "a rollback does not compare the alias with what it was when it began",
-        "promote.pipeline.decision",
+        "promote.core.decision",
         'if request.instead_of not in ("", previous):',
         "if False:",
     ),
@@ -247,8 +247,8 @@ MUTANTS = (
     ),
     Mutant(
         "the order is decided once, before the deployment",
-        "promote.pipeline.decision",
-        "    if found.is_older and not is_back:\n        return Decision(Result.SUPERSEDED, previous, found)\n",
+        "promote.core.decision",
+        "    if order.is_older and not is_back:\n        return Decision(Result.SUPERSEDED, previous, order)\n",
         "",
     ),
     Mutant(
@@ -512,22 +512,22 @@ MUTANTS = (
     Mutant(
         "a release of another run is always rolled back",
         "promote.pipeline.release",
-        "self._cancelled(release, seen) if is_cancelled else self._move(release, seen)",
+        "self._stopped(release, seen) if stops else self._move(release, seen)",
         'self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())',
         RELEASING,
     ),
     Mutant(
         "a release of another run is always completed",
         "promote.pipeline.release",
-        "                    release = self._start_rollback(release, problem, denied)\n",
-        "                    release = self._start_rollback(release, problem, denied) if is_ours else release\n",
+        "                    release = self._start_rollback(release, problem, denied, undo)\n",
+        "                    release = self._start_rollback(release, problem, denied, undo) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
         (Hit.CRASH_BEFORE,),
     ),
     Mutant(
         "a run removes a function from an unfinished release",
         "promote.pipeline.recover",
-        "        finish(target.job, pending)\n",
+        "        release = finish(target.job, pending, undo)\n",
         """        table, sk = target.job.table, "environment#" + target.environment
         table.update(table.change(target.ledger.arn, sk, remove=("pending",)))
 """,
