@@ -24,9 +24,9 @@ from promote.notes.tag_rollout import Asked, carried
 from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
 from promote.pipeline.prepare import read_template
-from promote.state.chronicle import Histories, last_release, read_releases, release_keys, with_stays
 from promote.state.ledger import Ledger
 from promote.state.promotion_records import promotion_of
+from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_stays
 from promote.state.releases import Part
 from promote.state.strict import Record
 

@@ -23,8 +23,8 @@ from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import undo_release
 from promote.pipeline.target import Target
-from promote.state.chronicle import read_releases, release_keys
 from promote.state.promotion_records import content_item, promotion_item
+from promote.state.release_history import read_releases, release_keys
 from promote.state.releases import Release, Stage, Undo
 from promote.state.served_history import (
     Move,

@@ -9,7 +9,7 @@ from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.notes.tag_rollout import Asked, carried
-from promote.state.chronicle import release_keys, with_stays
+from promote.state.release_history import release_keys, with_stays
 from promote.state.releases import Part, Release, Stage
 
 Move = tuple[int, str, int]
