@@ -419,7 +419,12 @@ class ReleaseProtocol:
         return "Update", self._table.change(
             release.key.pk,
             release.key.sk,
-            assign={"stage": stage.value, "reason": reason, stage.value: now, **(further or {})},
+            assign={
+                "stage": stage.value,
+                "reason": reason,
+                **({"ended": now} if stage.is_final else {}),
+                **(further or {}),
+            },
             condition="#stage = :before",
             values={"before": release.stage.value},
         )

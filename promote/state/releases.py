@@ -211,7 +211,7 @@ def release_of(item: Item) -> Release:
         denied=record.texts("denied"),
         undone=_undo_of(record.part("undone")),
         begun=record.text("begun"),
-        ended=record.text(Stage.DONE, "") or record.text(Stage.ROLLED_BACK, ""),
+        ended=record.text("ended", ""),
     )
 
 

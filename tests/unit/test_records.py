@@ -76,7 +76,7 @@ VERSION = {
 ENTRY = {**entry_item(ARN, MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00"), "url": "", "release": RELEASE}
 BEFORE = Alias("prod", "2", "r", "said", {"1": 0.5})
 PARTS = (Part(ARN, MOVE, CANDIDATE, "plan", 3, BEFORE), Part(f"{ARN}2", MOVE, CANDIDATE, "plan", 3, None))
-WHOLE = {**release_item(Release(ReleaseKey(ARN, RELEASE["sk"]), "prod", PARTS, 7)), "begun": "t"}
+WHOLE = {**release_item(Release(ReleaseKey(ARN, RELEASE["sk"]), "prod", PARTS, 7)), "begun": "t", "ended": "t"}
 
 READERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], object], set[str]]] = {
     "environment": (ENVIRONMENT, served_of, {"previous", "since", "attempt"}),
