@@ -28,7 +28,7 @@ ASKED = Asked("v5", related, "nobody tells", lambda url: url)
 
 def item(move: Move, kind: str = "promotion", release: str = "") -> Mapping[str, Any]:
     sequence, version, commit = move
-    said = {"release": {"pk": "api", "sk": release}} if release else {}
+    said = {"release": {"pk": "api", "sk": release, "functions": 2}} if release else {}
     at, url = f"2026-01-{sequence:02d}T00:00:00+00:00", f"run {sequence}"
     return {
         "sequence": sequence,
