@@ -232,7 +232,7 @@ class EnvironmentRecord:
     """The last release of several functions that included this function; None if there was none."""
     together: Together = Together()
     """The functions of that release. Its record is in the partition of another function, and need not be read."""
-    reverted: str = ""
+    undone_release: str = ""
     """The identity of the last release that was rolled back while unfinished; empty if there was none."""
     moved: Moved = Moved()
     """The promotion that moved the environment to the version."""

@@ -438,7 +438,7 @@ class ReleaseProtocol:
     ) -> tuple[str, Mapping[str, Any]]:
         """Return the part of a transaction that releases a function, with what its environment serves by then."""
         together = {"released": vars(release.key), "together": together_item(release.together)}
-        undone = {"reverted": release.key.identity, **({} if kept_out is None else {"rolled_back": kept_out})}
+        undone = {"undone_release": release.key.identity, **({} if kept_out is None else {"rolled_back": kept_out})}
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),

@@ -51,7 +51,7 @@ def _unserved(record: Record) -> EnvironmentRecord:
         pending=release_key_of(record.part("pending")),
         released=release_key_of(record.part("released")),
         together=_together_of(record.part("together")),
-        reverted=record.text("reverted", ""),
+        undone_release=record.text("undone_release", ""),
         moved=_moved_of(record.part("moved")),
         rolled_back=rolled_back_of(record),
     )

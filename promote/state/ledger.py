@@ -128,13 +128,14 @@ class Ledger:
         # The page of another run, whose record this one writes, is not known.
         now, url = self._partition.now(), self._run.url if moved.operation == self._run.operation else ""
         # A release that was rolled back since then may have taken the move with it.
-        before = "#reverted = :reverted" if served.reverted else "attribute_not_exists(#reverted)"
+        undone = served.undone_release
+        known = "#undone_release = :undone" if undone else "attribute_not_exists(#undone_release)"
         change = self._table.change(
             self.arn,
             environment_key(environment),
             assign=served_item(moved, candidate, plan, now, url),
-            condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",
-            values={"reverted": served.reverted} if served.reverted else {},
+            condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {known}",
+            values={"undone": undone} if undone else {},
         )
         parts: list[tuple[str, Mapping[str, Any]]] = [("Update", change)]
         if moved.previous is not None:

@@ -65,10 +65,9 @@ class Application:
             name, kind = item["pk"].rpartition(":")[2], item["sk"].partition("#")[0]
             if kind == "environment":
                 assert "pending" not in item
-                assert "pending" not in item
                 assert item.get("version", "") == serves[name]
             if kind == "release":
-                assert item["stage"] in ("done", "reverted")
+                assert item["stage"] in ("done", "rolled_back")
             if kind == "lock" and name not in locked:
                 assert "owner" not in item
 

@@ -368,8 +368,8 @@ MUTANTS = (
     Mutant(
         "a move is recorded though the function is part of a release",
         "promote.state.ledger",
-        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",',
-        'condition=f"(attribute_not_exists(#sequence) OR #sequence < :sequence) AND {before}",',
+        'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {known}",',
+        'condition=f"(attribute_not_exists(#sequence) OR #sequence < :sequence) AND {known}",',
         RELEASING,
     ),
     Mutant(

@@ -125,7 +125,7 @@ class Releases:
         if environments:
             self._note_state()
         for release in ended:
-            (self._require_done if release.stage is Stage.DONE else self._require_reverted)(release)
+            (self._require_done if release.stage is Stage.DONE else self._require_rolled_back)(release)
         self.require_whole()
         return ended
 
@@ -206,7 +206,7 @@ class Releases:
             if not part.moves and not is_there and self._at.get(place) != EXTERNAL:
                 raise Broken(ONE, f"{release.key.sk} is done, but {place[0]} serves {alias}")
 
-    def _require_reverted(self, release: Release) -> None:
+    def _require_rolled_back(self, release: Release) -> None:
         """See that each alias is what it was before or was changed externally, and that no move can arrive any more."""
         for place, part in _moves(release):
             alias, before, at = self._alias(place), part.before, self._at.get(place, "")
@@ -220,7 +220,7 @@ class Releases:
             if alias is None and (not is_same or at == EXTERNAL or (is_refused and before is None)):
                 continue  # an external change has deleted the function, or the fence; or none was needed
             if not is_refused and (alias and alias.revision_id) == (before and before.revision_id):
-                raise Broken(ONE, f"{release.key.sk} is reverted, and a move of {place[0]} may still arrive")
+                raise Broken(ONE, f"{release.key.sk} is rolled back, and a move of {place[0]} may still arrive")
             is_back = alias is not None and (
                 _content(alias) == _content(before) if before else alias.description == release.fence
             )

@@ -35,7 +35,7 @@ ENVIRONMENT = {
     "pending": RELEASE,
     "released": RELEASE,
     "together": {"origin": "release.yml release step", "functions": ["api", "mail"]},
-    "reverted": "0000000003-ab12",
+    "undone_release": "0000000003-ab12",
 }
 LATEST = {"pk": ARN, "sk": "endpoint#latest", "endpoint": GATEWAY}
 PREVIEW = {
