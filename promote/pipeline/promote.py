@@ -23,9 +23,10 @@ from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.preconditions import require_same_version, require_verdict, wait_for_capacity
 from promote.pipeline.recover import finish_release, release_protocol
-from promote.pipeline.release import Conflict, Ended, ReleaseProtocol
+from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
+from promote.state.release_records import Conflict
 from promote.state.releases import Part, Release, Stage, release_key
 from promote.state.version_records import replaced
 

@@ -40,7 +40,7 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
     """
     protocol = release_protocol(job)
     try:
-        release = protocol.read(pending)
+        release = protocol.records.read(pending)
     except Exception as error:
         problem = to_promote_error(error)
         if not isinstance(problem, AccessError):

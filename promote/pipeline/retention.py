@@ -147,7 +147,7 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
 def _being_released(target: Target, state: State) -> set[int]:
     """Return the versions that unfinished releases end at, forward or back."""
     protocol = release_protocol(target.job)
-    releases = [protocol.find(served.pending) for served in state.environments.values() if served.pending]
+    releases = [protocol.records.find(served.pending) for served in state.environments.values() if served.pending]
     parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
     return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}
 

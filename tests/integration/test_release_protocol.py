@@ -18,8 +18,9 @@ from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError
 from promote.core.promotion import Alias, Promotion, ReleaseKey
 from promote.core.run import Run
-from promote.pipeline.release import Conflict, ReleaseProtocol
+from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger, Pending
+from promote.state.release_records import Conflict
 from promote.state.releases import Part, Release, Stage, release_key
 from sandbox.client import Account
 from tests.mortal import Killed, Life
@@ -108,7 +109,7 @@ class Application:
         """Act as the next run, which finishes what is unfinished."""
         if pending := self.pending():
             protocol = self.protocol(life)
-            protocol.resume(protocol.read(pending))
+            protocol.resume(protocol.records.read(pending))
 
     def assert_whole(self, release: Release, changed_externally: tuple[str, ...] = ()) -> Stage:
         """Assert that all functions serve one release, the new or the previous one, and that the ledger agrees."""
@@ -396,7 +397,7 @@ def test_who_may_not_move_a_function_leaves_the_release_to_others(application: A
     protocol.begin(release)
     with pytest.raises(AccessError, match=r"of run \d+ has begun and is not at its end: .*denies"):
         protocol.resume(release)
-    assert protocol.read(release.key).stage is Stage.MOVING
+    assert protocol.records.read(release.key).stage is Stage.MOVING
     application.recover()
     assert application.assert_whole(release) is Stage.DONE
 
@@ -421,7 +422,7 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
     protocol.begin(release)
     with pytest.raises(ServiceError, match=f"preprod of {MOVE[1]} could not be put back"):
         protocol.resume(release, is_ours=True)
-    assert protocol.read(release.key).stage is Stage.ROLLING_BACK
+    assert protocol.records.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -524,7 +525,7 @@ def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application
     protocol.begin(release)
     with pytest.raises(ServiceError, match=r"^the release has begun .*: .* not be put back to version 1"):
         protocol.resume(release, is_ours=True)
-    assert protocol.read(release.key).stage is Stage.ROLLING_BACK
+    assert protocol.records.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -658,7 +659,7 @@ def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_nex
         release = replace(release, parts=tuple(stays if one is part else one for one in release.parts))
     application.protocol().begin(release)
     protocol = application.protocol(refused(application, other) if goes_back else None)
-    ended = protocol.resume(protocol.read(release.key), is_ours=True)
+    ended = protocol.resume(protocol.records.read(release.key), is_ours=True)
     found = application.alias(moved)
     assert found is not None
     assert (ended.release.stage.is_final, ended.changed_externally) == (True, ())

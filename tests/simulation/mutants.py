@@ -374,21 +374,21 @@ MUTANTS = (
     ),
     Mutant(
         "a release begins although a function is part of another one",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         'condition=f"attribute_not_exists(#pending) AND {known}",',
         "condition=known,",
         RELEASING,
     ),
     Mutant(
         "a release begins although a function was promoted since it was read",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         'known = "#sequence = :sequence" if part.sequence',
         'known = "#sequence >= :sequence" if part.sequence',
         RELEASING,
     ),
     Mutant(
         "unchanged functions are not part of the release",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         """        for part in release.parts:
             known =""",
         """        for part in release.moves:
@@ -458,21 +458,21 @@ MUTANTS = (
     ),
     Mutant(
         "a release that is rolled back is done",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         "parts = [self._transition(release, Stage.DONE, now)]",
         "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
         RELEASING,
     ),
     Mutant(
         "a release that is done is rolled back",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         "_, change = self._transition(release, Stage.ROLLING_BACK",
         "_, change = self._transition(self.read(release.key), Stage.ROLLING_BACK",
         RELEASING,
     ),
     Mutant(
         "a stage can follow any other",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         """            condition="#stage = :before",
 """,
         """            condition="attribute_exists(#stage) OR #stage = :before",
@@ -519,8 +519,8 @@ MUTANTS = (
     Mutant(
         "a release of another run is always completed",
         "promote.pipeline.release",
-        "                    release = self._start_rollback(release, problem, denied, undo)\n",
-        "                    release = self._start_rollback(release, problem, denied, undo) if is_ours else release\n",
+        "                    release = self.records.start_rollback(release, problem, denied, undo)\n",
+        "                    release = self.records.start_rollback(release, problem, denied, undo) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
         (Hit.CRASH_BEFORE,),
     ),
@@ -575,7 +575,7 @@ MUTANTS = (
     ),
     Mutant(
         "a release that a rollback has undone may return",
-        "promote.pipeline.release",
+        "promote.state.release_records",
         "kept_out = self._kept_out(release, release.undone) if release.undone else {}",
         "kept_out: dict[str, list[dict[str, Any]]] = {}",
         RELEASING,
