@@ -519,8 +519,8 @@ MUTANTS = (
     Mutant(
         "a release of another run is always completed",
         "promote.pipeline.release",
-        "                    release = self.records.start_rollback(release, problem, denied, undo)\n",
-        "                    release = self.records.start_rollback(release, problem, denied, undo) if is_ours else release\n",
+        "release = self.records.start_rollback(release, problem, denied, undo)\n",
+        "release = self.records.start_rollback(release, problem, denied, undo) if is_ours else release\n",
         ("dynamodb.UpdateItem release",),
         (Hit.CRASH_BEFORE,),
     ),
