@@ -13,7 +13,7 @@ from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import Alias, Kind
 from promote.core.report import Report
-from promote.core.rolledback import excuses
+from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
 from promote.pipeline.announce import announce
 from promote.pipeline.deploy import awake

@@ -8,7 +8,7 @@ from promote.core import decision as core
 from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest, Situation
 from promote.core.errors import RefusedError
 from promote.core.promotion import Alias, Kind, Promotion, RolledBack
-from promote.core.rolledback import after_promotion, after_rollback
+from promote.core.rolled_back import after_promotion, after_rollback
 from promote.core.traffic import Split
 from promote.core.version import Candidate, Content, same_content
 from promote.pipeline.capacity import require_free

@@ -6,7 +6,7 @@ from functools import partial
 
 from promote.core.decision import CommitOrder, CommitRelation
 from promote.core.promotion import Alias
-from promote.core.rolledback import barred, excuses
+from promote.core.rolled_back import barred, excuses
 from promote.core.version import Content, same_content
 from promote.github.git import order
 from promote.inputs.model import Diverged

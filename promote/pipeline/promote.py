@@ -15,7 +15,7 @@ from promote.core.concurrency import map_and_wait, with_timeout
 from promote.core.decision import CommitOrder, Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError
 from promote.core.promotion import Kind, Promotion
-from promote.core.rolledback import excuses
+from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
 from promote.github.actions.job_state import LedgerLocation
 from promote.pipeline.decision import ATTEMPTS, decide, next_sequence

@@ -10,7 +10,7 @@ from promote.core.clock import Clock
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
 from promote.core.lock_state import LockState
 from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack
-from promote.core.rolledback import after_unknown
+from promote.core.rolled_back import after_unknown
 from promote.core.run import Run
 from promote.core.version import Candidate
 from promote.state.candidate_records import CandidateRecords

@@ -14,7 +14,7 @@ from promote.aws.dynamodb import ConditionFailed, Table, TransactionCancelled
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import ReleaseKey, RolledBack
-from promote.core.rolledback import after_rollback
+from promote.core.rolled_back import after_rollback
 from promote.state.environment_records import environment_key, served_item, served_of, together_item
 from promote.state.promotion_records import entry_item, rolled_back_items
 from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of

@@ -200,14 +200,14 @@ MUTANTS = (
     ),
     Mutant(
         "a rollback does not record what it leaves",
-        "promote.core.rolledback",
+        "promote.core.rolled_back",
         "added = [left] if left and not is_same(left, content) else []",
         "added: list[RolledBack] = []",
         hits=(Hit.RERUN,),
     ),
     Mutant(
         "only the commit that was rolled back stays out, but not its code",
-        "promote.core.rolledback",
+        "promote.core.rolled_back",
         "return bool(entry.code_sha256) and same_content(entry, content)",
         "return False",
     ),

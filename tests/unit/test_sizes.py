@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from promote.aws.dynamodb import Table
 from promote.core.lock_state import Claim
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, RolledBack
-from promote.core.rolledback import MOST as MOST_ROLLED_BACK
+from promote.core.rolled_back import MOST as MOST_ROLLED_BACK
 from promote.core.run import Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate

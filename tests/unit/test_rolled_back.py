@@ -7,7 +7,7 @@ import pytest
 
 from promote.core.decision import Barred, CommitRelation
 from promote.core.promotion import Promotion, RolledBack
-from promote.core.rolledback import MOST, after_promotion, after_rollback, after_unknown, barred, excuses
+from promote.core.rolled_back import MOST, after_promotion, after_rollback, after_unknown, barred, excuses
 from promote.core.version import Candidate
 
 BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
