@@ -11,10 +11,11 @@ from promote.core.run import Result
 from promote.core.version import Snapshot
 from promote.inputs.model import Isolation
 from promote.pipeline.deploy import foreseen
+from promote.pipeline.held_locks import hold_locks
 from promote.pipeline.job import Job
 from promote.pipeline.locks import keep
 from promote.pipeline.order import orders
-from promote.pipeline.prepare import hold_locks, prepare
+from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import remove_expired
 from promote.state.candidate_records import Deployment
 from promote.state.lock_queue import Superseded

@@ -16,8 +16,8 @@ from promote.core.verdict import Outcome as Found
 from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
 from promote.pipeline.capacity import followed
+from promote.pipeline.held_locks import Held
 from promote.pipeline.job import Job
-from promote.pipeline.prepare import Held
 from promote.pipeline.promote import Outcome
 from promote.pipeline.target import Target
 

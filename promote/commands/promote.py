@@ -24,11 +24,12 @@ from promote.pipeline import promote as pipeline
 from promote.pipeline.announce import announce
 from promote.pipeline.decision import require_not_lower
 from promote.pipeline.deploy import Deployed, awake
+from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.order import orders
 from promote.pipeline.preconditions import require_passed
-from promote.pipeline.prepare import hold_locks, plain_lock, prepare
+from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.retention import retain
 from promote.pipeline.source import Source, sources

@@ -15,9 +15,10 @@ from promote.inputs.model import Isolation
 from promote.pipeline.announce import announce
 from promote.pipeline.decision import is_proven
 from promote.pipeline.deploy import foreseen
+from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.order import orders
-from promote.pipeline.prepare import hold_locks, plain_lock, prepare
+from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Outcome as Ended
 from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.retention import retain

@@ -1,9 +1,8 @@
-"""Read what a run works on, refuse what cannot work, and hold the locks."""
+"""Read what a run works on, and refuse what cannot work."""
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,12 +26,10 @@ from promote.pipeline.capacity import require_free
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
-from promote.pipeline.locks import HeldLock, give_back_together, hold, make_lock, take_together
+from promote.pipeline.locks import make_lock
 from promote.pipeline.previews import Previews
-from promote.pipeline.recover import finish_release
 from promote.pipeline.target import Target
 from promote.state.ledger import Ledger
-from promote.state.lock import Lease, Lock
 from promote.verification import registry
 from promote.verification.log_groups import Console
 from promote.verification.process import Surroundings, environment
@@ -61,14 +58,13 @@ def _prepare_one(job: Job) -> Target:
             lambda: clients.storage,
             has_bucket=bool(inputs.artifact_bucket),
         ),
-        lambda: run_both(lambda: _seen(job, function), job.table.connect),
+        lambda: run_both(lambda: read_function(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
     if latest and not job.part:  # several functions share the input, and not each needs to have each alias
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
-    _require_published(job, aliases)
-    _require_free(job, aliases)
-    _require_fit(code, latest.configuration if latest else creation, inputs.configuration)
+    require_movable(job, aliases)
+    require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     # An emergency does not wait for the records that it does not need, such as the lock's.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
     ledger = Ledger(job.table, arn, job.run, clock, only)
@@ -113,7 +109,7 @@ def _prepare_one(job: Job) -> Target:
         state=ledger.read(),
         creation=creation,
         template=template,
-    ).seeing(_named(aliases, inputs.environment))
+    ).seeing(find_alias(aliases, inputs.environment))
     _require_latest_counts(target)
     _require_other_urls(target)
     if target.missing_endpoints:
@@ -137,12 +133,11 @@ def looked_again(target: Target) -> Target:
 
     """
     aliases = target.function.aliases() or []
-    _require_published(target.job, aliases)
-    _require_free(target.job, aliases)
-    return target.seeing(_named(aliases, target.environment))
+    require_movable(target.job, aliases)
+    return target.seeing(find_alias(aliases, target.environment))
 
 
-def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
+def read_function(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
     """Read $LATEST and all aliases at the same time.
 
     Raises:
@@ -161,8 +156,20 @@ def _seen(job: Job, function: Function) -> tuple[Snapshot | None, list[Alias]]:
     return latest, aliases or []
 
 
-def _named(aliases: Iterable[Alias], name: str) -> Alias | None:
+def find_alias(aliases: Iterable[Alias], name: str) -> Alias | None:
+    """Return the alias with this name, if there is one."""
     return next((alias for alias in aliases if alias.name == name), None)
+
+
+def require_movable(job: Job, aliases: Sequence[Alias]) -> None:
+    """Refuse a run whose aliases follow $LATEST or have a split that others have set.
+
+    Raises:
+        RefusedError: there is one.
+
+    """
+    _require_published(job, aliases)
+    _require_free(job, aliases)
 
 
 def _require_published(job: Job, aliases: Iterable[Alias]) -> None:
@@ -176,7 +183,7 @@ def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
     """Refuse to begin what would end a traffic split that others have set; ``deploy`` moves no alias."""
     inputs = job.inputs
     if inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
-        alias, is_back = _named(aliases, inputs.environment), inputs.command is Command.ROLLBACK
+        alias, is_back = find_alias(aliases, inputs.environment), inputs.command is Command.ROLLBACK
         require_free(inputs.function_name, alias, inputs, is_back=is_back)
 
 
@@ -202,58 +209,6 @@ def read_template(job: Job) -> "Template | None":
     from promote.notes.render import load_template  # noqa: PLC0415 - seldom needed
 
     return load_template(path, job.context.workspace)
-
-
-@contextmanager
-def _hold_lock(
-    target: Target,
-    lock: Lock | None = None,
-    ends: str = "",
-    timeout: float | None = None,
-    lease: Lease | None = None,
-) -> Iterator[tuple[Target, HeldLock]]:
-    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.pipeline.locks.take``.
-
-    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends``, ``timeout``
-    and ``lease`` are as for ``hold``.
-    """
-    job = target.job
-    with hold(job, lock or target.lock, ends, timeout, lease) as held:
-        is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
-        if not (is_as_read or held.lease.kept_by):
-            # Somebody held the lock when we read, or has held it since.
-            target = _read_again(target, is_deployed=lock is not None)
-        target = replace(target, function=target.function.guarded(held.heartbeat.require))
-        yield finish_release(target) if target.served.pending else target, held
-
-
-def _read_again(target: Target, *, is_deployed: bool) -> Target:
-    """Give the target as it is now, after others have been at work.
-
-    Raises:
-        ConflictError: they have deleted the function, or replaced what was to be adopted.
-
-    """
-    (latest, aliases), state = run_both(lambda: _seen(target.job, target.function), target.ledger.read)
-    name = target.function.name
-    if latest is None and not target.creation:
-        raise ConflictError(
-            f"the function {name} was deleted by somebody else while this run waited for the lock",
-            hint="Run the job again; it reads the function anew.",
-        )
-    target = replace(target, state=state).seeing(_named(aliases, target.environment))
-    if is_deployed:
-        return replace(target, latest=latest)
-    _require_published(target.job, aliases)
-    _require_free(target.job, aliases)
-    if target.code is None and target.latest and latest and latest.code_sha256 != target.latest.code_sha256:
-        raise ConflictError(
-            f"the code in $LATEST of {name}, which was to be adopted, was replaced while this run waited for the lock",
-            hint="Let the action deploy the code itself (artifact), or deploy it again and run the job again.",
-        )
-    if latest is not None:
-        _require_fit(target.code, latest.configuration, target.job.inputs.configuration)
-    return replace(target, latest=latest)
 
 
 def _tested_by(job: Job) -> str:
@@ -333,7 +288,7 @@ def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:
     return [*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()]
 
 
-def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
+def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
     """Refuse code and configuration that do not go together."""
     configuration.changes(wanted, current)
     if code is None:
@@ -349,9 +304,6 @@ def _require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configur
         return  # a layer may bring the handler
     handler = wanted.handler or current.get("Handler", "")
     require_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
-
-
-Held = Sequence[tuple[Target, HeldLock]]
 
 
 def prepare(job: Job) -> tuple[Target, ...]:
@@ -418,53 +370,3 @@ def _require_all(job: Job, targets: Sequence[Target]) -> None:
             f"{job.inputs.application} does not name {text}",
             hint="Name it again; or, where it is to be released with the others no longer, name it in retired.",
         )
-
-
-@contextmanager
-def hold_locks(
-    job: Job, targets: Sequence[Target], locks: Callable[[Target], Lock | None] = lambda _: None, ends: str = ""
-) -> Iterator[Held]:
-    """Hold the locks of all functions for the block. If all are free, they are acquired in one call.
-
-    Otherwise every run acquires them in the same order, so that no two runs wait for each other. If one cannot be
-    acquired, those before it are released; errors as of ``promote.pipeline.locks.take``. A run that loses one of them
-    stops at all: others that find it dead at one do not wait at the next.
-    """
-    held: dict[str, tuple[Target, HeldLock]] = {}
-    deadline = job.clock.monotonic() + job.inputs.lock_timeout
-    in_order = sorted(targets, key=lambda target: target.ledger.arn)
-    wanted = [(locks(target) or target.lock, target.state.lock) for target in in_order]
-    # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
-    found_dead: set[str] = set()
-    with ExitStack() as stack:
-        with job.phase("lock"):
-            taken = take_together(job, wanted) if len(wanted) > 1 else {}
-            # Where it comes to no block, nobody else gives back what was taken for it.
-            stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
-            for target, (lock, _) in zip(in_order, wanted, strict=True):
-                lock.found_dead = found_dead
-                left = max(0.0, deadline - job.clock.monotonic())
-                other = lock if lock is not target.lock else None
-                held[lock.arn] = stack.enter_context(_hold_lock(target, other, ends, left, taken.get(lock.arn)))
-
-        def require() -> None:
-            for _, one in held.values():
-                one.heartbeat.require()
-
-        yield [_guarded(*held[target.ledger.arn], require) for target in targets]
-        give_back_together(job, [held_lock for _, held_lock in held.values()])
-
-
-def plain_lock(target: Target) -> Lock:
-    """Return the lock for a run that has nothing to deploy, or has deployed already: no newer run supersedes it."""
-    return make_lock(target.job, target.ledger.arn, may_give_way=False)
-
-
-def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
-    for lock in taken:
-        if lock.arn not in held:
-            lock.abandon()
-
-
-def _guarded(target: Target, held: HeldLock, require: Callable[[], None]) -> tuple[Target, HeldLock]:
-    return replace(target, function=target.function.guarded(require)), held

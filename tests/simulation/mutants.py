@@ -550,7 +550,7 @@ MUTANTS = (
     ),
     Mutant(
         "several locks are acquired in the order of the input",
-        "promote.pipeline.prepare",
+        "promote.pipeline.held_locks",
         "in_order = sorted(targets, key=lambda target: target.ledger.arn)",
         "in_order = targets",
         RELEASING,
