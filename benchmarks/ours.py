@@ -30,7 +30,7 @@ class Ours:
         """Take the lock's name and a folder for the run's files."""
         self.job = _job(name, temporary)
         _ = self.job.clients.table  # made now, because the time to make a client is not measured
-        self.lock = make_lock(self.job, self.job.arn, may_give_way=True)
+        self.lock = make_lock(self.job, self.job.arn, can_be_superseded=True)
         self._context = hold(self.job, self.lock)
         self._holding: HeldLock | None = None
 

@@ -20,7 +20,7 @@ def lock(job: Job) -> Report:
     name = job.inputs.function_name
     with job.phase("read"):
         _require_published(job)
-        wanted = make_lock(job, job.arn, may_give_way=False)
+        wanted = make_lock(job, job.arn, can_be_superseded=False)
         try:
             # An item that makes no sense is refused before it is touched.
             entry = wanted.read()

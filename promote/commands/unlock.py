@@ -11,7 +11,7 @@ from promote.state.ledger import Ledger
 def unlock(job: Job) -> Report:
     """Open the lock whoever holds it; its token grows, so that the holder stops before its next change."""
     name, inputs = job.inputs.function_name, job.inputs
-    forced = make_lock(job, job.arn, may_give_way=False)
+    forced = make_lock(job, job.arn, can_be_superseded=False)
     with job.phase("read"):
         try:
             found = forced.inspect()

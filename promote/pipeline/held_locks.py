@@ -53,7 +53,7 @@ def hold_locks(
 
 def plain_lock(target: Target) -> Lock:
     """Return the lock for a run that has nothing to deploy, or has deployed already: no newer run supersedes it."""
-    return make_lock(target.job, target.ledger.arn, may_give_way=False)
+    return make_lock(target.job, target.ledger.arn, can_be_superseded=False)
 
 
 def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:

@@ -33,13 +33,13 @@ class HeldLock:
     """Whether a transaction has released it."""
 
 
-def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
-    """Make the lock of the function ``arn`` as this job claims it.
+def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
+    """Return the lock of the function ``arn``, with this job's claim.
 
-    With ``may_give_way``, a newer run of the same branch that does the same takes its place in the queue.
+    With ``can_be_superseded``, a newer run of the same command and branch takes this run's place in the queue.
     """
     inputs, context, run = job.inputs, job.context, job.run
-    has_order = may_give_way and context.repository and context.ref and run.run_id
+    has_order = can_be_superseded and context.repository and context.ref and run.run_id
     what = (context.repository, context.ref, inputs.command, inputs.environment, job.application)
     claim = Claim(
         owner=f"{run.run_id}/{run.attempt}/{run.operation}",
@@ -47,7 +47,7 @@ def make_lock(job: Job, arn: str, *, may_give_way: bool) -> Lock:
         run_id=run.run_id,
         attempt=run.attempt,
         group=" ".join(filter(None, what)) if has_order else "",
-        queue=inputs.queue if may_give_way else Queue.FIFO,
+        queue=inputs.queue if can_be_superseded else Queue.FIFO,
         url=run.url,
         job=job.state.job,
     )

@@ -81,7 +81,7 @@ def _prepare_one(job: Job) -> Target:
     target = Target(
         job=job,
         function=function,
-        lock=make_lock(job, arn, may_give_way=True),
+        lock=make_lock(job, arn, can_be_superseded=True),
         ledger=ledger,
         endpoints=Endpoints(
             gateways,
