@@ -1,4 +1,4 @@
-"""Decide from what the environment's alias says now whether it moves."""
+"""Decide from the current alias of an environment whether it moves."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -9,6 +9,7 @@ from promote.core.decision import CommitOrder, CommitRelation, Decision, Promoti
 from promote.core.errors import RefusedError
 from promote.core.promotion import Alias, Kind, Promotion, RolledBack
 from promote.core.rolled_back import after_promotion, after_rollback
+from promote.core.run import short_commit
 from promote.core.traffic import Split
 from promote.core.version import Candidate, Content, same_content
 from promote.pipeline.capacity import require_free
@@ -16,11 +17,11 @@ from promote.pipeline.order import commit_of, kept_out, standing
 from promote.pipeline.target import Target
 
 ATTEMPTS = 5
-"""Decisions that are made again when somebody else was first; more often than that, somebody does not stop."""
+"""The most attempts to move an alias if other runs or external changes move it first."""
 
 
 def is_proven(target: Target, candidate: Candidate) -> bool:
-    """Whether the environment serves exactly this, proven by the same plan, so that nothing is left to find out."""
+    """Return whether the environment serves ``candidate`` and it passed the same checks, so it need not be verified."""
     served = target.served
     return served.version == candidate.version and served.plan == target.plan and same_content(candidate, served)
 
@@ -28,14 +29,14 @@ def is_proven(target: Target, candidate: Candidate) -> bool:
 def decide(
     target: Target, request: PromotionRequest, sequence: int, excused: Collection[str] = frozenset()
 ) -> Decision:
-    """Decide from what the alias of ``target`` says whether it moves. The move is made only if it still says so.
+    """Decide whether the alias of ``target`` moves. The move fails if the alias changes after it was read.
 
     ``sequence`` is that of the release. ``excused`` is as for ``barred``.
 
     Raises:
-        ConflictError: The environment does not serve what the request replaces any more.
-        RefusedError: The version is lower than the one that is served, and its commit is not known; or the move would
-            end a traffic split that others have set.
+        ConflictError: The environment no longer serves what the request replaces.
+        RefusedError: The version is lower than the served one and its commit is not known, or the move would end a
+            traffic split that was set externally.
 
     """
     alias, served, candidate = target.alias, target.served, request.candidate
@@ -56,7 +57,7 @@ def decide(
 
 
 def _rolled_back(target: Target, promotion: Promotion, candidate: Candidate) -> tuple[RolledBack, ...] | None:
-    """Return what must not return to the environment after a move; None: nothing, neither before it nor after it."""
+    """Return the rolled-back versions that must not return after the move; None if there are none, as before it."""
     entries, alias = target.served.rolled_back, target.alias
     if promotion.kind is Kind.ROLLBACK:
         return after_rollback(entries, candidate, _left(target, alias, promotion) if alias else None)
@@ -65,7 +66,7 @@ def _rolled_back(target: Target, promotion: Promotion, candidate: Candidate) -> 
 
 
 def _left(target: Target, alias: Alias, rollback: Promotion) -> RolledBack:
-    """Say what a rollback leaves: what the environment has, also where external changes have brought it there."""
+    """Return the version that the rollback leaves, which may have been set externally."""
     served, version = target.served, alias.version
     content: Content | None = served
     commit = served.commit
@@ -85,12 +86,12 @@ def _left(target: Target, alias: Alias, rollback: Promotion) -> RolledBack:
 
 
 def require_not_lower(target: Target, commit: str, candidate: Candidate, served: str) -> None:
-    """Refuse a version that is lower than the one ``served`` where its commit is not known.
+    """Check that a version without a known commit is not lower than the ``served`` one.
 
-    Lambda's numbers grow, so that it is the older one as far as anything is known of it.
+    Lambda numbers versions in ascending order, so the lower one is older.
 
     Raises:
-        RefusedError: it is.
+        RefusedError: The version is lower, and its commit is not known.
 
     """
     if commit or not served.isdecimal() or int(candidate.version) >= int(served):
@@ -98,37 +99,38 @@ def require_not_lower(target: Target, commit: str, candidate: Candidate, served:
     raise RefusedError(
         f"version {candidate.version} of {target.function.name} is not promoted: its commit is not known, and "
         f"{target.environment} serves version {served}, which was published after it",
-        hint=f"To go back, use `command: rollback` with `version: {candidate.version}`. Otherwise give its commit with "
-        "the input `commit`.",
+        hint=f"To roll back, use `command: rollback` with `version: {candidate.version}`. Otherwise set the input "
+        "`commit` to its commit.",
     )
 
 
 def next_sequence(target: Target, alias: Alias | None) -> int:
-    """Give the least that a further promotion may have."""
+    """Return the lowest sequence that the next promotion may have."""
     return max(alias.promotion.sequence if alias and alias.promotion else 0, target.served.sequence) + 1
 
 
 def _warnings(target: Target, alias: Alias | None, found: CommitOrder) -> Iterator[str]:
-    """Say what is to be looked into after a promotion that is made all the same."""
+    """Yield what to look into after a promotion that is made nevertheless."""
     name, ours = target.environment, found.ours
     if alias and alias.split is not Split.NONE:
-        yield f"This promotion has ended a traffic split of {name} that this action had not set: {alias.shares}."
+        yield f"This promotion ended a traffic split of {name} that was set externally: {alias.shares}."
     elif alias and target.served.sequence and alias.is_moved_by_others and not target.ledger.is_pinned(alias):
-        yield f"Somebody else had pointed {name} at version {alias.version} since its last promotion."
+        yield f"{name} was moved externally to version {alias.version} since its last promotion."
     if found.relation is CommitRelation.DIVERGED:
-        yield f"The history has parted: {found.commit[:10]}, which {name} served, is no ancestor of {ours[:10]}."
+        theirs = short_commit(found.commit)
+        yield f"The histories have diverged: {theirs}, which {name} served, is not an ancestor of {short_commit(ours)}."
     if found.relation is CommitRelation.UNKNOWN:
-        yield f"{undecided(target, found)} It was promoted, since the input diverged says so."
+        yield f"{undecided(target, found)} It was promoted because of diverged: promote."
     if found.is_first and alias:
         yield (
-            f"{name} served version {alias.version}, which this action has not promoted. Its commit is not known, so "
+            f"{name} served version {alias.version}, which this action did not promote. Its commit is not known, so "
             "the order of commits was not checked."
         )
 
 
 def undecided(target: Target, found: CommitOrder) -> str:
-    """Say that the order of commits is not known, and why."""
+    """Return a sentence that says that the order of commits is not known, and why."""
     where = f"{target.environment} of {target.function.name}"
-    ours = found.ours[:10] or "what is to be promoted"
-    theirs = f"{found.commit[:10]}, which is in {where}" if found.commit else f"what is in {where}"
+    ours = short_commit(found.ours) or "the version to promote"
+    theirs = f"{short_commit(found.commit)}, which is in {where}" if found.commit else f"what is in {where}"
     return f"Cannot tell whether {ours} is newer than {theirs}: {found.cause}."

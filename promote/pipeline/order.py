@@ -1,4 +1,4 @@
-"""How a commit stands to the environment's commit, and to what was rolled back."""
+"""The order of a commit relative to the environment's commit and to rolled-back commits."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -14,10 +14,11 @@ from promote.pipeline.target import Target
 
 
 def standing(target: Target, ours: str, theirs: str | None) -> CommitOrder:
-    """Say how ``ours`` stands to ``theirs``, the environment's; None: there is nothing that could be newer.
+    """Return the order of ``ours`` relative to ``theirs``, the environment's commit.
 
-    What has diverged is promoted, unless the input ``diverged`` refuses it. An order that is not known is refused,
-    unless that input says ``promote``.
+    ``theirs`` is None if the action has not promoted to the environment yet. If the histories have diverged, the
+    promotion is refused only with ``diverged: refuse``. If the order is not known, it is refused unless the input is
+    ``diverged: promote``.
     """
     job = target.job
     if theirs is None:
@@ -25,11 +26,11 @@ def standing(target: Target, ours: str, theirs: str | None) -> CommitOrder:
     found = order(ours, theirs, job.context, job.session, job.clock)
     cause, hint = found.cause, found.hint
     if not theirs:
-        cause = f"the commit of what {target.environment} serves is not known"
-        hint = "See with `command: status` what it serves, and who has moved its alias."
+        cause = f"the commit that {target.environment} serves is not known"
+        hint = "Run `command: status` to see what it serves, and find out what else moves its alias."
     if not ours:
         cause = "its commit is not known"
-        hint = "Check out with actions/checkout, or give the commit with the input `commit`."
+        hint = "Check out with actions/checkout, or set the input `commit`."
     wanted = job.inputs.diverged
     is_refused = (found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE) or (
         found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE
@@ -40,10 +41,10 @@ def standing(target: Target, ours: str, theirs: str | None) -> CommitOrder:
 def ordered(
     target: Target, ours: str, content: Content | None = None, excused: Collection[str] = frozenset()
 ) -> CommitOrder:
-    """Say how ``ours`` stands to the environment's commit and to what was rolled back, before anything is deployed.
+    """Return the order of ``ours`` relative to the environment's commit and rolled-back commits, before a deployment.
 
-    ``content`` is what would be promoted, where that is known; ``excused`` is as for ``barred``. What the ledger says
-    is enough to spare the work. Whether the alias may move is decided again, by the alias itself.
+    ``content`` is what would be promoted; None if it is not known yet. ``excused`` is as for ``barred``. The order
+    according to the ledger saves needless work. It is determined again from the alias before the alias moves.
     """
     found = standing(target, ours, commit_of(target, target.alias, content))
     return kept_out(target, found, content, excused=excused)
@@ -57,9 +58,9 @@ def kept_out(
     excused: Collection[str] = frozenset(),
     is_back: bool = False,
 ) -> CommitOrder:
-    """Say the same, and whether it would bring back what was rolled back; ``excused`` is as for ``barred``.
+    """Return the order ``found``, with the reason if it would bring back rolled-back code.
 
-    A rollback (``is_back``) goes to older commits, so that there only the code counts.
+    ``excused`` is as for ``barred``. A rollback (``is_back``) returns to older commits, so only its code counts.
     """
     entries = target.served.rolled_back
     if not entries:
@@ -74,16 +75,17 @@ def kept_out(
 
 
 def commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:
-    """Return the commit that the environment serves; empty: it is not known; None: this action has not promoted to it.
+    """Return the commit that the environment serves.
 
-    If the alias was changed externally, the record of its version names the commit. ``content`` is what would be
-    promoted. If the alias serves that already, as after a deployment by another tool, the record may be of this run.
-    Then the ledger's commit counts.
+    It is empty if it is not known, and None if the action has not promoted to the environment yet. If the alias was
+    changed externally, the record of its version names the commit. ``content`` is what would be promoted. If the alias
+    already serves that, as after a deployment by another tool, this run may have written the record. Then the ledger's
+    commit counts.
     """
     if target.is_lost or alias is None:
         return None
     served, last = target.served, alias.promotion
-    # An alias that has stayed as it was, while others of its release moved, knows of an earlier commit than the ledger.
+    # If the alias stayed while others of its release moved, its Description has an earlier commit than the ledger.
     if last is not None and last.sequence > served.sequence and last.version == alias.version:
         return last.commit
     if served.sequence and (served.version == alias.version or alias.follows_latest):
@@ -93,16 +95,16 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
     is_served = bool(served.sequence and snapshot and content and same_content(snapshot, content))
     if recorded and not (is_served and recorded == target.job.run.commit):
         return recorded
-    # What the action itself has pinned followed $LATEST before, as which it counts.
+    # An alias that the action has pinned still counts as one that follows $LATEST.
     if served.sequence and (is_served or target.ledger.is_pinned(alias)):
         return served.commit
     return "" if served.sequence or last else None
 
 
 def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[CommitOrder]:
-    """Say how each commit stands to what its environment has; the history is asked once for each commit.
+    """Return the order of the run's commit relative to each environment's commit.
 
-    ``contents`` are what would be promoted, where that is known.
+    ``contents`` are what would be promoted; None if it is not known yet.
     """
     found = list(zip(targets, contents, strict=True))
     excused = excuses([(target.served.rolled_back, content) for target, content in found])

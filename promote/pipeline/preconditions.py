@@ -1,4 +1,4 @@
-"""What must hold at the moment of a move: the version is what was verified, it has passed, and it can serve."""
+"""What must hold when an alias moves: the version is unchanged, has a passed verdict, and can serve."""
 
 from promote.aws.lambda_function import not_as_it_was
 from promote.core.decision import Decision, PromotionRequest
@@ -13,14 +13,15 @@ from promote.state.version_records import Judged
 
 
 def require_same_version(target: Target, request: PromotionRequest) -> None:
-    """Check that the requested version is still what was verified, and can serve. ``target.alias`` was just read.
+    """Check that the requested version is still the verified one, and can serve. ``target.alias`` was just read.
 
-    If a function is deleted and created again, its versions start at 1 again. The alias is deleted with it, so an alias
-    with the RevisionId from before the version was read proves the version. Otherwise the version is read again.
+    If a function is deleted and created again, its versions start at 1 again. Its aliases are deleted with it. So if
+    the alias still has the RevisionId that it had before the version was read, the version is unchanged. Otherwise the
+    version is read again.
 
     Raises:
-        ConflictError: It is not what was verified.
-        FunctionError: It is Inactive and cannot be woken.
+        ConflictError: The version is not the verified one.
+        FunctionError: The version is Inactive, and does not become Active.
 
     """
     alias = target.alias
@@ -33,10 +34,10 @@ def require_same_version(target: Target, request: PromotionRequest) -> None:
 
 
 def require_verdict(target: Target, request: PromotionRequest, decision: Decision) -> None:
-    """Read again whether what is moved has passed, if the ledger alone says so.
+    """Read the verdict again before the move, if it comes from the ledger and not from this run.
 
     Raises:
-        RefusedError: It has not passed, or has failed since it passed.
+        RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
@@ -45,35 +46,35 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
 
 
 def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
-    """Refuse a version that has not passed, or has failed since it passed.
+    """Check that the version has passed, and has not failed since then.
 
     Raises:
-        RefusedError: It is such a version.
+        RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
     if judged.proof is None:
         raise RefusedError(
             f"version {candidate.version} of {target.function.name} has no passed verdict",
-            hint="Verify it here (checks, tests, test-command or invoke); or promote it unproven with override: true "
-            "and a reason, which is recorded.",
+            hint="Verify it here (checks, tests, test-command or invoke). To promote it without a verdict, use "
+            "override: true with a reason, which is recorded.",
         )
     if judged.failure is not None:
         at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
         raise RefusedError(
             f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
             f"({at}, run {run_id}): {judged.failure.get('reason')}",
-            hint="Verify it again here (checks, tests, test-command or invoke); or promote it with override: true and "
-            "a reason, which is recorded.",
+            hint="Verify it again here (checks, tests, test-command or invoke). To promote it anyway, use "
+            "override: true with a reason, which is recorded.",
         )
 
 
 def wait_for_capacity(target: Target, request: PromotionRequest) -> bool:
-    """Wait while Lambda moves provisioned concurrency of the alias; return whether that was needed.
+    """Wait while Lambda moves the alias's provisioned concurrency, and return whether that was needed.
 
-    A rollback does not wait, and neither does an override.
+    Rollbacks and overrides do not wait.
 
     Raises:
-        PromoteError: That takes too long, or has failed, or others have split the traffic. Nothing was changed.
+        PromoteError: Lambda takes too long or has failed, or the traffic was split externally. Nothing was changed.
 
     """
     alias, is_back = target.alias, request.kind is Kind.ROLLBACK

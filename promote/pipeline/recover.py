@@ -1,4 +1,4 @@
-"""Finish the releases that a dead run has left."""
+"""Finish releases that an earlier run left unfinished."""
 
 from dataclasses import replace
 
@@ -12,19 +12,22 @@ from promote.state.releases import Release, Undo
 
 
 def finish_release(target: Target) -> Target:
-    """Bring the unfinished release that the function is part of to its end, and read ledger and alias again.
+    """Finish the unfinished release that the function is part of, and read the ledger and the alias again.
 
-    Safe without the lock, and also while others do the same.
+    This is safe without the lock, and while other runs do the same.
 
     Raises:
-        PromoteError: It could not be brought to its end now.
+        PromoteError: The release cannot be finished now.
 
     """
     return undo_release(target, None)[0]
 
 
 def undo_release(target: Target, undo: Undo | None) -> tuple[Target, Release | None]:
-    """Do the same, and return how the release has ended; with ``undo``, it is rolled back unless all has moved."""
+    """Finish the release as ``finish_release`` does, and return it too; None if there was none.
+
+    With ``undo``, it is rolled back unless all its aliases have moved.
+    """
     state = target.ledger.read()
     pending, release = state.served(target.environment).pending, None
     if pending is not None:
@@ -34,7 +37,7 @@ def undo_release(target: Target, undo: Undo | None) -> tuple[Target, Release | N
 
 
 def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
-    """Bring an unfinished release to its end, and return it; errors as of ``finish_release``.
+    """Finish an unfinished release, and return it. Raise the errors of ``finish_release``.
 
     With ``undo``, it is rolled back unless all its aliases have moved.
     """
@@ -45,20 +48,20 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
         problem = to_promote_error(error)
         if not isinstance(problem, AccessError):
             raise
-        # The release is recorded with its first function, which the role of another one need not have access to.
+        # The record is in the partition of the release's first function. The role may have no access to it.
         raise problem.reworded(
             f"the unfinished release {pending.identity} cannot be read: {problem}",
-            hint="Run a job of all functions of this release, whose role may read and write the records of all of "
-            f"them. The first of them is {pending.pk}. {problem.hint}",
+            hint="Run a job for all functions of this release, with a role that may read and write the records of "
+            f"each. The record of the release is with {pending.pk}. {problem.hint}",
         ) from error
     ended = protocol.resume(release, undo=undo)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
     run_id, meaning = ended.release.run_id, ended.release.meaning
-    job.say("recover", f"finished the release of {ended.release.names} that run {run_id} had begun: {meaning}")
+    job.say("recover", f"finished the release of {ended.release.names} that run {run_id} began: {meaning}")
     return ended.release
 
 
 def release_protocol(job: Job) -> ReleaseProtocol:
-    """Make what carries out releases, for this job."""
+    """Return the release protocol of this job."""
     return ReleaseProtocol.of(job.clients, job.table, job.clock, job.say)

@@ -190,7 +190,7 @@ def test_an_alias_that_is_created_during_the_run_keeps_its_version(
         ended = release(later, inputs, 5, keep_versions="1")
         interference.result()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    adopted = "::warning title=promote-on-success::preprod served version 4, which this action has not promoted"
+    adopted = "::warning title=promote-on-success::preprod served version 4, which this action did not promote"
     assert "::warning" not in ended.log.replace(adopted, "")
     assert versions(world) == [1, 2, 4, 5]
     assert deletions(world) == {"3": 1}

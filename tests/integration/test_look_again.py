@@ -466,11 +466,11 @@ def test_a_version_of_an_unknown_commit_that_others_have_put_there_is_not_replac
     version = world.function.publish_version(FunctionName=FUNCTION)["Version"]
     world.settle()
     move_alias(world, version)
-    assert_fails(release(runner, inputs, 2), "the commit of what preprod serves is not known", result="refused")
+    assert_fails(release(runner, inputs, 2), "the commit that preprod serves is not known", result="refused")
     assert world.alias_version() == version
     asked = release(runner, inputs, 3, diverged="promote")
     assert (asked.code, asked.result) == (0, "promoted"), asked.log
-    assert any("else had pointed preprod at version" in found.message for found in asked.annotations), asked.log
+    assert any("preprod was moved externally to version" in found.message for found in asked.annotations), asked.log
 
 
 # A verdict that is newer than the one that was read

@@ -63,7 +63,7 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
     parted = runner.run(inputs, commit=hotfix, run_id=10)
     assert (parted.code, parted.result) == (0, "promoted"), parted.log
     assert [annotation.kind for annotation in parted.annotations] == ["warning"]
-    assert "history has parted" in parted.annotations[0].message
+    assert "histories have diverged" in parted.annotations[0].message
     assert world.history()[-1] == (served, world.alias_version())
 
 
@@ -229,7 +229,7 @@ def test_an_environment_that_this_action_has_not_promoted_to_is_adopted_with_a_w
     world.function.create_alias(FunctionName="hello", Name="live", FunctionVersion=theirs)
     taken = runner.run({**inputs, "environment": "live"}, commit="4" * 40)
     assert taken.result == "promoted", taken.log
-    assert f"live served version {theirs}, which this action has not promoted" in taken.annotations[0].message
+    assert f"live served version {theirs}, which this action did not promote" in taken.annotations[0].message
     assert runner.run({**inputs, "environment": "new"}, commit="4" * 40).annotations == ()
 
 
@@ -253,7 +253,7 @@ def test_a_version_without_a_known_commit_is_promoted_with_the_input(
     }
     account.forget()
     refused = runner.run(given, commit="9" * 40)
-    assert_refused(refused, account, "Cannot tell whether what is to be promoted is newer", "the input `commit`")
+    assert_refused(refused, account, "Cannot tell whether the version to promote is newer", "the input `commit`")
     assert runner.run({**given, "commit": "3" * 40}, commit="9" * 40).result == "promoted"
     assert {item["version"]: item["commit"] for item in world.records("version")}[version] == "3" * 40
     assert world.records("environment")[0]["commit"] == "3" * 40

@@ -332,7 +332,7 @@ REPORTS = {
         ),
         notes=(),
         warnings=(
-            "Somebody else had pointed preprod at version 2 since its last promotion.",
+            "preprod was moved externally to version 2 since its last promotion.",
             "The endpoint of preprod does not reach the function: status 404 at https://api.example.com/hello/preprod/health.",
         ),
     ),
