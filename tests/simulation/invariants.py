@@ -309,7 +309,8 @@ class Watch:
                 self._require_same(actor, place, alias)
                 continue
             found = _DESCRIPTION.fullmatch(alias.description)
-            if found is None or not self.releases.is_new(place, _identity(found)):
+            is_again = found is not None and self.releases.is_repeated(place, before, _identity(found))
+            if found is None or not (is_again or self.releases.is_new(place, _identity(found))):
                 self._see_putting_back(actor, place, before, alias)
                 continue
             move = self._move(place, alias)

@@ -110,6 +110,12 @@ class Releases:
         """Whether no move with this identity was ever seen at the alias."""
         return (place, identity) not in self._moved
 
+    def is_repeated(self, place: Place, before: Alias | None, identity: str) -> bool:
+        """Whether a move of an unfinished release is made again, because its alias was deleted since."""
+        release = self.of(place)
+        is_moving = before is None and release is not None and release.stage is Stage.MOVING
+        return is_moving and (place, identity) in self._parts and self._parts[place, identity][0] == self._marks[place]
+
     # The records
 
     def see_records(self, keys: Iterable[Key]) -> list[Release]:
