@@ -1,7 +1,7 @@
-"""Restore the aliases of a release that is rolled back, and make sure that no move of it arrives later.
+"""Restore the aliases of a release that is rolled back, and make sure that no late move of it takes effect.
 
-Aliases that moved go back to what they served. Those that did not move get another RevisionId, so that a move that is
-still on its way fails its precondition.
+Aliases that moved are restored. Aliases that did not move get a new RevisionId, so a move that arrives late fails its
+precondition. The Description that does this is called the fence.
 """
 
 from collections.abc import Callable
@@ -19,28 +19,28 @@ from promote.core.version import same_content
 from promote.state.releases import Part, Release
 
 _PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between two looks at an alias that is to go back, where others, or Lambda itself, are at it as well."""
+"""Pauses in seconds before an alias is read again, if other runs, external changes or Lambda itself move it too."""
 
 
 @dataclass(frozen=True)
 class AliasRollback:
-    """Restores aliases; ``function`` returns the function of an ARN."""
+    """Restores aliases. ``function`` returns the function with an ARN."""
 
     function: Callable[[str], Function]
     clock: Clock
 
     def roll_back(self, release: Release) -> tuple[str, ...]:
-        """Bring all aliases to what they served, and make sure that none moves any more; name those of strangers.
+        """Restore all aliases, prevent late moves, and return the names of functions that were changed externally.
 
         Raises:
-            PromoteError: one cannot be brought back now.
+            PromoteError: An alias cannot be restored now.
 
         """
 
         def restored(part: Part) -> Exception | bool:
             try:
                 return self._restored(release, part)
-            except Exception as error:  # noqa: BLE001 - the others go back all the same
+            except Exception as error:  # noqa: BLE001 - the other aliases are restored nevertheless
                 return error
 
         outcomes = map_concurrently([lambda part=part: restored(part) for part in release.parts], CALLS_AT_ONCE)  # type: ignore[misc]
@@ -52,89 +52,89 @@ class AliasRollback:
                     f"{part.before.version if part.before else 'none'}: {problem}",
                     hint=problem.hint,
                 ) from outcome
-        return tuple(part.name for part, is_back in zip(release.parts, outcomes, strict=True) if not is_back)
+        return tuple(part.name for part, is_ours in zip(release.parts, outcomes, strict=True) if not is_ours)
 
     def _restored(self, release: Release, part: Part) -> bool:
-        """Bring one alias back; False: it is a stranger's by now, and stays as it is.
+        """Restore one alias, and return True. If it was changed externally, leave it as it is and return False.
 
-        An alias that was not there before stays: Lambda deletes one without any precondition, and could not tell a
-        late creation from the first. It points at the version that was proven, and nothing leads to it yet.
+        An alias that the release created is not deleted. Lambda has no precondition for a deletion, so a late creation
+        could not be prevented. The alias points to the verified version, and no endpoint uses it yet.
         """
         function = self.function(part.arn)
         part = replace(part, before=part.before.own) if part.before else part
         if part.arn in release.denied:
-            with suppress(Exception):  # whatever it is, the alias was not moved by this release
+            with suppress(Exception):  # this release did not move the alias
                 alias = function.alias(release.environment)
-                return _is_as_before(part, alias) or _is_back(release, part, alias)
+                return _is_unchanged(part, alias) or _is_restored(release, part, alias)
             return True
         problem: UnconfirmedError | None = None
         for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
             wanted = _next(release, part, alias)
             if wanted is None:
-                return _is_back(release, part, alias)
+                return _is_restored(release, part, alias)
             if alias is None and not is_content(function, part):
-                return True  # the function was deleted, and its version with it: there is nothing to fence
+                return True  # the function was deleted with its versions, so no late move can take effect
             try:
                 is_restored, problem = function.restore_alias(alias, wanted), None
             except UnconfirmedError as error:
-                is_restored, problem = False, error  # the next look shows whether it took effect
+                is_restored, problem = False, error  # the next read shows whether it took effect
             if not is_restored:
                 if function.find(wanted.version) is None:
-                    # The version is gone, or the function: no late creation can come, and there is no way back.
+                    # The version or the function is gone, so no late creation can take effect. Nothing to restore.
                     return alias is None
                 self.clock.sleep(pause)
         raise problem or ConflictError(
-            f"somebody else keeps moving the alias {release.environment} of {part.name}",
-            hint="See who does (a console, another workflow); then run the job again.",
+            f"the alias {release.environment} of {part.name} is changed externally again and again",
+            hint="Find out what else moves this alias (a console, another workflow). Then run the job again.",
         )
 
 
 def _next(release: Release, part: Part, alias: Alias | None) -> Alias | None:
-    """Give what ``alias`` is to be next on its way back; None: it stays as it is."""
+    """Return the next state of ``alias`` on the way to the one before the release; None if it stays as it is."""
     before = part.before
     is_fence = alias is not None and alias.description == release.fence
     if alias is not None and alias.promotion == part.promotion:
-        # What it has left may have all of the traffic, until provisioned concurrency has moved.
+        # Until provisioned concurrency has moved, the version before may still have all the traffic.
         is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
         if alias.version == part.promotion.version and is_whole:
             return before or _fence(release, part)
-        # A stranger has pointed it elsewhere, or split it, and left our words, which are not true any more.
+        # It was moved or split externally. Its Description is still ours, and is no longer true.
         return replace(alias, description=before.description if before else release.fence)
     if before is None:
         return _fence(release, part) if alias is None else None
-    if alias is not None and _is_as_before(part, alias):
+    if alias is not None and _is_unchanged(part, alias):
         return replace(before, description=release.fence)
     if alias is None or not is_fence:
         return None
-    # What a stranger has made of it since then stays, under the words that it had.
+    # If it was changed externally since the fence, it stays, with the Description from before the release.
     is_untouched = (alias.version, alias.own.weights) == (before.version, before.weights)
     return before if is_untouched else replace(alias, description=before.description)
 
 
 def _fence(release: Release, part: Part) -> Alias:
-    """Give what stays of an alias that was not there before."""
+    """Return the alias that remains if there was none before the release."""
     return Alias(release.environment, part.promotion.version, "", release.fence, {})
 
 
 def is_content(function: Function, part: Part) -> bool:
-    """Whether the version is the one that was verified, and not one of a function that was created again."""
+    """Return whether the version is the verified one. It is not if the function was deleted and created again."""
     version = function.find(part.promotion.version)
     return version is not None and same_content(version, part.candidate)
 
 
-def _is_as_before(part: Part, alias: Alias | None) -> bool:
-    """Whether nobody has touched the alias since the release was decided upon."""
+def _is_unchanged(part: Part, alias: Alias | None) -> bool:
+    """Return whether the alias is unchanged since the release was decided."""
     if alias is None or part.before is None:
         return alias is part.before
     return alias.revision_id == part.before.revision_id
 
 
-def _is_back(release: Release, part: Part, alias: Alias | None) -> bool:
-    """Whether an alias that stays as it is is what the release has left; else it is a stranger's."""
+def _is_restored(release: Release, part: Part, alias: Alias | None) -> bool:
+    """Return whether the alias is as the rollback leaves it. If not, it was changed externally."""
     before = part.before
     if alias is None or before is None:
         return alias is not None and alias.description == release.fence
-    # Lambda itself keeps the traffic with a version that is left, until provisioned concurrency has moved.
+    # Until provisioned concurrency has moved, Lambda itself leaves the traffic on the version that the alias leaves.
     is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
     return is_whole and (alias.version, alias.description) == (before.version, before.description)

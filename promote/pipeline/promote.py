@@ -1,7 +1,4 @@
-"""Promote: move the environment's alias of each function of a release, or of none, and record it.
-
-One function is a release with one part.
-"""
+"""Promote one or more functions in a release: move the environment's alias of each, or of none, and record it."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -39,20 +36,19 @@ class Seen(Enum):
 
     NOW = "now"
     BEFORE = "before the verification"
-    """A move fails by itself if its alias has changed since then. They are read again before they are left as they are.
-    """
+    """If an alias has changed since then, its move fails. Aliases that are not moved are read again."""
     LONG_AGO = "long ago"
-    """They are read again before anything is decided."""
+    """The aliases are read again before the decision."""
 
 
 @dataclass(frozen=True)
 class Requested:
-    """One function that is to be promoted."""
+    """One function to promote."""
 
     target: Target
     request: PromotionRequest
     held_lock: HeldLock | None = None
-    """None: it is promoted without the lock, as by a rollback."""
+    """None if it is promoted without the lock, as a rollback does."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +57,27 @@ class Outcome:
 
     result: Result
     decisions: tuple[Decision, ...]
-    """Of each function."""
+    """The decision for each function."""
     seconds: float | None = None
-    """For which their aliases may have disagreed; None: none was moved."""
+    """How long the aliases may have disagreed, in seconds; None if none was moved."""
     warnings: tuple[str, ...] = ()
-    """Of the whole; each decision has its own."""
+    """Warnings about the release as a whole. Each decision has further ones."""
 
     @property
     def standing(self) -> CommitOrder:
-        """How the order of commits was decided: by the function that decided it."""
+        """The order of commits for the function that decided the result."""
         return next((found for found in self.decisions if found.result is self.result), self.decisions[0]).standing
 
 
 def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable[[Outcome], None]) -> Outcome:
-    """Move the environment's aliases of all functions as requested, or none; their locks are released with it.
+    """Move the environment's aliases of all functions as requested, or none, and release their locks.
 
-    ``moved`` is called as soon as all have moved. A record that cannot be written after that is left to the next run.
+    ``moved`` is called as soon as all aliases have moved. If the record cannot be written after that, the next run
+    writes it.
 
     Raises:
-        PromoteError: An alias cannot be moved. All aliases serve what they served before, or the error says otherwise.
+        PromoteError: An alias cannot be moved. All aliases serve what they served before, unless the error says
+            otherwise.
 
     """
     is_known = seen is not Seen.LONG_AGO
@@ -105,7 +103,7 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
         ]
         map_and_wait(checks, CALLS_AT_ONCE)
         if any(map_and_wait([partial(wait_for_capacity, part.target, part.request) for part in parts], CALLS_AT_ONCE)):
-            continue  # the aliases have changed since they were read
+            continue  # while Lambda moved provisioned concurrency, the aliases have changed
         release = _release(job, parts, decisions)
         try:
             ended = _carry_out(job, parts, release, lambda ended, found=decisions: moved(_outcome(found, ended)))  # type: ignore[misc]
@@ -134,7 +132,7 @@ def _each(step: Callable[[Requested], Requested], parts: Sequence[Requested]) ->
 
 
 def _read(part: Requested) -> Requested:
-    """Read the alias. If the ledger does not know of its move, record that first.
+    """Read the alias. If its last move is missing in the ledger, record it first.
 
     Raises:
         Pending: The function is part of an unfinished release.
@@ -199,7 +197,10 @@ def _part(target: Target, request: PromotionRequest, decision: Decision, sequenc
 
 
 def _staying(target: Target, request: PromotionRequest, sequence: int) -> Promotion:
-    """Return what is recorded of a function that is not moved, and keeps the commit that it has or goes back to."""
+    """Return the promotion to record for a function whose alias stays.
+
+    It has the commit that the environment serves. For a rollback, it has the commit of the rollback.
+    """
     run, served = target.job.run, target.served
     is_back = request.kind is Kind.ROLLBACK
     return Promotion(
@@ -210,15 +211,15 @@ def _staying(target: Target, request: PromotionRequest, sequence: int) -> Promot
         run_id=request.run_id if is_back else served.run_id,
         attempt=1,
         sequence=sequence,
-        operation=run.operation,  # and of no other kind: a Description that says kept tells of none
+        operation=run.operation,  # the kind is the default, because the Description of a kept alias has none
     )
 
 
 def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Callable[[Ended], None]) -> Ended:
-    """Begin the release along with the verdicts, and bring it to its end; ``moved`` is called when all has moved.
+    """Begin the release, record the verdicts, and finish it. ``moved`` is called when all aliases have moved.
 
     Raises:
-        Conflict: A function is no longer as it was read, and nothing was begun.
+        Conflict: A function has changed since it was read. The release was not begun.
 
     """
     protocol = release_protocol(job)
@@ -248,11 +249,11 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
 def _begin(
     job: Job, protocol: ReleaseProtocol, place: LedgerLocation, parts: Sequence[Requested], release: Release
 ) -> None:
-    """Begin the release along with the verdicts; the post step finishes it if this run does not.
+    """Begin the release and record the verdicts. If this run does not finish it, the post step does.
 
     Raises:
-        Conflict: A function is no longer as it was read, and nothing was begun.
-        PromoteError: A version's record is of another version by now, or another promotion has claimed the candidate.
+        Conflict: A function has changed since it was read. The release was not begun.
+        PromoteError: The record of a version was replaced, or another promotion has claimed the candidate.
 
     """
     further = []
@@ -279,7 +280,7 @@ def _begin(
 
 
 def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
-    """Bring a release to its end whose run was cancelled. What is left is done by the post step or the next run."""
+    """Finish the release of a cancelled run as far as possible. The post step or the next run does the rest."""
     with suppress(Exception):
         ended = with_timeout(_HURRY, settle)
         if ended.release.stage is Stage.DONE:
@@ -290,24 +291,24 @@ def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], m
 
 
 def _report_cut_off(job: Job, what: str) -> None:
-    """Report that the run was cancelled while it did ``what``, which may have taken effect, or may still do so."""
+    """Add to the report that the run was cancelled while it did ``what``, which may have taken effect or still may."""
     reports = job.reports
     if reports and not reports[-1].result.is_success:
         text = (
-            f"The run was cancelled while it {what}. The alias may have moved, or may still move. See what it serves "
-            "with command: status. The next run finds out, and finishes the record."
+            f"The run was cancelled while it {what}. The alias may have moved, or may still move. Run command: status "
+            "to see what it serves. The next run finishes the release."
         )
         reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 
 
 def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
-    """Return the outcome of a release that has moved, with the aliases as they were seen after their moves."""
+    """Return the outcome of a release whose aliases have moved, with the aliases after their moves."""
     warnings = []
     if ended.problem and not ended.release.stage.is_final:
         what = "All aliases have moved" if ended.release.has_several else "The alias has moved"
         warnings.append(f"{what}, but the record of it failed: {ended.problem} The next run writes it.")
     if any(part.moves and part.arn not in ended.aliases for part in ended.release.parts):
-        warnings.append("Another run has finished this release. See with command: status what is served now.")
+        warnings.append("Another run finished this release. Run command: status to see what is served now.")
     seen = [
         replace(decision, alias=ended.aliases.get(part.arn, decision.alias))
         for decision, part in zip(decisions, ended.release.parts, strict=True)
@@ -316,7 +317,7 @@ def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
 
 
 def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:
-    """Return the error that says why nothing was promoted, and what the functions serve."""
+    """Return ``problem`` with what the functions serve after the rollback."""
     release, text = ended.release, f"{problem}{'' if str(problem).endswith('.') else '.'}"
     if not (release.has_several or ended.changed_externally):
         before = release.parts[0].before

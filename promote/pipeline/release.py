@@ -1,13 +1,16 @@
-"""The protocol of a release: several aliases moved as one, though Lambda knows no transaction over aliases.
+"""The protocol of a release: all of its aliases move, or none, although Lambda has no transaction over aliases.
 
-One transaction writes the release's record and marks each of its functions with it; from then on nothing else is
-promoted on them. The aliases are moved side by side, each under the RevisionId that was read before. One more
-transaction ends it: ``moving`` becomes ``done``. Where an alias cannot be moved, ``moving`` becomes ``rolling_back``
-instead, which excludes ``done``; those that moved go back to what they served, those that did not get another
-RevisionId, so that a move which is still on its way fails; and a transaction ends it as ``rolled_back``.
+1. One transaction writes the record of the release and marks each function as part of it. Until the release ends,
+   nothing else is promoted on these functions.
+2. The aliases move side by side, each under the RevisionId that was read before.
+3. One transaction changes the stage from ``moving`` to ``done``.
 
-Each step is a conditional write of which the loser reads what has become of it. So a release that a dead run has left
-is brought to its end by whoever finds it, by several at once, and without the lock.
+If an alias cannot be moved, the stage changes from ``moving`` to ``rolling_back``, which excludes ``done``. Aliases
+that moved are restored. Aliases that did not move get a new RevisionId, so a move that arrives late fails. Then one
+transaction changes the stage to ``rolled_back``.
+
+Each step is a conditional write. If it fails, the process reads the current stage and continues from there. So any
+run can finish the release of a dead run, several runs can do so at once, and none of them needs the lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +32,7 @@ from promote.state.release_records import ReleaseRecords
 from promote.state.releases import Part, Release, Stage, Undo
 
 _ROUNDS = 10
-"""Transitions that are tried because others have made one first; it takes two, or three, to the end."""
+"""The most steps, because other runs may change the stage first. A release takes two or three."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,21 @@ class Ended:
 
     release: Release
     problem: PromoteError | None = None
-    """Why it was turned back, where this process has found that; or why it has no end yet though all has moved."""
+    """Why it was rolled back, if this process found that; or why it is not recorded as done though all has moved."""
     seconds: float | None = None
-    """Of moving the aliases, from the first that was sent to the last that was answered: as long as this, at the most,
-    they have disagreed. None: this process has moved none."""
+    """Seconds from the first request to move an alias to the last response; None if this process moved none.
+
+    The aliases disagreed for this long at most."""
     changed_externally: tuple[str, ...] = ()
-    """The functions whose aliases somebody else has moved meanwhile: they are left as they are."""
+    """The names of functions whose aliases were changed externally. They are left as they are."""
     is_by_us: bool = False
-    """Whether it was this process that has recorded it as done, and given back the locks."""
+    """Whether this process recorded it as done and released the locks."""
     aliases: Mapping[str, Alias | None] = field(default_factory=dict)
-    """The aliases by ARN, as this process has seen them after their moves."""
+    """The aliases after their moves, as this process read them, by ARN."""
 
 
 class ReleaseProtocol:
-    """What carries releases out; ``function`` gives the function of an ARN."""
+    """Carries out releases. ``function`` returns the function with an ARN."""
 
     def __init__(
         self, table: Table, function: Callable[[str], Function], clock: Clock, say: Callable[[str, str], None]
@@ -61,11 +65,11 @@ class ReleaseProtocol:
         self._clock = clock
         self._say = say
         self._begun: set[ReleaseKey] = set()
-        """The releases that this process has begun."""
+        """The releases that this process began."""
 
     @classmethod
     def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "ReleaseProtocol":
-        """Give that of the functions in the clients' region."""
+        """Return the protocol for functions in the clients' region."""
 
         def function(arn: str) -> Function:
             return Function(lambda: clients.function, arn.rpartition(":")[2], arn, clock)
@@ -73,7 +77,7 @@ class ReleaseProtocol:
         return cls(table, function, clock, say)
 
     def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
-        """Begin the release, along with ``further`` parts of the transaction; errors as of ``ReleaseRecords.begin``."""
+        """Begin the release in one transaction with ``further``. Raise the errors of ``ReleaseRecords.begin``."""
         self._begun.add(release.key)
         self.records.begin(release, further)
 
@@ -86,15 +90,15 @@ class ReleaseProtocol:
         is_cancelled: bool = False,
         undo: Undo | None = None,
     ) -> Ended:
-        """Bring a release to its end, forward or back; ``locks`` are given back with it if they are still held.
+        """Complete a release or roll it back, and release ``locks`` with it if they are still held.
 
-        With ``is_ours``, this job has begun it, and rolls it back if it lacks the permission to move an alias. A
-        release of another job is left to a job with that permission. With ``is_cancelled``, it is rolled back unless
-        all its aliases have moved. ``undo`` is the same for a rollback that meets it: the release is recorded as rolled
-        back by that person.
+        - ``is_ours``: this job began the release. If the permission to move an alias is missing, the release is rolled
+          back. A release of another job is left to a job with that permission.
+        - ``is_cancelled``: the release is rolled back unless all its aliases have moved.
+        - ``undo``: as ``is_cancelled``, for ``command: rollback``. The record names the user who rolled it back.
 
         Raises:
-            PromoteError: It could not be brought to its end now. The next run of any of its functions does that.
+            PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
 
         """
         try:
@@ -104,8 +108,8 @@ class ReleaseProtocol:
             whose = "The release" if is_ours else f"The release {release.key.identity} of run {release.run_id}"
             problem = problem.reworded(
                 f"{problem}{'' if str(problem).endswith('.') else '.'} {whose} is not finished",
-                hint="Its aliases may have moved: see what they serve with command: status. The post step, or the next "
-                f"run of any of its functions, finishes the release or rolls it back. {problem.hint}",
+                hint="Its aliases may have moved. Run command: status to see what they serve. The post step, or the "
+                f"next run of any of its functions, finishes the release or rolls it back. {problem.hint}",
             )
             problem.may_have_moved = True
             raise problem from error
@@ -139,12 +143,12 @@ class ReleaseProtocol:
                 if problem is None:
                     try:
                         release, is_by_us = self.records.complete(release, locks)
-                    except Exception as error:  # noqa: BLE001 - all has moved, whatever the table says
+                    except Exception as error:  # noqa: BLE001 - all aliases have moved, with or without the record
                         return Ended(release, to_promote_error(error), seconds, aliases=seen)
                 else:
                     release = self.records.start_rollback(release, problem, denied, undo)
                     if release.stage is Stage.ROLLING_BACK:
-                        self._say("promote", f"rolling back what has moved: {problem}")
+                        self._say("promote", f"rolling back the aliases that moved: {problem}")
             elif release.stage is Stage.ROLLING_BACK:
                 try:
                     changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
@@ -154,15 +158,15 @@ class ReleaseProtocol:
             else:
                 return Ended(release, problem, seconds, changed_externally, is_by_us, seen)
         raise ServiceError(
-            f"the record of release {release.key.identity} cannot be brought to its end",
-            hint="Somebody else keeps writing it: see who, and run the job again.",
+            f"the record of release {release.key.identity} was changed by other processes {_ROUNDS} times in a row",
+            hint="Find out what else writes to the table. Then run the job again.",
         )
 
     def finish(self, key: ReleaseKey) -> Release | None:
-        """Bring a release that this job has begun to its end, and give it; None: nothing is left to be done.
+        """Finish a release that this job began, and return it; None if it has already ended.
 
         Raises:
-            PromoteError: it could not be brought to its end now, which is left to whoever comes next.
+            PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
 
         """
         found = self.records.find(key)
@@ -174,24 +178,25 @@ class ReleaseProtocol:
         return ended.release
 
     def _stopped(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Look how far a release has come that is not to go on: unless all has moved, it is rolled back.
+        """Return why a stopped release must be rolled back; None if all its aliases have moved.
 
-        Arguments and result are as of ``_move``.
+        The arguments and the result are as for ``_move``.
         """
         calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
         for part, alias in zip(release.parts, map_and_wait(calls, CALLS_AT_ONCE), strict=True):
             if alias is None or alias.promotion != part.promotion:
-                return ConflictError("it was stopped before all of it had moved", hint="Run the job again."), ()
+                return ConflictError("it was stopped before all aliases had moved", hint="Run the job again."), ()
             seen[part.arn] = alias
         return None, ()
 
     def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Move the aliases, those that have not moved; give why one cannot be moved, or None, and who may not be.
+        """Move the aliases that have not moved yet.
 
-        ``seen`` gets the aliases, by ARN, as they were seen after the move.
+        Return why one cannot be moved (None if all have moved) and the ARNs of functions whose moves were refused.
+        The aliases after their moves are added to ``seen``, by ARN.
 
         Raises:
-            PromoteError: nobody answers who could tell whether one has moved that another process may have moved.
+            PromoteError: An alias may have moved, and it cannot be read.
 
         """
 
@@ -205,13 +210,13 @@ class ReleaseProtocol:
                 if pointed.moved is Moved.YES:
                     seen[part.arn] = pointed.alias
                     return None
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others go back for it
+            except Exception as error:  # noqa: BLE001 - any error rolls the other aliases back
                 problem = to_promote_error(error)
                 try:
                     alias = function.alias(release.environment)
-                except Exception:  # noqa: BLE001 - the first error tells more
+                except Exception:  # noqa: BLE001 - the first error is the cause
                     if isinstance(problem, UnconfirmedError) or release.key not in self._begun:
-                        raise problem from error  # it may have moved; who finds the release finishes it
+                        raise problem from error  # it may have moved; the next run finishes the release
                     alias = None
                 if alias is not None and alias.promotion == part.promotion:
                     seen[part.arn] = alias
@@ -221,11 +226,11 @@ class ReleaseProtocol:
                 was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
                 return problem.reworded(f"the alias of {part.name} {was}: {problem}")
             return ConflictError(
-                f"the alias {release.environment} of {part.name} was moved by somebody else meanwhile",
-                hint="See who else moves this alias (a console, another workflow); then run the job again.",
+                f"the alias {release.environment} of {part.name} was changed externally since this run read it",
+                hint="Find out what else moves this alias (a console, another workflow). Then run the job again.",
             )
 
-        # One that stays gets another RevisionId as well: what was decided of it alone before, and arrives late, fails.
+        # An alias that stays gets a new RevisionId too, so a late move of an earlier release of it alone fails.
         problems = map_and_wait([lambda part=part: move(part) for part in release.parts], CALLS_AT_ONCE)  # type: ignore[misc]
         found = list(zip(release.parts, problems, strict=True))
         refused = [part.arn for part, problem in found if problem and not isinstance(problem, UnconfirmedError)]

@@ -356,7 +356,7 @@ def test_a_release_that_was_rolled_back_reports_why_and_what_is_served(applicati
     )
     ended = application.run(2)
     assert (ended.code, ended.result) == (1, "failed"), ended.log
-    assert "promote   rolling back what has moved: the alias of " in ended.log
+    assert "promote   rolling back the aliases that moved: the alias of " in ended.log
     assert ended.errors[0].message.startswith("The alias of ")
     assert "All functions serve what they served before." in ended.errors[0].message
     assert application.serves() == dict.fromkeys(NAMES, "1")
