@@ -1,4 +1,4 @@
-"""``promote``: promote what was verified elsewhere: by the job's own steps, in another environment, or earlier."""
+"""``promote``: promote a version that was tested by the job's own steps, in another environment, or earlier."""
 
 import hashlib
 from collections.abc import Sequence
@@ -39,19 +39,19 @@ from promote.pipeline.verify import verdict_alone, verify
 
 @dataclass(frozen=True)
 class _Chosen:
-    """One function, and what is promoted of it."""
+    """One function, and the version of it to promote."""
 
     target: Target
     source: Source
     verdict: Verdict | None = None
-    """What this run has found; None: the ledger has the verdict."""
+    """The verdict of this run; None if the verdict in the ledger counts."""
     held_lock: HeldLock | None = None
     is_recorded: bool = False
     """Whether the ledger has the verdict of this run."""
 
     @property
     def part(self) -> Part:
-        """What is certain before the move."""
+        """The function with its report before the move."""
         target, source = self.target, self.source
         alias = target.alias
         report = Report(
@@ -68,12 +68,12 @@ class _Chosen:
 
 
 def promote(job: Job) -> Report:
-    """Move the environment to the version of the source, with the verdict that it has or gets."""
+    """Promote the version that the inputs name. It needs a passed verdict, from the ledger or from this run."""
     if job.inputs.parts and not job.inputs.source:
         raise InputError(
             "from",
-            "it is missing, and of several functions only what an environment serves can be promoted",
-            hint="Name the environment that comes before this one.",
+            "it is missing. Several functions can only be promoted from an environment",
+            hint="Set from to the environment that they are promoted from.",
         )
     _require_tested(job)
     with job.phase("read"):
@@ -96,14 +96,14 @@ def promote(job: Job) -> Report:
 
 
 def _steps(job: Job, chosen: Sequence[_Chosen]) -> str:
-    """Say what is promoted, for a plan."""
+    """Return what a run would promote, for the report of a dry run."""
     if job.inputs.parts:
         return f"promote what {job.inputs.source} serves"
     return f"promote version {chosen[0].source.candidate.version}"
 
 
 def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
-    """Find what is promoted of each function, and refuse what cannot be."""
+    """Return the version to promote of each function. Raise an error if one cannot be promoted."""
     chosen = [_Chosen(target, source) for target, source in zip(targets, sources(targets), strict=True)]
     map_and_wait([partial(_require_verdict, one) for one in chosen], CALLS_AT_ONCE)
     for one in chosen:
@@ -112,7 +112,7 @@ def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
 
 
 def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
-    """Verify what is to be verified, and promote the sources; return the commit that was to be promoted, too."""
+    """Verify the versions if the inputs say how, and promote them. Return the report, and the commit to promote."""
     map_and_wait([partial(awake, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
     with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
         chosen = map_and_wait([partial(_verified, one) for one in chosen], CALLS_AT_ONCE)
@@ -123,10 +123,10 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
             replace(one, target=target, held_lock=held_lock)
             for one, (target, held_lock) in zip(chosen, held, strict=True)
         ]
-        # The alias is read before the version, so that its RevisionId proves the version until the move.
+        # The alias is read before the version. While it has this RevisionId, the version is unchanged.
         chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
         found = zip(chosen, sources([one.target for one in chosen]), strict=True)
-        chosen = map_and_wait([partial(_looked_at, *one) for one in found], CALLS_AT_ONCE)
+        chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
         job.reports.append(messages.so_far(job, [one.part for one in chosen]))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
         if _is_blocked(chosen):
@@ -151,14 +151,14 @@ def _with_alias(one: _Chosen) -> _Chosen:
     return replace(one, target=target.seeing(target.function.alias(target.environment)))
 
 
-def _looked_at(one: _Chosen, now: Source) -> _Chosen:
-    """Return what is promoted as it is ``now``, under the lock.
+def _reread(one: _Chosen, now: Source) -> _Chosen:
+    """Return what to promote, as read again under the lock (``now``).
 
-    If the environment to promote from serves another version by then, that one is promoted, unless the other was
-    verified for it.
+    If the environment to promote from serves another version now, that version is promoted, unless this run verified
+    the earlier one.
 
     Raises:
-        ConflictError: What was verified is not what the inputs name any more.
+        ConflictError: The inputs no longer name the version that this run verified.
 
     """
     target, was, is_ = one.target, one.source.candidate, now.candidate
@@ -170,19 +170,19 @@ def _looked_at(one: _Chosen, now: Source) -> _Chosen:
             raise ConflictError(
                 f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
                 f"this run verified version {was.version}",
-                hint="Run the job again. It verifies and promotes what the environment serves then.",
+                hint=f"Run the job again. It verifies and promotes what {name} serves then.",
             )
-        target.job.say("promote", f"{name} serves version {is_.version} by now, and no longer version {was.version}")
+        target.job.say("promote", f"{name} now serves version {is_.version} instead of version {was.version}")
         _require_verdict(replace(one, source=now))
     awake(target, now.snapshot)
     return replace(one, source=now, target=target.of_commit(now.commit))
 
 
 def _require_tested(job: Job) -> None:
-    """Refuse a candidate after a step of the job that has not passed.
+    """Check that all steps of the job before this one passed, if a candidate of the job is promoted.
 
     Raises:
-        RefusedError: a step has failed, the job was cancelled, or it is not known.
+        RefusedError: A step failed, the job was cancelled, or the job's status is not known.
 
     """
     status = job.inputs.job_status
@@ -190,21 +190,21 @@ def _require_tested(job: Job) -> None:
         return
     if not status:
         raise RefusedError(
-            "it is not known whether the job's steps have passed: the input job-status does not say so",
-            hint="Remove job-status from the step: its default, ${{ job.status }}, says so.",
+            "it is not known whether the job's steps have passed: the input job-status is empty",
+            hint="Remove job-status from the step. Its default is ${{ job.status }}.",
         )
     raise RefusedError(
         f"the candidate was not tested: the job's status is {status} (the input job-status)",
-        hint="A job promotes only if all of its steps before have passed. Correct what has failed, remove always() "
-        "from the if of this step, and run the whole job again.",
+        hint="A job promotes only if all steps before this one passed. Correct what failed, remove always() from the "
+        "if of this step, and run the whole job again.",
     )
 
 
 def _require_verdict(one: _Chosen) -> None:
-    """Refuse a version that has not passed, and is not verified by this run either.
+    """Check that the version has a passed verdict, unless this job tests it.
 
     Raises:
-        RefusedError: It is such a version.
+        RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
     target, source = one.target, one.source
@@ -215,29 +215,29 @@ def _require_verdict(one: _Chosen) -> None:
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
-    """Refuse to verify a candidate in $LATEST through an endpoint if the step that deployed it has made none.
+    """Check that a candidate in $LATEST has an endpoint, if the inputs need one to verify it.
 
     Raises:
-        InputError: there is no endpoint, and the inputs need one.
+        InputError: The inputs need an endpoint, and the step that deployed the candidate did not create one.
 
     """
     inputs, verification = target.job.inputs, target.verification
     if not source.is_in_latest or target.endpoints.known(LATEST_ENDPOINT, target.state.latest):
         return
-    # With endpoints: none, a test-command knows that it gets no URL.
+    # With endpoints: none, a test-command gets no URL, which the user has chosen.
     if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is Endpoints.HTTP):
         name = "checks" if inputs.checks else "tests" if inputs.tests else "test-command"
         raise InputError(
             name,
-            f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy made none",
-            hint="Remove endpoints: none from that step, give latest-url here, or verify with invoke.",
+            f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy created none",
+            hint="Remove endpoints: none from that step, set latest-url here, or verify with invoke.",
         )
 
 
 def _verified(one: _Chosen) -> _Chosen:
     """Verify the version at a preview endpoint if the inputs say how, and record the verdict at once.
 
-    What was tested at the endpoint of $LATEST is verified under the lock.
+    A candidate in $LATEST is verified later, under the lock.
     """
     target, source, verdict = one.target, one.source, None
     if source.is_in_latest:
@@ -248,7 +248,7 @@ def _verified(one: _Chosen) -> _Chosen:
         verdict = _with_steps(target, verdict)
     if verdict is None:
         return one
-    # It is true whether or not the lock is acquired.
+    # The verdict is valid even if the lock is not acquired.
     _record(target, source, verdict)
     return replace(one, verdict=verdict, is_recorded=True)
 
@@ -267,18 +267,18 @@ def _is_blocked(chosen: Sequence[_Chosen]) -> bool:
 
 
 def _blocked(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
-    """Return the report if not all have passed, with what the environment serves now, and the commit."""
+    """Return the report if not all functions passed, with what the environment serves now. Return the commit too."""
     chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
     return messages.blocked(job, [one.part for one in chosen]), chosen[0].source.commit
 
 
 def _verdict_in_latest(target: Target, source: Source) -> Verdict:
-    """See that $LATEST still is what the job's steps have tested, and verify it further where the inputs say how."""
+    """Check that $LATEST is still what the job's steps tested, and verify it further if the inputs say how."""
     deployment = source.deployment
     assert deployment is not None  # noqa: S101 - else it would not be in $LATEST
     latest = target.function.read()
     if latest.revision_id != deployment.revision_id or not same_content(latest, source.candidate):
-        return Verdict(Outcome.INCONCLUSIVE, (), "somebody else changed $LATEST while the job's own steps tested it")
+        return Verdict(Outcome.INCONCLUSIVE, (), "$LATEST was changed externally while the job's own steps tested it")
     if not target.job.inputs.has_verification:
         return _with_steps(target, None)
     endpoint = target.endpoints.known("latest", target.state.latest)
@@ -287,7 +287,7 @@ def _verdict_in_latest(target: Target, source: Source) -> Verdict:
 
 
 def _with_steps(target: Target, further: Verdict | None) -> Verdict:
-    """Add what the job's own steps have found: this step is reached only if they passed."""
+    """Return the verdict with the job's own steps as a passed check. This step runs only if they passed."""
     name = f"the steps of job {target.job.environ.get('GITHUB_JOB') or 'unknown'}"
     steps = CheckResult(name, "steps", Outcome.PASSED, 0)
     if further is None:
@@ -301,19 +301,19 @@ def _record(target: Target, source: Source, verdict: Verdict) -> None:
 
 
 def _plan(target: Target, source: Source) -> str:
-    """Digest what the source is verified by: the inputs, or else the job's own steps."""
+    """Return the digest of the verification: of the inputs, or of the job's own steps if the inputs have none."""
     if source.deployment and not target.job.inputs.has_verification:
         return hashlib.sha256(f"steps {source.deployment.operation}".encode()).hexdigest()
     return target.plan
 
 
 def _requested(one: _Chosen) -> pipeline.Requested:
-    """Propose the version with ``verdict``, or with the proof that the ledger has of it, as both are by now.
+    """Return the request to promote the version, with the verdict of this run or else of the ledger.
 
-    ``target`` has the alias as it was read before the source.
+    The target has the alias as it was read before the source.
 
     Raises:
-        RefusedError: it has none, and nobody has overridden that.
+        RefusedError: The version has no passed verdict, and the inputs do not override that.
 
     """
     target, source = one.target, one.source
@@ -345,13 +345,13 @@ def _requested(one: _Chosen) -> pipeline.Requested:
 def _older(one: _Chosen, served: str) -> RefusedError:
     return RefusedError(
         f"version {one.source.candidate.version} is older than what {one.target.environment} serves (version {served})",
-        hint="To go back to an older version, use command: rollback with this version.",
+        hint="To return to an older version, use command: rollback with this version.",
     )
 
 
 def _discard_previews(chosen: Sequence[_Chosen]) -> None:
-    """Remove the preview endpoints of what was promoted. The job's other ones are left to the post step."""
+    """Delete the preview endpoints of the promoted versions. The post step deletes the others of the job."""
     for target, source in ((one.target, one.source) for one in chosen if one.source.deployment):
-        assert source.deployment is not None  # noqa: S101 - it was just looked at
+        assert source.deployment is not None  # noqa: S101 - the line above filters the others
         operation = source.deployment.operation
         discard(target.job, target.previews, [found for found in target.state.previews if found.operation == operation])

@@ -1,4 +1,4 @@
-"""``rollback``: point the environment back at what it served before, or at a proven version."""
+"""``rollback``: return the environment to what it served before, or to a version with a passed verdict."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -36,17 +36,17 @@ from promote.state.served_history import (
 )
 
 _RELEASES = 20
-"""Releases, from the newest on, among which the one that is gone back to is looked for."""
+"""The number of newest releases in which the one to return to is searched."""
 
 
 def rollback(job: Job) -> Report:
-    """Roll back at once: no lock is waited for, since the preconditions of Lambda and the ledger carry the move."""
+    """Roll back at once, without the lock. The preconditions of Lambda and DynamoDB make the move safe."""
     if job.inputs.parts and job.inputs.version:
         raise InputError(
-            "version", "it is of one function, and there are several", hint="Take it away, or name one function."
+            "version", "it can be used with one function only", hint="Remove the input version, or name one function."
         )
     with job.phase("read"):
-        targets, undone = _settled(job, prepare(job))
+        targets, undone = _finished(job, prepare(job))
         found = map_and_wait([partial(_served, target) for target in targets], CALLS_AT_ONCE)
         targets, aliases = [target for target, _ in found], [alias for _, alias in found]
         if undone and all(job.inputs.version in ("", alias.version) for alias in aliases):
@@ -60,7 +60,7 @@ def rollback(job: Job) -> Report:
     orders = [_order(*pair, excused) for pair in pairs]
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
-        steps = f"go back {_steps(job, targets, backs, aliases)}"
+        steps = _steps(job, targets, backs, aliases)
         return messages.planned(job, targets, steps, orders if is_refused else [])
     parts = [_part(*one) for one in zip(targets, requests, aliases, strict=True)]
     if is_refused:
@@ -78,22 +78,25 @@ def rollback(job: Job) -> Report:
     return announce(job, targets, messages.decided(job, parts, outcome), commit)
 
 
-def _settled(job: Job, targets: Sequence[Target]) -> tuple[list[Target], Release | None]:
-    """Roll back the unfinished releases of the functions, and return the last one. If all moved, it is completed."""
+def _finished(job: Job, targets: Sequence[Target]) -> tuple[list[Target], Release | None]:
+    """Roll back the unfinished releases of the functions. A release whose aliases have all moved is completed.
+
+    Return the targets as read after that, and the last release that was rolled back.
+    """
     undo = Undo(job.clock.now().isoformat(timespec="seconds"), job.inputs.reason, job.context.actor)
-    settled, undone = [], None
+    finished, undone = [], None
     for target in targets:
         now, release = target, None
         if target.served.pending and not job.inputs.dry_run:
             now, release = undo_release(target, undo)
-        settled.append(now)
+        finished.append(now)
         if release and release.stage is Stage.ROLLED_BACK:
             undone = release
-    return settled, undone
+    return finished, undone
 
 
 def _undone(job: Job, targets: Sequence[Target], release: Release) -> Report:
-    """Return the report if an unfinished release was rolled back: the environment serves what it did before it."""
+    """Return the report if an unfinished release was rolled back, so that no further rollback is needed."""
     parts = []
     for target in targets:
         alias = target.alias
@@ -117,19 +120,19 @@ def _moves(request: PromotionRequest, alias: Alias) -> bool:
 
 
 def _steps(job: Job, targets: Sequence[Target], backs: Sequence[ServedVersion], aliases: Sequence[Alias]) -> str:
-    """Say what would be gone back to, for a plan."""
+    """Return what a run would do, for the report of a dry run."""
     if not job.inputs.parts:
-        return f"to version {backs[0].version}"
+        return f"roll back to version {backs[0].version}"
     changed = [
         f"{target.function.name} to version {back.version}"
         for target, back, alias in zip(targets, backs, aliases, strict=True)
         if back.version != alias.version
     ]
-    return f"with {join_names(changed)}"
+    return f"roll back {join_names(changed)}"
 
 
 def _order(target: Target, request: PromotionRequest, excused: Collection[str]) -> CommitOrder:
-    """Say whether the version was rolled back itself: then it takes an override to return to it."""
+    """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
     found = standing(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
@@ -146,21 +149,26 @@ def _part(target: Target, request: PromotionRequest, alias: Alias) -> Part:
 
 
 def _served(target: Target) -> tuple[Target, Alias]:
-    """Read the alias, before the version to go back to is read."""
+    """Read the alias. This must happen before the version to return to is read.
+
+    Raises:
+        RefusedError: The environment does not exist.
+
+    """
     alias = target.function.alias(target.environment)
     if alias is None:
         raise RefusedError(
             f"the environment {target.environment} of {target.function.name} does not exist",
-            hint="Correct the input environment; command: status shows those that there are.",
+            hint="Correct the input environment. Run command: status to see the environments.",
         )
     return target.seeing(alias), alias
 
 
 def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[ServedVersion]:
-    """Find what each function served before the last release; one that was new in it stays.
+    """Return what each function served before the last release. A function that was new in that release stays.
 
     Raises:
-        RefusedError: there is nothing before.
+        RefusedError: The environment served no earlier release, as far as the ledger shows.
 
     """
     found = map_and_wait(
@@ -172,9 +180,8 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[S
     before = served_together_before(made, now)
     if before is None or not any(before[arn] not in ("", version) for arn, version in now.items()):
         raise RefusedError(
-            f"as far as the ledger says, {targets[0].environment} of {targets[0].job.inputs.names} served nothing "
-            "as one before",
-            hint="Go back with one function at a time, to a version that the input version names.",
+            f"the ledger has no earlier release of {targets[0].job.inputs.names} in {targets[0].environment}",
+            hint="Roll back one function at a time. Name its version with the input version.",
         )
     together = _released_then(targets[0].job, made, before)
     backs = []
@@ -187,10 +194,10 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[S
 
 
 def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping[str, str]) -> dict[str, Move]:
-    """Give what a release has recorded of each function that brought all to the versions ``before``.
+    """Return, by ARN, what the release recorded that moved all functions to the versions ``before``.
 
-    A function that had not changed then was promoted to the commit of the others all the same, of which the history of
-    its own moves does not know. Empty: there was no such release, or it is long ago.
+    It also has the commit of functions whose aliases stayed in it, which is missing in their own history. Empty if
+    there was no such release, or if it is not among the newest ones.
     """
     keys = release_keys({arn: list(reversed(moves)) for arn, moves in made.items()})[:_RELEASES]
     for release in sorted(read_releases(job.table, keys), key=lambda release: release.sequence, reverse=True):
@@ -204,10 +211,10 @@ def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping
 
 
 def _destination(target: Target, alias: Alias) -> ServedVersion:
-    """Find what to go back to: the version that the inputs name, or what the environment served before.
+    """Return the version to return to: the one that the inputs name, or what the environment served before.
 
     Raises:
-        RefusedError: there is nothing before.
+        RefusedError: The environment served nothing before, as far as the ledger shows.
 
     """
     made = moves(target.ledger, alias, target.served)
@@ -218,27 +225,27 @@ def _destination(target: Target, alias: Alias) -> ServedVersion:
     served = served_before(made, alias.version)
     if not served:
         raise RefusedError(
-            f"as far as the ledger says, {target.environment} of {target.function.name} served nothing before version "
+            f"according to the ledger, {target.environment} of {target.function.name} served nothing before version "
             f"{alias.version}",
-            hint="Name the version to go back to with the input version.",
+            hint="Name the version to return to with the input version.",
         )
     return served[-1]
 
 
 def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
-    """Propose the version, if it was proven and still is what was proven then.
+    """Return the request to roll back to the version, if it has a passed verdict and is unchanged since then.
 
     Raises:
-        RefusedError: it was not, or is not.
+        RefusedError: The version does not exist, was replaced, or has no passed verdict and no override.
 
     """
     name, inputs = target.function.name, target.job.inputs
     snapshot = target.function.find(back.version) if back.version.isdecimal() else None
     if snapshot is None:
         raise RefusedError(
-            f"version {back.version} of {name}, to go back to, "
-            + (deletion_note(target.ledger, back.version) or "does not exist (any more)"),
-            hint="Name another version with the input version; command: status shows what was served.",
+            f"cannot roll back to version {back.version} of {name}: it "
+            + (deletion_note(target.ledger, back.version) or "does not exist"),
+            hint="Name another version with the input version. Run command: status to see what was served.",
         )
     candidate = snapshot.candidate
     if not back.is_of(candidate):
@@ -246,13 +253,13 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
             raise RefusedError(
                 f"version {back.version} of {name} is not the one that {target.environment} served: the function was "
                 "deleted and created again since then",
-                hint="Name a version with the input version; command: status shows which versions were promoted.",
+                hint="Name a version with the input version. Run command: status to see which versions were promoted.",
             )
         back = ServedVersion.of(back.version, target.ledger.versions.read(back.version))
     judged = target.ledger.versions.judged(candidate)
     proof = judged.proof
     if judged.failure:
-        # It has passed, and going back must be quick: this is no reason to refuse.
+        # A later failure does not refuse a rollback, which must be quick: the version has passed once.
         target.job.workflow.warn(
             f"Version {back.version} of {name} failed verification after it had passed "
             f"({str(judged.failure.get('at', ''))[:10]}, run {judged.failure.get('run_id')}): "
@@ -262,7 +269,8 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
     if proof is None and not inputs.override:
         raise RefusedError(
             f"version {back.version} of {name} has no passed verdict",
-            hint="Name a proven version; or add override: true and a reason, which is recorded.",
+            hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
+            "recorded.",
         )
     if not inputs.dry_run:
         awake(target, snapshot)

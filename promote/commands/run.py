@@ -29,10 +29,10 @@ from promote.verification.http_checks import PROBE
 
 
 def run(job: Job) -> Report:
-    """Deploy the commit's code to each $LATEST, verify all, and move the environment of all if all pass."""
+    """Deploy the commit's code to $LATEST of each function, verify all functions, and promote them if all pass."""
     with job.phase("read"):
         targets = prepare(job)
-        # What the order needs of the history is read before other runs wait for this one.
+        # The commits are read from the history before this run holds the locks, so other runs do not wait for it.
         found = orders(targets, list(map(foreseen, targets)))
     if job.inputs.dry_run:
         return messages.planned(job, targets, messages.steps(job), found)
@@ -47,7 +47,7 @@ def run(job: Job) -> Report:
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:
-    """Hold the locks until the end, so that the endpoints of $LATEST show the candidates and nothing else."""
+    """Deploy, verify and promote under the locks, so that $LATEST is the candidate during the verification."""
     with hold_locks(job, targets) as held:
         parts = messages.begun(job, held)
         if ended := not_deployed(job, parts):
@@ -61,7 +61,7 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
-    """Hold the locks for the deployment and for the promotion. In between, each candidate has its own endpoint."""
+    """Deploy under the locks, verify at preview endpoints without them, and promote under the locks."""
     with hold_locks(job, targets) as held:
         parts = messages.begun(job, held)
         if ended := not_deployed(job, parts):
@@ -74,7 +74,7 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     parts = _verified(job, parts, _alone)
     if _is_blocked(parts):
         return messages.blocked(job, parts)
-    # The verdicts are recorded at once: they are true whether or not the locks are acquired again.
+    # The verdicts are recorded at once, because they are valid even if the locks are not acquired again.
     parts = each(_record, parts)
     with hold_locks(job, [part.target for part in parts], plain_lock) as held:
         parts = [
@@ -86,12 +86,15 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
 
 
 def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part]) -> list[Part]:
-    """Verify all together, also functions that have not changed; nothing if all are served with a passed verdict.
+    """Verify all functions together, changed or not. If all candidates are served already and passed, verify nothing.
 
-    A function without checks must answer at all, and passes with the others. Verdicts that do not promote are recorded.
+    A function without checks must respond, and passes with the others. If a function has not passed, all verdicts are
+    recorded here.
     """
     if all(is_proven(part.target, part.candidate) for part in parts):
-        job.say("verify", f"{job.inputs.names} passed the same checks before, and {job.inputs.environment} serves that")
+        job.say(
+            "verify", f"{job.inputs.environment} serves this code, which passed the same checks: {job.inputs.names}"
+        )
         return list(parts)
     with job.phase("verify"):
         parts = each(verified, parts)
@@ -108,7 +111,7 @@ def _is_blocked(parts: Sequence[Part]) -> bool:
 def _in_latest(part: Part) -> Part:
     target = part.target
     if not target.job.inputs.has_verification:
-        # Whatever the others call of it: that it runs at all is seen at its own endpoint.
+        # The checks of other functions may not call it. A request to its endpoint shows that it runs.
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
     found = verify(target, part.deployed, part.report.latest)
     part = part.reported(
@@ -129,7 +132,7 @@ def _alone(part: Part) -> Part:
 
 
 def _with_others(targets: Sequence[Target], part: Part) -> Part:
-    """Add to the verdict of a function without checks that it was in $LATEST while the others had theirs."""
+    """Return the function with a further check if it has none: $LATEST did not change while others were verified."""
     target, verdict = part.target, part.report.verdict
     if target.job.inputs.has_verification or verdict is None:
         return part
@@ -141,7 +144,7 @@ def _with_others(targets: Sequence[Target], part: Part) -> Part:
 
 
 def _record(part: Part) -> Part:
-    """Record the verdict, if there is one."""
+    """Record the verdict if there is one."""
     if part.report.verdict:
         part.target.ledger.versions.record_verdict(part.candidate, part.target.plan, part.report.verdict)
     return replace(part, is_recorded=True)
@@ -158,7 +161,7 @@ def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> Ended:
 
 
 def _requested(part: Part) -> Requested:
-    """Request what was deployed, with the verdict that is still to be recorded."""
+    """Return the request to promote the candidate, with its verdict if that is not recorded yet."""
     target, job, alias = part.target, part.target.job, part.deployed.alias
     request = PromotionRequest(
         part.candidate,

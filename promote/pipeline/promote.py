@@ -27,7 +27,7 @@ from promote.state.release_records import Conflict
 from promote.state.releases import Part, Release, Stage, release_key
 from promote.state.version_records import replaced
 
-_HURRY = 3.0
+_CANCEL_TIMEOUT = 3.0
 """Seconds to finish a release whose run was interrupted. The post step does the rest."""
 
 
@@ -87,7 +87,7 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
         except Pending:
             parts, is_known = _each(_finished, parts), False
             continue
-        parts = _each(_looked_at, parts)
+        parts = _each(_checked, parts)
         decisions = _decide(parts, attempt)
         result = result_of(decisions)
         if result in (Result.SUPERSEDED, Result.REFUSED) or not any(found.promotion for found in decisions):
@@ -155,7 +155,7 @@ def _finished(part: Requested) -> Requested:
     return replace(part, target=finish_release(part.target))
 
 
-def _looked_at(part: Requested) -> Requested:
+def _checked(part: Requested) -> Requested:
     require_same_version(part.target, part.request)
     alias = part.target.alias
     return replace(part, request=replace(part.request, seen_under=alias.revision_id if alias else ""))
@@ -282,7 +282,7 @@ def _begin(
 def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
     """Finish the release of a cancelled run as far as possible. The post step or the next run does the rest."""
     with suppress(Exception):
-        ended = with_timeout(_HURRY, settle)
+        ended = with_timeout(_CANCEL_TIMEOUT, settle)
         if ended.release.stage is Stage.DONE:
             moved(ended)
         if ended.release.stage.is_final:

@@ -7,6 +7,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import ConflictError, InputError, RefusedError
+from promote.core.run import short_commit
 from promote.core.version import Candidate, Snapshot, same_content
 from promote.inputs.model import Isolation
 from promote.pipeline.recover import finish
@@ -15,40 +16,40 @@ from promote.state.candidate_records import Deployment, claimed
 from promote.state.served_history import deletion_note
 
 _LOOKS = 5
-"""Times that the environment to promote from is read until no release is made there meanwhile."""
+"""The most times that the environment to promote from is read, because a release may change it during the read."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be promoted."""
+    """The version to promote."""
 
     snapshot: Snapshot
-    """The version as Lambda has it."""
+    """The version as read from Lambda."""
     commit: str
     run_id: int
-    """The run that has built it; 0: not known."""
+    """The run that built it; 0 if it is not known."""
     deployment: Deployment | None = None
-    """Where the job's own steps have tested it."""
+    """The record of the deploy step, if the job's own steps tested it; otherwise None."""
 
     @property
     def candidate(self) -> Candidate:
-        """The version by its digests."""
+        """The version with its digests."""
         return self.snapshot.candidate
 
     @property
     def is_in_latest(self) -> bool:
-        """Whether it was tested at the endpoint of $LATEST, which must not have changed since."""
+        """Whether it was tested at the endpoint of $LATEST, which must not have changed since then."""
         return self.deployment is not None and self.deployment.isolation == Isolation.LATEST
 
 
 def sources(targets: Sequence[Target]) -> list[Source]:
-    """Find what is to be promoted; of an environment, what the functions serve there as one.
+    """Return the version to promote of each function. With ``from``, all are of one state of that environment.
 
-    A release that is being made there while they are read would give some functions as they were before it, and others
-    as they are after it: the ledger, read afterwards, tells. It may still be rolled back, so it is finished first.
+    If a release to that environment is not finished, some functions may be read before its move and others after it,
+    and it may still be rolled back. The ledger, read afterwards, shows that. Then the release is finished first.
 
     Raises:
-        ConflictError: it does not come to rest.
+        ConflictError: The environment to promote from changes again and again, or was changed externally.
 
     """
     job, name = targets[0].job, targets[0].job.inputs.source
@@ -68,25 +69,26 @@ def sources(targets: Sequence[Target]) -> list[Source]:
         if len(targets) == 1 or all(source.candidate.version == version for source, version in found):
             return sources
     raise ConflictError(
-        f"{name} of {targets[0].job.inputs.names} is not what the ledger says: somebody else moves its aliases",
-        hint=f"Run a release to {name}, and promote from it then.",
+        f"{name} of {targets[0].job.inputs.names} does not match the ledger: its aliases were changed externally",
+        hint=f"Run a release to {name} first. Then promote from it.",
     )
 
 
 def _source(target: Target) -> Source:
-    """Find what the inputs name, and the commit that it was built from: that of its record, else the input ``commit``.
+    """Return the version that the inputs name, with its commit from the record, or else from the input ``commit``.
 
     Raises:
-        InputError: the record names another commit than the input does.
-        RefusedError: it does not exist, or is not what it says it is.
+        InputError: The commit in the record differs from the input ``commit``.
+        RefusedError: The version does not exist, or the candidate cannot be promoted.
 
     """
     source, given = _found(target), target.job.inputs.commit
     if given and source.commit and source.commit != given:
         raise InputError(
             "commit",
-            f"it is {given[:10]}, and version {source.candidate.version} was built from {source.commit[:10]}",
-            hint="Remove the input commit: the record names the commit.",
+            f"it is {short_commit(given)}, but version {source.candidate.version} was built from "
+            f"{short_commit(source.commit)}",
+            hint="Remove the input commit. The record has the commit.",
         )
     return replace(source, commit=source.commit or given)
 
@@ -99,20 +101,20 @@ def _found(target: Target) -> Source:
         alias = target.function.alias(inputs.source)
         if alias is None:
             raise RefusedError(
-                f"the environment {inputs.source} of {target.function.name} serves nothing that could be promoted",
+                f"the environment {inputs.source} of {target.function.name} serves nothing to promote",
                 hint="Promote to it first, or correct the input from.",
             )
         if alias.follows_latest:
             raise RefusedError(
-                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so no version of "
-                "it can be promoted",
-                hint=f"Promote to {inputs.source} with command: run first, which points the alias at a version.",
+                f"the environment {inputs.source} of {target.function.name} follows $LATEST, so it has no version to "
+                "promote",
+                hint=f"Promote to {inputs.source} with command: run first, which moves the alias to a version.",
             )
         snapshot = _existing(target, alias.version)
         move = None if alias.is_moved_by_others else alias.promotion
         served = target.state.served(inputs.source)
         if move and served.version == alias.version and served.sequence > move.sequence:
-            # It has stayed as it was in a later release, of which its alias says nothing.
+            # The alias stayed in a later release, so its Description does not name that release.
             return Source(snapshot, served.commit, served.run_id)
         return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
     return _recorded(target, _existing(target, inputs.version))
@@ -123,7 +125,7 @@ def _existing(target: Target, version: str) -> Snapshot:
     if snapshot is None:
         raise RefusedError(
             f"version {version} of {target.function.name} {deletion_note(target.ledger, version) or 'does not exist'}",
-            hint="See with command: status which versions were promoted; deleted ones are gone.",
+            hint="Run command: status to see which versions were promoted. Name one that was not deleted.",
         )
     return snapshot
 
@@ -134,38 +136,44 @@ def _recorded(target: Target, snapshot: Snapshot) -> Source:
 
 
 def _deployed(target: Target) -> Source:
-    """Look the candidate up: its record is what makes it more than a number that anybody could write."""
+    """Return the candidate in the input ``candidate``. Its record shows that the action deployed it in this job.
+
+    Raises:
+        RefusedError: The candidate was not deployed in this job, was changed since then, or was promoted already.
+
+    """
     version, digest, operation = target.job.inputs.candidate.split("@")
     found = target.ledger.candidates.read(version, operation)
     name, run = target.function.name, target.job.run
     if found is None or found.candidate.code_sha256 != digest:
         raise RefusedError(
-            f"the candidate {target.job.inputs.candidate} is none that command: deploy has made for {name}",
-            hint="Pass on the output candidate of the deploy step of this run, for the same function and table.",
+            f"the candidate {target.job.inputs.candidate} was not deployed for {name} by command: deploy",
+            hint="Pass the output candidate of this run's deploy step. Use the same function and table in both steps.",
         )
     if found.run_id != run.run_id:
         raise RefusedError(
-            f"the candidate is of run {found.run_id}, and only that run's own steps have tested it",
-            hint="Deploy again in this run; or promote with from or version what has a verdict.",
+            f"the candidate is of run {found.run_id}, and only the steps of that run tested it",
+            hint="Deploy again in this run. To promote a version that has a passed verdict, use from or version.",
         )
     if (found.job, found.attempt) != (target.job.name, run.attempt):
         raise RefusedError(
-            f"the candidate is of job {found.job or 'unknown'}, attempt {found.attempt}, and only that job's own steps "
-            "have tested it",
-            hint="Deploy, test and promote in one job, or re-run that whole job; or promote with from or version.",
+            f"the candidate is of job {found.job or 'unknown'}, attempt {found.attempt}, and only the steps of that "
+            "job tested it",
+            hint="Deploy, test and promote in one job, or re-run that whole job. To promote a version that has a "
+            "passed verdict, use from or version.",
         )
     if found.job_number != target.job.state.job:
         raise RefusedError(
-            f"the candidate is of another job with the name {found.job or 'unknown'}, and only that job's own steps "
-            "have tested it",
+            f"the candidate is of another job with the name {found.job or 'unknown'}, and only the steps of that job "
+            "tested it",
             hint="Jobs of a matrix and calls of one reusable workflow share a name. Deploy, test and promote in one "
-            "job; or promote with from or version. If it is one job, leave RUNNER_TEMP as it is between the steps: the "
+            "job, or use from or version. If it is one job, do not change RUNNER_TEMP between the steps, because the "
             "action recognizes its job by a file there.",
         )
     if found.used:
         raise RefusedError(
-            "the candidate was promoted already, and counts once",
-            hint="Promote it to a further environment with from.",
+            "the candidate was promoted already, and a candidate can be promoted only once",
+            hint="To promote it to another environment, use the input from.",
         )
     ours = (target.environment, run.run_id, run.attempt)
     if found.claim and (found.claim.environment, found.claim.run_id, found.claim.attempt) != ours:
@@ -173,7 +181,7 @@ def _deployed(target: Target) -> Source:
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
         raise RefusedError(
-            f"version {version} of {name} is no longer what was deployed",
-            hint="Was the function deleted and made anew? Deploy again.",
+            f"version {version} of {name} is not the one that was deployed",
+            hint="The function may have been deleted and created again. Deploy again.",
         )
     return Source(snapshot, found.commit, found.run_id, found)

@@ -386,7 +386,7 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
     assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
     bare = {"command": "rollback", "function_name": "\n".join(NAMES)}
     planned = application.run(3, **bare, dry_run="true")
-    assert "a run would go back with api to version 1" in planned.log
+    assert "a run would roll back api to version 1" in planned.log
     for serves in ({"api": "1", "mail": "2", "worker": "2"}, {"api": "1", "mail": "1", "worker": "1"}):
         back = application.run(3, **bare)
         assert (back.code, back.result) == (0, "rolled-back"), back.log

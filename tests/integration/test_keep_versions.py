@@ -136,7 +136,7 @@ def test_what_is_served_or_may_be_gone_back_to_stays_and_the_rest_goes(
     assert [command(runner, "rollback").outputs["version"] for _ in range(2)] == ["6", "5"]
     refused = command(runner, "rollback")
     assert refused.result == "refused"
-    assert "ersion 4 of hello, to go back to, was deleted by run 7 (" in refused.errors[0].message
+    assert "annot roll back to version 4 of hello: it was deleted by run 7 (" in refused.errors[0].message
 
 
 def test_where_there_is_nothing_to_delete_it_takes_one_call(

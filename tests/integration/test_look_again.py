@@ -187,7 +187,7 @@ def test_the_environment_to_promote_from_is_read_again_under_the_lock(
     assert runner.post(lock, run_id=7, environ=step.saved).code == 0
     ended = started.wait()
     assert (ended.code, ended.result, world.alias_version("prod")) == (0, "promoted", "1"), ended.log
-    assert "preprod serves version 1 by now" in ended.log
+    assert "preprod now serves version 1 instead of version" in ended.log
     assert (ended.outputs["version"], world.records("promotion")[-1]["commit"]) == ("1", "1" * 40)
     assert promoted.outputs["version"] == "2"
 

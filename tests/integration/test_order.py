@@ -259,7 +259,7 @@ def test_a_version_without_a_known_commit_is_promoted_with_the_input(
     assert world.records("environment")[0]["commit"] == "3" * 40
     wrong = runner.run({**given, "commit": "4" * 40}, commit="9" * 40)
     assert wrong.result == "failed"
-    assert f"commit: it is 4444444444, and version {version} was built from 3333333333" in wrong.errors[0].message
+    assert f"commit: it is 4444444444, but version {version} was built from 3333333333" in wrong.errors[0].message
 
 
 def test_the_order_is_decided_again_at_the_move(runner: Runner, inputs: dict[str, str], world: World) -> None:

@@ -193,7 +193,7 @@ def test_what_the_steps_have_tested_is_unknown_after_an_external_change_of_lates
     world.overwrite_latest(UNTESTED)
     blocked = runner.run({**PROMOTE, "candidate": ended.outputs["candidate"]}, commit="2" * 40, run_id=2)
     assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
-    assert "somebody else changed $LATEST" in blocked.errors[0].message
+    assert "$LATEST was changed externally" in blocked.errors[0].message
     assert world.records("version")[1]["verdict"]["outcome"] == "inconclusive"
     assert (world.alias_version(), world.lock_owner()) == (promoted.outputs["version"], "")
 
@@ -237,7 +237,7 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
     version, digest, operation = ended.outputs["candidate"].split("@")
     before = world.items()
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
-    forged = "is none that command: deploy has made"
+    forged = "was not deployed for"
     wrong: list[tuple[dict[str, str], int, str]] = [
         ({"candidate": f"1@{digest}@{operation}"}, 2, forged),
         ({"candidate": f"{version}@{world.code_sha256('1')}@{operation}"}, 2, forged),
@@ -245,11 +245,11 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
         ({"function-name": "other"}, 2, forged),
         ({"table": "another"}, 2, forged),
         ({"table": "nowhere"}, 2, forged),
-        ({}, 3, "only that run's own steps have tested it"),
+        ({}, 3, "only the steps of that run tested it"),
         ({"job-status": "failure"}, 2, "the candidate was not tested: the job's status is failure"),
         ({"job-status": "cancelled"}, 2, "the candidate was not tested: the job's status is cancelled"),
         ({"job-status": "Success"}, 2, "it is not known whether the job's steps have passed"),
-        ({"job-status": ""}, 2, "the input job-status does not say so"),
+        ({"job-status": ""}, 2, "the input job-status is empty"),
         ({"job-status": "failure", "dry-run": "true"}, 2, "the candidate was not tested"),
     ]
     world.account.forget()
@@ -262,7 +262,7 @@ def test_a_candidate_counts_for_its_own_run_function_and_table_and_counts_once(
     # Another job, and another attempt of this one, have not run the steps that tested it.
     world.account.forget()
     elsewhere = runner.run(candidate, commit="2" * 40, run_id=2, environ={"GITHUB_JOB": "other"})
-    assert_refused(elsewhere, "of job release, attempt 1, and only that job's own steps")
+    assert_refused(elsewhere, "of job release, attempt 1, and only the steps of that job")
     assert_refused(runner.run(candidate, commit="2" * 40, run_id=2, attempt=2), "of job release, attempt 1")
     assert (writes(world.account), world.items()) == ([], before)
 
@@ -309,12 +309,12 @@ def test_a_candidate_of_a_function_that_was_created_again_is_refused(
     )
     world.settle()
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
-    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is no longer what was deployed")
+    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
     untested_version(world)
     world.overwrite_latest(UNTESTED + "\n# 2")
     world.function.publish_version(FunctionName=FUNCTION)
     assert "2" in world.versions()
-    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is no longer what was deployed")
+    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
     assert world.alias_version() == ""
     posted = runner.post(deploy, run_id=2, environ=step.saved)
     assert (posted.annotations, world.lock_owner(), previews(world)) == ((), "", []), posted.log

@@ -133,7 +133,7 @@ def test_a_rollback_to_a_version_needs_an_existing_one_with_a_passed_verdict(
     for given, version in (({"version": "1"}, "1"), (overriding, unverified)):
         planned = runner.run({**ROLLBACK, **given, "dry-run": "true"}, run_id=9)
         assert (planned.code, planned.result) == (0, "planned"), planned.log
-        assert f"go back to version {version}" in planned.outputs["summary"]
+        assert f"roll back to version {version}" in planned.outputs["summary"]
     assert (writes(world.account), world.items()) == ([], before)
 
     assert back(runner, {"version": "1"}).outputs["version"] == "1"
@@ -154,7 +154,7 @@ def test_a_dry_run_says_what_a_rollback_would_do_wherever_it_was_started(
     assert (refused.code, refused.errors[0].title) == (1, "Input checks"), refused.log
     planned = runner.run(given, commit="1" * 40, run_id=1)
     assert (planned.code, planned.result) == (0, "planned"), planned.log
-    assert "go back to version 2" in planned.outputs["summary"]
+    assert "roll back to version 2" in planned.outputs["summary"]
     assert (writes(world.account), promoted.outputs["version"]) == ([], "3")
 
 
@@ -259,7 +259,7 @@ def test_the_record_of_a_killed_rollback_is_finished_with_its_reason(
         expected = ("2", "4", "promotion")
     else:
         planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=10)
-        assert "go back to version 1" in planned.outputs["summary"], planned.log
+        assert "roll back to version 1" in planned.outputs["summary"], planned.log
         ended = back(runner, run_id=10)
         expected = ("2", "1", "rollback")
     assert moves(world)[3:] == [("3", "2", "rollback"), expected], ended.log
