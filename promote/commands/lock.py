@@ -1,7 +1,6 @@
 """``lock``: hold the function's lock for the rest of the job, around a deployment by another tool."""
 
 from promote.aws.dynamodb import TableNotFound
-from promote.aws.lambda_function import Function
 from promote.core.lock_state import LockState
 from promote.core.report import Report
 from promote.core.run import Result
@@ -50,8 +49,7 @@ def lock(job: Job) -> Report:
 
 def _require_published(job: Job) -> None:
     inputs = job.inputs
-    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
-    aliases = function.aliases()
+    aliases = job.function.aliases()
     if aliases is not None:
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
         require_published(inputs.function_name, aliases, inputs.latest_aliases)

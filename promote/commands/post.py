@@ -4,20 +4,15 @@ import shutil
 from collections.abc import Mapping
 from typing import TextIO
 
-from promote.aws.clients import Clients
-from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_function import Function
 from promote.core.clock import Clock, SystemClock
 from promote.core.lock_state import Claim
 from promote.core.promotion import ReleaseKey
-from promote.core.run import Run
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState, LedgerLocation
 from promote.github.actions.log import SECRETS, ActionsLog
 from promote.pipeline.previews import Previews
-from promote.pipeline.release import ReleaseProtocol
-from promote.state.ledger import Ledger
+from promote.pipeline.resources import Resources, Say
 from promote.state.lock import Lock
 
 
@@ -70,9 +65,7 @@ def _finish(
     begun: LedgerLocation, release: str, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
 ) -> None:
     """Finish a release of several functions that this job has begun."""
-    clients = Clients(begun.region, environ, clock=clock)
-    table = Table(lambda: clients.table, begun.table, clock)
-    protocol = ReleaseProtocol.of(clients, table, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
+    protocol = Resources.at(begun, environ, clock).releases(_saying(workflow))
     ended = protocol.finish(ReleaseKey(begun.arn, release))
     if ended:
         workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.meaning}")
@@ -80,10 +73,9 @@ def _finish(
 
 def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock) -> bool:
     """Remove the endpoints that this job has made for single candidates; False: there are none."""
-    clients = Clients(location.region, environ, clock=clock)
-    ledger = Ledger(Table(lambda: clients.table, location.table, clock), location.arn, Run("", 0, 1, "", ""), clock)
-    function = Function(lambda: clients.function, location.arn.rpartition(":")[2], location.arn, clock)
-    previews = Previews.of(clients, function, ledger, clock)
+    resources = Resources.at(location, environ, clock)
+    ledger = resources.ledger(location.arn)
+    previews = Previews.of(resources.clients, resources.function(location.arn), ledger, clock)
     left = [preview for preview in ledger.read().previews if preview.job == steps.job]
     previews.clear(left)
     return bool(left)
@@ -92,10 +84,12 @@ def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[
 def _lock_of(
     held: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
 ) -> Lock:
-    clients = Clients(held.region, environ, clock=clock)
-    table = Table(lambda: clients.table, held.table, clock)
     claim = Claim(owner="post", lease=1, job=steps.job)
-    return Lock(table, held.arn, claim, clock, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
+    return Resources.at(held, environ, clock).lock(held.arn, claim, _saying(workflow))
+
+
+def _saying(workflow: ActionsLog) -> Say:
+    return lambda subject, text: workflow.info(f"{subject:<9} {text}")
 
 
 _LOST = (

@@ -100,8 +100,7 @@ def _members(job: Job) -> tuple[_Member, ...]:
 
 def _member(job: Job) -> _Member:
     inputs = job.inputs
-    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
-    return _Member(function, Ledger(job.table, job.arn, job.run, job.clock), inputs.environment_url)
+    return _Member(job.function, job.resources.ledger(job.arn, job.run), inputs.environment_url)
 
 
 def _headline(desk: _Desk, notes: Notes) -> str:
@@ -240,8 +239,7 @@ def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item
     """
     job = desk.job
     if member is None:
-        function = Function(lambda: job.clients.function, part.name, part.arn, job.clock)
-        member = _Member(function, Ledger(job.table, part.arn, job.run, job.clock))
+        member = _Member(job.resources.function(part.arn), job.resources.ledger(part.arn, job.run))
     url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.versions.proof(part.candidate))
     return Piece(
         member.function,

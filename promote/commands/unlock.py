@@ -5,7 +5,6 @@ from promote.core.report import Link, Report
 from promote.core.run import Result
 from promote.pipeline.job import Job
 from promote.pipeline.locks import make_lock
-from promote.state.ledger import Ledger
 
 
 def unlock(job: Job) -> Report:
@@ -23,7 +22,7 @@ def unlock(job: Job) -> Report:
         headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be opened."
         return Report(Result.PLANNED, headline=headline)
     by = job.context.actor or job.run.url or "somebody outside GitHub"
-    ledger = Ledger(job.table, job.arn, job.run, job.clock)
+    ledger = job.resources.ledger(job.arn, job.run)
     token, opening = found.token + 1, forced.opening(found, by, inputs.reason)
 
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
+from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
 from promote.core.report import Report
 from promote.core.run import Phase, Run
@@ -16,6 +17,7 @@ from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState, LedgerLocation
 from promote.github.actions.log import ActionsLog
 from promote.inputs.model import Inputs
+from promote.pipeline.resources import Resources
 
 if TYPE_CHECKING:
     import requests
@@ -65,9 +67,19 @@ class Job:
         return self.inputs.function_arn or self.clients.function_arn(self.inputs.function_name)
 
     @cached_property
+    def resources(self) -> Resources:
+        """What builds table, function, ledger and lock."""
+        return Resources(self.clients, self.inputs.table, self.clock)
+
+    @property
+    def function(self) -> Function:
+        """The function, whether or not it exists."""
+        return self.resources.function(self.inputs.function_arn, self.inputs.function_name)
+
+    @property
     def table(self) -> Table:
         """The table of lock and ledger."""
-        return Table(lambda: self.clients.table, self.inputs.table, self.clock)
+        return self.resources.table
 
     def beaten_table(self, lease: float) -> Table:
         """Make the same table for the heartbeat of a lease of ``lease`` seconds: no call of it can outlast that.

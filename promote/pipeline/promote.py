@@ -19,7 +19,7 @@ from promote.pipeline.decision import ATTEMPTS, decide, next_sequence
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.preconditions import require_same_version, require_verdict, wait_for_capacity
-from promote.pipeline.recover import finish_release, release_protocol
+from promote.pipeline.recover import finish_release
 from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
@@ -222,7 +222,7 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
         Conflict: A function has changed since it was read. The release was not begun.
 
     """
-    protocol = release_protocol(job)
+    protocol = job.resources.releases(job.say)
     place = LedgerLocation(release.key.pk, job.clients.resolve_region(), job.inputs.table)
     held_locks = [part.held_lock for part in parts if part.held_lock]
     locks = [held.lock.release_update(held.lease) for held in held_locks if not held.kept_for_job]

@@ -6,7 +6,6 @@ from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError
 from promote.core.promotion import ReleaseKey
 from promote.pipeline.job import Job
-from promote.pipeline.release import ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.releases import Release, Undo
 
@@ -41,7 +40,7 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
 
     With ``undo``, it is rolled back unless all its aliases have moved.
     """
-    protocol = release_protocol(job)
+    protocol = job.resources.releases(job.say)
     try:
         release = protocol.records.read(pending)
     except Exception as error:
@@ -60,8 +59,3 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
     run_id, meaning = ended.release.run_id, ended.release.meaning
     job.say("recover", f"finished the release of {ended.release.names} that run {run_id} began: {meaning}")
     return ended.release
-
-
-def release_protocol(job: Job) -> ReleaseProtocol:
-    """Return the release protocol of this job."""
-    return ReleaseProtocol.of(job.clients, job.table, job.clock, job.say)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from promote.aws.clients import CALLS_AT_ONCE, Clients
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_aliases import Moved
@@ -66,15 +66,6 @@ class ReleaseProtocol:
         self._say = say
         self._begun: set[ReleaseKey] = set()
         """The releases that this process began."""
-
-    @classmethod
-    def of(cls, clients: Clients, table: Table, clock: Clock, say: Callable[[str, str], None]) -> "ReleaseProtocol":
-        """Return the protocol for functions in the clients' region."""
-
-        def function(arn: str) -> Function:
-            return Function(lambda: clients.function, arn.rpartition(":")[2], arn, clock)
-
-        return cls(table, function, clock, say)
 
     def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
         """Begin the release in one transaction with ``further``. Raise the errors of ``ReleaseRecords.begin``."""

@@ -19,7 +19,6 @@ from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import Published
 from promote.pipeline.job import Job
-from promote.pipeline.recover import release_protocol
 from promote.pipeline.target import Target
 from promote.state.candidate_records import Deployment
 from promote.state.ledger import State
@@ -146,7 +145,7 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
 
 def _being_released(target: Target, state: State) -> set[int]:
     """Return the versions that unfinished releases end at, forward or back."""
-    protocol = release_protocol(target.job)
+    protocol = target.job.resources.releases(target.job.say)
     releases = [protocol.records.find(served.pending) for served in state.environments.values() if served.pending]
     parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
     return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}

@@ -75,8 +75,7 @@ class Reading:
 def read(job: Job) -> Reading:
     """Read the ledger and, beside it, what Lambda itself says."""
     inputs = job.inputs
-    function = Function(lambda: job.clients.function, inputs.function_name, inputs.function_arn, job.clock)
-    ledger = Ledger(job.table, job.arn, job.run, job.clock)
+    function, ledger = job.function, job.resources.ledger(job.arn, job.run)
     state, latest = run_both(ledger.read, function.find)
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
     environments, versions = run_both(

@@ -14,9 +14,7 @@ from random import Random
 from typing import Any
 
 from promote.action import _INTERRUPTED, _ended
-from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_function import Function
 from promote.commands.dispatch import carry_out
 from promote.core.concurrency import using
 from promote.core.lock_state import Claim
@@ -31,9 +29,7 @@ from promote.inputs import step
 from promote.inputs.usage import INPUTS, Command
 from promote.pipeline.job import Job
 from promote.pipeline.previews import Previews
-from promote.pipeline.release import ReleaseProtocol
-from promote.state.ledger import Ledger
-from promote.state.lock import Lock
+from promote.pipeline.resources import Resources
 from tests.simulation import plan as plans
 from tests.simulation.commits import Commits
 from tests.simulation.errors import ACCOUNT, Refusal
@@ -384,26 +380,22 @@ class Actor:
         log = Log(process, self)
         context = Context.from_environ(self._context)
         steps = JobState(self.state, context, log, draw=str)
-        clients = self.schedule.reach(process, self)
-        table = Table(lambda: clients.table, TABLE, process)
+        resources = Resources(self.schedule.reach(process, self), TABLE, process)
         for begun, release in list(steps.begun):
             with suppress(Exception):
-                protocol = ReleaseProtocol.of(clients, table, process, lambda _, text: self.say(text))
-                if protocol.finish(ReleaseKey(begun.arn, release)):
+                if resources.releases(lambda _, text: self.say(text)).finish(ReleaseKey(begun.arn, release)):
                     self.say("the post step has finished the release")
                 steps.end(begun, release)
         for held in list(steps.held):
             with suppress(Exception):
                 claim = Claim(owner="post", lease=1, job=steps.job)
-                Lock(table, held.arn, claim, process, lambda _, text: self.say(text)).clear()
+                resources.lock(held.arn, claim, lambda _, text: self.say(text)).clear()
                 steps.forget(held)
         for location in list(steps.previews):
             with suppress(Exception):
-                ledger = Ledger(table, location.arn, Run("", 0, 1, "", ""), process)
-                name = name_of(location.arn)
-                function = Function(lambda: clients.function, name, location.arn, process)
-                previews = Previews.of(clients, function, ledger, process)
-                previews.clear([preview for preview in ledger.read().previews if preview.job == steps.job])
+                ledger, function = resources.ledger(location.arn), resources.function(location.arn)
+                previews = Previews.of(resources.clients, function, ledger, process)
+                previews.clear([found for found in ledger.read().previews if found.job == steps.job])
                 steps.remove_preview(location)
 
     def _end(self, *, in_order: bool = False) -> None:

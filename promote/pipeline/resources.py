@@ -1,0 +1,57 @@
+"""The one place that builds what a run uses in AWS: table, function, ledger, lock and the protocol of releases."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from promote.aws.clients import Clients
+from promote.aws.dynamodb import Table
+from promote.aws.lambda_function import Function
+from promote.core.clock import Clock
+from promote.core.lock_state import Claim
+from promote.core.run import Run
+from promote.github.actions.job_state import LedgerLocation
+from promote.pipeline.release import ReleaseProtocol
+from promote.state.ledger import Ledger
+from promote.state.lock import Lock
+
+Say = Callable[[str, str], None]
+"""Writes a line into the log, by subject and text."""
+
+_NO_RUN = Run("", 0, 1, "", "")
+"""Of what writes no record in the name of a run."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The clients of a region, and the names in it."""
+
+    clients: Clients
+    table_name: str
+    clock: Clock
+
+    @classmethod
+    def at(cls, location: LedgerLocation, environ: Mapping[str, str], clock: Clock) -> "Resources":
+        """Return those of a ledger that an earlier step has used."""
+        return cls(Clients(location.region, environ, clock=clock), location.table, clock)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of lock and ledger."""
+        return Table(lambda: self.clients.table, self.table_name, self.clock)
+
+    def function(self, arn: str, name: str = "") -> Function:
+        """Return the function; without ``name``, it has the one in its ARN."""
+        return Function(lambda: self.clients.function, name or arn.rpartition(":")[2], arn, self.clock)
+
+    def ledger(self, arn: str, run: Run = _NO_RUN) -> Ledger:
+        """Return the records of the function ``arn``, written in the name of ``run``."""
+        return Ledger(self.table, arn, run, self.clock)
+
+    def lock(self, arn: str, claim: Claim, say: Say) -> Lock:
+        """Return the lock of the function ``arn``, as ``claim`` claims it."""
+        return Lock(self.table, arn, claim, self.clock, say)
+
+    def releases(self, say: Say) -> ReleaseProtocol:
+        """Return what carries out releases."""
+        return ReleaseProtocol(self.table, self.function, self.clock, say)
