@@ -26,7 +26,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.prepare import read_template
 from promote.state.ledger import Ledger
 from promote.state.promotion_records import promotion_of
-from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_stays
+from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_unmoved
 from promote.state.releases import Part
 from promote.state.strict import Record
 
@@ -349,7 +349,7 @@ def _carried(desk: _Desk, asked: Asked, environment: str) -> tuple[Carried | Non
     histories = _histories(desk, environment)
     if desk.is_whole:
         # A function that stays in a release has all the same what the release has.
-        histories = with_stays(histories, read_releases(desk.job.table, release_keys(histories)))
+        histories = with_unmoved(histories, read_releases(desk.job.table, release_keys(histories)))
     by_name = {member.function.name: histories[member.ledger.arn] for member in desk.members}
     return carried(asked, environment, by_name)
 

@@ -1,4 +1,4 @@
-"""Candidates that were deployed for a job's own steps to test, and the promotions that use them."""
+"""The records of candidates that the job's own steps test: their keys, values, reads and writes."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from promote.state.strict import Record
 
 @dataclass(frozen=True)
 class Claim:
-    """What a promotion writes into the record of a candidate before it moves the alias."""
+    """The promotion that uses a candidate, as recorded before the alias moves."""
 
     environment: str
     run_id: int
     attempt: int
     promotion: str
-    """Its identity."""
+    """The identity of the promotion."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A candidate that waits for the job's own steps to test it."""
+    """A candidate that was deployed for the job's own steps to test."""
 
     candidate: Candidate
     operation: str
@@ -33,41 +33,41 @@ class Deployment:
     commit: str
     run_id: int
     revision_id: str
-    """Of $LATEST, when the candidate was all that it held."""
+    """The RevisionId of $LATEST, read when $LATEST held exactly the candidate."""
     isolation: str
     at: str = ""
-    """When it was recorded."""
+    """The time of the record."""
     attempt: int = 1
     job: str = ""
-    """The name of the job whose steps test it; empty outside GitHub. Jobs of a matrix share it."""
+    """The name of the job whose steps test it; empty outside of GitHub. The jobs of a matrix share it."""
     job_number: str = ""
-    """The number of that job, which no other has."""
+    """The unique number of that job."""
     used: str = ""
-    """The promotion that has used it up; empty: none."""
+    """The identity of the promotion that used the candidate; empty if none did."""
     claim: Claim | None = None
-    """The promotion that is about to use it, or was when it died; None: none."""
+    """The promotion that was about to use the candidate; None if none was."""
 
     @property
     def token(self) -> str:
-        """The output ``candidate``. It holds no ARN, which a runner that masks the account id would drop."""
+        """The output ``candidate``. It contains no ARN, because a runner drops outputs with a masked account id."""
         return f"{self.candidate.identity}@{self.operation}"
 
     @property
     def key(self) -> str:
-        """The sort key of its record."""
+        """The sort key of the record."""
         return deployment_key(self.candidate.version, self.operation)
 
 
 def deployment_key(version: str, operation: str) -> str:
-    """Give the sort key of a candidate's token."""
+    """Return the sort key of a candidate's record."""
     return f"candidate#{int(version):010d}#{operation}"
 
 
 def deployment_of(item: Item) -> Deployment:
-    """Read a deployment.
+    """Return the deployment in an item.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     record = Record.of(item)
@@ -97,13 +97,13 @@ def _claim_of(record: Record | None) -> Claim | None:
 
 
 class CandidateRecords:
-    """The deployed candidates of a function."""
+    """Reads and writes the records of a function's candidates."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
 
     def record(self, deployment: Deployment) -> None:
-        """Record a candidate that the job's own steps are to test: its record is what its token stands for."""
+        """Record a candidate that the job's own steps test. Its token refers to this record."""
         item = {
             "pk": self._partition.arn,
             "sk": deployment.key,
@@ -120,7 +120,7 @@ class CandidateRecords:
         self._partition.table.put(item)
 
     def read(self, version: str, operation: str) -> Deployment | None:
-        """Read the record of a candidate's token; None: there is none."""
+        """Return the record of a candidate's token; None if there is none."""
         key = deployment_key(version, operation)
         with suppress(TableNotFound):
             item = next(iter(self._partition.table.query(self._partition.arn, key, key)), None)
@@ -128,7 +128,7 @@ class CandidateRecords:
         return None
 
     def read_all(self) -> list[Deployment]:
-        """Read the records of all candidates that were deployed for a job's own steps to test."""
+        """Return the records of all candidates that a job's own steps test or have tested."""
         with suppress(TableNotFound):
             return list(
                 map(deployment_of, self._partition.table.query(self._partition.arn, "candidate#", "candidate#~"))
@@ -138,8 +138,8 @@ class CandidateRecords:
     def claim_update(self, token: str, promotion: Promotion) -> tuple[str, dict[str, Any]]:
         """Return the part of a transaction that claims the candidate's record ``token`` for ``promotion``.
 
-        So two promotions at the same time cannot both use it. If a step died after it, another step of the same attempt
-        may try again, for the same environment.
+        Therefore, two promotions at the same time cannot both use it. If a step dies after the claim, another step of
+        the same attempt can claim it again for the same environment.
         """
         run, name = self._partition.run, promotion.environment
         claim = {"environment": name, "promotion": promotion.identity, "run_id": run.run_id, "attempt": run.attempt}
@@ -153,16 +153,17 @@ class CandidateRecords:
         )
 
     def claimed(self, token: str) -> RefusedError:
-        """Return the error that says who has claimed the candidate's record ``token``."""
+        """Return the error that names the promotion that has claimed the candidate's record ``token``."""
         item = next(iter(self._partition.table.query(self._partition.arn, token, token)), None)
         return claimed(deployment_of(item).claim if item else None)
 
 
 def claimed(claim: Claim | None) -> RefusedError:
-    """Say that another promotion has the candidate, which counts once."""
+    """Return the error for a candidate that another promotion has claimed."""
     if claim is None:
         return RefusedError("the record of the candidate is gone", hint="Deploy again and promote the new candidate.")
     return RefusedError(
-        f"the candidate is not promoted: run {claim.run_id} has claimed it for {claim.environment}, and it counts once",
-        hint="Deploy again and promote the new candidate; or promote with from what an environment serves.",
+        f"the candidate is not promoted: run {claim.run_id} has claimed it for {claim.environment}, and a candidate "
+        "can be promoted only once",
+        hint="Deploy again and promote the new candidate, or use the input from to promote what an environment serves.",
     )

@@ -1,4 +1,4 @@
-"""Whether the functions of an application serve one release of it, and which of them do not. No effects."""
+"""Drift: which functions of an application do not serve the same release as the others. No calls."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,42 +12,42 @@ from promote.state.releases import Part, Release, Stage
 
 @dataclass(frozen=True)
 class Member:
-    """A function, and what it has in an environment."""
+    """A function, with its alias and its history in an environment."""
 
     name: str
     arn: str
     alias: Alias | None
     moves: Sequence[Item]
-    """Its last promotions and rollbacks, newest first."""
+    """The last entries of its history, newest first."""
 
     @property
     def version(self) -> str:
-        """What it serves; empty: nothing."""
+        """The version that it serves; empty if none."""
         return self.alias.version if self.alias else ""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A function that does not serve what the release has of it."""
+    """A function that does not serve its version of the release."""
 
     function: str
     version: str
-    """What it serves; empty: nothing."""
+    """The version that it serves; empty if none."""
     wanted: str
-    """What it would serve with the others; empty: the release does not have it."""
+    """Its version in the release; empty if the release does not include the function."""
     why: str
     run_id: int = 0
-    """Who has moved it; 0: not known, or nobody."""
+    """The run that moved it; 0 if it is not known, or if no run did."""
     attempt: int = 1
     at: str = ""
-    """When it was moved; empty: not known, or not at all."""
+    """The time of that move; empty if it is not known, or if there was none."""
 
 
 def find_drifts(release: Release, members: Sequence[Member]) -> tuple[Drift, ...]:
-    """Give the functions of ``members`` that do not serve what they should.
+    """Return the functions of ``members`` that do not serve what they should.
 
-    That is what the release has, or what it is about to bring them to; where it is being turned back, what they served
-    before.
+    They should serve the versions of the release. If the release is being rolled back, they should serve the versions
+    before it.
     """
     parts = {part.arn: part for part in release.parts}
     return tuple(_drifts(release, parts, members))
@@ -62,7 +62,7 @@ def _drifts(release: Release, parts: dict[str, Part], members: Sequence[Member])
         wanted = part.candidate.version
         if release.stage is Stage.ROLLING_BACK and part.moves and part.before:
             wanted = part.before.version
-        # Lambda itself ends the weight that it sets while it moves provisioned concurrency.
+        # While Lambda moves provisioned concurrency, it sets a weight, which it removes itself.
         is_whole = member.alias is None or member.alias.split in (Split.NONE, Split.CAPACITY)
         if member.version == wanted and is_whole:
             continue
@@ -74,22 +74,22 @@ def _drifts(release: Release, parts: dict[str, Part], members: Sequence[Member])
 
 
 def _since(release: Release, member: Member, wanted: str) -> Drift:
-    """Say what has become of a function since its release."""
+    """Return what has happened to a function since its release."""
     alias, name = member.alias, member.name
     if alias is None:
-        return Drift(name, "", wanted, "has lost its alias")
+        return Drift(name, "", wanted, "has no alias any more")
     move = alias.promotion
     if alias.split is Split.STUCK:
         return Drift(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")
     if move is None or alias.is_moved_by_others:
         if not alias.weights and is_pinned(alias, member.moves):
             return Drift(name, alias.version, wanted, "pinned, because its alias followed $LATEST")
-        splits = " splits the traffic" if alias.weights else " has moved it"
-        return Drift(name, alias.version, wanted, f"somebody else{splits}")
+        what = "its traffic was split externally" if alias.weights else "was moved externally"
+        return Drift(name, alias.version, wanted, what)
     made = (item for item in member.moves if item.get("kind") != Kind.PIN)
     entry = next((item for item in made if str(item["sequence"]) == str(move.sequence)), {})
     verb = "rolled back" if move.kind is Kind.ROLLBACK else "promoted"
     how = f"{verb} with others" if int((entry.get("release") or {}).get("functions", 1)) > 1 else f"{verb} alone"
     if move.sequence < release.sequence:
-        how = f"still as it was {verb}"  # somebody has put the alias back, words and all
+        how = f"still as it was {verb}"  # the alias and its Description were restored externally
     return Drift(name, alias.version, wanted, how, move.run_id, move.attempt, str(entry.get("at", "")))

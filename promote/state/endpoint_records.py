@@ -1,4 +1,4 @@
-"""Where endpoints are, and the previews: endpoints of one candidate alone, recorded while they exist."""
+"""The records of endpoints and previews: their keys, values, reads and writes."""
 
 import re
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ from promote.state.partition import Partition
 from promote.state.strict import Record
 
 PREVIEW = "endpoint#preview#"
-"""How the sort key of a preview begins."""
+"""The prefix of the sort key of a preview."""
 
 _SLACK = 5
-"""Seconds that a sign of life may be late, besides."""
+"""Seconds that a heartbeat may be late, in addition to two leases."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """An endpoint of one candidate alone, as it is recorded while it exists."""
+    """The record of a preview endpoint, which exists as long as the endpoint."""
 
     version: str
     operation: str
     job: str
-    """The number of the job that made it."""
+    """The number of the job that created it."""
     run_id: int
     lease: int
-    """Seconds without a sign of life after which nobody uses it any more."""
+    """The lease duration in seconds."""
     is_dead: bool = False
-    """Whether that was so when it was read."""
+    """Whether its run had died when the record was read: no heartbeat for two leases."""
     gateway: Gateway | None = None
-    """None: it is not known to have been made."""
+    """The API; None if it is not known whether it was created."""
 
     @property
     def qualifier(self) -> str:
-        """What its gateway shows, in words that are no other's."""
+        """The unique qualifier of its API."""
         return f"{self.version}#{self.operation}"
 
     @property
     def key(self) -> str:
-        """The sort key of its record."""
+        """The sort key of the record."""
         return f"{PREVIEW}{int(self.version):010d}#{self.operation}"
 
 
 def gateway_of(record: Record) -> Gateway | None:
-    """Read where an endpoint is; None: it is not there.
+    """Return the API of an endpoint; None if the record has none.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     value = record.part("endpoint")
@@ -61,10 +61,10 @@ def gateway_of(record: Record) -> Gateway | None:
 
 
 def preview_of(item: Item, now: int) -> Preview:
-    """Read a preview; ``now`` is DynamoDB's own time in seconds.
+    """Return the preview in an item; ``now`` is the time of DynamoDB in seconds.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     record = Record.of(item)
@@ -83,13 +83,13 @@ def preview_of(item: Item, now: int) -> Preview:
 
 
 class PreviewRecords:
-    """The previews of a function."""
+    """Reads and writes the records of a function's previews."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
 
     def begin(self, version: str, job: str, lease: int) -> Preview:
-        """Record an endpoint that is about to be made for ``version`` alone."""
+        """Record a preview endpoint of ``version`` before it is created, and return its record."""
         preview = Preview(version, self._partition.run.operation, job, self._partition.run.run_id, lease)
         item = {
             "pk": self._partition.arn,
@@ -104,7 +104,7 @@ class PreviewRecords:
         return preview
 
     def locate(self, preview: Preview, gateway: Gateway) -> bool:
-        """Record where it is; False: another run has taken it for one of a run that died, and has struck it out."""
+        """Record the API of a preview; False if another run assumed that this one died, and removed the record."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": ""}
         try:
             self._partition.table.update(
@@ -117,9 +117,9 @@ class PreviewRecords:
         return True
 
     def renew(self, preview: Preview, table: Table) -> str:
-        """Say that it is in use; give who has it by now, if somebody has removed it.
+        """Renew the lease; return an empty string, or a description of the run that removed the preview.
 
-        ``table`` is the same table by a client that gives up soon, and knows the time of its own last answer.
+        ``table`` is the same table, with a client of short timeouts, and knows the time of its own last response.
         """
         alive = self.server_time(table)
         try:
@@ -129,14 +129,14 @@ class PreviewRecords:
                 )
             )
         except ConditionFailed:
-            return "another run, which has removed it"
+            return "another run, which has removed the preview endpoint"
         return ""
 
     def end(self, preview: Preview) -> None:
-        """Strike it out: it is gone."""
+        """Delete the record after the endpoint was removed."""
         self._partition.table.delete(self._partition.arn, preview.key)
 
     def server_time(self, table: Table | None = None) -> int:
-        """Give DynamoDB's own time in seconds, the same for all runs, as of the last answer to ``table`` or to ours."""
+        """Return the time of DynamoDB in seconds, from the last response to ``table``, or to the ledger's own table."""
         known = (table and table.server_time) or self._partition.table.server_time
         return round((known or self._partition.clock.now()).timestamp())

@@ -1,4 +1,4 @@
-"""What an environment serves, as its record says: key, attributes and their strict reading. No effects."""
+"""The record of an environment: its key, how it is written and how it is read. No calls."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,24 +11,24 @@ from promote.state.promotion_records import content_item, release_key_of, rolled
 from promote.state.strict import Record
 
 ENVIRONMENT = "environment#"
-"""How the sort key of an environment begins."""
+"""The prefix of the sort key of an environment."""
 
 
 def environment_key(name: str) -> str:
-    """Give the sort key of an environment."""
+    """Return the sort key of an environment."""
     return f"{ENVIRONMENT}{name}"
 
 
 def served_of(item: Item) -> EnvironmentRecord:
-    """Read what an environment serves.
+    """Return the environment in an item.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     record = Record.of(item)
     if "version" not in item and "sequence" not in item:
-        # Its endpoint was made, or a first promotion has begun.
+        # Its endpoint was created, or its first release has begun.
         return replace(_unserved(record), gateway=gateway_of(record))
     commit = record.text("commit")
     return replace(
@@ -46,7 +46,7 @@ def served_of(item: Item) -> EnvironmentRecord:
 
 
 def _unserved(record: Record) -> EnvironmentRecord:
-    """Read what an environment has also before its first promotion."""
+    """Return the attributes that an environment can have before its first promotion."""
     return EnvironmentRecord(
         pending=release_key_of(record.part("pending")),
         released=release_key_of(record.part("released")),
@@ -58,7 +58,7 @@ def _unserved(record: Record) -> EnvironmentRecord:
 
 
 def served_item(promotion: Promotion, candidate: Candidate, plan: str, at: str, url: str) -> dict[str, Any]:
-    """Write what an environment serves after ``promotion``; ``url`` is the page of its run, or empty."""
+    """Return the attributes of an environment after ``promotion``; ``url`` is the page of the run, or empty."""
     moved = {
         "previous": promotion.previous,
         "since": at,
@@ -83,7 +83,7 @@ def _moved_of(record: Record | None) -> Moved:
 
 
 def together_item(together: Together) -> dict[str, Any]:
-    """Write which functions were released as one."""
+    """Return the attribute that lists the functions of a release."""
     return {"origin": together.origin, "functions": list(together.functions)}
 
 

@@ -1,6 +1,6 @@
-"""The heartbeat: keeps a lease alive beside the work, and says when it can no longer be trusted.
+"""The heartbeat: it renews a lease in parallel to the work, and reports when the lease can no longer be trusted.
 
-The two share nothing but two attributes, so that no slow call of the one can hold up the other.
+Work and heartbeat share only two attributes. Therefore, a slow call of one cannot delay the other.
 """
 
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from promote.core.concurrency import event, start
 from promote.core.errors import LockError
 
 _LONGEST = 30.0
-"""Seconds of a lease that is renewed in good time; a longer one is renewed as often as this."""
+"""Seconds. A longer lease is renewed as often as a lease of this duration."""
 _BEATS = 4
-"""Beats within a lease: three may fail in a row before it is lost."""
+"""Renewals per lease. Three in a row may fail before the lease is lost."""
 
 
 class Heartbeat:
-    """Beats until it is stopped."""
+    """Renews a lease until it is stopped."""
 
     def __init__(self, beat: Callable[[], str], lease: float, since: float, clock: Clock) -> None:
-        """Keep alive a lease of ``lease`` seconds, asked for at ``since`` on the clock's monotonic time.
+        """Renew a lease of ``lease`` seconds that was requested at ``since``, in the clock's monotonic time.
 
-        ``beat`` renews it, in much less time than the lease is long, and gives the owner of the lock where that is
-        somebody else by now, else nothing.
+        ``beat`` renews it once, in much less time than the lease. It returns an empty string, or who has the lock
+        instead.
         """
         self._beat = beat
         self._lease = lease
@@ -32,49 +32,49 @@ class Heartbeat:
         self._stopped = event()
 
     def start(self) -> None:
-        """Begin."""
+        """Start to renew."""
         start(self._run)
 
     def stop(self) -> None:
-        """End; a beat under way may still arrive, which harms nobody."""
+        """Stop. A renewal that is already sent may still arrive, which is harmless."""
         self._stopped.set()
 
     def require(self) -> None:
-        """See that the lock is still ours, as far as can be known without asking.
+        """Require that the lease is still ours, as far as it is known without a call.
 
         Raises:
-            LockError: it is another's, or could not be renewed for so long that it may be; or the work has ended, and
-                this is a call that it has left behind.
+            LockError: The lease is lost, or may be lost because it could not be renewed. Or the heartbeat was stopped,
+                and this call is a remainder of the work.
 
         """
         if self._stopped.is_set():
-            raise LockError("the lock is being given back, so nothing is changed any more", hint="Run the job again.")
+            raise LockError("the lock is being released, so this call changes nothing", hint="Run the job again.")
         if self._other:
             raise LockError(
-                f"the lock was lost to {self._other} while this run was at work, so it stops before its next change",
-                hint="Was the runner suspended, or the lease too short? Run the job again; nothing is lost.",
+                f"the lock was lost to {self._other}, so this run stops before its next change",
+                hint="Was the runner suspended, or is the lease too short? Run the job again. Nothing is lost.",
             )
         if self._clock.monotonic() >= self._trusted_until:
             raise LockError(
-                f"the lock could not be renewed for {self._lease:.0f} seconds, so it may be another's by now, and this "
-                "run stops before its next change",
-                hint="See whether DynamoDB can be reached and the runner was suspended; then run the job again.",
+                f"the lock could not be renewed for {self._lease:.0f} seconds and another run may have it, so this run "
+                "stops before its next change",
+                hint="Check whether the runner was suspended or cannot reach DynamoDB, then run the job again.",
             )
 
     def beat(self) -> None:
-        """Renew the lease once; a failure is left to the next beat."""
+        """Renew the lease once. If that fails, the next beat tries again."""
         sent = self._clock.monotonic()
         try:
             other = self._beat()
-        except Exception:  # noqa: BLE001 - whatever stands in the way, what counts is how long
+        except Exception:  # noqa: BLE001 - only the time since the last renewal counts, not the cause
             return
         if other:
             self._other = other
         else:
-            # Counted from before it was sent: a waiter cannot have seen it earlier.
+            # It counts from before the request was sent, because no waiting run can have seen it earlier.
             self._trusted_until = sent + self._lease
 
     def _run(self) -> None:
-        # Also where the lease is long: a lock that was opened by force is to be missed soon.
+        # A long lease is renewed often as well, so that the run soon notices a forced unlock.
         while not self._stopped.wait(min(self._lease, _LONGEST) / _BEATS):
             self.beat()

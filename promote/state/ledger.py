@@ -1,4 +1,4 @@
-"""The ledger: the lasting record of candidates, verdicts and promotions of one function."""
+"""The ledger: the lasting record of candidates, verdicts and promotions of a function."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,19 +32,19 @@ from promote.state.version_records import VersionRecords
 _LATEST = "endpoint#latest"
 
 _RECENT = 10
-"""Entries of the history among which a dead run may have left that of a pin."""
+"""The newest entries of the history, which are searched for pins of dead runs."""
 
 _FREE = "attribute_not_exists(#pending)"
 """The condition that the function is not part of an unfinished release."""
 
 
-class Pending(Exception):  # noqa: N818 - an answer to a question, not a failure
-    """The function is part of an unfinished release, which is to be finished first."""
+class Pending(Exception):  # noqa: N818 - a result, not a failure
+    """The function is part of an unfinished release, which must be finished first."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What the ledger knew of the function when it was read."""
+    """The records of a function that a run needs, as they were read in one query."""
 
     latest: Gateway | None = None
     environments: Mapping[str, EnvironmentRecord] = field(default_factory=dict)
@@ -52,19 +52,19 @@ class State:
     previews: tuple[Preview, ...] = ()
 
     def served(self, environment: str) -> EnvironmentRecord:
-        """Give what ``environment`` serves; nothing at first."""
+        """Return the record of ``environment``; an empty one before its first promotion."""
         return self.environments.get(environment, EnvironmentRecord())
 
     def gateway(self, qualifier: str) -> Gateway | None:
-        """Give the remembered gateway of ``latest`` or of an environment."""
+        """Return the recorded API of ``latest`` or of an environment."""
         return self.latest if qualifier == LATEST_ENDPOINT else self.served(qualifier).gateway
 
 
 class Ledger:
     """The records of the function ``arn``.
 
-    All methods that read raise RecordError if a record is not what this action writes. With ``only``, the name of an
-    environment, it reads nothing but this environment and the endpoint of $LATEST: a rollback depends on nothing else.
+    All methods that read raise RecordError if a record is not valid. If ``only`` names an environment, ``read`` returns
+    only this environment and the endpoint of $LATEST, because a rollback depends on nothing else.
     """
 
     def __init__(self, table: Table, arn: str, run: Run, clock: Clock, only: str = "") -> None:
@@ -79,15 +79,15 @@ class Ledger:
         self.previews = PreviewRecords(self._partition)
 
     def of_run(self, run: Run) -> "Ledger":
-        """Give the same records, written in the name of another run."""
+        """Return the ledger of the same function with another run as the writer."""
         return Ledger(self._table, self.arn, run, self._clock, self._only)
 
     def read(self) -> State:
-        """Read endpoints, environments and the lock: one strongly consistent query.
+        """Return endpoints, environments and the lock, read in one strongly consistent query.
 
         Raises:
-            RecordError: a record is none that this version can read.
-            LockError: the lock's item is none that this version can read.
+            RecordError: A record is not valid.
+            LockError: The item of the lock is not valid.
 
         """
         try:
@@ -112,22 +112,23 @@ class Ledger:
         )
 
     def record_move(self, environment: str, moved: Promotion, served: EnvironmentRecord) -> EnvironmentRecord:
-        """Record a move that only the alias tells of, as after the table was lost; return what the ledger says then.
+        """Record a move that is known only from the alias, and return the record of the environment.
 
-        ``served`` is what the ledger said before the alias was read. If a later promotion is recorded by then, this
-        move is recorded, too.
+        This happens if the table was lost, for example. ``served`` is the record that was read before the alias. If a
+        later promotion is already recorded, nothing is written.
 
         Raises:
-            Pending: The function is part of an unfinished release, or was since it was read. The move may be of that.
+            Pending: The function is part of an unfinished release, or was since ``served`` was read. The move may be
+                part of that release.
 
         """
         candidate, plan = self.versions.verified(moved.version)
         if moved.rolled_back is None and (moved.kind is Kind.ROLLBACK or served.rolled_back):
             left = self._left(served, moved) if moved.kind is Kind.ROLLBACK else None
             moved = replace(moved, rolled_back=after_unknown(served.rolled_back, moved, candidate, left))
-        # The page of another run, whose record this one writes, is not known.
+        # If another run made the move, the URL of its page is not known.
         now, url = self._partition.now(), self._run.url if moved.operation == self._run.operation else ""
-        # A release that was rolled back since then may have taken the move with it.
+        # A release that was rolled back since then may have undone the move.
         undone = served.undone_release
         known = "#undone_release = :undone" if undone else "attribute_not_exists(#undone_release)"
         change = self._table.change(
@@ -147,19 +148,22 @@ class Ledger:
             except TransactionCancelled as cancelled:
                 if cancelled.refused[0]:
                     return self._recorded_since(moved)
-                parts = parts[:1]  # the history has the entry already
+                parts = parts[:1]  # the history already has the entry
             else:
                 return self.read().served(environment)
 
     def _recorded_since(self, moved: Promotion) -> EnvironmentRecord:
-        """Return what the ledger says if a later promotion is recorded, and no release was in the way."""
+        """Return the record of the environment if it has this promotion or a later one. Otherwise, raise Pending."""
         served = self.read().served(moved.environment)
         if served.pending or served.sequence < moved.sequence:
             raise Pending
         return served
 
     def _left(self, served: EnvironmentRecord, rollback: Promotion) -> RolledBack | None:
-        """Say what a rollback has left, of which only the alias tells; ``served`` is what the ledger knew before."""
+        """Return the version that a rollback has left, if only the alias shows the rollback.
+
+        ``served`` is the record of the environment before it. None: the environment had no version.
+        """
         version = rollback.previous or ""
         if not version:
             return None
@@ -172,10 +176,10 @@ class Ledger:
         return RolledBack(version, code, fingerprint, commit, self._partition.now(), reason, by, rollback.identity)
 
     def record_pin(self, alias: Alias, candidate: Candidate, sequence: int) -> Promotion:
-        """Record that ``alias``, which follows $LATEST, is being pointed at the version that $LATEST was published as.
+        """Record that ``alias`` moves from $LATEST to the version that was published from $LATEST.
 
-        It is written before the move, so that no move is without an entry. If the move does not take effect,
-        ``retract_pin`` or ``retract_other_pins`` takes it back. ``sequence`` is that of the promotion before it.
+        This is written before the move, so that each move has an entry. If the move does not take effect,
+        ``retract_pin`` or ``retract_other_pins`` removes the entry. ``sequence`` is from the promotion before it.
         """
         pin = Promotion(
             environment=alias.name,
@@ -195,13 +199,13 @@ class Ledger:
         return pin
 
     def retract_pin(self, pin: Promotion) -> None:
-        """Take back the entry of a pin that did not take effect."""
+        """Remove the entry of a pin that did not take effect."""
         self._table.delete(self.arn, promotion_key(pin))
 
     def retract_other_pins(self, alias: Alias, made: Promotion) -> None:
-        """Take back the entries of the pins that would have changed ``alias`` as it was before the pin ``made``.
+        """Remove the entries of other pins that were recorded for ``alias`` as it was before the pin ``made``.
 
-        Their runs have died before the move, or will find that it is refused: the RevisionId is another one.
+        Their runs have died before the move, or their moves will be refused, because the RevisionId has changed.
         """
         for item in self.history(alias.name, _RECENT):
             pin = promotion_of(Record.of(item))
@@ -209,7 +213,7 @@ class Ledger:
                 self.retract_pin(pin)
 
     def record_notes(self, environment: str, identity: str, text: str) -> None:
-        """Record the release notes of a promotion; later ones take the place of earlier ones."""
+        """Record the release notes of a promotion, in place of earlier ones."""
         item = {
             "pk": self.arn,
             "sk": f"notes#{environment}#{identity}",
@@ -220,14 +224,14 @@ class Ledger:
         self._table.put(item)
 
     def history(self, environment: str, count: int) -> list[Item]:
-        """Read the last ``count`` entries of the history of ``environment``, newest first."""
+        """Return the last ``count`` entries of the history of ``environment``, newest first."""
         prefix = f"promotion#{environment}#"
         with suppress(TableNotFound):
             return list(map(require_move, self._table.newest(self.arn, prefix, prefix + "~", count)))
         return []
 
     def promotions(self, environment: str, count: int) -> list[Item]:
-        """Read the last ``count`` promotions and rollbacks of ``environment``, newest first, without pins."""
+        """Return the last ``count`` promotions and rollbacks of ``environment``, newest first, without pins."""
         limit = count
         while True:
             items = self.history(environment, limit)
@@ -237,17 +241,17 @@ class Ledger:
             limit *= 2
 
     def is_pinned(self, alias: Alias) -> bool:
-        """Whether the action itself was the last to move ``alias``, by a pin."""
+        """Return whether the last recorded move of ``alias`` is a pin."""
         return is_pinned(alias, self.history(alias.name, 1))
 
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
     ) -> None:
-        """Open the lock by force (``opening``), and record by whom, from whom and why: in one transaction.
+        """Open the lock by force (``opening``) and record who did it, the holder and the reason, in one transaction.
 
         Raises:
-            TransactionCancelled: the lock is no longer as it was read.
-            UnconfirmedError: it may have been opened.
+            TransactionCancelled: The lock has changed since it was read.
+            UnconfirmedError: The lock may have been opened.
 
         """
         entry = {
@@ -263,7 +267,7 @@ class Ledger:
         self._table.transact([("Put", self._table.insertion(entry)), opening], what=what)
 
     def has_unlocked(self, token: int) -> bool:
-        """Whether this run has opened the lock to ``token``."""
+        """Return whether this run has opened the lock and raised its token to ``token``."""
         sk = self._unlock_sk(token)
         return bool(self._table.query(self.arn, sk, sk))
 
@@ -271,7 +275,7 @@ class Ledger:
         return f"unlock#{token:010d}-{self._run.operation}"
 
     def remember(self, qualifier: str, gateway: Gateway, replaced: Gateway | None) -> bool:
-        """Remember the endpoint of ``qualifier`` in the place of ``replaced``; False: another run was first."""
+        """Record the API of ``qualifier`` in place of ``replaced``; False if another run has recorded another one."""
         value = {"api_id": gateway.api_id, "api_url": gateway.api_url, "mapping": gateway.mapping}
         condition, values = "attribute_not_exists(#endpoint)", {}
         if replaced:

@@ -1,9 +1,10 @@
-"""The lock: a lease on one function, held by one job at a time, and the queue of those who wait for it.
+"""The lock: a lease on one function, held by one job at a time, and the queue of the jobs that wait for it.
 
-It spares work and time; safety rests on Lambda's preconditions. Lock and queue are one item, and every transition is
-one conditional write that names its owner, so that an answer that was lost is told from a race that was lost. Each
-acquisition has a token, one higher than the last. The queue is in the item that a release changes: the release itself
-leaves the lock to whoever is first, and nobody who has not waited gets in between.
+- The lock saves work and time. Safety does not depend on it, but on the preconditions of Lambda.
+- Lock and queue are one item. Each transition is one conditional write that names its owner. If the response is lost,
+  the item shows whether the write succeeded.
+- Each acquisition has a token, one higher than the last.
+- The queue decides who acquires a released lock. A job that has not waited cannot acquire it first.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,115 +22,115 @@ LOCK = "lock"
 """The sort key of the lock's item."""
 
 LONGEST_QUEUE = 100
-"""Jobs that wait: an item has a limit."""
+"""The most jobs that can wait, because the size of an item is limited."""
 
 _REMOVED_AT_ONCE = 20
-"""Tickets that are removed at once: an expression has 4 KB at most."""
+"""The most tickets that one write removes, because an expression is limited to 4 KB."""
 
 _MOVES = 10
-"""Times that a ticket is looked for again because others have moved in the queue."""
+"""The most attempts to change a ticket while the queue changes."""
 
 _OURS = "#owner = :owner AND #token = :token"
 _FREE = "attribute_not_exists(#owner)"
-_NOBODY_WAITS = "(attribute_not_exists(#tickets) OR #tickets = :nobody)"
+_NONE_WAIT = "(attribute_not_exists(#tickets) OR #tickets = :none)"
 _SOUND = "(attribute_not_exists(#pk) OR #token >= :zero) AND (attribute_not_exists(#format) OR #format = :format)"
-"""Whether the item can be one that this version has written."""
+"""The condition that this version of the action can have written the item."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The lock, held."""
+    """An acquired lock."""
 
     owner: str
     token: int
     seconds: float
-    """How long it lasts without a beat."""
+    """The lease duration: the lock expires after this time without a beat."""
     asked: float
-    """When it was last asked for, on the clock's monotonic time."""
+    """When its acquisition was sent, in the clock's monotonic time."""
     waited: float
-    """Seconds until it was had."""
+    """Seconds until it was acquired."""
     kept_by: str = ""
-    """The command of the step that keeps it for the job, where this one has entered it; empty: it is our own."""
+    """The command of the earlier step that keeps the lock for the job; empty if this step acquired it itself."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The lock as somebody finds it who is to open it by force."""
+    """The lock as read before it is opened by force."""
 
     token: int
     owner: object
-    """Of the holder, as the item has it."""
+    """The owner, as the item has it."""
     has_owner: bool
-    """Whether it has one at all, be it a null."""
+    """Whether the item has an owner, even a null."""
     held_by: str
-    """The holder, for people; empty: nobody holds it, and there is nothing to open."""
+    """The holder, as text; empty if the lock is free, and need not be opened."""
     is_sound: bool
-    """Whether the item makes sense."""
+    """Whether the item is valid."""
     url: str = ""
-    """The holder's page, or empty."""
+    """The page of the holder, or empty."""
 
 
 class Lock:
-    """The lock of the function ``arn``; ``claim`` says who wants it, under a name that is this process's alone.
+    """The lock of the function ``arn``. ``claim`` names this process, with an owner that no other process has.
 
-    All methods that give an entry raise LockError where the item is none that this version can read.
+    All methods that return a state raise LockError if the item is not valid.
     """
 
     def __init__(self, table: Table, arn: str, claim: Claim, clock: Clock, say: Callable[[str, str], None]) -> None:
         self.claim = claim
         self.found_dead: set[str] = set()
-        """Owners that this process has found dead; locks that it takes one after the other share it."""
+        """Owners that this process has found dead. Locks that it acquires one after the other share this set."""
         self.asked = 0.0
-        """When the last transition was sent, on the clock's monotonic time."""
+        """When the last transition was sent, in the clock's monotonic time."""
         self._table = table
         self.arn = arn
         self.clock = clock
         self.say = say
 
     def is_ours(self, state: LockState) -> bool:
-        """Whether this process holds it, also when the answer that said so was lost."""
+        """Return whether this process holds the lock, even if the response to its acquisition was lost."""
         return state.holder is not None and state.holder.owner == self.claim.owner
 
     def is_kept_for_us(self, state: LockState) -> bool:
-        """Whether an earlier step of this job has taken it for the rest of the job."""
+        """Return whether an earlier step keeps the lock for this job."""
         return bool(state.kept_by) and state.holder is not None and self._is_of_job(state.holder)
 
     def _is_of_job(self, claim: Claim) -> bool:
         return bool(self.claim.job) and claim.job == self.claim.job
 
     def place(self, state: LockState) -> int | None:
-        """Give the index of our ticket; None: we have none."""
+        """Return the index of our ticket; None if we have none."""
         return state.place_of(self.claim.owner)
 
     def read(self) -> LockState:
-        """Read the lock: one strongly consistent read."""
+        """Return the lock, read in one strongly consistent read."""
         return LockState.read(self._item())
 
     def _item(self) -> Item:
         return next(iter(self._table.query(self.arn, LOCK, LOCK)), {})
 
     def try_acquire(self) -> LockState:
-        """Take the lock if it is free and nobody waits for it, and give it as it then is.
+        """Acquire the lock if it is free and the queue is empty, and return its new state.
 
-        The table is made when it is missing.
+        If the table does not exist, it is created.
         """
-        change = self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})
+        change = self._acquire_change(f"{_FREE} AND {_NONE_WAIT}", {"none": []})
         try:
             return self._carry_out(change, self.is_ours)
         except TableNotFound:
-            self.say("table", f"making the table {self._table.name}")
+            self.say("table", f"creating the table {self._table.name}")
             self._table.ensure()
             return self._carry_out(change, self.is_ours)
 
     def acquire_update(self, state: LockState) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that takes the lock, if it is as free as in ``state`` and has its token."""
+        """Return the part of a transaction that acquires the lock, if it is free and has the token of ``state``."""
         seen = "#token = :seen" if state.token else "attribute_not_exists(#token)"
-        values: Item = {"nobody": [], **({"seen": state.token} if state.token else {})}
-        return "Update", self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS} AND {seen}", values)
+        values: Item = {"none": [], **({"seen": state.token} if state.token else {})}
+        return "Update", self._acquire_change(f"{_FREE} AND {_NONE_WAIT} AND {seen}", values)
 
     def reenter(self, state: LockState) -> LockState:
-        """Take over the lock that an earlier step of this job has kept, as ``state`` shows, under the same token."""
-        assert state.holder is not None  # noqa: S101 - somebody keeps it
+        """Take over the lock that an earlier step of this job keeps according to ``state``, under the same token."""
+        assert state.holder is not None  # noqa: S101 - a step of the job keeps it
         change = self._table.change(
             self.arn,
             LOCK,
@@ -141,7 +142,7 @@ class Lock:
         return self._carry_out(change, self.is_ours)
 
     def keep(self, lease: Lease, command: str, seconds: int) -> LockState:
-        """Keep the lock, which is ours, for the job's further steps, and for ``seconds`` without a beat."""
+        """Keep our lock for later steps of the job, with a lease of ``seconds``."""
         return self._carry_out(
             self._table.change(
                 self.arn,
@@ -155,13 +156,13 @@ class Lock:
         )
 
     def join(self) -> LockState:
-        """Stand in the queue, unless it is as long as it may be."""
+        """Join the queue, unless it is full."""
         ticket = replace(self.claim, since=self._now()).item()
         change = self._table.change(
             self.arn,
             LOCK,
             expressions={"tickets": "list_append(if_not_exists(#tickets, :empty), :tickets)"},
-            # A repeated call, whose first answer was lost, is not to stand in the queue twice.
+            # If the response to the first call was lost, its repetition must not add a second ticket.
             condition=f"#token >= :zero AND {_SOUND} AND (attribute_not_exists(#tickets) "
             "OR (size(#tickets) < :longest AND NOT contains(#tickets, :ticket)))",
             values={
@@ -176,7 +177,7 @@ class Lock:
         return self._carry_out(change, lambda state: self.place(state) is not None)
 
     def renew_ticket(self, state: LockState) -> LockState:
-        """Beat for our ticket, if we have one, and give the lock as it then is."""
+        """Renew our ticket, if we have one, and return the new state."""
         for _ in range(_MOVES):
             place = self.place(state)
             if place is None:
@@ -195,7 +196,7 @@ class Lock:
         return self.read()
 
     def remove_dead(self, state: LockState, dead: Sequence[Claim]) -> LockState:
-        """Remove tickets of ``dead``, some at once, if they still are as in ``state``; give the lock as it then is."""
+        """Remove some tickets of ``dead`` in one write, if they are as in ``state``, and return the new state."""
         passed = {claim.owner for claim in dead[:_REMOVED_AT_ONCE]}
         places = [place for place, ticket in enumerate(state.tickets) if ticket.owner in passed]
         conditions: list[str] = []
@@ -203,14 +204,14 @@ class Lock:
         for place in places:
             conditions.append(f"#tickets[{place}].#owner = :owner{place} AND #tickets[{place}].#beat = :beat{place}")
             values |= {f"owner{place}": state.tickets[place].owner, f"beat{place}": state.tickets[place].beat}
-        # From the end, for the sake of emulators that take one away before they look for the next.
+        # They are removed from the end, because some emulators look for each one after the removal of the one before.
         gone = [f"tickets[{place}]" for place in reversed(places)]
         change = self._table.change(self.arn, LOCK, remove=gone, condition=" AND ".join(conditions), values=values)
         return self._carry_out(change, lambda then: passed.isdisjoint(ticket.owner for ticket in then.tickets))
 
     def evict(self, state: LockState) -> LockState:
-        """Take the lock away from who holds it in ``state`` and has died, unless there was a beat since then."""
-        assert state.holder is not None  # noqa: S101 - somebody has died
+        """Release the lock of the dead holder in ``state``, unless there was a beat since then."""
+        assert state.holder is not None  # noqa: S101 - the callers have checked
         values = {"owner": state.holder.owner, "token": state.token, "beat": state.holder.beat}
         change = self._release_change(values, f"{_OURS} AND #beat = :beat")
         try:
@@ -221,15 +222,15 @@ class Lock:
         return freed
 
     def take(self, state: LockState) -> LockState:
-        """Take the lock, free in ``state``, when it is our turn, and leave the queue; give it as it then is."""
+        """Acquire the lock if it is free and we are first, leave the queue, and return the new state."""
         place = self.place(state)
         condition = f"{_FREE} AND #tickets[{place}].#owner = :owner"
         return self._carry_out(self._acquire_change(condition, {}, leave=[f"tickets[{place}]"]), self.is_ours)
 
     def renew(self, lease: Lease, table: Table, phase: str) -> str:
-        """Renew the lease and say what the run is at; give who holds the lock by now, if that is somebody else.
+        """Renew the lease and record the phase of the run. Return an empty string, or who has the lock instead.
 
-        ``table`` is the same table by a client that gives up long before the lease is over.
+        ``table`` is the same table, with a client whose timeouts are much shorter than the lease.
         """
         try:
             table.update(
@@ -247,26 +248,26 @@ class Lock:
             if state.holder:
                 return state.holder.describe()
             by = state.opened.get("by") if state.opened.get("token") == state.token else None
-            return f"nobody: {by} has opened it by force" if by else "nobody: it was opened by force"
+            return f"a forced unlock by {by}" if by else "a forced unlock"
         return ""
 
     def release_update(self, lease: Lease) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that releases ``lease``; its condition fails when the lock is another's."""
+        """Return the part of a transaction that releases ``lease``. Its condition fails if another run has the lock."""
         return "Update", self._release_change({"owner": lease.owner, "token": lease.token})
 
     def release(self, lease: Lease) -> LockState:
-        """Give the lock back, if it is still ours; the entry says who is next."""
+        """Release the lock if it is still ours. The returned state shows who is next."""
         change = self._release_change({"owner": lease.owner, "token": lease.token})
         return self._carry_out(change, _without(lease.owner, lease.token))
 
     def abandon(self) -> None:
-        """Give back what is this process's, ticket and lock; a lock that the job keeps stays."""
+        """Give up the ticket and the lock of this process. A lock that is kept for the job stays."""
         self._give_up(
             lambda ticket: ticket.owner == self.claim.owner, lambda state: self.is_ours(state) and not state.kept_by
         )
 
     def clear(self) -> bool:
-        """Give back what any step of this job has left, ticket and lock; False: there was nothing."""
+        """Give up the tickets and the lock of all steps of this job. Return whether there were any."""
         return self._give_up(self._is_of_job, lambda state: state.holder is not None and self._is_of_job(state.holder))
 
     def _give_up(self, is_ticket: Callable[[Claim], bool], is_held: Callable[[LockState], bool]) -> bool:
@@ -292,10 +293,10 @@ class Lock:
         return found
 
     def inspect(self) -> Found:
-        """Read the lock as far as its item makes sense.
+        """Return the lock as far as its item is valid.
 
         Raises:
-            LockError: even the token makes no sense, or the item is of another version of this action.
+            LockError: Even the token is not valid, or another version of the action has written the item.
 
         """
         item = self._item()
@@ -303,8 +304,8 @@ class Lock:
             state = LockState.read(item)
         except LockError:
             token = LockState.read({name: item[name] for name in ("token", "format") if name in item}).token
-            owner = shown(item["owner"]) if "owner" in item else "nobody"
-            held = f"{owner}, in an item that makes no sense,"
+            owner = shown(item["owner"]) if "owner" in item else "no owner"
+            held = f"{owner}, in an invalid item,"
             return Found(token, item.get("owner"), "owner" in item, held, is_sound=False)
         if state.holder is None:
             return Found(state.token, None, has_owner=False, held_by="", is_sound=True)
@@ -312,9 +313,9 @@ class Lock:
         return Found(state.token, holder.owner, has_owner=True, held_by=holder.name, is_sound=True, url=holder.url)
 
     def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that opens the lock by force, if it still is as it was ``found``.
+        """Return the part of a transaction that opens the lock by force, if it is still as in ``found``.
 
-        The token grows, by which the holder learns of it and stops before its next change.
+        The token grows. By that, the holder notices it and stops before its next change.
         """
         token = found.token + 1
         return "Update", self._table.change(
@@ -342,9 +343,9 @@ class Lock:
         return self._table.change(self.arn, LOCK, remove=HELD, condition=condition, values=values)
 
     def _carry_out(self, change: dict[str, Any], is_done: Callable[[LockState], bool]) -> LockState:
-        """Carry out a transition; give the lock as it then is, also when its condition did not hold.
+        """Write a transition, and return the new state, also if its condition has failed.
 
-        If the response is lost, ``is_done`` tells from the lock whether the transition took effect.
+        If the response is lost, ``is_done`` decides from the new state whether the transition took effect.
         """
         self.asked = self.clock.monotonic()
         try:
@@ -362,7 +363,7 @@ class Lock:
 
 @contextmanager
 def possibly_held(locks: Sequence[Lock]) -> Iterator[str]:
-    """Give what is said of a transition that is not confirmed, and say what becomes of the locks then."""
+    """Yield the text for a transition that is not confirmed, and add to its error what happens to the locks."""
     names, s = join_names([lock.arn.rpartition(":")[2] for lock in locks]), "s" if len(locks) > 1 else ""
     try:
         yield f"the lock{s} of {names} may be held by this run"
@@ -375,7 +376,7 @@ def possibly_held(locks: Sequence[Lock]) -> Iterator[str]:
 
 
 def _without(owner: str, token: int) -> Callable[[LockState], bool]:
-    """Return what tells whether ``owner`` does not hold the lock under ``token`` any more."""
+    """Return the check that ``owner`` no longer holds the lock under ``token``."""
     return lambda state: state.holder is None or (state.holder.owner, state.token) != (owner, token)
 
 

@@ -1,8 +1,7 @@
-"""The way to the lock: asked for once where it is free, else waited for in the queue.
+"""The acquisition of the lock: at once if it is free, otherwise through the queue.
 
-A waiter looks at the lock, beats for its own ticket, and goes when all who are ahead of it have gone or died. Who died
-is known by a beat that does not change for as long as its lease, on the waiter's own clock: wall clocks are never
-compared.
+A waiting run reads the lock, renews its ticket, and acquires the lock when all runs before it have left or died. A run
+is dead if its beat has not changed for its lease duration, on the clock of the waiting run. Clocks are never compared.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,15 +16,15 @@ from promote.state.lock import LONGEST_QUEUE, Lease, Lock, possibly_held
 from promote.state.polling import Pace
 
 _RENEWALS = 4
-"""Beats of a ticket within its lease."""
+"""Renewals of a ticket per lease."""
 _REPORT_EVERY, _REPORT_CHANGES = 60.0, 5.0
-"""Seconds between lines in the log: while nothing changes, and at the least."""
+"""Seconds between lines in the log: while nothing changes, and if something changes."""
 _TIDYING = 4.0
-"""Seconds for giving back what an acquisition may have left that did not end well."""
+"""Seconds for the cleanup after a failed acquisition."""
 
 
-class Superseded(Exception):  # noqa: N818 - a good end
-    """The run has given way to ``by``, a newer one of its branch, which waits for the lock or has it."""
+class Superseded(Exception):  # noqa: N818 - a result, not a failure
+    """The run is superseded by ``by``, a newer run of the same branch, which waits for the lock or has it."""
 
     def __init__(self, by: Claim) -> None:
         super().__init__(by.describe())
@@ -33,11 +32,11 @@ class Superseded(Exception):  # noqa: N818 - a good end
 
 
 def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
-    """Wait for the lock, at most ``timeout`` seconds, and take it, or enter it where the job keeps it already.
+    """Acquire the lock within ``timeout`` seconds, or take it over if an earlier step of the job keeps it.
 
     Raises:
-        LockError: it was not free in time, or its item is none that this version can read.
-        Superseded: a newer run of the same branch takes this one's place.
+        LockError: The lock was not free in time, or its item is not valid.
+        Superseded: A newer run of the same branch supersedes this one.
 
     """
     clock = lock.clock
@@ -51,7 +50,7 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
         if not lock.is_ours(state):
             state = _Waiter(lock, started, timeout, Pace(chance)).wait(state)
     except BaseException:
-        # Lock or ticket may be ours though no answer said so.
+        # The lock or a ticket may be ours although no response has confirmed it.
         with suppress(Exception):
             with_timeout(_TIDYING, lock.abandon)
         raise
@@ -61,9 +60,9 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
 
 
 def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> list[Lease]:
-    """Take all locks of ``table``, free as they were read, in one call; empty: one is not any more, and none was taken.
+    """Acquire all locks of ``table`` in one call. Return an empty list, and acquire none, if one of them is not free.
 
-    Whoever waits for one while it holds others takes them one by one, in the order that all keep to.
+    A run that has to wait acquires them one by one instead, in an order that is the same for all runs.
     """
     if any(state.holder or state.tickets for _, state in wanted):
         return []
@@ -74,7 +73,7 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
     except (TransactionCancelled, TableNotFound):
         return []
     except BaseException:
-        # They may be ours though no answer said so.
+        # They may be ours although no response has confirmed it.
         with suppress(Exception):
             with_timeout(_TIDYING, lambda: map_concurrently([lock.abandon for lock, _ in wanted], len(wanted)))
         raise
@@ -83,7 +82,7 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
 
 
 class _Waiter:
-    """One stay in the queue."""
+    """A run that waits in the queue."""
 
     def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace) -> None:
         self._lock = lock
@@ -98,7 +97,7 @@ class _Waiter:
         self._reported: tuple[str, float] = ("", float("-inf"))
 
     def wait(self, state: LockState) -> LockState:
-        """Wait for our turn; give the lock, which is ours then."""
+        """Wait until we acquire the lock, and return its state."""
         lock, clock = self._lock, self._clock
         renewed = clock.monotonic()
         while True:
@@ -106,7 +105,7 @@ class _Waiter:
             self._liveness.see(state, now)
             self._require_time(state, now)
             if state.holder is None and not state.tickets:
-                # It was given back between our two looks; or somebody has deleted the item.
+                # It was released between our two reads, or its item was deleted.
                 state = lock.try_acquire()
                 if lock.is_ours(state):
                     return state
@@ -116,7 +115,7 @@ class _Waiter:
                 continue
             self._require_use(state, now)
             if lock.place(state) is None and self._has_room(state, now):
-                # At first, or taken for dead and passed over.
+                # We have not joined it yet, or another run has removed us as dead.
                 renewed, state = now, lock.join()
                 continue
             ahead = len(state.ahead_of(self._claim.owner))
@@ -133,7 +132,7 @@ class _Waiter:
                 renewed, state = clock.monotonic(), lock.renew_ticket(state)
 
     def _remove_dead(self, state: LockState, now: float) -> LockState | None:
-        """Remove who has died, the holder first, and give the lock as it then is; None: all live, as far as we know."""
+        """Remove dead runs, the holder first, and return the new state; None if no run is known to be dead."""
         is_dead, found_dead = self._liveness.is_dead, self._lock.found_dead
         if state.holder and (state.holder.owner in found_dead or is_dead(state.holder, now)):
             self._say_dead([state.holder], now)
@@ -148,10 +147,10 @@ class _Waiter:
     def _say_dead(self, dead: list[Claim], now: float) -> None:
         for claim in dead:
             if claim.owner in self._lock.found_dead:
-                self._lock.say("lock", f"{claim.describe()} has died: passing it over")
+                self._lock.say("lock", f"{claim.describe()} has died: skipping it")
                 continue
             silence = self._liveness.silence(claim, now)
-            self._lock.say("lock", f"{claim.describe()} has shown no sign of life for {silence:.0f} s: passing it over")
+            self._lock.say("lock", f"{claim.describe()} has sent no heartbeat for {silence:.0f} s: skipping it")
 
     def _pause(self, ahead: int, now: float) -> float:
         if ahead:
@@ -168,23 +167,23 @@ class _Waiter:
         lease = state.holder.lease if state.holder else self._claim.lease
         raise LockError(
             f"the lock was not free within {self._timeout / 60:.3g} minutes: {held}",
-            hint=f"See what that run does{_at(state)}, and raise lock-timeout if it merely takes long. If it died, its "
-            f"lock is free {lease} seconds later.",
+            hint=f"Check what that run does{_at(state)}. If it only takes long, raise lock-timeout. If it died, its "
+            f"lock expires {lease} seconds later.",
         )
 
     def _has_room(self, state: LockState, now: float) -> bool:
-        """Whether we can join the queue; a full one is watched until it is known that all who stand in it live."""
+        """Return whether we can join the queue. A full queue is an error once all runs in it are known to be alive."""
         if len(state.tickets) < LONGEST_QUEUE:
             return True
         if all(self._liveness.has_lived(ticket) for ticket in state.tickets) or now - self._started > LONGEST_LEASE:
             raise LockError(
-                f"{len(state.tickets)} runs wait for the lock already, which is as many as the line takes",
-                hint="See with command status what holds it up, and run the job again when the line is shorter.",
+                f"the queue of the lock is full: {len(state.tickets)} runs wait",
+                hint="See with command: status what blocks the queue, and run the job again when it is shorter.",
             )
         return False
 
     def _require_use(self, state: LockState, now: float) -> None:
-        """Give way to a newer run that is alive: not while the holder is silent, whom somebody has to count out."""
+        """Raise Superseded if a newer run is alive. While the holder is silent, stay to detect whether it has died."""
         if state.holder and self._liveness.silence(state.holder, now) > state.holder.lease / 2:
             return
         newer = [ticket for ticket in state.tickets if self._liveness.has_lived(ticket)]
@@ -194,10 +193,11 @@ class _Waiter:
                 raise Superseded(claim)
 
     def _report(self, state: LockState, now: float) -> None:
-        """Say who holds the lock and how far it is until our turn; not more often than people like to read it."""
+        """Log who holds the lock and our place in the queue, but not too often."""
         place = len(state.ahead_of(self._claim.owner)) + 1
-        text = f"held by {_holder(state)}" if state.holder else "free, but not our turn yet"
-        text += f"; number {place} of {len(state.tickets)} in line" if len(state.tickets) > 1 else "; next in line"
+        text = f"held by {_holder(state)}" if state.holder else "free, but another run is next"
+        waiting = len(state.tickets)
+        text += f"; number {place} of {waiting} in the queue" if waiting > 1 else "; next in the queue"
         last, at = self._reported
         if now - at < (_REPORT_CHANGES if text != last else _REPORT_EVERY):
             return
@@ -209,7 +209,7 @@ class _Waiter:
 
 
 def _holder(state: LockState) -> str:
-    assert state.holder is not None  # noqa: S101 - the callers have looked
+    assert state.holder is not None  # noqa: S101 - the callers have checked
     since = state.holder.since
     with suppress(ValueError):
         since = f"{datetime.fromisoformat(since):%H:%M:%S %Z}"
@@ -223,4 +223,4 @@ def _at(state: LockState) -> str:
 
 def _who_waits(state: LockState, owner: str) -> str:
     ahead = [claim.describe() for claim in state.ahead_of(owner)]
-    return f"{ahead[0]} is ahead in line" if ahead else "it became free a moment ago"
+    return f"{ahead[0]} is ahead in the queue" if ahead else "it became free a moment ago"

@@ -10,7 +10,7 @@ from promote.core.run import Run
 
 @dataclass(frozen=True)
 class Partition:
-    """The items of the function ``arn`` in ``table``, written in the name of ``run``."""
+    """The items of the function ``arn`` in ``table``, and the ``run`` that writes them."""
 
     table: Table
     arn: str
@@ -28,5 +28,5 @@ class Partition:
         }
 
     def now(self) -> str:
-        """Return the time as it is recorded."""
+        """Return the current time in ISO format, with milliseconds."""
         return self.clock.now().isoformat(timespec="milliseconds")

@@ -1,20 +1,20 @@
-"""How often a waiter looks at the lock: the first in line fast, the others slowly, nobody in step with anybody."""
+"""How often a waiting run reads the lock. The first in the queue reads it often, and the others less often."""
 
 from collections.abc import Callable
 
 _EAGER, _PATIENT = 0.1, 0.25
 _EAGER_FOR = 60.0
-"""Seconds between looks of the first in line, in its first minute and afterwards: some 2,800 in ten minutes."""
+"""Seconds between reads of the first in the queue, in its first minute and later: about 2,800 in ten minutes."""
 
 _SHORTEST, _LONGEST, _GROWTH = 0.75, 4.0, 1.3
-"""Seconds between looks of everybody else: shorter while the line moves, some 160 in ten minutes while it does not."""
+"""Seconds between reads of the others: shorter while the queue moves, otherwise about 160 reads in ten minutes."""
 
 _JITTER = 0.2
-"""How much longer a pause may be, as a part of it."""
+"""The largest random addition to a pause, as a fraction of it. It keeps runs from reading at the same moment."""
 
 
 class Pace:
-    """One waiter's; ``chance`` gives numbers from 0 to 1."""
+    """The pauses of one waiting run; ``chance`` returns random numbers from 0 to 1."""
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
@@ -22,7 +22,10 @@ class Pace:
         self._ahead = -1
 
     def pause(self, ahead: int, first_for: float) -> float:
-        """Give the seconds until the next look, with ``ahead`` others in front, or first in line for ``first_for``."""
+        """Return the seconds until the next read.
+
+        ``ahead`` runs are before this one in the queue. Without any, this run has been the first for ``first_for`` s.
+        """
         if ahead == 0:
             pause = _EAGER if first_for < _EAGER_FOR else _PATIENT
         else:

@@ -1,4 +1,4 @@
-"""Promotions as records of the history: keys, attributes and their strict reading. No effects."""
+"""The entries of the history: their keys, how they are written and how they are read. No calls."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,24 +10,24 @@ from promote.state.sizes import clipped
 from promote.state.strict import Record
 
 _LONGEST = 200
-"""Bytes of a reason and of a name that an environment's record keeps of a rollback."""
+"""The most bytes of a reason and of a name in the list of rolled-back versions of an environment."""
 
 RELEASE = "release#"
-"""How the sort key of a release begins."""
+"""The prefix of the sort key of a release."""
 
 
 def promotion_key(promotion: Promotion) -> str:
-    """Give the sort key of a promotion; those of an environment sort by time."""
+    """Return the sort key of a promotion. The promotions of an environment are sorted by time."""
     return f"promotion#{promotion.environment}#{promotion.identity}"
 
 
 def content_item(candidate: Candidate, plan: str) -> dict[str, str]:
-    """Write what an environment or a promotion says of the code."""
+    """Return the attributes of an environment or a promotion that identify the verified code."""
     return {"code_sha256": candidate.code_sha256, "fingerprint": candidate.fingerprint, "plan": plan}
 
 
 def promotion_item(promotion: Promotion) -> dict[str, Any]:
-    """Write a promotion."""
+    """Return the attributes of a promotion."""
     return {
         "environment": promotion.environment,
         "version": promotion.version,
@@ -45,7 +45,7 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
 
 
 def intent_item(promotion: Promotion) -> dict[str, Any]:
-    """Write a promotion that is still to be made, with all that whoever finds it needs to record it."""
+    """Return a planned promotion with everything that another run needs to record it."""
     item = promotion_item(promotion)
     if promotion.rolled_back is not None:
         item["rolled_back"] = rolled_back_items(promotion.rolled_back)
@@ -53,7 +53,7 @@ def intent_item(promotion: Promotion) -> dict[str, Any]:
 
 
 def rolled_back_items(entries: Sequence[RolledBack]) -> list[dict[str, Any]]:
-    """Write what an environment has gone back from; the record of each rollback has reason and name in full."""
+    """Return the list of rolled-back versions. The history has the full reason and name of each rollback."""
     return [
         {**vars(entry), "reason": clipped(entry.reason, _LONGEST), "by": clipped(entry.by, _LONGEST)}
         for entry in entries
@@ -61,7 +61,7 @@ def rolled_back_items(entries: Sequence[RolledBack]) -> list[dict[str, Any]]:
 
 
 def rolled_back_of(record: Record) -> tuple[RolledBack, ...]:
-    """Read what an environment has gone back from."""
+    """Return the rolled-back versions in a record."""
     return tuple(
         RolledBack(
             version=entry.version("version", others=(LATEST,)),
@@ -75,10 +75,10 @@ _ROLLED_BACK = ("code_sha256", "fingerprint", "commit", "at", "reason", "by", "p
 
 
 def promotion_of(record: Record) -> Promotion:
-    """Read a promotion.
+    """Return the promotion in a record.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     previous = record.values.get("previous", "")
@@ -100,7 +100,7 @@ def promotion_of(record: Record) -> Promotion:
 
 
 def entry_item(arn: str, promotion: Promotion, candidate: Candidate, plan: str, at: str) -> dict[str, Any]:
-    """Write a promotion's entry in the history of the function ``arn``."""
+    """Return the entry of a promotion in the history of the function ``arn``."""
     return {
         "pk": arn,
         "sk": promotion_key(promotion),
@@ -111,7 +111,7 @@ def entry_item(arn: str, promotion: Promotion, candidate: Candidate, plan: str, 
 
 
 def release_key_of(record: Record | None) -> ReleaseKey | None:
-    """Read the key of a release; None: there is none."""
+    """Return the key of a release in a record; None if there is none."""
     if record is None:
         return None
     key = ReleaseKey(record.text("pk"), record.text("sk"))
@@ -121,10 +121,10 @@ def release_key_of(record: Record | None) -> ReleaseKey | None:
 
 
 def require_move(item: Item) -> Item:
-    """Return an entry of the history, if it is what this action writes.
+    """Return an entry of the history if it is valid.
 
     Raises:
-        RecordError: it is not.
+        RecordError: The entry is not valid.
 
     """
     record = Record.of(item)
@@ -137,10 +137,10 @@ def require_move(item: Item) -> Item:
 
 
 def has_happened(entry: Item, alias: Alias | None) -> bool:
-    """Whether an entry of the history is of a move that took effect: a pin is recorded before it is made."""
+    """Return whether the move of an entry took effect. A pin is recorded before the move, and may have failed."""
     return entry.get("kind") != Kind.PIN or alias is None or alias.revision_id != entry.get("revision_id")
 
 
 def is_pinned(alias: Alias, history: Sequence[Item]) -> bool:
-    """Whether the last entry of the history, which is newest first, is of a pin that ``alias`` shows."""
+    """Return whether the newest entry is the pin that moved ``alias``; ``history`` is newest first."""
     return bool(history) and history[0].get("kind") == Kind.PIN and history[0].get("version") == alias.version

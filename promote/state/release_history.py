@@ -1,4 +1,4 @@
-"""What an application has received in an environment, from the histories of its functions and its releases' records."""
+"""The history of releases: what an application received, according to its functions' histories and its releases."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -12,7 +12,10 @@ Histories = Mapping[str, Sequence[Item]]
 
 
 def release_keys(histories: Histories) -> list[ReleaseKey]:
-    """Return the releases that have moved any of the functions, newest first; for several functions, of several."""
+    """Return the keys of the releases that have moved any of the functions, newest first.
+
+    For several functions, releases of a single function are left out.
+    """
     values = [item["release"] for items in histories.values() for item in items if item.get("release")]
     if len(histories) > 1:
         values = [value for value in values if int(value.get("functions", 1)) > 1]
@@ -21,9 +24,9 @@ def release_keys(histories: Histories) -> list[ReleaseKey]:
 
 
 def last_release(releases: Iterable[Release], arns: Collection[str], retired: Collection[str]) -> Release | None:
-    """Give the last of ``releases`` that is of the application of the functions ``arns``; None: there is none.
+    """Return the last of ``releases`` of the application with the functions ``arns``; None if there is none.
 
-    That is one of all of these functions; only where there is none, they have been fewer so far.
+    A release with more of the functions is preferred, because the application may have had fewer functions before.
     """
 
     def rank(release: Release) -> tuple[int, str]:
@@ -33,7 +36,7 @@ def last_release(releases: Iterable[Release], arns: Collection[str], retired: Co
 
 
 def read_releases(table: Table, keys: Iterable[ReleaseKey]) -> list[Release]:
-    """Read the records of many releases to one environment; those that somebody has deleted are left out."""
+    """Return many releases to one environment. Releases whose records were deleted are left out."""
     places: dict[str, set[str]] = {}
     for key in keys:
         places.setdefault(key.pk, set()).add(key.sk)
@@ -41,18 +44,18 @@ def read_releases(table: Table, keys: Iterable[ReleaseKey]) -> list[Release]:
     return [release_of(item) for item in items if item["sk"] in places[str(item["pk"])]]
 
 
-def with_stays(histories: Histories, releases: Sequence[Release]) -> Histories:
-    """Add to the history of each function the releases in which it was promoted without being moved."""
-    stays: dict[str, list[Item]] = {arn: [] for arn in histories}
+def with_unmoved(histories: Histories, releases: Sequence[Release]) -> Histories:
+    """Return the histories with the releases in which a function was promoted but its alias did not move."""
+    unmoved: dict[str, list[Item]] = {arn: [] for arn in histories}
     for release in releases:
         for part in release.parts:
-            if part.arn in stays and not part.moves:
-                stays[part.arn].append(_stay(release, part))
+            if part.arn in unmoved and not part.moves:
+                unmoved[part.arn].append(_entry(release, part))
     return {
-        arn: sorted([*items, *stays[arn]], key=lambda item: int(item["sequence"]), reverse=True)
+        arn: sorted([*items, *unmoved[arn]], key=lambda item: int(item["sequence"]), reverse=True)
         for arn, items in histories.items()
     }
 
 
-def _stay(release: Release, part: Part) -> Item:
+def _entry(release: Release, part: Part) -> Item:
     return {**promotion_item(part.promotion), "kind": release.kind.value, "at": release.ended, "url": release.url}

@@ -1,7 +1,7 @@
-"""A release: the functions of an application, promoted to one environment as one. What its record holds; no effects.
+"""The record of a release, which moves one or more functions to new versions in an environment. No calls.
 
-Lambda moves one alias at a time. The record says beforehand what is to move from where to where, so that whoever finds
-it can bring all functions to one end: all moved, or all back. ``promote.pipeline.release`` does so.
+Lambda moves one alias at a time. The record is written before the first move, and names each alias, its old version and
+its new one. Any run that finds it can complete the release or roll it back (``promote.pipeline.release``).
 """
 
 from collections.abc import Collection, Sequence
@@ -19,20 +19,20 @@ from promote.state.strict import Record
 
 
 class Stage(StrEnum):
-    """How far a release is: it ends ``done``, or by way of ``rolling_back`` as ``rolled_back``."""
+    """The stage of a release. It ends as ``done``, or as ``rolled_back`` after ``rolling_back``."""
 
     MOVING = "moving"
     """The aliases are being moved."""
     DONE = "done"
-    """All have been moved, and it is recorded for each function."""
+    """All aliases have moved, and the history of each function has an entry."""
     ROLLING_BACK = "rolling_back"
-    """One could not be moved: the others go back to what they served."""
+    """An alias could not be moved, so the others return to what they served."""
     ROLLED_BACK = "rolled_back"
-    """All serve what they served before, save for those that a stranger has moved."""
+    """All functions serve what they served before, except those that were moved externally."""
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing is left to be done."""
+        """Whether the release has ended."""
         return self in (Stage.DONE, Stage.ROLLED_BACK)
 
 
@@ -42,34 +42,34 @@ class Part:
 
     arn: str
     promotion: Promotion
-    """The move; where it has no ``previous``, the alias stays as it is, and the record alone tells the commit."""
+    """The move. Without ``previous``, the alias stays as it is, and only the record shows the commit."""
     candidate: Candidate
-    """The version that the function serves when the release is done."""
+    """The version that the function serves after the release."""
     plan: str
-    """Digest of the verification that it has passed."""
+    """The digest of the verification that it passed."""
     sequence: int
-    """Of the environment, as it was when the release was decided upon."""
+    """The sequence of the environment before the release."""
     before: Alias | None
-    """The alias as it was then; None: there was none."""
+    """The alias before the release; None if there was none."""
     since: str = ""
-    """The commit of the environment's last promotion before; empty: there was none, or it is not known."""
+    """The commit of the previous promotion; empty if there was none, or if it is not known."""
     token: str = ""
-    """The key of the candidate's record that this promotion uses up; empty: it has none."""
+    """The key of the candidate's record that this promotion uses; empty if there is none."""
 
     @property
     def moves(self) -> bool:
-        """Whether its alias is moved."""
+        """Whether the release moves its alias."""
         return self.promotion.previous is not None
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The name of the function."""
         return self.arn.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
 class Undo:
-    """The rollback of a release that was unfinished, by ``command: rollback``."""
+    """The rollback of an unfinished release by ``command: rollback``."""
 
     at: str
     reason: str = ""
@@ -78,7 +78,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Release:
-    """The functions that are promoted as one."""
+    """A release: either all of its functions are promoted, or none."""
 
     key: ReleaseKey
     environment: str
@@ -86,45 +86,46 @@ class Release:
     """In the order in which the user named them."""
     run_id: int
     url: str = ""
-    """The run's page, or empty."""
+    """The page of the run, or empty."""
     origin: str = ""
-    """The workflow's step that releases these functions: the next of its releases should have them all."""
+    """The workflow step that releases these functions. Its next release should include all of them."""
     stage: Stage = Stage.MOVING
     reason: str = ""
-    """Why it was turned back; empty: it was not."""
+    """Why it was rolled back; empty if it was not."""
     denied: tuple[str, ...] = ()
-    """The ARNs of functions whose moves were refused, so that none is on its way: they need no fence."""
+    """The ARNs of functions whose moves were refused. No move of them can arrive late, so they need no fence."""
     undone: Undo | None = None
-    """By whom it was rolled back; None: it was not, or because an alias could not be moved."""
+    """Who rolled it back with ``command: rollback``; None if no user did."""
     begun: str = ""
-    """When its record was written."""
+    """The time of its start; empty before it."""
     ended: str = ""
-    """When all had moved or were back; empty: it is unfinished."""
+    """The time of its end; empty if it is unfinished."""
 
     @property
     def sequence(self) -> int:
-        """That of all its promotions."""
+        """The sequence of all its promotions."""
         return self.parts[0].promotion.sequence
 
     @property
     def moves(self) -> list[Part]:
-        """Those whose aliases are moved."""
+        """The parts whose aliases the release moves."""
         return [part for part in self.parts if part.moves]
 
     @property
     def kind(self) -> Kind:
-        """Why its aliases were moved; what stays does not say so."""
+        """Why its aliases move. A part whose alias stays does not show that."""
         return (self.moves or self.parts)[0].promotion.kind
 
     @property
     def commit(self) -> str:
-        """What it has promoted, or gone back to."""
+        """The commit that it promotes, or to which it rolls back."""
         return (self.moves or self.parts)[0].promotion.commit
 
     def is_of(self, arns: Collection[str], retired: Collection[str]) -> bool:
-        """Whether it is of the application of the functions ``arns``: it has others only if they are ``retired``.
+        """Return whether it is a release of the application with the functions ``arns``.
 
-        It may lack some, which were added later; but a release of one function is not of an application of several.
+        Its other functions must be ``retired``. Functions may be missing, because they may have been added later. But a
+        release of one function is never a release of an application with several.
         """
         others = [part.name for part in self.parts if part.arn not in arns]
         is_alone = len(self.parts) == 1 < len(arns)
@@ -132,48 +133,48 @@ class Release:
 
     @property
     def meaning(self) -> str:
-        """How it has ended, in words for people."""
+        """The end of the release, as text."""
         before = self.parts[0].before
         if self.stage is Stage.DONE and not self.has_several:
             return f"{self.environment} was moved to version {self.parts[0].promotion.version}"
         if self.stage is Stage.ROLLED_BACK and not self.has_several:
-            return f"{self.environment} is back at {f'version {before.version}' if before else 'nothing'}"
+            return f"{self.environment} was rolled back to {f'version {before.version}' if before else 'nothing'}"
         return {
             Stage.DONE: "all functions have moved",
-            Stage.ROLLED_BACK: "all functions are back at what they served",
+            Stage.ROLLED_BACK: "all functions were rolled back",
         }.get(self.stage, "it is unfinished")
 
     @property
     def has_several(self) -> bool:
-        """Whether it is of several functions."""
+        """Whether it includes several functions."""
         return len(self.parts) > 1
 
     @property
     def together(self) -> Together:
-        """What each environment's record keeps of it."""
+        """What the record of each environment keeps of it."""
         return Together(self.origin, tuple(part.name for part in self.parts))
 
     @property
     def names(self) -> str:
-        """The functions, for people."""
+        """The names of its functions, as text."""
         return join_names([part.name for part in self.parts])
 
     @property
     def fence(self) -> str:
-        """The Description of an alias while the release is rolled back, by which its RevisionId becomes another.
+        """The Description of an alias while the release is rolled back. Writing it changes the RevisionId.
 
-        A move that was sent before, and arrives late, then fails its precondition.
+        Therefore, a move that was sent before and arrives late fails its precondition.
         """
         return f"{FENCE}{self.key.identity}"
 
 
 def release_key(arns: Sequence[str], environment: str, identity: str) -> ReleaseKey:
-    """Say where the record of a release is: with the first of its functions, by ARN."""
+    """Return the key of a release. Its record is in the partition of the first function by ARN."""
     return ReleaseKey(min(arns), f"{RELEASE}{environment}#{identity}")
 
 
 def release_item(release: Release) -> dict[str, Any]:
-    """Write the record of a release; when it was begun and ended, whoever writes that says."""
+    """Return the record of a release without the times of its start and its end, which its caller adds."""
     return {
         "pk": release.key.pk,
         "sk": release.key.sk,
@@ -189,10 +190,10 @@ def release_item(release: Release) -> dict[str, Any]:
 
 
 def release_of(item: Item) -> Release:
-    """Read the record of a release.
+    """Return the release in an item.
 
     Raises:
-        RecordError: it is not what this action writes.
+        RecordError: The item is not valid.
 
     """
     record = Record.of(item)
@@ -234,7 +235,7 @@ def _part_item(part: Part) -> dict[str, Any]:
             "revision_id": before.revision_id,
             "description": before.description,
             "capacity": before.capacity.value,
-            # The table takes no floats.
+            # boto3 does not accept floats for DynamoDB.
             "weights": {version: str(weight) for version, weight in before.weights.items()},
         },
     }

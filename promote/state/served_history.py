@@ -1,4 +1,4 @@
-"""What an environment has served, and so what a rollback can go back to, as the ledger and the alias say."""
+"""What an environment has served, according to the ledger and the alias. A rollback restores one of these versions."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,36 +11,36 @@ from promote.state.ledger import Ledger
 from promote.state.promotion_records import promotion_item
 
 _HISTORY = 200
-"""Moves of the alias that are looked back upon."""
+"""The most moves of an alias that are read."""
 
 Move = Mapping[str, Any]
-"""A promotion or a rollback, as the ledger records it."""
+"""The entry of a promotion or a rollback in the history."""
 
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """What an environment served."""
+    """A version that an environment served."""
 
     version: str
     commit: str
     run_id: int = 0
-    """The run that has built it; 0: not known."""
+    """The run that built it; 0 if it is not known."""
     content: Mapping[str, str] = field(default_factory=dict)
-    """Its digests, ``code_sha256`` and ``fingerprint``; empty: not known."""
+    """Its digests, ``code_sha256`` and ``fingerprint``; empty if they are not known."""
 
     @classmethod
     def of(cls, version: str, record: Mapping[str, Any]) -> "ServedVersion":
-        """Read it from the record of a move, or of a version."""
+        """Return it as in the record of a move, or of a version."""
         content = {name: str(record[name]) for name in ("code_sha256", "fingerprint") if record.get(name)}
         return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)), content)
 
     def is_of(self, candidate: Candidate) -> bool:
-        """Whether this is the version that was served then: a function that was created again has other versions."""
+        """Return whether ``candidate`` is what was served. A function that was created again has other versions."""
         return not self.content or candidate.is_in(self.content)
 
 
 def deletion_note(ledger: Ledger, version: str) -> str:
-    """Say how a version that is gone came to be deleted, as the end of a sentence; empty: it is not known."""
+    """Return how a version was deleted, as the end of a sentence; empty if it is not known."""
     deleted = ledger.versions.read(version).get("deleted") if version.isdecimal() else None
     if not deleted:
         return ""
@@ -48,9 +48,9 @@ def deletion_note(ledger: Ledger, version: str) -> str:
 
 
 def moves(ledger: Ledger, alias: Alias, served: EnvironmentRecord) -> list[Move]:
-    """Read the last moves of an environment that has ``alias``, oldest first; ``served`` is what the ledger says of it.
+    """Return the last moves of an environment with ``alias``, oldest first; ``served`` is its record in the ledger.
 
-    The last may be one that only the alias tells of: its run has died, or is about to record it.
+    The last move may be known only from the alias, if its run has died or has not recorded it yet.
     """
     return [*reversed(ledger.promotions(alias.name, _HISTORY)), *_unrecorded(alias, served)]
 
@@ -62,9 +62,9 @@ def _unrecorded(alias: Alias, served: EnvironmentRecord) -> Iterator[Move]:
 
 
 def served_before(moves: Sequence[Move], version: str) -> list[ServedVersion]:
-    """Give what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
+    """Return what an environment that now has ``version`` served before, oldest first; ``moves`` are oldest first.
 
-    What was rolled back is not counted: a second rollback goes further back, and does not return.
+    Rolled-back versions are left out, so that a second rollback goes further back.
     """
     served: list[ServedVersion] = []
     for move in moves:
@@ -84,13 +84,13 @@ def served_before(moves: Sequence[Move], version: str) -> list[ServedVersion]:
 
 
 def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str, str]) -> dict[str, str] | None:
-    """Give the versions that functions, which now serve ``now``, served before as one; None: nothing is known.
+    """Return the versions that several functions served together before ``now``; None if that is not known.
 
-    ``made`` has the moves of each, oldest first. The functions of one release have moved under one identity, so that
-    their moves together are moves of the whole, of which ``served_before`` tells. Empty: a function served nothing.
+    ``made`` has the moves of each function, oldest first. All moves of a release have the same identity, so that each
+    release is one move of the whole, and ``served_before`` applies. A version is empty if the function served nothing.
     """
     state = {name: str(made[name][0].get("previous") or "") if made[name] else now[name] for name in now}
-    # What a function did before its moves that were read is not known, so the whole is not either.
+    # Nothing is known before the oldest move that was read of a function with more moves.
     floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= _HISTORY), default=0)
     whole: list[Move] = []
     steps: dict[tuple[int, str], dict[str, Move]] = {}
@@ -104,12 +104,12 @@ def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str,
             whole.append({**next(iter(moved.values())), "version": _whole(state), "previous": before})
     for release in reversed(served_before(whole, _whole(now))):
         then: dict[str, str] = json.loads(release.version)
-        # A function that was not there yet stays as it is, so that what differs in it alone is no other release.
+        # A function that did not exist yet stays as it is. A difference in it alone does not make another release.
         if any(then[name] not in ("", version) for name, version in now.items()):
             return then
     return None
 
 
 def _whole(state: Mapping[str, str]) -> str:
-    """Write the versions of several functions as one; empty: none serves anything."""
+    """Return the versions of several functions as one text; empty if none serves anything."""
     return json.dumps(state, sort_keys=True) if any(state.values()) else ""

@@ -1,7 +1,4 @@
-"""Strict reading of the ledger's items: what this version of the action does not write is an error, never a default.
-
-No effects.
-"""
+"""Strict reading of the ledger's items: a value that the action does not write is an error, not a default. No calls."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,24 +13,24 @@ from promote.core.lock_state import shown
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _LARGEST = 10**18
-"""Numbers in the ledger are run ids, sequences and seconds: a larger one is a mistake."""
+"""The numbers in the ledger are run ids, sequences and seconds. A larger number is invalid."""
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
-"""Of a version, as Lambda writes it."""
+"""The number of a version, in the format of Lambda."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """An item, or a map in one. Each method returns one attribute, or raises RecordError that names item and attribute.
+    """An item, or a map in it. Each method returns an attribute, or raises RecordError with the item and attribute.
 
-    A ``default`` is for an attribute that may be missing. One that is there must have the right type in any case.
+    A ``default`` is returned if the attribute is missing. An attribute that exists must have the right type.
     """
 
     values: Mapping[str, Any]
     pk: str
     sk: str
     path: str = ""
-    """Where the map is in its item, with a dot at the end; empty: it is the item."""
+    """The path of the map in its item, with a dot at the end; empty for the item itself."""
 
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> "Record":
@@ -79,7 +76,7 @@ class Record:
         return kind(value)
 
     def part(self, name: str) -> "Record | None":
-        """Return a map; None: there is none."""
+        """Return a map; None if it is missing."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -88,28 +85,28 @@ class Record:
         return Record(value, self.pk, self.sk, f"{self.path}{name}.")
 
     def require_part(self, name: str) -> "Record":
-        """Return a map that must be there."""
+        """Return a map that must not be missing."""
         found = self.part(name)
         if found is None:
             raise self.unreadable(name, None)
         return found
 
     def parts(self, name: str) -> list["Record"]:
-        """Return a list of maps; empty: there is none."""
+        """Return a list of maps; empty if it is missing."""
         value = self.values.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
             raise self.unreadable(name, value)
         return [Record(one, self.pk, self.sk, f"{self.path}{name}[{place}].") for place, one in enumerate(value)]
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of strings; empty: there is none."""
+        """Return a list of strings; empty if it is missing."""
         value = self.values.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self.unreadable(name, value)
         return tuple(value)
 
     def weights(self, name: str) -> Mapping[str, float]:
-        """Return shares of the traffic by version, which are written as text."""
+        """Return the shares of the traffic by version. The item has them as text."""
         value = self.values.get(name, {})
         if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
             raise self.unreadable(name, value)
@@ -119,7 +116,7 @@ class Record:
             raise self.unreadable(name, value) from None
 
     def require(self, name: str, wanted: object) -> None:
-        """Require that an attribute says what the item's own key says."""
+        """Raise RecordError if an attribute is not ``wanted``, such as a key that contradicts the item."""
         if self.values.get(name) != wanted:
             raise self.unreadable(name, self.values.get(name))
 
@@ -131,6 +128,6 @@ class Record:
         what = "is missing" if value is None else f"is {shown(value)}"
         return RecordError(
             f"the record {self.sk} of {self.pk} cannot be read: its {self.path}{name} {what}",
-            hint="Does another program write into this table? Correct that item by hand, or restore it from a backup "
-            "of the table. A newer version of this action may also have written it: use the same version everywhere.",
+            hint="If another program writes to this table, correct the item by hand, or restore it from a backup of "
+            "the table. If a newer version of this action has written the item, use the same version everywhere.",
         )

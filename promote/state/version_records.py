@@ -1,4 +1,4 @@
-"""Versions, how they were verified, and what became of them."""
+"""The records of versions, with their verdicts and deletions: their keys, values, reads and writes."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ from promote.state.sizes import clipped
 from promote.state.strict import Record
 
 _RECORDED, _LONGEST_NAME, _LONGEST_REASON = 200, 500, 2000
-"""Checks of a verdict, those that have not passed first, and the bytes of a name and of a reason.
+"""The most checks of a verdict, and the most bytes of a check's name and of a reason.
 
-A version's record has two verdicts, so that both together must be smaller than an item may be.
+Checks that have not passed are kept first. A version's record has two full verdicts, which must fit into one item.
 """
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How a version was judged."""
+    """The verdicts of a version that decide whether it can be promoted."""
 
     proof: Item | None = None
-    """The verdict by which it has passed; None: it has not."""
+    """The last passed verdict; None if there is none."""
     failure: Item | None = None
-    """The verdict by which it has failed since then; None: it has not."""
+    """The last failed verdict since then; None if there is none."""
 
 
 def version_key(version: str) -> str:
-    """Give the sort key of a version; they sort by number."""
+    """Return the sort key of a version. Versions are sorted by number."""
     return f"version#{int(version):010d}"
 
 
 def require_version(item: Item) -> Item:
-    """Return the record of a version, if it is what this action writes.
+    """Return the record of a version if it is valid.
 
-    One that was recorded only as deleted holds nothing else.
+    A version that only its deletion has recorded has no other attributes.
 
     Raises:
-        RecordError: it is not.
+        RecordError: The record is not valid.
 
     """
     record = Record.of(item)
@@ -77,17 +77,18 @@ def _require_verdict(record: Record, *, is_proof: bool) -> None:
 
 
 class VersionRecords:
-    """The versions of a function."""
+    """Reads and writes the records of a function's versions."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
 
     def record(self, candidate: Candidate) -> None:
-        """Record the version; one that is recorded already keeps its record, with the commit that first built it.
+        """Record a version, unless it is recorded already. The record keeps the commit that first built the version.
 
-        A record of other content is that of a deleted function of the same name: Lambda gives no number twice. It is
-        replaced, with its verdict. If a record of this content says that the version was deleted, the run that was to
-        delete it has died before: how the version was judged stays known.
+        - A record of other content is from a deleted function of the same name, because Lambda never reuses a number.
+          It is replaced, together with its verdicts.
+        - If the record says that the version was deleted, the run that wanted to delete it has died before. That
+          attribute is removed, and the verdicts stay.
         """
         item = {
             "pk": self._partition.arn,
@@ -107,7 +108,7 @@ class VersionRecords:
                 self._retract_deletion(candidate.version, deleted.text("operation", ""))
 
     def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict) -> None:
-        """Record what verification found.
+        """Record the verdict of a verification.
 
         Raises:
             ConflictError: The candidate's record is not of this code and configuration.
@@ -120,9 +121,9 @@ class VersionRecords:
             raise replaced(candidate) from error
 
     def verdict_update(self, candidate: Candidate, plan: str, verdict: Verdict) -> tuple[str, dict[str, Any]]:
-        """Give the part of a transaction that records a verdict.
+        """Return the part of a transaction that records a verdict.
 
-        Its condition fails when the candidate's record is not of this code and configuration.
+        Its condition fails if the candidate's record is not of this code and configuration.
         """
         record = {
             "outcome": verdict.outcome.value,
@@ -141,8 +142,8 @@ class VersionRecords:
             ],
             **self._partition.who(),
         }
-        # A later verdict takes nothing away from the fact that this version has passed. One that failed stays known
-        # until the version passes again, whatever inconclusive verdicts come after it.
+        # A later verdict never removes a passed verdict. A failed verdict stays until the version passes again,
+        # regardless of inconclusive verdicts in between.
         further: dict[str, Any] = {"proof": record} if verdict.passed else {}
         if verdict.outcome is Outcome.FAILED:
             further = {"failure": {name: value for name, value in record.items() if name != "checks"}}
@@ -156,7 +157,7 @@ class VersionRecords:
         )
 
     def read(self, version: str) -> Item:
-        """Read the record of a version; empty: there is none, as of $LATEST, which an alias may name."""
+        """Return the record of a version; empty if there is none, as for $LATEST, to which an alias may point."""
         if not version.isdecimal():
             return {}
         sk = version_key(version)
@@ -165,14 +166,14 @@ class VersionRecords:
         return {}
 
     def between(self, first: int, last: int) -> dict[int, Item]:
-        """Read the records of the versions from ``first`` to ``last``, by number."""
+        """Return the records of the versions from ``first`` to ``last``, by number."""
         with suppress(TableNotFound):
             items = self._partition.table.query(self._partition.arn, version_key(str(first)), version_key(str(last)))
             return {int(item["version"]): item for item in map(require_version, items)}
         return {}
 
     def newest(self, count: int) -> list[Item]:
-        """Read the records of the last ``count`` versions, newest first."""
+        """Return the records of the last ``count`` versions, newest first."""
         with suppress(TableNotFound):
             return list(
                 map(require_version, self._partition.table.newest(self._partition.arn, "version#", "version#~", count))
@@ -180,24 +181,24 @@ class VersionRecords:
         return []
 
     def proof(self, candidate: Candidate) -> Item | None:
-        """Read the verdict by which exactly this version has passed; None: it has not."""
+        """Return the last passed verdict of exactly this code and configuration; None if there is none."""
         return self.judged(candidate).proof
 
     def judged(self, candidate: Candidate) -> Judged:
-        """Read how exactly this version was judged."""
+        """Return the verdicts of exactly this code and configuration."""
         record = self.read(candidate.version)
         if not candidate.is_in(record):
             return Judged()
         return Judged(record.get("proof"), record.get("failure"))
 
     def verified(self, version: str) -> tuple[Candidate, str]:
-        """Read a version's record: the candidate and the digest of a plan that it has passed."""
+        """Return the candidate in a version's record, and the digest of the verification that it passed (or empty)."""
         item = self.read(version)
         candidate = Candidate(version, str(item.get("code_sha256", "")), str(item.get("fingerprint", "")))
         return candidate, str(item.get("proof", {}).get("plan", ""))
 
     def deleted(self, first: str, last: str) -> set[str]:
-        """Read which of the versions from ``first`` to ``last`` were deleted, as ``keep-versions`` says."""
+        """Return those of the versions from ``first`` to ``last`` that ``keep-versions`` has deleted."""
         with suppress(TableNotFound):
             items = self._partition.table.query(
                 self._partition.arn, version_key(first), version_key(last), having="deleted"
@@ -206,9 +207,9 @@ class VersionRecords:
         return set()
 
     def record_deletion(self, number: int, keep: int) -> None:
-        """Record that a version is being deleted, since it is not among the ``keep`` that stay.
+        """Record that a version is deleted, because it is not among the ``keep`` newest ones.
 
-        It is written before, so that no version is gone without a record; ``retract_deletion`` takes it back.
+        This is written before the deletion, so that each deletion has a record. ``retract_deletion`` removes it.
         """
         deleted = {"keep": keep, "at": self._partition.now(), **self._partition.who()}
         sk = version_key(str(number))
@@ -217,7 +218,7 @@ class VersionRecords:
         )
 
     def retract_deletion(self, number: int) -> None:
-        """Take back what this run has recorded of a version that is still there."""
+        """Remove the deletion that this run has recorded, because the version still exists."""
         self._retract_deletion(str(number), self._partition.run.operation)
 
     def _retract_deletion(self, version: str, operation: str) -> None:
@@ -234,8 +235,8 @@ class VersionRecords:
 
 
 def replaced(candidate: Candidate) -> ConflictError:
-    """Say that the record of a version is that of another by now."""
+    """Return the error for a version whose record is of other code or configuration."""
     return ConflictError(
-        f"the record of version {candidate.version} is no longer that of the code that was verified",
-        hint="Was the function deleted and made anew? See who deploys to it; then run the job again.",
+        f"the record of version {candidate.version} is no longer of the code that was verified",
+        hint="Was the function deleted and created again? Find out who deploys to it, then run the job again.",
     )

@@ -206,7 +206,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert rows[0].endswith("| api 2, mail 2 and worker 1 |")
     assert "| api | 2 | 1 | " in rows[2]
     assert "promoted alone by run 5" in rows[2]
-    assert "| mail | 2 | 1 |  | somebody else has moved it |" in rows[3]
+    assert "| mail | 2 | 1 |  | was moved externally |" in rows[3]
     assert "### worker: promotions" in ended.summary
     assert "api: preprod serves version 2, prod serves version 1, the lock is free." in ended.log
 

@@ -1433,7 +1433,7 @@ def test_a_dead_holder_of_another_time_is_passed_over_after_its_lease(
     ended = runner.run(counting({**make_inputs(lockable.account), "command": "lock", "lock-timeout": "1"}))
     assert (ended.code, ended.result) == (0, "locked"), ended.log
     assert "run 900" in ended.log
-    assert "has shown no sign of life" in ended.log
+    assert "has sent no heartbeat" in ended.log
     assert lockable.world.records("lock")[0]["token"] == 8
 
 

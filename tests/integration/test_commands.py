@@ -146,7 +146,7 @@ def test_a_kept_lock_that_was_lost_is_acquired_again_by_the_jobs_next_run(
     else:
         other = runner.run(inputs, commit="2" * 40, run_id=2, environ={"GITHUB_JOB": "another"})
         assert other.result == "promoted", other.log
-        assert "passing it over" in other.log
+        assert "skipping it" in other.log
     token = entry(world)["token"]
     ended = runner.start(inputs, commit="2" * 40, run_id=2)
     result = ended.wait()
@@ -438,7 +438,7 @@ def test_a_holder_whose_lock_was_opened_stops_before_its_next_change_and_says_wh
     held.release()
     ended = holder.wait()
     assert (ended.code, ended.result, [error.title for error in ended.errors]) == (1, "failed", ["Lock"]), ended.log
-    assert "octocat has opened it by force" in ended.errors[0].message
+    assert "lost to a forced unlock by octocat" in ended.errors[0].message
     assert "before its next change" in ended.errors[0].message
     changes = ("lambda.Update", "lambda.Publish", "lambda.Create")
     assert [name for name in writes(world.account) if name.startswith(changes)] == []

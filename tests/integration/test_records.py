@@ -110,7 +110,7 @@ def test_a_damaged_record_stops_a_run_before_it_changes_anything(  # noqa: PLR09
     world.account.forget()
     for given in (inputs, FROM_PREPROD, ROLLBACK, STATUS):
         ended = runner.run(given, commit="3" * 40, run_id=3)
-        assert_one_error(ended, f"the record {sk} of {arn(world)} cannot be read", what, "Correct that item by hand")
+        assert_one_error(ended, f"the record {sk} of {arn(world)} cannot be read", what, "correct the item by hand")
     assert (writes(world.account), world.items()) == ([], before)
     assert world.alias_version() == promoted.outputs["version"]
 

@@ -109,7 +109,7 @@ def test_a_newcomer_never_gets_in_between(scene: Scene) -> None:
     newcomer = scene.job(3, at=10.000001, works=10)
     scene.stage.run()
     assert scene.took_turns() == [1, 2, 3]
-    assert newcomer.log[0][1].startswith("free, but not our turn yet; number 2 of 2 in line")
+    assert newcomer.log[0][1].startswith("free, but another run is next; number 2 of 2 in the queue")
 
 
 def test_a_lock_that_is_free_and_waited_for_is_not_had_by_asking(scene: Scene) -> None:
@@ -199,7 +199,7 @@ def test_a_dead_holders_lock_is_free_after_its_lease_and_never_before(scene: Sce
     scene.stage.run()
     assert 15 + 30 < waiter.held_at <= 15 + 30 + 0.6
     assert waiter.token == 2
-    assert any("run 1, https" in text and "no sign of life for 30 s: passing it over" in text for _, text in waiter.log)
+    assert any("run 1, https" in text and "no heartbeat for 30 s: skipping it" in text for _, text in waiter.log)
     shown = datetime.fromtimestamp(skew, UTC).strftime("%H:%M:%S UTC")
     assert f"since {shown}" in waiter.log[0][1]
 
@@ -332,7 +332,7 @@ def test_the_line_is_as_long_as_it_may_be(scene: Scene) -> None:
     for number in range(LONGEST_QUEUE):
         living = scene.lock(replace(WAITER, owner=f"waiter {number}"))
         living.renew_ticket(living.join())
-    with pytest.raises(LockError, match="100 runs wait for the lock already") as caught:
+    with pytest.raises(LockError, match="queue of the lock is full: 100 runs wait") as caught:
         acquire(scene.lock(WAITER), 60, chance)
     assert "status" in caught.value.hint
     assert len(look(scene).tickets) == LONGEST_QUEUE
@@ -360,7 +360,7 @@ def test_a_wait_in_a_line_that_stands_names_who_is_ahead(scene: Scene) -> None:
     scene.lock(replace(WAITER, owner="first", run_id=7, lease=600)).join()
     late = scene.job(3, timeout=60)
     scene.stage.run()
-    assert str(late.error) == "the lock was not free within 1 minutes: run 7 is ahead in line"
+    assert str(late.error) == "the lock was not free within 1 minutes: run 7 is ahead in the queue"
     assert waiting(scene) == [7]
 
 
@@ -554,7 +554,7 @@ def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None
     at, text = third.log[0]
     assert at == 2
     assert text == (
-        "held by run 1 since 00:00:00 UTC, in phase start; number 2 of 2 in line; "
+        "held by run 1 since 00:00:00 UTC, in phase start; number 2 of 2 in the queue; "
         "see https://github.com/octo/hello/actions/runs/1"
     )
     texts = [text for _, text in third.log]
@@ -562,7 +562,7 @@ def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None
     assert any("run 1 since 00:00:00 UTC, in phase verify; number 2 of 2" in text for text in texts)
     last = texts[-1]
     assert last.startswith("held by run 2 since 00:00:30 UTC")
-    assert "; next in line; waited " in last
+    assert "; next in the queue; waited " in last
     assert last.endswith("see https://github.com/octo/hello/actions/runs/2")
 
 
@@ -577,7 +577,8 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
     assert 10 <= sum(at < 60 for at, _ in waiter.log) <= 12
     calm = [at for at, _ in waiter.log if 66 < at < 300]
     assert 3 <= len(calm) <= 4
-    assert waiter.log[-1][1].startswith("held by run 1 since 00:00:00 UTC, in phase phase 59; next in line; waited ")
+    last = waiter.log[-1][1]
+    assert last.startswith("held by run 1 since 00:00:00 UTC, in phase phase 59; next in the queue; waited ")
 
 
 def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
@@ -587,4 +588,4 @@ def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
     waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
     with pytest.raises(LockError, match="run 1 since 00:00:00 UTC, keeps it between its steps"):
         acquire(waiter, 3, Random(1).random)  # noqa: S311 - no secret
-    assert "keeps it between its steps; next in line" in lines[0]
+    assert "keeps it between its steps; next in the queue" in lines[0]

@@ -32,8 +32,8 @@ MUTANTS = (
     Mutant(
         "the lock is taken though another run holds it",
         "promote.state.lock",
-        'change = self._acquire_change(f"{_FREE} AND {_NOBODY_WAITS}", {"nobody": []})',
-        'change = self._acquire_change(_NOBODY_WAITS, {"nobody": []})',
+        'change = self._acquire_change(f"{_FREE} AND {_NONE_WAIT}", {"none": []})',
+        'change = self._acquire_change(_NONE_WAIT, {"none": []})',
     ),
     Mutant(
         "a holder counts as dead after half of its lease",

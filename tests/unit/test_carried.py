@@ -9,7 +9,7 @@ from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.notes.tag_rollout import Asked, carried
-from promote.state.release_history import release_keys, with_stays
+from promote.state.release_history import release_keys, with_unmoved
 from promote.state.releases import Part, Release, Stage
 
 Move = tuple[int, str, int]
@@ -110,7 +110,7 @@ def test_a_function_that_stays_has_what_its_release_has() -> None:
         "mail": [item((3, "8", 6)), item((1, "7", 4), release="release#prod#0000000001-0")],
     }
     assert [found.identity for found in release_keys(histories)] == [key.identity, "0000000001-0"]
-    whole = with_stays(histories, [release])
+    whole = with_unmoved(histories, [release])
     assert whole["api"] == histories["api"]
     assert [(found["sequence"], found["version"], found["commit"]) for found in whole["mail"]] == [
         (3, "8", "6"),

@@ -53,13 +53,13 @@ def test_functions_that_serve_the_release_do_not_deviate() -> None:
         ),
         (alias(promotion("3", "2", 7)), Drift("api", "3", "2", "promoted alone", 7)),
         (alias(promotion("1", "", 4)), Drift("api", "1", "2", "still as it was promoted", 4)),
-        (alias(promotion("2", "1"), "9"), Drift("api", "9", "2", "somebody else has moved it")),
+        (alias(promotion("2", "1"), "9"), Drift("api", "9", "2", "was moved externally")),
         (
             alias(promotion("2", "1"), weights={"9": 0.1}),
-            Drift("api", "2", "2", "somebody else splits the traffic"),
+            Drift("api", "2", "2", "its traffic was split externally"),
         ),
-        (replace(MOVED, version="9", description=""), Drift("api", "9", "2", "somebody else has moved it")),
-        (None, Drift("api", "", "2", "has lost its alias")),
+        (replace(MOVED, version="9", description=""), Drift("api", "9", "2", "was moved externally")),
+        (None, Drift("api", "", "2", "has no alias any more")),
     ],
 )
 def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: Drift) -> None:
@@ -67,7 +67,9 @@ def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: D
 
 
 def test_one_that_was_released_with_others_was_not_moved_alone() -> None:
-    [deviation] = found(alias(promotion("3", "2", 6)), entry={**ENTRY, "release": {"pk": "arn:api", "sk": "other"}})
+    [deviation] = found(
+        alias(promotion("3", "2", 6)), entry={**ENTRY, "release": {"pk": "arn:api", "sk": "other", "functions": 2}}
+    )
     assert deviation.why == "promoted with others"
 
 

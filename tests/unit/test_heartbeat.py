@@ -86,7 +86,7 @@ def test_a_run_that_has_ended_changes_nothing_any_more() -> None:
     heartbeat = Heartbeat(answers(Time(), 0, []), 30, since=0, clock=Time())
     heartbeat.require()
     heartbeat.stop()
-    with pytest.raises(LockError, match="is being given back"):
+    with pytest.raises(LockError, match="is being released"):
         heartbeat.require()
 
 
@@ -94,7 +94,7 @@ def test_a_beat_that_arrives_after_the_end_brings_no_trust_back() -> None:
     heartbeat = Heartbeat(answers(Time(), 0, [""]), 30, since=0, clock=Time())
     heartbeat.stop()
     heartbeat.beat()
-    with pytest.raises(LockError, match="is being given back"):
+    with pytest.raises(LockError, match="is being released"):
         heartbeat.require()
 
 
@@ -103,9 +103,9 @@ def test_that_it_was_lost_is_said_and_not_for_how_long() -> None:
     heartbeat = Heartbeat(answers(time, 0, ["run 7, https://example.com/7"]), 30, since=100, clock=time)
     heartbeat.beat()
     time.seconds = 1000
-    with pytest.raises(LockError, match=r"lost to run 7, https://example\.com/7 while") as lost:
+    with pytest.raises(LockError, match=r"lost to run 7, https://example\.com/7, so") as lost:
         heartbeat.require()
-    assert lost.value.hint.endswith("Run the job again; nothing is lost.")
+    assert lost.value.hint.endswith("Run the job again. Nothing is lost.")
 
 
 def test_a_slow_beat_does_not_hold_up_those_who_ask() -> None:

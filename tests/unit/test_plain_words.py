@@ -37,7 +37,7 @@ _QUOTING = ("tests/unit/test_plain_words.py", "tests/unit/golden/")
 """Files that quote the words."""
 _PENDING = re.compile(r"promote[./]pipeline[./]saga|\b[Ss]agas?\b")
 """Names of the product that are not changed yet."""
-NOT_YET = ("promote/pipeline/", "promote/commands/", "promote/state/")
+NOT_YET = ("promote/pipeline/", "promote/commands/")
 """Folders that are not rewritten yet."""
 
 

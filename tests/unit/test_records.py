@@ -148,7 +148,7 @@ def test_a_value_of_another_type_is_never_a_default(kind: str) -> None:
                 read(with_value(item, path, value))
             assert str(item["sk"]) in str(caught.value), path
             assert ARN in str(caught.value), path
-            assert "Correct that item" in caught.value.hint
+            assert "correct the item" in caught.value.hint
 
 
 @pytest.mark.parametrize(
