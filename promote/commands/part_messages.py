@@ -14,7 +14,7 @@ from promote.core.verdict import Outcome
 from promote.core.version import same_content
 from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
-from promote.pipeline.capacity import meanwhile
+from promote.pipeline.capacity import describe_split
 from promote.pipeline.decision import undecided
 from promote.pipeline.deploy import deploy, latest_endpoint
 from promote.pipeline.latest import pin
@@ -103,7 +103,7 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     if target.served.pending:
         first = "roll it back" if target.job.inputs.command is Command.ROLLBACK else "finish it first"
         met.append(f"Release {target.served.pending.identity} is unfinished; a run would {first}.")
-    if what := meanwhile(alias):
+    if what := describe_split(alias):
         met.append(f"Of {name(target)}, {what}.")
     return met
 

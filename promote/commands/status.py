@@ -1,15 +1,15 @@
-"""``status``: environments, versions, lock, line and history; it changes nothing."""
+"""``status``: report environments, versions, lock, queue and history. It changes nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from promote.commands import status_tables
-from promote.commands.status_tables import STAGES, drifting, written
+from promote.commands.status_tables import STAGES, drifting, shown_time
 from promote.core.concurrency import map_and_wait
 from promote.core.report import Report, Table
-from promote.core.run import Result
-from promote.pipeline.capacity import meanwhile
+from promote.core.run import Result, short_commit
+from promote.pipeline.capacity import describe_split
 from promote.pipeline.job import Job
 from promote.pipeline.status import Reading, ReleaseStatus, read, release_statuses
 from promote.state.releases import Release
@@ -19,13 +19,13 @@ _WIDTH = 8
 
 
 def status(job: Job) -> Report:
-    """Read the ledger and, beside it, what Lambda itself says; show both.
+    """Report the ledger and the state of Lambda.
 
-    Of several functions, the page begins with the release that they serve together.
+    For several functions, the report begins with the release that they serve together.
     """
     is_whole = bool(job.inputs.parts)
     if is_whole:
-        # Each is made once, before several ask for it at the same time.
+        # Each client is made once, before several threads use it.
         _ = job.clients.resolve_region(), job.clients.function, job.clients.table
     jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
     with job.phase("read"):
@@ -77,33 +77,33 @@ def _headline(reading: Reading) -> str:
 
 
 def _headline_of_application(job: Job, readings: Sequence[Reading], found: Sequence[ReleaseStatus]) -> str:
-    """Say in a sentence what each environment has."""
-    said = [_said(status) for status in found] or ["nothing has been promoted yet"]
+    """Return one sentence that says what each environment serves."""
+    clauses = [_clause(status) for status in found] or ["nothing has been promoted yet"]
     missing = [f" The function {reading.name} does not exist." for reading in readings if reading.latest is None]
-    return f"{job.inputs.names}: {', '.join(said)}.{''.join(missing)}"
+    return f"{job.inputs.names}: {', '.join(clauses)}.{''.join(missing)}"
 
 
-def _said(status: ReleaseStatus) -> str:
+def _clause(status: ReleaseStatus) -> str:
     name, release = status.environment, status.release
     if release is None:
-        return f"{name} serves nothing as one yet"
+        return f"{name} serves no common release yet"
     if status.is_unfinished:
         return f"{name} has an unfinished release of run {release.run_id}"
     if status.drifts:
-        return f"{name} serves one release but for {drifting(status)}"
-    return f"{name} serves one release, commit {release.commit[:10] or 'unknown'}"
+        return f"{name} serves one release except for {drifting(status)}"
+    return f"{name} serves one release, commit {short_commit(release.commit) or 'unknown'}"
 
 
 def _hint(found: Sequence[ReleaseStatus]) -> str:
-    """Say what finishes what is unfinished; empty: nothing is."""
+    """Return how unfinished releases are finished; empty if there are none."""
     return " ".join(_advice(status.release) for status in found if status.release and status.is_unfinished)
 
 
 def _advice(release: Release) -> str:
     return (
         f"The release of {release.names} to {release.environment} that run {release.run_id} began "
-        f"{written(release.begun)} {STAGES[release.stage]}. If that run is dead, its job's post step, or the next "
-        "run, promotion or rollback of any of these functions, brings all of them to one end first."
+        f"{shown_time(release.begun)} {STAGES[release.stage]}. If that run has died, the release is finished "
+        "first by its job's post step, or by the next run, promotion or rollback of any of these functions."
     )
 
 
@@ -111,16 +111,17 @@ def _unfinished(reading: Reading) -> Iterator[str]:
     for found in reading.environments:
         if pending := reading.state.served(found.name).pending:
             yield (
-                f"A release of several functions to {found.name} is unfinished ({pending.identity}): the next run of "
-                "any of them finishes it, forward or back."
+                f"A release to {found.name} is unfinished ({pending.identity}). The next run of any of its functions "
+                "completes it or rolls it back."
             )
 
 
 def _notes(reading: Reading) -> Iterator[str]:
     for found in reading.environments:
-        if found.alias and (what := meanwhile(found.alias)):
+        if found.alias and (what := describe_split(found.alias)):
             yield f"{found.name} points at version {found.alias.version}, but its traffic is split: {what}."
         elif found.alias and found.history and found.alias.is_moved_by_others and not found.is_pinned:
-            yield f"Somebody else has pointed {found.name} at version {found.alias.version} since its last promotion."
+            text = f"{found.name} was changed externally since its last promotion"
+            yield f"{text}: it points at version {found.alias.version}."
     if opened := reading.state.lock.opened:
-        yield f"The lock was last opened by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"
+        yield f"The lock was last forced open by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

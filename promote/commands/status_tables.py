@@ -1,4 +1,4 @@
-"""The tables of ``status``: of one function, and of the release that several serve together."""
+"""The tables of ``status``: those of one function, and the releases of an application."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -8,24 +8,24 @@ from typing import Any
 from promote.core.lock_state import Claim, LockState
 from promote.core.promotion import Kind
 from promote.core.report import Link, Table
-from promote.core.run import join_names
+from promote.core.run import join_names, short_commit
 from promote.core.version import same_content
 from promote.github import git
 from promote.notes.compose import moment
-from promote.pipeline.capacity import meanwhile
+from promote.pipeline.capacity import describe_split
 from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
 from promote.pipeline.status import Environment, Reading, ReleaseStatus
 from promote.state.drift import Drift
 from promote.state.releases import Stage
 
-STAGES = {Stage.MOVING: "is being moved", Stage.ROLLING_BACK: "is being turned back"}
+STAGES = {Stage.MOVING: "is being moved", Stage.ROLLING_BACK: "is being rolled back"}
 
 _Row = tuple[str | Link, ...]
 
 
 def of_application(job: Job, found: Sequence[ReleaseStatus]) -> Iterator[Table]:
-    """Show the release of each environment, and what is not as it has it."""
+    """Yield the release of each environment, and the functions that do not serve it."""
     yield Table(
         "Application",
         ("Environment", "Serves", "Commit", "Run", "Since", "Versions"),
@@ -35,24 +35,24 @@ def of_application(job: Job, found: Sequence[ReleaseStatus]) -> Iterator[Table]:
     differing = tuple(_drift(job, status.environment, one) for status in found for one in status.drifts)
     if differing:
         columns = ("Environment", "Function", "Serves", "Release has", "Since", "Why")
-        yield Table("Not as the release has it", columns, differing, otherwise="")
+        yield Table("Not as the release has it", columns, differing, otherwise="None.")
 
 
 def _row(job: Job, status: ReleaseStatus) -> tuple[str | Link, ...]:
     release = status.release
     versions = join_names([f"{member.name} {member.version or 'none'}" for member in status.members])
     if release is None:
-        return (status.environment, "nothing as one yet", "", "", "", versions)
-    serves = "one release" + (f" but for {drifting(status)}" if status.drifts else "")
+        return (status.environment, "no common release yet", "", "", "", versions)
+    serves = "one release" + (f" except for {drifting(status)}" if status.drifts else "")
     if status.is_unfinished:
         others = len(status.members) < len(release.parts)
         serves = f"a release {f'of {release.names} ' if others else ''}that {STAGES[release.stage]}"
     return (
         status.environment,
         serves,
-        Link(release.commit[:10], job.context.commit_url(release.commit)),
+        Link(short_commit(release.commit), job.context.commit_url(release.commit)),
         Link(str(release.run_id or ""), job.context.own_page(release.url)),
-        written(release.ended or release.begun),
+        shown_time(release.ended or release.begun),
         versions,
     )
 
@@ -64,7 +64,7 @@ def _drift(job: Job, environment: str, found: Drift) -> tuple[str | Link, ...]:
         found.function,
         found.version or "none",
         found.wanted or "none",
-        written(found.at),
+        shown_time(found.at),
         Link(why, job.context.page_of(found.run_id, found.attempt)),
     )
 
@@ -75,33 +75,33 @@ def drifting(status: ReleaseStatus) -> str:
 
 
 def of_function(reading: Reading) -> Iterator[Table]:
-    """Yield what was read of one function."""
+    """Yield the tables of one function."""
     yield Table(
         "Environments",
         ("Environment", "Version", "Commit", "Since", "Age", "Verdict", "Behind $LATEST"),
         tuple(_served(reading, environment) for environment in reading.environments),
         otherwise="Nothing has been promoted yet.",
     )
-    yield from _kept_out(reading)
+    yield from _rolled_back(reading)
     lock = tuple(_lock(reading.job, reading.state.lock))
-    yield Table("Lock", ("", "Run", "Since", "At"), lock, otherwise="It is free, and nobody waits.")
+    yield Table("Lock", ("", "Run", "Since", "At"), lock, otherwise="The lock is free, and no run waits for it.")
     yield Table(
         "Promotions",
         ("When", "Environment", "Version", "Commit", "Run", "Why"),
         tuple(_moves(reading)),
-        otherwise="There are none.",
+        otherwise="None.",
     )
 
 
-def _kept_out(reading: Reading) -> Iterator[Table]:
-    """Yield what was rolled back and must not return, if there is anything."""
+def _rolled_back(reading: Reading) -> Iterator[Table]:
+    """Yield the versions that were rolled back and must not return, if there are any."""
     job = reading.job
     rows = [
         (
             found.name,
             entry.version,
-            Link(entry.commit[:10], job.context.commit_url(entry.commit)),
-            written(entry.at),
+            Link(short_commit(entry.commit), job.context.commit_url(entry.commit)),
+            shown_time(entry.at),
             entry.by,
             entry.reason,
         )
@@ -109,7 +109,7 @@ def _kept_out(reading: Reading) -> Iterator[Table]:
         for entry in reversed(reading.state.served(found.name).rolled_back)
     ]
     if rows:
-        yield Table("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "Nothing.")
+        yield Table("Rolled back", ("Environment", "Version", "Commit", "When", "By", "Why"), tuple(rows), "None.")
 
 
 def _served(reading: Reading, found: Environment) -> _Row:
@@ -124,9 +124,9 @@ def _served(reading: Reading, found: Environment) -> _Row:
     is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
     return (
         Link(found.name, url),
-        found.alias.version + (f" ({what})" if (what := meanwhile(found.alias)) else ""),
-        Link(commit[:10], job.context.commit_url(commit)),
-        written(since),
+        found.alias.version + (f" ({what})" if (what := describe_split(found.alias)) else ""),
+        Link(short_commit(commit), job.context.commit_url(commit)),
+        shown_time(since),
         _age(job, since),
         str(proof.get("outcome", "none recorded")),
         "no, the same" if is_latest else _distance(job, commit, reading.recorded),
@@ -134,7 +134,7 @@ def _served(reading: Reading, found: Environment) -> _Row:
 
 
 def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
-    """Say how many commits what $LATEST holds is ahead of ``commit``, as far as that is known."""
+    """Return by how many commits $LATEST is ahead of ``commit``, if the checkout has them."""
     theirs = str(newest.get("commit", ""))
     if not newest:
         return "$LATEST was not published"
@@ -147,7 +147,7 @@ def _distance(job: Job, commit: str, newest: Mapping[str, Any]) -> str:
 
 
 def _age(job: Job, since: str) -> str:
-    """Say how long ago that was, in the largest unit that fits."""
+    """Return the time since ``since``, in the largest unit that fits."""
     at = moment(since)
     if at is None:
         return ""
@@ -163,11 +163,11 @@ def _lock(job: Job, lock: LockState) -> Iterator[_Row]:
     if lock.holder:
         yield _claim(job, "held by", lock.holder, "between its steps" if lock.kept_by else lock.phase)
     for number, ticket in enumerate(lock.queue, 1):
-        yield _claim(job, f"number {number} in line", ticket, "waiting")
+        yield _claim(job, f"number {number} in the queue", ticket, "waiting")
 
 
 def _claim(job: Job, place: str, claim: Claim, phase: str) -> _Row:
-    return (place, Link(claim.name, job.context.own_page(claim.url)), written(claim.since), phase)
+    return (place, Link(claim.name, job.context.own_page(claim.url)), shown_time(claim.since), phase)
 
 
 def _moves(reading: Reading) -> Iterator[_Row]:
@@ -177,11 +177,11 @@ def _moves(reading: Reading) -> Iterator[_Row]:
         commit, run_id = str(item.get("commit", "")), int(item.get("run_id", 0))
         before = str(item.get("previous") or "")
         yield (
-            written(str(item.get("at", ""))),
+            shown_time(str(item.get("at", ""))),
             name,
             (f"{before} → {item.get('version')}" if before else f"{item.get('version')}, the first")
             + (", deleted since" if str(item.get("version")) in reading.deleted else ""),
-            Link(commit[:10], job.context.commit_url(commit)),
+            Link(short_commit(commit), job.context.commit_url(commit)),
             Link(str(run_id or ""), job.context.page_of(run_id, int(item.get("attempt", 1)))),
             _why(item),
         )
@@ -189,12 +189,12 @@ def _moves(reading: Reading) -> Iterator[_Row]:
 
 def _why(item: Mapping[str, Any]) -> str:
     kind = str(item.get("kind", ""))
-    said = [str(item.get("reason") or ""), f"by {item['by']}" if item.get("by") else ""]
-    return "" if kind in ("", Kind.PROMOTION) else ", ".join(filter(None, [kind, *said]))
+    details = [str(item.get("reason") or ""), f"by {item['by']}" if item.get("by") else ""]
+    return "" if kind in ("", Kind.PROMOTION) else ", ".join(filter(None, [kind, *details]))
 
 
-def written(text: str) -> str:
-    """Show a time of the ledger's."""
+def shown_time(text: str) -> str:
+    """Return a time of the ledger as the page shows it."""
     with suppress(ValueError):
         return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}"
     return text

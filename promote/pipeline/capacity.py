@@ -1,8 +1,8 @@
-"""Traffic that does not follow its alias: a split that others have set, and provisioned concurrency that moves.
+"""Traffic that does not follow its alias: an external split, or provisioned concurrency that moves.
 
-A split that others have set is not ended unasked. A weight that Lambda itself has set is never cleared: it ends when
-the provisioned concurrency has moved. A promotion waits for that before it moves the alias, and after it has moved it.
-The second wait does not hold the lock, which is released with the record.
+An external split is not ended without an override. A weight that Lambda has set is never cleared: it ends when the
+provisioned concurrency has moved. A promotion waits for that before and after it moves the alias. The second wait does
+not hold the lock, which is released with the record.
 """
 
 from collections.abc import Iterator
@@ -22,46 +22,46 @@ PATIENCE = 900.0
 https://github.com/hashicorp/terraform-provider-aws/pull/48116."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _REPORT_EVERY = 1.0, 15.0, 60.0
-"""Seconds between two looks, at first and at most, and between two lines in the log."""
+"""First and longest pause between two reads, and pause between two lines in the log, in seconds."""
 
 
 def require_free(function: str, alias: Alias | None, inputs: Inputs, *, is_back: bool = False) -> None:
-    """Refuse to move an alias if that ends a split that others may have set, or that Lambda cannot end itself.
+    """Refuse to move an alias if that ends a split that may be external, or that Lambda cannot end.
 
-    ``is_back``: it is rolled back, which also ends a weight that Lambda has set.
+    A rollback (``is_back``) may end a weight that Lambda has set.
 
     Raises:
-        RefusedError: the input ``override`` does not allow it.
+        RefusedError: The move ends such a split, and the input ``override`` is not set.
 
     """
     if alias is None or inputs.override:
         return
     name = f"{alias.name} of {function}"
     if alias.split.is_external:
-        text = f"{name} splits its traffic, and this action has not set that: {alias.shares}"
+        text = f"{name} splits its traffic, and this action did not set that split: {alias.shares}"
         if alias.split is Split.UNKNOWN:
-            text += f". Whether Lambda itself has set it could not be read: {alias.capacity_reason}"
+            text += f". The run could not read whether Lambda set it: {alias.capacity_reason}"
         raise RefusedError(
             text,
-            hint="If the split is not needed any more, end it: aws lambda update-alias "
+            hint="If the split is no longer needed, end it: aws lambda update-alias "
             f"--function-name {function} --name {alias.name} --routing-config AdditionalVersionWeights={{}}. "
-            "Or set override: true and a reason, which is recorded: then this run ends it.",
+            "To let this run end it, set override: true and a reason, which is recorded.",
         )
     if alias.split is Split.STUCK and not is_back:
         raise RefusedError(
             f"Lambda could not allocate provisioned concurrency for version {alias.version} of {function} "
             f"({alias.capacity_reason or 'no reason given'}), so it sends all traffic of {alias.name} to version "
             f"{alias.serving}",
-            hint=f"Run command: rollback, which returns the alias to version {alias.serving}. Then run this again. Or "
-            "set override: true and a reason, which is recorded.",
+            hint=f"Run command: rollback, which returns the alias to version {alias.serving}. Then run the job again. "
+            "To move the alias anyway, set override: true and a reason, which is recorded.",
         )
 
 
 def settled(job: Job, function: Function, alias: Alias) -> Alias | None:
-    """Wait until provisioned concurrency has moved to the version of ``alias``; return the alias as it then is.
+    """Wait until provisioned concurrency has moved to the version of ``alias``. Return the alias after the wait.
 
     Raises:
-        FunctionError: it has not moved after :data:`PATIENCE`; nothing was changed.
+        FunctionError: It has not moved after :data:`PATIENCE`. Nothing was changed.
 
     """
     now = _wait(job, function, alias)
@@ -69,16 +69,16 @@ def settled(job: Job, function: Function, alias: Alias) -> Alias | None:
         raise FunctionError(
             f"Lambda still moves provisioned concurrency of {now.name} of {function.name} to version {now.version} "
             f"after {PATIENCE / 60:.0f} minutes, and sends all traffic to version {now.serving}",
-            hint="Run the job again when it has moved; command: status shows that. Or set override: true and a reason: "
-            "then the alias moves at once.",
+            hint="Run the job again when it has moved. Use command: status to see that. To move the alias at once, set "
+            "override: true and a reason.",
         )
     return now
 
 
 def followed(job: Job, function: Function, alias: Alias | None, report: Report) -> Report:
-    """Wait until the traffic has followed ``alias``, which the run has moved or left; add to ``report`` what happened.
+    """Wait until the traffic follows ``alias``, and return ``report`` with what happened.
 
-    Whatever goes wrong is a warning: the alias has moved.
+    A failure is a warning, because the alias has moved already.
     """
     if alias is None or alias.split is Split.NONE:
         return report
@@ -88,14 +88,14 @@ def followed(job: Job, function: Function, alias: Alias | None, report: Report) 
         return replace(report, warnings=(*report.warnings, text.strip()))
     name, started = f"{alias.name} of {function.name}", job.clock.monotonic()
     headline = f"{name} points at version {alias.version}, but Lambda still sends all its traffic to version "
-    # Until it is known, this is what is certain.
+    # If the run is interrupted during the wait, this is the report.
     job.reports.append(replace(report, headline=f"{headline}{alias.serving}."))
     now: Alias | None = alias
     try:
         with job.phase("capacity"):
             now = _wait(job, function, alias)
-    except Exception as error:  # noqa: BLE001 - the alias has moved, whatever stands in the way of looking at it
-        text = f"Whether it has moved since could not be read: {to_promote_error(error)}"
+    except Exception as error:  # noqa: BLE001 - the alias has moved, even if it cannot be read
+        text = f"The run could not read whether it has moved since: {to_promote_error(error)}"
         return replace(
             report,
             headline=f"{headline}{alias.serving}.",
@@ -106,16 +106,18 @@ def followed(job: Job, function: Function, alias: Alias | None, report: Report) 
         warning = f"{headline}{now.serving}: {why}"
         return replace(report, headline=f"{headline}{now.serving}.", warnings=(*report.warnings, warning))
     if now is None or now.version != alias.version or now.split is not Split.NONE:
-        text = f"{headline}{alias.serving}. Whether provisioned concurrency was ready is not known: "
+        text = f"{headline}{alias.serving}. It is not known whether provisioned concurrency was ready: "
         text += f"{now.capacity_reason or 'the alias was changed externally'}" if now else "the alias was deleted"
         return replace(report, warnings=(*report.warnings, f"{text.rstrip('.')}."))
     waited = job.clock.monotonic() - started
-    note = f"Lambda sent all traffic of {name} to version {alias.serving} for {waited:.0f} s more, until provisioned "
-    return replace(report, notes=(*report.notes, f"{note}concurrency for version {alias.version} was ready."))
+    note = f"Lambda sent all traffic of {name} to version {alias.serving} for another {waited:.0f} s, until "
+    return replace(
+        report, notes=(*report.notes, f"{note}provisioned concurrency for version {alias.version} was ready.")
+    )
 
 
-def meanwhile(alias: Alias | None) -> str:
-    """Say what is served, as the end of a sentence, if that is not just the alias's version; else return nothing."""
+def describe_split(alias: Alias | None) -> str:
+    """Return a clause that says what the alias serves; empty if it serves just its version."""
     if alias is None or alias.split is Split.NONE:
         return ""
     if alias.split is Split.CAPACITY:
@@ -128,15 +130,15 @@ def meanwhile(alias: Alias | None) -> str:
 def _why(now: Alias) -> Iterator[str]:
     if now.split is Split.STUCK:
         yield f"provisioned concurrency could not be allocated ({now.capacity_reason or 'no reason given'})."
-        yield f"It stays so. Run command: rollback, which returns the alias to version {now.serving}, and correct what"
-        yield "the reason says."
+        yield f"The traffic stays there. Run command: rollback, which returns the alias to version {now.serving}, and"
+        yield "correct the cause."
     else:
-        yield f"provisioned concurrency has not moved after {PATIENCE / 60:.0f} minutes. Lambda sends the traffic to"
-        yield f"version {now.version} when it has. See with command: status."
+        yield f"provisioned concurrency has not moved after {PATIENCE / 60:.0f} minutes. When it has, Lambda sends the"
+        yield f"traffic to version {now.version}. Use command: status to see that."
 
 
 def _wait(job: Job, function: Function, alias: Alias) -> Alias | None:
-    """Wait while Lambda moves provisioned concurrency to the version of ``alias``; return the alias as it then is."""
+    """Wait while Lambda moves provisioned concurrency to the version of ``alias``. Return the alias after the wait."""
     started = reported = job.clock.monotonic()
     pause, now = _FIRST_PAUSE, alias
     text = f"Lambda sends all traffic of {alias.name} to version {alias.serving} until provisioned concurrency for "

@@ -1,6 +1,7 @@
-"""Which commit is deployed: that of the files, and not the one that the workflow's run happens to name.
+"""Find the commit that is deployed: the commit of the files, which may differ from ``GITHUB_SHA``.
 
-``GITHUB_SHA`` is of the event. With ``ref:`` at actions/checkout, or after ``workflow_run``, the files are of another.
+``GITHUB_SHA`` is the commit of the event. With ``ref:`` at actions/checkout, or after ``workflow_run``, the files are
+of another commit.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 
 from promote.aws.artifact import is_path
 from promote.core.errors import InputError
-from promote.core.run import join_names
+from promote.core.run import join_names, short_commit
 from promote.github.actions.context import Context
 from promote.github.clone import CloneError, opened
 from promote.github.clone_search import below, find
@@ -40,13 +41,13 @@ class _Head:
 def settle(inputs: Inputs, context: Context) -> Context:
     """Return the context with the commit that a run deploys, and with the clone that has its history.
 
-    The clone that holds the artifact decides. If there is none, the input ``commit`` decides, then a clone of the
-    repository below the workspace, then the event, then ``GITHUB_SHA``. A run that deploys nothing keeps
-    ``GITHUB_SHA``: what it promotes has the commit of its record.
+    The commit comes from the first of these that exists: the clone that holds the artifact, the input ``commit``, a
+    clone of the repository below the workspace, the event, ``GITHUB_SHA``. A run that deploys nothing keeps
+    ``GITHUB_SHA``, because the record of what it promotes names the commit.
 
     Raises:
-        InputError: the commit is not known, or the input ``commit`` and the clone contradict each other.
-        RefusedError: a pull request is checked out, and the inputs do not allow to deploy one.
+        InputError: The commit is not known, or the input ``commit`` and the clone contradict each other.
+        RefusedError: A pull request is checked out, and the inputs do not allow its deployment.
 
     """
     workspace = context.workspace
@@ -69,9 +70,11 @@ def settle(inputs: Inputs, context: Context) -> Context:
         raise InputError(
             "commit",
             f"the commit that is deployed is not known: the clone in the workspace cannot be read: {error}",
-            hint=error.hint or "Check out again with actions/checkout, or give the commit with the input commit.",
+            hint=error.hint or "Check out again with actions/checkout, or set the input commit.",
         ) from error
-    is_held = bool(heads) and (bool(paths) or not any(part.artifact for part in parts))  # S3 and ECR: no clone does
+    is_held = bool(heads) and (
+        bool(paths) or not any(part.artifact for part in parts)
+    )  # no clone holds an artifact in S3 or ECR
     heads += [head for head in near if _is_ours(head, context)]
     require_merged(inputs, max((head.pull for head in heads), default=""))
     commits = {_branch_commit(head.commit, head.parents, context, head.pull): head for head in heads}
@@ -86,7 +89,7 @@ def settle(inputs: Inputs, context: Context) -> Context:
     if given not in {"", found, head.commit}:
         raise InputError(
             "commit",
-            f"it is {given[:10]}, and the clone that holds the artifact is at {found[:10]}",
+            f"it is {short_commit(given)}, and the clone that holds the artifact is at {short_commit(found)}",
             hint="Check out that commit (ref: at actions/checkout), or remove the input commit.",
         )
     return replace(context, commit=found, clone=head.folder)
@@ -108,29 +111,31 @@ def _is_ours(head: _Head, context: Context) -> bool:
 
 
 def _unclear(commits: Sequence[str], near: Sequence[_Head]) -> InputError:
-    """Return the error of several commits that may be the one that is deployed, or of none.
+    """Return the error if it is not clear which commit is deployed.
 
-    ``near`` are the clones in the workspace, if an artifact lies in none.
+    If no clone holds an artifact, ``near`` has the clones in the workspace.
     """
     if not near:
         return InputError(
             "artifact",
-            f"the artifacts are of different commits: {join_names([commit[:10] for commit in commits])}",
-            hint="One release has one commit. Check out one commit, or release the functions by steps of their own.",
+            f"the artifacts are of different commits: {join_names([short_commit(commit) for commit in commits])}",
+            hint="One release has one commit. Check out one commit, or release the functions in separate steps.",
         )
-    those = (
-        f"several, at {join_names([commit[:10] for commit in commits])}" if commits else f"one of {near[0].repository}"
+    clones = (
+        f"several, at {join_names([short_commit(commit) for commit in commits])}"
+        if commits
+        else f"one of {near[0].repository}"
     )
     return InputError(
         "commit",
-        f"the commit that is deployed is not known: no clone holds the artifact, and the workspace has {those}",
-        hint="Give the commit that the artifact was built from with the input commit. If this workflow run "
+        f"the commit that is deployed is not known: no clone holds the artifact, and the workspace has {clones}",
+        hint="Set the input commit to the commit that the artifact was built from. If this workflow run "
         "has built it from a checkout without ref:, that is ${{ github.sha }}.",
     )
 
 
 def warning(context: Context, sha: str) -> str:
-    """Return what a run should say of a checkout that is probably not what its author meant; empty: nothing.
+    """Return a warning if the checkout is probably not what its author wants; else return an empty text.
 
     ``sha`` is ``GITHUB_SHA``. After ``workflow_run``, it is the newest commit of the default branch.
     """
@@ -138,13 +143,14 @@ def warning(context: Context, sha: str) -> str:
     if context.commit != sha or triggering in {"", sha}:
         return ""
     return (
-        f"The checked-out commit {sha[:10]} is recorded, and the run that triggered this one was of {triggering[:10]}. "
+        f"The checked-out commit {short_commit(sha)} is recorded, and the run that triggered this one was of "
+        f"{short_commit(triggering)}. "
         "If that run has built the artifact, check out its commit: ref: ${{ github.event.workflow_run.head_sha }}."
     )
 
 
 def _folder(workspace: Path, path: str) -> Path:
-    """Return the folder that an artifact lies in, or is; that of the workspace if it leads out of it."""
+    """Return the folder of an artifact. If the path leads out of the workspace, return the workspace."""
     found = Path(os.path.realpath(workspace / path))
     if not found.is_relative_to(workspace):
         return workspace
@@ -152,20 +158,20 @@ def _folder(workspace: Path, path: str) -> Path:
 
 
 def _heads(clones: Sequence[Path]) -> list[_Head]:
-    """Return what is checked out in each; a clone without a commit tells nothing, as no clone does.
+    """Return what is checked out in each clone that has a commit.
 
     Raises:
-        CloneError: a clone cannot be read.
+        CloneError: A clone cannot be read.
 
     """
     return [head for clone in clones if (head := _head(clone))]
 
 
 def _head(clone: Path) -> _Head | None:
-    """Return what is checked out; None: no commit was made yet.
+    """Return what is checked out, or None if the clone has no commit yet.
 
     Raises:
-        CloneError: the clone cannot be read.
+        CloneError: The clone cannot be read.
 
     """
     with opened(clone) as found:
@@ -175,15 +181,15 @@ def _head(clone: Path) -> _Head | None:
         try:
             parents = found.commit(commit.encode()).parents
         except KeyError as error:
-            raise CloneError(f"it does not have the commit {commit[:10]}, which is checked out") from error
+            raise CloneError(f"it does not have the commit {short_commit(commit)}, which is checked out") from error
         return _Head(clone, commit, tuple(parent.decode() for parent in parents), found.repository, found.pull)
 
 
 def _branch_commit(commit: str, parents: Sequence[str], context: Context, pull: str = "") -> str:
     """Return the commit of a branch that ``commit``, which is checked out or given, stands for.
 
-    Of a pull request, GitHub checks out a merge with its base, ``refs/pull/N/merge``. That commit is on no branch, and
-    is made again whenever the base grows. So the pull request's own commit is what counts.
+    For a pull request, GitHub checks out a merge with its base, ``refs/pull/N/merge``. That commit is on no branch, and
+    GitHub makes a new one whenever the base grows. So the commit of the pull request counts.
     """
     if context.event.startswith("pull_request"):
         own = _sha(context, "pull_request", "head", "sha")
@@ -193,7 +199,7 @@ def _branch_commit(commit: str, parents: Sequence[str], context: Context, pull: 
 
 
 def _event_commit(context: Context) -> str:
-    """Return the commit that the event is of, where no clone tells."""
+    """Return the commit of the event. It counts if there is no clone."""
     if context.event == "workflow_run":
         return _sha(context, "workflow_run", "head_sha") or _not_named(context)
     return _branch_commit(context.commit, (), context)
@@ -208,12 +214,12 @@ def _not_named(context: Context) -> NoReturn:
     raise InputError(
         "commit",
         f"the commit that is deployed is not known: the event {context.event} does not name one",
-        hint="Check out the commit with actions/checkout, or give it with the input commit.",
+        hint="Check out the commit with actions/checkout, or set the input commit.",
     )
 
 
 def _sha(context: Context, *names: str) -> str:
-    """Return a commit that the event names, by the keys that lead to it; empty: it names none."""
+    """Return the commit at a path of keys in the event; empty if there is none."""
     try:
         here: Any = json.loads(context.event_file.read_bytes()) if context.event_file else {}
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What is read of a function for those who ask how it stands; nothing is changed by it."""
+"""Read the state of functions for ``status``. Nothing is changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Environment:
 
     @property
     def commit(self) -> str:
-        """What it serves; empty: not known."""
+        """The commit that it serves; empty if it is not known."""
         move = self.alias.promotion if self.alias else None
         is_ours = move is not None and self.alias is not None and move.version == self.alias.version
         return move.commit if move and is_ours else str(self.version.get("commit", ""))
@@ -54,26 +54,26 @@ class Reading:
     job: Job
     arn: str
     latest: Snapshot | None
-    """None: there is no such function."""
+    """None if the function does not exist."""
     state: State
     environments: Sequence[Environment]
     recorded: Item
-    """The ledger's record of the version that $LATEST was published as; empty: there is none."""
+    """The ledger's record of the version that $LATEST was published as; empty if there is none."""
     deleted: frozenset[str]
-    """Versions of the histories that are gone, so that there is no going back to them."""
+    """Versions in the histories that were deleted, so that a rollback cannot return to them."""
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The name of the function."""
         return self.job.inputs.function_name
 
     def environment(self, name: str) -> Environment | None:
-        """Give one of the environments; None: the function is not known to have it."""
+        """Return one of the environments, or None if it is not known."""
         return next((found for found in self.environments if found.name == name), None)
 
 
 def read(job: Job) -> Reading:
-    """Read the ledger and, beside it, what Lambda itself says."""
+    """Read the ledger and Lambda in parallel."""
     inputs = job.inputs
     function, ledger = job.function, job.resources.ledger(job.arn, job.run)
     state, latest = run_both(ledger.read, function.find)
@@ -94,28 +94,29 @@ def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
 
 def _deleted(ledger: Ledger, environments: Sequence[Environment]) -> frozenset[str]:
     versions = [str(item["version"]) for found in environments for item in found.history]
-    # Whoever can write the table may have written anything there.
+    # The record is not trusted: anyone who can write the table can change it.
     served = sorted((version for version in versions if version.isdecimal()), key=int)
     return frozenset(ledger.versions.deleted(served[0], served[-1])) if served else frozenset()
 
 
 @dataclass(frozen=True)
 class ReleaseStatus:
-    """How the functions stand to a release in an environment; without one, none of theirs is known."""
+    """The release that the functions serve in an environment, or are being brought to."""
 
     environment: str
     members: tuple[Member, ...]
     release: Release | None
+    """None if no common release of the functions is known."""
     drifts: tuple[Drift, ...] = ()
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the release has no end yet."""
+        """Whether the release has not ended yet."""
         return self.release is not None and not self.release.stage.is_final
 
 
 def release_statuses(job: Job, readings: Sequence[Reading]) -> list[ReleaseStatus]:
-    """Find the release that the functions serve, or are being brought to, in each of their environments."""
+    """Return the release that the functions serve, or are being brought to, in each of their environments."""
     names = sorted({found.name for reading in readings for found in reading.environments})
     return [
         status

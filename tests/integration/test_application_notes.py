@@ -197,10 +197,10 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
     assert {call.operation for call in shop.world.account.calls() if not call.operation.endswith(READING)} == set()
     assert ended.outputs["summary"] == (
-        "api, mail and worker: preprod serves one release but for api, prod serves one release but for mail."
+        "api, mail and worker: preprod serves one release except for api, prod serves one release except for mail."
     )
     rows = [line for line in ended.summary.splitlines() if line.startswith(("| preprod", "| prod"))]
-    assert "| one release but for api |" in rows[0]
+    assert "| one release except for api |" in rows[0]
     assert second[:10] in rows[0]
     assert "/actions/runs/4/" in rows[0]
     assert rows[0].endswith("| api 2, mail 2 and worker 1 |")
@@ -227,7 +227,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert "unfinished (" in shop.command("status", function_name="mail").log
     shop.runner.finish()
     ended = shop.command("status", function_name="api\nmail\nworker\nother")
-    assert "preprod serves one release but for other. The function other does not exist." in ended.log
+    assert "preprod serves one release except for other. The function other does not exist." in ended.log
     ended = shop.command("status")
     assert ended.outputs["summary"] == f"api, mail and worker: preprod serves one release, commit {third[:10]}."
     assert "Not as the release has it" not in ended.summary
@@ -248,6 +248,6 @@ def test_applications_that_share_functions_are_distinguished(shop: Shop) -> None
         other = shop.run(news, function_name=lines)
         assert (other.code, other.result) == (0, "promoted"), other.log
     ended = shop.command("status")
-    assert "preprod serves one release but for api, mail and worker." in ended.outputs["summary"]
+    assert "preprod serves one release except for api, mail and worker." in ended.outputs["summary"]
     assert ended.summary.count("promoted with others by run") == 3
     assert "| worker | 1, the first |" in shop.notes()

@@ -110,8 +110,8 @@ def test_a_promotion_does_not_say_that_the_traffic_has_followed_if_that_is_not_k
         world.function.delete_alias(FunctionName=FUNCTION, Name="preprod")
     ended = started.wait()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert "was ready" not in ended.summary.replace("was ready is not known", "")
-    said = "is not known: AWS denies" if change == "deny" else "is not known: the alias was deleted"
+    assert "was ready" not in ended.summary.replace("It is not known whether provisioned concurrency was ready", "")
+    said = "was ready: AWS denies" if change == "deny" else "was ready: the alias was deleted"
     assert any(said in annotation.message for annotation in ended.annotations), ended.annotations
     assert promoted.result == "promoted"
 
@@ -238,7 +238,7 @@ def test_a_weight_of_1_is_kept_if_its_origin_is_unknown(
     account.inject("error-before", "lambda.GetProvisionedConcurrencyConfig", times=0, status=403, code="AccessDenied")
     ended = runner.run(inputs, commit="4" * 40, run_id=4)
     assert (ended.code, ended.result) == (1, "refused"), ended.log
-    assert "could not be read" in ended.errors[0].message
+    assert "could not read" in ended.errors[0].message
     assert "lambda.UpdateAlias" not in writes(split)
 
 

@@ -569,7 +569,7 @@ def test_status_shows_everything_and_only_reads(
     ended = runner.run(STATUS, run_id=8)
     assert (ended.code, ended.result, ended.annotations) == (0, "reported", ()), ended.log
     for text in (ended.log, ended.summary):
-        for shown in ("preprod", "1111111111", "passed", "run 2", "verify", "number 1 in line", "run 3"):
+        for shown in ("preprod", "1111111111", "passed", "run 2", "verify", "number 1 in the queue", "run 3"):
             assert shown in text, shown
     assert "hello: preprod serves version 1, run 2 holds the lock." in ended.outputs["summary"]
     assert {item["sk"]: item for item in world.items() if item["sk"] != "lock"} == before
@@ -579,7 +579,7 @@ def test_status_shows_everything_and_only_reads(
     world.account.forget()
     ended = runner.run(STATUS, run_id=8)
     assert writes(world.account) == []
-    assert "It is free, and nobody waits." in ended.log
+    assert "The lock is free, and no run waits for it." in ended.log
     assert promoted.outputs["version"] in ended.log
 
 
@@ -628,7 +628,7 @@ def test_status_reports_an_external_move_of_the_alias(runner: Runner, world: Wor
     ended = runner.run(STATUS, run_id=8)
     assert (ended.code, ended.result) == (0, "reported"), ended.log
     for text in (ended.log, ended.summary):
-        assert f"Somebody else has pointed preprod at version {external}" in text
+        assert f"preprod was changed externally since its last promotion: it points at version {external}." in text
         assert "none recorded" in text
     assert writes(world.account) == []
     assert world.alias_version() == external != promoted.outputs["version"]
@@ -638,7 +638,7 @@ def test_status_says_who_has_opened_the_lock(runner: Runner) -> None:
     keep(runner)
     assert runner.run(UNLOCK, run_id=8).result == "unlocked"
     ended = runner.run(STATUS, run_id=8)
-    assert "opened by force by octocat" in ended.log
+    assert "last forced open by octocat" in ended.log
     assert UNLOCK["reason"] in ended.log
 
 

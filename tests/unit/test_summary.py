@@ -140,9 +140,9 @@ REPORTED = Report(
             ("", "Run", "Since", "At"),
             (
                 ("held by", Link("run 16512345699", page(16512345699)), "2026-01-02 05:12:53 UTC", "verify"),
-                ("number 1 in line", Link("by-hand (not a GitHub run)", ""), "05:13:08 UTC", "waiting"),
+                ("number 1 in the queue", Link("by-hand (not a GitHub run)", ""), "05:13:08 UTC", "waiting"),
             ),
-            "It is free, and nobody waits.",
+            "The lock is free, and no run waits for it.",
         ),
         Table(
             "Promotions",
@@ -157,10 +157,10 @@ REPORTED = Report(
                 ),
                 ("2026-01-01 23:59:59 UTC", "preprod", "3, the first", Link("", ""), Link("", "")),
             ),
-            "There are none.",
+            "None.",
         ),
     ),
-    notes=("The lock was last opened by force by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
+    notes=("The lock was last forced open by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
 )
 FUNCTIONS = ("shop-api", "shop-mail", "shop-reports")
 APPLICATION = "shop-api, shop-mail and shop-reports"
@@ -193,10 +193,10 @@ def of_parts(report: Report, **changes: Any) -> Report:
 APPLICATION_STATUS = Report(
     Result.REPORTED,
     f"{APPLICATION}: demo has an unfinished release of run 16512345699, preprod serves one release, commit "
-    f"{COMMIT[:10]}, prod serves one release but for shop-mail and shop-reports.",
+    f"{COMMIT[:10]}, prod serves one release except for shop-mail and shop-reports.",
     hint=f"The release of {APPLICATION} to demo that run 16512345699 began 2026-01-02 05:12:53 UTC is being moved. If "
-    "that run is dead, its job's post step, or the next run, promotion or rollback of any of these functions, brings "
-    "all of them to one end first.",
+    "that run has died, the release is finished first by its job's post step, or by the next run, promotion or "
+    "rollback of any of these functions.",
     tables=(
         Table(
             "Application",
@@ -220,7 +220,7 @@ APPLICATION_STATUS = Report(
                 ),
                 (
                     "prod",
-                    "one release but for shop-mail and shop-reports",
+                    "one release except for shop-mail and shop-reports",
                     commit("98f6bcd4621d373c" * 2),
                     Link("16512345001", page(16512345001)),
                     "2026-01-01 23:59:59 UTC",
