@@ -102,32 +102,32 @@ class Decision:
 
 @dataclass(frozen=True)
 class Situation:
-    """What a decision depends on, besides what is requested."""
+    """What a decision depends on, besides the request."""
 
     environment: str
     order: CommitOrder
     alias: Alias | None
-    """The environment's alias as it was just read; None: there is none."""
+    """The environment's alias as it was just read; None if it does not exist."""
     served: EnvironmentRecord
-    """What the ledger says of the environment."""
+    """The environment's record in the ledger."""
     sequence: int
-    """That of the release, which is higher than all before it."""
+    """The sequence of the release, which is higher than all before it."""
     run: Run
 
     @property
     def previous(self) -> str:
-        """The version that the environment serves; empty: nothing."""
+        """The version that the environment serves; empty if it serves nothing."""
         return self.alias.version if self.alias and not self.alias.is_fence else ""
 
 
 def decide(request: PromotionRequest, situation: Situation) -> Decision:
-    """Decide whether the environment moves to the requested version, stays, or is left to what it serves.
+    """Decide whether the environment moves to the requested version, or stays at the version that it serves.
 
-    A rollback may move to an older commit; a promotion never does. If the alias serves the version already, only its
+    A rollback may move to an older commit. A promotion never does. If the alias serves the version already, only its
     record gets the newer commit.
 
     Raises:
-        ConflictError: The environment does not serve what the request replaces any more.
+        ConflictError: The environment no longer serves what the request replaces.
 
     """
     order, alias, served = situation.order, situation.alias, situation.served
@@ -137,7 +137,7 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
         raise ConflictError(
             f"{situation.environment} was moved from version {request.instead_of} to {previous or 'nothing'} since the "
             "run read it",
-            hint="Check what it serves now (command: status), and roll back from there if that is still wanted.",
+            hint="Run command: status to see what it serves now. Roll back again if you still want to.",
         )
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
     is_known = served.version == candidate.version and served.plan == request.plan and same_content(candidate, served)

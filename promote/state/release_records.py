@@ -1,8 +1,8 @@
-"""The record of a release in the table, and its transitions.
+"""The record of a release in the table, and the transitions of its stage.
 
-``moving`` becomes ``done``; or it becomes ``rolling_back``, and that ``rolled_back``.
+The stage changes from ``moving`` to ``done``, or from ``moving`` to ``rolling_back`` and then to ``rolled_back``.
 
-Each transition is a conditional write. Whoever loses it reads what the release has become.
+Each transition is a conditional write. If another process was first, the release is read again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ from promote.state.promotion_records import entry_item, rolled_back_items
 from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of
 
 _LARGEST = 100
-"""Parts that a transaction may have:
+"""The most parts of a transaction:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
 
 _OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
-"""The condition that a function is not part of another release: it cannot be, unless somebody has deleted a record."""
+"""The condition that a function is not part of another release. It fails only if a record was changed externally."""
 
 
-class Conflict(Exception):  # noqa: N818 - an answer to a question, not a failure
-    """A function is part of another release, or has been promoted, since it was read: nothing was begun."""
+class Conflict(Exception):  # noqa: N818 - the caller decides again, so it is not an error
+    """A function was promoted, or became part of another release, after it was read. The release was not begun."""
 
 
 class ReleaseRecords:
@@ -39,32 +39,32 @@ class ReleaseRecords:
         self._clock = clock
 
     def find(self, key: ReleaseKey) -> Release | None:
-        """Read the record of a release; None: there is none."""
+        """Return a release; None if it has no record."""
         item = next(iter(self._table.query(key.pk, key.sk, key.sk)), None)
         return release_of(item) if item else None
 
     def read(self, key: ReleaseKey) -> Release:
-        """Read the record of a release that a function is marked with.
+        """Return a release that a function is marked as part of.
 
         Raises:
-            ConflictError: somebody has deleted it.
+            ConflictError: Its record was deleted externally.
 
         """
         found = self.find(key)
         if found is None:
             raise ConflictError(
-                f"the record of release {key.identity} is gone from the table",
-                hint=f"Restore the item {key.sk} of {key.pk}; or, when all aliases are as they should be, remove the "
-                "attribute pending from the items of the environment.",
+                f"the record of release {key.identity} was deleted from the table",
+                hint=f"Restore the item {key.sk} of {key.pk}. If all aliases are as they should be, you can remove the "
+                "attribute pending from the items of the environment instead.",
             )
         return found
 
     def begin(self, release: Release, further: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> None:
-        """Write the record and mark the functions, along with ``further`` parts of the transaction.
+        """Write the record and mark the functions as part of the release, in one transaction with ``further``.
 
         Raises:
-            Conflict: a function is no longer as it was read.
-            TransactionCancelled: only ``further`` stood in the way; its ``refused`` are theirs.
+            Conflict: A function has changed since it was read.
+            TransactionCancelled: Only conditions of ``further`` failed. ``refused`` covers these parts alone.
 
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []
@@ -79,22 +79,22 @@ class ReleaseRecords:
             )
             parts.append(("Update", change))
         record = {**release_item(release), "begun": self._now()}
-        what = f"the release of {release.names} may have begun; the next run of any of them brings it to its end"
+        what = f"the release of {release.names} may have begun, and the next run of any of them finishes it"
         try:
             self._table.transact([("Put", self._table.insertion(record)), *parts, *further], shown=bool, what=what)
         except TransactionCancelled as cancelled:
             refused, *ours = cancelled.refused[: len(parts) + 1]
             if refused:
-                return  # Our own call has taken effect before: its answer was lost.
+                return  # An earlier attempt of this call took effect, and its response was lost.
             if any(ours):
                 raise Conflict from cancelled
             raise TransactionCancelled(cancelled.refused[len(parts) + 1 :]) from cancelled
         except UnconfirmedError as error:
-            error.may_have_moved = True  # by whoever brings it to its end
+            error.may_have_moved = True  # another run may finish the release
             raise
 
     def join(self, release: Release) -> Release:
-        """Note that a process which has not begun the release moves its aliases, too; give it as it then is."""
+        """Record that another process than the one that began the release moves its aliases. Return the release."""
         if release.stage is Stage.MOVING:
             change = self._table.change(
                 *(release.key.pk, release.key.sk),
@@ -109,9 +109,10 @@ class ReleaseRecords:
         return release
 
     def complete(self, release: Release, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[Release, bool]:
-        """Record that all has moved; give the release as it then is, and whether this call has done it.
+        """Record that all aliases have moved. Return the release, and whether this call recorded it.
 
-        A lock that another run holds by now, and a candidate's record that is gone, are left out.
+        The locks are released in the same transaction, except for those that another run holds now. The records of
+        candidates are marked as used, except for deleted ones.
         """
         now = self._now()
         parts = [self._transition(release, Stage.DONE, now)]
@@ -123,7 +124,7 @@ class ReleaseRecords:
                 parts.append(("Put", {"Item": self._table.encode(whole)}))
             served = served_item(promotion, part.candidate, part.plan, now, release.url)
             if release.moves:
-                served["promoted"] = promotion.commit  # one that stays is part of the promotion all the same
+                served["promoted"] = promotion.commit  # a function whose alias stays is part of the release too
             parts.append(self._unmarking(release, part, served))
         used = [self._using(part) for part in release.parts if part.token]
         locks = [*used, *locks][: _LARGEST - len(parts)]
@@ -139,7 +140,7 @@ class ReleaseRecords:
                 return replace(release, stage=Stage.DONE), True
 
     def _using(self, part: Part) -> tuple[str, Mapping[str, Any]]:
-        """Give the part of a transaction that uses up the candidate's record."""
+        """Return the part of a transaction that marks the candidate as used."""
         return "Update", self._table.change(
             part.arn,
             part.token,
@@ -150,31 +151,31 @@ class ReleaseRecords:
     def start_rollback(
         self, release: Release, problem: PromoteError, denied: Sequence[str], undo: Undo | None
     ) -> Release:
-        """Decide that the release goes back; give it as it then is, which may be done.
+        """Record that the release is rolled back. Return the release, which may be done already.
 
-        Of a function whose move was refused (``denied``) no move is on its way, unless others have joined. So it needs
-        no other RevisionId, which a run without the permission could not give it.
+        If the move of a function was refused (``denied``), no late move of it is possible unless other processes have
+        joined. So its alias needs no new RevisionId, which a run without the permission could not write.
         """
-        turned = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500], undone=undo)
+        rolling = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500], undone=undo)
         undone = {"undone": vars(undo)} if undo else {}
         alone = self._table.change(
             *(release.key.pk, release.key.sk),
-            assign={"stage": turned.stage.value, "reason": turned.reason, "denied": list(denied), **undone},
+            assign={"stage": rolling.stage.value, "reason": rolling.reason, "denied": list(denied), **undone},
             condition="#stage = :before AND attribute_not_exists(#joined)",
             values={"before": release.stage.value},
         )
         with suppress(ConditionFailed):
             self._table.update(alone)
-            return replace(turned, denied=tuple(denied))
+            return replace(rolling, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), turned.reason, undone)
+            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), rolling.reason, undone)
             self._table.update(change)
         except ConditionFailed:
             return self.read(release.key)
-        return turned
+        return rolling
 
     def end(self, release: Release) -> Release:
-        """Record that all is back; give the release as it then is."""
+        """Record that all aliases were restored. Return the release."""
         parts = [self._transition(release, Stage.ROLLED_BACK, self._now(), release.reason)]
         kept_out = self._kept_out(release, release.undone) if release.undone else {}
         parts += [self._unmarking(release, part, {}, kept_out.get(part.arn)) for part in release.parts]
@@ -184,9 +185,9 @@ class ReleaseRecords:
         return self.read(release.key)
 
     def _kept_out(self, release: Release, undo: Undo) -> dict[str, list[dict[str, Any]]]:
-        """Return, by ARN, what must not return to the environments from which a person has rolled the release back.
+        """Return, by ARN, the rolled-back versions that must not return after a user rolled back the release.
 
-        Nothing else changes these records while they are marked as part of the release.
+        While the environments' records are marked as part of the release, no other write changes them.
         """
         found = {}
         for part in release.parts:
@@ -211,7 +212,7 @@ class ReleaseRecords:
     def _transition(
         self, release: Release, stage: Stage, now: str, reason: str = "", further: Mapping[str, Any] | None = None
     ) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that takes the record from the release's stage to ``stage``."""
+        """Return the part of a transaction that changes the stage of the record to ``stage``."""
         return "Update", self._table.change(
             release.key.pk,
             release.key.sk,
@@ -232,13 +233,13 @@ class ReleaseRecords:
         served: Mapping[str, Any],
         kept_out: Sequence[Mapping[str, Any]] | None = None,
     ) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that releases a function, with what its environment serves by then."""
+        """Return the part of a transaction that removes the mark of a function, with what its environment serves."""
         together = {"released": vars(release.key), "together": together_item(release.together)}
         undone = {"undone_release": release.key.identity, **({} if kept_out is None else {"rolled_back": kept_out})}
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
-            # By the latter, whoever has read the alias before knows that it may be another by now.
+            # undone_release shows runs that read the alias before that it may have changed since then.
             assign={**served, **together} if served else undone,
             remove=("pending",),
             condition=_OURS,
