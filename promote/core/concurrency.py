@@ -87,7 +87,12 @@ def run_both(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_
 
 
 def map_concurrently(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
-    """Run all, at most ``width`` at a time, and return the results in order, or raise the first error in order."""
+    """Run all, at most ``width`` at a time, and return the results in order, or raise the first error in order.
+
+    A single call runs in the caller's thread. So a signal that cancels the run interrupts the call, which cleans up.
+    """
+    if len(calls) == 1:
+        return [calls[0]()]
     return [pending.result() for pending in _start(calls, width)]
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from promote.core.concurrency import map_ordered
+from promote.core.concurrency import map_and_wait, map_concurrently, map_ordered
 
 WIDTH = 2
 AHEAD = 2 * WIDTH + 1
@@ -43,6 +43,14 @@ def test_no_more_than_that_many_work_at_once() -> None:
 
     list(map_ordered([work] * 4 * WIDTH, WIDTH))
     assert most == WIDTH
+
+
+@pytest.mark.parametrize("run_all", [map_concurrently, map_and_wait])
+def test_a_single_call_runs_in_the_callers_thread(
+    run_all: Callable[[list[Callable[[], int]], int], list[int]],
+) -> None:
+    """So a signal, which Python handles in the main thread, interrupts it, and it cleans up."""
+    assert run_all([threading.get_ident], WIDTH) == [threading.get_ident()]
 
 
 def test_work_is_taken_as_its_results_are() -> None:
