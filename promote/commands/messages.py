@@ -12,6 +12,7 @@ from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
 from promote.core.report import Link, Report, Table
 from promote.core.run import Result, join_names
+from promote.core.traffic import Split
 from promote.core.verdict import Outcome as Found
 from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
@@ -240,7 +241,7 @@ def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         ]
         return (superseded if outcome.result is Result.SUPERSEDED else refused)(job, parts, orders)
     parts = _moved(parts, outcome)
-    if any(decision.alias and decision.alias.split.is_lambdas for decision in outcome.decisions):
+    if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
         with job.phase("capacity"):
             calls = [
                 partial(followed, part.target.job, part.target.function, decision.alias, part.report)
