@@ -6,7 +6,7 @@ from promote.core.report import Report
 from promote.core.run import Result
 from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
-from promote.pipeline.locks import keep, make_lock, take
+from promote.pipeline.locks import acquire_lock, keep, make_lock
 
 
 def lock(job: Job) -> Report:
@@ -30,7 +30,7 @@ def lock(job: Job) -> Report:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
         return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
     with job.phase("lock"):
-        lease = take(job, wanted)
+        lease = acquire_lock(job, wanted)
         if not lease.kept_by and (holder or lease.token != entry.token + 1):
             # Other runs have held the lock since, so that an alias may follow $LATEST now.
             try:

@@ -13,7 +13,7 @@ from promote.core.version import Candidate, Content, Snapshot, same_content
 from promote.pipeline import configuration
 from promote.pipeline.decision import ATTEMPTS, is_proven
 from promote.pipeline.latest import require_published
-from promote.pipeline.prepare import looked_again, uploaded
+from promote.pipeline.prepare import recheck_aliases, uploaded
 from promote.pipeline.target import Target
 
 
@@ -91,7 +91,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
         stored = uploaded(job, code)
         if stored is not code:
             # It may have taken minutes. The environment's own alias was pinned before.
-            alias = looked_again(target).alias
+            alias = recheck_aliases(target).alias
             require_published(function.name, [alias] if alias else [], job.inputs.latest_aliases)
         answer = function.upload(latest, stored)
         job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")

@@ -1,4 +1,4 @@
-"""Hold the locks of a run's functions, and read again what other runs may have changed before."""
+"""Hold the locks of a run's functions, and read again what other runs may have changed during the wait."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -7,7 +7,7 @@ from dataclasses import replace
 from promote.core.concurrency import run_both
 from promote.core.errors import ConflictError
 from promote.pipeline.job import Job
-from promote.pipeline.locks import HeldLock, give_back_together, hold, make_lock, take_together
+from promote.pipeline.locks import HeldLock, acquire_locks, hold, make_lock, release_locks
 from promote.pipeline.prepare import find_alias, read_function, require_fit, require_movable
 from promote.pipeline.recover import finish_release
 from promote.pipeline.target import Target
@@ -23,20 +23,20 @@ def hold_locks(
     """Hold the locks of all functions for the block. If all are free, they are acquired in one call.
 
     Otherwise every run acquires them in the same order, so that no two runs wait for each other. If one cannot be
-    acquired, those before it are released; errors as of ``promote.pipeline.locks.take``. A run that loses one of them
-    stops at all: others that find it dead at one do not wait at the next.
+    acquired, those before it are released. The errors are those of ``promote.pipeline.locks.acquire_lock``. A run that
+    loses one lock may change no function: a run that finds it dead at one lock does not wait at the next.
     """
     held: dict[str, tuple[Target, HeldLock]] = {}
     deadline = job.clock.monotonic() + job.inputs.lock_timeout
     in_order = sorted(targets, key=lambda target: target.ledger.arn)
     wanted = [(locks(target) or target.lock, target.state.lock) for target in in_order]
-    # A dead run has held several of these locks: who was found dead at one need not be watched at the next.
+    # A dead run may hold several of these locks. If it is found dead at one, it need not be observed at the next.
     found_dead: set[str] = set()
     with ExitStack() as stack:
         with job.phase("lock"):
-            taken = take_together(job, wanted) if len(wanted) > 1 else {}
-            # Where it comes to no block, nobody else gives back what was taken for it.
-            stack.callback(_give_up, [lock for lock, _ in wanted if taken], held)
+            taken = acquire_locks(job, wanted) if len(wanted) > 1 else {}
+            # If the block is not reached, nothing else releases these locks.
+            stack.callback(_release_unused, [lock for lock, _ in wanted if taken], held)
             for target, (lock, _) in zip(in_order, wanted, strict=True):
                 lock.found_dead = found_dead
                 left = max(0.0, deadline - job.clock.monotonic())
@@ -48,15 +48,15 @@ def hold_locks(
                 one.heartbeat.require()
 
         yield [_guarded(*held[target.ledger.arn], require) for target in targets]
-        give_back_together(job, [held_lock for _, held_lock in held.values()])
+        release_locks(job, [held_lock for _, held_lock in held.values()])
 
 
 def plain_lock(target: Target) -> Lock:
-    """Return the lock for a run that has nothing to deploy, or has deployed already: no newer run supersedes it."""
+    """Return the lock of a run that deploys nothing, or has deployed already: no newer run supersedes it."""
     return make_lock(target.job, target.ledger.arn, can_be_superseded=False)
 
 
-def _give_up(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
+def _release_unused(taken: Sequence[Lock], held: Mapping[str, object]) -> None:
     for lock in taken:
         if lock.arn not in held:
             lock.abandon()
@@ -74,34 +74,34 @@ def _hold_lock(
     timeout: float | None = None,
     lease: Lease | None = None,
 ) -> Iterator[tuple[Target, HeldLock]]:
-    """Hold the lock for the block, and give the target as it is by then; errors as of ``promote.pipeline.locks.take``.
+    """Hold the lock for the block, and yield the target as it is then.
 
-    ``lock`` is the same lock by another claim, of a run that has nothing to deploy (any more); ``ends``, ``timeout``
-    and ``lease`` are as for ``hold``.
+    ``lock`` is the lock with the claim of a run that deploys nothing, or has deployed already. ``ends``, ``timeout``
+    and ``lease`` are as for ``hold``. The errors are those of ``promote.pipeline.locks.acquire_lock``.
     """
     job = target.job
     with hold(job, lock or target.lock, ends, timeout, lease) as held:
         is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
         if not (is_as_read or held.lease.kept_by):
-            # Somebody held the lock when we read, or has held it since.
+            # Another run held the lock when this run read the function, or afterwards.
             target = _read_again(target, is_deployed=lock is not None)
         target = replace(target, function=target.function.guarded(held.heartbeat.require))
         yield finish_release(target) if target.served.pending else target, held
 
 
 def _read_again(target: Target, *, is_deployed: bool) -> Target:
-    """Give the target as it is now, after others have been at work.
+    """Return the target as it is now, after other runs have held the lock.
 
     Raises:
-        ConflictError: they have deleted the function, or replaced what was to be adopted.
+        ConflictError: The function was deleted, or the code to adopt was replaced.
 
     """
     (latest, aliases), state = run_both(lambda: read_function(target.job, target.function), target.ledger.read)
     name = target.function.name
     if latest is None and not target.creation:
         raise ConflictError(
-            f"the function {name} was deleted by somebody else while this run waited for the lock",
-            hint="Run the job again; it reads the function anew.",
+            f"the function {name} was deleted externally while this run waited for the lock",
+            hint="Find out what deleted it. Then run the job again.",
         )
     target = replace(target, state=state).seeing(find_alias(aliases, target.environment))
     if is_deployed:

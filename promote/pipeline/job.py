@@ -81,7 +81,7 @@ class Job:
         """The table of lock and ledger."""
         return self.resources.table
 
-    def beaten_table(self, lease: float) -> Table:
+    def heartbeat_table(self, lease: float) -> Table:
         """Make the same table for the heartbeat of a lease of ``lease`` seconds: no call of it can outlast that.
 
         Its client is its own, and not made before the first beat.

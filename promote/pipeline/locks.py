@@ -1,4 +1,4 @@
-"""The lock, held for a piece of work: taken, kept alive beside it, and given back however the work ends."""
+"""Acquire a lock, renew its lease during the work, and release it however the work ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,23 +14,23 @@ from promote.state.lock import Lease, Lock
 from promote.state.lock_queue import Superseded, acquire, acquire_together
 
 _BEATEN = 30
-"""Seconds of a lease that a heartbeat renews, where the input is for the time between the job's steps."""
+"""Lease in seconds while a heartbeat renews it, if the input applies to the time between the job's steps."""
 
 _HURRY, _PATIENCE = 3.0, 30.0
-"""Seconds for giving the lock back: after an interrupt, when the runner kills what does not end, and otherwise."""
+"""Seconds for the release of the lock: after an interrupt, because the runner kills the process soon, and otherwise."""
 
 
 @dataclass
 class HeldLock:
-    """The lock, held."""
+    """A lock that this run holds."""
 
     lock: Lock
     lease: Lease
     heartbeat: Heartbeat
     kept_for_job: bool
-    """Whether it is held on when this piece of work ends: for the job's further steps."""
-    is_given_back: bool = False
-    """Whether a transaction has released it."""
+    """Whether it stays held for the job's further steps."""
+    is_released: bool = False
+    """Whether a transaction has released it already."""
 
 
 def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
@@ -54,17 +54,17 @@ def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
     return Lock(job.table, arn, claim, job.clock, job.say)
 
 
-def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
-    """Wait for the lock and take it, or enter it where an earlier step keeps it.
+def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
+    """Wait for the lock and acquire it. If an earlier step of the job keeps it, reenter it.
 
-    ``timeout`` is in seconds; None: as the inputs say.
+    ``timeout`` is in seconds. If it is None, the inputs decide.
 
     Raises:
-        LockError: it was not free in time, or cannot be read.
-        Superseded: a newer run takes this one's place.
+        LockError: The lock was not free in time, or cannot be read.
+        Superseded: A newer run takes this one's place.
 
     """
-    # Written before it is asked for: a run that is killed in between leaves the post step something to find.
+    # Saved before the acquisition, so that the post step can release the lock if the run is killed in between.
     kept = job.state.held.get(job.location(lock.arn))
     job.state.remember(job.location(lock.arn))
     try:
@@ -72,14 +72,14 @@ def take(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
     except (LockError, Superseded):
         job.state.forget(job.location(lock.arn))
         raise
-    _tell(job, lock, lease, kept)
+    _report(job, lock, lease, kept)
     return lease
 
 
-def take_together(job: Job, wanted: Sequence[tuple[Lock, LockState]]) -> Mapping[str, Lease]:
-    """Take the locks of several functions in one call, if all are free as they were read; empty: none was taken.
+def acquire_locks(job: Job, wanted: Sequence[tuple[Lock, LockState]]) -> Mapping[str, Lease]:
+    """Acquire the locks of several functions in one call. If one is no longer as it was read, acquire none.
 
-    They are given by ARN, and not kept alive yet.
+    Return the leases by ARN; empty if none was acquired. No heartbeat renews them yet.
     """
     kept = [job.state.held.get(job.location(lock.arn)) for lock, _ in wanted]
     for lock, _ in wanted:
@@ -92,13 +92,13 @@ def take_together(job: Job, wanted: Sequence[tuple[Lock, LockState]]) -> Mapping
         return {}
     found = {lock: lease for (lock, _), lease in zip(wanted, leases, strict=True)}
     for (lock, lease), token in zip(found.items(), kept, strict=True):
-        _tell(job, lock, lease, token)
+        _report(job, lock, lease, token)
     return {lock.arn: lease for lock, lease in found.items()}
 
 
-def give_back_together(job: Job, held_locks: Sequence[HeldLock]) -> None:
-    """Release what is held in one call; what that does not release is left to the end of each."""
-    ours = [held_lock for held_lock in held_locks if not (held_lock.kept_for_job or held_lock.is_given_back)]
+def release_locks(job: Job, held_locks: Sequence[HeldLock]) -> None:
+    """Release the locks in one call. If that fails, each is released when its block ends."""
+    ours = [held_lock for held_lock in held_locks if not (held_lock.kept_for_job or held_lock.is_released)]
     if len(ours) > 1:
         for held_lock in ours:
             held_lock.heartbeat.stop()
@@ -106,18 +106,18 @@ def give_back_together(job: Job, held_locks: Sequence[HeldLock]) -> None:
             parts = [held_lock.lock.release_update(held_lock.lease) for held_lock in ours]
             with_timeout(_PATIENCE, lambda: job.table.transact(parts))
             for held_lock in ours:
-                held_lock.is_given_back = True
+                held_lock.is_released = True
 
 
-def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
-    """Say that the lock is had, and warn where an earlier step had taken it, under the token ``kept``, and lost it."""
+def _report(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
+    """Log the acquisition. Warn if an earlier step had acquired the lock, with the token ``kept``, and lost it."""
     if kept and kept != lease.token:
         job.workflow.warn(
-            f"The lock that an earlier step of this job took (token {kept}) was lost in between: its lease was over, "
-            "or somebody has opened it by force. Give that step a longer lease.",
+            f"An earlier step of this job acquired the lock (token {kept}) and lost it: its lease expired, or it was "
+            "forced open. Give that step a longer lease.",
             title="Lock",
         )
-    how = ", as an earlier step has taken it" if lease.kept_by else ""
+    how = ", acquired by an earlier step" if lease.kept_by else ""
     after = f", after {lease.waited:.0f} s" if lease.waited >= 1 else ""
     lock.say("lock", f"held, token {lease.token}{how}{after}")
 
@@ -126,12 +126,13 @@ def _tell(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
 def hold(
     job: Job, lock: Lock, ends: str = "", timeout: float | None = None, lease: Lease | None = None
 ) -> Iterator[HeldLock]:
-    """Hold the lock for the block; ``timeout`` and errors as of ``take``. With a ``lease``, it was taken already.
+    """Hold the lock for the block. With a ``lease``, it was acquired already.
 
-    A lock that an earlier step keeps is left to the job, unless that was by the command that this one ``ends``.
+    ``timeout`` and the errors are those of ``acquire_lock``. A lock that an earlier step keeps stays with the job,
+    unless it was kept by the command ``ends``.
     """
     with job.phase("lock"):
-        lease = lease or take(job, lock, timeout)
+        lease = lease or acquire_lock(job, lock, timeout)
     held_lock = HeldLock(lock, lease, _heartbeat(job, lock, lease), kept_for_job=lease.kept_by not in ("", ends))
     held_lock.heartbeat.start()
     patience = _PATIENCE
@@ -143,14 +144,14 @@ def hold(
     finally:
         held_lock.heartbeat.stop()
         if not held_lock.kept_for_job:
-            _give_back(job, held_lock, patience)
+            _release(job, held_lock, patience)
 
 
 def keep(job: Job, lock: Lock, lease: Lease) -> None:
-    """Keep the lock for the job's further steps, as long as the input ``lease`` says.
+    """Keep the lock for the job's further steps, for the duration of the input ``lease``.
 
     Raises:
-        LockError: it was lost in this moment.
+        LockError: The lock was forced open before.
 
     """
     if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
@@ -158,10 +159,10 @@ def keep(job: Job, lock: Lock, lease: Lease) -> None:
     job.state.remember(job.location(lock.arn), lease.token)
 
 
-def _give_back(job: Job, held_lock: HeldLock, patience: float) -> None:
+def _release(job: Job, held_lock: HeldLock, patience: float) -> None:
     lock, lease = held_lock.lock, held_lock.lease
     try:
-        if not held_lock.is_given_back:
+        if not held_lock.is_released:
             try:
                 state = with_timeout(patience, lambda: lock.release(lease))
             except KeyboardInterrupt:
@@ -169,11 +170,11 @@ def _give_back(job: Job, held_lock: HeldLock, patience: float) -> None:
                 job.state.forget(job.location(lock.arn))
                 raise
             if state.queue:
-                job.say("lock", f"given back; next is {state.queue[0].describe()}")
-    except Exception as error:  # noqa: BLE001 - how the run itself ended is what counts; the lease runs out by itself
+                job.say("lock", f"released; next is {state.queue[0].describe()}")
+    except Exception as error:  # noqa: BLE001 - the run has its result, and the lease expires
         job.workflow.warn(
-            f"The lock could not be released: {str(error) or 'no answer'}. The post step tries again; otherwise it is "
-            f"free in {lease.seconds:.0f} seconds.",
+            f"The lock could not be released: {str(error) or 'no response'}. The post step tries again. If that fails, "
+            f"the lock expires in {lease.seconds:.0f} seconds.",
             title="Lock",
         )
     else:
@@ -181,8 +182,8 @@ def _give_back(job: Job, held_lock: HeldLock, patience: float) -> None:
 
 
 def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
-    """Make what keeps the lease alive."""
-    table = job.beaten_table(lease.seconds)
+    """Return the heartbeat that renews the lease."""
+    table = job.heartbeat_table(lease.seconds)
     return Heartbeat(lambda: lock.renew(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
 
 

@@ -1,4 +1,4 @@
-"""Read what a run works on, and refuse what cannot work."""
+"""Read everything that a run works on, and refuse what cannot work."""
 
 import hashlib
 import re
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def _prepare_one(job: Job) -> Target:
-    """Read everything of one function, and refuse what cannot work."""
+    """Read everything about one function, and refuse what cannot work."""
     inputs, clients, clock = job.inputs, job.clients, job.clock
     region = clients.resolve_region()
     clients.require_runtime(inputs.configuration.runtime)
@@ -49,7 +49,7 @@ def _prepare_one(job: Job) -> Target:
     function = Function(
         lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
     )
-    _ = clients.function  # before any other, for its call is the first
+    _ = clients.function  # made first, because its call is the first
     code, ((latest, aliases), _) = run_both(
         lambda: load(
             inputs.artifact,
@@ -61,11 +61,11 @@ def _prepare_one(job: Job) -> Target:
         lambda: run_both(lambda: read_function(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
-    if latest and not job.part:  # several functions share the input, and not each needs to have each alias
+    if latest and not job.part:  # several functions share the input, and a function need not have all aliases
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
     require_movable(job, aliases)
     require_fit(code, latest.configuration if latest else creation, inputs.configuration)
-    # An emergency does not wait for the records that it does not need, such as the lock's.
+    # A rollback is urgent: it does not wait for records that it does not need, such as the lock.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
     ledger = Ledger(job.table, arn, job.run, clock, only)
     gateways = Gateways(
@@ -96,7 +96,7 @@ def _prepare_one(job: Job) -> Target:
         previews=Previews.of(clients, function, ledger, clock),
         verification=Verification(
             checks,
-            _surroundings(job),
+            _process_context(job),
             inputs.verify_timeout,
             job.session,
             invoked,
@@ -117,19 +117,19 @@ def _prepare_one(job: Job) -> Target:
     if code is None or (latest and code.is_in(latest.code_sha256)):
         return target
     if not inputs.dry_run:
-        # Before the lock: it takes a while, and what is wrong with the bucket shows before anything is changed.
+        # Before the lock, because the upload takes time, and an error of the bucket shows before anything changes.
         code = uploaded(job, code)
     if latest and not code.is_local:
         function.rehearse(code)
     target = replace(target, code=code)
-    return looked_again(target) if target.is_from_storage else target
+    return recheck_aliases(target) if target.is_from_storage else target
 
 
-def looked_again(target: Target) -> Target:
-    """List the aliases again, since reading or storing the code in S3 may have taken minutes.
+def recheck_aliases(target: Target) -> Target:
+    """Check the aliases again, because the transfer of the code from or to S3 may have taken minutes.
 
     Raises:
-        RefusedError: an alias follows $LATEST by now, or has a split that others have set.
+        RefusedError: An alias now follows $LATEST, or has an external split.
 
     """
     aliases = target.function.aliases() or []
@@ -141,12 +141,12 @@ def read_function(job: Job, function: Function) -> tuple[Snapshot | None, list[A
     """Read $LATEST and all aliases at the same time.
 
     Raises:
-        ConflictError: the function was deleted in between.
+        ConflictError: The function was deleted between the two calls.
 
     """
     latest, aliases = run_both(function.find, function.aliases)
     if latest is not None and aliases is None:
-        # Either it was created between the two calls, or Lambda answered one of them from before that.
+        # The function was created between the two calls, or one response was stale.
         aliases = function.aliases()
     if latest is not None and aliases is None:
         raise ConflictError(
@@ -162,10 +162,10 @@ def find_alias(aliases: Iterable[Alias], name: str) -> Alias | None:
 
 
 def require_movable(job: Job, aliases: Sequence[Alias]) -> None:
-    """Refuse a run whose aliases follow $LATEST or have a split that others have set.
+    """Refuse a run if an alias follows $LATEST, or if the alias to move has an external split.
 
     Raises:
-        RefusedError: there is one.
+        RefusedError: There is such an alias.
 
     """
     _require_published(job, aliases)
@@ -173,14 +173,14 @@ def require_movable(job: Job, aliases: Sequence[Alias]) -> None:
 
 
 def _require_published(job: Job, aliases: Iterable[Alias]) -> None:
-    """Refuse to deploy while an alias of another environment follows $LATEST; ours is pinned first."""
+    """Refuse to deploy while an alias of another environment follows $LATEST. The own alias is pinned first."""
     inputs = job.inputs
     if inputs.command in (Command.RUN, Command.DEPLOY):
         require_published(inputs.function_name, aliases, {inputs.environment, *inputs.latest_aliases})
 
 
 def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
-    """Refuse to begin what would end a traffic split that others have set; ``deploy`` moves no alias."""
+    """Refuse a move that would end an external split. ``deploy`` does not move an alias."""
     inputs = job.inputs
     if inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
         alias, is_back = find_alias(aliases, inputs.environment), inputs.command is Command.ROLLBACK
@@ -188,7 +188,7 @@ def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
 
 
 def uploaded(job: Job, code: Code) -> Code:
-    """Give the code as Lambda takes it: an archive that is too large for a request is put into the user's bucket."""
+    """Return the code as Lambda accepts it. Upload an archive that is too large for a request to the user's bucket."""
     if isinstance(code, Image) or not code.is_oversized:
         return code
     archive, is_new = stage(code, job.inputs.artifact_bucket, job.clients.storage, job.clock)
@@ -197,10 +197,10 @@ def uploaded(job: Job, code: Code) -> Code:
 
 
 def read_template(job: Job) -> "Template | None":
-    """Read the repository's own template of the release notes, if the inputs name one.
+    """Return the repository's template of the release notes, if the inputs name one.
 
     Raises:
-        InputError: it is missing, or none.
+        InputError: The file is missing, or is not a valid template.
 
     """
     path = job.inputs.release_notes_template
@@ -212,12 +212,12 @@ def read_template(job: Job) -> "Template | None":
 
 
 def _tested_by(job: Job) -> str:
-    """Say which commits the tests are of: the clone in the workspace, and that of the artifact."""
+    """Return the commits that the tests come from: those of the workspace's clone and of the artifact's."""
     commits = dict.fromkeys(filter(None, [job.run.commit, job.context.head]))
     return " ".join(commits) or job.run.operation
 
 
-def _surroundings(job: Job) -> Surroundings:
+def _process_context(job: Job) -> Surroundings:
     inputs = job.inputs
     facts = {"PROMOTE_FUNCTION": inputs.function_name, "PROMOTE_ENVIRONMENT": inputs.environment}
     return Surroundings(
@@ -231,17 +231,17 @@ def _surroundings(job: Job) -> Surroundings:
 
 
 def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None) -> tuple[str, Mapping[str, Any]]:
-    """Give the function's ARN and, where it does not exist, the configuration to create it with."""
+    """Return the function's ARN and, if it does not exist, the configuration to create it with."""
     name = job.inputs.function_name
     if latest is not None:
         return latest.arn, {}
     if code is None:
         raise FunctionError(
             f"the function {name} does not exist in {region}, so there is nothing to adopt",
-            hint="Correct function-name or aws-region; or give artifact, role, runtime and handler to create it.",
+            hint="Correct function-name or aws-region. To create it, set artifact, role, runtime and handler.",
         )
     creation = configuration.creation(job.inputs.configuration, name, code.package_type)
-    # A function lives in the account of its role.
+    # A function is in the account of its role.
     role = re.match(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):", creation["Role"])
     assert role  # noqa: S101 - the input was checked
     arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
@@ -249,22 +249,22 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
 
 
 def _require_other_urls(target: Target) -> None:
-    """Refuse to test at the endpoint of the environment, which shows what is served already."""
+    """Refuse the endpoint of the environment as ``latest-url``: it does not show $LATEST."""
     given = target.job.inputs.latest_url.rstrip("/")
     known = target.endpoints.known(target.environment, target.served.gateway)
     if given and known and given == known.url.rstrip("/"):
         raise InputError(
             "latest-url",
             f"it is the endpoint of {target.environment}, so the checks would test what is served already",
-            hint="Give the URL of a gateway that invokes $LATEST, or leave latest-url empty.",
+            hint="Set latest-url to the URL of a gateway that invokes $LATEST, or leave it empty.",
         )
 
 
 def _require_latest_counts(target: Target) -> None:
-    """Refuse to verify at $LATEST what does not run there as its versions do.
+    """Refuse to verify at $LATEST a function whose versions run differently.
 
     Raises:
-        InputError: it is such a function, and the inputs verify it at the endpoint of $LATEST.
+        InputError: The inputs verify such a function at the endpoint of $LATEST.
 
     """
     inputs, latest = target.job.inputs, target.latest
@@ -277,19 +277,19 @@ def _require_latest_counts(target: Target) -> None:
         raise InputError(
             "isolation",
             f"{inputs.function_name} cannot be verified at $LATEST: {gap}",
-            hint="Set isolation: version: the candidate is then verified as a published version, at an endpoint of its "
-            "own.",
+            hint="Set isolation: version. Then the candidate is verified as a published version, at a preview "
+            "endpoint.",
         )
 
 
 def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:
-    """Give the values of the function's environment variables, those that it has and those that it gets."""
+    """Return the values of the function's environment variables, current and new ones."""
     environment = (latest.configuration.get("Environment") if latest else None) or {}
     return [*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()]
 
 
 def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:
-    """Refuse code and configuration that do not go together."""
+    """Refuse code that does not match the configuration."""
     configuration.changes(wanted, current)
     if code is None:
         return
@@ -297,8 +297,8 @@ def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configura
         given, needed = ("a container image", "a .zip") if isinstance(code, Image) else ("a .zip", "a container image")
         raise InputError(
             "artifact",
-            f"it is {given}, and the function is made for {needed}",
-            hint="Lambda cannot change a function's package type: give the other kind, or another function-name.",
+            f"it is {given}, but the function uses {needed}",
+            hint="Lambda cannot change a function's package type. Set another artifact or another function-name.",
         )
     if isinstance(code, Image) or current.get("Layers"):
         return  # a layer may bring the handler
@@ -307,24 +307,24 @@ def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configura
 
 
 def prepare(job: Job) -> tuple[Target, ...]:
-    """Read everything of every function, and refuse all where one cannot work.
+    """Read everything about every function. If one cannot work, refuse all.
 
     Raises:
-        PromoteError: of the kind that says which input, permission or thing is wrong.
+        PromoteError: An input, a permission or a resource is wrong.
 
     """
     if job.inputs.parts:
-        # Each is made once, before several ask for it at the same time.
+        # Each client is made once, before several threads use it.
         _ = job.clients.resolve_region(), job.clients.function, job.clients.table
     targets = map_and_wait([partial(_prepare_one, part) for part in _parts(job)], CALLS_AT_ONCE)
     if len(targets) > 1 and any(target.is_from_storage for target in targets):
-        targets = map_and_wait([partial(looked_again, target) for target in targets], CALLS_AT_ONCE)
+        targets = map_and_wait([partial(recheck_aliases, target) for target in targets], CALLS_AT_ONCE)
     arns = [target.ledger.arn for target in targets]
     if len({arn.rpartition(":")[0] for arn in arns}) > 1:
         raise InputError(
             "function-name",
             "it names functions of different regions or accounts: " + ", ".join(arns),
-            hint="What is released as one has one ledger: release the others in a step of their own.",
+            hint="The functions of a release share one ledger. Release the others in a separate step.",
         )
     if len(set(arns)) < len(arns):
         twice = next(arn for arn in arns if arns.count(arn) > 1)
@@ -335,7 +335,7 @@ def prepare(job: Job) -> tuple[Target, ...]:
 
 
 def _parts(job: Job) -> list[Job]:
-    """Return the job of each function; of one function, the job itself."""
+    """Return the job of each function. If there is only one function, return the job itself."""
     if not job.inputs.parts:
         return [job]
     names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
@@ -344,13 +344,13 @@ def _parts(job: Job) -> list[Job]:
 
 
 def _require_all(job: Job, targets: Sequence[Target]) -> None:
-    """Refuse to release without a function that this step has released so far, unless it is said to be retired.
+    """Refuse a release without a function that this step released before, unless ``retired`` names it.
 
-    If the input names the functions, and no file, it is a warning: whoever writes that line sees what is missing. A
-    rollback is an emergency, so it is a warning too.
+    It is a warning if the input lists the functions itself, because its author sees what is missing. For a rollback,
+    which is urgent, it is a warning too.
 
     Raises:
-        InputError: the file does not name one.
+        InputError: The file does not name such a function.
 
     """
     named = {target.ledger.arn.rpartition(":")[2] for target in targets} | job.inputs.retired
@@ -359,7 +359,7 @@ def _require_all(job: Job, targets: Sequence[Target]) -> None:
         missing = [name for name in together.functions if name not in named]
         if not missing or not job.origin or together.origin != job.origin:
             continue
-        text = f"{join_names(missing)}, released to {job.inputs.environment} with the others so far"
+        text = f"{join_names(missing)}, previously released to {job.inputs.environment} with the others"
         is_back = job.inputs.command is Command.ROLLBACK
         if not job.inputs.application or is_back:
             what = "rollback" if is_back else "release"
@@ -368,5 +368,5 @@ def _require_all(job: Job, targets: Sequence[Target]) -> None:
         raise InputError(
             "application",
             f"{job.inputs.application} does not name {text}",
-            hint="Name it again; or, where it is to be released with the others no longer, name it in retired.",
+            hint="Add it again. If it is no longer released with the others, add it to retired.",
         )

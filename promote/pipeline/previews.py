@@ -111,7 +111,7 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
     had_preview = location in job.state.previews
     job.state.add_preview(location)
     preview, endpoint = previews.make(version, job.state.job, job.inputs.lease)
-    lease, table = job.inputs.lease, job.beaten_table(job.inputs.lease)
+    lease, table = job.inputs.lease, job.heartbeat_table(job.inputs.lease)
     heartbeat = Heartbeat(
         lambda: previews.ledger.previews.renew(preview, table), lease, job.clock.monotonic(), job.clock
     )

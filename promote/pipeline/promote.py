@@ -242,7 +242,7 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
         job.state.end(place, release.key.sk)
     if ended.is_by_us:
         for held in held_locks:
-            held.is_given_back = not held.kept_for_job
+            held.is_released = not held.kept_for_job
     return ended
 
 

@@ -1,4 +1,4 @@
-"""What a run works on: the function, its resources, and their state as it was read."""
+"""What a run works on: the function, its resources, and their state when they were read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """The function, everything around it, and what was read of them."""
+    """The function, its resources, and the state that was read."""
 
     job: Job
     function: Function
@@ -34,20 +34,20 @@ class Target:
     previews: Previews
     verification: Verification
     plan: str
-    """Digest of the verification: what has passed another one is verified again."""
+    """Digest of the verification. A version that passed another plan is verified again."""
     code: Code | None
-    """None: $LATEST is adopted as it is."""
+    """None if $LATEST is adopted as it is."""
     latest: Snapshot | None
-    """None: the function is to be created."""
+    """None if the function does not exist yet."""
     state: State
     alias: Alias | None = None
-    """The environment's, as it was last read; None: there is none."""
+    """The environment's alias when it was last read; None if it does not exist."""
     is_lost: bool = False
-    """Whether the alias that the ledger has records of does not exist any more, so that they say nothing of it."""
+    """Whether the ledger's records are about an alias or a function that was deleted since."""
     creation: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """The configuration of CreateFunction, where that is to be called."""
+    """The configuration for CreateFunction, if the function does not exist yet."""
     template: "Template | None" = None
-    """Of the release notes, where it is the repository's own."""
+    """The repository's template of the release notes, if there is one."""
 
     @property
     def environment(self) -> str:
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def served(self) -> EnvironmentRecord:
-        """What the ledger said of the environment."""
+        """The ledger's record of the environment."""
         found = self.state.served(self.environment)
         return found.forgotten if self.is_lost else found
 
@@ -67,13 +67,13 @@ class Target:
 
     @property
     def missing_endpoints(self) -> list[str]:
-        """The endpoints that are to be made: ``latest``, the environment, both or none."""
+        """The endpoints that the run creates: ``latest``, the environment, both or none."""
         names = (LATEST_ENDPOINT, self.environment)
         return [name for name in names if self.endpoints.is_missing(name, self.state.gateway(name))]
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What the inputs change of the function as it was read, in words for people."""
+        """The changes that the inputs make to the function, as text."""
         code = [f"code: {self.code.describe()}"] if self.code else []
         if self.latest is None:
             return (f"create the function {self.function.name}", *code, *configuration.describe(self.creation, {}))
@@ -84,21 +84,21 @@ class Target:
         return (*configuration.describe(changed, current), *code)
 
     def after(self, then: "Target", token: int) -> "Target":
-        """Give the target as it is when the lock, held under ``token``, is given back; ``then`` was it until then."""
+        """Return the target after the release of the lock with ``token``; ``then`` is the target before it."""
         state = replace(then.state, lock=LockState(token=token))
         return replace(then, state=state, function=self.function)
 
     def of_commit(self, commit: str) -> "Target":
-        """Give the target of a run that works for ``commit``, which its records name then; empty: it is not known."""
+        """Return the target of a run for ``commit``, which its records name; empty if the commit is not known."""
         job = replace(self.job, run=replace(self.job.run, commit=commit))
         return replace(self, job=job, ledger=self.ledger.of_run(job.run))
 
     def seeing(self, alias: Alias | None) -> "Target":
-        """Give the target with the environment's alias as it was just read.
+        """Return the target with the environment's alias as it was just read.
 
-        If the alias, or the function, was deleted, the ledger tells of another alias of that name, and nothing is
-        older than what that one served. An alias that other tools have created since does not name a promotion. Then
-        the versions that the ledger knows tell whether the function is still the same.
+        If the alias or the function was deleted, the ledger's records are about an earlier alias of that name. Then
+        they do not count. An alias that another tool created since does not name a promotion. In that case, the
+        versions that the ledger knows show whether the function is still the same.
         """
         known = self.state.served(self.environment)
         is_lost = alias is None
@@ -111,6 +111,6 @@ class Target:
         return replace(self, alias=alias, is_lost=is_lost)
 
     def with_served(self, served: EnvironmentRecord) -> "Target":
-        """Give the target with another record of the environment."""
+        """Return the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}
         return replace(self, state=replace(self.state, environments=environments))

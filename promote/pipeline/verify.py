@@ -68,7 +68,7 @@ def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
                 verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason)
     else:
         verdict = _verify_alone(target, candidate, None)
-    _tell(target, verdict)
+    _report(target, verdict)
     return verdict
 
 
@@ -108,7 +108,7 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
     if problems:
         target.ledger.versions.record(candidate)
         verdict = _not_reached(target, candidate, endpoint, problems[0])
-        _tell(target, verdict)
+        _report(target, verdict)
         return Verified(verdict, function.alias(target.environment), latest=endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, endpoint_ok = run_both(
@@ -129,7 +129,7 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
         now.revision_id != latest.revision_id or not same_content(latest, candidate)
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN)
-    _tell(target, verdict)
+    _report(target, verdict)
     # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
     alias = built.alias if verdict.passed else function.alias(target.environment)
     return Verified(verdict, alias, not verdict.passed, endpoint, endpoint_ok, now.revision_id)
@@ -153,7 +153,7 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
     return not is_missing and target.endpoints.answers(known, target.job.inputs.first_path)
 
 
-def _tell(target: Target, verdict: Verdict) -> None:
+def _report(target: Target, verdict: Verdict) -> None:
     """Say what was found, check by check; of tests, whose own output is in the log, only what has not passed."""
     job = target.job
     for check in verdict.checks:

@@ -232,7 +232,7 @@ def test_the_post_step_gives_back_what_the_job_has_kept(
     assert kept.wait().result == "locked"
     ended = runner.run(inputs)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert "as an earlier step has taken it" in ended.log
+    assert "acquired by an earlier step" in ended.log
     of_another = runner.post(inputs, run_id=2000)
     assert (of_another.code, of_another.annotations) == (0, ()), of_another.log
     assert world.records("lock")[0]["kept_by"] == "lock"

@@ -127,7 +127,7 @@ def test_one_job_holds_the_lock_deploys_tests_and_promotes(act: Act, world: Worl
         log,
         "This job holds the lock of hello",
         "another tool deploys",
-        "held, token 1, as an earlier step has taken it",
+        "held, token 1, acquired by an earlier step",
         '{"status": "ok"}',
         "a later step sees promoted",
         "Run Post Promote",

@@ -234,7 +234,7 @@ def test_a_function_that_the_file_does_not_name_any_more_is_missed(application: 
     ):
         without = run(2, text)
         assert (without.code, without.result) == (1, "failed"), without.log
-        expected = f"application: promote.yml does not name {missing}, released to preprod with the others so far"
+        expected = f"application: promote.yml does not name {missing}, previously released to preprod with the others"
         assert expected in without.errors[0].message
     assert {call.operation[:3] for call in application.world.account.calls()} <= {"Get", "Lis", "Que"}
     assert application.serves() == dict.fromkeys(NAMES, "1")
@@ -262,12 +262,12 @@ def test_promote_misses_it_as_well_and_a_rollback_warns(application: Application
     without = run(3, of_one, command="promote", environment="prod", **{"from": "preprod"})
     assert (without.code, without.result) == (1, "failed"), without.log
     missing = "worker" if "mail" in of_one else "mail and worker"
-    expected = f"application: promote.yml does not name {missing}, released to prod with the others so far"
+    expected = f"application: promote.yml does not name {missing}, previously released to prod with the others"
     assert expected in without.errors[0].message
     back = run(3, of_one, command="rollback", environment="prod")
     assert (back.code, back.result) == (0, "rolled-back"), back.log
     [warning] = [one.message for one in back.annotations if one.kind == "warning"]
-    assert warning == f"This rollback is without {missing}, released to prod with the others so far."
+    assert warning == f"This rollback is without {missing}, previously released to prod with the others."
 
 
 def test_a_function_that_was_created_again_while_it_was_verified_stops_all(application: Application) -> None:
@@ -328,7 +328,7 @@ def test_lines_that_no_longer_name_a_function_cause_a_warning(application: Appli
     application.run(1)
     listed = application.run(2, function_name="api = api\nworker = worker")
     assert (listed.code, listed.result) == (0, "unchanged"), listed.log
-    assert "This release is without mail, released to preprod with the others so far." in listed.log
+    assert "This release is without mail, previously released to preprod with the others." in listed.log
 
 
 def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> None:

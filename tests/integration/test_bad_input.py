@@ -386,13 +386,13 @@ CASES = [
     Case(
         "artifact: an image for a function of .zip",
         {"artifact": IMAGE, "runtime": "", "handler": ""},
-        ["artifact: it is a container image, and the function is made for a .zip"],
+        ["artifact: it is a container image, but the function uses a .zip"],
         ["another function-name"],
     ),
     Case(
         "artifact: a directory for a function of an image",
         {"function-name": "pictures", "runtime": "", "handler": ""},
-        ["artifact: it is a .zip, and the function is made for a container image"],
+        ["artifact: it is a .zip, but the function uses a container image"],
         ["another function-name"],
     ),
     # --- configuration ---
@@ -789,7 +789,7 @@ CASES = [
         "function missing, and nothing to adopt",
         {**NEW, **ADOPT},
         ["The function nobody does not exist in us-east-1", "nothing to adopt"],
-        ["give artifact, role, runtime and handler"],
+        ["set artifact, role, runtime and handler"],
     ),
     # --- credentials ---
     Case(

@@ -77,7 +77,7 @@ def test_a_job_keeps_the_lock_and_its_run_enters_and_leaves_it_to_the_post_step(
     release = runner.start(inputs, commit="2" * 40, run_id=2)
     ended = release.wait()
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert f"held, token {token}, as an earlier step has taken it" in ended.log
+    assert f"held, token {token}, acquired by an earlier step" in ended.log
     assert (entry(world)["token"], entry(world)["kept_by"]) == (token, "lock")
     assert world.lock_owner().startswith("2/1/")
     assert other.process.poll() is None

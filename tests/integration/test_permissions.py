@@ -666,7 +666,7 @@ def test_what_was_released_with_others_needs_no_permission_for_them_later(sandbo
     step = Step("promoted", 2, lambda place: {**place.inputs, "function-name": alone, "artifact": OTHER})
     ended, _ = place.take(step, place.policy(functions=(alone,)))
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert f"This release is without {first}, released to preprod with the others so far." in ended.log
+    assert f"This release is without {first}, previously released to preprod with the others." in ended.log
 
 
 def test_a_release_that_the_role_cannot_read_is_left_to_a_role_that_can(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_candidate_is_tested_by_the_jobs_own_steps_while_the_job_holds_the_loc
     done = second.wait()
     assert (done.code, done.result, done.annotations) == (0, "promoted", ()), done.log
     assert (done.outputs["version"], done.outputs["previous-version"]) == ("2", "1")
-    assert f"held, token {held}, as an earlier step has taken it" in done.log
+    assert f"held, token {held}, acquired by an earlier step" in done.log
     # The promotion releases the lock, not the post step, so the other run continues.
     after = other.wait()
     assert (after.code, after.result) == (0, "unchanged"), after.log

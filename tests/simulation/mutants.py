@@ -558,8 +558,8 @@ MUTANTS = (
     Mutant(
         "several locks are released only by the post step",
         "promote.pipeline.locks",
-        "        if not held_lock.kept_for_job:\n            _give_back",
-        "        if not (held_lock.kept_for_job or job.part):\n            _give_back",
+        "        if not held_lock.kept_for_job:\n            _release",
+        "        if not (held_lock.kept_for_job or job.part):\n            _release",
         RELEASING,
     ),
     Mutant(

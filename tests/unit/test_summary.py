@@ -448,7 +448,7 @@ REPORTS = {
     "failed": Report(
         Result.FAILED,
         "The function hello does not exist in eu-west-1, so there is nothing to adopt.",
-        hint="Correct function-name or aws-region; or give artifact, role, runtime and handler to create it.",
+        hint="Correct function-name or aws-region. To create it, set artifact, role, runtime and handler.",
     ),
     "wrong-input": Report(
         Result.FAILED,
