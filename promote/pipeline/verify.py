@@ -11,7 +11,6 @@ from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate, same_content
 from promote.inputs.model import Endpoints
 from promote.pipeline import configuration
-from promote.pipeline.decision import is_proven
 from promote.pipeline.deploy import Deployed
 from promote.pipeline.previews import preview_endpoint
 from promote.pipeline.target import Target
@@ -25,33 +24,14 @@ _ANNOTATIONS = 9
 class Verified:
     """What is known of the candidate before the promotion, and the alias as it was then."""
 
-    verdict: Verdict | None
-    """None: the environment serves the candidate, proven by the same checks."""
+    verdict: Verdict
     alias: Alias | None
-    is_fresh: bool = True
-    """Whether the alias was read after the verification; else its RevisionId tells whether it is still so."""
     latest: Endpoint | None = None
     """The endpoint of $LATEST, where it was verified there."""
     endpoint_ok: bool = False
     """Whether the environment's endpoint was seen to reach the function meanwhile."""
     revision_id: str = ""
     """The RevisionId of $LATEST after it was verified there."""
-
-
-def examine(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verified:
-    """Verify the candidate, unless the environment serves it proven; read the alias along with that."""
-    if is_proven(target, built.candidate):
-        target.job.say("verify", f"version {built.candidate.version} is proven already, by the same checks")
-        return Verified(None, target.function.alias(target.environment), latest=endpoint)
-    return verify(target, built, endpoint)
-
-
-def examine_alone(target: Target, candidate: Candidate) -> Verified:
-    """Verify the candidate at an endpoint of its own, where it needs one, unless the environment serves it proven."""
-    if is_proven(target, candidate):
-        target.job.say("verify", f"version {candidate.version} is proven already, by the same checks")
-        return Verified(None, target.function.alias(target.environment))
-    return Verified(verdict_alone(target, candidate), target.function.alias(target.environment))
 
 
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
@@ -132,7 +112,7 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
     _report(target, verdict)
     # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
     alias = built.alias if verdict.passed else function.alias(target.environment)
-    return Verified(verdict, alias, not verdict.passed, endpoint, endpoint_ok, now.revision_id)
+    return Verified(verdict, alias, endpoint, endpoint_ok, now.revision_id)
 
 
 def _probed(target: Target, endpoint: Endpoint | None) -> tuple[Endpoint | None, tuple[str, ...]]:
