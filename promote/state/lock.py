@@ -272,7 +272,8 @@ class Lock:
 
     def _give_up(self, is_ticket: Callable[[Claim], bool], is_held: Callable[[LockState], bool]) -> bool:
         state, found = self.read(), False
-        for _ in range(_MOVES):
+        # Each attempt fails if a ticket ahead has left since the read, and all of the queue may leave at the same time.
+        for _ in range(LONGEST_QUEUE + _MOVES):
             place = next((place for place, ticket in enumerate(state.tickets) if is_ticket(ticket)), None)
             if place is not None:
                 owner = state.tickets[place].owner

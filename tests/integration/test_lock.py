@@ -237,6 +237,15 @@ def test_a_jobs_own_post_step_releases_what_is_its(scene: Scene) -> None:
     assert not post.clear()
 
 
+def test_runs_that_leave_a_long_queue_at_the_same_time_leave_no_ticket(scene: Scene) -> None:
+    held(scene)
+    waiters = [scene.lock(replace(CLAIM, owner=f"{number}/1/a", run_id=number)) for number in range(2, 42)]
+    for waiter in waiters:
+        waiter.join()
+    map_concurrently([waiter.abandon for waiter in waiters], len(waiters))
+    assert waiters[0].read().tickets == ()
+
+
 def test_another_process_abandons_nothing_of_ours(scene: Scene) -> None:
     lock, _ = held(scene)
     before = lock.read()
