@@ -125,7 +125,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         ]
         # The alias is read before the version. While it has this RevisionId, the version is unchanged.
         chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
-        found = zip(chosen, sources([one.target for one in chosen]), strict=True)
+        found = zip(chosen, sources([one.target for one in chosen], is_reread=True), strict=True)
         chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
         job.reports.append(messages.so_far(job, [one.part for one in chosen]))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)

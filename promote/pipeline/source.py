@@ -42,8 +42,11 @@ class Source:
         return self.deployment is not None and self.deployment.isolation == Isolation.LATEST
 
 
-def sources(targets: Sequence[Target]) -> list[Source]:
+def sources(targets: Sequence[Target], *, is_reread: bool = False) -> list[Source]:
     """Return the version to promote of each function. With ``from``, all are of one state of that environment.
+
+    ``is_reread``: the sources were read before the lock was acquired. Since then, this run may have finished a release
+    of the same candidate, which an earlier step of the same attempt began.
 
     If a release to that environment is not finished, some functions may be read before its move and others after it,
     and it may still be rolled back. The ledger, read afterwards, shows that. Then the release is finished first.
@@ -54,7 +57,7 @@ def sources(targets: Sequence[Target]) -> list[Source]:
     """
     job, name = targets[0].job, targets[0].job.inputs.source
     for _ in range(_LOOKS):
-        sources = map_and_wait([partial(_source, target) for target in targets], CALLS_AT_ONCE)
+        sources = map_and_wait([partial(_source, target, is_reread=is_reread) for target in targets], CALLS_AT_ONCE)
         if not name:
             return sources
         states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
@@ -74,7 +77,7 @@ def sources(targets: Sequence[Target]) -> list[Source]:
     )
 
 
-def _source(target: Target) -> Source:
+def _source(target: Target, *, is_reread: bool) -> Source:
     """Return the version that the inputs name, with its commit from the record, or else from the input ``commit``.
 
     Raises:
@@ -82,7 +85,7 @@ def _source(target: Target) -> Source:
         RefusedError: The version does not exist, or the candidate cannot be promoted.
 
     """
-    source, given = _found(target), target.job.inputs.commit
+    source, given = _found(target, is_reread=is_reread), target.job.inputs.commit
     if given and source.commit and source.commit != given:
         raise InputError(
             "commit",
@@ -93,10 +96,10 @@ def _source(target: Target) -> Source:
     return replace(source, commit=source.commit or given)
 
 
-def _found(target: Target) -> Source:
+def _found(target: Target, *, is_reread: bool) -> Source:
     inputs = target.job.inputs
     if inputs.candidate:
-        return _deployed(target)
+        return _deployed(target, is_reread=is_reread)
     if inputs.source:
         alias = target.function.alias(inputs.source)
         if alias is None:
@@ -135,7 +138,7 @@ def _recorded(target: Target, snapshot: Snapshot) -> Source:
     return Source(snapshot, str(record.get("commit", "")), int(record.get("run_id", 0)))
 
 
-def _deployed(target: Target) -> Source:
+def _deployed(target: Target, *, is_reread: bool) -> Source:
     """Return the candidate in the input ``candidate``. Its record shows that the action deployed it in this job.
 
     Raises:
@@ -170,14 +173,15 @@ def _deployed(target: Target) -> Source:
             "job, or use from or version. If it is one job, do not change RUNNER_TEMP between the steps, because the "
             "action recognizes its job by a file there.",
         )
-    if found.used:
+    claim, ours = found.claim, (target.environment, run.run_id, run.attempt)
+    is_ours = claim is not None and (claim.environment, claim.run_id, claim.attempt) == ours
+    if found.used and not (is_reread and is_ours):
         raise RefusedError(
             "the candidate was promoted already, and a candidate can be promoted only once",
             hint="To promote it to another environment, use the input from.",
         )
-    ours = (target.environment, run.run_id, run.attempt)
-    if found.claim and (found.claim.environment, found.claim.run_id, found.claim.attempt) != ours:
-        raise claimed(found.claim)
+    if claim and not is_ours:
+        raise claimed(claim)
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
         raise RefusedError(

@@ -295,7 +295,9 @@ def test_a_step_that_died_with_its_claim_can_be_repeated_by_its_attempt_alone(
     other = runner.run(of("prod", candidate), commit="3" * 40, run_id=3)
     assert (other.result, len(other.errors)) == ("refused", 1), other.log
     again = runner.run(of("preprod", candidate), commit="3" * 40, run_id=3)
-    assert (again.result, world.alias_version()) == ("promoted", "3"), again.log
+    # It has finished the release of the step that died.
+    assert (again.code, again.result, world.alias_version()) == (0, "unchanged", "3"), again.log
+    assert world.history()[-1] == ("2", "3")
     used = runner.run(of("preprod", candidate), commit="3" * 40, run_id=3)
     assert used.result == "refused", used.log
 
