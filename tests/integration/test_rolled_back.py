@@ -238,19 +238,26 @@ def test_a_rollback_while_a_run_verifies_is_seen_by_it(
     assert world.records("version")[-1]["verdict"]["outcome"] == "passed"
 
 
-@pytest.mark.parametrize("operation", ["lambda.UpdateAlias", "dynamodb.TransactWriteItems"])
-def test_what_a_killed_rollback_has_left_is_recorded_by_the_next_run(
-    runner: Runner, inputs: dict[str, str], world: World, operation: str
+@pytest.mark.parametrize(
+    ("kind", "operation", "nth", "serves"),
+    [
+        ("hold-after", "dynamodb.TransactWriteItems", 1, "2"),  # it has begun the release
+        ("hold-after", "lambda.UpdateAlias", 1, "1"),
+        ("hold-before", "dynamodb.TransactWriteItems", 2, "1"),  # it records the move
+    ],
+)
+def test_what_a_killed_rollback_has_left_is_finished_by_the_next_run(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, kind: str, operation: str, nth: int, serves: str
 ) -> None:
     assert release(runner, inputs, 1).result == "promoted"
     assert release(runner, inputs, 3).result == "promoted"
-    held = world.account.inject("hold-after" if "Alias" in operation else "hold-before", operation)
+    held = world.account.inject(kind, operation, nth=nth)
     killed = runner.start({**ROLLBACK, "reason": REASON}, commit="f" * 40, run_id=90)
     held.wait_until_hit(20)
     killed.process.send_signal(signal.SIGKILL)
     killed.process.communicate()
     world.account.clear_faults()
-    assert (world.alias_version(), kept_out(world)) == ("1", [])
+    assert (world.alias_version(), kept_out(world)) == (serves, [])
     assert_refused(release(runner, inputs, 3), "version 2 of commit 3333333333")
     assert (world.alias_version(), kept_out(world)) == ("1", [("2", "3")])
 
