@@ -90,12 +90,14 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
     keeps_weight = alias is not None and alias.version == version and alias.split.is_lambdas
     weights = alias.weights if alias and keeps_weight else {}
     wanted = Alias(name, version, revision_id="", description=promotion.description, weights=weights)
+    is_unknown = False
     for pause in (*BUSY_PAUSES, None):
         function.guard()
         try:
             made = _write(function, alias, wanted)
         except Exception as error:
-            is_unknown = may_have_taken_effect(error)
+            # If the response to one call was lost, a later refusal does not show what became of that call.
+            is_unknown = is_unknown or may_have_taken_effect(error)
             if not is_unknown and code_of(error) not in STALE:
                 raise
             found = _read_back(function, promotion, error) if is_unknown else read(function, name)

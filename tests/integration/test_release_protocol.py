@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from promote.aws.confirmation import mark_response_lost
 from promote.aws.dynamodb import Table
 from promote.aws.lambda_aliases import Moved
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
-from promote.core.errors import AccessError, ServiceError
+from promote.core.errors import AccessError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, Promotion, ReleaseKey
 from promote.core.run import Run
 from promote.pipeline.release import ReleaseProtocol
@@ -337,6 +338,22 @@ def test_putting_back_that_arrives_late_changes_nothing(application: Application
     protocol.begin(release)
     assert protocol.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(later[0]) is Stage.DONE
+
+
+def test_a_refusal_does_not_settle_a_call_before_it_whose_response_was_lost(application: Application) -> None:
+    """Lambda was busy with the alias, so the move was repeated."""
+    name, release, life = MOVE[0], application.release(), Life()
+    part = next(part for part in release.parts if part.name == name)
+
+    def lose_and_refuse() -> None:
+        error = error_of("ResourceConflictException")
+        mark_response_lost(error)
+        raise error
+
+    life.before("update_alias", part.arn, lose_and_refuse)
+    life.before("update_alias", part.arn, refuse("AccessDeniedException"))
+    with pytest.raises(UnconfirmedError, match="did not confirm"):
+        application.function(part.arn, life).move_alias(part.before, part.promotion)
 
 
 def test_a_release_that_is_done_by_others_stays_done(application: Application) -> None:
