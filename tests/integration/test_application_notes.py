@@ -210,14 +210,9 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert "### worker: promotions" in ended.summary
     assert "api: preprod serves version 2, prod serves version 1, the lock is free." in ended.log
 
-    # A run that dies during a release leaves it to its post step, which finishes it.
+    # A run that dies during a release leaves it to its post step, which rolls it back if nothing has moved.
     third, shop.runs = shop.commit("feat: Be faster", "api", "worker"), 50
-    # All of them: the first one to arrive may be that of the unchanged function, which has nothing to report.
-    held = shop.world.account.inject("hold-before", "lambda.UpdateAlias", times=0)
-    run = shop.runner.start(shop.inputs, commit=third, run_id=50, environ={"GITHUB_API_URL": shop.hub.url})
-    held.wait_until_hit(60)
-    run.kill()
-    shop.world.account.clear_faults()
+    kill_before_the_moves(shop, third)
     ended = shop.command("status")
     assert ended.outputs["summary"].endswith("preprod has an unfinished release of run 50.")
     assert "| preprod | a release that is being moved |" in ended.summary
@@ -226,6 +221,10 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert ended.log.count("is unfinished") == 0  # once is enough
     assert "unfinished (" in shop.command("status", function_name="mail").log
     shop.runner.finish()
+    ended = shop.command("status")
+    assert ended.outputs["summary"] == "api, mail and worker: preprod serves one release except for api."
+    again = shop.run(third)
+    assert (again.code, again.result) == (0, "promoted"), again.log
     ended = shop.command("status", function_name="api\nmail\nworker\nother")
     assert "preprod serves one release except for other. The function other does not exist." in ended.log
     ended = shop.command("status")
@@ -235,6 +234,15 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     notes = shop.notes()
     assert "Work harder" in notes
     assert "Be faster" in notes
+
+
+def kill_before_the_moves(shop: Shop, sha: str) -> None:
+    # All of them: the first one to arrive may be that of the unchanged function, which has nothing to report.
+    held = shop.world.account.inject("hold-before", "lambda.UpdateAlias", times=0)
+    run = shop.runner.start(shop.inputs, commit=sha, run_id=50, environ={"GITHUB_API_URL": shop.hub.url})
+    held.wait_until_hit(60)
+    run.kill()
+    shop.world.account.clear_faults()
 
 
 def test_applications_that_share_functions_are_distinguished(shop: Shop) -> None:
