@@ -292,7 +292,7 @@ MUTANTS = (
         "further: dict[str, Any] = {}",
     ),
     Mutant(
-        "who loses a race for an endpoint deletes the other's",
+        "the loser of a race for an endpoint deletes the other's",
         "promote.pipeline.endpoints",
         "self._gateways.delete(gateway)",
         "self._gateways.delete(winner)",
@@ -366,7 +366,7 @@ MUTANTS = (
         (Hit.PAUSED, Hit.PAUSED_AFTER),
     ),
     Mutant(
-        "a move is recorded though the function is part of a release",
+        "a move is recorded although the function is part of a release",
         "promote.state.ledger",
         'condition=f"{_FREE} AND (attribute_not_exists(#sequence) OR #sequence < :sequence) AND {known}",',
         'condition=f"(attribute_not_exists(#sequence) OR #sequence < :sequence) AND {known}",',
@@ -396,7 +396,7 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "a release begins though a lock was lost",
+        "a release begins although a lock was lost",
         "promote.pipeline.promote",
         """    for held in held_locks:
         held.heartbeat.require()
@@ -422,28 +422,28 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "a release that is begun again has the sequence of the one before",
+        "a release that begins again has the previous sequence",
         "promote.pipeline.promote",
         "sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)",
         "sequence = max(next_sequence(part.target, part.target.alias) for part in parts)",
         RELEASING,
     ),
     Mutant(
-        "a release has the sequence of the function that was promoted least",
+        "a release has the lowest sequence of its functions",
         "promote.pipeline.promote",
         "sequence = attempt + max(next_sequence(part.target, part.target.alias) for part in parts)",
         "sequence = attempt + min(next_sequence(part.target, part.target.alias) for part in parts)",
         RELEASING,
     ),
     Mutant(
-        "a function that has something newer does not hold back the others",
+        "a function with a newer commit does not stop the others",
         "promote.pipeline.promote",
         "if result in (Result.SUPERSEDED, Result.REFUSED) or not any(",
         "if result is Result.REFUSED or not any(",
         RELEASING,
     ),
     Mutant(
-        "a release begins though a function has not passed",
+        "a release begins although a function has not passed",
         "promote.commands.run",
         "return any(part.report.verdict and not part.report.verdict.passed for part in parts)",
         "return all(part.report.verdict and not part.report.verdict.passed for part in parts)",
@@ -541,7 +541,7 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "a release is not noted for the post step",
+        "a release is not saved for the post step",
         "promote.pipeline.promote",
         """    job.state.begin(place, release.key.sk)
     try:""",
@@ -563,7 +563,7 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
-        "half of a release is promoted from one environment to the next",
+        "half of a release is promoted to the next environment",
         "promote.pipeline.source",
         """        states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
 """,
