@@ -896,10 +896,15 @@ CASES = [
                 "lambda.UpdateFunctionConfiguration",
                 "InvalidParameterValueException",
                 {},
-                "Correct what Lambda's text says",
+                "Fix the cause that Lambda names",
             ),
-            ("lambda.UpdateFunctionConfiguration", "ValidationException", {"timeout": "9"}, "AWS's text above"),
-            ("lambda.CreateFunction", "InvalidParameterValueException", NEW, "Correct what Lambda's text says"),
+            (
+                "lambda.UpdateFunctionConfiguration",
+                "ValidationException",
+                {"timeout": "9"},
+                "fix the cause in the message from AWS",
+            ),
+            ("lambda.CreateFunction", "InvalidParameterValueException", NEW, "Fix the cause that Lambda names"),
             ("lambda.CreateFunction", "AccessDeniedException", NEW, "docs/iam-policy.json"),
         )
     ),
