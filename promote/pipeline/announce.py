@@ -1,4 +1,4 @@
-"""What follows a promotion: its release notes, and GitHub's record of it. It undoes nothing, and holds nobody up."""
+"""Write the release notes after a release, and create its deployment on GitHub. A failure does not undo the release."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,17 +25,17 @@ from promote.pipeline.target import Target
 from promote.state.sizes import ITEM_LIMIT
 
 _PATIENCE = 20
-"""Seconds for all that GitHub is asked: what it shows has taken place, and somebody waits for the job to end."""
+"""Seconds for all calls of GitHub. They are short because the release is complete, and the job waits for them."""
 
 _STORED = ITEM_LIMIT - 10_000
-"""Bytes of the notes that the ledger takes; the rest of the item is small."""
+"""The most bytes of the notes in the ledger. The rest of the item is small."""
 
 
 def announce(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
-    """Write the notes of a promotion or a rollback, and show on GitHub how it ended; show also what was blocked.
+    """Write the notes of a promotion or a rollback, and create a deployment on GitHub. Do the latter if blocked, too.
 
-    All functions have one text, and one deployment on GitHub. ``commit`` is the candidate's. Whatever goes wrong is a
-    warning of the report.
+    All functions share one text and one deployment. ``commit`` is the candidate's. A failure is a warning of the
+    report.
     """
     has_moved = any(part.move for part in report.each)
     if not (has_moved or report.result is Result.BLOCKED):
@@ -44,14 +44,14 @@ def announce(job: Job, targets: Sequence[Target], report: Report, commit: str) -
     github = GitHub(job.context, job.session, job.clock, _PATIENCE)
     with job.phase("announce"):
         report, warnings = run_both(
-            lambda: _noted(job, targets, report, github) if has_moved else report,
-            lambda: tuple(_shown(job, _attempt(job, report, commit), github)),
+            lambda: _write_notes(job, targets, report, github) if has_moved else report,
+            lambda: tuple(_show_on_github(job, _attempt(job, report, commit), github)),
         )
     return replace(report, warnings=(*report.warnings, *warnings))
 
 
-def _noted(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
-    """Write one text of all functions to where it is wanted, and to the ledger with each that has moved."""
+def _write_notes(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
+    """Write one text for all functions to the file, and to the ledger with each function that has moved."""
     found = list(zip(targets, report.each, strict=True))
     moves = [(target, part.move) for target, part in found if part.move]
     try:
@@ -59,14 +59,14 @@ def _noted(job: Job, targets: Sequence[Target], report: Report, github: GitHub) 
         report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
         text, warnings = rendered(job.workflow.redact, notes, targets[0].template)
         report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the release has taken place
+    except Exception as error:  # noqa: BLE001 - the release is complete
         return _warned(report, error)
-    return _kept(job, report, notes, moves)
+    return _store(job, report, notes, moves)
 
 
 def _notes(target: Target, report: Report, github: GitHub) -> Notes:
     job, move, verdict = target.job, report.move, report.verdict
-    assert move is not None  # noqa: S101 - else there are no notes
+    assert move is not None  # noqa: S101 - the caller has checked it
     at = job.clock.now()
     return of_promotion(
         job.context,
@@ -103,7 +103,7 @@ def _notes_of_several(job: Job, found: Sequence[tuple[Target, Report]], report: 
 
 
 def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
-    """Give what is known of one function; ``is_judged``: the run has found a verdict of the whole."""
+    """Return what the notes say about one function; ``is_judged``: the run has a verdict for the whole release."""
     return Piece(
         target.function,
         _version(part),
@@ -118,39 +118,39 @@ def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
 
 
 def _gaps(job: Job, notes: Notes, github: GitHub) -> tuple[str, ...]:
-    """Give what could not be found out of the changes, where somebody has asked for it."""
+    """Return which changes are not known, if GitHub should show them or could be asked."""
     return notes.changes.gaps if job.inputs.github_deployments or github.is_known else ()
 
 
-def _kept(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, Promotion]]) -> Report:
-    """Write the text to the file that was asked for, and to the ledger with each move."""
+def _store(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, Promotion]]) -> Report:
+    """Write the text to the file that the inputs name, and to the ledger with each move."""
     text = report.release_notes
     try:
         if job.inputs.release_notes_path:
             report = replace(
                 report, release_notes_path=write(job.context.workspace, job.inputs.release_notes_path, text)
             )
-    except Exception as error:  # noqa: BLE001 - the promotion has taken place
+    except Exception as error:  # noqa: BLE001 - the release is complete
         report = _warned(report, error)
     try:
         is_short = len(text.encode("utf-8", "replace")) <= _STORED
-        # A character has four bytes at the most.
+        # A character has at most four bytes.
         short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
         map_and_wait(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
             CALLS_AT_ONCE,
         )
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - as above
         report = _warned(report, error)
     return report
 
 
 def _warned(report: Report, error: Exception) -> Report:
-    return replace(report, warnings=(*report.warnings, f"The release notes: {_said(to_promote_error(error))}"))
+    return replace(report, warnings=(*report.warnings, f"The release notes: {_text(to_promote_error(error))}"))
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:
-    """Give the version before, where $LATEST held it when the run began: then it need not be read once more."""
+    """Return the replaced version, if it was in $LATEST when the run began. Then it need not be read again."""
     latest, served = target.latest, target.served
     is_it = latest is not None and same_content(latest, served) and served.version == move.previous
     return latest if is_it else None
@@ -184,18 +184,21 @@ def _version(report: Report) -> str:
     return report.candidate.version if report.candidate else report.previous
 
 
-def _shown(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
-    """Show it as a deployment; yield what a reader should know where that is not possible."""
+def _show_on_github(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:
+    """Create the deployment on GitHub. If that is not possible, yield a warning."""
     if not (job.inputs.github_deployments and attempt.commit and job.context.repository):
         return
     name = attempt.environment
     if not github.is_known:
-        yield f"GitHub does not show what {name} has: there is no github-token. github-deployments: false wants none."
+        yield (
+            f"GitHub does not show what {name} serves: github-token is missing. Set it, or set "
+            "github-deployments: false."
+        )
         return
     try:
         deployments.announce(github, attempt)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it changes nothing of what has happened
-        yield f"GitHub does not show what {name} has: {_said(to_promote_error(error))}"
+    except Exception as error:  # noqa: BLE001 - the release is complete
+        yield f"GitHub does not show what {name} serves: {_text(to_promote_error(error))}"
 
 
 _DESCRIPTIONS = {
@@ -205,13 +208,13 @@ _DESCRIPTIONS = {
     None: "version {version} did not pass verification",
 }
 _DESCRIPTIONS_OF_SEVERAL = {
-    Kind.PROMOTION: "{names} passed verification and were promoted as one",
-    Kind.OVERRIDE: "{names} were promoted as one by a person's override",
+    Kind.PROMOTION: "{names} passed verification and were promoted together",
+    Kind.OVERRIDE: "{names} were promoted together by a person's override",
     Kind.ROLLBACK: "{names} are back at one release",
     None: "{names} did not all pass verification",
 }
 
 
-def _said(problem: PromoteError) -> str:
+def _text(problem: PromoteError) -> str:
     text = str(problem)
     return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {problem.hint}"

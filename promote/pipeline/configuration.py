@@ -1,4 +1,4 @@
-"""What the configuration inputs change of a function: merged into what it has, nothing wiped."""
+"""The changes that the configuration inputs make to a function. They are merged into what it has."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,16 +17,16 @@ _NAMES = {
 
 
 def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments of UpdateFunctionConfiguration that make ``current`` as wanted; empty: nothing to do.
+    """Return the arguments of UpdateFunctionConfiguration that change ``current`` to ``wanted``; empty if equal.
 
     Raises:
-        InputError: an image has no handler and no runtime, or the variables become too large.
+        InputError: An image has no handler and no runtime, or the variables become too large.
 
     """
     if current.get("PackageType") == "Image" and (wanted.handler or wanted.runtime):
         raise InputError(
             "handler" if wanted.handler else "runtime",
-            "the function is a container image, which brings its own",
+            "the function is a container image, which defines its own",
             hint="Leave handler and runtime empty.",
         )
     found = {name: value for name, value in _given(wanted).items() if current.get(name) != value}
@@ -34,13 +34,13 @@ def changes(wanted: Configuration, current: Mapping[str, Any]) -> dict[str, Any]
         existing = (current.get("Environment") or {}).get("Variables") or {}
         merged = {**existing, **wanted.environment_variables}
         if merged != existing:
-            require_size(merged, "together with those that the function has, the variables are")
+            require_size(merged, "together with the function's existing variables, they are")
             found["Environment"] = {"Variables": merged}
     return found
 
 
 def gap_of_latest(current: Mapping[str, Any]) -> str:
-    """Return why an invocation without a qualifier does not run what a version of this function runs; empty: it does.
+    """Return why an invocation without a qualifier does not run what a version runs; empty if it does.
 
     Facts: https://docs.aws.amazon.com/lambda/latest/dg/lambda-managed-instances-version-publishing.html,
     .../snapstart.html and .../durable-invoking.html.
@@ -55,10 +55,10 @@ def gap_of_latest(current: Mapping[str, Any]) -> str:
 
 
 def creation(wanted: Configuration, name: str, package_type: str) -> dict[str, Any]:
-    """Give the configuration of CreateFunction.
+    """Return the configuration for CreateFunction.
 
     Raises:
-        FunctionError: something that a new function needs is not given.
+        FunctionError: An input that a new function needs is missing.
 
     """
     needed = {"role": wanted.role}
@@ -68,7 +68,7 @@ def creation(wanted: Configuration, name: str, package_type: str) -> dict[str, A
     if missing:
         raise FunctionError(
             f"the function {name} does not exist in this region, and {_list(missing)} would be needed to create it",
-            hint=f"Correct function-name or aws-region; or add {_list(missing)}, and the action creates the function.",
+            hint=f"Correct function-name or aws-region. To create the function, add {_list(missing)}.",
         )
     given = _given(wanted)
     if wanted.environment_variables:
@@ -77,20 +77,20 @@ def creation(wanted: Configuration, name: str, package_type: str) -> dict[str, A
 
 
 def describe(arguments: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """Say what ``arguments`` change, without any variable's value."""
-    said = []
+    """Return the changes that ``arguments`` make, one per line, without the value of any variable."""
+    lines = []
     for name, value in arguments.items():
         if name == "Environment":
             existing = (current.get("Environment") or {}).get("Variables") or {}
             names = sorted(key for key, item in value["Variables"].items() if existing.get(key) != item)
-            said.append(f"environment-variables: {', '.join(names)}")
+            lines.append(f"environment-variables: {', '.join(names)}")
         elif name not in _NAMES:
             continue
         elif current.get(name):
-            said.append(f"{_NAMES[name]}: {current[name]} → {value}")
+            lines.append(f"{_NAMES[name]}: {current[name]} → {value}")
         else:
-            said.append(f"{_NAMES[name]}: {value}")
-    return said
+            lines.append(f"{_NAMES[name]}: {value}")
+    return lines
 
 
 def _given(wanted: Configuration) -> dict[str, Any]:

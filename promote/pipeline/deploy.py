@@ -1,4 +1,4 @@
-"""Bring code and configuration to $LATEST, and publish exactly that as a version."""
+"""Deploy code and configuration to $LATEST, and publish exactly that as a version."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ from promote.pipeline.target import Target
 
 @dataclass(frozen=True)
 class Deployed:
-    """A candidate and $LATEST as it was when both had settled."""
+    """A candidate and $LATEST, after both have settled."""
 
     candidate: Candidate
     latest: Snapshot
     alias: Alias | None = None
-    """The environment's, as it was read before the version was."""
+    """The environment's alias. It was read before the version."""
 
 
 def foreseen(target: Target) -> Content | None:
-    """Say what the candidate is going to be, before it is deployed; None: that is not known."""
+    """Return the content that the candidate will have; None if it is not known before the deployment."""
     latest, code = target.latest, target.code
     if latest is None or (isinstance(code, Image) and not code.is_in(latest.code_sha256)):
         return None
@@ -39,7 +39,7 @@ def foreseen(target: Target) -> Content | None:
 
 
 def latest_endpoint(target: Target) -> Endpoint | None:
-    """Give the endpoint that shows $LATEST; make the function and the endpoint where they are missing."""
+    """Return the endpoint that shows $LATEST. Create the function and the endpoint if they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
         target.function.create(uploaded(target.job, target.code), target.creation)
@@ -47,12 +47,12 @@ def latest_endpoint(target: Target) -> Endpoint | None:
 
 
 def deploy(target: Target, endpoint: Endpoint | None) -> Deployed:
-    """Bring configuration and code to $LATEST and publish exactly that; give the version and $LATEST, both settled.
+    """Deploy configuration and code to $LATEST and publish exactly that. Return the version and $LATEST, both settled.
 
-    ``endpoint`` is that of $LATEST: where it was just made, its permission has changed the RevisionId.
+    ``endpoint`` is that of $LATEST. If it is new, its permission has changed the RevisionId.
 
     Raises:
-        ConflictError: somebody else keeps changing $LATEST, or has replaced what was to be adopted.
+        ConflictError: $LATEST keeps being changed externally, or the code to adopt was replaced.
 
     """
     known = None if endpoint and endpoint.is_new else target.latest
@@ -69,11 +69,11 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Deployed:
         try:
             return _deploy_once(target, latest)
         except (ConflictError, UnconfirmedError) as error:
-            # Also a write of our own whose answer was lost: reading again shows what is left to do.
+            # It may be our own write whose response was lost. Reading again shows what is left to do.
             if attempt == ATTEMPTS:
                 raise
             unseen = error if isinstance(error, UnconfirmedError) else None
-            target.job.say("deploy", "$LATEST is not what was read: reading it again")
+            target.job.say("deploy", "$LATEST has changed since it was read: reading it again")
             known = None
     raise AssertionError("unreachable")
 
@@ -90,11 +90,11 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
         stored = uploaded(job, code)
         if stored is not code:
-            # It may have taken minutes. The environment's own alias was pinned before.
+            # The upload may have taken minutes. The environment's alias was pinned before it.
             alias = recheck_aliases(target).alias
             require_published(function.name, [alias] if alias else [], job.inputs.latest_aliases)
-        answer = function.upload(latest, stored)
-        job.say("deploy", f"uploaded {code.describe()}, published as version {answer.version}")
+        response = function.upload(latest, stored)
+        job.say("deploy", f"uploaded {code.describe()}, published as version {response.version}")
     else:
         served = _served_version(target, latest)
         if served is not None:
@@ -103,13 +103,13 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
                 latest = awake(target, latest)
             return Deployed(served.candidate, latest, target.alias)
         latest = awake(target, latest)
-        answer = function.publish(latest)
-        job.say("deploy", f"published $LATEST as version {answer.version}")
+        response = function.publish(latest)
+        job.say("deploy", f"published $LATEST as version {response.version}")
     published, settled = run_both(
-        lambda: function.wait_until_active(answer.version, known=answer), function.wait_until_active
+        lambda: function.wait_until_active(response.version, known=response), function.wait_until_active
     )
-    # What digest the tag of an image stands for, only Lambda knows.
-    expected = answer.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
+    # Only Lambda knows the digest of an image's tag.
+    expected = response.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
@@ -117,7 +117,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
-    """Give the version that the environment serves, where it holds exactly what $LATEST does."""
+    """Return the version that the environment serves, if it has exactly the content of $LATEST."""
     if not (target.served.version and same_content(latest, target.served)):
         return None
     version = target.function.find(target.served.version)
@@ -128,20 +128,20 @@ def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
 
 
 def awake(target: Target, version: Snapshot) -> Snapshot:
-    """Give the version as it is when it can serve; an Inactive one is woken, and waited for.
+    """Return the version when it can serve. An Inactive version is activated first.
 
     Raises:
-        FunctionError: it cannot be woken.
+        FunctionError: It cannot be activated.
 
     """
     if version.is_inactive:
-        target.job.say("version", f"{version.version} is Inactive, because it was idle: waking it")
+        target.job.say("version", f"{version.version} is Inactive, because it was idle: activating it")
         return target.function.wait_until_active(version.version, known=version)
     return version
 
 
 def _require_ours(target: Target, snapshot: Snapshot, code_sha256: str) -> None:
-    """Refuse what is not exactly the code and configuration that this run has deployed."""
+    """Refuse a snapshot that does not have exactly the code and configuration of this run."""
     wanted = target.job.inputs.configuration
     if snapshot.code_sha256 != code_sha256 or configuration.changes(wanted, snapshot.configuration):
         raise changed_by_others(target.function.name)

@@ -1,6 +1,6 @@
-"""The endpoints: where $LATEST and the environment are reached, made when missing and mended when damaged.
+"""The endpoints of $LATEST and of the environment. The action creates and repairs them.
 
-Those that the user owns are taken as they are.
+It does not change the endpoints of gateways that the user owns.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import requests
 
 _PATIENCE, _PATIENCE_WITH_ERRORS = 30.0, 5.0
-"""Seconds that a new endpoint has to become reachable, and to stop answering for a function it cannot reach."""
+"""Seconds until a new endpoint must be reachable, and until it must no longer respond with errors of its own."""
 
 _GLANCE = 1.0
-"""Seconds for a request that others wait for."""
+"""Timeout in seconds of a request that delays the promotion."""
 
 
 class Endpoints:
@@ -39,10 +39,10 @@ class Endpoints:
         clock: Clock,
         say: Callable[[str, str], None],
     ) -> None:
-        """Bring together what endpoints depend on.
+        """Initialize the endpoints.
 
-        ``is_kept`` False: the action makes none. ``owned`` has the URLs of gateways of the user's own. ``emulator`` is
-        the URL of an AWS that is none, or empty.
+        If ``is_kept`` is False, the action creates none. ``owned`` has the URLs of the user's gateways. ``emulator`` is
+        the URL of an AWS emulator, or empty.
         """
         self._gateways = gateways
         self._ledger = ledger
@@ -54,13 +54,13 @@ class Endpoints:
         self._say = say
 
     def is_missing(self, qualifier: str, remembered: Gateway | None) -> bool:
-        """Whether the endpoint is to be made, or to be mapped differently."""
+        """Whether the endpoint must be created, or mapped to another path."""
         if not self._is_kept or self._owned.get(qualifier):
             return False
         return remembered is None or remembered.mapping != self._gateways.mapping(qualifier)
 
     def known(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
-        """Give the endpoint as it is remembered or owned, without a call; None: there is none."""
+        """Return the endpoint that is recorded or owned, without a call; None if there is none."""
         owned = self._owned.get(qualifier)
         if owned:
             return Endpoint(qualifier, url=owned, address=owned)
@@ -69,10 +69,10 @@ class Endpoints:
         return locate(qualifier, remembered, self._emulator)
 
     def ensure(self, qualifier: str, remembered: Gateway | None) -> Endpoint | None:
-        """Give the endpoint; make it where it is missing. None: there is to be none.
+        """Return the endpoint, and create it if it is missing; None if there should be none.
 
         Raises:
-            EndpointError: its path on the custom domain belongs to another API.
+            EndpointError: Its path on the custom domain belongs to another API.
 
         """
         if not self.is_missing(qualifier, remembered):
@@ -81,52 +81,52 @@ class Endpoints:
         return self._make(qualifier, remembered)
 
     def repair(self, endpoint: Endpoint) -> Endpoint | None:
-        """Make anew what is missing of an endpoint of ours; None: it is the user's, just made, or whole."""
+        """Recreate what is missing of an endpoint; None if it is the user's, new, or complete."""
         if endpoint.gateway is None or endpoint.is_new or self._gateways.is_whole(endpoint.qualifier, endpoint.gateway):
             return None
-        self._say("endpoint", f"that of {endpoint.qualifier} is gone or incomplete: making it anew")
+        self._say("endpoint", f"the endpoint of {endpoint.qualifier} is missing or incomplete: recreating it")
         return self._make(endpoint.qualifier, endpoint.gateway)
 
     def answers(self, endpoint: Endpoint | None, path: str) -> bool:
-        """Whether ours reaches the function, by one request that is given a second; False: that is still to be seen."""
+        """Whether the endpoint reaches the function, by one request of at most a second. False: it is not known yet."""
         if endpoint is None or endpoint.gateway is None:
             return False
-        answer = ask(self._session(), endpoint, "GET", path, _GLANCE)
-        return not (answer.trouble or answer.is_gateways_own)
+        response = ask(self._session(), endpoint, "GET", path, _GLANCE)
+        return not (response.trouble or response.is_gateways_own)
 
     def fails(self, endpoint: Endpoint | None, path: str) -> bool:
-        """Whether API Gateway says that invoking the function fails: it crashed, or the permission is missing."""
+        """Whether API Gateway cannot invoke the function: it crashed, or the permission is missing."""
         if endpoint is None or endpoint.gateway is None:
             return False
         return ask(self._session(), endpoint, "GET", path, 10).is_failure
 
     def probe(self, endpoint: Endpoint | None, path: str) -> tuple[Endpoint | None, tuple[str, ...]]:
-        """Ask ours for ``path``, and mend it where API Gateway itself answers; give it, and what is wrong with it.
+        """Request ``path``, and repair the endpoint if API Gateway itself responds. Return the endpoint and problems.
 
-        Any answer of the function's own is a good one.
+        Any response of the function counts as success.
         """
         if endpoint is None or endpoint.gateway is None:
             return endpoint, ()
         started = self._clock.monotonic()
-        while (answer := self._answer(endpoint, path)).is_gateways_own:
+        while (response := self._response(endpoint, path)).is_gateways_own:
             repaired = self.repair(endpoint)
-            # A function that crashes shows as 500 too, so that one is not given long.
-            patience = _PATIENCE_WITH_ERRORS if answer.status >= 500 else _PATIENCE  # noqa: PLR2004
+            # A crash of the function shows as 500 too, so the run does not wait long.
+            patience = _PATIENCE_WITH_ERRORS if response.status >= 500 else _PATIENCE  # noqa: PLR2004
             is_in_vain = self._clock.monotonic() - started > patience
             if repaired is None and (not endpoint.is_new or is_in_vain):
-                what = answer.trouble or f"status {answer.status}"
+                what = response.trouble or f"status {response.status}"
                 return endpoint, (f"The endpoint {endpoint.url}{path} does not reach the function: {what}.",)
             endpoint = repaired or endpoint
             self._clock.sleep(0.5)
         return endpoint, ()
 
-    def _answer(self, endpoint: Endpoint, path: str) -> Response:
-        """Ask for ``path``; where a 404 is expected there, the root may tell whose answer it is."""
-        answer = ask(self._session(), endpoint, "GET", path, 10)
-        if path == "/" or answer.is_unreachable or not answer.is_gateways_own:
-            return answer
+    def _response(self, endpoint: Endpoint, path: str) -> Response:
+        """Request ``path``. If the function may respond with 404 there, the root shows whose response it is."""
+        response = ask(self._session(), endpoint, "GET", path, 10)
+        if path == "/" or response.is_unreachable or not response.is_gateways_own:
+            return response
         root = ask(self._session(), endpoint, "GET", "/", 10)
-        return root if root.is_functions_own else answer
+        return root if root.is_functions_own else response
 
     def _make(self, qualifier: str, remembered: Gateway | None) -> Endpoint:
         found = self._gateways.find(qualifier, remembered)
@@ -138,11 +138,9 @@ class Endpoints:
         if remembered != gateway and not self._ledger.remember(qualifier, gateway, remembered):
             winner = self._ledger.read().gateway(qualifier)
             if winner is None:
-                raise EndpointError(
-                    f"another run changes the endpoint of {qualifier} at this moment", hint="Run the job again."
-                )
+                raise EndpointError(f"another run is changing the endpoint of {qualifier}", hint="Run the job again.")
             if found is None and winner.api_id != gateway.api_id:
-                self._gateways.complete(qualifier, winner)  # its path on the domain may be ours, which keeps ours
+                self._gateways.complete(qualifier, winner)  # the path on the domain may point at our API
                 self._gateways.delete(gateway)
                 self._gateways.forget(qualifier, gateway)
             gateway = winner
@@ -150,14 +148,14 @@ class Endpoints:
 
 
 def locate(qualifier: str, gateway: Gateway, emulator: str, *, is_new: bool = False) -> Endpoint:
-    """Say where a gateway of ours is reached; ``emulator`` is the URL of an AWS that is none, or empty."""
+    """Return the endpoint of a gateway; ``emulator`` is the URL of an AWS emulator, or empty."""
     url = address = f"https://{gateway.mapping}" if gateway.mapping else gateway.api_url
     host = ""
     if emulator and gateway.mapping:
-        # The custom domain does not resolve; an emulator knows it by its Host header.
+        # The custom domain does not resolve. An emulator recognizes it by the Host header.
         host, _, key = gateway.mapping.partition("/")
         address = f"{emulator}/{key}"
     elif emulator:
-        # An emulator's *.execute-api.localhost does not resolve everywhere; its path form does.
+        # An emulator's *.execute-api.localhost does not resolve everywhere. Its path form does.
         url = address = f"{emulator}/_aws/execute-api/{gateway.api_id}/{STAGE}"
     return Endpoint(qualifier, url=url, address=address, host=host, gateway=gateway, is_new=is_new)

@@ -1,4 +1,4 @@
-"""Everything that one run works with: its inputs and every effect, brought together once."""
+"""Everything that one run works with: its inputs, and the objects through which it has effects."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,28 +34,28 @@ class Job:
     clock: Clock
     clients: Clients
     session: "Callable[[], requests.Session]"
-    """One HTTP session, made when first asked for."""
+    """The HTTP session. It is made at the first use."""
     chance: Callable[[], float]
-    """Numbers from 0 to 1, so that waiting runs do not move in step."""
+    """Random numbers from 0 to 1, so that waiting runs do not read the lock at the same time."""
     environ: Mapping[str, str] = field(repr=False)
-    """The step's variables, for the commands of the user's."""
+    """The step's environment variables, for the user's commands."""
     state: JobState
-    """What this job's steps share."""
+    """The state that the steps of this job share."""
     temporary: Path
-    """A folder of this run's own."""
+    """A temporary folder of this run."""
     part: str = ""
-    """The function, where it is one of several that are released as one; empty: the job is of the whole."""
+    """The function that this job is about, if the release has several; empty for the whole release."""
     application: str = ""
-    """What tells these functions, together, from others."""
+    """Digest of the functions that are released together; empty for one function."""
     phases: list[Phase] = field(default_factory=list)
-    """Those that have ended."""
+    """The phases that have ended."""
     under_way: list[str] = field(default_factory=list)
-    """The phase that the run is in, by its name; none between two."""
+    """The name of the current phase; empty between phases."""
     reports: list[Report] = field(default_factory=list)
-    """What is certain so far, newest last: what is told of a run that comes to a sudden end."""
+    """Reports of what is certain so far, newest last. If the run is interrupted, the last one is shown."""
 
     def of_part(self, inputs: Inputs, application: str) -> "Job":
-        """Give the job for one function of several, with a folder of its own; phases and reports are the whole's."""
+        """Return the job for one function of several, with its own folder and reports. It shares the phases."""
         folder = self.temporary / inputs.function_name
         folder.mkdir()
         name = inputs.function_name
@@ -82,15 +82,15 @@ class Job:
         return self.resources.table
 
     def heartbeat_table(self, lease: float) -> Table:
-        """Make the same table for the heartbeat of a lease of ``lease`` seconds: no call of it can outlast that.
+        """Return the table for the heartbeat of a lease of ``lease`` seconds. No call takes longer than the lease.
 
-        Its client is its own, and not made before the first beat.
+        It has a separate client, which is made at the first heartbeat.
         """
         client = cache(lambda: self.clients.heart(min(2, lease / 4)))
         return Table(client, self.inputs.table, self.clock, reads_back=False)
 
     def location(self, arn: str) -> LedgerLocation:
-        """Say where the lock and the ledger of the function ``arn`` are."""
+        """Return the location of the lock and the ledger of the function ``arn``."""
         return LedgerLocation(arn, self.clients.resolve_region(), self.inputs.table)
 
     @property
@@ -100,25 +100,25 @@ class Job:
 
     @property
     def origin(self) -> str:
-        """What tells this step of this workflow from others, in all of its runs; empty: nothing does."""
+        """The identity of this workflow step, the same in all its runs; empty if it is not known."""
         workflow = self.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
         where = (workflow, self.environ.get("GITHUB_JOB", ""), self.environ.get("GITHUB_ACTION", ""))
-        # One step of a matrix may release several applications, from a file each.
+        # One step of a matrix may release several applications, each from its own file.
         return " ".join((*where, self.inputs.application)).strip() if all(where) else ""
 
     @property
     def report_file(self) -> Path:
-        """Where the results of verification are put for other tools."""
+        """The JUnit file with the results of the verification, for other tools."""
         name = "-".join(filter(None, ["junit", self.inputs.environment, self.part]))
         return self.context.temporary / "promote-on-success" / f"{name}.xml"
 
     def say(self, subject: str, text: str) -> None:
-        """Write a line into the log, in two columns."""
+        """Write a line with two columns to the log."""
         self.workflow.info(f"{subject:<9} {self.part}{': ' if self.part else ''}{text}")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure a phase of the run. A phase within a phase, or of one function of several, is part of that."""
+        """Measure a phase of the run. A nested phase, or one of one function of several, is part of the outer one."""
         if self.part or self.under_way:
             yield
             return

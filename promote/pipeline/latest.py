@@ -1,4 +1,4 @@
-"""Aliases that follow $LATEST: they would serve each upload before it is verified, so they are dealt with before one.
+"""Aliases that follow $LATEST. Each would serve an upload before it is verified, so the run pins or refuses it first.
 
 AWS lets an alias point at $LATEST: https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html. A weight on
 $LATEST is impossible.
@@ -22,10 +22,10 @@ _PAUSE = 1.0
 
 
 def require_published(function: str, aliases: Iterable[Alias], allowed: Collection[str]) -> None:
-    """Refuse to deploy while aliases follow $LATEST, apart from those that are ``allowed`` to.
+    """Refuse to deploy while an alias follows $LATEST, unless it is ``allowed`` to.
 
     Raises:
-        RefusedError: there is one.
+        RefusedError: There is such an alias.
 
     """
     names = sorted(alias.name for alias in aliases if alias.follows_latest and alias.name not in allowed)
@@ -43,10 +43,10 @@ def require_published(function: str, aliases: Iterable[Alias], allowed: Collecti
 
 
 def require_known(function: str, aliases: Iterable[Alias], named: Collection[str]) -> None:
-    """Refuse names in the input ``latest-aliases`` that no alias of the function has.
+    """Refuse a name in the input ``latest-aliases`` that no alias of the function has.
 
     Raises:
-        InputError: there is one.
+        InputError: There is such a name.
 
     """
     known = sorted(alias.name for alias in aliases)
@@ -63,11 +63,11 @@ def require_known(function: str, aliases: Iterable[Alias], named: Collection[str
 def pin(target: Target) -> tuple[Target, tuple[str, ...]]:
     """Point the environment's alias at a published version of $LATEST, if it follows $LATEST.
 
-    Users are served the same code and configuration as before. Give the target as it is then, and a warning for the
+    Users are served the same code and configuration as before. Return the target as it is then, and a warning for the
     report.
 
     Raises:
-        ConflictError: other tools keep changing the alias or $LATEST.
+        ConflictError: Other tools keep changing the alias or $LATEST.
         FunctionError: $LATEST cannot be published.
 
     """
@@ -107,16 +107,16 @@ def pin(target: Target) -> tuple[Target, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class _Pin:
-    """An attempt to pin the alias, which the history has an entry of."""
+    """An attempt to pin the alias. The history has an entry for it."""
 
     before: Alias
     promotion: Promotion
     is_made: bool | None
-    """Whether it took effect; None: it may have, or may still do so."""
+    """Whether it took effect; None if it may have, or may do so later."""
 
 
 def _pin_once(target: Target, alias: Alias, version: Snapshot) -> _Pin:
-    """Record the pin and make it; the next look at the alias shows whether it took effect."""
+    """Record the pin and make it. The next read of the alias shows whether it took effect."""
     last = alias.promotion.sequence if alias.promotion else 0
     pin = target.ledger.record_pin(alias, version.candidate, max(last, target.served.sequence))
     try:
@@ -130,7 +130,7 @@ def _pin_once(target: Target, alias: Alias, version: Snapshot) -> _Pin:
 
 
 def _retract(target: Target, made: Mapping[str, _Pin]) -> None:
-    """Take back the entries of pins that did not take effect, also those that dead runs have left."""
+    """Delete the entries of pins that did not take effect, including those of dead runs."""
     for pin in made.values():
         if pin.is_made:
             target.ledger.retract_other_pins(pin.before, pin.promotion)
@@ -139,10 +139,10 @@ def _retract(target: Target, made: Mapping[str, _Pin]) -> None:
 
 
 def _published(target: Target) -> Snapshot | None:
-    """Publish $LATEST as it is now; None: other tools have changed it in between.
+    """Publish $LATEST and return the version, or None if $LATEST was changed externally in between.
 
     Raises:
-        ConflictError: the code in $LATEST, which was to be adopted, was replaced.
+        ConflictError: The code in $LATEST, which was to be adopted, was replaced.
 
     """
     function = target.function
@@ -150,8 +150,8 @@ def _published(target: Target) -> Snapshot | None:
     if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
         raise changed_by_others(function.name)
     try:
-        answer = function.publish(latest)
+        response = function.publish(latest)
     except ConflictError:
         return None
-    version = function.wait_until_active(answer.version, known=answer)
+    version = function.wait_until_active(response.version, known=response)
     return version if same_content(version, latest) else None

@@ -1,8 +1,7 @@
-"""Previews: endpoints of one candidate each, made for its verification and removed after it.
+"""Preview endpoints: each shows one candidate, and is removed after the verification.
 
-Each is recorded before it is made and struck out after it is gone, so that whoever comes later finds what a run that
-died has left: its own post step at once, and any later run when the record has shown no sign of life for longer than
-its lease.
+A preview is recorded before it is made, and its record is deleted after it is removed. So the post step finds what a
+dead run has left. A later run finds it when the record was not renewed for longer than its lease.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +23,7 @@ from promote.state.heartbeat import Heartbeat
 from promote.state.ledger import Ledger
 
 _HURRY, _PATIENCE = 3.0, 120.0
-"""Seconds for the removal: after an interrupt, when the runner kills what does not end, and otherwise."""
+"""Seconds for the removal: after an interrupt, because the runner kills the process soon, and otherwise."""
 _WIDTH = 4
 """Previews that are removed at the same time."""
 
@@ -39,7 +38,7 @@ class Previews:
 
     @classmethod
     def of(cls, clients: Clients, function: Function, ledger: Ledger, clock: Clock) -> "Previews":
-        """Bring together what previews depend on; they are not mapped to a custom domain."""
+        """Return the previews of a function. They are not mapped to a custom domain."""
         gateways = Gateways(
             lambda: clients.gateway,
             lambda: clients.maker,
@@ -52,27 +51,28 @@ class Previews:
         return cls(gateways, ledger, clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Preview, Endpoint]:
-        """Make an endpoint of the version's own, for the job with the number ``job``.
+        """Make a preview endpoint of the version, for the job with the number ``job``.
 
         Raises:
-            ConflictError: it took so long that another run has taken this one for dead.
+            ConflictError: It took so long that another run considers this one dead.
 
         """
         preview = self.ledger.previews.begin(version, job, lease)
         gateway = self.gateways.build(preview.qualifier)
         if not self.ledger.previews.locate(preview, gateway):
-            # Nobody would ever find it.
+            # Without a record, no run would find it.
             self.gateways.remove(preview.qualifier, gateway)
             raise ConflictError(
-                f"another run has struck out the endpoint that was being made for version {version} alone",
-                hint="This run was suspended or cut off for longer than its lease; run the job again.",
+                f"another run deleted the record of the preview endpoint of version {version} while it was being made",
+                hint="This run was suspended or had no network for longer than its lease. Run the job again.",
             )
         return replace(preview, gateway=gateway), locate("candidate", gateway, self.emulator, is_new=True)
 
     def remove(self, preview: Preview) -> None:
-        """Remove the endpoint with everything that belongs to it, whatever there is of it.
+        """Remove all resources of the endpoint that exist.
 
-        The record alone deletes no API: it may have been restored, or written by another program.
+        An API is not deleted only because the record names it: the record may be restored or may come from another
+        program.
         """
         found = self.gateways.find(preview.qualifier, preview.gateway)
         if preview.gateway and found != preview.gateway:
@@ -82,31 +82,31 @@ class Previews:
         self.ledger.previews.end(preview)
 
     def clear(self, previews: Iterable[Preview]) -> None:
-        """Remove several at the same time."""
+        """Remove previews in parallel."""
         map_concurrently([lambda preview=preview: self.remove(preview) for preview in previews], _WIDTH)  # type: ignore[misc]
 
 
 def remove_expired(job: Job, previews: Previews, seen: tuple[Preview, ...]) -> None:
-    """Remove those of the previews ``seen`` whose runs have died; that it fails is no reason to fail."""
+    """Remove those of the previews ``seen`` whose runs have died. A failure is a warning."""
     left = [preview for preview in seen if preview.is_dead]
     for preview in left:
-        job.say("endpoint", f"removing that of version {preview.version}, which run {preview.run_id} has left behind")
+        job.say("endpoint", f"removing the preview of version {preview.version}, which run {preview.run_id} has left")
     try:
         previews.clear(left)
     except Exception as error:  # noqa: BLE001 - the next run tries again
         problem = to_promote_error(error)
         job.workflow.warn(
-            f"An endpoint that another run has left behind stays: {problem}. {problem.hint}", title="Endpoint"
+            f"A preview endpoint of a dead run could not be removed: {problem}. {problem.hint}", title="Endpoint"
         )
 
 
 @contextmanager
 def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tuple[Endpoint, Heartbeat]]:
-    """Give an endpoint of the version's own for the block, and what knows whether it is still ours.
+    """Yield a preview endpoint of the version, and the heartbeat that knows whether it is still ours.
 
     It is removed however the block ends.
     """
-    job.say("endpoint", f"making one for version {version} alone")
+    job.say("endpoint", f"making a preview endpoint for version {version}")
     location = job.location(previews.ledger.arn)
     had_preview = location in job.state.previews
     job.state.add_preview(location)
@@ -129,12 +129,12 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
 
 
 def discard(job: Job, previews: Previews, left: Iterable[Preview], patience: float = _PATIENCE) -> bool:
-    """Remove endpoints that are not needed any more; False: that failed, and the post step tries again."""
+    """Remove previews that are no longer needed. Return False if that failed: then the post step tries again."""
     try:
         with_timeout(patience, lambda: previews.clear(left))
-    except Exception as error:  # noqa: BLE001 - what was found out with them counts
+    except Exception as error:  # noqa: BLE001 - the verdict is valid, whether or not the endpoint is removed
         problem = to_promote_error(error)
-        why = f"{problem}. {problem.hint}" if str(error) else "there was no answer in time."
-        job.workflow.warn(f"An endpoint for one version alone could not be removed yet: {why}", title="Endpoint")
+        why = f"{problem}. {problem.hint}" if str(error) else "there was no response in time."
+        job.workflow.warn(f"A preview endpoint could not be removed yet: {why}", title="Endpoint")
         return False
     return True

@@ -1,7 +1,7 @@
-"""Which versions stay after a promotion, and the deletion of the others: the input ``keep-versions``.
+"""Delete old versions after a promotion, as the input ``keep-versions`` says.
 
-Lambda itself refuses to delete what an alias names; the rest of what must stay is known to the ledger. Only versions
-older than the promoted one are looked at, so that what other runs are about to promote in its place is out of reach.
+Lambda refuses to delete a version that an alias names. The ledger knows the other versions that must stay. Only
+versions older than the promoted one are deleted, so a newer version that another run is about to promote stays.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,22 +25,22 @@ from promote.state.ledger import State
 from promote.state.served_history import moves, served_before
 
 _JOB, _RUN = timedelta(days=5), timedelta(days=35)
-"""How long a job may take on a runner of one's own, and a workflow run with the approvals that it waits for:
-https://docs.github.com/actions/reference/limits. So long may somebody be about to promote a candidate."""
+"""The longest duration of a job on a self-hosted runner, and of a workflow run with its approvals:
+https://docs.github.com/actions/reference/limits. During that time, a run may still promote a candidate."""
 
 _AT_ONCE = 100
-"""Versions that one promotion deletes at most: Lambda takes 15 such calls a second, of the whole account.
+"""The most versions that one promotion deletes. Lambda accepts 15 such calls per second and account:
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, API requests."""
 
 _WIDTH = 2
-"""Versions that are deleted, and environments that are looked back upon, at the same time."""
+"""Versions that are deleted in parallel, and environments whose history is read in parallel."""
 
 
 def retain(job: Job, targets: Sequence[Target], report: Report) -> Report:
-    """Delete the versions that a promotion has made superfluous, as ``keep-versions`` says.
+    """Delete the versions that are no longer needed after a promotion, as ``keep-versions`` says.
 
-    A release that has moved one function is a promotion of all. Whatever goes wrong is a warning of the report: the
-    promotion has taken place.
+    A release that moved one function is a promotion of all. A failure is a warning of the report, because the
+    promotion is complete.
     """
     if report.result is not Result.PROMOTED or all(target.job.inputs.keep_versions is None for target in targets):
         return report
@@ -57,7 +57,7 @@ def retain(job: Job, targets: Sequence[Target], report: Report) -> Report:
 
 
 def _retain_one(target: Target, report: Report) -> tuple[str, str]:
-    """Delete versions of one function; return a note of those that are gone, and a warning. Both may be empty."""
+    """Delete versions of one function. Return a note about the deleted ones, and a warning. Both may be empty."""
     job, keep = target.job, target.job.inputs.keep_versions
     if keep is None or report.candidate is None:
         return "", ""
@@ -67,7 +67,7 @@ def _retain_one(target: Target, report: Report) -> tuple[str, str]:
     try:
         left = _versions_to_delete(target, int(report.candidate.version), keep)
         _delete(target, left[:_AT_ONCE], keep, deleted)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the promotion has taken place
+    except Exception as error:  # noqa: BLE001 - the promotion is complete
         problem = to_promote_error(error)
         text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
         warning, left = f"Not all older versions could be deleted (keep-versions): {text}", []
@@ -75,17 +75,17 @@ def _retain_one(target: Target, report: Report) -> tuple[str, str]:
         return "", warning
     names = f"version{'' if len(deleted) == 1 else 's'} {', '.join(map(str, sorted(deleted)))}"
     job.say("retain", f"deleted {names}")
-    more = f"; {len(left) - _AT_ONCE} more go with the next promotions" if len(left) > _AT_ONCE else ""
-    return f"Deleted {names} (keep-versions: {keep}){more}.", warning
+    more = f" The next promotions delete {len(left) - _AT_ONCE} more." if len(left) > _AT_ONCE else ""
+    return f"Deleted {names} (keep-versions: {keep}).{more}", warning
 
 
 def versions_to_delete(
     versions: Collection[int], promoted: int, keep: int, *, proven: Collection[int], protected: Collection[int]
 ) -> list[int]:
-    """Choose what to delete of ``versions``, in that order, now that ``promoted`` is promoted.
+    """Return which of ``versions`` to delete, in that order, after the promotion of ``promoted``.
 
-    The ``keep`` newest of those that have passed stay; where there are fewer, the newest of the others fill up. What is
-    ``protected`` stays besides. What is newer than the promoted version is neither counted nor deleted.
+    ``keep`` versions stay. Versions without a passed verdict are deleted before those in ``proven``, and older ones
+    before newer ones. ``protected`` versions stay too. Versions newer than the promoted one are not counted and stay.
     """
     ranked = sorted((number for number in versions if number <= promoted), key=lambda it: (it in proven, it))
     beyond = ranked[: max(0, len(ranked) - keep)]
@@ -106,7 +106,7 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
     now = target.job.clock.now()
     protected = {
         *named(aliases),
-        *_gone_back_to(target, aliases, state, keep),
+        *_rollback_targets(target, aliases, state, keep),
         *at_work(state, deployments, now),
         *_being_released(target, state),
         *unsettled(published.values(), records, now),
@@ -116,18 +116,18 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
 
 
 def _is_proven(record: Item, version: Published) -> bool:
-    """Whether it has passed; the record of another function of the same name, deleted since, says nothing."""
+    """Whether the version has a passed verdict. A record of a deleted function of the same name does not count."""
     return "proof" in record and record.get("code_sha256") == version.code_sha256
 
 
 def named(aliases: Iterable[Alias]) -> Iterator[int]:
-    """Yield the versions that aliases name, with or without a weight."""
+    """Yield the versions that aliases name, including those with a weight."""
     for alias in aliases:
         yield from (int(version) for version in (alias.version, *alias.weights) if version.isdecimal())
 
 
-def _gone_back_to(target: Target, aliases: Iterable[Alias], state: State, keep: int) -> set[int]:
-    """Give what a rollback of any environment may go back to, up to ``keep`` times in a row."""
+def _rollback_targets(target: Target, aliases: Iterable[Alias], state: State, keep: int) -> set[int]:
+    """Return the versions that up to ``keep`` rollbacks in a row of any environment may return to."""
     environments = [alias for alias in aliases if alias.name in state.environments]
     windows = map_concurrently(
         [lambda alias=alias: _window(target, alias, state, keep) for alias in environments],  # type: ignore[misc]
@@ -144,7 +144,7 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
 
 
 def _being_released(target: Target, state: State) -> set[int]:
-    """Return the versions that unfinished releases end at, forward or back."""
+    """Return the versions that unfinished releases may end at, completed or rolled back."""
     protocol = target.job.resources.releases(target.job.say)
     releases = [protocol.records.find(served.pending) for served in state.environments.values() if served.pending]
     parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
@@ -152,7 +152,7 @@ def _being_released(target: Target, state: State) -> set[int]:
 
 
 def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> Iterator[int]:
-    """Yield the versions that somebody is about to promote or, at an endpoint of their own, to verify."""
+    """Yield the versions that other runs may still promote, or verify at a preview endpoint."""
     yield from (int(preview.version) for preview in state.previews if not preview.is_dead)
     for deployment in deployments:
         if not deployment.used and _is_within(_RUN, deployment.at, now):
@@ -160,7 +160,7 @@ def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> I
 
 
 def unsettled(versions: Iterable[Published], records: Mapping[int, Item], now: datetime) -> Iterator[int]:
-    """Yield the versions without a verdict that may still get one: no job that has built them can be over for sure."""
+    """Yield the versions without a verdict that may still get one, because their job may still run."""
     for version in versions:
         record = records.get(version.number, {})
         since = str(record.get("built") or version.modified)
@@ -169,7 +169,7 @@ def unsettled(versions: Iterable[Published], records: Mapping[int, Item], now: d
 
 
 def _is_within(limit: timedelta, since: str, now: datetime) -> bool:
-    """Whether ``since`` is no longer ago than ``limit``; what is no time is taken to be now."""
+    """Whether ``since`` is at most ``limit`` ago. A text that is not a valid time counts as now."""
     with suppress(ValueError):
         at = datetime.fromisoformat(since)
         return now - (at if at.tzinfo else at.replace(tzinfo=UTC)) <= limit
@@ -177,7 +177,7 @@ def _is_within(limit: timedelta, since: str, now: datetime) -> bool:
 
 
 def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -> None:
-    """Delete versions, and add to ``deleted`` those that are gone; after one that fails, no other is begun."""
+    """Delete versions, and add the deleted ones to ``deleted``. After a failure, no further deletion begins."""
     failures: list[Exception] = []
 
     def delete(number: int) -> None:
@@ -190,8 +190,8 @@ def _delete(target: Target, numbers: list[int], keep: int, deleted: list[int]) -
                 is_gone = target.function.delete_version(number)
             except UnconfirmedError as error:
                 failures.append(error)
-                return  # it may be gone, so the record stays; the next promotion deletes it if it is there
-        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+                return  # it may be deleted, so the record stays; if it exists, the next promotion deletes it
+        except Exception as error:  # noqa: BLE001 - raised below, after all calls have ended
             failures.append(error)
         if is_gone:
             deleted.append(number)

@@ -1,4 +1,4 @@
-"""Verify the candidate, and make sure that the checks have tested the candidate."""
+"""Verify the candidate, and make sure that the checks have tested it."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,25 +17,25 @@ from promote.pipeline.target import Target
 from promote.verification.pytest_suite import KIND
 
 _ANNOTATIONS = 9
-"""Failed tests at whose lines the run is annotated: the runner shows ten errors of a step, and one is our own."""
+"""The most failed tests with an annotation. The runner shows ten errors per step, and one is the run's own."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What is known of the candidate before the promotion, and the alias as it was then."""
+    """The verdict of a candidate, and what was read during its verification."""
 
     verdict: Verdict
     alias: Alias | None
     latest: Endpoint | None = None
-    """The endpoint of $LATEST, where it was verified there."""
+    """The endpoint of $LATEST, if the candidate was verified there."""
     endpoint_ok: bool = False
-    """Whether the environment's endpoint was seen to reach the function meanwhile."""
+    """Whether the environment's endpoint was seen to reach the function during the verification."""
     revision_id: str = ""
-    """The RevisionId of $LATEST after it was verified there."""
+    """The RevisionId of $LATEST after the verification."""
 
 
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
-    """Verify the candidate at an endpoint of its own, where it needs one."""
+    """Verify the candidate, at a preview endpoint if the checks need an endpoint."""
     target.ledger.versions.record(candidate)
     has_gateways = target.job.inputs.endpoints is Endpoints.HTTP
     if target.verification.needs_url or (has_gateways and target.verification.needs_endpoint):
@@ -44,7 +44,7 @@ def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
             try:
                 heartbeat.require()
             except LockError:
-                reason = "the endpoint may have been removed by another run, for this one was suspended or cut off"
+                reason = "another run may have removed the endpoint, because this one was suspended or had no network"
                 verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=reason)
     else:
         verdict = _verify_alone(target, candidate, None)
@@ -56,7 +56,7 @@ def _verify_alone(target: Target, candidate: Candidate, endpoint: Endpoint | Non
     target.job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     path = target.job.inputs.first_path
     if endpoint and not target.verification.has_commands:
-        # Checks wait for it themselves, and each may be what shows that it reaches the function.
+        # Checks wait for the endpoint themselves, and any of them may show that it reaches the function.
         endpoint_ok = target.endpoints.answers(endpoint, path)
         return target.verification.run(endpoint, candidate.version, endpoint_ok=endpoint_ok)
     if endpoint:
@@ -67,14 +67,14 @@ def _verify_alone(target: Target, candidate: Candidate, endpoint: Endpoint | Non
 
 
 def _not_reached(target: Target, candidate: Candidate, endpoint: Endpoint | None, problem: str) -> Verdict:
-    """Return the verdict where a new endpoint gives no answer of the function's own: a crash is the function's."""
+    """Return the verdict if the function does not respond at a new endpoint: failed if it crashed, or inconclusive."""
     path = target.job.inputs.first_path
     crash = target.verification.crash(candidate.version, path) if target.endpoints.fails(endpoint, path) else None
     return crash or Verdict(Outcome.INCONCLUSIVE, (), problem.rstrip("."))
 
 
 def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verified:
-    """Verify the candidate, and make sure that $LATEST was the candidate all the while."""
+    """Verify the candidate at $LATEST, and make sure that $LATEST did not change during the verification."""
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
     gap = configuration.gap_of_latest(latest.configuration)
@@ -93,7 +93,7 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
     verdict, endpoint_ok = run_both(
         lambda: target.verification.run(endpoint, candidate.version, endpoint_ok=target.verification.has_commands),
-        lambda: record_and_look(target, candidate),
+        lambda: _record_and_probe(target, candidate),
     )
     repaired = _repaired(target, endpoint, verdict)
     if repaired is not None:
@@ -110,22 +110,22 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
     ):
         verdict = replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN)
     _report(target, verdict)
-    # Before a move, the alias need not be read again: its RevisionId is the condition of the move.
+    # The alias need not be read again before a move, because its RevisionId is the condition of the move.
     alias = built.alias if verdict.passed else function.alias(target.environment)
     return Verified(verdict, alias, endpoint, endpoint_ok, now.revision_id)
 
 
 def _probed(target: Target, endpoint: Endpoint | None) -> tuple[Endpoint | None, tuple[str, ...]]:
-    """Wait for an endpoint if there are commands: they take API Gateway's own answer for the function's."""
+    """Wait for the endpoint if there are commands. They cannot tell API Gateway's response from the function's."""
     if not target.verification.has_commands:
         return endpoint, ()
     return target.endpoints.probe(endpoint, target.job.inputs.first_path)
 
 
-def record_and_look(target: Target, candidate: Candidate) -> bool:
-    """Record the candidate; then see whether the environment's endpoint reaches what its alias points at.
+def _record_and_probe(target: Target, candidate: Candidate) -> bool:
+    """Record the candidate. Then return whether the environment's endpoint reaches the function through its alias.
 
-    It leads to the alias, whatever that points at: what would be wrong with it after the move shows before.
+    A defect of the endpoint shows before the move, because it does not depend on the alias's version.
     """
     target.ledger.versions.record(candidate)
     known = target.endpoints.known(target.environment, target.served.gateway)
@@ -134,7 +134,7 @@ def record_and_look(target: Target, candidate: Candidate) -> bool:
 
 
 def _report(target: Target, verdict: Verdict) -> None:
-    """Say what was found, check by check; of tests, whose own output is in the log, only what has not passed."""
+    """Log each check. Of tests, whose output is in the log already, log only those that did not pass."""
     job = target.job
     for check in verdict.checks:
         if check.kind == KIND and check.outcome in (Outcome.PASSED, Outcome.SKIPPED):
@@ -151,21 +151,21 @@ def _report(target: Target, verdict: Verdict) -> None:
     for check in located[:_ANNOTATIONS]:
         job.workflow.error(check.detail or "failed", title=check.name, file=check.file, line=check.line)
     if job.state.folder:
-        from promote.verification import junit  # noqa: PLC0415 - seldom slower than what it is written beside
+        from promote.verification import junit  # noqa: PLC0415 - seldom needed
 
-        # Beside the promotion, and never in its way.
+        # A failure to write the file must not stop the promotion.
         with suppress(OSError):
             seconds = sum(check.seconds for check in verdict.checks)
             junit.write(verdict, f"{target.function.name} {target.environment}", seconds, job.report_file)
 
 
-OVERWRITTEN = "somebody else changed $LATEST during this run, so it is not known what the checks have tested"
+OVERWRITTEN = "$LATEST was changed externally during this run, so it is not known what the checks have tested"
 
 
 def _repaired(target: Target, endpoint: Endpoint | None, verdict: Verdict) -> Endpoint | None:
-    """Mend the endpoint where API Gateway may have answered instead of the function; None: there was nothing to mend.
+    """Repair the endpoint if API Gateway may have responded instead of the function. Return None if it is intact.
 
-    That may also look like a success: to a check that wants a 404, for example.
+    A check may even pass without the function, for example if it expects a 404.
     """
     if endpoint is None or not any(check.gateway_symptom for check in verdict.checks):
         return None

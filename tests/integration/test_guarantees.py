@@ -68,7 +68,7 @@ def test_external_code_is_never_promoted(
         assert statuses == [412]
     else:
         assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1")
-        assert "somebody else changed $LATEST" in ended.errors[0].message
+        assert "$LATEST was changed externally" in ended.errors[0].message
         verdict = world.records("version")[-1]["verdict"]
         assert verdict["outcome"] == "inconclusive"
     assert world.lock_owner() == ""

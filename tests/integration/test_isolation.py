@@ -139,7 +139,7 @@ def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it
     ended = runner.run(alone, commit="9" * 40, run_id=9)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert {annotation.kind for annotation in ended.annotations} == {"warning"}
-    assert any("left behind stays" in annotation.message for annotation in ended.annotations)
+    assert any("of a dead run could not be removed" in annotation.message for annotation in ended.annotations)
     assert any("could not be removed" in annotation.message for annotation in ended.annotations)
     world.account.clear_faults()
     assert len(previews(world)) > 1
@@ -147,7 +147,7 @@ def test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it
     change(runner, "removing works")
     ended = runner.run(alone, commit="a" * 40, run_id=10)
     assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
-    assert "which run 9 has left behind" in ended.log
+    assert "which run 9 has left" in ended.log
     assert_nothing_is_left(world)
     assert_agreed(world)
     assert get(promoted.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
@@ -220,7 +220,7 @@ def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_
     change(runner, "3")
     other = runner.run(alone, commit="3" * 40, run_id=7)
     assert (other.code, other.result) == (0, "promoted"), other.log
-    assert "left behind" not in other.log
+    assert "has left" not in other.log
     assert (len(previews(world)), long.process.poll()) == (1, None)
     late = long.wait()
     # It has passed, but too late.

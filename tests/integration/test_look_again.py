@@ -526,7 +526,7 @@ def test_an_inactive_version_is_woken_before_an_alias_reaches_it(
     ended = move(runner)
     assert ended.code == 0, ended.log
     assert world.alias_version(environment) == "1"
-    assert "1 is Inactive, because it was idle: waking it" in ended.log
+    assert "1 is Inactive, because it was idle: activating it" in ended.log
     calls = [call.name for call in world.account.calls()]
     assert calls.index("lambda.Invoke") < max(calls.index(name) for name in calls if name.endswith("eAlias"))
     answer = world.function.get_function_configuration(FunctionName=FUNCTION, Qualifier="1")

@@ -330,14 +330,14 @@ MUTANTS = (
     Mutant(
         "an error of GitHub fails the run",
         "promote.pipeline.announce",
-        'yield f"GitHub does not show what {name} has: {_said(to_promote_error(error))}"',
+        'yield f"GitHub does not show what {name} serves: {_text(to_promote_error(error))}"',
         "raise",
         GITHUB,
     ),
     Mutant(
         "notes that cannot be written fail the run",
         "promote.pipeline.announce",
-        'return replace(report, warnings=(*report.warnings, f"The release notes: {_said(to_promote_error(error))}"))',
+        'return replace(report, warnings=(*report.warnings, f"The release notes: {_text(to_promote_error(error))}"))',
         "raise error",
         ("dynamodb.PutItem notes",),
     ),

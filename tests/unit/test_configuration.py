@@ -58,7 +58,7 @@ def test_variables_that_become_too_large_together_are_refused() -> None:
     existing = {"OLD": "x" * (VARIABLES_LIMIT - 6)}
     current = {**CURRENT, "Environment": {"Variables": existing}}
     assert changes(Configuration(environment_variables={"A": "yz"}), current)
-    with pytest.raises(InputError, match="together with those that the function has, the variables are 4097 bytes"):
+    with pytest.raises(InputError, match=r"together with the function.s existing variables, they are 4097 bytes"):
         changes(Configuration(environment_variables={"A": "xyz"}), current)
 
 
@@ -99,7 +99,7 @@ def test_what_a_new_function_needs_is_named(wanted: Configuration, package_type:
     assert str(caught.value) == (
         f"the function hello does not exist in this region, and {missing} would be needed to create it"
     )
-    assert f"add {missing}, and" in caught.value.hint
+    assert f"add {missing}." in caught.value.hint
 
 
 def test_a_description_has_no_variables_value() -> None:
