@@ -1,4 +1,4 @@
-"""``deploy``: deploy a candidate and stop. The job's own steps test it, and ``promote`` promotes it."""
+"""``deploy``: deploy a candidate and stop. Later steps of the job test it, and ``promote`` promotes it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,14 +21,14 @@ from promote.state.candidate_records import Deployment
 from promote.state.lock_queue import Superseded
 
 _STAY = 3600
-"""Seconds that a preview endpoint of the job's further steps counts as in use, at the least."""
+"""The shortest lease in seconds of a preview endpoint for the job's further steps."""
 
 
 def deploy(job: Job) -> Report:
-    """Deploy, and record the candidate that the output of that name stands for.
+    """Deploy, and record the candidate of the output ``candidate``.
 
-    With ``isolation: latest`` the job keeps the lock, so that the endpoint of $LATEST shows the candidate and nothing
-    else until it is promoted, or the job ends. With ``version`` the candidate gets a preview endpoint.
+    With ``isolation: latest``, the job keeps the lock. So the endpoint of $LATEST shows only the candidate until it is
+    promoted or the job ends. With ``isolation: version``, the candidate gets a preview endpoint.
     """
     with job.phase("read"):
         targets = prepare(job)
@@ -65,7 +65,7 @@ def deploy(job: Job) -> Report:
 
 
 def not_deployed(job: Job, parts: Sequence[Part]) -> Report | None:
-    """Return the report if the candidates are older than what is served, or refused; None: they are to be deployed."""
+    """Return the report if a candidate is older than what is served, or is refused; None if all can be deployed."""
     targets = [part.target for part in parts]
     for target in targets:
         remove_expired(target.job, target.previews, target.state.previews)
@@ -78,7 +78,7 @@ def not_deployed(job: Job, parts: Sequence[Part]) -> Report | None:
 
 
 def deployed(job: Job, parts: Sequence[Part]) -> list[Part]:
-    """Deploy what has changed, all functions side by side."""
+    """Deploy all changed functions in parallel."""
     with job.phase("deploy"):
         parts = each(part_messages.deployed, parts)
     job.reports.append(messages.so_far(job, parts))
@@ -86,7 +86,7 @@ def deployed(job: Job, parts: Sequence[Part]) -> list[Part]:
 
 
 def _reachable(part: Part) -> tuple[Part, Snapshot]:
-    """Check that the endpoint of $LATEST reaches the function; return $LATEST, whose RevisionId a repair changes."""
+    """Check that the endpoint of $LATEST reaches the function. Return $LATEST: a repair changes its RevisionId."""
     target, report, latest = part.target, part.report, part.latest
     endpoint, warnings = target.endpoints.probe(report.latest, target.job.inputs.first_path)
     if endpoint != report.latest:
@@ -115,14 +115,14 @@ def _record(part: Part, latest: Snapshot) -> Deployment:
 def _keep(job: Job, part: Part) -> None:
     """Keep the lock for the job's further steps."""
     held_lock = part.held_lock
-    assert held_lock is not None  # noqa: S101 - the caller holds it
+    assert held_lock is not None  # noqa: S101 - the caller holds the lock
     if not held_lock.kept_for_job:
         keep(job, held_lock.lock, held_lock.lease)
         held_lock.kept_for_job = True
 
 
 def _add_preview(part: Part) -> Endpoint:
-    """Make a preview endpoint that stays until the candidate is promoted or the job ends."""
+    """Make a preview endpoint that exists until the candidate is promoted or the job ends."""
     target, version = part.target, part.candidate.version
     job = target.job
     job.say("endpoint", f"making a preview endpoint for version {version}")

@@ -10,10 +10,10 @@ from promote.pipeline.locks import acquire_lock, keep, make_lock
 
 
 def lock(job: Job) -> Report:
-    """Take the lock and keep it; the post step gives it back.
+    """Acquire the lock and keep it. The post step releases it.
 
     Raises:
-        RefusedError: an alias follows $LATEST, which the other tool is about to change.
+        RefusedError: An alias follows $LATEST, which the other tool is about to change.
 
     """
     name = job.inputs.function_name
@@ -21,18 +21,18 @@ def lock(job: Job) -> Report:
         _require_published(job)
         wanted = make_lock(job, job.arn, can_be_superseded=False)
         try:
-            # An item that makes no sense is refused before it is touched.
+            # An unreadable item is refused before it is changed.
             entry = wanted.read()
         except TableNotFound:
             entry = LockState()
     holder = entry.holder
     if job.inputs.dry_run:
         now = f"it is held by {holder.describe()}" if holder else "it is free"
-        return Report(Result.PLANNED, headline=f"Dry run: a run would take the lock of {name}; {now}.")
+        return Report(Result.PLANNED, headline=f"Dry run: a run would acquire the lock of {name}; {now}.")
     with job.phase("lock"):
         lease = acquire_lock(job, wanted)
         if not lease.kept_by and (holder or lease.token != entry.token + 1):
-            # Other runs have held the lock since, so that an alias may follow $LATEST now.
+            # Other runs have held the lock since, so an alias may follow $LATEST now.
             try:
                 _require_published(job)
             except Exception:

@@ -1,4 +1,4 @@
-"""How a release ended, in words: of one function as ``part_messages`` says it, of several as a whole."""
+"""The headlines and hints of a release. ``part_messages`` has those of a single function."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -26,24 +26,24 @@ _COLUMNS = ("Function", "Version", "Verification", "Endpoint")
 
 
 def name(job: Job) -> str:
-    """Name the environment for people."""
+    """Return the name of the environment with its functions, as messages show it."""
     return f"{job.inputs.environment} of {job.inputs.names}"
 
 
 def begun(job: Job, held: Held) -> list[Part]:
-    """Return the functions, with what is certain of each when the locks are held."""
+    """Return the functions after the locks were acquired, with the reports of that time."""
     parts = [Part(target, part_messages.begun(target, held_lock), held_lock) for target, held_lock in held]
     job.reports.append(so_far(job, parts))
     return parts
 
 
 def so_far(job: Job, parts: Sequence[Part]) -> Report:
-    """Return what is certain of a run that comes to a sudden end."""
+    """Return the report that is shown if the run is interrupted now."""
     return _combined(job, parts, Report(Result.FAILED)) if job.inputs.parts else parts[0].report
 
 
 def _combined(job: Job, parts: Sequence[Part], whole: Report) -> Report:
-    """Return the report of the whole, with what is known of each of several functions."""
+    """Return the report ``whole``, with the reports of all functions added."""
     named = [(inputs.function_name, part.report) for inputs, part in zip(job.inputs.parts, parts, strict=True)]
     waits = [report.lock_wait for _, report in named if report.lock_wait is not None]
     return replace(
@@ -52,14 +52,14 @@ def _combined(job: Job, parts: Sequence[Part], whole: Report) -> Report:
         verdict=_verdict(named),
         changes=tuple(f"{name}: {change}" for name, report in named for change in report.changes),
         tables=(*whole.tables, _table(named)),
-        warnings=(*whole.warnings, *_said(named, lambda report: report.warnings)),
-        notes=(*whole.notes, *_said(named, lambda report: report.notes)),
+        warnings=(*whole.warnings, *_distinct(named, lambda report: report.warnings)),
+        notes=(*whole.notes, *_distinct(named, lambda report: report.notes)),
         lock_wait=sum(waits) if waits else whole.lock_wait,
     )
 
 
-def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:
-    """Yield what is said of functions; what is said of several alike, once."""
+def _distinct(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:
+    """Yield the texts of all functions. A text that several functions share is yielded once."""
     texts: dict[str, list[str]] = {}
     for name, report in parts:
         for text in of(report):
@@ -69,7 +69,7 @@ def _said(parts: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str,
 
 
 def _verdict(parts: Sequence[tuple[str, Report]]) -> Verdict | None:
-    """Sum up what was found of all functions; None: nothing was verified."""
+    """Return the verdict of all functions together; None if no function was verified."""
     verdicts = [(name, report.verdict) for name, report in parts if report.verdict]
     if not verdicts:
         return None
@@ -90,7 +90,7 @@ def _table(parts: Sequence[tuple[str, Report]]) -> Table:
         )
         for name, report in parts
     ]
-    return Table("Functions", _COLUMNS, tuple(rows), "There are none.")
+    return Table("Functions", _COLUMNS, tuple(rows), "None.")
 
 
 def _version(report: Report) -> str:
@@ -108,68 +108,68 @@ def blocked(job: Job, parts: Sequence[Part]) -> Report:
     if not job.inputs.parts:
         return part_messages.blocked(missed[0].target, missed[0].report)
     whole = _combined(job, [part.reported(result=Result.BLOCKED) for part in parts], Report(Result.BLOCKED))
-    assert whole.verdict is not None  # noqa: S101 - the caller has seen it
+    assert whole.verdict is not None  # noqa: S101 - the caller has checked it
     how = "could not be verified" if whole.verdict.outcome is Found.INCONCLUSIVE else "failed verification"
     serves = "keeps serving what it served" if any(part.report.previous for part in parts) else "still serves nothing"
     is_shown = job.inputs.isolation is Isolation.LATEST and whole.verdict.outcome is Found.FAILED
     shown = missed[0].report.latest if is_shown else None
-    look = f"The broken build can be looked at on {shown.url}. " if shown else ""
+    look = f"The broken build is still at {shown.url}. " if shown else ""
     names = join_names([part.target.function.name for part in missed])
     return replace(
         whole,
         headline=f"{names} {how}, so {name(job)} {serves}: {whole.verdict.reason}.",
-        hint=f"{look}Push a fix; nothing needs a rollback.",
+        hint=f"{look}Push a fix. A rollback is not needed.",
     )
 
 
 def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
-    """Return the report if a function has a newer commit, so that none is moved."""
+    """Return the report if an environment has a newer commit, so that no function is moved."""
     at = next(place for place, order in enumerate(orders) if order.is_older)
-    said = part_messages.superseded(parts[at].target, parts[at].report, orders[at])
-    headline = f"{said.headline} All of {job.inputs.names} stay with it."
-    return of_all(job, parts, said, headline)
+    reason = part_messages.superseded(parts[at].target, parts[at].report, orders[at])
+    headline = f"{reason.headline} So no function of {job.inputs.names} was moved."
+    return of_all(job, parts, reason, headline)
 
 
 def refused(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
     """Return the report if the order of commits is not known for a function, or its histories have diverged."""
     at = next(place for place, order in enumerate(orders) if order.is_refused)
-    said = part_messages.refused(parts[at].target, parts[at].report, orders[at])
-    return of_all(job, parts, said, said.headline)
+    reason = part_messages.refused(parts[at].target, parts[at].report, orders[at])
+    return of_all(job, parts, reason, reason.headline)
 
 
-def of_all(job: Job, parts: Sequence[Part], said: Report, headline: str) -> Report:
-    """Return the report of the whole if what is ``said`` of one function holds for all."""
+def of_all(job: Job, parts: Sequence[Part], reason: Report, headline: str) -> Report:
+    """Return the report of the whole release, if the ``reason`` of one function applies to all."""
     if not job.inputs.parts:
-        return said
-    whole = Report(said.result, headline, said.hint)
-    return _combined(job, [part.reported(result=said.result) for part in parts], whole)
+        return reason
+    whole = Report(reason.result, headline, reason.hint)
+    return _combined(job, [part.reported(result=reason.result) for part in parts], whole)
 
 
 def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[CommitOrder]) -> Report | None:
-    """Refuse all before a lock is taken, so that nothing is changed; None: there is no reason yet.
+    """Return the refusal of all functions before a lock is acquired; None if there is no reason yet.
 
-    If a function has a newer commit, or something that is unfinished, what to do is decided under the locks.
+    If an environment has a newer commit or an unfinished release, the run decides after it has acquired the locks.
     """
     is_unsettled = any(target.served.pending for target in targets)
     if is_unsettled or any(order.is_older for order in orders):
         return None
     found = [part_messages.refused_early(target, order) for target, order in zip(targets, orders, strict=True)]
-    said = next((report for report in found if report), None)
-    if said is None:
+    reason = next((report for report in found if report), None)
+    if reason is None:
         return None
-    parts = [Part(target, Report(said.result, previous=target.served.version)) for target in targets]
-    return of_all(job, parts, said, said.headline)
+    parts = [Part(target, Report(reason.result, previous=target.served.version)) for target in targets]
+    return of_all(job, parts, reason, reason.headline)
 
 
 def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
     """Return the report if a newer run has taken this one's place in the queue."""
-    said = part_messages.left_to(targets[0], newer)
-    headline = f"{name(job)} is left to {newer.name}, a newer one of this branch; nothing was changed."
-    return replace(said, headline=headline)
+    reason = part_messages.left_to(targets[0], newer)
+    headline = f"{name(job)} is left to {newer.name}, which is newer on this branch. Nothing was changed."
+    return replace(reason, headline=headline)
 
 
 def steps(job: Job) -> str:
-    """Say what ``run`` does, for a plan."""
+    """Return the steps of ``run``, for the plan of a dry run."""
     count = 0
     for inputs in job.inputs.parts or (job.inputs,):
         kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
@@ -178,7 +178,7 @@ def steps(job: Job) -> str:
 
 
 def planned(job: Job, targets: Sequence[Target], steps: str, orders: Sequence[CommitOrder]) -> Report:
-    """Say what would be done, ``steps`` after all; ``orders`` are what would be decided by, if that matters."""
+    """Return the report of a dry run that would do ``steps``. ``orders`` would decide, if there are any."""
     if not job.inputs.parts:
         return part_messages.planned(targets[0], steps, orders[0] if orders else None)
     reports = map_and_wait([partial(part_messages.planned, target, steps, None) for target in targets], CALLS_AT_ONCE)
@@ -200,7 +200,7 @@ def _is_served(target: Target) -> bool:
 
 
 def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
-    """Say what the environment serves now."""
+    """Return the report of what the environment serves now."""
     return _served(job, _moved(parts, outcome), outcome)
 
 
@@ -233,7 +233,7 @@ def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
 
 
 def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
-    """Say how it ended; after a move, check that the endpoints reach the functions, if that was not seen before."""
+    """Return the report of the result. After a move, check the endpoints that were not seen to work before."""
     orders = [decision.standing for decision in outcome.decisions]
     if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
         parts = [

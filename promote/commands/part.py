@@ -1,4 +1,4 @@
-"""One function on its way through a command: what it works on, and what is certain of it so far."""
+"""One function of a run: its target, and its report so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ class Part:
     target: Target
     report: Report
     held_lock: HeldLock | None = None
-    """None: the run does not hold the lock."""
+    """None if the run does not hold the lock."""
     built: Deployed | None = None
-    """What this run has deployed; None: it deploys nothing, or has not yet."""
+    """What this run has deployed; None if it has not deployed."""
     is_recorded: bool = False
     """Whether the ledger has the verdict already."""
     endpoint_ok: bool = False
@@ -33,8 +33,8 @@ class Part:
 
     @property
     def deployed(self) -> Deployed:
-        """What this run has deployed, once it has."""
-        assert self.built is not None  # noqa: S101 - asked for after the deployment alone
+        """What this run has deployed, after the deployment."""
+        assert self.built is not None  # noqa: S101 - it is used only after the deployment
         return self.built
 
     @property
@@ -44,7 +44,7 @@ class Part:
 
     @property
     def latest(self) -> Snapshot:
-        """$LATEST as it was when the candidate had settled."""
+        """$LATEST after the candidate had settled."""
         return self.deployed.latest
 
     def reported(self, **changes: Any) -> "Part":
@@ -53,5 +53,5 @@ class Part:
 
 
 def each(step: Callable[[Part], Part], parts: Sequence[Part]) -> list[Part]:
-    """Apply ``step`` to all functions side by side."""
+    """Apply ``step`` to all functions in parallel."""
     return map_and_wait([partial(step, part) for part in parts], CALLS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""How the release of one function ended, in words: headlines and hints."""
+"""The headlines and hints of the release of one function."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.lock_state import Claim
 from promote.core.promotion import Alias
 from promote.core.report import Link, Report
-from promote.core.run import Result
+from promote.core.run import Result, short_commit
 from promote.core.verdict import Outcome
 from promote.core.version import same_content
 from promote.inputs.model import Isolation
@@ -23,7 +23,7 @@ from promote.pipeline.target import Target
 
 
 def begun(target: Target, held: HeldLock) -> Report:
-    """Return what is certain when the lock is held."""
+    """Return the report after the lock was acquired."""
     return Report(
         Result.FAILED,
         previous=target.alias.version if target.alias else "",
@@ -34,9 +34,9 @@ def begun(target: Target, held: HeldLock) -> Report:
 
 
 def refused_early(target: Target, found: CommitOrder) -> Report | None:
-    """Refuse before the lock is taken, so that nothing is changed; None: there is no reason yet.
+    """Return the refusal before the lock is acquired; None if there is no reason yet.
 
-    If a dead run has left something unfinished, what the environment has is known under the lock alone.
+    If a release is unfinished, what the environment serves is known only after the lock was acquired.
     """
     if not found.is_refused or target.served.pending:
         return None
@@ -50,7 +50,7 @@ def refused_early(target: Target, found: CommitOrder) -> Report | None:
 
 
 def deployed(part: Part) -> Part:
-    """Deploy the function, and report what is certain then."""
+    """Deploy the function, and add the result to its report."""
     target, warnings = pin(part.target)
     latest = latest_endpoint(target)
     built = deploy(target, latest)
@@ -65,7 +65,7 @@ def deployed(part: Part) -> Part:
 
 
 def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
-    """Say what would be done, ``steps`` after all; ``order`` is what would be decided by, None: it does not matter."""
+    """Return the report of a dry run that would do ``steps``. ``order`` would decide, unless it is None."""
     job, served = target.job, target.served
     alias = target.alias
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
@@ -96,7 +96,7 @@ def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
 
 
 def _circumstances(target: Target, alias: Alias | None) -> list[str]:
-    """Say what else a run would meet."""
+    """Return what else a run would find."""
     met = []
     if target.state.lock.holder:
         met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
@@ -104,7 +104,7 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
         first = "roll it back" if target.job.inputs.command is Command.ROLLBACK else "finish it first"
         met.append(f"Release {target.served.pending.identity} is unfinished; a run would {first}.")
     if what := describe_split(alias):
-        met.append(f"Of {name(target)}, {what}.")
+        met.append(f"Traffic of {name(target)}: {what}.")
     return met
 
 
@@ -119,7 +119,7 @@ def reachable(part: Part) -> Part:
         if report.verdict is None:
             latest, warnings = target.endpoints.probe(report.latest, path)
             report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it undoes nothing
+    except Exception as error:  # noqa: BLE001 - the release is complete
         problem = to_promote_error(error)
         warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
         report = replace(report, warnings=(*report.warnings, warning))
@@ -129,26 +129,26 @@ def reachable(part: Part) -> Part:
 def blocked(target: Target, report: Report) -> Report:
     """Return the report if the candidate has not passed."""
     verdict = report.verdict
-    assert verdict is not None  # noqa: S101 - the caller has seen it
+    assert verdict is not None  # noqa: S101 - the caller has checked it
     serves = f"keeps serving version {report.previous}" if report.previous else "still serves nothing"
     version = report.candidate.version if report.candidate else "unknown"
     if verdict.outcome is Outcome.INCONCLUSIVE:
         headline = f"Version {version} could not be verified, so {name(target)} {serves}: {verdict.reason}."
-        hint = "An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again."
+        hint = "An inconclusive verdict does not mean that the code is wrong. Remove the cause, and run the job again."
     else:
         headline = f"Version {version} failed verification, so {name(target)} {serves}: {verdict.reason}."
-        # With another isolation, somebody else's build may be there by now.
+        # With another isolation, the build of another run may be there by now.
         shown = report.latest if target.job.inputs.isolation is Isolation.LATEST else None
-        look = f"The broken build can be looked at on {shown.url}. " if shown else ""
-        hint = f"{look}Push a fix; nothing needs a rollback."
+        look = f"The broken build is still at {shown.url}. " if shown else ""
+        hint = f"{look}Push a fix. A rollback is not needed."
     return replace(report, result=Result.BLOCKED, headline=headline, hint=hint)
 
 
 def superseded(target: Target, report: Report, newer: CommitOrder) -> Report:
-    """Say that the environment has a newer commit."""
+    """Return the report if the environment has a newer commit."""
     headline = (
-        f"{name(target)} has the newer commit {newer.commit[:10]} already (version {report.previous}), so it stays "
-        "there."
+        f"{name(target)} has the newer commit {short_commit(newer.commit)} already (version {report.previous}), "
+        "so it stays there."
     )
     return replace(report, result=Result.SUPERSEDED, headline=headline)
 
@@ -157,7 +157,7 @@ def left_to(target: Target, newer: Claim) -> Report:
     """Return the report if a newer run has taken this one's place in the queue."""
     return Report(
         Result.SUPERSEDED,
-        headline=f"{name(target)} is left to {newer.name}, a newer one of this branch; nothing was changed.",
+        headline=f"{name(target)} is left to {newer.name}, which is newer on this branch. Nothing was changed.",
         links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
@@ -167,9 +167,9 @@ def left_to(target: Target, newer: Claim) -> Report:
 
 
 def kept_out(target: Target, report: Report, found: CommitOrder, bar: Barred) -> Report:
-    """Say what was rolled back, by whom and why, and what brings the environment forward."""
+    """Return the report if the promotion would restore what was rolled back, and say how to go forward."""
     entry, inputs = bar.entry, target.job.inputs
-    ours, theirs = found.ours[:10] or "what is to be promoted", entry.commit[:10]
+    ours, theirs = short_commit(found.ours) or "what is to be promoted", short_commit(entry.commit)
     version = f"version {entry.version}"
     what = {
         None: f"{'commit ' if found.ours else ''}{ours} has the code and configuration of {version}, which",
@@ -193,25 +193,25 @@ def kept_out(target: Target, report: Report, found: CommitOrder, bar: Barred) ->
 
 
 def refused(target: Target, report: Report, found: CommitOrder) -> Report:
-    """Say that it was rolled back, that the order of commits is not known, or that the histories have diverged."""
+    """Return the report of a refusal: rolled back, unknown order of commits, or diverged histories."""
     if found.barred and not target.job.inputs.override:
         return kept_out(target, report, found, found.barred)
     if found.relation is CommitRelation.UNKNOWN:
         hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
         return replace(report, result=Result.REFUSED, headline=undecided(target, found), hint=hint)
-    ours = found.ours[:10]
+    ours = short_commit(found.ours)
     return replace(
         report,
         result=Result.REFUSED,
-        headline=f"{name(target)} has commit {found.commit[:10]}, which is no ancestor of {ours}, and the input "
-        "diverged refuses that.",
-        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
-        "the other.",
+        headline=f"{name(target)} has commit {short_commit(found.commit)}, which is not an ancestor of {ours}, and the "
+        "input diverged refuses that.",
+        hint="Merge or rebase, so that one commit contains the other. To let this commit replace the other, set "
+        "diverged: promote.",
     )
 
 
 def promoted(target: Target, report: Report, decision: Decision) -> Report:
-    """Say what the environment serves now."""
+    """Return the report of what the environment serves now."""
     version = report.candidate.version if report.candidate else "unknown"
     before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
     headline = f"{name(target)} now serves version {version}{before}."
@@ -231,5 +231,5 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
 
 
 def name(target: Target) -> str:
-    """Name the environment for people."""
+    """Return the name of the environment with its function, as messages show it."""
     return f"{target.environment} of {target.function.name}"

@@ -1,4 +1,4 @@
-"""``unlock``: force the lock open, with a reason, which is recorded."""
+"""``unlock``: force the lock open. The reason is recorded."""
 
 from promote.aws.dynamodb import TableNotFound, TransactionCancelled
 from promote.core.report import Link, Report
@@ -8,7 +8,7 @@ from promote.pipeline.locks import make_lock
 
 
 def unlock(job: Job) -> Report:
-    """Open the lock whoever holds it; its token grows, so that the holder stops before its next change."""
+    """Open the lock of any holder. The token grows, so the holder stops before its next change."""
     name, inputs = job.inputs.function_name, job.inputs
     forced = make_lock(job, job.arn, can_be_superseded=False)
     with job.phase("read"):
@@ -21,20 +21,20 @@ def unlock(job: Job) -> Report:
     if inputs.dry_run:
         headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be opened."
         return Report(Result.PLANNED, headline=headline)
-    by = job.context.actor or job.run.url or "somebody outside GitHub"
+    by = job.context.actor or job.run.url or "a person outside GitHub"
     ledger = job.resources.ledger(job.arn, job.run)
     token, opening = found.token + 1, forced.opening(found, by, inputs.reason)
 
     try:
         ledger.record_unlock(token, found.held_by, inputs.reason, by, opening)
     except TransactionCancelled:
-        # Also a repeated call that meets its own effect, which its record shows.
+        # It may be a retry that finds the effect of the first call. The record shows that.
         if not ledger.has_unlocked(token):
-            headline = f"The lock of {name} was given back, or taken by another, just now; nothing was changed."
+            headline = f"The lock of {name} was released or changed hands in the meantime. Nothing was changed."
             return Report(Result.UNCHANGED, headline=headline)
     return Report(
         Result.UNLOCKED,
-        headline=f"The lock of {name} is open; {found.held_by} held it, and stops before its next change.",
+        headline=f"The lock of {name} is open. {found.held_by} held it, and stops before its next change.",
         links=(("Was held by", Link(found.held_by, job.context.own_page(found.url))),),
         notes=(f"Reason: {inputs.reason}",),
     )

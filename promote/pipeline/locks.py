@@ -155,7 +155,7 @@ def keep(job: Job, lock: Lock, lease: Lease) -> None:
 
     """
     if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
-        raise LockError("the lock was opened by force before it could be kept for the job", hint="Run the job again.")
+        raise LockError("the lock was forced open before it could be kept for the job", hint="Run the job again.")
     job.state.remember(job.location(lock.arn), lease.token)
 
 

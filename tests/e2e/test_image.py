@@ -238,7 +238,7 @@ def test_the_post_step_gives_back_what_the_job_has_kept(
     assert world.records("lock")[0]["kept_by"] == "lock"
     ended = runner.post(KEEP, environ=kept.saved)
     assert (ended.code, ended.annotations) == (0, ()), ended.log
-    assert "gave back the lock of hello" in ended.log
+    assert "released the lock of hello" in ended.log
     assert (world.lock_owner(), world.records("lock")[0]["token"]) == ("", 1)
 
 
@@ -262,7 +262,7 @@ def test_the_post_step_gives_back_what_a_killed_step_held(  # noqa: PLR0917 - fi
     assert world.lock_owner()
     ended = runner.post(inputs)
     assert (ended.code, ended.annotations) == (0, ()), ended.log
-    assert "gave back the lock of hello" in ended.log
+    assert "released the lock of hello" in ended.log
     assert (world.lock_owner(), world.records("lock")[0]["token"]) == ("", 1)
     assert world.alias_version() == ""
 

@@ -117,7 +117,7 @@ def test_cancelled_while_it_verifies(act: Act, account: Account, world: World) -
     process.send_signal(signal.SIGINT)
     log = end(process, code=1)
     assert "a later step sees" not in log, log
-    assert in_order(log, "Run Post ./", "gave back the lock of hello", "Job failed"), log
+    assert in_order(log, "Run Post ./", "released the lock of hello", "Job failed"), log
     assert (world.alias_version(), world.lock_owner()) == ("", "")
 
 
@@ -135,7 +135,7 @@ def test_one_job_holds_the_lock_deploys_tests_and_promotes(act: Act, world: Worl
         "Run Post Hold",
         "Job succeeded",
     ), log
-    assert log.count("gave back the lock of hello") == 1, log
+    assert log.count("released the lock of hello") == 1, log
     assert "::warning" not in log, log
     assert world.alias_version() == "1"
     lock = world.records("lock")[0]

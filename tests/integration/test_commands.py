@@ -304,7 +304,7 @@ def test_the_post_step_warns_where_the_kept_lock_was_lost(
     other = keep(runner, run_id=3)
     ended = runner.post(LOCK, run_id=2, environ=step.saved)
     assert (ended.code, [annotation.kind for annotation in ended.annotations]) == (0, ["warning"]), ended.log
-    assert "hello is not this job's any more" in ended.annotations[0].message
+    assert "hello no longer belongs to this job" in ended.annotations[0].message
     assert world.lock_owner().startswith("3/")
     assert runner.post(LOCK, run_id=3, environ=other.saved).annotations == ()
     assert (inputs["function-name"], promoted.result) == ("hello", "promoted")

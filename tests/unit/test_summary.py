@@ -74,7 +74,7 @@ PROMOTED = Report(
 BLOCKED = Report(
     Result.BLOCKED,
     "Version 4 failed verification, so preprod of hello keeps serving version 3: 1 of 2 checks failed.",
-    hint="The broken build can be looked at on the endpoint of latest. Push a fix; nothing needs a rollback.",
+    hint="The broken build is still at the endpoint of latest. Push a fix. A rollback is not needed.",
     candidate=CANDIDATE,
     previous="3",
     changes=("code: 1.2 kB with 3 files",),
@@ -173,7 +173,7 @@ def functions(*rows: tuple[str, str]) -> Table:
         "Functions",
         ("Function", "Version", "Verification", "Endpoint"),
         tuple((name, *row, Link(url, url)) for name, row, url in zip(FUNCTIONS, rows, endpoints, strict=True)),
-        "There are none.",
+        "None.",
     )
 
 
@@ -268,8 +268,8 @@ APPLICATIONS = {
         BLOCKED,
         headline=f"shop-mail failed verification, so preprod of {APPLICATION} keeps serving what it served: shop-mail: "
         "1 of 1 check failed.",
-        hint="The broken build can be looked at on https://api.example.com/shop-mail/latest. Push a fix; nothing needs "
-        "a rollback.",
+        hint="The broken build is still at https://api.example.com/shop-mail/latest. Push a fix. A rollback is "
+        "not needed.",
         tables=(
             functions(
                 ("3 stays, 4 was not promoted", "passed"),
@@ -387,7 +387,7 @@ REPORTS = {
     ),
     "superseded-in-line": Report(
         Result.SUPERSEDED,
-        "preprod of hello is left to run 16512345699, a newer one of this branch; nothing was changed.",
+        "preprod of hello is left to run 16512345699, which is newer on this branch. Nothing was changed.",
         links=(("Left to", Link("run 16512345699", page(16512345699))),),
         previous="3",
         latest=LATEST,
@@ -396,10 +396,10 @@ REPORTS = {
     ),
     "refused": Report(
         Result.REFUSED,
-        "preprod of hello has commit 98f6bcd462, which is no ancestor of 3f1c9a2b7d, and the input diverged refuses "
-        "that.",
-        hint="Bring the two histories together (merge or rebase), or set diverged: promote to let this commit replace "
-        "the other.",
+        "preprod of hello has commit 98f6bcd462, which is not an ancestor of 3f1c9a2b7d, and the input diverged "
+        "refuses that.",
+        hint="Merge or rebase, so that one commit contains the other. To let this commit replace the other, set "
+        "diverged: promote.",
         previous="3",
         latest=LATEST,
         environment=PREPROD,
@@ -434,7 +434,7 @@ REPORTS = {
         BLOCKED,
         headline="Version 4 could not be verified, so preprod of hello keeps serving version 3: "
         f"{SILENT.name}: {SILENT.detail}.",
-        hint="An inconclusive verdict says nothing of the code: see what stood in the way, and run the job again.",
+        hint="An inconclusive verdict does not mean that the code is wrong. Remove the cause, and run the job again.",
         verdict=Verdict.of((HEALTH, SILENT)),
     ),
     "planned": Report(
