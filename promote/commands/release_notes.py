@@ -1,4 +1,4 @@
-"""``release-notes``: what an environment's last promotion has brought or, on a tag, what the tag contains."""
+"""``release-notes``: the changes of an environment's last promotion or, for a tag, of the tag."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,30 +31,30 @@ from promote.state.releases import Part
 from promote.state.strict import Record
 
 _PATIENCE = 60
-"""Seconds for all that GitHub is asked: the notes are what this run is for."""
+"""Seconds for all calls of GitHub. They are many because this command only writes notes."""
 _HISTORY = 200
-"""Promotions of each environment that are looked through."""
+"""The most promotions that are read from the history of each environment."""
 _TAGS = 5
-"""Earlier tags that are tried, where GitHub is asked which of them the history has."""
+"""The most earlier tags for which GitHub is asked whether the commit's history has them."""
 _WIDTH = 8
-"""Environments, or functions, that are read at the same time."""
-_NO_HISTORY = "the checkout does not tell (fetch-depth: 0 gives it the history)"
-_NO_TOKEN = "there is no github-token to ask GitHub with"  # noqa: S105 - says so
+"""Environments or functions that are read in parallel."""
+_NO_HISTORY = "the checkout does not have the history (fetch-depth: 0 fetches it)"
+_NO_TOKEN = "there is no github-token to ask GitHub with"  # noqa: S105 - it is not a token
 
 
 @dataclass(frozen=True)
 class _Member:
-    """A function: the one, or one of several that are released as one."""
+    """One of the functions that the notes are about."""
 
     function: Function
     ledger: Ledger
     url: str = ""
-    """Of its environment, where its gateway is the user's own."""
+    """The input ``environment-url``, if the user owns the gateway."""
 
 
 @dataclass(frozen=True)
-class _Desk:
-    """What the notes are written with."""
+class _Scope:
+    """The job, the functions and the GitHub client that the notes are read from."""
 
     job: Job
     members: tuple[_Member, ...]
@@ -62,35 +62,35 @@ class _Desk:
 
     @property
     def is_whole(self) -> bool:
-        """Whether there are several functions, which are released as one."""
+        """Whether there are several functions, which are released together."""
         return len(self.members) > 1
 
 
 def release_notes(job: Job) -> Report:
-    """Write the notes, and publish them as the tag's release where that is wanted. It changes nothing of AWS's."""
+    """Write the notes, and publish them as the tag's release if the inputs ask for it. AWS is only read."""
     inputs = job.inputs
     tag = inputs.tag or job.context.tag
     _require_subject(job, tag)
     template = read_template(job)
     _ = job.clients.resolve_region(), job.clients.function, job.clients.table
-    desk = _Desk(job, _members(job), GitHub(job.context, job.session, job.clock, _PATIENCE))
+    scope = _Scope(job, _members(job), GitHub(job.context, job.session, job.clock, _PATIENCE))
     later: Sequence[str] = ()
     with job.phase("read"):
         if tag:
-            notes = _of_tag(desk, tag)
-        elif desk.is_whole:
-            notes, later = _of_release(desk)
+            notes = _of_tag(scope, tag)
+        elif scope.is_whole:
+            notes, later = _of_release(scope)
         else:
-            notes = _of_environment(desk)
-    report = Report(Result.REPORTED, headline=_headline(desk, notes), warnings=notes.changes.gaps, notes=tuple(later))
+            notes = _of_environment(scope)
+    report = Report(Result.REPORTED, headline=_headline(scope, notes), warnings=notes.changes.gaps, notes=tuple(later))
     with job.phase("write"):
-        report = _written(desk, report, notes, template)
+        report = _written(scope, report, notes, template)
     if not inputs.publish_release or inputs.dry_run:
         return report
-    # What is written stays told, also where it cannot be published.
+    # The report keeps the notes if they cannot be published.
     job.reports.append(replace(report, result=Result.FAILED))
     with job.phase("publish"):
-        return _published(desk, report, notes, template)
+        return _published(scope, report, notes, template)
 
 
 def _members(job: Job) -> tuple[_Member, ...]:
@@ -103,10 +103,10 @@ def _member(job: Job) -> _Member:
     return _Member(job.function, job.resources.ledger(job.arn, job.run), inputs.environment_url)
 
 
-def _headline(desk: _Desk, notes: Notes) -> str:
+def _headline(scope: _Scope, notes: Notes) -> str:
     if notes.tag:
-        return f"The release notes of {notes.tag} tell {_count(notes)}."
-    if desk.is_whole:
+        return f"The release notes of {notes.tag} list {_count(notes)}."
+    if scope.is_whole:
         return f"The last release of {notes.function} to {notes.environment} brought {_count(notes)}."
     return (
         f"{notes.environment} of {notes.function} has version {notes.version} since its last promotion, "
@@ -115,23 +115,23 @@ def _headline(desk: _Desk, notes: Notes) -> str:
 
 
 def _require_subject(job: Job, tag: str) -> None:
-    """Refuse a run that does not say whose notes it wants.
+    """Refuse a run that names neither a tag nor an environment.
 
     Raises:
-        InputError: it does not.
+        InputError: The tag or the environment is missing.
 
     """
     if job.inputs.publish_release and not tag:
         raise InputError(
             "publish-release",
             "there is no tag to publish a release of: the workflow does not run for one",
-            hint="Run it on tags (on: push: tags), or name one with the input tag.",
+            hint="Run the workflow on tags (on: push: tags), or set the input tag.",
         )
     if not (tag or job.inputs.environment):
         raise InputError(
             "environment",
             "it is missing, and the workflow does not run for a tag",
-            hint="Name the environment whose last promotion is to be told, such as preprod or prod; or a tag.",
+            hint="Name the environment whose last promotion the notes describe, such as prod, or set tag.",
         )
 
 
@@ -142,27 +142,27 @@ def _count(notes: Notes) -> str:
     return f"{count or 'no'} {'change' if count == 1 else 'changes'}"
 
 
-def _of_environment(desk: _Desk) -> Notes:
-    """Give the notes of the environment's last promotion.
+def _of_environment(scope: _Scope) -> Notes:
+    """Return the notes of the environment's last promotion.
 
     Raises:
-        InputError: nothing was promoted yet.
+        InputError: Nothing was promoted yet.
 
     """
-    job, environment = desk.job, desk.job.inputs.environment
-    [member] = desk.members
+    job, environment = scope.job, scope.job.inputs.environment
+    [member] = scope.members
     entries = member.ledger.promotions(environment, 2)
     if not entries:
         raise InputError(
             "environment",
-            f"nothing has been promoted to {environment} of {member.function.name} yet, so there is nothing to tell",
-            hint="Correct environment, function-name or table; command: status shows what there is.",
+            f"nothing has been promoted to {environment} of {member.function.name} yet, so there are no notes",
+            hint="Correct environment, function-name or table. Use command: status to see what was promoted.",
         )
     move, before = promotion_of(Record.of(entries[0])), entries[1] if len(entries) > 1 else {}
     url, version = run_both(lambda: _url(job, member), lambda: member.ledger.versions.read(move.version))
     return of_promotion(
         job.context,
-        sources(job.context, desk.github),
+        sources(job.context, scope.github),
         member.function,
         move,
         str(before.get("commit", "")),
@@ -176,7 +176,7 @@ def _of_environment(desk: _Desk) -> Notes:
 
 
 def _url(job: Job, member: _Member) -> str:
-    """Give the URL of the environment's endpoint, or empty."""
+    """Return the URL of the environment's endpoint, or empty."""
     environment = job.inputs.environment
     gateway = member.ledger.read().served(environment).gateway
     if gateway and not member.url:
@@ -184,33 +184,32 @@ def _url(job: Job, member: _Member) -> str:
     return member.url
 
 
-def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
-    """Give the notes of the application's last release to the environment, and what has become of it since.
+def _of_release(scope: _Scope) -> tuple[Notes, Sequence[str]]:
+    """Return the notes of the application's last release to the environment, and which functions have moved since.
 
     Raises:
-        InputError: there is none.
+        InputError: There is no such release.
 
     """
-    job, environment = desk.job, desk.job.inputs.environment
-    histories = _histories(desk, environment)
+    job, environment = scope.job, scope.job.inputs.environment
+    histories = _histories(scope, environment)
     keys = release_keys(histories)
     release = last_release(read_releases(job.table, keys), histories.keys(), job.inputs.retired)
     if release is None:
-        others = " but together with others" if keys else ""
+        others = ", except with other functions" if keys else ""
         raise InputError(
             "environment",
-            f"{job.inputs.names} have not been released to {environment} as one yet{others}, so there is nothing to "
-            "tell",
-            hint="Name exactly the functions that are released together; command: status shows what there is.",
+            f"{job.inputs.names} have not been released together to {environment} yet{others}, so there are no notes",
+            hint="Name exactly the functions that are released together. Use command: status to see them.",
         )
-    known = {member.ledger.arn: member for member in desk.members}
+    known = {member.ledger.arn: member for member in scope.members}
     pieces = map_and_wait(
-        [partial(_piece, desk, part, known.get(part.arn), histories.get(part.arn, ())) for part in release.parts],
+        [partial(_piece, scope, part, known.get(part.arn), histories.get(part.arn, ())) for part in release.parts],
         _WIDTH,
     )
     notes = of_release(
         job.context,
-        desk.github,
+        scope.github,
         release.names,
         pieces,
         at=moment(release.ended),
@@ -225,19 +224,19 @@ def _of_release(desk: _Desk) -> tuple[Notes, Sequence[str]]:
     ]
 
 
-def _histories(desk: _Desk, environment: str) -> Histories:
-    read = [partial(member.ledger.promotions, environment, _HISTORY) for member in desk.members]
+def _histories(scope: _Scope, environment: str) -> Histories:
+    read = [partial(member.ledger.promotions, environment, _HISTORY) for member in scope.members]
     return {
-        member.ledger.arn: items for member, items in zip(desk.members, map_concurrently(read, _WIDTH), strict=True)
+        member.ledger.arn: items for member, items in zip(scope.members, map_concurrently(read, _WIDTH), strict=True)
     }
 
 
-def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item]) -> Piece:
-    """Give what is known of a function of a release; ``member`` is None where it is named no more.
+def _piece(scope: _Scope, part: Part, member: _Member | None, moves: Sequence[Item]) -> Piece:
+    """Return what the notes say about one function of a release. ``member`` is None if the inputs do not name it.
 
     ``moves`` are those of the function, newest first.
     """
-    job = desk.job
+    job = scope.job
     if member is None:
         member = _Member(job.resources.function(part.arn), job.resources.ledger(part.arn, job.run))
     url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.versions.proof(part.candidate))
@@ -253,32 +252,33 @@ def _piece(desk: _Desk, part: Part, member: _Member | None, moves: Sequence[Item
 
 
 def _before(moves: Sequence[Item], promotion: Promotion) -> Item:
-    """Return the move before ``promotion`` in ``moves``, which are newest first; empty: it is not known."""
+    """Return the move before ``promotion`` in ``moves``, which are newest first; empty if it is not known."""
     older = iter(moves)
     return next(older, {}) if any(promotion_of(Record.of(move)) == promotion for move in older) else {}
 
 
-def _of_tag(desk: _Desk, tag: str) -> Notes:
-    """Give the notes of what ``tag`` has and the tag before it has not, and say which environments have it.
+def _of_tag(scope: _Scope, tag: str) -> Notes:
+    """Return the notes of the changes between the previous tag and ``tag``, and which environments have them.
 
     Raises:
-        InputError: there is no such tag.
+        InputError: The tag does not exist.
 
     """
-    job, context = desk.job, desk.job.context
-    found = sources(job.context, desk.github)
+    job, context = scope.job, scope.job.context
+    found = sources(job.context, scope.github)
     commit, states = run_both(
-        lambda: _commit_of(desk, tag), lambda: map_concurrently([member.ledger.read for member in desk.members], _WIDTH)
+        lambda: _commit_of(scope, tag),
+        lambda: map_concurrently([member.ledger.read for member in scope.members], _WIDTH),
     )
-    earlier = _tag_before(desk, tag, commit)
+    earlier = _tag_before(scope, tag, commit)
     known = sorted({name for state in states for name in state.environments})
     names = [job.inputs.environment] if job.inputs.environment else known
-    related = cache(lambda sha: git.related(sha, commit, context.clone, desk.github))
-    asked = Asked(tag, related, _unknown(desk), context.own_page)
+    related = cache(lambda sha: git.related(sha, commit, context.clone, scope.github))
+    asked = Asked(tag, related, _unknown(scope), context.own_page)
     changes, rows = run_both(
-        # Without the tag before, all of the history would be told as new.
+        # Without the previous tag, the whole history would be listed as new.
         lambda: Changes(gaps=(earlier.gap,)) if earlier.gap else found.between(earlier.commit, commit),
-        lambda: map_concurrently([partial(_carried, desk, asked, name) for name in names], _WIDTH),
+        lambda: map_concurrently([partial(_carried, scope, asked, name) for name in names], _WIDTH),
     )
     return Notes(
         function=job.inputs.names,
@@ -296,99 +296,99 @@ def _of_tag(desk: _Desk, tag: str) -> Notes:
     )
 
 
-def _commit_of(desk: _Desk, tag: str) -> str:
-    context = desk.job.context
+def _commit_of(scope: _Scope, tag: str) -> str:
+    context = scope.job.context
     found = git.tag_commit(context.clone, tag)
-    if not found and desk.github.is_known:
+    if not found and scope.github.is_known:
         with suppress(GitHubError):
-            found = desk.github.tag_commit(tag)
+            found = scope.github.tag_commit(tag)
     if not found and tag == context.tag:
         found = context.commit
     if not found:
         raise InputError(
             "tag",
             f"there is no tag {tag!r} in the checkout, and none that GitHub shows",
-            hint="Push the tag; check out with fetch-depth: 0, or give github-token with contents: read.",
+            hint="Push the tag. Check out with fetch-depth: 0, or set github-token with contents: read.",
         )
     return found
 
 
 @dataclass(frozen=True)
 class _Earlier:
-    """The tag before; empty: the tag is the first, or nobody knows."""
+    """The previous tag; empty if the tag is the first, or if it is not known."""
 
     name: str = ""
     commit: str = ""
     gap: str = ""
-    """Why nobody knows."""
+    """Why it is not known; empty if it is known."""
 
 
-def _tag_before(desk: _Desk, tag: str, commit: str) -> _Earlier:
-    clone = desk.job.context.clone
+def _tag_before(scope: _Scope, tag: str, commit: str) -> _Earlier:
+    clone = scope.job.context.clone
     name = git.tag_before(clone, tag)
     if name is not None:
         return _Earlier(name, git.tag_commit(clone, name)) if name else _Earlier()
-    unknown = f"What is new in {tag} is not known, for the tag before it is not: {_NO_HISTORY}"
+    unknown = f"The changes of {tag} are not known, because the previous tag is not known: {_NO_HISTORY}"
     version = Version.of(tag)
-    if not desk.github.is_known or version is None:
-        return _Earlier(gap=f"{unknown}, and {_NO_TOKEN if version else 'its name does not tell'}.")
+    if not scope.github.is_known or version is None:
+        return _Earlier(gap=f"{unknown}, and {_NO_TOKEN if version else 'the tag is not a version'}.")
     try:
-        names = before(tag, desk.github.tags(version.prefix))
+        names = before(tag, scope.github.tags(version.prefix))
         for earlier in names[:_TAGS]:
-            found = desk.github.tag_commit(earlier)
-            if found and desk.github.relation(found, commit) in ("ahead", "identical"):
+            found = scope.github.tag_commit(earlier)
+            if found and scope.github.relation(found, commit) in ("ahead", "identical"):
                 return _Earlier(earlier, found)
     except GitHubError as error:
-        return _Earlier(gap=f"{unknown}, and GitHub does not tell: {error}. {error.hint}")
+        return _Earlier(gap=f"{unknown}, and GitHub could not be asked: {error}. {error.hint}")
     if len(names) > _TAGS:
         return _Earlier(gap=f"{unknown}, and the {_TAGS} versions before it are of other branches.")
     return _Earlier()
 
 
-def _carried(desk: _Desk, asked: Asked, environment: str) -> tuple[Carried | None, str]:
-    histories = _histories(desk, environment)
-    if desk.is_whole:
-        # A function that stays in a release has all the same what the release has.
-        histories = with_unmoved(histories, read_releases(desk.job.table, release_keys(histories)))
-    by_name = {member.function.name: histories[member.ledger.arn] for member in desk.members}
+def _carried(scope: _Scope, asked: Asked, environment: str) -> tuple[Carried | None, str]:
+    histories = _histories(scope, environment)
+    if scope.is_whole:
+        # A function that did not move in a release has the release's content too.
+        histories = with_unmoved(histories, read_releases(scope.job.table, release_keys(histories)))
+    by_name = {member.function.name: histories[member.ledger.arn] for member in scope.members}
     return carried(asked, environment, by_name)
 
 
-def _unknown(desk: _Desk) -> str:
-    return f"{_NO_HISTORY}, and {'GitHub does not tell' if desk.github.is_known else _NO_TOKEN}"
+def _unknown(scope: _Scope) -> str:
+    return f"{_NO_HISTORY}, and {'GitHub does not know it' if scope.github.is_known else _NO_TOKEN}"
 
 
-def _written(desk: _Desk, report: Report, notes: Notes, template: Template | None) -> Report:
-    text = render(notes, template, redact=desk.job.workflow.redact)
-    path = desk.job.inputs.release_notes_path
-    if path and not desk.job.inputs.dry_run:
-        write(desk.job.context.workspace, desk.job.inputs.release_notes_path, text)
+def _written(scope: _Scope, report: Report, notes: Notes, template: Template | None) -> Report:
+    text = render(notes, template, redact=scope.job.workflow.redact)
+    path = scope.job.inputs.release_notes_path
+    if path and not scope.job.inputs.dry_run:
+        write(scope.job.context.workspace, scope.job.inputs.release_notes_path, text)
     return replace(report, release_notes=text, release_notes_path=path)
 
 
-def _published(desk: _Desk, report: Report, notes: Notes, template: Template | None) -> Report:
-    """Put the notes into the tag's release.
+def _published(scope: _Scope, report: Report, notes: Notes, template: Template | None) -> Report:
+    """Publish the notes as the tag's release.
 
     Raises:
-        GitHubError: GitHub does not let us, which is what the run was for.
+        GitHubError: GitHub refuses it.
 
     """
-    if not desk.github.is_known:
+    if not scope.github.is_known:
         raise GitHubError(
             "the release cannot be published without a github-token",
-            hint="Leave github-token as it is by default, and give the job contents: write.",
+            hint="Remove the input github-token, so that its default applies. Give the job contents: write.",
         )
     made = release_page.publish(
-        desk.github,
+        scope.github,
         notes.tag,
-        [member.function.name for member in desk.members],
-        lambda limit: render(notes, template, limit=limit, redact=desk.job.workflow.redact),
-        retired=desk.job.inputs.retired,
+        [member.function.name for member in scope.members],
+        lambda limit: render(notes, template, limit=limit, redact=scope.job.workflow.redact),
+        retired=scope.job.inputs.retired,
     )
-    done = "was published" if made.is_changed else "says so already"
-    draft = " It is a draft, which its author publishes." if made.is_draft else ""
+    done = "was published" if made.is_changed else "is up to date"
+    draft = " It is a draft. Publish it on GitHub." if made.is_draft else ""
     return replace(
         report,
-        headline=f"The release {notes.tag} {done}; it tells {_count(notes)}.{draft}",
+        headline=f"The release {notes.tag} {done}. It lists {_count(notes)}.{draft}",
         links=(("Release", Link(notes.tag, made.url)),),
     )

@@ -102,7 +102,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     first = shop.commit("feat: Say hello")
     none = shop.command("release-notes")
     assert (none.code, none.result) == (1, "failed"), none.log
-    assert "api, mail and worker have not been released to preprod as one yet" in none.errors[0].message
+    assert "api, mail and worker have not been released together to preprod yet" in none.errors[0].message
     written = [shop.run(first)]
     second = shop.commit("feat: Write letters (#7)", "mail", pull=7)
     written.append(shop.run(second))
@@ -153,7 +153,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert "| preprod | 3 |" in shop.notes(tag="v1.3.0", function_name="worker")
     other = shop.command("release-notes", function_name="api\nhello")
     assert other.code == 1, other.log
-    assert "as one yet but together with others" in other.errors[0].message
+    assert "yet, except with other functions" in other.errors[0].message
 
     back = shop.command("rollback")
     assert (back.code, back.result) == (0, "rolled-back"), back.log

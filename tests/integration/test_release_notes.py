@@ -386,7 +386,7 @@ def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
     notes = ended.outputs["release-notes"]
     assert "not yet" not in notes
     assert "| preprod |" not in notes
-    for said in ("Whether preprod has had v1.1.0 is not known", "What is new in v1.1.0 is not known"):
+    for said in ("Whether preprod has had v1.1.0 is not known", "The changes of v1.1.0 are not known"):
         assert [said in annotation.message for annotation in ended.annotations].count(True) == 1, ended.annotations
         assert said in notes
     assert notes.count("fetch-depth: 0") == notes.count("github-token") == 2
@@ -397,7 +397,7 @@ def test_what_nobody_can_tell_of_a_tag_is_not_said_to_be_so(team: Team) -> None:
     [release] = team.hub.releases
     for text in (ended.outputs["release-notes"], release["body"]):
         assert "Say hello" not in text
-        assert "What is new in v1.1.0 is not known" in text
+        assert "The changes of v1.1.0 are not known" in text
         assert "`contents: read`" in text
         assert "| preprod | 2 |" in text  # which GitHub shows
 

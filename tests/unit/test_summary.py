@@ -314,7 +314,7 @@ APPLICATIONS = {
     ),
     "application-status": APPLICATION_STATUS,
     "application-release-notes": Report(
-        Result.REPORTED, "The release notes of v1.2.0 tell 5 changes.", release_notes=notes_of("application-tag")
+        Result.REPORTED, "The release notes of v1.2.0 list 5 changes.", release_notes=notes_of("application-tag")
     ),
 }
 REPORTS = {
@@ -357,7 +357,7 @@ REPORTS = {
         release_notes=notes_of("rollback"),
     ),
     "release-notes": Report(
-        Result.REPORTED, "The release notes of v1.2.0 tell 5 changes.", release_notes=notes_of("tag")
+        Result.REPORTED, "The release notes of v1.2.0 list 5 changes.", release_notes=notes_of("tag")
     ),
     "many-checks": replace(
         BLOCKED,
