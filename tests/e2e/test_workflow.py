@@ -153,7 +153,7 @@ def test_two_jobs_race(act: Act, account: Account, world: World) -> None:
     hold.release()
     log = end(process, code=0)
     assert in_order(log, "held, token 1", "held, token 2"), log
-    assert "next in line" in log, log
+    assert "next in the queue" in log, log
     assert sorted(re.findall(r"\| (?:one|two) sees (\w+)", log)) == ["promoted", "unchanged"], log
     assert (world.versions(), world.alias_version(), len(world.history())) == (["1"], "1", 1)
     lock = world.records("lock")[0]

@@ -301,7 +301,7 @@ def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
     status = runner.run({"command": "status", "function-name": FUNCTION})
     assert "`$LATEST` → 3" in status.summary
     assert "pin, the alias followed" in status.summary
-    assert "Somebody else" not in status.summary
+    assert "externally" not in status.summary
     done = writes(world.account)
     assert done.index("lambda.UpdateAlias") < done.index("lambda.UpdateFunctionCode")
 

@@ -685,7 +685,7 @@ def test_a_release_that_the_role_cannot_read_is_left_to_a_role_that_can(sandbox:
     ended, calls = place.take(Step("", 2, run()), place.policy())
     (error,) = ended.errors
     assert "he unfinished release 20260102T030405Z-7 cannot be read: AWS denies dynamodb:Query" in error.message
-    assert "Run a job of all functions of this release, whose role may read and write" in error.message
+    assert "Run a job for all functions of this release, with a role that may read and write" in error.message
     assert first in error.message
     assert "add this function's ARN to the condition" in error.message
     assert not any(call.name.startswith(("lambda.Update", "lambda.Publish")) for call in calls)

@@ -395,8 +395,8 @@ def assert_stopped_before_its_next_change(race: Race, trouble: Trouble, found: S
 
 
 def recovered(race: Race, number: int) -> bool:
-    """Whether it has finished the record of a run that died."""
-    return "finished the record of run" in race.ended[number].log
+    """Whether it has finished the release of a run that died."""
+    return "finished the release of" in race.ended[number].log
 
 
 def of(race: Race, result: str) -> list[int]:
