@@ -427,9 +427,10 @@ def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application:
 
 @pytest.mark.parametrize("number", [1, 2, 4])
 def test_the_post_step_finishes_the_release_of_a_killed_step(application: Application, number: int) -> None:
-    """Killed after the transaction that begins the release, after a move, and after the transaction that ends it."""
+    """It rolls back a release that has not moved all aliases. It completes one that has."""
     application.run(1)
     application.runner.finish()
+    before = application.serves()
     application.change("mail", "worker", text="2")
     started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems", nth=2)  # after the locks
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
@@ -442,7 +443,9 @@ def test_the_post_step_finishes_the_release_of_a_killed_step(application: Applic
     [post] = application.runner.finish()
     assert post.code == 0, post.log
     assert not post.annotations, post.log
-    assert application.serves() == {"api": "1", "mail": "2", "worker": "2"}
+    # The moves are made side by side, so how many have arrived after the first call is not known.
+    after = {"api": "1", "mail": "2", "worker": "2"}
+    assert application.serves() in ([after] if number == 4 else [before, after])
     application.assert_whole()
 
 

@@ -94,10 +94,10 @@ def api_of_another_function(world: World) -> str:
 @pytest.mark.parametrize("occupy", [api_of_another_function, http_api, rest_api])
 def test_a_path_that_leads_to_another_api_is_left_to_it(ours: Gateways, world: World, occupy: Any) -> None:
     other = occupy(world)
-    with pytest.raises(InputError, match=f"^base-path: {PATH} leads to another API .*{other}") as early:
+    with pytest.raises(InputError, match=f"^base-path: {PATH} already leads to another API .*{other}") as early:
         ours.require_domain(["latest"])
     assert "another base-path" in early.value.hint
-    with pytest.raises(EndpointError, match=f"^{PATH} leads to another API .*{other}"):
+    with pytest.raises(EndpointError, match=f"^{PATH} already leads to another API .*{other}"):
         made(ours)
     assert mappings(world) == {"app/latest": other}
     ours.require_domain([])

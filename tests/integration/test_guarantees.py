@@ -534,9 +534,10 @@ def test_a_run_that_was_suspended_beyond_its_lease_changes_nothing_more(
     held.release()
     suspended.process.send_signal(signal.SIGCONT)
     ended = suspended.wait()
-    assert (ended.code, ended.result) == (1, "failed"), ended.log
-    assert "before its next change" in ended.errors[0].message
-    assert not [call.name for call in world.account.calls() if call.service == "lambda"]
+    # Its release cannot begin, because of the other promotion. Or it notices before that that it has lost the lock.
+    assert (ended.code, ended.result) in {(0, "superseded"), (1, "failed")}, ended.log
+    assert all("before its next change" in error.message for error in ended.errors), ended.log
+    assert [call for call in world.account.calls() if call.service == "lambda" and call.operation[:3] != "Get"] == []
     assert (world.alias_version(), world.history()) == ("3", [("", promoted.outputs["version"]), ("1", "3")])
 
 
