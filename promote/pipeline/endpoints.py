@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import requests
 
 _PATIENCE, _PATIENCE_WITH_ERRORS = 30.0, 5.0
-"""Seconds until a new endpoint must be reachable, and until it must no longer respond with errors of its own."""
+"""Seconds to wait for a new endpoint: until it is reachable, and while it responds with a status of 500 or more."""
 
 _GLANCE = 1.0
 """Timeout in seconds of a request that delays the promotion."""

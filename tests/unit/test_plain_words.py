@@ -35,10 +35,6 @@ _ROOTS = ("promote", "sandbox", "benchmarks", "examples", "tools", "tests", "doc
 _KINDS = {".py", ".md", ".yml", ".yaml", ".sh", ".jinja"}
 _QUOTING = ("tests/unit/test_plain_words.py", "tests/unit/golden/")
 """Files that quote the words."""
-_PENDING = re.compile(r"promote[./]pipeline[./]saga|\b[Ss]agas?\b")
-"""Names of the product that are not changed yet."""
-NOT_YET = ("promote/pipeline/", "promote/commands/")
-"""Folders that are not rewritten yet."""
 
 
 def files() -> list[str]:
@@ -52,7 +48,7 @@ def files() -> list[str]:
 
 def own_text(name: str) -> str:
     """Return the text of a file that is ours. Of tests, that is everything except strings that are not docstrings."""
-    text = _PENDING.sub("pending", (REPOSITORY / name).read_text(encoding="utf-8"))
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
     if name.startswith("tests/") and name.endswith(".py"):
         text = " | ".join(_without_data(text))
     # A phrase may be on two lines.
@@ -70,13 +66,7 @@ def _without_data(source: str) -> Iterator[str]:
             before = token.type
 
 
-@pytest.mark.parametrize("name", [name for name in files() if not name.startswith(NOT_YET)])
+@pytest.mark.parametrize("name", files())
 def test_a_file_has_plain_words(name: str) -> None:
     text = own_text(name)
     assert [text[max(0, found.start() - 30) : found.end() + 30] for found in _AVOIDED.finditer(text)] == []
-
-
-@pytest.mark.parametrize("name", NOT_YET)
-def test_what_is_not_rewritten_yet_still_needs_it(name: str) -> None:
-    waiting = [file for file in files() if file.startswith(name)]
-    assert any(_AVOIDED.search(own_text(file)) for file in waiting), f"remove {name} from NOT_YET"
