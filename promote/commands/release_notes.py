@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
@@ -36,8 +37,6 @@ _HISTORY = 200
 """The most promotions that are read from the history of each environment."""
 _TAGS = 5
 """The most earlier tags for which GitHub is asked whether the commit's history has them."""
-_WIDTH = 8
-"""Environments or functions that are read in parallel."""
 _NO_HISTORY = "the checkout does not have the history (fetch-depth: 0 fetches it)"
 _NO_TOKEN = "there is no github-token to ask GitHub with"  # noqa: S105 - it is not a token
 
@@ -95,7 +94,7 @@ def release_notes(job: Job) -> Report:
 
 def _members(job: Job) -> tuple[_Member, ...]:
     jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
-    return tuple(map_and_wait([partial(_member, part) for part in jobs], _WIDTH))
+    return tuple(map_and_wait([partial(_member, part) for part in jobs], CALLS_AT_ONCE))
 
 
 def _member(job: Job) -> _Member:
@@ -205,7 +204,7 @@ def _of_release(scope: _Scope) -> tuple[Notes, Sequence[str]]:
     known = {member.ledger.arn: member for member in scope.members}
     pieces = map_and_wait(
         [partial(_piece, scope, part, known.get(part.arn), histories.get(part.arn, ())) for part in release.parts],
-        _WIDTH,
+        CALLS_AT_ONCE,
     )
     notes = of_release(
         job.context,
@@ -227,7 +226,8 @@ def _of_release(scope: _Scope) -> tuple[Notes, Sequence[str]]:
 def _histories(scope: _Scope, environment: str) -> Histories:
     read = [partial(member.ledger.promotions, environment, _HISTORY) for member in scope.members]
     return {
-        member.ledger.arn: items for member, items in zip(scope.members, map_concurrently(read, _WIDTH), strict=True)
+        member.ledger.arn: items
+        for member, items in zip(scope.members, map_concurrently(read, CALLS_AT_ONCE), strict=True)
     }
 
 
@@ -268,7 +268,7 @@ def _of_tag(scope: _Scope, tag: str) -> Notes:
     found = sources(job.context, scope.github)
     commit, states = run_both(
         lambda: _commit_of(scope, tag),
-        lambda: map_concurrently([member.ledger.read for member in scope.members], _WIDTH),
+        lambda: map_concurrently([member.ledger.read for member in scope.members], CALLS_AT_ONCE),
     )
     earlier = _tag_before(scope, tag, commit)
     known = sorted({name for state in states for name in state.environments})
@@ -278,7 +278,7 @@ def _of_tag(scope: _Scope, tag: str) -> Notes:
     changes, rows = run_both(
         # Without the previous tag, the whole history would be listed as new.
         lambda: Changes(gaps=(earlier.gap,)) if earlier.gap else found.between(earlier.commit, commit),
-        lambda: map_concurrently([partial(_carried, scope, asked, name) for name in names], _WIDTH),
+        lambda: map_concurrently([partial(_carried, scope, asked, name) for name in names], CALLS_AT_ONCE),
     )
     return Notes(
         function=job.inputs.names,

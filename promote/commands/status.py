@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import status_tables
 from promote.commands.status_tables import STAGES, drifting, shown_time
 from promote.core.concurrency import map_and_wait
@@ -13,9 +14,6 @@ from promote.pipeline.capacity import describe_split
 from promote.pipeline.job import Job
 from promote.pipeline.status import Reading, ReleaseStatus, read, release_statuses
 from promote.state.releases import Release
-
-_WIDTH = 8
-"""Functions that are read at the same time."""
 
 
 def status(job: Job) -> Report:
@@ -29,7 +27,7 @@ def status(job: Job) -> Report:
         _ = job.clients.resolve_region(), job.clients.function, job.clients.table
     jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
     with job.phase("read"):
-        readings = map_and_wait([partial(read, part) for part in jobs], _WIDTH)
+        readings = map_and_wait([partial(read, part) for part in jobs], CALLS_AT_ONCE)
         found = release_statuses(job, readings) if is_whole else []
     whole = tuple(status_tables.of_application(job, found)) if is_whole else ()
     advice = _hint(found)

@@ -19,8 +19,6 @@ from promote.state.releases import Release
 
 HISTORY = 10
 """Entries of the history of each environment that are read."""
-_WIDTH = 8
-"""Environments that are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def read(job: Job) -> Reading:
     state, latest = run_both(ledger.read, function.find)
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
     environments, versions = run_both(
-        lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], _WIDTH),
+        lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], CALLS_AT_ONCE),
         lambda: ledger.versions.newest(HISTORY),
     )
     recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
