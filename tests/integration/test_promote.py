@@ -431,6 +431,7 @@ def test_a_deployment_in_a_dry_run_changes_nothing(
     assert promoted.result == "promoted"
 
 
+@pytest.mark.timeout(300)
 def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
