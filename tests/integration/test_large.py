@@ -101,7 +101,7 @@ def test_it_goes_through_the_bucket_and_is_stored_once(
     held = runner.start({"function-name": FUNCTION, "command": "lock"}, run_id=5)
     assert held.wait().result == "locked"
     started = runner.start(given, run_id=6)
-    started.wait_for("next in line")
+    started.wait_for("next in the queue")
     world.overwrite_latest()
     runner.post({}, run_id=5, environ=held.saved)
     late = started.wait()
@@ -145,7 +145,7 @@ def test_the_same_is_noticed_if_the_upload_begins_under_the_lock(
     holder = runner.start({"function-name": FUNCTION, "command": "lock"}, run_id=2)
     assert holder.wait().result == "locked"
     started = runner.start(given, run_id=3)
-    started.wait_for("next in line")
+    started.wait_for("next in the queue")
     world.overwrite_latest()
     before = world.code_sha256()
     held = world.hold("hold-before", "s3.PutObject")
