@@ -383,7 +383,7 @@ def test_the_policy_is_enough(play: Play, name: str) -> None:
         known = (
             "The commits are not known",
             "Pull requests and first",
-            "preprod served version 1, which this action has",
+            "preprod served version 1, which this action did not promote",
         )
         warnings = [line for line in taken.log.splitlines() if line.startswith("::warning")]
         assert [line for line in warnings if not any(text in line for text in known)] == []
