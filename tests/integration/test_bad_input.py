@@ -477,7 +477,7 @@ CASES = [
         "environment-variables",
         json.dumps({"KEY": "x" * 4070}),
         why="over 4 KB with what the function has",
-        says=["bytes, and Lambda accepts 4096", "the function has"],
+        says=["bytes, and Lambda accepts 4096", "the function's existing variables"],
         do="Secrets Manager",
     ),
     # --- endpoints ---
@@ -777,13 +777,13 @@ CASES = [
         "function missing, no handler",
         {**NEW, "handler": ""},
         ["The function nobody does not exist", "handler would be needed"],
-        ["add handler,"],
+        ["add handler."],
     ),
     Case(
         "function missing, from an image",
         {**NEW, "artifact": IMAGE, "role": "", "runtime": "", "handler": ""},
         ["The function nobody does not exist", "role would be needed"],
-        ["add role,"],
+        ["add role."],
     ),
     Case(
         "function missing, and nothing to adopt",
