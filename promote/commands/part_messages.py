@@ -22,15 +22,19 @@ from promote.pipeline.locks import HeldLock
 from promote.pipeline.target import Target
 
 
-def begun(target: Target, held: HeldLock) -> Report:
-    """Return the report after the lock was acquired."""
+def known(target: Target) -> Report:
+    """Return the report of what is known of the function before this run changes anything."""
     return Report(
         Result.FAILED,
         previous=target.alias.version if target.alias else "",
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
-        lock_wait=held.lease.waited,
     )
+
+
+def begun(target: Target, held: HeldLock) -> Report:
+    """Return the report after the lock was acquired."""
+    return replace(known(target), lock_wait=held.lease.waited)
 
 
 def refused_early(target: Target, found: CommitOrder) -> Report | None:
@@ -40,13 +44,7 @@ def refused_early(target: Target, found: CommitOrder) -> Report | None:
     """
     if not found.is_refused or target.served.pending:
         return None
-    report = Report(
-        Result.FAILED,
-        previous=target.served.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-    )
-    return refused(target, report, found)
+    return refused(target, replace(known(target), previous=target.served.version), found)
 
 
 def deployed(part: Part) -> Part:
@@ -66,21 +64,14 @@ def deployed(part: Part) -> Part:
 
 def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
     """Return the report of a dry run that would do ``steps``. ``order`` would decide, unless it is None."""
-    job, served = target.job, target.served
-    alias = target.alias
+    job, served, alias = target.job, target.served, target.alias
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
     if alias and alias.follows_latest and job.inputs.command in (Command.RUN, Command.DEPLOY):
         changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
     for change in changes:
         job.say("plan", change)
-    report = Report(
-        Result.PLANNED,
-        previous=alias.version if alias else "",
-        changes=changes,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, served.gateway),
-        notes=tuple(_circumstances(target, alias)),
-    )
+    notes = tuple(_circumstances(target, alias))
+    report = replace(known(target), result=Result.PLANNED, changes=changes, notes=notes)
     now = f"version {alias.version}" if alias else "nothing yet"
     if order and order.is_older:
         return replace(
@@ -155,13 +146,12 @@ def superseded(target: Target, report: Report, newer: CommitOrder) -> Report:
 
 def left_to(target: Target, newer: Claim) -> Report:
     """Return the report if a newer run has taken this one's place in the queue."""
-    return Report(
-        Result.SUPERSEDED,
+    return replace(
+        known(target),
+        result=Result.SUPERSEDED,
         headline=f"{name(target)} is left to {newer.name}, which is newer on this branch. Nothing was changed.",
         links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
         lock_wait=target.job.phases[-1].seconds,
     )
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
-from promote.commands import messages
+from promote.commands import messages, part_messages
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
@@ -52,19 +52,14 @@ class _Chosen:
     @property
     def part(self) -> Part:
         """The function with its report before the move."""
-        target, source = self.target, self.source
-        alias = target.alias
-        report = Report(
-            Result.FAILED,
-            candidate=source.candidate,
-            deployed=source.snapshot,
-            previous=alias.version if alias else "",
+        report = replace(
+            part_messages.known(self.target),
+            candidate=self.source.candidate,
+            deployed=self.source.snapshot,
             verdict=self.verdict,
-            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-            environment=target.endpoints.known(target.environment, target.served.gateway),
             lock_wait=self.held_lock.lease.waited if self.held_lock else None,
         )
-        return Part(target, report, self.held_lock)
+        return Part(self.target, report, self.held_lock)
 
 
 def promote(job: Job) -> Report:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
-from promote.commands import messages
+from promote.commands import messages, part_messages
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
-from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import Alias, Kind
 from promote.core.report import Report
@@ -62,7 +61,9 @@ def rollback(job: Job) -> Report:
     if job.inputs.dry_run:
         steps = _steps(job, targets, backs, aliases)
         return messages.planned(job, targets, steps, orders if is_refused else [])
-    parts = [_part(*one) for one in zip(targets, requests, aliases, strict=True)]
+    parts = [
+        Part(target, replace(part_messages.known(target), candidate=request.candidate)) for target, request in pairs
+    ]
     if is_refused:
         return messages.refused(job, parts, orders)
     job.reports.append(messages.so_far(job, parts))
@@ -102,13 +103,8 @@ def _undone(job: Job, targets: Sequence[Target], release: Release) -> Report:
         alias = target.alias
         version = alias.version if alias else ""
         snapshot = target.function.find(version) if version.isdecimal() else None
-        report = Report(
-            Result.ROLLED_BACK,
-            candidate=snapshot.candidate if snapshot else None,
-            previous=version,
-            latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-            environment=target.endpoints.known(target.environment, target.served.gateway),
-        )
+        candidate = snapshot.candidate if snapshot else None
+        report = replace(part_messages.known(target), result=Result.ROLLED_BACK, candidate=candidate)
         parts.append(Part(target, report))
     serves = f"version {parts[0].report.previous}" if len(parts) == 1 else "what it served before"
     headline = f"{messages.name(job)} serves {serves}: the unfinished release of run {release.run_id} was rolled back."
@@ -135,17 +131,6 @@ def _order(target: Target, request: PromotionRequest, excused: Collection[str]) 
     """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
     found = standing(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
-
-
-def _part(target: Target, request: PromotionRequest, alias: Alias) -> Part:
-    report = Report(
-        Result.FAILED,
-        candidate=request.candidate,
-        previous=alias.version,
-        latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
-        environment=target.endpoints.known(target.environment, target.served.gateway),
-    )
-    return Part(target, report)
 
 
 def _served(target: Target) -> tuple[Target, Alias]:
