@@ -32,7 +32,7 @@ from promote.pipeline.preconditions import require_passed
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.retention import retain
-from promote.pipeline.source import Source, sources
+from promote.pipeline.source import Source, require_unused, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
 
@@ -102,6 +102,8 @@ def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
     chosen = [_Chosen(target, source) for target, source in zip(targets, sources(targets), strict=True)]
     map_and_wait([partial(_require_verdict, one) for one in chosen], CALLS_AT_ONCE)
     for one in chosen:
+        if one.source.deployment:
+            require_unused(one.source.deployment)
         _require_endpoint(one.target, one.source)
     return [replace(one, target=one.target.of_commit(one.source.commit)) for one in chosen]
 
@@ -120,7 +122,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         ]
         # The alias is read before the version. While it has this RevisionId, the version is unchanged.
         chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
-        found = zip(chosen, sources([one.target for one in chosen], is_reread=True), strict=True)
+        found = zip(chosen, sources([one.target for one in chosen]), strict=True)
         chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
         job.reports.append(messages.so_far(job, [one.part for one in chosen]))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)

@@ -42,11 +42,8 @@ class Source:
         return self.deployment is not None and self.deployment.isolation == Isolation.LATEST
 
 
-def sources(targets: Sequence[Target], *, is_reread: bool = False) -> list[Source]:
+def sources(targets: Sequence[Target]) -> list[Source]:
     """Return the version to promote of each function. With ``from``, all are of one state of that environment.
-
-    ``is_reread``: the sources were read before the lock was acquired. Since then, this run may have finished a release
-    of the same candidate, which an earlier step of the same attempt began.
 
     If a release to that environment is not finished, some functions may be read before its move and others after it,
     and it may still be rolled back. The ledger, read afterwards, shows that. Then the release is finished first.
@@ -57,7 +54,7 @@ def sources(targets: Sequence[Target], *, is_reread: bool = False) -> list[Sourc
     """
     job, name = targets[0].job, targets[0].job.inputs.source
     for _ in range(_LOOKS):
-        sources = map_and_wait([partial(_source, target, is_reread=is_reread) for target in targets], CALLS_AT_ONCE)
+        sources = map_and_wait([partial(_source, target) for target in targets], CALLS_AT_ONCE)
         if not name:
             return sources
         states = map_and_wait([target.ledger.read for target in targets], CALLS_AT_ONCE)
@@ -77,7 +74,7 @@ def sources(targets: Sequence[Target], *, is_reread: bool = False) -> list[Sourc
     )
 
 
-def _source(target: Target, *, is_reread: bool) -> Source:
+def _source(target: Target) -> Source:
     """Return the version that the inputs name, with its commit from the record, or else from the input ``commit``.
 
     Raises:
@@ -85,7 +82,7 @@ def _source(target: Target, *, is_reread: bool) -> Source:
         RefusedError: The version does not exist, or the candidate cannot be promoted.
 
     """
-    source, given = _found(target, is_reread=is_reread), target.job.inputs.commit
+    source, given = _found(target), target.job.inputs.commit
     if given and source.commit and source.commit != given:
         raise InputError(
             "commit",
@@ -96,10 +93,10 @@ def _source(target: Target, *, is_reread: bool) -> Source:
     return replace(source, commit=source.commit or given)
 
 
-def _found(target: Target, *, is_reread: bool) -> Source:
+def _found(target: Target) -> Source:
     inputs = target.job.inputs
     if inputs.candidate:
-        return _deployed(target, is_reread=is_reread)
+        return _deployed(target)
     if inputs.source:
         alias = target.function.alias(inputs.source)
         if alias is None:
@@ -138,11 +135,12 @@ def _recorded(target: Target, snapshot: Snapshot) -> Source:
     return Source(snapshot, str(record.get("commit", "")), int(record.get("run_id", 0)))
 
 
-def _deployed(target: Target, *, is_reread: bool) -> Source:
+def _deployed(target: Target) -> Source:
     """Return the candidate in the input ``candidate``. Its record shows that the action deployed it in this job.
 
     Raises:
-        RefusedError: The candidate was not deployed in this job, was changed since then, or was promoted already.
+        RefusedError: The candidate was not deployed in this job, was changed since then, or was promoted by another
+            job or to another environment.
 
     """
     version, digest, operation = target.job.inputs.candidate.split("@")
@@ -174,14 +172,10 @@ def _deployed(target: Target, *, is_reread: bool) -> Source:
             "action recognizes its job by a file there.",
         )
     claim, ours = found.claim, (target.environment, run.run_id, run.attempt)
-    is_ours = claim is not None and (claim.environment, claim.run_id, claim.attempt) == ours
-    if found.used and not (is_reread and is_ours):
-        raise RefusedError(
-            "the candidate was promoted already, and a candidate can be promoted only once",
-            hint="To promote it to another environment, use the input from.",
-        )
-    if claim and not is_ours:
-        raise claimed(claim)
+    if claim is None or (claim.environment, claim.run_id, claim.attempt) != ours:
+        require_unused(found)
+        if claim:
+            raise claimed(claim)
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
         raise RefusedError(
@@ -189,3 +183,19 @@ def _deployed(target: Target, *, is_reread: bool) -> Source:
             hint="The function may have been deleted and created again. Deploy again.",
         )
     return Source(snapshot, found.commit, found.run_id, found)
+
+
+def require_unused(deployment: Deployment) -> None:
+    """Check that the candidate was not promoted. Check it before the lock is acquired.
+
+    Under the lock, a run may finish a release of this candidate that an earlier step of the same attempt began.
+
+    Raises:
+        RefusedError: The candidate was promoted already.
+
+    """
+    if deployment.used:
+        raise RefusedError(
+            "the candidate was promoted already, and a candidate can be promoted only once",
+            hint="To promote it to another environment, use the input from.",
+        )
