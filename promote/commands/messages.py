@@ -234,7 +234,7 @@ def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
 
 def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     """Return the report of the result. After a move, check the endpoints that were not seen to work before."""
-    orders = [decision.standing for decision in outcome.decisions]
+    orders = [decision.order for decision in outcome.decisions]
     if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
         parts = [
             part.reported(previous=decision.previous) for part, decision in zip(parts, outcome.decisions, strict=True)

@@ -17,7 +17,7 @@ from promote.core.run import Result, join_names
 from promote.pipeline.announce import announce
 from promote.pipeline.deploy import awake
 from promote.pipeline.job import Job
-from promote.pipeline.order import kept_out, standing
+from promote.pipeline.order import compare, kept_out
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import undo_release
@@ -129,7 +129,7 @@ def _steps(job: Job, targets: Sequence[Target], backs: Sequence[ServedVersion], 
 
 def _order(target: Target, request: PromotionRequest, excused: Collection[str]) -> CommitOrder:
     """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
-    found = standing(target, request.commit, None)
+    found = compare(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 

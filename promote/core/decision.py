@@ -90,7 +90,7 @@ class Decision:
     result: Result
     previous: str
     """The version of the alias before; empty if there was no alias."""
-    standing: CommitOrder
+    order: CommitOrder
     promotion: Promotion | None = None
     """The move; None if none was needed."""
     warnings: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from promote.core.run import short_commit
 from promote.core.traffic import Split
 from promote.core.version import Candidate, Content, same_content
 from promote.pipeline.capacity import require_free
-from promote.pipeline.order import commit_of, kept_out, standing
+from promote.pipeline.order import commit_of, compare, kept_out
 from promote.pipeline.target import Target
 
 ATTEMPTS = 5
@@ -41,7 +41,7 @@ def decide(
     """
     alias, served, candidate = target.alias, target.served, request.candidate
     is_back = request.kind is Kind.ROLLBACK
-    order = standing(target, request.commit, None if is_back else commit_of(target, alias, candidate))
+    order = compare(target, request.commit, None if is_back else commit_of(target, alias, candidate))
     order = kept_out(target, order, candidate, excused=excused, is_back=is_back)
     situation = Situation(target.environment, order, alias, served, sequence, target.job.run)
     decision = core.decide(request, situation)
@@ -61,7 +61,7 @@ def _rolled_back(target: Target, promotion: Promotion, candidate: Candidate) -> 
     entries, alias = target.served.rolled_back, target.alias
     if promotion.kind is Kind.ROLLBACK:
         return after_rollback(entries, candidate, _left(target, alias, promotion) if alias else None)
-    relate = partial(standing, target, promotion.commit)
+    relate = partial(compare, target, promotion.commit)
     return after_promotion(entries, promotion.commit, candidate, relate) if entries else None
 
 

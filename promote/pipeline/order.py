@@ -13,7 +13,7 @@ from promote.inputs.model import Diverged
 from promote.pipeline.target import Target
 
 
-def standing(target: Target, ours: str, theirs: str | None) -> CommitOrder:
+def compare(target: Target, ours: str, theirs: str | None) -> CommitOrder:
     """Return the order of ``ours`` relative to ``theirs``, the environment's commit.
 
     ``theirs`` is None if the action has not promoted to the environment yet. If the histories have diverged, the
@@ -46,7 +46,7 @@ def ordered(
     ``content`` is what would be promoted; None if it is not known yet. ``excused`` is as for ``barred``. The order
     according to the ledger saves needless work. It is determined again from the alias before the alias moves.
     """
-    found = standing(target, ours, commit_of(target, target.alias, content))
+    found = compare(target, ours, commit_of(target, target.alias, content))
     return kept_out(target, found, content, excused=excused)
 
 
@@ -65,7 +65,7 @@ def kept_out(
     entries = target.served.rolled_back
     if not entries:
         return found
-    relate = partial(standing, target, found.ours)
+    relate = partial(compare, target, found.ours)
     if is_back:
         entries = tuple(replace(entry, commit="") for entry in entries)
     bar = barred(entries, found.ours, content, relate, served=target.served.commit, excused=excused)

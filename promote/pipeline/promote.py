@@ -9,7 +9,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import TransactionCancelled
 from promote.core.concurrency import map_and_wait, with_timeout
-from promote.core.decision import CommitOrder, Decision, PromotionRequest, result_of
+from promote.core.decision import Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError
 from promote.core.promotion import Kind, Promotion
 from promote.core.rolled_back import excuses
@@ -62,11 +62,6 @@ class Outcome:
     """How long the aliases may have disagreed, in seconds; None if none was moved."""
     warnings: tuple[str, ...] = ()
     """Warnings about the release as a whole. Each decision has further ones."""
-
-    @property
-    def standing(self) -> CommitOrder:
-        """The order of commits for the function that decided the result."""
-        return next((found for found in self.decisions if found.result is self.result), self.decisions[0]).standing
 
 
 def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable[[Outcome], None]) -> Outcome:
@@ -287,16 +282,11 @@ def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], m
             moved(ended)
         if ended.release.stage.is_final:
             return
-    _report_cut_off(job, f"moved {release.environment} of {release.names}")
-
-
-def _report_cut_off(job: Job, what: str) -> None:
-    """Add to the report that the run was cancelled while it did ``what``, which may have taken effect or still may."""
     reports = job.reports
     if reports and not reports[-1].result.is_success:
         text = (
-            f"The run was cancelled while it {what}. The alias may have moved, or may still move. Run command: status "
-            "to see what it serves. The next run finishes the release."
+            f"The run was cancelled while it moved {release.environment} of {release.names}. The alias may have moved, "
+            "or may still move. Run command: status to see what it serves. The next run finishes the release."
         )
         reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
 

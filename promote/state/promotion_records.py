@@ -44,7 +44,7 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
     }
 
 
-def intent_item(promotion: Promotion) -> dict[str, Any]:
+def planned_item(promotion: Promotion) -> dict[str, Any]:
     """Return a planned promotion with everything that another run needs to record it."""
     item = promotion_item(promotion)
     if promotion.rolled_back is not None:

@@ -73,7 +73,7 @@ class ReleaseRecords:
             change = self._table.change(
                 part.arn,
                 environment_key(release.environment),
-                assign={"pending": {"pk": release.key.pk, "sk": release.key.sk}},
+                assign={"pending": vars(release.key)},
                 condition=f"attribute_not_exists(#pending) AND {known}",
                 values={"sequence": part.sequence} if part.sequence else {},
             )
@@ -115,7 +115,7 @@ class ReleaseRecords:
         candidates are marked as used, except for deleted ones.
         """
         now = self._now()
-        parts = [self._transition(release, Stage.DONE, now)]
+        parts = [self._transition(release, Stage.DONE, ended=now)]
         for part in release.parts:
             promotion = part.promotion
             if part.moves:
@@ -125,7 +125,8 @@ class ReleaseRecords:
             served = served_item(promotion, part.candidate, part.plan, now, release.url)
             if release.moves:
                 served["promoted"] = promotion.commit  # a function whose alias stays is part of the release too
-            parts.append(self._unmarking(release, part, served))
+            together = {"released": vars(release.key), "together": together_item(release.together)}
+            parts.append(self._unmarking(release, part, {**served, **together}))
         used = [self._using(part) for part in release.parts if part.token]
         locks = [*used, *locks][: _LARGEST - len(parts)]
         while True:
@@ -168,7 +169,7 @@ class ReleaseRecords:
             self._table.update(alone)
             return replace(rolling, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.ROLLING_BACK, self._now(), rolling.reason, undone)
+            _, change = self._transition(release, Stage.ROLLING_BACK, reason=rolling.reason, **undone)
             self._table.update(change)
         except ConditionFailed:
             return self.read(release.key)
@@ -176,71 +177,50 @@ class ReleaseRecords:
 
     def end(self, release: Release) -> Release:
         """Record that all aliases were restored. Return the release."""
-        parts = [self._transition(release, Stage.ROLLED_BACK, self._now(), release.reason)]
+        parts = [self._transition(release, Stage.ROLLED_BACK, ended=self._now())]
         kept_out = self._kept_out(release, release.undone) if release.undone else {}
-        parts += [self._unmarking(release, part, {}, kept_out.get(part.arn)) for part in release.parts]
+        # undone_release shows runs that read the alias before that it may have changed since then.
+        undone = {"undone_release": release.key.identity}
+        parts += [self._unmarking(release, part, {**undone, **kept_out.get(part.arn, {})}) for part in release.parts]
         with suppress(TransactionCancelled):
             self._table.transact(parts)
             return replace(release, stage=Stage.ROLLED_BACK)
         return self.read(release.key)
 
-    def _kept_out(self, release: Release, undo: Undo) -> dict[str, list[dict[str, Any]]]:
-        """Return, by ARN, the rolled-back versions that must not return after a user rolled back the release.
+    def _kept_out(self, release: Release, undo: Undo) -> dict[str, dict[str, Any]]:
+        """Return, by ARN, the attribute with the versions that must not return after a user rolled back the release.
 
         While the environments' records are marked as part of the release, no other write changes them.
         """
         found = {}
-        for part in release.parts:
+        for part in release.moves:
             key = environment_key(release.environment)
             item = next(iter(self._table.query(part.arn, key, key)), None)
-            if item is None or not part.moves:
+            if item is None:
                 continue
-            candidate, served = part.candidate, served_of(item)
+            served = served_of(item)
             left = RolledBack(
-                version=candidate.version,
-                code_sha256=candidate.code_sha256,
-                fingerprint=candidate.fingerprint,
-                commit=part.promotion.commit,
-                at=undo.at,
-                reason=undo.reason,
-                by=undo.by,
-                promotion=release.key.identity,
+                **vars(part.candidate), **vars(undo), commit=part.promotion.commit, promotion=release.key.identity
             )
-            found[part.arn] = rolled_back_items(after_rollback(served.rolled_back, served, left))
+            found[part.arn] = {"rolled_back": rolled_back_items(after_rollback(served.rolled_back, served, left))}
         return found
 
-    def _transition(
-        self, release: Release, stage: Stage, now: str, reason: str = "", further: Mapping[str, Any] | None = None
-    ) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that changes the stage of the record to ``stage``."""
+    def _transition(self, release: Release, stage: Stage, **assign: Any) -> tuple[str, Mapping[str, Any]]:
+        """Return the part of a transaction that changes the stage of the record to ``stage``, with its reason."""
         return "Update", self._table.change(
             release.key.pk,
             release.key.sk,
-            assign={
-                "stage": stage.value,
-                "reason": reason,
-                **({"ended": now} if stage.is_final else {}),
-                **(further or {}),
-            },
+            assign={"stage": stage.value, "reason": release.reason, **assign},
             condition="#stage = :before",
             values={"before": release.stage.value},
         )
 
-    def _unmarking(
-        self,
-        release: Release,
-        part: Part,
-        served: Mapping[str, Any],
-        kept_out: Sequence[Mapping[str, Any]] | None = None,
-    ) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that removes the mark of a function, with what its environment serves."""
-        together = {"released": vars(release.key), "together": together_item(release.together)}
-        undone = {"undone_release": release.key.identity, **({} if kept_out is None else {"rolled_back": kept_out})}
+    def _unmarking(self, release: Release, part: Part, assign: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Return the part of a transaction that removes the mark of a function and assigns what changes with that."""
         return "Update", self._table.change(
             part.arn,
             environment_key(release.environment),
-            # undone_release shows runs that read the alias before that it may have changed since then.
-            assign={**served, **together} if served else undone,
+            assign=assign,
             remove=("pending",),
             condition=_OURS,
             values={"sk": release.key.sk},

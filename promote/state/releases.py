@@ -14,7 +14,7 @@ from promote.core.promotion import FENCE, Alias, Kind, Promotion, ReleaseKey, To
 from promote.core.run import join_names
 from promote.core.traffic import Capacity
 from promote.core.version import LATEST, Candidate
-from promote.state.promotion_records import RELEASE, content_item, intent_item, promotion_of
+from promote.state.promotion_records import RELEASE, content_item, planned_item, promotion_of
 from promote.state.strict import Record
 
 
@@ -224,7 +224,7 @@ def _part_item(part: Part) -> dict[str, Any]:
     before = part.before
     return {
         "arn": part.arn,
-        "promotion": intent_item(part.promotion),
+        "promotion": planned_item(part.promotion),
         **content_item(part.candidate, part.plan),
         "sequence": part.sequence,
         "since": part.since,

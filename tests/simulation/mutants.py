@@ -459,8 +459,8 @@ MUTANTS = (
     Mutant(
         "a release that is rolled back is done",
         "promote.state.release_records",
-        "parts = [self._transition(release, Stage.DONE, now)]",
-        "parts = [self._transition(self.read(release.key), Stage.DONE, now)]",
+        "parts = [self._transition(release, Stage.DONE, ended=now)]",
+        "parts = [self._transition(self.read(release.key), Stage.DONE, ended=now)]",
         RELEASING,
     ),
     Mutant(
@@ -577,7 +577,7 @@ MUTANTS = (
         "a release that a rollback has undone may return",
         "promote.state.release_records",
         "kept_out = self._kept_out(release, release.undone) if release.undone else {}",
-        "kept_out: dict[str, list[dict[str, Any]]] = {}",
+        "kept_out: dict[str, dict[str, Any]] = {}",
         RELEASING,
     ),
     *world_mutants.MUTANTS,
