@@ -1,6 +1,5 @@
 """``deploy``: deploy a candidate and stop. Later steps of the job test it, and ``promote`` promotes it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from promote.commands import messages, part_messages
@@ -11,7 +10,7 @@ from promote.core.run import Result
 from promote.core.version import Snapshot
 from promote.inputs.model import Isolation
 from promote.pipeline.deploy import foreseen
-from promote.pipeline.held_locks import hold_locks
+from promote.pipeline.held_locks import Held, hold_locks
 from promote.pipeline.job import Job
 from promote.pipeline.locks import keep
 from promote.pipeline.order import orders
@@ -40,10 +39,10 @@ def deploy(job: Job) -> Report:
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
         with hold_locks(job, targets) as held:
-            parts = messages.begun(job, held)
-            if ended := not_deployed(job, parts):
+            parts, ended = deployed(job, held)
+            if ended:
                 return ended
-            [part] = deployed(job, parts)
+            [part] = parts
             latest = part.latest
             if not is_alone:
                 part, latest = _reachable(part)
@@ -64,25 +63,24 @@ def deploy(job: Job) -> Report:
     )
 
 
-def not_deployed(job: Job, parts: Sequence[Part]) -> Report | None:
-    """Return the report if a candidate is older than what is served, or is refused; None if all can be deployed."""
+def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
+    """Deploy all changed functions in parallel. Deploy none if one is older than what is served, or is refused.
+
+    Return the functions, and the report of the run if it ends here.
+    """
+    parts = messages.begun(job, held)
     targets = [part.target for part in parts]
     for target in targets:
         remove_expired(target.job, target.previews, target.state.previews)
     found = orders(targets, list(map(foreseen, targets)))
     if any(order.is_older for order in found):
-        return messages.superseded(job, parts, found)
+        return parts, messages.superseded(job, parts, found)
     if any(order.is_refused for order in found):
-        return messages.refused(job, parts, found)
-    return None
-
-
-def deployed(job: Job, parts: Sequence[Part]) -> list[Part]:
-    """Deploy all changed functions in parallel."""
+        return parts, messages.refused(job, parts, found)
     with job.phase("deploy"):
         parts = each(part_messages.deployed, parts)
     job.reports.append(messages.so_far(job, parts))
-    return parts
+    return parts, None
 
 
 def _reachable(part: Part) -> tuple[Part, Snapshot]:

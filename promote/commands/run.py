@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from promote.commands import messages
-from promote.commands.deploy import deployed, not_deployed
+from promote.commands.deploy import deployed
 from promote.commands.part import Part, each
 from promote.core.decision import PromotionRequest
 from promote.core.report import Report
@@ -49,10 +49,9 @@ def run(job: Job) -> Report:
 def _release(job: Job, targets: Sequence[Target]) -> Report:
     """Deploy, verify and promote under the locks, so that $LATEST is the candidate during the verification."""
     with hold_locks(job, targets) as held:
-        parts = messages.begun(job, held)
-        if ended := not_deployed(job, parts):
+        parts, ended = deployed(job, held)
+        if ended:
             return ended
-        parts = deployed(job, parts)
         parts = _verified(job, parts, _in_latest)
         if _is_blocked(parts):
             return messages.blocked(job, parts)
@@ -63,10 +62,9 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     """Deploy under the locks, verify at preview endpoints without them, and promote under the locks."""
     with hold_locks(job, targets) as held:
-        parts = messages.begun(job, held)
-        if ended := not_deployed(job, parts):
+        parts, ended = deployed(job, held)
+        if ended:
             return ended
-        parts = deployed(job, parts)
     parts = [
         replace(part, target=target.after(part.target, held_lock.lease.token))
         for part, target, (_, held_lock) in zip(parts, targets, held, strict=True)

@@ -85,7 +85,6 @@ def _hold_lock(
         if not (is_as_read or held.lease.kept_by):
             # Another run held the lock when this run read the function, or afterwards.
             target = _read_again(target, is_deployed=lock is not None)
-        target = replace(target, function=target.function.guarded(held.heartbeat.require))
         yield finish_release(target) if target.served.pending else target, held
 
 

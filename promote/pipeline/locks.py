@@ -131,8 +131,7 @@ def hold(
     ``timeout`` and the errors are those of ``acquire_lock``. A lock that an earlier step keeps stays with the job,
     unless it was kept by the command ``ends``.
     """
-    with job.phase("lock"):
-        lease = lease or acquire_lock(job, lock, timeout)
+    lease = lease or acquire_lock(job, lock, timeout)
     held_lock = HeldLock(lock, lease, _heartbeat(job, lock, lease), kept_for_job=lease.kept_by not in ("", ends))
     held_lock.heartbeat.start()
     patience = _PATIENCE
