@@ -138,6 +138,23 @@ def test_steady_state_takes_13_calls_and_no_more_in_turn_than_need_each_other(
     assert in_turn([call for call in calls if call != beside]) == len(longest()) + repeated
 
 
+def test_the_version_and_latest_are_waited_for_side_by_side(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    runner.run(inputs, commit="1" * 40, run_id=1)
+    (runner.workspace / "function" / "commit").write_text("2")
+    # The first is the read at the beginning: of the next two, neither waits for the other's response.
+    first = world.account.inject("hold-before", "lambda.GetFunctionConfiguration", nth=2)
+    second = world.account.inject("hold-before", "lambda.GetFunctionConfiguration", nth=3)
+    run = runner.start(inputs, commit="2" * 40, run_id=2)
+    first.wait_until_hit(60)
+    second.wait_until_hit(60)
+    first.release()
+    second.release()
+    ended = run.wait()
+    assert ended.result == "promoted", ended.log
+
+
 def test_dry_run_says_what_would_be_and_writes_nothing(runner: Runner, inputs: dict[str, str], world: World) -> None:
     planned = runner.run({**inputs, "dry-run": "true"})
     assert (planned.code, planned.result, planned.outputs["promoted"]) == (0, "planned", "false"), planned.log
