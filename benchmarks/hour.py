@@ -23,6 +23,7 @@ from benchmarks.findings import Figure, Findings
 from promote.aws.errors import to_promote_error
 from promote.commands.dispatch import carry_out
 from promote.core.concurrency import using
+from promote.core.progress import Progress
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
@@ -276,6 +277,7 @@ class Worker:
             environ=environ,
             state=JobState({}, context, workflow, draw=lambda: f"{chance.getrandbits(64):016x}"),
             temporary=self.hour.repository.folder,
+            progress=Progress(process),
         )
 
     @property

@@ -12,6 +12,7 @@ import requests
 from benchmarks.relay import alone, own_account, relays, report
 from promote.aws.clients import Clients
 from promote.core.clock import SystemClock
+from promote.core.progress import Progress
 from promote.core.run import Run
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState
@@ -81,6 +82,7 @@ def _job(name: str, temporary: Path) -> Job:
         environ=environ,
         state=JobState(environ, context, workflow, draw=lambda: f"{number:032x}"),
         temporary=temporary,
+        progress=Progress(SystemClock()),
     )
 
 

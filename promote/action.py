@@ -1,11 +1,11 @@
-"""The action's main and post step: environ in, exit code out; the one error boundary."""
+"""The main step of the action: it reads the environment variables, and all errors of a run are handled here."""
 
 import secrets
 import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from promote.aws.errors import to_promote_error
 from promote.commands.dispatch import carry_out
 from promote.core.clock import Clock, SystemClock
 from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
+from promote.core.progress import Progress
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
@@ -33,58 +34,62 @@ if TYPE_CHECKING:
 
 
 def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
-    """Run the action as the runner starts it; give the exit code, 0 or 1."""
+    """Run the main step as the runner starts it. Return the exit code, 0 or 1."""
     workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
-    jobs: list[Job] = []
-    context = Context.from_environ(environ)
-    with _interruptible() as ignore:
+    context, job = Context.from_environ(environ), None
+    with _interruptible() as ignore, ExitStack() as cleanup:
         try:
             try:
-                # The entry point has kept them waiting.
+                # The entry point has blocked them.
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-                report = _run(environ, context, workflow, clock or SystemClock(), jobs)
-            except Exception as error:  # noqa: BLE001 - the boundary: whatever it is becomes one annotation
+                job = _job(environ, context, workflow, clock or SystemClock(), cleanup)
+                report = carry_out(job)
+            except Exception as error:  # noqa: BLE001 - every error becomes one annotation
                 if environ.get("RUNNER_DEBUG") == "1":
                     for line in traceback.format_exc().splitlines():
                         workflow.info(line)
-                report = _ended(to_promote_error(error), jobs)
+                report = failed(to_promote_error(error), job)
             ignore()
         except KeyboardInterrupt:
-            report = _ended(_INTERRUPTED, jobs)
-        return _tell(report, workflow, jobs[0].context if jobs else context, jobs[0] if jobs else None)
+            report = failed(INTERRUPTED, job)
+        return _tell(report, workflow, job.context if job else context, job)
 
 
-def _run(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clock: Clock, jobs: list[Job]) -> Report:
-    """Bring the job together, leave it in ``jobs`` for those who tell of it, and carry out its command."""
+def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clock: Clock, cleanup: ExitStack) -> Job:
+    """Return the job that the inputs describe. ``cleanup`` removes its temporary folder.
+
+    Raises:
+        PromoteError: The inputs are not valid, or the run's event is not allowed.
+
+    """
     inputs = step.read(environ, context.workspace)
     require_reviewed(inputs, environ)
     sha, context = context.commit, checkout.settle(inputs, context)
     if text := checkout.warning(context, sha):
         workflow.warn(text, title="Commit")
-    run = Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6))
     folder = context.temporary if context.temporary.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True) as temporary:
-        job = Job(
-            inputs=inputs,
-            context=context,
-            run=run,
-            workflow=workflow,
-            clock=clock,
-            clients=Clients(inputs.region, environ, inputs.verify_timeout, clock),
-            session=_session(),
-            chance=Random().random,  # noqa: S311 - when to look again, not a secret
-            environ=environ,
-            state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
-            temporary=Path(temporary),
-        )
-        jobs.append(job)
-        target = f" → {inputs.environment}" if inputs.environment else ""
-        job.say(inputs.command.value, f"{inputs.names}{target}")
-        return carry_out(job)
+    temporary = tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True)
+    job = Job(
+        inputs=inputs,
+        context=context,
+        run=Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6)),
+        workflow=workflow,
+        clock=clock,
+        clients=Clients(inputs.region, environ, inputs.verify_timeout, clock),
+        session=_session(),
+        chance=Random().random,  # noqa: S311 - when to look again, not a secret
+        environ=environ,
+        state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
+        temporary=Path(cleanup.enter_context(temporary)),
+        progress=Progress(clock),
+    )
+    target = f" → {inputs.environment}" if inputs.environment else ""
+    job.say(inputs.command.value, f"{inputs.names}{target}")
+    return job
 
 
 def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | None) -> int:
-    """Put the report where people and later steps find it."""
+    """Write the report to the outputs, the job summary and the log. Return the exit code."""
     workflow.close_group()  # of a command that was cancelled
     try:
         for name, value in report.outputs().items():
@@ -109,26 +114,25 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_INTERRUPTED = Interrupted(
-    "the run was cancelled; the environment was left as it was, or as the log above says",
-    hint="Run the job again when it is wanted; it takes up what this run has left.",
+INTERRUPTED = Interrupted(
+    "the run was cancelled. The environment is as it was before, or as the log above says",
+    hint="Run the job again if you still want its release. That also finishes what this run began.",
 )
 
 
-def _ended(error: PromoteError, jobs: list[Job]) -> Report:
-    """Give the report of a run that ``error`` has ended: with all that was certain by then."""
+def failed(error: PromoteError, job: Job | None) -> Report:
+    """Return the report of a run that ``error`` has ended, with everything that was certain by then."""
     message = str(error)
     if not isinstance(error, InputError):  # those begin with the input's name
         message = message[:1].upper() + message[1:]
     message += "" if message.endswith((".", "!", "?")) else "."
-    certain = jobs[0].reports[-1] if jobs and jobs[0].reports else Report(Result.FAILED)
+    certain = job.progress.certain if job else Report(Result.FAILED)
     if certain.result.is_success:
-        # The alias has moved, and nothing that came afterwards undoes it.
+        # The alias has moved, and nothing that happens afterwards undoes that.
         return replace(certain, warnings=(*certain.warnings, f"{message} {error.hint}"))
-    result = Result.REFUSED if isinstance(error, RefusedError) else Result.FAILED
     return replace(
         certain,
-        result=result,
+        result=Result.REFUSED if isinstance(error, RefusedError) else Result.FAILED,
         headline=message,
         hint=error.hint,
         title=error.title,
@@ -139,7 +143,7 @@ def _ended(error: PromoteError, jobs: list[Job]) -> Report:
 def _session() -> "Callable[[], requests.Session]":
     @cache
     def session() -> "requests.Session":
-        import requests  # noqa: PLC0415 - takes a while, which wrong inputs need not pay
+        import requests  # noqa: PLC0415 - takes a while, and wrong inputs do not need it
         from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
         made = requests.Session()
@@ -152,18 +156,18 @@ def _session() -> "Callable[[], requests.Session]":
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """Let the first SIGINT or SIGTERM interrupt the block, and none thereafter: by then the run is tidying up.
+    """Let the first SIGINT or SIGTERM interrupt the block. Further ones are ignored, because the run cleans up then.
 
-    As process 1 of a container, Python would ignore SIGTERM. Gives what makes the block deaf to both.
+    As process 1 of a container, Python would ignore SIGTERM. Yield the function that ignores both from then on.
     """
-    is_deaf = False
+    is_ignoring = False
 
     def ignore() -> None:
-        nonlocal is_deaf
-        is_deaf = True
+        nonlocal is_ignoring
+        is_ignoring = True
 
     def interrupt(_number: int, _frame: Any) -> None:
-        if not is_deaf:
+        if not is_ignoring:
             ignore()
             raise KeyboardInterrupt
 

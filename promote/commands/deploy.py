@@ -79,7 +79,7 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
         return parts, messages.refused(job, parts, found)
     with job.phase("deploy"):
         parts = each(part_messages.deployed, parts)
-    job.reports.append(messages.so_far(job, parts))
+    job.keep_certain(messages.so_far(job, parts))
     return parts, None
 
 

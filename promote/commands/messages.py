@@ -33,7 +33,7 @@ def name(job: Job) -> str:
 def begun(job: Job, held: Held) -> list[Part]:
     """Return the functions after the locks were acquired, with the reports of that time."""
     parts = [Part(target, part_messages.begun(target, held_lock), held_lock) for target, held_lock in held]
-    job.reports.append(so_far(job, parts))
+    job.keep_certain(so_far(job, parts))
     return parts
 
 

@@ -152,7 +152,7 @@ def left_to(target: Target, newer: Claim) -> Report:
         headline=f"{name(target)} is left to {newer.name}, which is newer on this branch. Nothing was changed.",
         links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
-        lock_wait=target.job.phases[-1].seconds,
+        lock_wait=target.job.progress.phases[-1].seconds,
     )
 
 

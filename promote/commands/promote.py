@@ -124,7 +124,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
         found = zip(chosen, sources([one.target for one in chosen]), strict=True)
         chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
-        job.reports.append(messages.so_far(job, [one.part for one in chosen]))
+        job.keep_certain(messages.so_far(job, [one.part for one in chosen]))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
         if _is_blocked(chosen):
             return _blocked(job, chosen)
@@ -134,7 +134,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
                 job,
                 map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
                 pipeline.Seen.BEFORE,
-                moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
+                moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
             )
     if outcome.result is Result.SUPERSEDED and job.inputs.version:
         raise _older(chosen[0], outcome.decisions[0].previous)

@@ -87,7 +87,7 @@ def release_notes(job: Job) -> Report:
     if not inputs.publish_release or inputs.dry_run:
         return report
     # The report keeps the notes if they cannot be published.
-    job.reports.append(replace(report, result=Result.FAILED))
+    job.keep_certain(replace(report, result=Result.FAILED))
     with job.phase("publish"):
         return _published(scope, report, notes, template)
 

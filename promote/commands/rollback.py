@@ -66,13 +66,13 @@ def rollback(job: Job) -> Report:
     ]
     if is_refused:
         return messages.refused(job, parts, orders)
-    job.reports.append(messages.so_far(job, parts))
+    job.keep_certain(messages.so_far(job, parts))
     with job.phase("promote"):
         outcome = promote(
             job,
             [Requested(target, request) for target, request in pairs],
             Seen.NOW,
-            moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
+            moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
         )
     moved = [request for request, alias in zip(requests, aliases, strict=True) if _moves(request, alias)]
     commit = (moved or requests)[0].commit

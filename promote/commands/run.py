@@ -98,7 +98,7 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
         parts = each(verified, parts)
         if not _is_blocked(parts):
             parts = each(partial(_with_others, [part.target for part in parts]), parts)
-    job.reports.append(messages.so_far(job, parts))
+    job.keep_certain(messages.so_far(job, parts))
     return each(_record, parts) if _is_blocked(parts) else parts
 
 
@@ -154,7 +154,7 @@ def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> Ended:
             job,
             [_requested(part) for part in parts],
             seen,
-            moved=lambda outcome: job.reports.append(messages.promoted(job, parts, outcome)),
+            moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
         )
 
 

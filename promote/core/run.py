@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 
@@ -41,15 +40,6 @@ class Run:
     """The page of the run; empty outside of GitHub."""
     operation: str
     """A random id, unique to this process. It identifies the writes of this process."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A phase of the run, for the chart in the job summary."""
-
-    name: str
-    started: datetime
-    seconds: float
 
 
 def join_names(names: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ def announce(job: Job, targets: Sequence[Target], report: Report, commit: str) -
     has_moved = any(part.move for part in report.each)
     if not (has_moved or report.result is Result.BLOCKED):
         return report
-    job.reports.append(report)
+    job.keep_certain(report)
     github = GitHub(job.context, job.session, job.clock, _PATIENCE)
     with job.phase("announce"):
         report, warnings = run_both(

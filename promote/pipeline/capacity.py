@@ -89,7 +89,7 @@ def followed(job: Job, function: Function, alias: Alias | None, report: Report) 
     name, started = f"{alias.name} of {function.name}", job.clock.monotonic()
     headline = f"{name} points at version {alias.version}, but Lambda still sends all its traffic to version "
     # If the run is interrupted during the wait, this is the report.
-    job.reports.append(replace(report, headline=f"{headline}{alias.serving}."))
+    job.keep_certain(replace(report, headline=f"{headline}{alias.serving}."))
     now: Alias | None = alias
     try:
         with job.phase("capacity"):

@@ -1,7 +1,7 @@
 """Everything that one run works with: its inputs, and the objects through which it has effects."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
+from promote.core.progress import Progress
 from promote.core.report import Report
-from promote.core.run import Phase, Run
+from promote.core.run import Run
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState, LedgerLocation
 from promote.github.actions.log import ActionsLog
@@ -43,23 +44,17 @@ class Job:
     """The state that the steps of this job share."""
     temporary: Path
     """A temporary folder of this run."""
+    progress: Progress
     part: str = ""
     """The function that this job is about, if the release has several; empty for the whole release."""
     application: str = ""
     """Digest of the functions that are released together; empty for one function."""
-    phases: list[Phase] = field(default_factory=list)
-    """The phases that have ended."""
-    under_way: list[str] = field(default_factory=list)
-    """The name of the current phase; empty between phases."""
-    reports: list[Report] = field(default_factory=list)
-    """Reports of what is certain so far, newest last. If the run is interrupted, the last one is shown."""
 
     def of_part(self, inputs: Inputs, application: str) -> "Job":
-        """Return the job for one function of several, with its own folder and reports. It shares the phases."""
+        """Return the job for one function of several, with its own folder. It shares the progress of the run."""
         folder = self.temporary / inputs.function_name
         folder.mkdir()
-        name = inputs.function_name
-        return replace(self, inputs=inputs, part=name, application=application, temporary=folder, reports=[])
+        return replace(self, inputs=inputs, part=inputs.function_name, application=application, temporary=folder)
 
     @cached_property
     def arn(self) -> str:
@@ -118,14 +113,11 @@ class Job:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure a phase of the run. A nested phase, or one of one function of several, is part of the outer one."""
-        if self.part or self.under_way:
+        """Measure a phase of the run. A phase of one function of several is part of the run's phase."""
+        with nullcontext() if self.part else self.progress.phase(name):
             yield
-            return
-        now, started = self.clock.now(), self.clock.monotonic()
-        self.under_way[:] = [name]
-        try:
-            yield
-        finally:
-            self.under_way.clear()
-            self.phases.append(Phase(name, now, self.clock.monotonic() - started))
+
+    def keep_certain(self, report: Report) -> None:
+        """Keep ``report`` for the case that an error or a signal ends the run now."""
+        if not self.part:
+            self.progress.certain = report

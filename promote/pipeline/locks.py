@@ -187,4 +187,4 @@ def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
 
 
 def _phase(job: Job) -> str:
-    return job.under_way[0] if job.under_way else "start"
+    return job.progress.current or "start"

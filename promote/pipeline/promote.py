@@ -282,13 +282,13 @@ def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], m
             moved(ended)
         if ended.release.stage.is_final:
             return
-    reports = job.reports
-    if reports and not reports[-1].result.is_success:
+    certain = job.progress.certain
+    if not certain.result.is_success:
         text = (
             f"The run was cancelled while it moved {release.environment} of {release.names}. The alias may have moved, "
             "or may still move. Run command: status to see what it serves. The next run finishes the release."
         )
-        reports.append(replace(reports[-1], may_have_moved=True, warnings=(*reports[-1].warnings, text)))
+        job.keep_certain(replace(certain, may_have_moved=True, warnings=(*certain.warnings, text)))
 
 
 def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:

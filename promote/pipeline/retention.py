@@ -44,7 +44,7 @@ def retain(job: Job, targets: Sequence[Target], report: Report) -> Report:
     """
     if report.result is not Result.PROMOTED or all(target.job.inputs.keep_versions is None for target in targets):
         return report
-    job.reports.append(report)
+    job.keep_certain(report)
     with job.phase("retain"):
         calls = [partial(_retain_one, target, part) for target, part in zip(targets, report.each, strict=True)]
         found = map_and_wait(calls, _WIDTH)

@@ -726,7 +726,7 @@ class Watch:
     def _see_announcement(self, actor: "Actor", call: Call) -> None:
         """5. No run waits during notes and deployments: the lock is free, unless the job keeps it."""
         assert actor.job is not None
-        self._announced.setdefault(actor.operation, actor.job.reports[-1].result)
+        self._announced.setdefault(actor.operation, actor.job.progress.certain.result)
         is_kept = actor.planned.kind is Kind.ADOPT or actor.hits or actor.is_excused or actor.was_interrupted
         if any(actor.owns(_text(lock, "owner")) for lock in self._locks.values()) and not is_kept:
             raise Broken(LOCK, f"{actor.name} sends {call.name} while others wait for its lock")

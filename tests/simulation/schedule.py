@@ -13,11 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from promote.action import _INTERRUPTED, _ended
+from promote.action import INTERRUPTED, failed
 from promote.aws.errors import to_promote_error
 from promote.commands.dispatch import carry_out
 from promote.core.concurrency import using
 from promote.core.lock_state import Claim
+from promote.core.progress import Progress
 from promote.core.promotion import ReleaseKey
 from promote.core.report import Report
 from promote.core.run import Result, Run
@@ -176,7 +177,7 @@ class Actor:
     @property
     def is_announcing(self) -> bool:
         """Whether its command is writing notes or deployments after a promotion."""
-        return self.job is not None and self.job.under_way == ["announce"]
+        return self.job is not None and self.job.progress.current == "announce"
 
     def owns(self, owner: str) -> bool:
         """Whether ``owner`` is one of its steps."""
@@ -330,10 +331,10 @@ class Actor:
                     process.is_deaf = True
                 except KeyboardInterrupt:
                     self.was_interrupted = True
-                    done.append(_ended(_INTERRUPTED, [job] if job else []))
+                    done.append(failed(INTERRUPTED, job))
                 except Exception as error:  # noqa: BLE001 - as the action does
                     process.is_deaf = True
-                    done.append(_ended(to_promote_error(error), [job] if job else []))
+                    done.append(failed(to_promote_error(error), job))
                     self.schedule.watch.failed(self, error)
 
         self.say(f"{command} begins")
@@ -434,6 +435,7 @@ class Actor:
             environ=environ,
             state=JobState(self.state, context, log, draw=lambda: f"{chance.getrandbits(64):016x}"),
             temporary=Temporary(workspace().folder),
+            progress=Progress(process),
         )
 
 

@@ -22,8 +22,9 @@ from markdown_it.token import Token
 from promote.aws.clients import Clients
 from promote.core.clock import SystemClock
 from promote.core.endpoint import Endpoint
+from promote.core.progress import Phase, Progress
 from promote.core.report import Link, Report, Table
-from promote.core.run import Phase, Result, Run
+from promote.core.run import Result, Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate
 from promote.github.actions.context import Context
@@ -460,9 +461,9 @@ REPORTS = {
 
 def job(*phases: tuple[str, float], several: tuple[str, ...] = ()) -> Job:
     inputs = {"function-name": "hello", "environment": "preprod", "aws-region": "eu-west-1", "checks": "GET /health"}
-    moment, spent = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), []
+    moment, progress = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), Progress(SystemClock())
     for name, seconds in phases:
-        spent.append(Phase(name, moment, seconds))
+        progress.phases.append(Phase(name, moment, seconds))
         moment += timedelta(seconds=seconds + 0.002)
     read = inputs_from_environ({f"INPUT_{name.upper()}": value for name, value in inputs.items()})
     return Job(
@@ -477,7 +478,7 @@ def job(*phases: tuple[str, float], several: tuple[str, ...] = ()) -> Job:
         environ={},
         state=JobState({}, CONTEXT, ActionsLog({}, io.StringIO()), draw=lambda: "0123456789abcdef"),
         temporary=Path(),
-        phases=spent,
+        progress=progress,
     )
 
 
@@ -801,7 +802,8 @@ def test_chart_names_phases_and_nothing_else() -> None:
 
 def test_a_clock_that_was_set_back_does_no_harm() -> None:
     work = job(("deploy", 2.0), ("verify", 1.0))
-    work.phases[1] = replace(work.phases[1], started=work.phases[0].started - timedelta(hours=1))
+    phases = work.progress.phases
+    phases[1] = replace(phases[1], started=phases[0].started - timedelta(hours=1))
 
     bars = re.findall(r" :(\d+), (\d+)$", render(PROMOTED, CONTEXT, work), re.MULTILINE)
 

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from promote.core.progress import Phase, Progress
 from promote.core.report import Link, Report
-from promote.core.run import Phase, Result, short_commit
+from promote.core.run import Result, short_commit
 from promote.core.verdict import CheckResult, Outcome
 from promote.github.actions.context import Context
 from promote.github.actions.log import SUMMARY_LIMIT
@@ -67,7 +68,7 @@ class Subject(Protocol):
         """The inputs."""
 
     @property
-    def phases(self) -> list[Phase]:
+    def progress(self) -> Progress:
         """The phases that have ended."""
 
 
@@ -87,7 +88,7 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
         passed=[check for check in checks if check.outcome is Outcome.PASSED],
         marks=_OUTCOMES,
         flow=Flow.of(report, context, job.inputs.environment if job else ""),
-        timeline=Timeline.of(report, job.phases) if job else None,
+        timeline=Timeline.of(report, job.progress.phases) if job else None,
     )
     # The title of the notes would repeat the headline.
     summary, notes = "", Markdown(re.sub(r"\A#+ .*\n*", "", redact(report.release_notes).strip()))
