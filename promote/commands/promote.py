@@ -317,21 +317,21 @@ def _requested(one: _Chosen) -> pipeline.Requested:
     verdict = None if one.is_recorded else one.verdict
     inputs, candidate = target.job.inputs, source.candidate
     judged = target.ledger.versions.judged(candidate)
-    proof = judged.proof
-    is_proven = bool(verdict or (proof and not judged.failure))
-    if not is_proven and not inputs.override:
+    passed = judged.passed
+    is_verified = bool(verdict or (passed and not judged.failure))
+    if not is_verified and not inputs.override:
         require_passed(target, candidate, judged)
-    if not proof:
+    if not passed:
         target.ledger.versions.record(candidate)
     request = PromotionRequest(
         candidate=candidate,
         commit=source.commit,
         run_id=source.run_id,
-        plan=_plan(target, source) if verdict else str((proof or {}).get("plan", "")),
+        plan=_plan(target, source) if verdict else str((passed or {}).get("plan", "")),
         verdict=verdict,
         token=source.deployment.key if source.deployment else "",
-        kind=Kind.PROMOTION if is_proven else Kind.OVERRIDE,
-        is_proven=is_proven,
+        kind=Kind.PROMOTION if is_verified else Kind.OVERRIDE,
+        is_verified=is_verified,
         reason=inputs.reason,
         by=target.job.context.actor,
         seen_under=target.alias.revision_id if target.alias else "",

@@ -18,7 +18,7 @@ from promote.github.api import release_page
 from promote.github.api.repository import GitHub
 from promote.github.tags import Version, before
 from promote.notes.application import Piece, of_release
-from promote.notes.compose import earlier_recorded, moment, of_promotion, recorded_proof, sources, write
+from promote.notes.compose import earlier_recorded, moment, of_promotion, recorded_verdict, sources, write
 from promote.notes.model import Carried, Changes, Notes
 from promote.notes.render import Template, render
 from promote.notes.tag_rollout import Asked, carried
@@ -165,7 +165,7 @@ def _of_environment(scope: _Scope) -> Notes:
         member.function,
         move,
         str(before.get("commit", "")),
-        proof=recorded_proof(job.context, version.get("proof")) if move.is_proven else None,
+        verdict=recorded_verdict(job.context, version.get("passed")) if move.is_verified else None,
         at=moment(entries[0].get("at")),
         actor=move.by,
         run_url=job.context.own_page(str(entries[0].get("url") or "")),
@@ -239,13 +239,13 @@ def _piece(scope: _Scope, part: Part, member: _Member | None, moves: Sequence[It
     job = scope.job
     if member is None:
         member = _Member(job.resources.function(part.arn), job.resources.ledger(part.arn, job.run))
-    url, proof = run_both(lambda: _url(job, member), lambda: member.ledger.versions.proof(part.candidate))
+    url, passed = run_both(lambda: _url(job, member), lambda: member.ledger.versions.passed_verdict(part.candidate))
     return Piece(
         member.function,
         part.candidate.version,
         part.promotion if part.moves else None,
         part.since,
-        proof=recorded_proof(job.context, proof) if part.promotion.is_proven else None,
+        verdict=recorded_verdict(job.context, passed) if part.promotion.is_verified else None,
         url=url,
         earlier=earlier_recorded(job.context, _before(moves, part.promotion), part.promotion),
     )

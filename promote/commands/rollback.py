@@ -242,7 +242,7 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
             )
         back = ServedVersion.of(back.version, target.ledger.versions.read(back.version))
     judged = target.ledger.versions.judged(candidate)
-    proof = judged.proof
+    passed = judged.passed
     if judged.failure:
         # A later failure does not refuse a rollback, which must be quick: the version has passed once.
         target.job.workflow.warn(
@@ -251,7 +251,7 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
             f"{judged.failure.get('reason')}.",
             title="Rollback",
         )
-    if proof is None and not inputs.override:
+    if passed is None and not inputs.override:
         raise RefusedError(
             f"version {back.version} of {name} has no passed verdict",
             hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
@@ -259,15 +259,15 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
         )
     if not inputs.dry_run:
         awake(target, snapshot)
-        if proof is None:
+        if passed is None:
             target.of_commit(back.commit).ledger.versions.record(candidate)
     return PromotionRequest(
         candidate=candidate,
         commit=back.commit,
         run_id=back.run_id,
-        plan=str(proof.get("plan", "")) if proof else "",
+        plan=str(passed.get("plan", "")) if passed else "",
         kind=Kind.ROLLBACK,
-        is_proven=proof is not None,
+        is_verified=passed is not None,
         instead_of="" if inputs.version else alias.version,
         reason=inputs.reason,
         by=target.job.context.actor,

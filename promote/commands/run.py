@@ -13,7 +13,7 @@ from promote.core.run import join_names
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.inputs.model import Isolation
 from promote.pipeline.announce import announce
-from promote.pipeline.decision import is_proven
+from promote.pipeline.decision import is_verified
 from promote.pipeline.deploy import foreseen
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
@@ -89,7 +89,7 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
     A function without checks must respond, and passes with the others. If a function has not passed, all verdicts are
     recorded here.
     """
-    if all(is_proven(part.target, part.candidate) for part in parts):
+    if all(is_verified(part.target, part.candidate) for part in parts):
         job.say(
             "verify", f"{job.inputs.environment} serves this code, which passed the same checks: {job.inputs.names}"
         )

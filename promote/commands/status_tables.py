@@ -119,7 +119,7 @@ def _served(reading: Reading, found: Environment) -> _Row:
     if found.alias is None:
         return (Link(found.name, url), "none", "", "", "", "", "")
     commit = found.commit
-    proof = found.version.get("proof") or found.version.get("verdict") or {}
+    passed = found.version.get("passed") or found.version.get("verdict") or {}
     since = str(found.history[0].get("at", "")) if found.history else ""
     is_latest = latest is not None and same_content(latest, served) and served.version == found.alias.version
     return (
@@ -128,7 +128,7 @@ def _served(reading: Reading, found: Environment) -> _Row:
         Link(short_commit(commit), job.context.commit_url(commit)),
         shown_time(since),
         _age(job, since),
-        str(proof.get("outcome", "none recorded")),
+        str(passed.get("outcome", "none recorded")),
         "no, the same" if is_latest else _distance(job, commit, reading.recorded),
     )
 

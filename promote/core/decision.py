@@ -46,7 +46,7 @@ class PromotionRequest:
     token: str = ""
     """The key of the candidate's record that the promotion uses up; empty if there is none."""
     kind: Kind = Kind.PROMOTION
-    is_proven: bool = True
+    is_verified: bool = True
     """Whether it has a passed verdict. If not, a user has overridden that."""
     reason: str = ""
     by: str = ""
@@ -158,7 +158,7 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
         sequence=situation.sequence,
         operation=run.operation,
         kind=_kind(request, order, stays=is_there),
-        is_proven=request.is_proven,
+        is_verified=request.is_verified,
         reason=request.reason,
         by=request.by,
     )

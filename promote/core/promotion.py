@@ -60,7 +60,7 @@ class Promotion:
     """The ``Run.operation`` that made the move."""
     kind: Kind = Kind.PROMOTION
     # The Description of the alias is too short for these. A promotion read from it has the defaults.
-    is_proven: bool = field(default=True, compare=False)
+    is_verified: bool = field(default=True, compare=False)
     """Whether the version had a passed verdict. If not, a user has overridden that."""
     reason: str = field(default="", compare=False)
     """The input ``reason``; empty if none was given."""

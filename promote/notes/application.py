@@ -17,7 +17,7 @@ from promote.github import git
 from promote.github.actions.context import Context
 from promote.github.api.repository import GitHub
 from promote.notes.compose import of_promotion, sources
-from promote.notes.model import Earlier, Notes, Part, Proof
+from promote.notes.model import Earlier, Notes, Part, VerdictSummary
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Piece:
     """The previous version, if it was read before."""
     deployed: Snapshot | None = None
     """The version itself, if it was read before."""
-    proof: Proof | None = None
+    verdict: VerdictSummary | None = None
     """The verdict of the version, if the release has no common verdict."""
     url: str = ""
     """The environment's endpoint."""
@@ -49,14 +49,14 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known about it
     names: str,
     pieces: Sequence[Piece],
     *,
-    proof: Proof | None = None,
+    verdict: VerdictSummary | None = None,
     at: datetime | None = None,
     actor: str = "",
     run_url: str = "",
 ) -> Notes:
     """Return the notes of a release that has moved some of ``pieces``. ``names`` is the enumeration of all functions.
 
-    ``proof`` is the verdict of the whole release; None if each function has a verdict.
+    ``verdict`` is the verdict of the whole release; None if each function has a verdict.
     """
     widest = _widest(context, github, [piece for piece in pieces if piece.move])
     whole, *others = map_and_wait(
@@ -75,7 +75,7 @@ def of_release(  # noqa: PLR0913 - a release, and what is already known about it
         is_rollback=whole.is_rollback,
         changes=whole.changes,
         functions=tuple(_part(reported[piece.function.name], piece) for piece in pieces),
-        proof=proof or _proof_of_all(pieces),
+        verdict=verdict or _verdict_of_all(pieces),
         at=at,
         actor=actor,
         reason=whole.reason,
@@ -112,16 +112,18 @@ def _part(notes: Notes, piece: Piece) -> Part:
     return Part(notes.function, notes.version, notes.previous_version, piece.url, notes.differences, piece.earlier)
 
 
-def _proof_of_all(pieces: Sequence[Piece]) -> Proof | None:
+def _verdict_of_all(pieces: Sequence[Piece]) -> VerdictSummary | None:
     """Return the combined verdict of all functions; None if one has none or if it is not known."""
-    proofs = [(piece.function.name, piece.proof) for piece in pieces if piece.proof]
-    if len(proofs) < len(pieces):
+    verdicts = [(piece.function.name, piece.verdict) for piece in pieces if piece.verdict]
+    if len(verdicts) < len(pieces):
         return None
-    urls = {proof.url for _, proof in proofs}
-    return Proof(
-        outcome=next((proof.outcome for _, proof in proofs if proof.outcome is not Outcome.PASSED), Outcome.PASSED),
-        count=sum(proof.count for _, proof in proofs),
-        names=tuple(f"{function}: {name}" for function, proof in proofs for name in proof.names),
-        at=max((proof.at for _, proof in proofs if proof.at), default=None),
+    urls = {verdict.url for _, verdict in verdicts}
+    return VerdictSummary(
+        outcome=next(
+            (verdict.outcome for _, verdict in verdicts if verdict.outcome is not Outcome.PASSED), Outcome.PASSED
+        ),
+        count=sum(verdict.count for _, verdict in verdicts),
+        names=tuple(f"{function}: {name}" for function, verdict in verdicts for name in verdict.names),
+        at=max((verdict.at for _, verdict in verdicts if verdict.at), default=None),
         url=urls.pop() if len(urls) == 1 else "",
     )

@@ -20,7 +20,7 @@ from promote.github.api.release_page import BODY_LIMIT
 from promote.github.api.repository import GitHub
 from promote.notes.collect import Sources
 from promote.notes.config_diff import differences
-from promote.notes.model import Changes, Earlier, Notes, Proof
+from promote.notes.model import Changes, Earlier, Notes, VerdictSummary
 from promote.notes.render import Template, render
 
 
@@ -77,10 +77,10 @@ def _versions(
     return before, deployed or (function.find(move.version) if before else None)
 
 
-def proof_of(verdict: Verdict, at: datetime, url: str) -> Proof:
+def summarized(verdict: Verdict, at: datetime, url: str) -> VerdictSummary:
     """Return the verdict of this run for the notes."""
     names = tuple(check.name for check in verdict.checks)
-    return Proof(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
+    return VerdictSummary(verdict.outcome, len(verdict.checks), names, at, url, verdict.reason)
 
 
 def earlier_served(context: Context, served: EnvironmentRecord, move: Promotion) -> Earlier | None:
@@ -102,10 +102,10 @@ def earlier_recorded(context: Context, entry: Item, move: Promotion) -> Earlier 
     )
 
 
-def recorded_proof(context: Context, item: Item | None) -> Proof | None:
+def recorded_verdict(context: Context, item: Item | None) -> VerdictSummary | None:
     """Return a verdict from the ledger for the notes; None if there is no valid one."""
     with suppress(KeyError, ValueError, TypeError, AttributeError):
-        return Proof(
+        return VerdictSummary(
             outcome=Outcome(item["outcome"]),  # type: ignore[index] # None is not valid either
             count=int(item["count"]),  # type: ignore[index]
             names=tuple(str(check["name"]) for check in item["checks"]),  # type: ignore[index]

@@ -81,7 +81,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Proof:
+class VerdictSummary:
     """The verdict of the version."""
 
     outcome: Outcome
@@ -150,7 +150,7 @@ class Notes:
     differences: tuple[Difference, ...] = ()
     functions: tuple[Part, ...] = ()
     """The functions in a release of several; empty for one function."""
-    proof: Proof | None = None
+    verdict: VerdictSummary | None = None
     carried: tuple[Carried, ...] = ()
     """For a tag, its first promotion to each environment."""
     at: datetime | None = None

@@ -80,7 +80,7 @@ def count(notes: Notes) -> int:
 def longest(notes: Notes) -> int:
     """Return the length of the longest list in ``notes``."""
     changes = notes.changes
-    names = notes.proof.names if notes.proof else ()
+    names = notes.verdict.names if notes.verdict else ()
     lists = (changes.people, changes.newcomers, changes.gaps, notes.differences, notes.carried, names)
     return max(count(notes), *map(len, lists))
 
@@ -101,7 +101,7 @@ def shortened(notes: Notes, length: int) -> Notes:
         ),
         differences=notes.differences[:length],
         carried=notes.carried[:length],
-        proof=notes.proof and replace(notes.proof, names=notes.proof.names[:length]),
+        verdict=notes.verdict and replace(notes.verdict, names=notes.verdict.names[:length]),
     )
 
 

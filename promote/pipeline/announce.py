@@ -17,8 +17,8 @@ from promote.github.api import deployments
 from promote.github.api.deployments import Attempt
 from promote.github.api.repository import GitHub
 from promote.notes.application import Piece, of_release
-from promote.notes.compose import earlier_served, of_promotion, proof_of, recorded_proof, rendered, sources, write
-from promote.notes.model import Notes, Proof
+from promote.notes.compose import earlier_served, of_promotion, recorded_verdict, rendered, sources, summarized, write
+from promote.notes.model import Notes, VerdictSummary
 from promote.notes.render import render
 from promote.pipeline.job import Job
 from promote.pipeline.target import Target
@@ -76,7 +76,7 @@ def _notes(target: Target, report: Report, github: GitHub) -> Notes:
         report.since,
         replaced=_replaced(target, move),
         deployed=report.deployed,
-        proof=proof_of(verdict, at, job.run.url) if verdict else _recorded(target, report),
+        verdict=summarized(verdict, at, job.run.url) if verdict else _recorded(target, report),
         at=at,
         actor=move.by or job.context.actor,
         run_url=job.run.url,
@@ -95,7 +95,7 @@ def _notes_of_several(job: Job, found: Sequence[tuple[Target, Report]], report: 
         github,
         job.inputs.names,
         pieces,
-        proof=proof_of(report.verdict, at, job.run.url) if report.verdict else None,
+        verdict=summarized(report.verdict, at, job.run.url) if report.verdict else None,
         at=at,
         actor=next((part.move.by for _, part in found if part.move and part.move.by), job.context.actor),
         run_url=job.run.url,
@@ -111,7 +111,7 @@ def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
         part.since,
         replaced=_replaced(target, part.move) if part.move else None,
         deployed=part.deployed,
-        proof=None if is_judged else _recorded(target, part),
+        verdict=None if is_judged else _recorded(target, part),
         url=part.environment.url if part.environment else "",
         earlier=earlier_served(target.job.context, target.served, part.move) if part.move else None,
     )
@@ -156,10 +156,10 @@ def _replaced(target: Target, move: Promotion) -> Snapshot | None:
     return latest if is_it else None
 
 
-def _recorded(target: Target, report: Report) -> Proof | None:
-    return (
-        recorded_proof(target.job.context, target.ledger.versions.proof(report.candidate)) if report.candidate else None
-    )
+def _recorded(target: Target, report: Report) -> VerdictSummary | None:
+    if report.candidate is None:
+        return None
+    return recorded_verdict(target.job.context, target.ledger.versions.passed_verdict(report.candidate))
 
 
 def _attempt(job: Job, report: Report, commit: str) -> Attempt:

@@ -20,7 +20,7 @@ ATTEMPTS = 5
 """The most attempts to move an alias if other runs or external changes move it first."""
 
 
-def is_proven(target: Target, candidate: Candidate) -> bool:
+def is_verified(target: Target, candidate: Candidate) -> bool:
     """Return whether the environment serves ``candidate`` and it passed the same checks, so it need not be verified."""
     served = target.served
     return served.version == candidate.version and served.plan == target.plan and same_content(candidate, served)

@@ -11,7 +11,7 @@ from promote.core.errors import ConflictError, UnconfirmedError
 from promote.core.promotion import Alias
 from promote.core.version import Candidate, Content, Snapshot, same_content
 from promote.pipeline import configuration
-from promote.pipeline.decision import ATTEMPTS, is_proven
+from promote.pipeline.decision import ATTEMPTS, is_verified
 from promote.pipeline.latest import require_published
 from promote.pipeline.prepare import recheck_aliases, uploaded
 from promote.pipeline.target import Target
@@ -99,7 +99,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
         served = _served_version(target, latest)
         if served is not None:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
-            if not is_proven(target, served.candidate):
+            if not is_verified(target, served.candidate):
                 latest = awake(target, latest)
             return Deployed(served.candidate, latest, target.alias)
         latest = awake(target, latest)
@@ -123,7 +123,7 @@ def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
     version = target.function.find(target.served.version)
     if version is None or not same_content(version, latest):
         return None
-    stays = is_proven(target, version.candidate) and target.alias and target.alias.version == version.version
+    stays = is_verified(target, version.candidate) and target.alias and target.alias.version == version.version
     return version if stays else awake(target, version)
 
 

@@ -41,7 +41,7 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
 
     """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
-    if is_moved and request.verdict is None and request.is_proven and request.kind is Kind.PROMOTION:
+    if is_moved and request.verdict is None and request.is_verified and request.kind is Kind.PROMOTION:
         require_passed(target, request.candidate, target.ledger.versions.judged(request.candidate))
 
 
@@ -52,7 +52,7 @@ def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None
         RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
-    if judged.proof is None:
+    if judged.passed is None:
         raise RefusedError(
             f"version {candidate.version} of {target.function.name} has no passed verdict",
             hint="Verify it here (checks, tests, test-command or invoke). To promote it without a verdict, use "

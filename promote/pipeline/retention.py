@@ -80,14 +80,14 @@ def _retain_one(target: Target, report: Report) -> tuple[str, str]:
 
 
 def versions_to_delete(
-    versions: Collection[int], promoted: int, keep: int, *, proven: Collection[int], protected: Collection[int]
+    versions: Collection[int], promoted: int, keep: int, *, verified: Collection[int], protected: Collection[int]
 ) -> list[int]:
     """Return which of ``versions`` to delete, in that order, after the promotion of ``promoted``.
 
-    ``keep`` versions stay. Versions without a passed verdict are deleted before those in ``proven``, and older ones
+    ``keep`` versions stay. Versions without a passed verdict are deleted before those in ``verified``, and older ones
     before newer ones. ``protected`` versions stay too. Versions newer than the promoted one are not counted and stay.
     """
-    ranked = sorted((number for number in versions if number <= promoted), key=lambda it: (it in proven, it))
+    ranked = sorted((number for number in versions if number <= promoted), key=lambda it: (it in verified, it))
     beyond = ranked[: max(0, len(ranked) - keep)]
     return [number for number in beyond if number not in protected and number != promoted]
 
@@ -111,13 +111,13 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
         *_being_released(target, state),
         *unsettled(published.values(), records, now),
     }
-    proven = {number for number, version in published.items() if _is_proven(records.get(number, {}), version)}
-    return versions_to_delete(published, promoted, keep, proven=proven, protected=protected)
+    verified = {number for number, version in published.items() if _is_verified(records.get(number, {}), version)}
+    return versions_to_delete(published, promoted, keep, verified=verified, protected=protected)
 
 
-def _is_proven(record: Item, version: Published) -> bool:
+def _is_verified(record: Item, version: Published) -> bool:
     """Whether the version has a passed verdict. A record of a deleted function of the same name does not count."""
-    return "proof" in record and record.get("code_sha256") == version.code_sha256
+    return "passed" in record and record.get("code_sha256") == version.code_sha256
 
 
 def named(aliases: Iterable[Alias]) -> Iterator[int]:

@@ -191,7 +191,7 @@ class Ledger:
             sequence=sequence,
             operation=self._run.operation,
             kind=Kind.PIN,
-            is_proven=False,
+            is_verified=False,
             reason="the alias followed $LATEST",
         )
         entry = entry_item(self.arn, pin, candidate, "", self._partition.now())

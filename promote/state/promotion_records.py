@@ -38,7 +38,7 @@ def promotion_item(promotion: Promotion) -> dict[str, Any]:
         "sequence": promotion.sequence,
         "operation": promotion.operation,
         "kind": promotion.kind.value,
-        "proven": promotion.is_proven,
+        "verified": promotion.is_verified,
         "reason": promotion.reason,
         "by": promotion.by,
     }
@@ -92,7 +92,7 @@ def promotion_of(record: Record) -> Promotion:
         sequence=record.whole("sequence"),
         operation=record.text("operation"),
         kind=record.choice("kind", Kind, Kind.PROMOTION),
-        is_proven=record.boolean("proven", default=True),
+        is_verified=record.boolean("verified", default=True),
         reason=record.text("reason", ""),
         by=record.text("by", ""),
         rolled_back=rolled_back_of(record) if "rolled_back" in record.values else None,

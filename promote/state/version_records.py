@@ -23,7 +23,7 @@ Checks that have not passed are kept first. A version's record has two full verd
 class Judged:
     """The verdicts of a version that decide whether it can be promoted."""
 
-    proof: Item | None = None
+    passed: Item | None = None
     """The last passed verdict; None if there is none."""
     failure: Item | None = None
     """The last failed verdict since then; None if there is none."""
@@ -55,15 +55,15 @@ def require_version(item: Item) -> Item:
     for name in ("code_sha256", "fingerprint", "built", "commit", "operation", "url"):
         record.text(name)
     record.whole("run_id")
-    for name in ("verdict", "proof", "failure"):
+    for name in ("verdict", "passed", "failure"):
         if verdict := record.part(name):
-            _require_verdict(verdict, is_proof=name == "proof")
+            _require_verdict(verdict, is_passed=name == "passed")
     return item
 
 
-def _require_verdict(record: Record, *, is_proof: bool) -> None:
+def _require_verdict(record: Record, *, is_passed: bool) -> None:
     outcome = record.choice("outcome", Outcome)
-    if is_proof and outcome is not Outcome.PASSED:
+    if is_passed and outcome is not Outcome.PASSED:
         raise record.unreadable("outcome", outcome.value)
     for name in ("reason", "plan", "at", "commit", "url"):
         record.text(name)
@@ -144,7 +144,7 @@ class VersionRecords:
         }
         # A later verdict never removes a passed verdict. A failed verdict stays until the version passes again,
         # regardless of inconclusive verdicts in between.
-        further: dict[str, Any] = {"proof": record} if verdict.passed else {}
+        further: dict[str, Any] = {"passed": record} if verdict.passed else {}
         if verdict.outcome is Outcome.FAILED:
             further = {"failure": {name: value for name, value in record.items() if name != "checks"}}
         return "Update", self._partition.table.change(
@@ -180,22 +180,22 @@ class VersionRecords:
             )
         return []
 
-    def proof(self, candidate: Candidate) -> Item | None:
+    def passed_verdict(self, candidate: Candidate) -> Item | None:
         """Return the last passed verdict of exactly this code and configuration; None if there is none."""
-        return self.judged(candidate).proof
+        return self.judged(candidate).passed
 
     def judged(self, candidate: Candidate) -> Judged:
         """Return the verdicts of exactly this code and configuration."""
         record = self.read(candidate.version)
         if not candidate.is_in(record):
             return Judged()
-        return Judged(record.get("proof"), record.get("failure"))
+        return Judged(record.get("passed"), record.get("failure"))
 
     def verified(self, version: str) -> tuple[Candidate, str]:
         """Return the candidate in a version's record, and the digest of the verification that it passed (or empty)."""
         item = self.read(version)
         candidate = Candidate(version, str(item.get("code_sha256", "")), str(item.get("fingerprint", "")))
-        return candidate, str(item.get("proof", {}).get("plan", ""))
+        return candidate, str(item.get("passed", {}).get("plan", ""))
 
     def deleted(self, first: str, last: str) -> set[str]:
         """Return those of the versions from ``first`` to ``last`` that ``keep-versions`` has deleted."""

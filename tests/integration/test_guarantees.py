@@ -485,7 +485,7 @@ def test_a_later_failure_takes_nothing_away_from_the_proof(
     failed = runner.run({**inputs, "checks": "GET /nowhere 200"}, commit="2" * 40, run_id=2)
     assert (failed.result, world.alias_version()) == ("blocked", promoted.outputs["version"])
     record = world.records("version")[0]
-    assert (record["verdict"]["outcome"], record["proof"]["outcome"]) == ("failed", "passed")
+    assert (record["verdict"]["outcome"], record["passed"]["outcome"]) == ("failed", "passed")
 
 
 def test_lambda_refusing_a_move_is_not_blamed_on_others(

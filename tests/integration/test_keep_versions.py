@@ -245,7 +245,7 @@ def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     candidate = Candidate("1", record["code_sha256"], record["fingerprint"])
     ledger.versions.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""))
     judged = ledger.versions.judged(candidate)
-    assert judged.proof
+    assert judged.passed
     assert bool(judged.failure) is (verdict == "failed")
     ledger.versions.record_deletion(1, 1)
     ledger.versions.record(candidate)

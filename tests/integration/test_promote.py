@@ -349,7 +349,7 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     assert (world.alias_version("prod"), world.alias_version(), world.lock_owner()) == ("1", "2", "")
     # The earlier passed verdict stays valid.
     record = world.records("version")[1]
-    assert (record["verdict"]["outcome"], record["proof"]["outcome"]) == ("failed", "passed")
+    assert (record["verdict"]["outcome"], record["passed"]["outcome"]) == ("failed", "passed")
     done = runner.run({**FROM_PREPROD, "checks": "GET /greeting 200 greeting == 'Goodbye, world!'"}, run_id=9)
     assert (done.result, world.alias_version("prod")) == ("promoted", "2"), done.log
     assert (previews(world), len(world.apis())) == ([], 3)
@@ -379,7 +379,7 @@ def test_unverified_versions_are_not_promoted(runner: Runner, world: World, prom
     entry = move(world, "prod")
     assert (entry["kind"], entry["reason"], entry["by"]) == ("override", "the tests are down", "hubot")
     # An override does not count as a passed verdict.
-    assert "proof" not in world.records("version")[-1]
+    assert "passed" not in world.records("version")[-1]
     assert_refused(runner.run({**TO_PROD, "environment": "stage", "from": "prod"}, run_id=6), reason)
     assert promoted.outputs["version"] == "1"
 

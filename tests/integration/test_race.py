@@ -352,7 +352,7 @@ def assert_only_verified_code_was_served(race: Race) -> None:
     records = {item["version"]: item for item in world.records("version")}
     for item, number in zip(world.records("promotion"), served, strict=True):
         record = records[item["version"]]
-        assert (record["proof"]["outcome"], record["proof"]["run_id"]) == ("passed", race.ids[number])
+        assert (record["passed"]["outcome"], record["passed"]["run_id"]) == ("passed", race.ids[number])
         assert world.code_sha256(item["version"]) == record["code_sha256"] == item["code_sha256"]
         assert health(world, item["version"]) == {"status": "ok", "commit": number}
     assert world.alias_version() == world.history()[-1][1]

@@ -116,9 +116,9 @@ def test_a_damaged_record_stops_a_run_before_it_changes_anything(  # noqa: PLR09
 
 
 def test_a_damaged_record_of_a_version_does_not_count_as_passed(runner: Runner, world: World, promoted: Ended) -> None:
-    proof = record(world, "version#0000000002")["proof"]
-    put(world, {**record(world, "version#0000000002"), "proof": {**proof, "outcome": "failed"}})
-    assert_one_error(runner.run(FROM_PREPROD, run_id=3), "the record version#0000000002", "proof.outcome is 'failed'")
+    passed = record(world, "version#0000000002")["passed"]
+    put(world, {**record(world, "version#0000000002"), "passed": {**passed, "outcome": "failed"}})
+    assert_one_error(runner.run(FROM_PREPROD, run_id=3), "the record version#0000000002", "passed.outcome is 'failed'")
     assert (world.alias_version("prod"), promoted.result) == ("", "promoted")
 
 
@@ -319,7 +319,7 @@ def test_a_verdict_that_failed_since_is_not_passed_over(runner: Runner, world: W
     forced = runner.run({**FROM_PREPROD, "override": "true", "reason": "the check was wrong"}, run_id=5)
     assert (forced.result, world.alias_version("prod")) == ("promoted", "2"), forced.log
     move = world.records("promotion")[-1]
-    assert (move["environment"], move["kind"], move["proven"], move["reason"]) == (
+    assert (move["environment"], move["kind"], move["verified"], move["reason"]) == (
         "prod",
         "override",
         False,

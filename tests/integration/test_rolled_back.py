@@ -164,7 +164,7 @@ def test_an_override_brings_it_back(runner: Runner, inputs: dict[str, str], worl
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
     move = world.records("promotion")[-1]
     assert (move["kind"], move["reason"], move["by"]) == ("override", OVERRIDE["reason"], "octocat")
-    assert (move["proven"], kept_out(world)) == (True, [])
+    assert (move["verified"], kept_out(world)) == (True, [])
     again = runner.run(inputs, commit="3" * 40, run_id=3, attempt=4)
     assert (again.code, again.result) == (0, "unchanged"), again.log
     assert rolled_back.outputs["version"] == "2"

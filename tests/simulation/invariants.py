@@ -427,8 +427,8 @@ class Watch:
         """
         version = self._world.functions[place[0]].versions[alias.version]
         record = self._items.get((arn_of(place[0]), f"version#{int(alias.version):010d}"), {})
-        proof = record.get("proof", {"M": {}})["M"]
-        if proof.get("outcome") != {"S": "passed"}:
+        passed = record.get("passed", {"M": {}})["M"]
+        if passed.get("outcome") != {"S": "passed"}:
             raise Broken(VERIFIED, f"version {alias.version} has no passed verdict")
         bound = record["code_sha256"]["S"], record["fingerprint"]["S"]
         if bound != (version.content.code_sha256, fingerprint(version.configuration)):

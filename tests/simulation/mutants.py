@@ -181,7 +181,7 @@ MUTANTS = (
     Mutant(
         "any verdict counts as passed",
         "promote.state.version_records",
-        'return Judged(record.get("proof"), record.get("failure"))',
+        'return Judged(record.get("passed"), record.get("failure"))',
         'return Judged(record.get("verdict"))',
         hits=(Hit.EXTERNAL_ALIAS,),
     ),
@@ -288,7 +288,7 @@ MUTANTS = (
     Mutant(
         "the verdict is not recorded before the move",
         "promote.state.version_records",
-        'further: dict[str, Any] = {"proof": record} if verdict.passed else {}',
+        'further: dict[str, Any] = {"passed": record} if verdict.passed else {}',
         "further: dict[str, Any] = {}",
     ),
     Mutant(

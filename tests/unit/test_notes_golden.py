@@ -17,7 +17,7 @@ from promote.github.api.release_page import BODY_LIMIT
 from promote.github.model import Commit, Person, PullRequest
 from promote.notes.changes import changes
 from promote.notes.config_diff import differences
-from promote.notes.model import Carried, Changes, Earlier, Notes, Part, Proof
+from promote.notes.model import Carried, Changes, Earlier, Notes, Part, VerdictSummary
 from promote.notes.render import render
 
 GOLDEN = Path(__file__).parent / "golden" / "notes"
@@ -219,7 +219,9 @@ PROMOTED = Notes(
     since="98f6bcd4621d373cade4e832627b4f6a98f6bcd4",
     at=AT,
     actor="octocat",
-    proof=Proof(Outcome.PASSED, 2, ("GET /health 200 status == 'ok'", "tests/test_api.py::test_greeting"), AT, RUN),
+    verdict=VerdictSummary(
+        Outcome.PASSED, 2, ("GET /health 200 status == 'ok'", "tests/test_api.py::test_greeting"), AT, RUN
+    ),
     differences=differences(BEFORE, AFTER),
     run_url=RUN,
     environment_url="https://api.example.com/hello/preprod",
@@ -234,7 +236,7 @@ TAGGED = replace(
     previous_version="",
     earlier=None,
     since_tag="v1.1.0",
-    proof=None,
+    verdict=None,
     differences=(),
     actor="",
     run_url="",
@@ -260,7 +262,7 @@ RELEASED = replace(
         Part("shop-mail", "7", "7", differences=()),
         Part("shop-reports", "1", "", ENDPOINT.format("shop-reports")),
     ),
-    proof=Proof(Outcome.PASSED, 2, ("shop-api: GET /health 200", "shop-mail: events/order.json"), AT, RUN),
+    verdict=VerdictSummary(Outcome.PASSED, 2, ("shop-api: GET /health 200", "shop-mail: events/order.json"), AT, RUN),
 )
 CASES: dict[str, Callable[[], Notes]] = {
     "merges": lambda: replace(PROMOTED, changes=merges()),
@@ -286,7 +288,7 @@ CASES: dict[str, Callable[[], Notes]] = {
     ),
     "override": lambda: replace(
         PROMOTED,
-        proof=Proof(Outcome.FAILED, 1, ("GET /health",), AT, RUN, "the check itself was wrong"),
+        verdict=VerdictSummary(Outcome.FAILED, 1, ("GET /health",), AT, RUN, "the check itself was wrong"),
         differences=(),
         changes=Changes(gaps=("Pull requests and first contributions are not known: there is no github-token.",)),
     ),
@@ -316,7 +318,7 @@ CASES: dict[str, Callable[[], Notes]] = {
             Carried("test", ""),
         ),
     ),
-    "first": lambda: replace(PROMOTED, previous_version="", earlier=None, since="", differences=(), proof=None),
+    "first": lambda: replace(PROMOTED, previous_version="", earlier=None, since="", differences=(), verdict=None),
 }
 LIMITS = {"thousand": 6000}
 """So that its golden file can be read."""

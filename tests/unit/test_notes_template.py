@@ -23,7 +23,7 @@ from promote.github.api.release_page import BODY_LIMIT
 from promote.github.model import Person, PullRequest
 from promote.notes import model
 from promote.notes import render as render_module
-from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, Notes, Proof, Section
+from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, Notes, Section, VerdictSummary
 from promote.notes.render import Template, load_template, render
 from promote.notes.sandbox import SECONDS
 from promote.notes.template import BUILTIN_FILTERS, FUNCTIONS, VARIABLES, Environment, compiled, rendered
@@ -302,7 +302,7 @@ def everywhere(words: str) -> Notes:
             (words,),
         ),
         differences=(Difference(words, words, words),),
-        proof=Proof(Outcome.PASSED, 2, (words, words), None, f"https://a/{words}", words),
+        verdict=VerdictSummary(Outcome.PASSED, 2, (words, words), None, f"https://a/{words}", words),
         carried=(Carried(words, words, None, f"https://a/{words}"),),
         actor=words,
         reason=words,
@@ -430,7 +430,7 @@ def test_a_template_of_the_repository_is_read(tmp_path: Path) -> None:
 
 FAILING = {
     "\n{{ changes.cuont }}": (2, "there is no 'cuont' in changes", "Did you mean count?"),
-    "{% if proof.outcome %}{% endif %}": (1, "there is no 'outcome' in nothing", ""),
+    "{% if verdict.outcome %}{% endif %}": (1, "there is no 'outcome' in nothing", ""),
     "{{ changes.sections[3].title }}": (1, "a list has no item 3", ""),
     "{{ changes }}": (1, "changes cannot be inserted as it is", "Insert one of its parts: count"),
     "\n\n{{ changes.people }}": (3, "a list cannot be inserted as it is", "{% for %}"),
@@ -654,7 +654,7 @@ def test_the_documented_example_works(tmp_path: Path) -> None:
         ("a{{ ', ' }}b", "a, b"),
         ("{% for x in [1, 2] %}{{ x }}{{ ' and ' if not loop.last }}{% endfor %}", "1 and 2"),
         ("{{ ['a', 'b'] | join(' / ') }}", "a / b"),
-        ("{{ proof }}{{ none }}", ""),
+        ("{{ verdict }}{{ none }}", ""),
         ("{{ 'run' | link('https://a/b c') }} {{ 'x' | link('javascript:alert(1)') }}", "[run](<https://a/b%20c>) x"),
         ("{{ row('a|b', 1) }}", "| a&#124;b | 1 |"),
         ("{{ changes.people[0] | person }}", "[@octocat](<https://github.com/octocat>)"),

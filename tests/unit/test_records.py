@@ -69,7 +69,7 @@ VERSION = {
     "fingerprint": "f" * 64,
     "built": "2026-11-02T00:00:00+00:00",
     "verdict": VERDICT,
-    "proof": VERDICT,
+    "passed": VERDICT,
     "deleted": {"keep": Decimal(10), "at": "t", **WHO},
     **WHO,
 }
@@ -192,7 +192,7 @@ def test_a_value_that_is_missing_is_never_a_default(kind: str, name: str) -> Non
         ("preview", {"version": "4"}),
         ("candidate", {"version": "4"}),
         ("version", {"version": "4"}),
-        ("version", {"proof": {**VERDICT, "outcome": "failed"}}),
+        ("version", {"passed": {**VERDICT, "outcome": "failed"}}),
         ("history", {"sequence": Decimal(5)}),
         ("history", {"kind": "something"}),
         ("release", {"stage": "something"}),

@@ -26,7 +26,7 @@ versions = st.frozensets(numbers, min_size=1, max_size=40)
 
 def test_those_that_failed_go_first_and_then_the_oldest() -> None:
     def left(keep: int) -> list[int]:
-        return versions_to_delete(range(1, 8), 7, keep, proven={1, 2, 4, 7}, protected=set())
+        return versions_to_delete(range(1, 8), 7, keep, verified={1, 2, 4, 7}, protected=set())
 
     assert left(7) == []
     assert left(6) == [3]
@@ -36,19 +36,19 @@ def test_those_that_failed_go_first_and_then_the_oldest() -> None:
 
 
 def test_what_is_protected_takes_no_place_of_the_newest() -> None:
-    assert versions_to_delete(range(1, 8), 7, 2, proven=set(range(1, 8)), protected={1, 2}) == [3, 4, 5]
+    assert versions_to_delete(range(1, 8), 7, 2, verified=set(range(1, 8)), protected={1, 2}) == [3, 4, 5]
 
 
 def test_what_is_newer_than_the_promoted_version_is_left_alone() -> None:
-    assert versions_to_delete([1, 2, 3, 8, 9], 3, 1, proven={3}, protected=set()) == [1, 2]
+    assert versions_to_delete([1, 2, 3, 8, 9], 3, 1, verified={3}, protected=set()) == [1, 2]
 
 
 @given(versions, st.integers(1, 10), sets, sets, st.data())
 def test_the_choice(
-    there: frozenset[int], keep: int, proven: frozenset[int], kept: frozenset[int], data: st.DataObject
+    there: frozenset[int], keep: int, verified: frozenset[int], kept: frozenset[int], data: st.DataObject
 ) -> None:
     promoted = data.draw(st.sampled_from(sorted(there)))
-    gone = versions_to_delete(there, promoted, keep, proven=proven, protected=kept)
+    gone = versions_to_delete(there, promoted, keep, verified=verified, protected=kept)
     assert len(set(gone)) == len(gone)
     assert set(gone) <= {number for number in there if number < promoted} - kept
     stays = there - set(gone)
@@ -57,10 +57,10 @@ def test_the_choice(
     # Every deleted version is worse than every version that stays without protection: it has not passed, or is older.
     for number in gone:
         for other in (stays & old) - kept - {promoted}:
-            assert (number in proven, number) < (other in proven, other)
+            assert (number in verified, number) < (other in verified, other)
     # A second run deletes nothing, and a higher number deletes fewer versions.
-    assert versions_to_delete(stays, promoted, keep, proven=proven, protected=kept) == []
-    assert set(versions_to_delete(there, promoted, keep + 1, proven=proven, protected=kept)) <= set(gone)
+    assert versions_to_delete(stays, promoted, keep, verified=verified, protected=kept) == []
+    assert set(versions_to_delete(there, promoted, keep + 1, verified=verified, protected=kept)) <= set(gone)
 
 
 def test_whatever_an_alias_names_stays() -> None:
