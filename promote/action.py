@@ -122,10 +122,9 @@ INTERRUPTED = Interrupted(
 
 def failed(error: PromoteError, job: Job | None) -> Report:
     """Return the report of a run that ``error`` has ended, with everything that was certain by then."""
-    message = str(error)
+    message = error.sentence
     if not isinstance(error, InputError):  # those begin with the input's name
         message = message[:1].upper() + message[1:]
-    message += "" if message.endswith((".", "!", "?")) else "."
     certain = job.progress.certain if job else Report(Result.FAILED)
     if certain.result.is_success:
         # The alias has moved, and nothing that happens afterwards undoes that.

@@ -155,6 +155,10 @@ class Clients:
         client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
         return self._recent.watch(client)  # safe to repeat: a function that was not found did not run
 
+    def expect_version(self, function: str, version: str) -> None:
+        """Repeat calls that do not find the version, because an earlier step of this job has just published it."""
+        self._recent.remember(("function", function, version))
+
     @cached_property
     def table(self) -> "DynamoDBClient":
         """Amazon DynamoDB."""

@@ -76,7 +76,7 @@ def _with_capacity(function: FunctionAccess, alias: Alias) -> Alias:
         return alias
     except Exception as error:  # noqa: BLE001 - the caller decides whether an unknown state matters
         problem = to_promote_error(error)
-        capacity, reason = Capacity.UNKNOWN, f"{problem}. {problem.hint}"
+        capacity, reason = Capacity.UNKNOWN, problem.full_text
     return replace(alias, capacity=capacity, capacity_reason=reason)
 
 

@@ -47,9 +47,9 @@ class Recent:
             response = call(**arguments)
         except Exception as error:
             if _may_exist(error):
-                self._remember(name(arguments, {}))
+                self.remember(name(arguments, {}))
             raise
-        self._remember(name(arguments, response))
+        self.remember(name(arguments, response))
         return response
 
     def ask(
@@ -75,7 +75,8 @@ class Recent:
                 guard()
                 pause = min(_LONGEST, pause * _GROWTH)
 
-    def _remember(self, key: Key) -> None:
+    def remember(self, key: Key) -> None:
+        """Remember that the resource was just created. If a part of the key is empty, it is not known."""
         if all(key):
             self._created[key] = self._clock.monotonic()
 

@@ -7,7 +7,7 @@ from promote.commands.part import Part
 from promote.core.decision import Barred, CommitOrder, CommitRelation, Decision
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.lock_state import Claim
-from promote.core.promotion import Alias
+from promote.core.promotion import Alias, served_version
 from promote.core.report import Link, Report
 from promote.core.run import Result, short_commit
 from promote.core.verdict import Outcome
@@ -26,7 +26,7 @@ def known(target: Target) -> Report:
     """Return the report of what is known of the function before this run changes anything."""
     return Report(
         Result.FAILED,
-        previous=target.alias.version if target.alias else "",
+        previous=served_version(target.alias),
         latest=target.endpoints.known(LATEST_ENDPOINT, target.state.latest),
         environment=target.endpoints.known(target.environment, target.served.gateway),
     )
@@ -72,7 +72,7 @@ def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
         job.say("plan", change)
     notes = tuple(_circumstances(target, alias))
     report = replace(known(target), result=Result.PLANNED, changes=changes, notes=notes)
-    now = f"version {alias.version}" if alias else "nothing yet"
+    now = f"version {report.previous}" if report.previous else "nothing yet"
     if order and order.is_older:
         return replace(
             report, headline=f"Dry run: a run would be superseded. {superseded(target, report, order).headline}"
@@ -92,7 +92,8 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     if target.state.lock.holder:
         met.append(f"The lock is held by {target.state.lock.holder.describe()}; a run would wait for it.")
     if target.served.pending:
-        first = "roll it back" if target.job.inputs.command is Command.ROLLBACK else "finish it first"
+        is_back = target.job.inputs.command is Command.ROLLBACK
+        first = "roll it back, or complete it if it is a rollback" if is_back else "finish it first"
         met.append(f"Release {target.served.pending.identity} is unfinished; a run would {first}.")
     if what := describe_split(alias):
         met.append(f"Traffic of {name(target)}: {what}.")
@@ -112,7 +113,7 @@ def reachable(part: Part) -> Part:
             report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
     except Exception as error:  # noqa: BLE001 - the release is complete
         problem = to_promote_error(error)
-        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem}. {problem.hint}"
+        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem.full_text}"
         report = replace(report, warnings=(*report.warnings, warning))
     return replace(part, report=report)
 

@@ -35,7 +35,7 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
         except Exception as error:  # noqa: BLE001 - the other locks must still be released
             problem = to_promote_error(error)
             workflow.warn(
-                f"The lock of {name} could not be released: {problem} It expires with its lease.", title="Lock"
+                f"The lock of {name} could not be released: {problem.sentence} It expires with its lease.", title="Lock"
             )
     for location in list(steps.previews):
         try:
@@ -44,7 +44,7 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             steps.remove_preview(location)
         except Exception as error:  # noqa: BLE001 - as above; a later run removes it
             problem = to_promote_error(error)
-            workflow.warn(f"A preview endpoint could not be removed: {problem}", title="Endpoint")
+            workflow.warn(f"A preview endpoint could not be removed: {problem.full_text}", title="Endpoint")
     if steps.folder:
         shutil.rmtree(steps.folder, ignore_errors=True)
     return 0
@@ -58,7 +58,7 @@ def _finish_releases(steps: JobState, environ: Mapping[str, str], clock: Clock, 
             steps.end(begun, release)
         except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
             problem = to_promote_error(error)
-            workflow.warn(f"The release could not be finished: {problem} {problem.hint}", title="Release")
+            workflow.warn(f"The release could not be finished: {problem.full_text}", title="Release")
 
 
 def _finish(
@@ -68,7 +68,7 @@ def _finish(
     protocol = Resources.at(begun, environ, clock).releases(_logger(workflow))
     ended = protocol.finish(ReleaseKey(begun.arn, release))
     if ended:
-        workflow.info(f"{'promote':<9} finished the release of {ended.names}: {ended.meaning}")
+        workflow.info(f"{'promote':<9} finished the release of {ended.release.names}: {ended.text}")
 
 
 def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock) -> bool:

@@ -28,7 +28,6 @@ from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.order import orders
-from promote.pipeline.preconditions import require_passed
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.retention import retain
@@ -208,7 +207,8 @@ def _require_verdict(one: _Chosen) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    require_passed(target, source.candidate, target.ledger.versions.judged(source.candidate))
+    judged = target.ledger.versions.judged(source.candidate)
+    judged.require_passed(target.function.name, source.candidate.version)
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
@@ -320,7 +320,7 @@ def _requested(one: _Chosen) -> pipeline.Requested:
     passed = judged.passed
     is_verified = bool(verdict or (passed and not judged.failure))
     if not is_verified and not inputs.override:
-        require_passed(target, candidate, judged)
+        judged.require_passed(target.function.name, candidate.version)
     if not passed:
         target.ledger.versions.record(candidate)
     request = PromotionRequest(

@@ -339,7 +339,7 @@ def _tag_before(scope: _Scope, tag: str, commit: str) -> _Earlier:
             if found and scope.github.relation(found, commit) in ("ahead", "identical"):
                 return _Earlier(earlier, found)
     except GitHubError as error:
-        return _Earlier(gap=f"{unknown}, and GitHub could not be asked: {error}. {error.hint}")
+        return _Earlier(gap=f"{unknown}, and GitHub could not be asked: {error.full_text}")
     if len(names) > _TAGS:
         return _Earlier(gap=f"{unknown}, and the {_TAGS} versions before it are of other branches.")
     return _Earlier()

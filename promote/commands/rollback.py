@@ -5,15 +5,17 @@ from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
+from promote.aws.dynamodb import Item
 from promote.commands import messages, part_messages
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
 from promote.core.errors import InputError, RefusedError
-from promote.core.promotion import Alias, Kind
+from promote.core.promotion import Alias, Kind, served_version
 from promote.core.report import Report
 from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
+from promote.core.version import Snapshot
 from promote.pipeline.announce import announce
 from promote.pipeline.deploy import awake
 from promote.pipeline.job import Job
@@ -34,6 +36,8 @@ from promote.state.served_history import (
     served_together_before,
 )
 
+_ENDING = "complete the unfinished release if it is a rollback, or else return to what was served before it"
+
 _RELEASES = 20
 """The number of newest releases in which the one to return to is searched."""
 
@@ -45,11 +49,18 @@ def rollback(job: Job) -> Report:
             "version", "it can be used with one function only", hint="Remove the input version, or name one function."
         )
     with job.phase("read"):
-        targets, undone = _finished(job, prepare(job))
-        found = map_and_wait([partial(_served, target) for target in targets], CALLS_AT_ONCE)
-        targets, aliases = [target for target, _ in found], [alias for _, alias in found]
-        if undone and all(job.inputs.version in ("", alias.version) for alias in aliases):
-            return _undone(job, targets, undone)
+        prepared = prepare(job)
+        if any(target.served.pending for target in prepared):
+            if job.inputs.dry_run:
+                return messages.planned(job, prepared, _ENDING, [])
+            if job.inputs.version:
+                _require_version(prepared[0])
+        targets, ended = _finished(job, prepared)
+        targets = map_and_wait([partial(_read, target) for target in targets], CALLS_AT_ONCE)
+        has_returned = bool(ended) and not any(map(_leaves_more, ended))
+        if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
+            return _returned(job, targets, ended)
+        aliases = list(map(_existing, targets))
         backs = _destinations(targets, aliases) if job.inputs.parts else [_destination(targets[0], aliases[0])]
         requests = map_and_wait(
             [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], CALLS_AT_ONCE
@@ -79,36 +90,70 @@ def rollback(job: Job) -> Report:
     return announce(job, targets, messages.decided(job, parts, outcome), commit)
 
 
-def _finished(job: Job, targets: Sequence[Target]) -> tuple[list[Target], Release | None]:
-    """Roll back the unfinished releases of the functions. A release whose aliases have all moved is completed.
+def _require_version(target: Target) -> None:
+    """Check, before an unfinished release is ended, that the version that the inputs name can be returned to.
 
-    Return the targets as read after that, and the last release that was rolled back.
+    Raises:
+        RefusedError: The version or the environment does not exist, or the version has no passed verdict.
+
+    """
+    target = _read(target)
+    back = _destination(target, _existing(target))
+    _verified(target, back, _snapshot(target, back))
+
+
+def _finished(job: Job, targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
+    """Roll back the unfinished releases of the functions, but complete those that are rollbacks or move no alias.
+
+    A release whose aliases have all moved is completed, and rolled back afterwards like any other. Return the targets
+    as read after that, and the releases as they ended.
     """
     undo = Undo(job.clock.now().isoformat(timespec="seconds"), job.inputs.reason, job.context.actor)
-    finished, undone = [], None
-    for target in targets:
-        now, release = target, None
-        if target.served.pending and not job.inputs.dry_run:
-            now, release = undo_release(target, undo)
-        finished.append(now)
-        if release and release.stage is Stage.ROLLED_BACK:
-            undone = release
-    return finished, undone
+    found = [undo_release(target, undo) if target.served.pending else (target, None) for target in targets]
+    return [target for target, _ in found], [release for _, release in found if release]
 
 
-def _undone(job: Job, targets: Sequence[Target], release: Release) -> Report:
-    """Return the report if an unfinished release was rolled back, so that no further rollback is needed."""
+def _leaves_more(ended: Release) -> bool:
+    """Whether a further rollback is needed to return to what was served before the release that ended."""
+    if ended.kind is Kind.ROLLBACK:
+        return ended.stage is Stage.ROLLED_BACK
+    return ended.stage is Stage.DONE
+
+
+def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> Report:
+    """Return the report if the end of the unfinished releases is all that was needed."""
+    # A release that failed at the same time was rolled back by its own run, which does not keep its code out.
+    is_failed = not any(release.undone or release.kind is Kind.ROLLBACK for release in ended)
+    result = Result.UNCHANGED if is_failed else Result.ROLLED_BACK
     parts = []
     for target in targets:
-        alias = target.alias
-        version = alias.version if alias else ""
-        snapshot = target.function.find(version) if version.isdecimal() else None
+        version = served_version(target.alias)
+        snapshot = target.function.find(version) if version else None
         candidate = snapshot.candidate if snapshot else None
-        report = replace(part_messages.known(target), result=Result.ROLLED_BACK, candidate=candidate)
+        report = replace(part_messages.known(target), result=result, candidate=candidate)
         parts.append(Part(target, report))
-    serves = f"version {parts[0].report.previous}" if len(parts) == 1 else "what it served before"
-    headline = f"{messages.name(job)} serves {serves}: the unfinished release of run {release.run_id} was rolled back."
-    return messages.of_all(job, parts, replace(parts[0].report, headline=headline), headline)
+    serves = f"version {parts[0].report.previous}" if parts[0].report.previous else "nothing"
+    if len(parts) > 1:
+        serves = "what it served before"
+    how = "; ".join(f"the unfinished {_end(release)}" for release in ended)
+    again = " Nothing else was changed. Roll back again to leave what it serves." if is_failed else ""
+    headline = f"{messages.name(job)} serves {serves}: {how}.{again}"
+    notes = tuple(
+        f"The alias {target.environment} of {target.function.name} remains at version {target.alias.version}, because "
+        "Lambda cannot delete it safely while a late move may arrive. No endpoint of the action uses it."
+        for target in targets
+        if target.alias and target.alias.is_placeholder
+    )
+    notes += ("The release had not ended, so there are no release notes of it, and GitHub shows no deployment.",)
+    whole = replace(parts[0].report, headline=headline, notes=notes)
+    return replace(messages.of_all(job, parts, whole, headline), notes=notes)
+
+
+def _end(release: Release) -> str:
+    if release.kind is Kind.ROLLBACK:
+        return f"rollback of run {release.run_id} was completed"
+    by = "" if release.undone else " by its own run, which has failed"
+    return f"release of run {release.run_id} was rolled back{by}"
 
 
 def _moves(request: PromotionRequest, alias: Alias) -> bool:
@@ -133,20 +178,25 @@ def _order(target: Target, request: PromotionRequest, excused: Collection[str]) 
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 
-def _served(target: Target) -> tuple[Target, Alias]:
-    """Read the alias. This must happen before the version to return to is read.
+def _read(target: Target) -> Target:
+    """Read the alias. This must happen before the version to return to is read."""
+    return target.seeing(target.function.alias(target.environment))
+
+
+def _existing(target: Target) -> Alias:
+    """Return the alias.
 
     Raises:
-        RefusedError: The environment does not exist.
+        RefusedError: The environment does not exist, or it serves nothing.
 
     """
-    alias = target.function.alias(target.environment)
-    if alias is None:
+    if target.alias is None or target.alias.is_placeholder:
+        what = "does not exist" if target.alias is None else "serves nothing yet"
         raise RefusedError(
-            f"the environment {target.environment} of {target.function.name} does not exist",
+            f"the environment {target.environment} of {target.function.name} {what}",
             hint="Correct the input environment. Run command: status to see the environments.",
         )
-    return target.seeing(alias), alias
+    return target.alias
 
 
 def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[ServedVersion]:
@@ -217,22 +267,31 @@ def _destination(target: Target, alias: Alias) -> ServedVersion:
     return served[-1]
 
 
-def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
-    """Return the request to roll back to the version, if it has a passed verdict and is unchanged since then.
+def _snapshot(target: Target, back: ServedVersion) -> Snapshot:
+    """Return the version to return to.
 
     Raises:
-        RefusedError: The version does not exist, was replaced, or has no passed verdict and no override.
+        RefusedError: The version does not exist.
 
     """
-    name, inputs = target.function.name, target.job.inputs
     snapshot = target.function.find(back.version) if back.version.isdecimal() else None
     if snapshot is None:
         raise RefusedError(
-            f"cannot roll back to version {back.version} of {name}: it "
+            f"cannot roll back to version {back.version} of {target.function.name}: it "
             + (deletion_note(target.ledger, back.version) or "does not exist"),
             hint="Name another version with the input version. Run command: status to see what was served.",
         )
-    candidate = snapshot.candidate
+    return snapshot
+
+
+def _verified(target: Target, back: ServedVersion, snapshot: Snapshot) -> tuple[ServedVersion, Item | None]:
+    """Return what is recorded of the version, and its passed verdict; None if the inputs override a missing one.
+
+    Raises:
+        RefusedError: The version was replaced, or has no passed verdict and no override.
+
+    """
+    name, inputs, candidate = target.function.name, target.job.inputs, snapshot.candidate
     if not back.is_of(candidate):
         if not inputs.version:
             raise RefusedError(
@@ -242,7 +301,12 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
             )
         back = ServedVersion.of(back.version, target.ledger.versions.read(back.version))
     judged = target.ledger.versions.judged(candidate)
-    passed = judged.passed
+    if judged.passed is None and not inputs.override:
+        raise RefusedError(
+            f"version {back.version} of {name} has no passed verdict",
+            hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
+            "recorded.",
+        )
     if judged.failure:
         # A later failure does not refuse a rollback, which must be quick: the version has passed once.
         target.job.workflow.warn(
@@ -251,12 +315,19 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
             f"{judged.failure.get('reason')}.",
             title="Rollback",
         )
-    if passed is None and not inputs.override:
-        raise RefusedError(
-            f"version {back.version} of {name} has no passed verdict",
-            hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
-            "recorded.",
-        )
+    return back, judged.passed
+
+
+def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
+    """Return the request to roll back to the version, if it has a passed verdict and is unchanged since then.
+
+    Raises:
+        RefusedError: The version does not exist, was replaced, or has no passed verdict and no override.
+
+    """
+    inputs, snapshot = target.job.inputs, _snapshot(target, back)
+    back, passed = _verified(target, back, snapshot)
+    candidate = snapshot.candidate
     if not inputs.dry_run:
         awake(target, snapshot)
         if passed is None:

@@ -8,6 +8,7 @@ from promote.commands import messages
 from promote.commands.deploy import deployed
 from promote.commands.part import Part, each
 from promote.core.decision import PromotionRequest
+from promote.core.promotion import served_version
 from promote.core.report import Report
 from promote.core.run import join_names
 from promote.core.verdict import CheckResult, Outcome, Verdict
@@ -113,7 +114,7 @@ def _in_latest(part: Part) -> Part:
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
     found = verify(target, part.deployed, part.report.latest)
     part = part.reported(
-        previous=found.alias.version if found.alias else "",
+        previous=served_version(found.alias),
         verdict=found.verdict,
         latest=found.latest or part.report.latest,
     )
@@ -126,7 +127,7 @@ def _alone(part: Part) -> Part:
     if verdict.passed:
         return part.reported(verdict=verdict)
     alias = target.function.alias(target.environment)
-    return part.reported(verdict=verdict, previous=alias.version if alias else "")
+    return part.reported(verdict=verdict, previous=served_version(alias))
 
 
 def _with_others(targets: Sequence[Target], part: Part) -> Part:

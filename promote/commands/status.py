@@ -69,7 +69,7 @@ def _headline(reading: Reading) -> str:
     if reading.latest is None:
         return f"The function {reading.name} does not exist."
     lock = reading.state.lock
-    serving = [f"{found.name} serves version {found.alias.version}" for found in reading.environments if found.alias]
+    serving = [f"{found.name} serves version {found.serves}" for found in reading.environments if found.serves]
     held = f"{lock.holder.name} holds the lock" if lock.holder else "the lock is free"
     return f"{reading.name}: {', '.join([*serving, held])}."
 
@@ -118,7 +118,7 @@ def _notes(reading: Reading) -> Iterator[str]:
     for found in reading.environments:
         if found.alias and (what := describe_split(found.alias)):
             yield f"{found.name} points at version {found.alias.version}, but its traffic is split: {what}."
-        elif found.alias and found.history and found.alias.is_moved_by_others and not found.is_pinned:
+        elif found.alias and found.serves and found.history and found.alias.is_moved_by_others and not found.is_pinned:
             text = f"{found.name} was changed externally since its last promotion"
             yield f"{text}: it points at version {found.alias.version}."
     if opened := reading.state.lock.opened:

@@ -116,7 +116,7 @@ def _served(reading: Reading, found: Environment) -> _Row:
     job, latest = reading.job, reading.latest
     served = reading.state.served(found.name)
     url = locate(found.name, served.gateway, job.clients.endpoint_url).url if served.gateway else ""
-    if found.alias is None:
+    if found.alias is None or not found.serves:
         return (Link(found.name, url), "none", "", "", "", "", "")
     commit = found.commit
     passed = found.version.get("passed") or found.version.get("verdict") or {}

@@ -9,7 +9,10 @@ class Clock(Protocol):
     """The clock of a run. Tests and the simulation use their own."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time in UTC, for people and records, never for decisions."""
+        """Return the wall-clock time in UTC, for people and records.
+
+        Decisions use the time of DynamoDB or the monotonic clock, because clocks of runners differ.
+        """
 
     def monotonic(self) -> float:
         """Return the seconds since a fixed moment. Only differences are meaningful."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from promote.core.errors import ConflictError
-from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack, served_version
 from promote.core.run import Result, Run
 from promote.core.verdict import Verdict
 from promote.core.version import Candidate, same_content
@@ -117,7 +117,7 @@ class Situation:
     @property
     def previous(self) -> str:
         """The version that the environment serves; empty if it serves nothing."""
-        return self.alias.version if self.alias and not self.alias.is_fence else ""
+        return served_version(self.alias)
 
 
 def decide(request: PromotionRequest, situation: Situation) -> Decision:

@@ -35,6 +35,16 @@ class PromoteError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def sentence(self) -> str:
+        """The message with a full stop, so that another sentence can follow."""
+        return f"{self}{'' if str(self).endswith(('.', '!', '?')) else '.'}"
+
+    @property
+    def full_text(self) -> str:
+        """The message and the hint, as sentences."""
+        return f"{self.sentence} {self.hint}"
+
     def reworded(self, message: str, hint: str = "") -> Self:
         """Return the same error with another message. If ``hint`` is empty, the hint stays."""
         error = type(self).__new__(type(self), message)  # subclasses have other arguments of __init__

@@ -162,9 +162,9 @@ class Alias:
         return Promotion.described(self.name, self.description)
 
     @property
-    def is_fence(self) -> bool:
-        """Whether it was created by the rollback of a first release: nothing has been promoted to it yet."""
-        return self.description.startswith(FENCE)
+    def is_placeholder(self) -> bool:
+        """Whether it remains from a first release that was rolled back, so that the environment serves nothing yet."""
+        return self.description.startswith(_placeholder(self.version)) and not self.weights
 
     @property
     def is_moved_by_others(self) -> bool:
@@ -173,8 +173,22 @@ class Alias:
         return promotion is None or promotion.version != self.version or self.split.is_external
 
 
-FENCE = "promote-on-success: rolling back release "
-"""The beginning of the Description of an alias whose release is rolled back."""
+def served_version(alias: Alias | None) -> str:
+    """Return the version that an environment serves; empty if it serves nothing."""
+    return alias.version if alias and not alias.is_placeholder else ""
+
+
+def placeholder(version: str, identity: str) -> str:
+    """Return the Description of an alias that a first release has left, which was rolled back.
+
+    The alias stays at the verified version, because Lambda has no precondition for a deletion. ``identity`` is that of
+    the release.
+    """
+    return f"{_placeholder(version)}{identity}"
+
+
+def _placeholder(version: str) -> str:
+    return f"promote-on-success: version {version} not promoted, rolled back release "
 
 
 @dataclass(frozen=True)

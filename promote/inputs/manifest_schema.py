@@ -27,7 +27,9 @@ from promote.inputs.model import Endpoints
 from promote.inputs.value import Place
 
 MOST = 25
-"""Functions of one application. A DynamoDB transaction has at most 100 items, and each function needs some."""
+"""The most functions of an application. One transaction ends a release: it writes the release and, for each function,
+the environment, the history and the lock. A transaction has at most 100 items:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
 LINE = r"(?=.*[^ ])[^\u0000-\u001f\u007f]+"
 TEXT = r"[\s\S]*[^\s][\s\S]*"
 """A line of text, and text, as patterns. Neither is empty. They mean the same in JavaScript and in Python."""

@@ -59,7 +59,7 @@ class Sources:
                 )
                 newcomers = self._newcomers(since, listed.items, pulls)
             except GitHubError as error:
-                gaps.append(f"Pull requests or first contributions may be missing: {error}. {error.hint}")
+                gaps.append(f"Pull requests or first contributions may be missing: {error.full_text}")
         elif listed.items:
             gaps.append("Pull requests and first contributions are not known: there is no github-token.")
         found = changes(
@@ -82,7 +82,9 @@ class Sources:
         try:
             return self.github.compare(since, until).commits if since else self.github.commits(until)
         except GitHubError as error:
-            gaps.append(f"The commits are not known: {cause}, and GitHub cannot be asked: {error}. {hint} {error.hint}")
+            gaps.append(
+                f"The commits are not known: {cause}, and GitHub cannot be asked: {error.sentence} {hint} {error.hint}"
+            )
             return None
 
     def _pull_requests(self, commits: tuple[Commit, ...]) -> tuple[PullRequest, ...]:

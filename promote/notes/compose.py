@@ -130,7 +130,7 @@ def rendered(redact: Callable[[str], str], notes: Notes, template: Template | No
         if template is None:
             raise
         text = render(notes, limit=BODY_LIMIT, redact=redact)
-        return text, (f"The release notes are rendered with the action's template. {error}. {error.hint}",)
+        return text, (f"The release notes are rendered with the action's template. {error.full_text}",)
 
 
 def write(workspace: Path, path: str, text: str) -> str:

@@ -13,8 +13,8 @@ from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
 from promote.core.concurrency import map_concurrently
-from promote.core.errors import ConflictError, ServiceError, UnconfirmedError
-from promote.core.promotion import Alias
+from promote.core.errors import ConflictError, UnconfirmedError
+from promote.core.promotion import Alias, placeholder, served_version
 from promote.core.version import same_content
 from promote.state.releases import Part, Release
 
@@ -46,11 +46,10 @@ class AliasRollback:
         outcomes = map_concurrently([lambda part=part: restored(part) for part in release.parts], CALLS_AT_ONCE)  # type: ignore[misc]
         for part, outcome in zip(release.parts, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                problem = to_promote_error(outcome)
-                raise ServiceError(
-                    f"{release.environment} of {part.name} could not be restored to version "
-                    f"{part.before.version if part.before else 'none'}: {problem}",
-                    hint=problem.hint,
+                problem, before = to_promote_error(outcome), served_version(part.before)
+                raise problem.reworded(
+                    f"{release.environment} of {part.name} could not be restored to "
+                    f"{f'version {before}' if before else 'nothing'}: {problem}"
                 ) from outcome
         return tuple(part.name for part, is_ours in zip(release.parts, outcomes, strict=True) if not is_ours)
 
@@ -98,11 +97,11 @@ def _next(release: Release, part: Part, alias: Alias | None) -> Alias | None:
         # Until provisioned concurrency has moved, the version before may still have all the traffic.
         is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
         if alias.version == part.promotion.version and is_whole:
-            return before or _fence(release, part)
+            return before or _remaining(release, part)
         # It was moved or split externally. Its Description is still ours, and is no longer true.
-        return replace(alias, description=before.description if before else release.fence)
+        return replace(alias, description=before.description if before else "")
     if before is None:
-        return _fence(release, part) if alias is None else None
+        return _remaining(release, part) if alias is None else None
     if alias is not None and _is_unchanged(part, alias):
         return replace(before, description=release.fence)
     if alias is None or not is_fence:
@@ -112,9 +111,10 @@ def _next(release: Release, part: Part, alias: Alias | None) -> Alias | None:
     return before if is_untouched else replace(alias, description=before.description)
 
 
-def _fence(release: Release, part: Part) -> Alias:
+def _remaining(release: Release, part: Part) -> Alias:
     """Return the alias that remains if there was none before the release."""
-    return Alias(release.environment, part.promotion.version, "", release.fence, {})
+    version = part.promotion.version
+    return Alias(release.environment, version, "", placeholder(version, release.key.identity), {})
 
 
 def is_content(function: Function, part: Part) -> bool:
@@ -133,8 +133,11 @@ def _is_unchanged(part: Part, alias: Alias | None) -> bool:
 def _is_restored(release: Release, part: Part, alias: Alias | None) -> bool:
     """Return whether the alias is as the rollback leaves it. If not, it was changed externally."""
     before = part.before
-    if alias is None or before is None:
-        return alias is not None and alias.description == release.fence
+    if alias is None:
+        return False
+    if before is None:
+        remaining = _remaining(release, part)
+        return (alias.version, alias.weights, alias.description) == (remaining.version, {}, remaining.description)
     # Until provisioned concurrency has moved, Lambda itself leaves the traffic on the version that the alias leaves.
     is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
     return is_whole and (alias.version, alias.description) == (before.version, before.description)

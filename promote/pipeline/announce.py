@@ -8,7 +8,6 @@ from typing import Any
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, run_both
-from promote.core.errors import PromoteError
 from promote.core.promotion import Kind, Promotion
 from promote.core.report import Report
 from promote.core.run import Result
@@ -146,7 +145,7 @@ def _store(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target,
 
 
 def _warned(report: Report, error: Exception) -> Report:
-    return replace(report, warnings=(*report.warnings, f"The release notes: {_text(to_promote_error(error))}"))
+    return replace(report, warnings=(*report.warnings, f"The release notes: {to_promote_error(error).full_text}"))
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:
@@ -198,7 +197,7 @@ def _show_on_github(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]
     try:
         deployments.announce(github, attempt)
     except Exception as error:  # noqa: BLE001 - the release is complete
-        yield f"GitHub does not show what {name} serves: {_text(to_promote_error(error))}"
+        yield f"GitHub does not show what {name} serves: {to_promote_error(error).full_text}"
 
 
 _DESCRIPTIONS = {
@@ -213,8 +212,3 @@ _DESCRIPTIONS_OF_SEVERAL = {
     Kind.ROLLBACK: "{names} are back at one release",
     None: "{names} did not all pass verification",
 }
-
-
-def _text(problem: PromoteError) -> str:
-    text = str(problem)
-    return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {problem.hint}"

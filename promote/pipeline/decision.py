@@ -121,7 +121,7 @@ def _warnings(target: Target, alias: Alias | None, found: CommitOrder) -> Iterat
         yield f"The histories have diverged: {theirs}, which {name} served, is not an ancestor of {short_commit(ours)}."
     if found.relation is CommitRelation.UNKNOWN:
         yield f"{undecided(target, found)} It was promoted because of diverged: promote."
-    if found.is_first and alias:
+    if found.is_first and alias and not alias.is_placeholder:
         yield (
             f"{name} served version {alias.version}, which this action did not promote. Its commit is not known, so "
             "the order of commits was not checked."

@@ -70,7 +70,8 @@ def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
     try:
         lease = acquire(lock, job.inputs.lock_timeout if timeout is None else timeout, job.chance)
     except (LockError, Superseded):
-        job.state.forget(job.location(lock.arn))
+        if kept is None:
+            job.state.forget(job.location(lock.arn))
         raise
     _report(job, lock, lease, kept)
     return lease

@@ -77,18 +77,21 @@ def kept_out(
 def commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:
     """Return the commit that the environment serves.
 
-    It is empty if it is not known, and None if the action has not promoted to the environment yet. If the alias was
-    changed externally, the record of its version names the commit. ``content`` is what would be promoted. If the alias
-    already serves that, as after a deployment by another tool, this run may have written the record. Then the ledger's
-    commit counts.
+    It is empty if it is not known, and None if nothing was promoted to the environment yet.
+
+    - If the alias was changed externally, the record of its version names the commit. If the alias or the function was
+      deleted and created again, only that record counts.
+    - ``content`` is what would be promoted. If the alias already serves that, as after a deployment by another tool,
+      this run may have written the record. Then the ledger's commit counts.
     """
-    if target.is_lost or alias is None:
+    if alias is None or alias.is_placeholder:
         return None
     served, last = target.served, alias.promotion
     # If the alias stayed while others of its release moved, its Description has an earlier commit than the ledger.
     if last is not None and last.sequence > served.sequence and last.version == alias.version:
         return last.commit
-    if served.sequence and (served.version == alias.version or alias.follows_latest):
+    is_known = bool(served.sequence) and not target.is_lost
+    if is_known and (served.version == alias.version or alias.follows_latest):
         return served.commit
     snapshot, record = target.function.find(alias.version), target.ledger.versions.read(alias.version)
     recorded = str(record.get("commit", "")) if snapshot and snapshot.candidate.is_in(record) else ""
@@ -96,9 +99,9 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
     if recorded and not (is_served and recorded == target.job.run.commit):
         return recorded
     # An alias that the action has pinned still counts as one that follows $LATEST.
-    if served.sequence and (is_served or target.ledger.is_pinned(alias)):
+    if is_known and (is_served or target.ledger.is_pinned(alias)):
         return served.commit
-    return "" if served.sequence or last else None
+    return "" if is_known or last else None
 
 
 def orders(targets: Sequence[Target], contents: Sequence[Content | None]) -> list[CommitOrder]:

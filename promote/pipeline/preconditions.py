@@ -2,14 +2,12 @@
 
 from promote.aws.lambda_function import not_as_it_was
 from promote.core.decision import Decision, PromotionRequest
-from promote.core.errors import RefusedError
 from promote.core.promotion import Kind
 from promote.core.traffic import Split
-from promote.core.version import Candidate, same_content
+from promote.core.version import same_content
 from promote.pipeline.capacity import require_free, settled
 from promote.pipeline.deploy import awake
 from promote.pipeline.target import Target
-from promote.state.version_records import Judged
 
 
 def require_same_version(target: Target, request: PromotionRequest) -> None:
@@ -42,30 +40,8 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
     """
     is_moved = decision.promotion is not None and decision.promotion.previous is not None
     if is_moved and request.verdict is None and request.is_verified and request.kind is Kind.PROMOTION:
-        require_passed(target, request.candidate, target.ledger.versions.judged(request.candidate))
-
-
-def require_passed(target: Target, candidate: Candidate, judged: Judged) -> None:
-    """Check that the version has passed, and has not failed since then.
-
-    Raises:
-        RefusedError: The version has no passed verdict, or has failed since it passed.
-
-    """
-    if judged.passed is None:
-        raise RefusedError(
-            f"version {candidate.version} of {target.function.name} has no passed verdict",
-            hint="Verify it here (checks, tests, test-command or invoke). To promote it without a verdict, use "
-            "override: true with a reason, which is recorded.",
-        )
-    if judged.failure is not None:
-        at, run_id = str(judged.failure.get("at", ""))[:10], judged.failure.get("run_id")
-        raise RefusedError(
-            f"version {candidate.version} of {target.function.name} has passed, but failed verification since then "
-            f"({at}, run {run_id}): {judged.failure.get('reason')}",
-            hint="Verify it again here (checks, tests, test-command or invoke). To promote it anyway, use "
-            "override: true with a reason, which is recorded.",
-        )
+        judged = target.ledger.versions.judged(request.candidate)
+        judged.require_passed(target.function.name, request.candidate.version)
 
 
 def wait_for_capacity(target: Target, request: PromotionRequest) -> bool:

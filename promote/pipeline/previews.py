@@ -96,7 +96,7 @@ def remove_expired(job: Job, previews: Previews, seen: tuple[Preview, ...]) -> N
     except Exception as error:  # noqa: BLE001 - the next run tries again
         problem = to_promote_error(error)
         job.workflow.warn(
-            f"A preview endpoint of a dead run could not be removed: {problem}. {problem.hint}", title="Endpoint"
+            f"A preview endpoint of a dead run could not be removed: {problem.full_text}", title="Endpoint"
         )
 
 
@@ -134,7 +134,7 @@ def discard(job: Job, previews: Previews, left: Iterable[Preview], patience: flo
         with_timeout(patience, lambda: previews.clear(left))
     except Exception as error:  # noqa: BLE001 - the verdict is valid, whether or not the endpoint is removed
         problem = to_promote_error(error)
-        why = f"{problem}. {problem.hint}" if str(error) else "there was no response in time."
+        why = problem.full_text if str(error) else "there was no response in time."
         job.workflow.warn(f"A preview endpoint could not be removed yet: {why}", title="Endpoint")
         return False
     return True

@@ -10,8 +10,8 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import TransactionCancelled
 from promote.core.concurrency import map_and_wait, with_timeout
 from promote.core.decision import Decision, PromotionRequest, result_of
-from promote.core.errors import ConflictError, PromoteError
-from promote.core.promotion import Kind, Promotion
+from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
+from promote.core.promotion import Kind, Promotion, served_version
 from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
 from promote.github.actions.job_state import LedgerLocation
@@ -19,12 +19,12 @@ from promote.pipeline.decision import ATTEMPTS, decide, next_sequence
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.preconditions import require_same_version, require_verdict, wait_for_capacity
-from promote.pipeline.recover import finish_release
+from promote.pipeline.recover import finish_release, undo_release
 from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Part, Release, Stage, release_key
+from promote.state.releases import Part, Release, Stage, Undo, release_key
 from promote.state.version_records import replaced
 
 _CANCEL_TIMEOUT = 3.0
@@ -147,7 +147,12 @@ def _recorded(part: Requested) -> Requested:
 
 
 def _finished(part: Requested) -> Requested:
-    return replace(part, target=finish_release(part.target))
+    """Finish the unfinished release of the function. A rollback rolls it back."""
+    target, request = part.target, part.request
+    if request.kind is not Kind.ROLLBACK:
+        return replace(part, target=finish_release(target))
+    undo = Undo(target.job.clock.now().isoformat(timespec="seconds"), request.reason, request.by)
+    return replace(part, target=undo_release(target, undo)[0])
 
 
 def _checked(part: Requested) -> Requested:
@@ -296,7 +301,7 @@ def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
     warnings = []
     if ended.problem and not ended.release.stage.is_final:
         what = "All aliases have moved" if ended.release.has_several else "The alias has moved"
-        warnings.append(f"{what}, but the record of it failed: {ended.problem} The next run writes it.")
+        warnings.append(f"{what}, but the record of it failed: {ended.problem.sentence} The next run writes it.")
     if any(part.moves and part.arn not in ended.aliases for part in ended.release.parts):
         warnings.append("Another run finished this release. Run command: status to see what is served now.")
     seen = [
@@ -307,13 +312,18 @@ def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
 
 
 def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:
-    """Return ``problem`` with what the functions serve after the rollback."""
-    release, text = ended.release, f"{problem}{'' if str(problem).endswith('.') else '.'}"
-    if not (release.has_several or ended.changed_externally):
-        before = release.parts[0].before
-        serves = f"serves version {before.version}" if before else "serves nothing"
-        return problem.reworded(f"{text} {release.environment} {serves}, as before.")
-    text += " All functions serve what they served before"
-    if ended.changed_externally:
-        text += f", except for {join_names(ended.changed_externally)}, which was changed externally"
-    return problem.reworded(f"{text}.", "Nothing was promoted. Correct the cause, and run the job again.")
+    """Return ``problem`` with what the functions serve after the rollback, which no late move can change."""
+    release, text = ended.release, problem.sentence
+    hint = "Nothing was promoted. Correct the cause, and run the job again."
+    if release.has_several or ended.changed_externally:
+        text += " All functions serve what they served before"
+        if ended.changed_externally:
+            text += f", except for {join_names(ended.changed_externally)}, which was changed externally"
+        text += "."
+    else:
+        before = served_version(release.parts[0].before)
+        text += f" {release.environment} serves {f'version {before}' if before else 'nothing'}, as before."
+        hint = hint if isinstance(problem, UnconfirmedError) else problem.hint
+    reworded = problem.reworded(text, hint)
+    reworded.may_have_moved = False
+    return reworded

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from promote.aws.errors import to_promote_error
-from promote.core.errors import AccessError
+from promote.core.errors import AccessError, ConflictError
 from promote.core.promotion import ReleaseKey
 from promote.pipeline.job import Job
 from promote.pipeline.target import Target
@@ -16,7 +16,7 @@ def finish_release(target: Target) -> Target:
     This is safe without the lock, and while other runs do the same.
 
     Raises:
-        PromoteError: The release cannot be finished now.
+        PromoteError: The release cannot be finished now, or its record is not of this function.
 
     """
     return undo_release(target, None)[0]
@@ -32,6 +32,13 @@ def undo_release(target: Target, undo: Undo | None) -> tuple[Target, Release | N
     if pending is not None:
         release = finish(target.job, pending, undo)
         state = target.ledger.read()
+        if state.served(target.environment).pending == pending:
+            raise ConflictError(
+                f"the record of {target.environment} of {target.function.name} marks release {pending.identity} as "
+                "unfinished, but that release has ended, or is not of this function: a record was changed externally",
+                hint=f"Find out what else writes to the table. Then remove the attribute pending from the item "
+                f"environment#{target.environment} of {target.ledger.arn}.",
+            )
     return replace(target, state=state).seeing(target.function.alias(target.environment)), release
 
 
@@ -56,6 +63,6 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
     ended = protocol.resume(release, undo=undo)
     if not ended.release.stage.is_final and ended.problem:
         raise ended.problem
-    run_id, meaning = ended.release.run_id, ended.release.meaning
-    job.say("recover", f"finished the release of {ended.release.names} that run {run_id} began: {meaning}")
+    names, run_id = ended.release.names, ended.release.run_id
+    job.say("recover", f"finished the release of {names} that run {run_id} began: {ended.text}")
     return ended.release

@@ -25,11 +25,16 @@ from promote.aws.lambda_aliases import Moved
 from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
-from promote.core.errors import AccessError, ConflictError, PromoteError, ServiceError, UnconfirmedError
-from promote.core.promotion import Alias, ReleaseKey
+from promote.core.errors import AccessError, ConflictError, PromoteError, RefusedError, ServiceError, UnconfirmedError
+from promote.core.promotion import Alias, Kind, ReleaseKey
+from promote.core.run import join_names
+from promote.core.version import Candidate
 from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.release_records import ReleaseRecords
 from promote.state.releases import Part, Release, Stage, Undo
+from promote.state.version_records import Judged
+
+_STOPPED = ConflictError("it was stopped before all aliases had moved", hint="Run the job again.")
 
 _ROUNDS = 10
 """The most steps, because other runs may change the stage first. A release takes two or three."""
@@ -53,15 +58,36 @@ class Ended:
     aliases: Mapping[str, Alias | None] = field(default_factory=dict)
     """The aliases after their moves, as this process read them, by ARN."""
 
+    @property
+    def text(self) -> str:
+        """The end of the release, for the log."""
+        release, names = self.release, self.changed_externally
+        if not names:
+            return release.meaning
+        if not release.has_several:
+            return f"{release.environment} was changed externally, and stays as it is"
+        verb = "was" if len(names) == 1 else "were"
+        return f"{release.meaning}, except for {join_names(names)}, which {verb} changed externally"
+
 
 class ReleaseProtocol:
-    """Carries out releases. ``function`` returns the function with an ARN."""
+    """Carries out releases.
+
+    ``function`` returns the function with an ARN. ``judged`` returns the verdicts of a candidate of the function with
+    an ARN.
+    """
 
     def __init__(
-        self, table: Table, function: Callable[[str], Function], clock: Clock, say: Callable[[str, str], None]
+        self,
+        table: Table,
+        function: Callable[[str], Function],
+        judged: Callable[[str, Candidate], Judged],
+        clock: Clock,
+        say: Callable[[str, str], None],
     ) -> None:
         self.records = ReleaseRecords(table, clock)
         self._function = function
+        self._judged = judged
         self._clock = clock
         self._say = say
         self._begun: set[ReleaseKey] = set()
@@ -86,21 +112,24 @@ class ReleaseProtocol:
         - ``is_ours``: this job began the release. If the permission to move an alias is missing, the release is rolled
           back. A release of another job is left to a job with that permission.
         - ``is_cancelled``: the release is rolled back unless all its aliases have moved.
-        - ``undo``: as ``is_cancelled``, for ``command: rollback``. The record names the user who rolled it back.
+        - ``undo``: as ``is_cancelled``, for ``command: rollback``. The record names the user who rolled it back. A
+          release that is a rollback itself is completed, because the user wants its result. So is one that moves no
+          alias, because it does not change what is served.
 
         Raises:
             PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
 
         """
+        undo = None if release.kind is Kind.ROLLBACK or not release.moves else undo
         try:
             return self._resume(release, locks, is_ours=is_ours, is_cancelled=is_cancelled, undo=undo)
         except Exception as error:
             problem = to_promote_error(error)
             whose = "The release" if is_ours else f"The release {release.key.identity} of run {release.run_id}"
             problem = problem.reworded(
-                f"{problem}{'' if str(problem).endswith('.') else '.'} {whose} is not finished",
-                hint="Its aliases may have moved. Run command: status to see what they serve. The post step, or the "
-                f"next run of any of its functions, finishes the release or rolls it back. {problem.hint}",
+                f"{problem.sentence} {whose} is not finished",
+                hint="Its aliases may have moved. Run command: status to see what they serve. The next run of any of "
+                f"its functions finishes the release or rolls it back. {problem.hint}",
             )
             problem.may_have_moved = True
             raise problem from error
@@ -119,14 +148,15 @@ class ReleaseProtocol:
         changed_externally: tuple[str, ...] = ()
         is_by_us = False
         seen: dict[str, Alias | None] = {}
+        stops = is_cancelled or undo is not None
         if release.key not in self._begun:
             release = self.records.join(release)
         for _ in range(_ROUNDS):
             if release.stage is Stage.MOVING:
+                stopped = _STOPPED if stops else self._unverified(release)
                 started = self._clock.monotonic()
-                stops = is_cancelled or undo is not None
-                problem, denied = self._stopped(release, seen) if stops else self._move(release, seen)
-                seconds = self._clock.monotonic() - started
+                problem, denied = self._stopped(release, seen, stopped) if stopped else self._move(release, seen)
+                seconds = None if stopped else self._clock.monotonic() - started
                 if isinstance(problem, AccessError) and not is_ours:
                     raise problem.reworded(
                         str(problem), hint=f"Run a job that may move the aliases of all its functions. {problem.hint}"
@@ -142,10 +172,9 @@ class ReleaseProtocol:
                         self._say("promote", f"rolling back the aliases that moved: {problem}")
             elif release.stage is Stage.ROLLING_BACK:
                 try:
-                    changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
+                    release, changed_externally = self._roll_back(release, undo)
                 except PromoteError as error:
-                    raise (problem.reworded(f"{problem}. {error}", error.hint) if problem else error) from error
-                release = self.records.end(release)
+                    raise (error.reworded(f"{problem.sentence} {error}") if problem else error) from error
             else:
                 return Ended(release, problem, seconds, changed_externally, is_by_us, seen)
         raise ServiceError(
@@ -153,8 +182,16 @@ class ReleaseProtocol:
             hint="Find out what else writes to the table. Then run the job again.",
         )
 
-    def finish(self, key: ReleaseKey) -> Release | None:
-        """Finish a release that this job began, and return it; None if it has already ended.
+    def _roll_back(self, release: Release, undo: Undo | None) -> tuple[Release, tuple[str, ...]]:
+        """Restore the aliases and record it. Return the release, and the functions that were changed externally."""
+        if undo and not release.undone:
+            # Another process has started the rollback. The user's reason keeps the code out.
+            return self.records.record_undo(release, undo), ()
+        changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
+        return self.records.end(release), changed_externally
+
+    def finish(self, key: ReleaseKey) -> Ended | None:
+        """Finish a release that this job began, and return how it ended; None if it had ended before.
 
         Raises:
             PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
@@ -166,17 +203,35 @@ class ReleaseProtocol:
         ended = self.resume(found, is_ours=True, is_cancelled=True)
         if ended.problem and not ended.release.stage.is_final:
             raise ended.problem
-        return ended.release
+        return ended
 
-    def _stopped(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Return why a stopped release must be rolled back; None if all its aliases have moved.
+    def _unverified(self, release: Release) -> PromoteError | None:
+        """Return why a release of another process must not go on; None if its versions are still verified.
 
-        The arguments and the result are as for ``_move``.
+        Another run may have verified a version again since that process began the release.
+        """
+        if release.key in self._begun:
+            return None
+        try:
+            for part in release.moves:
+                if part.promotion.is_verified and part.promotion.kind is Kind.PROMOTION:
+                    judged = self._judged(part.arn, part.candidate)
+                    judged.require_passed(part.name, part.candidate.version)
+        except RefusedError as refused:
+            return refused
+        return None
+
+    def _stopped(
+        self, release: Release, seen: dict[str, Alias | None], problem: PromoteError
+    ) -> tuple[PromoteError | None, tuple[str, ...]]:
+        """Return ``problem`` if a stopped release must be rolled back; None if all its aliases have moved.
+
+        The other arguments and the result are as for ``_move``.
         """
         calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
         for part, alias in zip(release.parts, map_and_wait(calls, CALLS_AT_ONCE), strict=True):
             if alias is None or alias.promotion != part.promotion:
-                return ConflictError("it was stopped before all aliases had moved", hint="Run the job again."), ()
+                return problem, ()
             seen[part.arn] = alias
         return None, ()
 

@@ -54,4 +54,10 @@ class Resources:
 
     def releases(self, say: Say) -> ReleaseProtocol:
         """Return what carries out releases."""
-        return ReleaseProtocol(self.table, self.function, self.clock, say)
+        return ReleaseProtocol(
+            self.table,
+            self.function,
+            lambda arn, candidate: self.ledger(arn).versions.judged(candidate),
+            self.clock,
+            say,
+        )

@@ -13,7 +13,7 @@ from functools import partial
 from promote.aws.dynamodb import Item
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
-from promote.core.errors import UnconfirmedError
+from promote.core.errors import ServiceError, UnconfirmedError
 from promote.core.promotion import Alias
 from promote.core.report import Report
 from promote.core.run import Result
@@ -68,8 +68,7 @@ def _retain_one(target: Target, report: Report) -> tuple[str, str]:
         left = _versions_to_delete(target, int(report.candidate.version), keep)
         _delete(target, left[:_AT_ONCE], keep, deleted)
     except Exception as error:  # noqa: BLE001 - the promotion is complete
-        problem = to_promote_error(error)
-        text = f"{problem}{'' if str(problem).endswith('.') else '.'} {problem.hint}"
+        text = to_promote_error(error).full_text
         warning, left = f"Not all older versions could be deleted (keep-versions): {text}", []
     if not deleted:
         return "", warning
@@ -103,7 +102,12 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
             lambda: run_both(target.ledger.candidates.read_all, target.ledger.read),
         ),
     )
-    now = target.job.clock.now()
+    now = target.ledger.server_time
+    if now is None:
+        raise ServiceError(
+            "DynamoDB sent no time, so it is not known which versions other runs may still promote",
+            hint="The next promotion deletes them.",
+        )
     protected = {
         *named(aliases),
         *_rollback_targets(target, aliases, state, keep),

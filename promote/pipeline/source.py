@@ -99,7 +99,7 @@ def _found(target: Target) -> Source:
         return _deployed(target)
     if inputs.source:
         alias = target.function.alias(inputs.source)
-        if alias is None:
+        if alias is None or alias.is_placeholder:
             raise RefusedError(
                 f"the environment {inputs.source} of {target.function.name} serves nothing to promote",
                 hint="Promote to it first, or correct the input from.",
@@ -176,6 +176,7 @@ def _deployed(target: Target) -> Source:
         require_unused(found)
         if claim:
             raise claimed(claim)
+    target.job.clients.expect_version(name, version)
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
         raise RefusedError(

@@ -8,7 +8,7 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
-from promote.core.promotion import Alias
+from promote.core.promotion import Alias, served_version
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
 from promote.state.drift import Drift, Member, find_drifts
@@ -28,9 +28,14 @@ class Environment:
     name: str
     alias: Alias | None
     version: Item
-    """The ledger's record of the version that the alias points at."""
+    """The ledger's record of the version that it serves."""
     history: Sequence[Item]
     """The last entries of its history, newest first."""
+
+    @property
+    def serves(self) -> str:
+        """The version that it serves; empty if it serves nothing."""
+        return served_version(self.alias)
 
     @property
     def commit(self) -> str:
@@ -86,7 +91,7 @@ def read(job: Job) -> Reading:
 
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:
     alias, history = run_both(lambda: function.alias(name), lambda: ledger.history(name, HISTORY))
-    version = ledger.versions.read(alias.version) if alias and alias.version.isdecimal() else {}
+    version = ledger.versions.read(served_version(alias))
     return Environment(name, alias, version, [entry for entry in history if has_happened(entry, alias)])
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promote.aws.dynamodb import Item
-from promote.core.promotion import Alias, Kind
+from promote.core.promotion import Alias, Kind, served_version
 from promote.core.traffic import Split
 from promote.state.promotion_records import is_pinned
 from promote.state.releases import Part, Release, Stage
@@ -23,7 +23,7 @@ class Member:
     @property
     def version(self) -> str:
         """The version that it serves; empty if none."""
-        return self.alias.version if self.alias else ""
+        return served_version(self.alias)
 
 
 @dataclass(frozen=True)

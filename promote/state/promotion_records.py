@@ -115,6 +115,8 @@ def release_key_of(record: Record | None) -> ReleaseKey | None:
     if record is None:
         return None
     key = ReleaseKey(record.text("pk"), record.text("sk"))
+    if not key.pk:
+        raise record.unreadable("pk", key.pk)
     if not key.sk.startswith(RELEASE):
         raise record.unreadable("sk", key.sk)
     return key

@@ -19,10 +19,6 @@ from promote.state.environment_records import environment_key, served_item, serv
 from promote.state.promotion_records import entry_item, rolled_back_items
 from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of
 
-_LARGEST = 100
-"""The most parts of a transaction:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html"""
-
 _OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
 """The condition that a function is not part of another release. It fails only if a record was changed externally."""
 
@@ -115,7 +111,7 @@ class ReleaseRecords:
         candidates are marked as used, except for deleted ones.
         """
         now = self._now()
-        parts = [self._transition(release, Stage.DONE, ended=now)]
+        parts = [self._transition(release, Stage.DONE, {"ended": now})]
         for part in release.parts:
             promotion = part.promotion
             if part.moves:
@@ -128,7 +124,7 @@ class ReleaseRecords:
             together = {"released": vars(release.key), "together": together_item(release.together)}
             parts.append(self._unmarking(release, part, {**served, **together}))
         used = [self._using(part) for part in release.parts if part.token]
-        locks = [*used, *locks][: _LARGEST - len(parts)]
+        locks = [*used, *locks]
         while True:
             try:
                 self._table.transact([*parts, *locks])
@@ -169,15 +165,29 @@ class ReleaseRecords:
             self._table.update(alone)
             return replace(rolling, denied=tuple(denied))
         try:
-            _, change = self._transition(release, Stage.ROLLING_BACK, reason=rolling.reason, **undone)
+            _, change = self._transition(release, Stage.ROLLING_BACK, {"reason": rolling.reason, **undone})
             self._table.update(change)
         except ConditionFailed:
             return self.read(release.key)
         return rolling
 
+    def record_undo(self, release: Release, undo: Undo) -> Release:
+        """Record that a user rolls back a release that is being rolled back already. Return the release."""
+        change = self._table.change(
+            *(release.key.pk, release.key.sk),
+            assign={"undone": vars(undo)},
+            condition="#stage = :rolling_back AND attribute_not_exists(#undone)",
+            values={"rolling_back": Stage.ROLLING_BACK.value},
+        )
+        with suppress(ConditionFailed):
+            self._table.update(change)
+            return replace(release, undone=undo)
+        return self.read(release.key)
+
     def end(self, release: Release) -> Release:
-        """Record that all aliases were restored. Return the release."""
-        parts = [self._transition(release, Stage.ROLLED_BACK, ended=self._now())]
+        """Record that all aliases were restored. Return the release, which a user may just have rolled back too."""
+        known = "" if release.undone else " AND attribute_not_exists(#undone)"
+        parts = [self._transition(release, Stage.ROLLED_BACK, {"ended": self._now()}, known)]
         kept_out = self._kept_out(release, release.undone) if release.undone else {}
         # undone_release shows runs that read the alias before that it may have changed since then.
         undone = {"undone_release": release.key.identity}
@@ -205,13 +215,18 @@ class ReleaseRecords:
             found[part.arn] = {"rolled_back": rolled_back_items(after_rollback(served.rolled_back, served, left))}
         return found
 
-    def _transition(self, release: Release, stage: Stage, **assign: Any) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that changes the stage of the record to ``stage``, with its reason."""
+    def _transition(
+        self, release: Release, stage: Stage, assign: Mapping[str, Any], further: str = ""
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Return the part of a transaction that changes the stage of the record to ``stage``, with its reason.
+
+        ``further`` is added to the condition that the stage is still the one that was read.
+        """
         return "Update", self._table.change(
             release.key.pk,
             release.key.sk,
             assign={"stage": stage.value, "reason": release.reason, **assign},
-            condition="#stage = :before",
+            condition=f"#stage = :before{further}",
             values={"before": release.stage.value},
         )
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from promote.aws.dynamodb import Item
-from promote.core.promotion import FENCE, Alias, Kind, Promotion, ReleaseKey, Together
+from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, Together
 from promote.core.run import join_names
 from promote.core.traffic import Capacity
 from promote.core.version import LATEST, Candidate
@@ -165,7 +165,7 @@ class Release:
 
         Therefore, a move that was sent before and arrives late fails its precondition.
         """
-        return f"{FENCE}{self.key.identity}"
+        return f"promote-on-success: rolling back release {self.key.identity}"
 
 
 def release_key(arns: Sequence[str], environment: str, identity: str) -> ReleaseKey:

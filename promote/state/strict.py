@@ -111,9 +111,12 @@ class Record:
         if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
             raise self.unreadable(name, value)
         try:
-            return {version: float(weight) for version, weight in value.items()}
+            weights = {version: float(weight) for version, weight in value.items()}
         except ValueError:
             raise self.unreadable(name, value) from None
+        if not all(0 <= weight <= 1 for weight in weights.values()):
+            raise self.unreadable(name, value)
+        return weights
 
     def require(self, name: str, wanted: object) -> None:
         """Raise RecordError if an attribute is not ``wanted``, such as a key that contradicts the item."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote.aws.dynamodb import ConditionFailed, Item, TableNotFound
-from promote.core.errors import ConflictError
+from promote.core.errors import ConflictError, RefusedError
 from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate
 from promote.state.partition import Partition
@@ -27,6 +27,28 @@ class Judged:
     """The last passed verdict; None if there is none."""
     failure: Item | None = None
     """The last failed verdict since then; None if there is none."""
+
+    def require_passed(self, function: str, version: str) -> None:
+        """Check that the version has passed, and has not failed since then.
+
+        Raises:
+            RefusedError: The version has no passed verdict, or has failed since it passed.
+
+        """
+        if self.passed is None:
+            raise RefusedError(
+                f"version {version} of {function} has no passed verdict",
+                hint="Verify it here (checks, tests, test-command or invoke). To promote it without a verdict, use "
+                "override: true with a reason, which is recorded.",
+            )
+        if self.failure is not None:
+            at, run_id = str(self.failure.get("at", ""))[:10], self.failure.get("run_id")
+            raise RefusedError(
+                f"version {version} of {function} has passed, but failed verification since then ({at}, run {run_id}): "
+                f"{self.failure.get('reason')}",
+                hint="Verify it again here (checks, tests, test-command or invoke). To promote it anyway, use "
+                "override: true with a reason, which is recorded.",
+            )
 
 
 def version_key(version: str) -> str:

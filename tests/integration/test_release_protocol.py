@@ -17,8 +17,9 @@ from promote.aws.lambda_aliases import Moved
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError, UnconfirmedError
-from promote.core.promotion import Alias, Promotion, ReleaseKey
+from promote.core.promotion import Alias, Promotion, ReleaseKey, placeholder
 from promote.core.run import Run
+from promote.core.verdict import Outcome, Verdict
 from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger, Pending
 from promote.state.release_records import Conflict
@@ -40,9 +41,11 @@ class Application:
     def __init__(self, account: Account) -> None:
         self.account, self.world = account, World(account)
         self.clock = SystemClock()
-        self.arns = {name: self.make(name) for name in NAMES}
-        self.attempts = count(1)
         Table(lambda: self.world.table, TABLE, self.clock).ensure()
+        self.arns: dict[str, str] = {}
+        for name in NAMES:
+            self.make(name)
+        self.attempts = count(1)
 
     def make(self, name: str, code: str = "") -> str:
         function = self.world.function
@@ -57,7 +60,13 @@ class Application:
         if name != STAYS:
             self._settle(name)
             function.update_function_code(FunctionName=name, ZipFile=archive({"app.py": f"{code}2"}), Publish=True)
-        return made["FunctionArn"].removesuffix(":1")
+        self.arns[name] = made["FunctionArn"].removesuffix(":1")
+        versions = self.ledger(name).versions
+        for version in ("1",) if name == STAYS else ("1", "2"):
+            candidate = self.function(self.arns[name]).read(version).candidate
+            versions.record(candidate)
+            versions.record_verdict(candidate, "plan", Verdict(Outcome.PASSED, ()))
+        return self.arns[name]
 
     def _settle(self, name: str) -> None:
         while self.world.function.get_function_configuration(FunctionName=name)["State"] != "Active":
@@ -73,7 +82,13 @@ class Application:
     def protocol(self, life: Life | None = None) -> ReleaseProtocol:
         client = life.client(self.world.table) if life else self.world.table
         table = Table(lambda: client, TABLE, self.clock)
-        return ReleaseProtocol(table, lambda arn: self.function(arn, life), self.clock, lambda _subject, _text: None)
+        return ReleaseProtocol(
+            table,
+            lambda arn: self.function(arn, life),
+            lambda arn, candidate: self.ledger(arn.rpartition(":")[2]).versions.judged(candidate),
+            self.clock,
+            lambda _subject, _text: None,
+        )
 
     def ledger(self, name: str, operation: str = "abc") -> Ledger:
         run = Run("c" * 40, 7, 1, "", operation)
@@ -311,7 +326,7 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     assert application.assert_whole(release, changed_externally=(new,)) is Stage.ROLLED_BACK
     alias = application.alias(new)
     assert alias is not None
-    assert (alias.version, alias.description) == ("2", release.fence)
+    assert (alias.version, alias.description) == ("2", placeholder("2", release.key.identity))
     # The next release moves it like any other.
     again = application.release()
     application.carry_out(again)

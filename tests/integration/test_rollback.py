@@ -221,7 +221,7 @@ def test_a_rollback_that_meets_an_unfinished_release_rolls_it_back(
     killed.process.communicate()
     world.account.clear_faults()
     planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=11)
-    assert "is unfinished; a run would roll it back." in planned.summary, planned.log
+    assert "would complete the unfinished release if it is a rollback, or else return to what" in planned.summary
     ended = back(runner, {"reason": "it hangs"})
     assert (ended.code, ended.result, ended.outputs["version"]) == (0, "rolled-back", "3"), ended.log
     assert ("the unfinished release of run 10 was rolled back" in ended.log) is not is_sent
@@ -245,31 +245,48 @@ def test_a_move_whose_answer_was_lost_is_done(runner: Runner, world: World, prom
     assert promoted.outputs["version"] == "3"
 
 
+@pytest.mark.parametrize("is_sent", [False, True])
 @pytest.mark.parametrize("following", ["run", "rollback"])
-def test_the_record_of_a_killed_rollback_is_finished_with_its_reason(
-    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, following: str
+def test_a_killed_rollback_is_completed_with_its_reason(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, following: str, *, is_sent: bool
 ) -> None:
-    held = world.account.inject("hold-after", "lambda.UpdateAlias")
+    """The next run completes it before its own release. The next rollback completes it, and goes no further back."""
+    held = world.account.inject("hold-after" if is_sent else "hold-before", "lambda.UpdateAlias")
     killed = runner.start({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
     held.wait_until_hit(20)
     killed.process.send_signal(signal.SIGKILL)
     killed.process.communicate()
     world.account.clear_faults()
-    assert (world.alias_version(), world.history()[-1]) == ("2", ("2", "3"))
+    assert (world.alias_version(), world.history()[-1]) == ("2" if is_sent else "3", ("2", "3"))
+    expected = []
     if following == "run":
         (runner.workspace / "function" / "commit").write_text("4")
         ended = runner.run(inputs, commit="4" * 40, run_id=10)
         assert ended.result == "promoted", ended.log
-        expected = ("2", "4", "promotion")
+        expected = [("2", "4", "promotion")]
     else:
-        planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=10)
-        assert "roll back to version 1" in planned.outputs["summary"], planned.log
-        ended = back(runner, run_id=10)
-        expected = ("2", "1", "rollback")
-    assert moves(world)[3:] == [("3", "2", "rollback"), expected], ended.log
+        ended = back(runner, {"reason": "again"}, run_id=10)
+        assert (ended.code, ended.result, ended.outputs["version"]) == (0, "rolled-back", "2"), ended.log
+        assert "the unfinished rollback of run 9 was completed" in ended.outputs["summary"]
+    assert moves(world)[3:] == [("3", "2", "rollback"), *expected], ended.log
     entry = world.records("promotion")[3]
     assert (entry["reason"], entry["by"]) == ("it is slow", "octocat")
-    assert_agreed(world, expected[1])
+    assert_agreed(world, world.alias_version())
+    stays_out = [entry["version"] for entry in world.records("environment")[0]["rolled_back"]]
+    assert stays_out == ([] if following == "run" else ["3"])
+    assert promoted.outputs["version"] == "3"
+
+
+def test_two_rollbacks_at_once_are_one(runner: Runner, world: World, promoted: Ended) -> None:
+    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    first = runner.start({**ROLLBACK, "reason": "first"}, commit="9" * 40, run_id=9)
+    held.wait_until_hit(30)
+    second = back(runner, {"reason": "second"}, run_id=11)
+    held.release()
+    ended = first.wait()
+    assert (ended.code, ended.result) == (second.code, second.result) == (0, "rolled-back"), ended.log + second.log
+    assert moves(world)[3:] == [("3", "2", "rollback")]
+    assert_agreed(world, "2")
     assert promoted.outputs["version"] == "3"
 
 

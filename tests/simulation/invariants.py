@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.aws.fingerprint import fingerprint
 from promote.core.errors import LockError, PromoteError
+from promote.core.promotion import Kind as MoveKind
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import LATEST
@@ -225,6 +226,9 @@ class Watch:
             self._see_lock(actor, pk)
         for release in self.releases.see_records(keys):
             self._see_release(release)
+            is_forward = release.kind is not MoveKind.ROLLBACK and release.moves
+            if actor.rolls_back and release.stage is Stage.ROLLED_BACK and is_forward and not release.undone:
+                raise Broken(OUT, f"{actor.name} rolls back {release.key.sk}, and no record keeps its code out")
         has_source = actor.environment != ENVIRONMENT and actor.planned.kind not in (Kind.TWINS, Kind.TWIN)
         if call.name == BEGINNING and has_source:
             for release in self.releases.by(actor.operation)[-1:]:
@@ -316,6 +320,8 @@ class Watch:
             move = self._move(place, alias)
             self._before[place, move.identity] = self.commits.get(place), self._is_ours.get(place, True)
             mover = self._mover(actor, move)
+            if actor.rolls_back and move.previous is not None and not found["how"].startswith("back"):
+                raise Broken(OUT, f"{actor.name} rolls back, and moves {place[0]} forward to version {move.version}")
             self._on_latest_since.pop(place, None)
             self._is_ours[place] = before is not None or not self._is_raced(mover, place, alias)
             if self._is_ours[place]:
@@ -594,7 +600,10 @@ class Watch:
         if owner and not next_owner:
             self._require_release(actor, arn, before, after)
         if owner and owner != next_owner and not actor.owns(owner):
-            self._lost[arn, owner.rpartition("/")[2]] = self._now, _number(before, "lease"), next_token > token
+            # The post step of a job releases the locks of all its steps, and one of them may still run in the plan.
+            is_by_job = any(one.owns(owner) for one in self._schedule.actors if one.place == actor.place)
+            is_by_force = next_token > token or is_by_job
+            self._lost[arn, owner.rpartition("/")[2]] = self._now, _number(before, "lease"), is_by_force
         if next_owner and (_number(before, "beat"), token, owner) != (_number(after, "beat"), next_token, next_owner):
             if not actor.owns(next_owner):
                 raise Broken(LOCK, f"{actor.name} renews the lock of {next_owner}")
@@ -701,8 +710,8 @@ class Watch:
     def _require_truth(self, actor: "Actor", report: Report, moves: list[Move]) -> None:
         """6. A run that reports a move has made it: all functions of a release, and exactly those that it names."""
         begun = self.releases.by(actor.operation)
-        if not moves and actor.rolls_back and self.releases.has_undone(actor.planned.functions, actor.environment):
-            return  # it has rolled back a release that it found unfinished
+        if not moves and actor.rolls_back and self.releases.has_returned(actor.planned.functions, actor.environment):
+            return  # it has finished what it found unfinished
         if not moves:
             raise Broken(LOST, f"{actor.name} reports {report.result}, but has moved nothing")
         if begun and not (begun[-1].stage is Stage.DONE or self.releases.has_moved(begun[-1])):

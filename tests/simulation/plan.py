@@ -336,23 +336,8 @@ def random_plan(seed: int) -> Plan:
         jobs.append(Job(Kind.RUN, len(jobs)))
     is_first = call in _FIRST or (call, hit) in _OF_FIRST
     exists = not (is_first or chance.random() < 0.1)
-    faults: list[Fault] = []
-    if chance.random() < 0.95:
-        rare = call not in _FREQUENT
-        faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
-        if (call, hit) in _OF_FIRST:
-            faults.append(Fault(Hit.LOST, "lambda.CreateAlias"))  # which is read back at once
-        if call in ROLLBACK_CALLS:
-            moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
-            faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
-        faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
-        for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
-            other = chance.choice(list(Hit))
-            where = chance.choice(CALLS) if chance.random() < 0.3 else ""
-            nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * len(jobs))
-            if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
-                faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(len(jobs))))))
-    commits = range(1, _NEWEST if call in RELEASING else _NEWEST + 1)
+    faults = _random_faults(chance, call, hit, len(jobs), exists=exists)
+    commits = range(1, _NEWEST + (call not in RELEASING))
     history = _random_history(chance) if chance.random() < _GRAPHS else ()
     plan = Plan(
         jobs=tuple(jobs),
@@ -371,15 +356,60 @@ def random_plan(seed: int) -> Plan:
     )
     if hit is Hit.IDLE and call not in RELEASING and chance.random() < 0.5:
         return _idle(plan, chance)
-    # Then the rolled-back version returns as the code of a newer commit.
-    is_again = is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5
-    return replace(plan, same=((4, 3),)) if is_again else plan
+    if is_story and any(job.commit == 4 for job in jobs) and chance.random() < 0.5:
+        # The rolled-back version returns as the code of a newer commit.
+        plan = replace(plan, same=((4, 3),))
+    return _meeting(plan, chance) if chance.random() < (call in RELEASING) * _MEETINGS else plan
+
+
+def _random_faults(chance: Random, call: str, hit: Hit, jobs: int, *, exists: bool) -> list[Fault]:
+    """Draw the faults of a plan with ``jobs`` jobs. The first one is ``hit`` at ``call``."""
+    if chance.random() >= 0.95:
+        return []
+    faults: list[Fault] = []
+    rare = call not in _FREQUENT
+    faults += [_COMPANIONS[call]] if call in _COMPANIONS else []
+    if (call, hit) in _OF_FIRST:
+        faults.append(Fault(Hit.LOST, "lambda.CreateAlias"))  # which is read back at once
+    if call in ROLLBACK_CALLS:
+        moving = "lambda.UpdateAlias" if exists else "lambda.CreateAlias"
+        faults.append(Fault(chance.choice(_TURNING), moving, chance.choice((1, 1, 2)), 0))
+    faults.append(Fault(hit, call, chance.choice((1, 1, 1, 1, 2) if rare else (1, 2, 3, 5, 8))))
+    for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
+        other = chance.choice(list(Hit))
+        where = chance.choice(CALLS) if chance.random() < 0.3 else ""
+        nth = chance.choice((1, 1, 2, 3)) if where else chance.randint(1, 25 * jobs)
+        if can_hit(other, where) or (not where and other is not Hit.UPDATE_FAILS):
+            faults.append(Fault(other, where, nth, chance.choice((-1, chance.randrange(jobs)))))
+    return faults
 
 
 def _idle(plan: Plan, chance: Random) -> Plan:
     """Make the version to which a rollback returns Inactive before the rollback reads it."""
     jobs = (Job(Kind.RUN, 3), Job(Kind.ROLLBACK, 3, start=chance.choice((8.0, 15.0)) + chance.random()))
     return replace(plan, jobs=jobs, faults=(Fault(Hit.IDLE, "lambda.ListAliases", 1, 1),), exists=True)
+
+
+def _meeting(plan: Plan, chance: Random) -> Plan:
+    """Let a rollback meet a release, or another rollback, that has begun and may be dead."""
+    functions = chance.choice(((FUNCTION,), *_APPLICATIONS))
+    others = functions if chance.random() < 0.7 else (chance.choice(functions),)
+    kind, commit = chance.choice(((Kind.RUN, 4), (Kind.ROLLBACK, 3)))
+    # A rollback needs less time than a run before it begins to move.
+    start = 20.0 + (5.0 if kind is Kind.ROLLBACK else 0.0) * chance.random()
+    meets = start + (3.0 * chance.random() if kind is Kind.ROLLBACK else 2.0 + 6.0 * chance.random())
+    jobs = (
+        Job(Kind.RUN, 3, functions=functions),
+        Job(kind, commit, start, run_id=1004, functions=functions, is_lost=chance.random() < 0.7),
+        Job(Kind.ROLLBACK, 3, meets, run_id=1005, functions=others),
+        Job(Kind.RUN, 4, start + 40.0, run_id=1004, functions=functions),
+    )
+    hit = chance.choice((Hit.CRASH_AFTER, Hit.CRASH_AFTER, Hit.CRASH_BEFORE, Hit.PAUSED_AFTER, Hit.UNSENT_FOR_GOOD))
+    where = chance.choice(("dynamodb.TransactWriteItems begin", "lambda.UpdateAlias", "lambda.UpdateAlias"))
+    faults = [Fault(hit, where, chance.choice((1, 1, 2)), 1)] if chance.random() < 0.9 else []
+    if chance.random() < 0.3:
+        faults.append(Fault(chance.choice(_TURNING), "lambda.UpdateAlias", 1, chance.choice((1, 2))))
+    return replace(plan, jobs=jobs, faults=tuple(faults), bad=(), broken=(), exists=True)
 
 
 def _story(chance: Random) -> list[Job]:
@@ -422,6 +452,8 @@ _UNKNOWING = 0.07
 """The share of jobs that cannot find out how commits are related."""
 _STORIES = 0.05
 """The share of schedules in which rolled-back code returns."""
+_MEETINGS = 0.1
+"""The share of schedules, among those whose first fault is at a call of a release, in which a rollback meets one."""
 _PROVISIONED = 0.1
 """Share of the schedules whose aliases have provisioned concurrency."""
 _SHARE, _SHARE_OF_RELEASING = 0.04, 0.6

@@ -170,6 +170,32 @@ REGRESSIONS = {
         ),
         seed=28,
     ),
+    # The function was deleted and created again, and then its alias. What the ledger knew of the old one did not count,
+    # and the record of the version that the new alias serves was not read.
+    "an alias of a new function serves a newer commit": Plan(
+        jobs=(
+            Job(Kind.ADOPT, 5, lease=8),
+            Job(Kind.RUN, 4, start=1.4909698526961284, lease=2, skew=600),
+            Job(Kind.RUN, 3, start=0.5939895679063223, lease=2, fifo=True),
+            Job(Kind.RUN, 1, lease=8, rate=1.05, skew=600, knows=False),
+            Job(Kind.ALONE, 2, start=4.947270328935427, lease=8, rate=0.95),
+        ),
+        faults=(
+            Fault(Hit.EXTERNAL_ALIAS_DELETED, "github.CreateDeployment"),
+            Fault(Hit.PAUSED_AFTER, nth=115),
+            Fault(Hit.EXTERNAL_ALIAS_DELETED, nth=119),
+            Fault(Hit.EXTERNAL_DELETED, nth=51),
+        ),
+        seed=207096,
+        broken=(2,),
+        has_lock=False,
+    ),
+    # The step before had just published the version. Its 404 counted, because this process had not created it.
+    "the version to promote is not found yet": Plan(
+        jobs=(Job(Kind.STEPS, 2, lease=2, fifo=True),),
+        faults=(Fault(Hit.NOT_YET, "lambda.GetFunctionConfiguration", 2),),
+        seed=5,
+    ),
 }
 
 

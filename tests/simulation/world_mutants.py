@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "the ledger's record of a deleted alias is still used",
         "promote.pipeline.order",
-        "    if target.is_lost or alias is None:\n        return None\n",
+        "    if alias is None or alias.is_placeholder:\n        return None\n",
         "    if alias is None:\n        return target.state.served(target.environment).commit or None\n",
         hits=(Hit.EXTERNAL_ALIAS_DELETED,),
     ),

@@ -6,7 +6,7 @@ import pytest
 
 from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest, Situation, decide, result_of
 from promote.core.errors import ConflictError
-from promote.core.promotion import FENCE, Alias, EnvironmentRecord, Kind, Promotion
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, placeholder
 from promote.core.run import Result, Run
 from promote.core.version import Candidate
 
@@ -96,7 +96,7 @@ def test_a_rollback_from_another_version_than_was_read_is_refused() -> None:
         decide(replace(request(), instead_of="3"), situation())
 
 
-@pytest.mark.parametrize("found", [None, alias("2", f"{FENCE}0000000001-ab12")])
+@pytest.mark.parametrize("found", [None, alias("2", placeholder("2", "0000000001-ab12"))])
 def test_the_first_promotion_replaces_nothing(found: Alias | None) -> None:
     first = replace(situation(), alias=found, served=EnvironmentRecord())
     decision = decide(request(), first)
