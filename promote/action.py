@@ -64,7 +64,7 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
     """
     inputs = step.read(environ, context.workspace)
     require_reviewed(inputs, environ)
-    sha, context = context.commit, checkout.settle(inputs, context)
+    sha, context = context.commit, checkout.resolve_commit(inputs, context)
     if text := checkout.warning(context, sha):
         workflow.warn(text, title="Commit")
     folder = context.temporary if context.temporary.is_dir() else None

@@ -9,7 +9,7 @@ from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import Snapshot
 from promote.inputs.model import Isolation
-from promote.pipeline.deploy import foreseen
+from promote.pipeline.deploy import expected_content
 from promote.pipeline.held_locks import Held, hold_locks
 from promote.pipeline.job import Job
 from promote.pipeline.locks import keep
@@ -31,7 +31,7 @@ def deploy(job: Job) -> Report:
     """
     with job.phase("read"):
         targets = prepare(job)
-        found = orders(targets, list(map(foreseen, targets)))
+        found = orders(targets, list(map(expected_content, targets)))
     if job.inputs.dry_run:
         return messages.planned(job, targets, "deploy a candidate for the job's own steps to test", found)
     if early := messages.refused_early(job, targets, found):
@@ -72,7 +72,7 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
     targets = [part.target for part in parts]
     for target in targets:
         remove_expired(target.job, target.previews, target.state.previews)
-    found = orders(targets, list(map(foreseen, targets)))
+    found = orders(targets, list(map(expected_content, targets)))
     if any(order.is_older for order in found):
         return parts, messages.superseded(job, parts, found)
     if any(order.is_refused for order in found):

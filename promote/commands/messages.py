@@ -164,16 +164,13 @@ def refused_early(job: Job, targets: Sequence[Target], orders: Sequence[CommitOr
 def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
     """Return the report if a newer run has taken this one's place in the queue."""
     reason = part_messages.left_to(targets[0], newer)
-    headline = f"{name(job)} is left to {newer.name}, which is newer on this branch. Nothing was changed."
+    headline = f"{name(job)} was left as it is: {newer.name}, which is newer on this branch, supersedes this run."
     return replace(reason, headline=headline)
 
 
 def steps(job: Job) -> str:
     """Return the steps of ``run``, for the plan of a dry run."""
-    count = 0
-    for inputs in job.inputs.parts or (job.inputs,):
-        kinds = (inputs.checks, inputs.invocations, (inputs.tests,), (inputs.test_command,))
-        count += sum(bool(check) for kind in kinds for check in kind)
+    count = sum(sum(inputs.checks_of.values()) for inputs in job.inputs.parts or (job.inputs,))
     return f"deploy, verify with {count} {'check' if count == 1 else 'checks'}, and promote if all pass"
 
 
@@ -224,7 +221,7 @@ def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     ]
     if not moves:
         return replace(whole, headline=f"{name(job)} serves this release already; nothing was changed.")
-    verb = "is back at" if outcome.result is Result.ROLLED_BACK else "now serves"
+    verb = "was rolled back to" if outcome.result is Result.ROLLED_BACK else "now serves"
     headline = f"{name(job)} {verb} one release: {join_names(moves)}."
     if outcome.seconds is None or len(moves) == 1:
         return replace(whole, headline=headline)

@@ -16,7 +16,7 @@ from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
 from promote.pipeline.capacity import describe_split
 from promote.pipeline.decision import undecided
-from promote.pipeline.deploy import deploy, latest_endpoint
+from promote.pipeline.deploy import deploy, ensure_latest_endpoint
 from promote.pipeline.latest import pin
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.target import Target
@@ -50,7 +50,7 @@ def refused_early(target: Target, found: CommitOrder) -> Report | None:
 def deployed(part: Part) -> Part:
     """Deploy the function, and add the result to its report."""
     target, warnings = pin(part.target)
-    latest = latest_endpoint(target)
+    latest = ensure_latest_endpoint(target)
     built = deploy(target, latest)
     part = part.reported(
         candidate=built.candidate,
@@ -150,7 +150,7 @@ def left_to(target: Target, newer: Claim) -> Report:
     return replace(
         known(target),
         result=Result.SUPERSEDED,
-        headline=f"{name(target)} is left to {newer.name}, which is newer on this branch. Nothing was changed.",
+        headline=f"{name(target)} was left as it is: {newer.name}, which is newer on this branch, supersedes this run.",
         links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
         lock_wait=target.job.progress.phases[-1].seconds,
@@ -207,7 +207,7 @@ def promoted(target: Target, report: Report, decision: Decision) -> Report:
     before = f" (before: version {decision.previous})" if decision.previous else " (its first)"
     headline = f"{name(target)} now serves version {version}{before}."
     if decision.result is Result.ROLLED_BACK:
-        headline = f"{name(target)} is back at version {version}{before}."
+        headline = f"{name(target)} was rolled back to version {version}{before}."
     if decision.result is Result.UNCHANGED:
         headline = f"{name(target)} serves version {version} already; nothing was changed."
     return replace(

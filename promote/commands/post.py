@@ -93,6 +93,6 @@ def _logger(workflow: ActionsLog) -> Say:
 
 
 _LOST = (
-    "The lock of {name} no longer belongs to this job: its lease expired before the job ended, or it was forced open. "
-    "If deployments take long, give the step with command: lock a longer lease."
+    "The lock of {name} no longer belongs to this job: its lease expired before the job ended, or it was released by "
+    "force. If deployments take long, give the step with command: lock a longer lease."
 )

@@ -20,10 +20,11 @@ from promote.core.run import Result
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import same_content
 from promote.inputs.model import Endpoints
+from promote.inputs.usage import NEED_ENDPOINT
 from promote.pipeline import promote as pipeline
 from promote.pipeline.announce import announce
 from promote.pipeline.decision import require_not_lower
-from promote.pipeline.deploy import Deployed, awake
+from promote.pipeline.deploy import Deployed, ensure_active
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
@@ -109,7 +110,7 @@ def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
 
 def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
     """Verify the versions if the inputs say how, and promote them. Return the report, and the commit to promote."""
-    map_and_wait([partial(awake, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
+    map_and_wait([partial(ensure_active, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
     with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
         chosen = map_and_wait([partial(_verified, one) for one in chosen], CALLS_AT_ONCE)
     if _is_blocked(chosen):
@@ -170,7 +171,7 @@ def _reread(one: _Chosen, now: Source) -> _Chosen:
             )
         target.job.say("promote", f"{name} now serves version {is_.version} instead of version {was.version}")
         _require_verdict(replace(one, source=now))
-    awake(target, now.snapshot)
+    ensure_active(target, now.snapshot)
     return replace(one, source=now, target=target.of_commit(now.commit))
 
 
@@ -223,9 +224,8 @@ def _require_endpoint(target: Target, source: Source) -> None:
         return
     # With endpoints: none, a test-command gets no URL, which the user has chosen.
     if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is Endpoints.HTTP):
-        name = "checks" if inputs.checks else "tests" if inputs.tests else "test-command"
         raise InputError(
-            name,
+            next(name for name in inputs.verified_by if name in NEED_ENDPOINT),
             f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy created none",
             hint="Remove endpoints: none from that step, set latest-url here, or verify with invoke.",
         )

@@ -17,7 +17,7 @@ from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
 from promote.core.version import Snapshot
 from promote.pipeline.announce import announce
-from promote.pipeline.deploy import awake
+from promote.pipeline.deploy import ensure_active
 from promote.pipeline.job import Job
 from promote.pipeline.order import compare, kept_out
 from promote.pipeline.prepare import prepare
@@ -329,7 +329,7 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
     back, passed = _verified(target, back, snapshot)
     candidate = snapshot.candidate
     if not inputs.dry_run:
-        awake(target, snapshot)
+        ensure_active(target, snapshot)
         if passed is None:
             target.of_commit(back.commit).ledger.versions.record(candidate)
     return PromotionRequest(

@@ -15,7 +15,7 @@ from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.inputs.model import Isolation
 from promote.pipeline.announce import announce
 from promote.pipeline.decision import is_verified
-from promote.pipeline.deploy import foreseen
+from promote.pipeline.deploy import expected_content
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.order import orders
@@ -34,7 +34,7 @@ def run(job: Job) -> Report:
     with job.phase("read"):
         targets = prepare(job)
         # The commits are read from the history before this run holds the locks, so other runs do not wait for it.
-        found = orders(targets, list(map(foreseen, targets)))
+        found = orders(targets, list(map(expected_content, targets)))
     if job.inputs.dry_run:
         return messages.planned(job, targets, messages.steps(job), found)
     if early := messages.refused_early(job, targets, found):

@@ -122,4 +122,4 @@ def _notes(reading: Reading) -> Iterator[str]:
             text = f"{found.name} was changed externally since its last promotion"
             yield f"{text}: it points at version {found.alias.version}."
     if opened := reading.state.lock.opened:
-        yield f"The lock was last forced open by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"
+        yield f"The lock was last released by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

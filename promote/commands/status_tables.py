@@ -34,8 +34,8 @@ def of_application(job: Job, found: Sequence[ReleaseStatus]) -> Iterator[Table]:
     )
     differing = tuple(_drift(job, status.environment, one) for status in found for one in status.drifts)
     if differing:
-        columns = ("Environment", "Function", "Serves", "Release has", "Since", "Why")
-        yield Table("Not as the release has it", columns, differing, otherwise="None.")
+        columns = ("Environment", "Function", "Serves", "In the release", "Since", "Why")
+        yield Table("Functions that differ from the release", columns, differing, otherwise="None.")
 
 
 def _row(job: Job, status: ReleaseStatus) -> tuple[str | Link, ...]:

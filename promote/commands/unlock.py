@@ -1,4 +1,4 @@
-"""``unlock``: force the lock open. The reason is recorded."""
+"""``unlock``: release the lock by force. The reason is recorded."""
 
 from promote.aws.dynamodb import TableNotFound, TransactionCancelled
 from promote.core.errors import LockError
@@ -20,7 +20,7 @@ def unlock(job: Job) -> Report:
     if found is None or not found.held_by:
         return Report(Result.UNCHANGED, headline=f"The lock of {name} is free already; nothing was changed.")
     if inputs.dry_run:
-        headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be opened."
+        headline = f"Dry run: the lock of {name}, which {found.held_by} holds, would be released by force."
         return Report(Result.PLANNED, headline=headline)
     by = job.context.actor or job.run.url or "a person outside GitHub"
     ledger = job.resources.ledger(job.arn, job.run)

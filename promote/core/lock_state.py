@@ -133,7 +133,7 @@ class LockState:
     tickets: tuple[Claim, ...] = ()
     """The runs that wait, in order of arrival."""
     opened: Mapping[str, Any] = field(default_factory=dict)
-    """Who last opened the lock by force, when and why."""
+    """Who last released the lock by force, when and why."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
@@ -247,5 +247,5 @@ def _invalid(name: str, value: object) -> LockError:
     return LockError(
         f"the item of the lock is not valid: its {name} {what}",
         hint="If another program writes to this table, set the input table to another one. Otherwise correct the item "
-        "by hand, never with a lower token. If owner, lease or beat are not valid, command: unlock opens the lock.",
+        "by hand, never with a lower token. If owner, lease or beat are not valid, command: unlock releases the lock.",
     )

@@ -127,15 +127,19 @@ class Inputs:
         return join_names([part.function_name for part in self.parts] or [self.function_name])
 
     @property
+    def checks_of(self) -> Mapping[str, int]:
+        """The number of given checks, by the input that asks for them."""
+        return {
+            "checks": len(self.checks),
+            "invoke": len(self.invocations),
+            "tests": bool(self.tests),
+            "test-command": bool(self.test_command),
+        }
+
+    @property
     def verified_by(self) -> tuple[str, ...]:
         """The names of the given inputs that ask for a kind of check."""
-        given = {
-            "checks": self.checks,
-            "invoke": self.invocations,
-            "tests": self.tests,
-            "test-command": self.test_command,
-        }
-        return tuple(name for name, value in given.items() if value)
+        return tuple(name for name, count in self.checks_of.items() if count)
 
     @property
     def has_verification(self) -> bool:

@@ -202,13 +202,13 @@ def _show_on_github(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]
 
 _DESCRIPTIONS = {
     Kind.PROMOTION: "version {version} passed verification and was promoted",
-    Kind.OVERRIDE: "version {version} was promoted by a person's override",
-    Kind.ROLLBACK: "back at version {version}",
+    Kind.OVERRIDE: "version {version} was promoted with override: true",
+    Kind.ROLLBACK: "rolled back to version {version}",
     None: "version {version} did not pass verification",
 }
 _DESCRIPTIONS_OF_SEVERAL = {
     Kind.PROMOTION: "{names} passed verification and were promoted together",
-    Kind.OVERRIDE: "{names} were promoted together by a person's override",
-    Kind.ROLLBACK: "{names} are back at one release",
+    Kind.OVERRIDE: "{names} were promoted together with override: true",
+    Kind.ROLLBACK: "{names} were rolled back to one release",
     None: "{names} did not all pass verification",
 }

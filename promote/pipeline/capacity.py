@@ -57,7 +57,7 @@ def require_free(function: str, alias: Alias | None, inputs: Inputs, *, is_back:
         )
 
 
-def settled(job: Job, function: Function, alias: Alias) -> Alias | None:
+def wait_for_capacity_move(job: Job, function: Function, alias: Alias) -> Alias | None:
     """Wait until provisioned concurrency has moved to the version of ``alias``. Return the alias after the wait.
 
     Raises:

@@ -38,7 +38,7 @@ class _Head:
     """The ref of a pull request, such as ``pull/5/merge``, or empty."""
 
 
-def settle(inputs: Inputs, context: Context) -> Context:
+def resolve_commit(inputs: Inputs, context: Context) -> Context:
     """Return the context with the commit that a run deploys, and with the clone that has its history.
 
     The commit comes from the first of these that exists: the clone that holds the artifact, the input ``commit``, a

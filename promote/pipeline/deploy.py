@@ -27,7 +27,7 @@ class Deployed:
     """The environment's alias. It was read before the version."""
 
 
-def foreseen(target: Target) -> Content | None:
+def expected_content(target: Target) -> Content | None:
     """Return the content that the candidate will have; None if it is not known before the deployment."""
     latest, code = target.latest, target.code
     if latest is None or (isinstance(code, Image) and not code.is_in(latest.code_sha256)):
@@ -38,7 +38,7 @@ def foreseen(target: Target) -> Content | None:
     return Candidate("", digest, fingerprint({**latest.configuration, **changes}))
 
 
-def latest_endpoint(target: Target) -> Endpoint | None:
+def ensure_latest_endpoint(target: Target) -> Endpoint | None:
     """Return the endpoint that shows $LATEST. Create the function and the endpoint if they are missing."""
     if target.latest is None and target.code is not None:
         target.job.say("deploy", f"creating the function {target.function.name}")
@@ -100,9 +100,9 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
         if served is not None:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
             if not is_verified(target, served.candidate):
-                latest = awake(target, latest)
+                latest = ensure_active(target, latest)
             return Deployed(served.candidate, latest, target.alias)
-        latest = awake(target, latest)
+        latest = ensure_active(target, latest)
         response = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {response.version}")
     published, settled = run_both(
@@ -124,10 +124,10 @@ def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:
     if version is None or not same_content(version, latest):
         return None
     stays = is_verified(target, version.candidate) and target.alias and target.alias.version == version.version
-    return version if stays else awake(target, version)
+    return version if stays else ensure_active(target, version)
 
 
-def awake(target: Target, version: Snapshot) -> Snapshot:
+def ensure_active(target: Target, version: Snapshot) -> Snapshot:
     """Return the version when it can serve. An Inactive version is activated first.
 
     Raises:

@@ -115,7 +115,7 @@ def _report(job: Job, lock: Lock, lease: Lease, kept: int | None) -> None:
     if kept and kept != lease.token:
         job.workflow.warn(
             f"An earlier step of this job acquired the lock (token {kept}) and lost it: its lease expired, or it was "
-            "forced open. Give that step a longer lease.",
+            "released by force. Give that step a longer lease.",
             title="Lock",
         )
     how = ", acquired by an earlier step" if lease.kept_by else ""
@@ -151,11 +151,11 @@ def keep(job: Job, lock: Lock, lease: Lease) -> None:
     """Keep the lock for the job's further steps, for the duration of the input ``lease``.
 
     Raises:
-        LockError: The lock was forced open before.
+        LockError: The lock was released by force before.
 
     """
     if not lock.is_ours(lock.keep(lease, job.inputs.command.value, job.inputs.lease)):
-        raise LockError("the lock was forced open before it could be kept for the job", hint="Run the job again.")
+        raise LockError("the lock was released by force before it could be kept for the job", hint="Run the job again.")
     job.state.remember(job.location(lock.arn), lease.token)
 
 

@@ -5,8 +5,8 @@ from promote.core.decision import Decision, PromotionRequest
 from promote.core.promotion import Kind
 from promote.core.traffic import Split
 from promote.core.version import same_content
-from promote.pipeline.capacity import require_free, settled
-from promote.pipeline.deploy import awake
+from promote.pipeline.capacity import require_free, wait_for_capacity_move
+from promote.pipeline.deploy import ensure_active
 from promote.pipeline.target import Target
 
 
@@ -28,7 +28,7 @@ def require_same_version(target: Target, request: PromotionRequest) -> None:
     version = target.function.find(request.candidate.version)
     if version is None or not same_content(version, request.candidate):
         raise not_as_it_was(target.function.name, request.candidate.version, is_gone=version is None)
-    awake(target, version)
+    ensure_active(target, version)
 
 
 def require_verdict(target: Target, request: PromotionRequest, decision: Decision) -> None:
@@ -57,5 +57,5 @@ def wait_for_capacity(target: Target, request: PromotionRequest) -> bool:
     require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
     if alias is None or alias.split is not Split.CAPACITY or is_back or target.job.inputs.override:
         return False
-    settled(target.job, target.function, alias)
+    wait_for_capacity_move(target.job, target.function, alias)
     return True

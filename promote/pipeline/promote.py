@@ -232,9 +232,7 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
         _begin(job, protocol, place, parts, release)
         ended = protocol.resume(release, locks, is_ours=True)
     except KeyboardInterrupt:
-        _settle_cancelled(
-            job, release, partial(protocol.resume, release, locks, is_ours=True, is_cancelled=True), moved
-        )
+        _end_cancelled(job, release, partial(protocol.resume, release, locks, is_ours=True, is_cancelled=True), moved)
         raise
     if ended.release.stage is not Stage.ROLLED_BACK:
         moved(ended)
@@ -279,7 +277,7 @@ def _begin(
         raise error from cancelled
 
 
-def _settle_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
+def _end_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
     """Finish the release of a cancelled run as far as possible. The post step or the next run does the rest."""
     with suppress(Exception):
         ended = with_timeout(_CANCEL_TIMEOUT, settle)

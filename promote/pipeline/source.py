@@ -153,7 +153,7 @@ def _deployed(target: Target) -> Source:
         )
     if found.run_id != run.run_id:
         raise RefusedError(
-            f"the candidate is of run {found.run_id}, and only the steps of that run tested it",
+            f"run {found.run_id} deployed the candidate, and only the steps of that run tested it",
             hint="Deploy again in this run. To promote a version that has a passed verdict, use from or version.",
         )
     if (found.job, found.attempt) != (target.job.name, run.attempt):

@@ -69,7 +69,7 @@ def _drifts(release: Release, parts: dict[str, Part], members: Sequence[Member])
         if release.stage.is_final:
             yield _since(release, member, wanted)
         else:
-            why = "is not back yet" if release.stage is Stage.ROLLING_BACK else "is not moved yet"
+            why = "is not rolled back yet" if release.stage is Stage.ROLLING_BACK else "is not moved yet"
             yield Drift(member.name, member.version, wanted, why)
 
 
@@ -77,7 +77,7 @@ def _since(release: Release, member: Member, wanted: str) -> Drift:
     """Return what has happened to a function since its release."""
     alias, name = member.alias, member.name
     if alias is None:
-        return Drift(name, "", wanted, "has no alias any more")
+        return Drift(name, "", wanted, "its alias was deleted")
     move = alias.promotion
     if alias.split is Split.STUCK:
         return Drift(name, alias.serving, wanted, "its provisioned concurrency could not be allocated")

@@ -44,7 +44,7 @@ class Heartbeat:
 
         Raises:
             LockError: The lease is lost, or may be lost because it could not be renewed. Or the heartbeat was stopped,
-                and this call is a remainder of the work.
+                and this call comes from work that has not stopped yet.
 
         """
         if self._stopped.is_set():
@@ -52,7 +52,8 @@ class Heartbeat:
         if self._other:
             raise LockError(
                 f"the lock was lost to {self._other}, so this run stops before its next change",
-                hint="Was the runner suspended, or is the lease too short? Run the job again. Nothing is lost.",
+                hint="Check whether the runner was suspended. If the lease is too short, increase it. Then run the job "
+                "again.",
             )
         if self._clock.monotonic() >= self._trusted_until:
             raise LockError(

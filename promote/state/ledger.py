@@ -253,7 +253,7 @@ class Ledger:
     def record_unlock(
         self, token: int, held: str, reason: str, by: str, opening: tuple[str, Mapping[str, Any]]
     ) -> None:
-        """Open the lock by force (``opening``) and record who did it, the holder and the reason, in one transaction.
+        """Release the lock by force (``opening``) and record who did it, the holder and the reason, in one transaction.
 
         Raises:
             TransactionCancelled: The lock has changed since it was read.

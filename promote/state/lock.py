@@ -63,7 +63,7 @@ class Found:
     has_owner: bool
     """Whether the item has an owner, even a null."""
     held_by: str
-    """The holder, as text; empty if the lock is free, and need not be opened."""
+    """The holder, as text; empty if the lock is free, and need not be released."""
     is_sound: bool
     """Whether the item is valid."""
     url: str = ""
@@ -314,7 +314,7 @@ class Lock:
         return Found(state.token, holder.owner, has_owner=True, held_by=holder.name, is_sound=True, url=holder.url)
 
     def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
-        """Return the part of a transaction that opens the lock by force, if it is still as in ``found``.
+        """Return the part of a transaction that releases the lock by force, if it is still as in ``found``.
 
         The token grows. By that, the holder notices it and stops before its next change.
         """

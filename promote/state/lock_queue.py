@@ -167,8 +167,8 @@ class _Waiter:
         lease = state.holder.lease if state.holder else self._claim.lease
         raise LockError(
             f"the lock was not free within {self._timeout / 60:.3g} minutes: {held}",
-            hint=f"Check what that run does{_at(state)}. If it only takes long, raise lock-timeout. If it died, its "
-            f"lock expires {lease} seconds later.",
+            hint=f"Check what that run does{_at(state)}. If it is slow, increase lock-timeout. If it has died, its "
+            f"lock expires {lease} seconds after its last heartbeat.",
         )
 
     def _has_room(self, state: LockState, now: float) -> bool:
@@ -178,7 +178,7 @@ class _Waiter:
         if all(self._liveness.has_lived(ticket) for ticket in state.tickets) or now - self._started > LONGEST_LEASE:
             raise LockError(
                 f"the queue of the lock is full: {len(state.tickets)} runs wait",
-                hint="See with command: status what blocks the queue, and run the job again when it is shorter.",
+                hint="Run command: status to see which runs wait. Run the job again when the queue is shorter.",
             )
         return False
 

@@ -123,7 +123,7 @@ class ReleaseRecords:
                 served["promoted"] = promotion.commit  # a function whose alias stays is part of the release too
             together = {"released": vars(release.key), "together": together_item(release.together)}
             parts.append(self._unmarking(release, part, {**served, **together}))
-        used = [self._using(part) for part in release.parts if part.token]
+        used = [self._use_update(part) for part in release.parts if part.token]
         locks = [*used, *locks]
         while True:
             try:
@@ -136,7 +136,7 @@ class ReleaseRecords:
             else:
                 return replace(release, stage=Stage.DONE), True
 
-    def _using(self, part: Part) -> tuple[str, Mapping[str, Any]]:
+    def _use_update(self, part: Part) -> tuple[str, Mapping[str, Any]]:
         """Return the part of a transaction that marks the candidate as used."""
         return "Update", self._table.change(
             part.arn,

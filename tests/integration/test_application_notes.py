@@ -229,7 +229,7 @@ def test_status_says_which_release_all_serve_or_which_of_them_do_not(shop: Shop)
     assert "preprod serves one release except for other. The function other does not exist." in ended.log
     ended = shop.command("status")
     assert ended.outputs["summary"] == f"api, mail and worker: preprod serves one release, commit {third[:10]}."
-    assert "Not as the release has it" not in ended.summary
+    assert "Functions that differ from the release" not in ended.summary
     # The api already had that commit; the others did not.
     notes = shop.notes()
     assert "Work harder" in notes

@@ -638,7 +638,7 @@ def test_status_says_who_has_opened_the_lock(runner: Runner) -> None:
     keep(runner)
     assert runner.run(UNLOCK, run_id=8).result == "unlocked"
     ended = runner.run(STATUS, run_id=8)
-    assert "last forced open by octocat" in ended.log
+    assert "last released by force by octocat" in ended.log
     assert UNLOCK["reason"] in ended.log
 
 

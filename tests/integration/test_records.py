@@ -227,7 +227,7 @@ def test_an_api_that_only_describes_itself_as_ours_is_not_used(
     assert not any(api in ended.outputs["environment-url"] + ended.outputs["latest-url"] for api in foreign)
 
 
-# A candidate counts once
+# A candidate is promoted only once
 
 
 @pytest.fixture

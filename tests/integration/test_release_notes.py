@@ -179,12 +179,12 @@ def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
     assert (ended.code, ended.result, ended.annotations) == (0, "rolled-back", ()), ended.log
     notes = ended.outputs["release-notes"]
     assert "Be faster" in notes
-    assert "back at version 1" in notes
+    assert "rolled back to version 1" in notes
     assert "it is not `*faster*`" in notes or "it is not *faster*" not in notes
     assert [entry[0] for entry in team.shown()] == [first, second, first]
     again = team.tell(second)
     assert (again.code, again.result) == (0, "reported"), again.log
-    assert "back at version 1" in again.outputs["release-notes"]
+    assert "rolled back to version 1" in again.outputs["release-notes"]
     team.tag("v1.0.0", first)
     team.tag("v1.1.0", second)
     assert "| preprod | 1 |" in team.tell(second, tag="v1.0.0").outputs["release-notes"]

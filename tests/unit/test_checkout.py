@@ -40,7 +40,7 @@ def context(workspace: Path, event: str = "push", payload: object = None, ref: s
 
 
 def settled(workspace: Path, given: Mapping[str, str] | None = None, **event: object) -> Context:
-    return checkout.settle(inputs(workspace, given or {}), context(workspace, **event))  # type: ignore[arg-type]
+    return checkout.resolve_commit(inputs(workspace, given or {}), context(workspace, **event))  # type: ignore[arg-type]
 
 
 def cloned(folder: Path, count: int = 2) -> list[str]:

@@ -59,7 +59,7 @@ def test_functions_that_serve_the_release_do_not_deviate() -> None:
             Drift("api", "2", "2", "its traffic was split externally"),
         ),
         (replace(MOVED, version="9", description=""), Drift("api", "9", "2", "was moved externally")),
-        (None, Drift("api", "", "2", "has no alias any more")),
+        (None, Drift("api", "", "2", "its alias was deleted")),
     ],
 )
 def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: Drift) -> None:
@@ -76,7 +76,7 @@ def test_one_that_was_released_with_others_was_not_moved_alone() -> None:
 def test_of_an_unfinished_release_those_deviate_that_are_not_where_it_brings_them() -> None:
     assert found(MOVED, stage=Stage.MOVING) == []
     assert found(BEFORE, stage=Stage.MOVING) == [Drift("api", "1", "2", "is not moved yet")]
-    assert found(MOVED, stage=Stage.ROLLING_BACK) == [Drift("api", "2", "1", "is not back yet")]
+    assert found(MOVED, stage=Stage.ROLLING_BACK) == [Drift("api", "2", "1", "is not rolled back yet")]
     assert found(BEFORE, stage=Stage.ROLLING_BACK) == []
 
 

@@ -105,7 +105,7 @@ def test_that_it_was_lost_is_said_and_not_for_how_long() -> None:
     time.seconds = 1000
     with pytest.raises(LockError, match=r"lost to run 7, https://example\.com/7, so") as lost:
         heartbeat.require()
-    assert lost.value.hint.endswith("Run the job again. Nothing is lost.")
+    assert lost.value.hint.endswith("Then run the job again.")
 
 
 def test_a_slow_beat_does_not_hold_up_those_who_ask() -> None:

@@ -195,12 +195,10 @@ def test_what_decides_nothing_may_be_anything() -> None:
         "url": 5,
         "phase": [],
         "opened": "by hand",
-        "kept_by": "yes",
         "and": {"more": b"of it"},
     }
     entry = LockState.read({**ITEM, **strange})
     assert entry.holder is not None
-    assert not entry.kept_by
     assert entry.opened == {}
 
 

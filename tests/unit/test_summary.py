@@ -161,7 +161,7 @@ REPORTED = Report(
             "None.",
         ),
     ),
-    notes=("The lock was last forced open by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
+    notes=("The lock was last released by force by octocat (2026-01-02T04:05:06+00:00): its runner is gone",),
 )
 FUNCTIONS = ("shop-api", "shop-mail", "shop-reports")
 APPLICATION = "shop-api, shop-mail and shop-reports"
@@ -231,8 +231,8 @@ APPLICATION_STATUS = Report(
             "Nothing has been promoted yet.",
         ),
         Table(
-            "Not as the release has it",
-            ("Environment", "Function", "Serves", "Release has", "Since", "Why"),
+            "Functions that differ from the release",
+            ("Environment", "Function", "Serves", "In the release", "Since", "Why"),
             (
                 ("demo", "shop-mail", "6", "7", "", Link("is not moved yet", "")),
                 ("demo", "shop-reports", "none", "1", "", Link("is not moved yet", "")),
@@ -296,7 +296,7 @@ APPLICATIONS = {
     "application-rolled-back": of_parts(
         PROMOTED,
         result=Result.ROLLED_BACK,
-        headline=f"preprod of {APPLICATION} is back at one release: shop-api 3 (before: 4).",
+        headline=f"preprod of {APPLICATION} was rolled back to one release: shop-api 3 (before: 4).",
         tables=(functions(("4 → 3", ""), ("7 stays", ""), ("1 stays", "")),),
         verdict=None,
         lock_wait=None,
@@ -349,7 +349,7 @@ REPORTS = {
     "rolled-back": replace(
         PROMOTED,
         result=Result.ROLLED_BACK,
-        headline="preprod of hello is back at version 3 (before: version 4).",
+        headline="preprod of hello was rolled back to version 3 (before: version 4).",
         candidate=replace(CANDIDATE, version="3"),
         previous="4",
         changes=(),
@@ -388,7 +388,7 @@ REPORTS = {
     ),
     "superseded-in-line": Report(
         Result.SUPERSEDED,
-        "preprod of hello is left to run 16512345699, which is newer on this branch. Nothing was changed.",
+        "preprod of hello was left as it is: run 16512345699, which is newer on this branch, supersedes this run.",
         links=(("Left to", Link("run 16512345699", page(16512345699))),),
         previous="3",
         latest=LATEST,

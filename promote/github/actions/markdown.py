@@ -126,7 +126,9 @@ def text_anywhere(value: str) -> Markdown:
     if words and _BLOCK.fullmatch(words[0]):
         first, _, rest = parts[0].partition(" ")
         parts[0] = " ".join(filter(None, ["".join(f"&#{ord(character)};" for character in first), rest]))
-    return Markdown(" ".join(parts))
+    # A template may show another value right after the colon. Together, they could be an emoji.
+    end = "<wbr>" if parts and parts[-1].endswith(":") else ""
+    return Markdown(" ".join(parts) + end)
 
 
 def _is_replaced(word: str) -> bool:
