@@ -73,6 +73,9 @@ def read(text: str) -> Located:
     return _Conversion(text.splitlines()).value(node)
 
 
+_COLLECTIONS = (f"{_TAG}map", f"{_TAG}seq")
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+
 _SYNTAX = "Correct this line. An editor for YAML shows the error. Indent with spaces, and write key: value."
 
 
@@ -91,6 +94,8 @@ class _Conversion:
         from yaml.nodes import MappingNode, ScalarNode  # noqa: PLC0415 - as above
 
         line = _line(node)
+        if node.tag.startswith("!") or (not isinstance(node, ScalarNode) and node.tag not in _COLLECTIONS):
+            raise LocatedError(line, "it has a tag, which has no meaning here", "Remove the word that begins with !.")
         self._count += 1
         if self._count > _MOST:
             raise LocatedError(line, "it is too large, including what its aliases repeat", "Make it smaller.")
@@ -122,6 +127,9 @@ class _Conversion:
             value: Any = self._constructor.construct_object(node)
         except Exception:  # noqa: BLE001 - a tag can raise any error for a text that does not fit
             raise LocatedError(line, f"this is not {kind}", "Correct it, or put it in quotes.") from None
+        if node.tag == f"{_TAG}int" and not _DECIMAL.fullmatch(node.value):
+            # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10.
+            raise LocatedError(line, "this is not a decimal number", "Write its digits alone, or put it in quotes.")
         return Located(value, kind, line, key_line, first)
 
     def _mapping(self, node: "MappingNode") -> dict[str, Located]:
