@@ -1,1 +1,1 @@
-"""One file per command; each reads like the protocol."""
+"""One file per command, which reads like the protocol. The other files hold what several commands share."""

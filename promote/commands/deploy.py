@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
-from promote.commands import messages, part_messages
+from promote.commands import messages
 from promote.commands.part import Part, each
 from promote.core.endpoint import Endpoint
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import Snapshot
 from promote.inputs.model import Isolation
-from promote.pipeline.deploy import expected_content
+from promote.pipeline.deploy import deploy as deploy_function
+from promote.pipeline.deploy import ensure_latest_endpoint, expected_content
 from promote.pipeline.held_locks import Held, hold_locks
 from promote.pipeline.job import Job
+from promote.pipeline.latest import pin
 from promote.pipeline.locks import keep
 from promote.pipeline.order import orders
 from promote.pipeline.prepare import prepare
@@ -68,7 +70,8 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
 
     Return the functions, and the report of the run if it ends here.
     """
-    parts = messages.begun(job, held)
+    parts = messages.begun(held)
+    job.keep_certain(messages.so_far(job, parts))
     targets = [part.target for part in parts]
     for target in targets:
         remove_expired(target.job, target.previews, target.state.previews)
@@ -78,9 +81,24 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
     if any(order.is_refused for order in found):
         return parts, messages.refused(job, parts, found)
     with job.phase("deploy"):
-        parts = each(part_messages.deployed, parts)
+        parts = each(_deployed, parts)
     job.keep_certain(messages.so_far(job, parts))
     return parts, None
+
+
+def _deployed(part: Part) -> Part:
+    """Deploy the function, and add the result to its report."""
+    target, warnings = pin(part.target)
+    latest = ensure_latest_endpoint(target)
+    built = deploy_function(target, latest)
+    part = part.reported(
+        candidate=built.candidate,
+        deployed=built.latest,
+        changes=target.changes,
+        latest=latest,
+        warnings=(*part.report.warnings, *warnings),
+    )
+    return replace(part, target=target, built=built)
 
 
 def _reachable(part: Part) -> tuple[Part, Snapshot]:

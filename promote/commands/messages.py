@@ -6,17 +6,15 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import part_messages
-from promote.commands.part import Part, each
+from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
 from promote.core.report import Link, Report, Table
 from promote.core.run import Result, join_names
-from promote.core.traffic import Split
 from promote.core.verdict import Outcome as Found
 from promote.core.verdict import Verdict
 from promote.inputs.model import Isolation
-from promote.pipeline.capacity import followed
 from promote.pipeline.held_locks import Held
 from promote.pipeline.job import Job
 from promote.pipeline.promote import Outcome
@@ -30,11 +28,9 @@ def name(job: Job) -> str:
     return f"{job.inputs.environment} of {job.inputs.names}"
 
 
-def begun(job: Job, held: Held) -> list[Part]:
+def begun(held: Held) -> list[Part]:
     """Return the functions after the locks were acquired, with the reports of that time."""
-    parts = [Part(target, part_messages.begun(target, held_lock), held_lock) for target, held_lock in held]
-    job.keep_certain(so_far(job, parts))
-    return parts
+    return [Part(target, part_messages.begun(target, held_lock), held_lock) for target, held_lock in held]
 
 
 def so_far(job: Job, parts: Sequence[Part]) -> Report:
@@ -198,10 +194,10 @@ def _is_served(target: Target) -> bool:
 
 def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     """Return the report of what the environment serves now."""
-    return _served(job, _moved(parts, outcome), outcome)
+    return served(job, moved(parts, outcome), outcome)
 
 
-def _moved(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
+def moved(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
     """Add to each function's report what the environment serves now."""
     return [
         replace(part, report=part_messages.promoted(part.target, part.report, decision))
@@ -209,7 +205,8 @@ def _moved(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
     ]
 
 
-def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
+def served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
+    """Return the report of what the environment serves now, from the reports of ``moved``."""
     if not job.inputs.parts:
         report = parts[0].report
         return replace(report, warnings=(*report.warnings, *outcome.warnings))
@@ -227,25 +224,3 @@ def _served(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         return replace(whole, headline=headline)
     window = f"The {len(moves)} aliases were moved within {1000 * outcome.seconds:.0f} ms."
     return replace(whole, headline=headline, notes=(window, *whole.notes))
-
-
-def decided(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
-    """Return the report of the result. After a move, check the endpoints that were not seen to work before."""
-    orders = [decision.order for decision in outcome.decisions]
-    if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
-        parts = [
-            part.reported(previous=decision.previous) for part, decision in zip(parts, outcome.decisions, strict=True)
-        ]
-        return (superseded if outcome.result is Result.SUPERSEDED else refused)(job, parts, orders)
-    parts = _moved(parts, outcome)
-    if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
-        with job.phase("capacity"):
-            calls = [
-                partial(followed, part.target.job, part.target.function, decision.alias, part.report)
-                for part, decision in zip(parts, outcome.decisions, strict=True)
-            ]
-            reports = map_and_wait(calls, CALLS_AT_ONCE)
-        parts = [replace(part, report=report) for part, report in zip(parts, reports, strict=True)]
-    with job.phase("endpoints"):
-        parts = each(part_messages.reachable, parts)
-    return _served(job, parts, outcome)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from promote.aws.errors import to_promote_error
-from promote.commands.part import Part
 from promote.core.decision import Barred, CommitOrder, CommitRelation, Decision
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.lock_state import Claim
@@ -16,8 +14,6 @@ from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
 from promote.pipeline.capacity import describe_split
 from promote.pipeline.decision import undecided
-from promote.pipeline.deploy import deploy, ensure_latest_endpoint
-from promote.pipeline.latest import pin
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.target import Target
 
@@ -45,21 +41,6 @@ def refused_early(target: Target, found: CommitOrder) -> Report | None:
     if not found.is_refused or target.served.pending:
         return None
     return refused(target, replace(known(target), previous=target.served.version), found)
-
-
-def deployed(part: Part) -> Part:
-    """Deploy the function, and add the result to its report."""
-    target, warnings = pin(part.target)
-    latest = ensure_latest_endpoint(target)
-    built = deploy(target, latest)
-    part = part.reported(
-        candidate=built.candidate,
-        deployed=built.latest,
-        changes=target.changes,
-        latest=latest,
-        warnings=(*part.report.warnings, *warnings),
-    )
-    return replace(part, target=target, built=built)
 
 
 def planned(target: Target, steps: str, order: CommitOrder | None) -> Report:
@@ -98,24 +79,6 @@ def _circumstances(target: Target, alias: Alias | None) -> list[str]:
     if what := describe_split(alias):
         met.append(f"Traffic of {name(target)}: {what}.")
     return met
-
-
-def reachable(part: Part) -> Part:
-    """Check that the endpoints reach the function. The alias has moved, so a problem is a warning."""
-    target, report = part.target, part.report
-    path = target.job.inputs.first_path
-    try:
-        environment = target.endpoints.ensure(target.environment, target.served.gateway)
-        environment, warnings = (environment, ()) if part.endpoint_ok else target.endpoints.probe(environment, path)
-        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
-        if report.verdict is None:
-            latest, warnings = target.endpoints.probe(report.latest, path)
-            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
-    except Exception as error:  # noqa: BLE001 - the release is complete
-        problem = to_promote_error(error)
-        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem.full_text}"
-        report = replace(report, warnings=(*report.warnings, warning))
-    return replace(part, report=report)
 
 
 def blocked(target: Target, report: Report) -> Report:

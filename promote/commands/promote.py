@@ -9,6 +9,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages, part_messages
+from promote.commands.after_move import after_move
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
@@ -140,7 +141,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         raise _older(chosen[0], outcome.decisions[0].previous)
     if any(decision.promotion for decision in outcome.decisions):
         _discard_previews(chosen)
-    return messages.decided(job, parts, outcome), chosen[0].source.commit
+    return after_move(job, parts, outcome), chosen[0].source.commit
 
 
 def _with_alias(one: _Chosen) -> _Chosen:

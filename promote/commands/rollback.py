@@ -7,6 +7,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Item
 from promote.commands import messages, part_messages
+from promote.commands.after_move import after_move
 from promote.commands.part import Part
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
@@ -87,7 +88,7 @@ def rollback(job: Job) -> Report:
         )
     moved = [request for request, alias in zip(requests, aliases, strict=True) if _moves(request, alias)]
     commit = (moved or requests)[0].commit
-    return announce(job, targets, messages.decided(job, parts, outcome), commit)
+    return announce(job, targets, after_move(job, parts, outcome), commit)
 
 
 def _require_version(target: Target) -> None:

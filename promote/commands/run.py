@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from promote.commands import messages
+from promote.commands.after_move import after_move
 from promote.commands.deploy import deployed
 from promote.commands.part import Part, each
 from promote.core.decision import PromotionRequest
@@ -57,7 +58,7 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if _is_blocked(parts):
             return messages.blocked(job, parts)
         outcome = _promote(job, parts, Seen.BEFORE)
-    return messages.decided(job, parts, outcome)
+    return after_move(job, parts, outcome)
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
@@ -81,7 +82,7 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
             for part, (target, held_lock) in zip(parts, held, strict=True)
         ]
         outcome = _promote(job, parts, Seen.LONG_AGO)
-    return messages.decided(job, parts, outcome)
+    return after_move(job, parts, outcome)
 
 
 def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part]) -> list[Part]:

@@ -1,4 +1,4 @@
-"""Run independent calls in parallel. No other module uses threads.
+"""Run independent calls in parallel. Only this module starts threads, except for those that read a command's output.
 
 The threads are daemons, so the end of the process does not wait for them. A cancelled run has only seconds to end.
 """

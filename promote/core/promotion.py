@@ -16,7 +16,7 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
     OVERRIDE = "override"
-    """A user promoted a version without a passed verdict."""
+    """A user promoted a version without a passed verdict, or one that was rolled back."""
     PIN = "pin"
     """The alias pointed to $LATEST, and the action moved it to the version published from $LATEST."""
 
@@ -243,9 +243,9 @@ class EnvironmentRecord:
     pending: ReleaseKey | None = None
     """The unfinished release that the function is part of. Until it ends, nothing else is promoted."""
     released: ReleaseKey | None = None
-    """The last release of several functions that included this function; None if there was none."""
+    """The last release that included this function; None if there was none."""
     together: Together = Together()
-    """The functions of that release. Its record is in the partition of another function, and need not be read."""
+    """The functions of that release, so that its record need not be read. It may be with another function."""
     undone_release: str = ""
     """The identity of the last release that was rolled back while unfinished; empty if there was none."""
     moved: Moved = Moved()

@@ -60,11 +60,11 @@ class JobState:
         self.previews = previews
         """The functions with a preview endpoint."""
         self.begun = begun
-        """The unfinished releases of several functions, with the sort keys of their records."""
+        """The unfinished releases that this job began, with the sort keys of their records."""
         self._lock = threading.RLock()
 
     def begin(self, held: LedgerLocation, release: str) -> None:
-        """Record a release of several functions before it begins; ``release`` is the sort key of its record."""
+        """Record a release before it begins; ``release`` is the sort key of its record."""
         with self._lock:
             self.begun.add((held, release))
             self._write()
