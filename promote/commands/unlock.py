@@ -1,7 +1,6 @@
 """``unlock``: release the lock by force. The reason is recorded."""
 
 from promote.aws.dynamodb import TableNotFound, TransactionCancelled
-from promote.core.errors import LockError
 from promote.core.report import Link, Report
 from promote.core.run import Result
 from promote.pipeline.job import Job
@@ -31,12 +30,9 @@ def unlock(job: Job) -> Report:
     except TransactionCancelled:
         # It may be a retry that finds the effect of the first call. The record shows that.
         if not ledger.has_unlocked(token):
-            if now := forced.inspect().held_by:
-                raise LockError(
-                    f"the lock of {name} was not released by force: {now} has acquired it since this run read it",
-                    hint="Run command: unlock again if you still want to release it by force.",
-                ) from None
-            headline = f"The lock of {name} was released before this run could release it. Nothing was changed."
+            now = forced.inspect().held_by
+            since = f"{now} has acquired it" if now else "it was released"
+            headline = f"The lock of {name} was not released by force: {since} since this run read it."
             return Report(Result.UNCHANGED, headline=headline)
     return Report(
         Result.UNLOCKED,

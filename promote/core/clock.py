@@ -9,9 +9,9 @@ class Clock(Protocol):
     """The clock of a run. Tests and the simulation use their own."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time in UTC, for people and records.
+        """Return the wall-clock time in UTC, for people, records, and ages of days.
 
-        Decisions use the time of DynamoDB or the monotonic clock, because clocks of runners differ.
+        Other decisions use the time of DynamoDB or the monotonic clock, because the clocks of runners differ.
         """
 
     def monotonic(self) -> float:

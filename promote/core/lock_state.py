@@ -156,13 +156,13 @@ class LockState:
         if not isinstance(tickets, list) or not all(isinstance(ticket, Mapping) for ticket in tickets):
             raise _invalid("tickets", tickets)
         opened, kept_by = item.get("opened", {}), item.get("kept_by", "")
-        if kept_by not in ("", *KEEPING):
+        if kept_by and kept_by not in KEEPING:
             raise _invalid("kept_by", kept_by)
         return cls(
             token=_whole(item, "token"),
             holder=Claim.read(item) if "owner" in item else None,
             phase=str(item.get("phase", "")),
-            kept_by=str(kept_by),
+            kept_by=str(kept_by or ""),
             tickets=tuple(Claim.read(ticket) for ticket in tickets),
             opened=opened if isinstance(opened, Mapping) else {},
         )

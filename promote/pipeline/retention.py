@@ -13,7 +13,7 @@ from functools import partial
 from promote.aws.dynamodb import Item
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
-from promote.core.errors import ServiceError, UnconfirmedError
+from promote.core.errors import UnconfirmedError
 from promote.core.promotion import Alias
 from promote.core.report import Report
 from promote.core.run import Result
@@ -102,12 +102,7 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
             lambda: run_both(target.ledger.candidates.read_all, target.ledger.read),
         ),
     )
-    now = target.ledger.server_time
-    if now is None:
-        raise ServiceError(
-            "DynamoDB sent no time, so it is not known which versions other runs may still promote",
-            hint="The next promotion deletes them.",
-        )
+    now = target.job.clock.now()
     protected = {
         *named(aliases),
         *_rollback_targets(target, aliases, state, keep),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from promote.aws.dynamodb import ConditionFailed, Item, Table, TableNotFound, TransactionCancelled
@@ -82,11 +81,6 @@ class Ledger:
     def of_run(self, run: Run) -> "Ledger":
         """Return the ledger of the same function with another run as the writer."""
         return Ledger(self._table, self.arn, run, self._clock, self._only)
-
-    @property
-    def server_time(self) -> datetime | None:
-        """The time of DynamoDB in its last response; None if it is not known."""
-        return self._table.server_time
 
     def read(self) -> State:
         """Return endpoints, environments and the lock, read in one strongly consistent query.
