@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
-from promote.aws.dynamodb import Item
 from promote.commands import messages, part_messages
 from promote.commands.after_move import after_move
 from promote.commands.part import Part
@@ -36,6 +35,7 @@ from promote.state.served_history import (
     served_before,
     served_together_before,
 )
+from promote.state.version_records import Judged
 
 _ENDING = "complete the unfinished release if it is a rollback, or else return to what was served before it"
 
@@ -54,8 +54,8 @@ def rollback(job: Job) -> Report:
         if any(target.served.pending for target in prepared):
             if job.inputs.dry_run:
                 return messages.planned(job, prepared, _ENDING, [])
-            if job.inputs.version:
-                _require_version(prepared[0])
+            if job.inputs.version and (early := _refused_early(job, prepared[0])):
+                return early
         targets, ended = _finished(job, prepared)
         targets = map_and_wait([partial(_read, target) for target in targets], CALLS_AT_ONCE)
         has_returned = bool(ended) and not any(map(_leaves_more, ended))
@@ -91,8 +91,8 @@ def rollback(job: Job) -> Report:
     return announce(job, targets, after_move(job, parts, outcome), commit)
 
 
-def _require_version(target: Target) -> None:
-    """Check, before an unfinished release is ended, that the version that the inputs name can be returned to.
+def _refused_early(job: Job, target: Target) -> Report | None:
+    """Return the refusal of the version that the inputs name, before anything is changed; None if there is none.
 
     Raises:
         RefusedError: The version or the environment does not exist, or the version has no passed verdict.
@@ -100,7 +100,10 @@ def _require_version(target: Target) -> None:
     """
     target = _read(target)
     back = _destination(target, _existing(target))
-    _verified(target, back, _snapshot(target, back))
+    snapshot = _snapshot(target, back)
+    back, _ = _verified(target, back, snapshot)
+    found = kept_out(target, compare(target, back.commit, None), snapshot.candidate, is_back=True)
+    return messages.refused(job, [Part(target, part_messages.known(target))], [found]) if found.is_refused else None
 
 
 def _finished(job: Job, targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
@@ -285,8 +288,8 @@ def _snapshot(target: Target, back: ServedVersion) -> Snapshot:
     return snapshot
 
 
-def _verified(target: Target, back: ServedVersion, snapshot: Snapshot) -> tuple[ServedVersion, Item | None]:
-    """Return what is recorded of the version, and its passed verdict; None if the inputs override a missing one.
+def _verified(target: Target, back: ServedVersion, snapshot: Snapshot) -> tuple[ServedVersion, Judged]:
+    """Return what is recorded of the version, and its verdicts.
 
     Raises:
         RefusedError: The version was replaced, or has no passed verdict and no override.
@@ -308,15 +311,7 @@ def _verified(target: Target, back: ServedVersion, snapshot: Snapshot) -> tuple[
             hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
             "recorded.",
         )
-    if judged.failure:
-        # A later failure does not refuse a rollback, which must be quick: the version has passed once.
-        target.job.workflow.warn(
-            f"Version {back.version} of {name} failed verification after it had passed "
-            f"({str(judged.failure.get('at', ''))[:10]}, run {judged.failure.get('run_id')}): "
-            f"{judged.failure.get('reason')}.",
-            title="Rollback",
-        )
-    return back, judged.passed
+    return back, judged
 
 
 def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
@@ -327,8 +322,16 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
 
     """
     inputs, snapshot = target.job.inputs, _snapshot(target, back)
-    back, passed = _verified(target, back, snapshot)
-    candidate = snapshot.candidate
+    back, judged = _verified(target, back, snapshot)
+    passed, candidate = judged.passed, snapshot.candidate
+    if judged.failure:
+        # A later failure does not refuse a rollback, which must be quick: the version has passed once.
+        target.job.workflow.warn(
+            f"Version {back.version} of {target.function.name} failed verification after it had passed "
+            f"({str(judged.failure.get('at', ''))[:10]}, run {judged.failure.get('run_id')}): "
+            f"{judged.failure.get('reason')}.",
+            title="Rollback",
+        )
     if not inputs.dry_run:
         ensure_active(target, snapshot)
         if passed is None:
