@@ -114,7 +114,7 @@ def left_to(target: Target, newer: Claim) -> Report:
         known(target),
         result=Result.SUPERSEDED,
         headline=f"{name(target)} was left as it is: {newer.name}, which is newer on this branch, supersedes this run.",
-        links=(("Left to", Link(newer.name, target.job.context.own_page(newer.url))),),
+        links=(("Superseded by", Link(newer.name, target.job.context.own_page(newer.url))),),
         previous=target.served.version,
         lock_wait=target.job.progress.phases[-1].seconds,
     )

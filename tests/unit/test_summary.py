@@ -244,7 +244,7 @@ APPLICATION_STATUS = Report(
                     "2026-01-02 00:12:53 UTC",
                     Link("promoted alone by run 16512345002", page(16512345002)),
                 ),
-                ("prod", "shop-reports", "2", "1", "", Link("somebody else has moved it", "")),
+                ("prod", "shop-reports", "2", "1", "", Link("was moved externally", "")),
             ),
             "",
         ),
@@ -389,7 +389,7 @@ REPORTS = {
     "superseded-in-line": Report(
         Result.SUPERSEDED,
         "preprod of hello was left as it is: run 16512345699, which is newer on this branch, supersedes this run.",
-        links=(("Left to", Link("run 16512345699", page(16512345699))),),
+        links=(("Superseded by", Link("run 16512345699", page(16512345699))),),
         previous="3",
         latest=LATEST,
         environment=PREPROD,
