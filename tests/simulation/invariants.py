@@ -540,6 +540,13 @@ class Watch:
         """The commits that rollbacks have left."""
         return {commit for commit, _, _ in self._rolled_back.values()}
 
+    @property
+    def recorded_commits(self) -> set[int]:
+        """The commits of the environments' records, which an external change of the alias does not change."""
+        return {
+            _commit(item) for (_, sk), item in self._items.items() if sk.startswith("environment#") and "commit" in item
+        }
+
     def is_newer_than_rolled_back(self, commit: int) -> bool:
         """Return whether ``commit`` and its code may follow all that was rolled back."""
         records = (item for (_, sk), item in self._items.items() if sk.startswith("environment#"))

@@ -525,7 +525,7 @@ class Schedule:
             # that never becomes active (publishing the same content returns it), or if an alias followed $LATEST and
             # was moved to a version of a newer commit.
             newest = 6
-        known = {newest, *self.watch.commits.values(), *self.watch.rolled_back_commits}
+        known = {newest, *self.watch.commits.values(), *self.watch.recorded_commits, *self.watch.rolled_back_commits}
         is_unknown = bool(known & {*self.plan.gone, UNKNOWN})
         for number, (kind, functions) in enumerate(self._closings(), 1):
             # A person decides about commits that GitHub does not have any more.
