@@ -412,7 +412,10 @@ class Watch:
                 self._take_back(place, identity)  # changed externally
             if release.stage is Stage.ROLLED_BACK and release.undone and part.moves:
                 left = int(part.promotion.commit or "-1", 16)
-                self._rolled_back[place, identity] = left, part.promotion.version, self._now
+                found = self._world.functions[place[0]].versions.get(part.promotion.version)
+                # A function that was created again uses its version numbers again.
+                is_same = found is not None and found.content.code_sha256 == part.candidate.code_sha256
+                self._rolled_back[place, identity] = left, part.promotion.version if is_same else "", self._now
                 self._went_back.add(place)
             if release.stage is Stage.ROLLED_BACK or part.moves:
                 continue
