@@ -92,7 +92,6 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
     wanted = Alias(name, version, revision_id="", description=promotion.description, weights=weights)
     is_unknown = False
     for pause in (*BUSY_PAUSES, None):
-        function.guard()
         try:
             made = _write(function, alias, wanted)
         except Exception as error:

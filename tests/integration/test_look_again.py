@@ -306,6 +306,25 @@ def test_the_own_alias_on_latest_is_pinned_before_anything_is_deployed(
     assert done.index("lambda.UpdateAlias") < done.index("lambda.UpdateFunctionCode")
 
 
+def test_the_alias_is_not_pinned_by_a_run_that_has_lost_the_lock(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    world.overwrite_latest("def handler(event, context): return {'statusCode': 200}")
+    follow_latest(world, "preprod")
+    held = world.hold("hold-after", "lambda.PublishVersion")
+    started = runner.start({**inputs, "lease": "2"}, commit="3" * 40, run_id=3)
+    held.wait_until_hit(30)
+    unlock = {"command": "unlock", "function-name": FUNCTION, "reason": "it hangs"}
+    assert runner.run(unlock, run_id=8).result == "unlocked"
+    for _ in range(2):  # the holder's next heartbeat shows it
+        world.account.inject("latency", "dynamodb.UpdateItem", seconds=0).wait_until_hit(20)
+    held.release()
+    ended = started.wait()
+    assert (ended.code, ended.result, [error.title for error in ended.errors]) == (1, "failed", ["Lock"]), ended.log
+    assert world.alias_version() == "$LATEST"
+    assert promoted.outputs["version"] == "2"
+
+
 def pins(world: World) -> list[tuple[str, str, int]]:
     """Return the pins of the history: from where, to which version, and by which run."""
     return [

@@ -136,12 +136,6 @@ MUTANTS = (
         ("lambda.UpdateAlias",),
     ),
     Mutant(
-        "the lease is not checked before the alias is moved",
-        "promote.aws.lambda_aliases",
-        "    for pause in (*BUSY_PAUSES, None):\n        function.guard()\n",
-        "    for pause in (*BUSY_PAUSES, None):\n",
-    ),
-    Mutant(
         "an older run supersedes a newer one",
         "promote.state.lock_queue",
         "if claim.replaces(self._claim):",
