@@ -21,7 +21,6 @@ from promote.core.run import Result
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import same_content
 from promote.inputs.model import Endpoints
-from promote.inputs.usage import NEED_ENDPOINT
 from promote.pipeline import promote as pipeline
 from promote.pipeline.announce import announce
 from promote.pipeline.decision import require_not_lower
@@ -226,7 +225,7 @@ def _require_endpoint(target: Target, source: Source) -> None:
     # With endpoints: none, a test-command gets no URL, which the user has chosen.
     if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is Endpoints.HTTP):
         raise InputError(
-            next(name for name in inputs.verified_by if name in NEED_ENDPOINT),
+            next(name for name in inputs.verified_by if name in verification.at_endpoint),
             f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy created none",
             hint="Remove endpoints: none from that step, set latest-url here, or verify with invoke.",
         )

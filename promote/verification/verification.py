@@ -52,9 +52,14 @@ class Verification:
         return any(check.endpoint_use is EndpointUse.REQUIRED for check in self.checks)
 
     @property
+    def at_endpoint(self) -> frozenset[str]:
+        """The inputs whose checks use an endpoint, if there is one."""
+        return frozenset(check.input for check in self.checks if check.endpoint_use is not EndpointUse.NONE)
+
+    @property
     def needs_endpoint(self) -> bool:
         """Whether a check uses an endpoint, if there is one."""
-        return any(check.endpoint_use is not EndpointUse.NONE for check in self.checks)
+        return bool(self.at_endpoint)
 
     def run(self, endpoint: Endpoint | None, version: str, *, endpoint_ok: bool = False) -> Verdict:
         """Run all checks of ``version``, which ``endpoint`` invokes. Return the verdict.

@@ -351,7 +351,7 @@ def test_a_wait_that_takes_too_long_names_the_holder(scene: Scene, timeout: floa
         + ("verify" if timeout else "start")
     )
     assert "https://github.com/octo/hello/actions/runs/1" in late.error.hint
-    assert "30 seconds later" in late.error.hint
+    assert "30 seconds after its last heartbeat" in late.error.hint
     assert late.ended_at == pytest.approx(2 + timeout)
 
 
