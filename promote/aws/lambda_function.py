@@ -96,16 +96,19 @@ class Function:
         """
         return lambda_states.wait_until_updated(self._access, version, known)
 
-    def wait_until_active(self, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+    def wait_until_active(
+        self, version: str = LATEST, known: Snapshot | None = None, since: Snapshot | None = None
+    ) -> Snapshot:
         """Wait until the last update has succeeded and the version can serve requests, and return its state.
 
-        ``known`` saves the first read, as in ``wait_until_updated``. An Inactive version is woken by an invocation.
+        ``known`` saves the first read, as in ``wait_until_updated``. If the call that returned ``since`` began an
+        update, the first read waits a moment. An Inactive version is woken by an invocation.
 
         Raises:
             FunctionError: The update fails or does not end within ten minutes, or the version does not become Active.
 
         """
-        return lambda_states.wait_until_active(self._access, version, known)
+        return lambda_states.wait_until_active(self._access, version, known, since)
 
     def create(self, code: Code, configuration: Mapping[str, Any]) -> None:
         """Create the function, and wait until it is active. If Lambda cannot assume a new role yet, try again.

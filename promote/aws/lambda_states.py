@@ -16,8 +16,12 @@ _WAKING = 60.0
 """Seconds in which an Inactive version must begin to recreate its resources after an invocation."""
 
 
-def wait_until_updated(function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+def wait_until_updated(
+    function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None, since: Snapshot | None = None
+) -> Snapshot:
     """Wait until no update is in progress; return the configuration read after that.
+
+    ``since`` is what the call returned that began the update. While it is in progress, an immediate read is wasted.
 
     Raises:
         FunctionError: The update does not end within ten minutes.
@@ -25,6 +29,8 @@ def wait_until_updated(function: FunctionAccess, version: str = LATEST, known: S
     """
     deadline = function.clock.monotonic() + _PATIENCE
     pause = _FIRST_PAUSE
+    if since and _is_pending(since.configuration):
+        function.clock.sleep(pause)
     response = known.configuration if known else function.read_configuration(version)
     while _is_pending(response):
         if function.clock.monotonic() > deadline:
@@ -38,14 +44,16 @@ def wait_until_updated(function: FunctionAccess, version: str = LATEST, known: S
     return snapshot(response)
 
 
-def wait_until_active(function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None) -> Snapshot:
+def wait_until_active(
+    function: FunctionAccess, version: str = LATEST, known: Snapshot | None = None, since: Snapshot | None = None
+) -> Snapshot:
     """Wait until the last update has succeeded, wake an Inactive version, and return the configuration.
 
     Raises:
         FunctionError: The update fails or does not end within ten minutes, or the version does not become Active.
 
     """
-    found = require_success(function, wait_until_updated(function, version, known))
+    found = require_success(function, wait_until_updated(function, version, known, since))
     return _wake(function, found) if found.is_inactive else found
 
 

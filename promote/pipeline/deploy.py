@@ -106,7 +106,8 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
         response = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {response.version}")
     published, settled = run_both(
-        lambda: function.wait_until_active(response.version, known=response), function.wait_until_active
+        lambda: function.wait_until_active(response.version, known=response),
+        lambda: function.wait_until_active(since=response),
     )
     # Only Lambda knows the digest of an image's tag.
     expected = response.code_sha256 if isinstance(code, Image) else code.code_sha256 if code else latest.code_sha256
