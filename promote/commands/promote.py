@@ -144,8 +144,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
 
 
 def _with_alias(one: _Chosen) -> _Chosen:
-    target = one.target
-    return replace(one, target=target.seeing(target.function.alias(target.environment)))
+    return replace(one, target=one.target.seeing_now())
 
 
 def _reread(one: _Chosen, now: Source) -> _Chosen:

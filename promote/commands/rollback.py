@@ -26,7 +26,7 @@ from promote.pipeline.recover import undo_release
 from promote.pipeline.target import Target
 from promote.state.promotion_records import content_item, promotion_item
 from promote.state.release_history import read_releases, release_keys
-from promote.state.releases import Release, Stage, Undo
+from promote.state.releases import Release, Stage
 from promote.state.served_history import (
     Move,
     ServedVersion,
@@ -56,8 +56,9 @@ def rollback(job: Job) -> Report:
                 return messages.planned(job, prepared, _ENDING, [])
             if job.inputs.version and (early := _refused_early(job, prepared[0])):
                 return early
-        targets, ended = _finished(job, prepared)
-        targets = map_and_wait([partial(_read, target) for target in targets], CALLS_AT_ONCE)
+        targets, ended = _finished(prepared)
+        # The aliases are read before the versions to return to.
+        targets = map_and_wait([target.seeing_now for target in targets], CALLS_AT_ONCE)
         has_returned = bool(ended) and not any(map(_leaves_more, ended))
         if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
             return _returned(job, targets, ended)
@@ -98,7 +99,7 @@ def _refused_early(job: Job, target: Target) -> Report | None:
         RefusedError: The version or the environment does not exist, or the version has no passed verdict.
 
     """
-    target = _read(target)
+    target = target.seeing_now()
     back = _destination(target, _existing(target))
     snapshot = _snapshot(target, back)
     back, _ = _verified(target, back, snapshot)
@@ -106,14 +107,13 @@ def _refused_early(job: Job, target: Target) -> Report | None:
     return messages.refused(job, [Part(target, part_messages.known(target))], [found]) if found.is_refused else None
 
 
-def _finished(job: Job, targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
+def _finished(targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
     """Roll back the unfinished releases of the functions, but complete those that are rollbacks or move no alias.
 
     A release whose aliases have all moved is completed, and rolled back afterwards like any other. Return the targets
     as read after that, and the releases as they ended.
     """
-    undo = Undo(job.clock.now().isoformat(timespec="seconds"), job.inputs.reason, job.context.actor)
-    found = [undo_release(target, undo) if target.served.pending else (target, None) for target in targets]
+    found = [undo_release(target) if target.served.pending else (target, None) for target in targets]
     return [target for target, _ in found], [release for _, release in found if release]
 
 
@@ -149,7 +149,7 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
         if target.alias and target.alias.is_placeholder
     )
     notes += ("The release had not ended, so there are no release notes of it, and GitHub shows no deployment.",)
-    whole = replace(parts[0].report, headline=headline, notes=notes)
+    whole = replace(parts[0].report, headline=headline)
     return replace(messages.of_all(job, parts, whole, headline), notes=notes)
 
 
@@ -180,11 +180,6 @@ def _order(target: Target, request: PromotionRequest, excused: Collection[str]) 
     """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
     found = compare(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
-
-
-def _read(target: Target) -> Target:
-    """Read the alias. This must happen before the version to return to is read."""
-    return target.seeing(target.function.alias(target.environment))
 
 
 def _existing(target: Target) -> Alias:

@@ -13,7 +13,7 @@ from promote.core.decision import Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import Kind, Promotion, served_version
 from promote.core.rolled_back import excuses
-from promote.core.run import Result, join_names
+from promote.core.run import Result
 from promote.github.actions.job_state import LedgerLocation
 from promote.pipeline.decision import ATTEMPTS, decide, next_sequence
 from promote.pipeline.job import Job
@@ -24,7 +24,7 @@ from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Part, Release, Stage, Undo, release_key
+from promote.state.releases import Part, Release, Stage, release_key
 from promote.state.version_records import replaced
 
 _CANCEL_TIMEOUT = 3.0
@@ -133,8 +133,7 @@ def _read(part: Requested) -> Requested:
         Pending: The function is part of an unfinished release.
 
     """
-    target = part.target
-    return _recorded(replace(part, target=target.seeing(target.function.alias(target.environment))))
+    return _recorded(replace(part, target=part.target.seeing_now()))
 
 
 def _recorded(part: Requested) -> Requested:
@@ -148,11 +147,9 @@ def _recorded(part: Requested) -> Requested:
 
 def _finished(part: Requested) -> Requested:
     """Finish the unfinished release of the function. A rollback rolls it back."""
-    target, request = part.target, part.request
-    if request.kind is not Kind.ROLLBACK:
-        return replace(part, target=finish_release(target))
-    undo = Undo(target.job.clock.now().isoformat(timespec="seconds"), request.reason, request.by)
-    return replace(part, target=undo_release(target, undo)[0])
+    if part.request.kind is Kind.ROLLBACK:
+        return replace(part, target=undo_release(part.target)[0])
+    return replace(part, target=finish_release(part.target))
 
 
 def _checked(part: Requested) -> Requested:
@@ -314,10 +311,7 @@ def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:
     release, text = ended.release, problem.sentence
     hint = "Nothing was promoted. Correct the cause, and run the job again."
     if release.has_several or ended.changed_externally:
-        text += " All functions serve what they served before"
-        if ended.changed_externally:
-            text += f", except for {join_names(ended.changed_externally)}, which was changed externally"
-        text += "."
+        text += f" All functions serve what they served before{ended.exceptions}."
     else:
         before = served_version(release.parts[0].before)
         text += f" {release.environment} serves {f'version {before}' if before else 'nothing'}, as before."

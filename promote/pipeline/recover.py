@@ -19,14 +19,20 @@ def finish_release(target: Target) -> Target:
         PromoteError: The release cannot be finished now, or its record is not of this function.
 
     """
-    return undo_release(target, None)[0]
+    return _end(target, None)[0]
 
 
-def undo_release(target: Target, undo: Undo | None) -> tuple[Target, Release | None]:
-    """Finish the release as ``finish_release`` does, and return it too; None if there was none.
+def undo_release(target: Target) -> tuple[Target, Release | None]:
+    """Finish the release for ``command: rollback``, and return it too; None if there was none.
 
-    With ``undo``, it is rolled back unless all its aliases have moved.
+    It is rolled back unless all its aliases have moved, and its record names the user. The errors are those of
+    ``finish_release``.
     """
+    job = target.job
+    return _end(target, Undo(job.clock.now().isoformat(timespec="seconds"), job.inputs.reason, job.context.actor))
+
+
+def _end(target: Target, undo: Undo | None) -> tuple[Target, Release | None]:
     state = target.ledger.read()
     pending, release = state.served(target.environment).pending, None
     if pending is not None:
@@ -39,7 +45,7 @@ def undo_release(target: Target, undo: Undo | None) -> tuple[Target, Release | N
                 hint=f"Find out what else writes to the table. Then remove the attribute pending from the item "
                 f"environment#{target.environment} of {target.ledger.arn}.",
             )
-    return replace(target, state=state).seeing(target.function.alias(target.environment)), release
+    return replace(target, state=state).seeing_now(), release
 
 
 def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:

@@ -59,15 +59,18 @@ class Ended:
     """The aliases after their moves, as this process read them, by ARN."""
 
     @property
+    def exceptions(self) -> str:
+        """The functions that were changed externally, as the end of a sentence; empty if there are none."""
+        names = self.changed_externally
+        verb = "was" if len(names) == 1 else "were"
+        return f", except for {join_names(names)}, which {verb} changed externally" if names else ""
+
+    @property
     def text(self) -> str:
         """The end of the release, for the log."""
-        release, names = self.release, self.changed_externally
-        if not names:
-            return release.meaning
-        if not release.has_several:
-            return f"{release.environment} was changed externally, and stays as it is"
-        verb = "was" if len(names) == 1 else "were"
-        return f"{release.meaning}, except for {join_names(names)}, which {verb} changed externally"
+        if self.changed_externally and not self.release.has_several:
+            return f"{self.release.environment} was changed externally, and stays as it is"
+        return f"{self.release.meaning}{self.exceptions}"
 
 
 class ReleaseProtocol:

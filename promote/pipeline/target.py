@@ -110,6 +110,10 @@ class Target:
                 is_lost = bool(record) and not (served and served.candidate.is_in(record))
         return replace(self, alias=alias, is_lost=is_lost)
 
+    def seeing_now(self) -> "Target":
+        """Read the environment's alias, and return the target with it."""
+        return self.seeing(self.function.alias(self.environment))
+
     def with_served(self, served: EnvironmentRecord) -> "Target":
         """Return the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}

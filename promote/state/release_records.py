@@ -92,14 +92,8 @@ class ReleaseRecords:
     def join(self, release: Release) -> Release:
         """Record that another process than the one that began the release moves its aliases. Return the release."""
         if release.stage is Stage.MOVING:
-            change = self._table.change(
-                *(release.key.pk, release.key.sk),
-                assign={"joined": self._now()},
-                condition="#stage = :moving",
-                values={"moving": Stage.MOVING.value},
-            )
             try:
-                self._table.update(change)
+                self._table.update(self._change(release, {"joined": self._now()}))
             except ConditionFailed:
                 return self.read(release.key)
         return release
@@ -110,7 +104,7 @@ class ReleaseRecords:
         The locks are released in the same transaction, except for those that another run holds now. The records of
         candidates are marked as used, except for deleted ones.
         """
-        now = self._now()
+        now, together = self._now(), {"released": vars(release.key), "together": together_item(release.together)}
         parts = [self._transition(release, Stage.DONE, {"ended": now})]
         for part in release.parts:
             promotion = part.promotion
@@ -121,7 +115,6 @@ class ReleaseRecords:
             served = served_item(promotion, part.candidate, part.plan, now, release.url)
             if release.moves:
                 served["promoted"] = promotion.commit  # a function whose alias stays is part of the release too
-            together = {"released": vars(release.key), "together": together_item(release.together)}
             parts.append(self._unmarking(release, part, {**served, **together}))
         used = [self._use_update(part) for part in release.parts if part.token]
         locks = [*used, *locks]
@@ -155,12 +148,8 @@ class ReleaseRecords:
         """
         rolling = replace(release, stage=Stage.ROLLING_BACK, reason=str(problem)[:500], undone=undo)
         undone = {"undone": vars(undo)} if undo else {}
-        alone = self._table.change(
-            *(release.key.pk, release.key.sk),
-            assign={"stage": rolling.stage.value, "reason": rolling.reason, "denied": list(denied), **undone},
-            condition="#stage = :before AND attribute_not_exists(#joined)",
-            values={"before": release.stage.value},
-        )
+        assign = {"stage": rolling.stage.value, "reason": rolling.reason, "denied": list(denied), **undone}
+        alone = self._change(release, assign, " AND attribute_not_exists(#joined)")
         with suppress(ConditionFailed):
             self._table.update(alone)
             return replace(rolling, denied=tuple(denied))
@@ -173,12 +162,7 @@ class ReleaseRecords:
 
     def record_undo(self, release: Release, undo: Undo) -> Release:
         """Record that a user rolls back a release that is being rolled back already. Return the release."""
-        change = self._table.change(
-            *(release.key.pk, release.key.sk),
-            assign={"undone": vars(undo)},
-            condition="#stage = :rolling_back AND attribute_not_exists(#undone)",
-            values={"rolling_back": Stage.ROLLING_BACK.value},
-        )
+        change = self._change(release, {"undone": vars(undo)}, " AND attribute_not_exists(#undone)")
         with suppress(ConditionFailed):
             self._table.update(change)
             return replace(release, undone=undo)
@@ -218,14 +202,15 @@ class ReleaseRecords:
     def _transition(
         self, release: Release, stage: Stage, assign: Mapping[str, Any], further: str = ""
     ) -> tuple[str, Mapping[str, Any]]:
-        """Return the part of a transaction that changes the stage of the record to ``stage``, with its reason.
+        """Return the part of a transaction that changes the stage of the record to ``stage``, with its reason."""
+        return "Update", self._change(release, {"stage": stage.value, "reason": release.reason, **assign}, further)
 
-        ``further`` is added to the condition that the stage is still the one that was read.
-        """
-        return "Update", self._table.change(
+    def _change(self, release: Release, assign: Mapping[str, Any], further: str = "") -> dict[str, Any]:
+        """Return a change of the record. Its condition is that the stage is the one that was read, and ``further``."""
+        return self._table.change(
             release.key.pk,
             release.key.sk,
-            assign={"stage": stage.value, "reason": release.reason, **assign},
+            assign=assign,
             condition=f"#stage = :before{further}",
             values={"before": release.stage.value},
         )

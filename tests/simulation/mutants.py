@@ -598,8 +598,8 @@ MUTANTS = (
     Mutant(
         "a rollback completes a release that it finds late",
         "promote.pipeline.promote",
-        "    if request.kind is not Kind.ROLLBACK:\n        return replace(part, target=finish_release(target))\n",
-        "    if True:\n        return replace(part, target=finish_release(target))\n",
+        "return replace(part, target=undo_release(part.target)[0])",
+        "return replace(part, target=finish_release(part.target))",
         RELEASING,
     ),
     *world_mutants.MUTANTS,
