@@ -435,7 +435,10 @@ def test_the_post_step_finishes_the_release_of_a_killed_step(application: Applic
     started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems", nth=2)  # after the locks
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     started.wait_until_hit(60)
-    held = application.world.account.inject("hold-after", nth=number)
+    if number == 4:  # the moves have ended before the release is recorded as done, however many heartbeats there were
+        held = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
+    else:
+        held = application.world.account.inject("hold-after", nth=number)
     started.release()
     held.wait_until_hit(60)
     run.kill()
