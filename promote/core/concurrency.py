@@ -1,8 +1,9 @@
-"""Run independent calls in parallel. Only this module starts threads, except for those that read a command's output.
+"""Run independent calls in parallel. Only this module starts threads.
 
 The threads are daemons, so the end of the process does not wait for them. A cancelled run has only seconds to end.
 """
 
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,11 +45,27 @@ class SystemThreads:
 
     def start(self, call: Callable[[], None]) -> None:
         """Start ``call`` in a daemon thread."""
-        threading.Thread(target=call, daemon=True).start()
+        start_daemon(call)
 
     def event(self) -> Event:
         """Return a new event."""
         return threading.Event()
+
+
+def start_daemon(call: Callable[[], None]) -> threading.Thread:
+    """Start ``call`` in a daemon thread that receives no SIGINT and no SIGTERM.
+
+    The system may give a signal to any thread that accepts it. Only in the main thread does it interrupt the call that
+    the run waits in, and so the run itself.
+    """
+    thread = threading.Thread(target=call, daemon=True)
+    # A thread begins with the signal mask of the thread that starts it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return thread
 
 
 _SYSTEM = SystemThreads()

@@ -4,14 +4,15 @@ import codecs
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from promote.core.clock import Clock
+from promote.core.concurrency import start_daemon
 from promote.core.redaction import Redactor
 from promote.verification import supervisor
 from promote.verification.log_groups import Console
@@ -64,8 +65,7 @@ def run(command: Sequence[str], around: Surroundings, seconds: float, write: Cal
         stderr=subprocess.STDOUT,
     )
     assert process.stdin and process.stdout  # noqa: S101, PT018 - both are pipes
-    reader = threading.Thread(target=_read, args=(process.stdout, write, around.console.redact), daemon=True)
-    reader.start()
+    reader = start_daemon(partial(_read, process.stdout, write, around.console.redact))
     code: int | None
     try:
         code = process.wait(max(seconds, 0))

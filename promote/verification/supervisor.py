@@ -25,6 +25,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main() -> int:
     """Run the command in the arguments. Return its exit code, as a shell does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also sends it here; the parent decides
+    # The thread that has started this program blocks them, and the command must receive them.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     with suppress(OSError, AttributeError):  # not Linux
         # A process that loses its parent becomes a child of this one, and can be found.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -341,11 +341,12 @@ def test_a_blocked_run_cancelled_as_it_gives_the_lock_back_gives_it_back(  # noq
 
 AS_THE_RUNNER = ([signal.SIGINT, signal.SIGTERM], 1.0)
 AT_ONCE = ([signal.SIGINT] * 5, 0.0)
+BOTH_AT_ONCE = ([signal.SIGINT, signal.SIGTERM], 0.0)
 WITHOUT_PAUSE = ([signal.SIGINT, signal.SIGTERM] * 500, 0.005)
 """Signals, and the seconds between them."""
 
 
-@pytest.mark.parametrize(("numbers", "pause"), [AS_THE_RUNNER, AT_ONCE, WITHOUT_PAUSE])
+@pytest.mark.parametrize(("numbers", "pause"), [AS_THE_RUNNER, AT_ONCE, BOTH_AT_ONCE, WITHOUT_PAUSE])
 def test_further_signals_do_not_disturb_the_tidying_up(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
 ) -> None:
@@ -360,14 +361,16 @@ def test_further_signals_do_not_disturb_the_tidying_up(  # noqa: PLR0917 - fixtu
     assert_next_run_ends_well(runner, inputs, world, is_promoted=False)
 
 
-@pytest.mark.parametrize(("numbers", "pause"), [([signal.SIGINT, signal.SIGTERM], 0.3), AT_ONCE, WITHOUT_PAUSE])
+@pytest.mark.parametrize(
+    ("numbers", "pause"), [([signal.SIGINT, signal.SIGTERM], 0.3), AT_ONCE, BOTH_AT_ONCE, WITHOUT_PAUSE]
+)
 def test_further_signals_do_not_disturb_finding_out_about_a_move(  # noqa: PLR0917 - fixtures and parameters
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, numbers: list[Signals], pause: float
 ) -> None:
     moves = world.account.inject("hold-after", "lambda.UpdateAlias")
-    slow = world.account.inject("latency", "lambda.GetAlias", seconds=0.6)
     started = runner.start(inputs, commit=COMMIT, run_id=2)
     moves.wait_until_hit(20)
+    slow = world.account.inject("latency", "lambda.GetAlias", nth=2, seconds=0.6)  # the first one is the test's own
     cancelled = cancel(started, world, numbers, pause=pause)
     assert slow.hit
     assert_good_end(cancelled, "promoted")

@@ -1,12 +1,13 @@
 """Concurrent work whose results come in order."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
-from promote.core.concurrency import map_and_wait, map_concurrently, map_ordered
+from promote.core.concurrency import map_and_wait, map_concurrently, map_ordered, run_both
 
 WIDTH = 2
 AHEAD = 2 * WIDTH + 1
@@ -87,3 +88,15 @@ def test_a_consumer_that_stops_early_leaves_no_thread_behind() -> None:
     for worker in workers:
         worker.join(PATIENCE)
         assert not worker.is_alive()
+
+
+def test_signals_are_left_to_the_main_thread() -> None:
+    """Another thread that received one would not interrupt the call in which the main thread waits."""
+
+    def blocked() -> set[int]:
+        return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    mine, others = run_both(blocked, blocked)
+    assert {signal.SIGINT, signal.SIGTERM} <= others
+    assert not {signal.SIGINT, signal.SIGTERM} & mine
+    assert not {signal.SIGINT, signal.SIGTERM} & blocked()

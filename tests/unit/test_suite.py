@@ -2,15 +2,18 @@
 
 import io
 import os
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from promote.core.clock import SystemClock
+from promote.core.concurrency import map_concurrently
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.github.actions.log import ActionsLog
@@ -529,6 +532,14 @@ def test_a_missing_program_is_reported(place: Place) -> None:
     lines: list[str] = []
     assert run(["no-such-program"], place.around, 60, lines.append) == 127
     assert lines == ["no-such-program: No such file or directory"]
+
+
+def test_a_command_receives_signals_also_from_a_thread_that_blocks_them(place: Place) -> None:
+    lines: list[str] = []
+    asks = "import signal; print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    calls = [partial(run, [sys.executable, "-c", asks], place.around, 60, lines.append) for _ in range(2)]
+    assert map_concurrently(calls, 2) == [0, 0]
+    assert lines == ["False", "False"]
 
 
 @pytest.mark.parametrize(
