@@ -2,57 +2,76 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
-from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.errors import to_promote_error
 from promote.commands import messages
 from promote.commands.part import Part, each
-from promote.core.concurrency import map_and_wait
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.traffic import Split
-from promote.pipeline.capacity import followed
+from promote.pipeline.capacity import follow_traffic, unmoved_traffic
 from promote.pipeline.job import Job
 from promote.pipeline.promote import Outcome
 
 
 def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     """Return the report of the result. After a move, check the endpoints that were not seen to work before."""
-    orders = [decision.order for decision in outcome.decisions]
     if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
+        orders = [decision.order for decision in outcome.decisions]
         parts = [
-            part.reported(previous=decision.previous) for part, decision in zip(parts, outcome.decisions, strict=True)
+            replace(part, previous=decision.previous) for part, decision in zip(parts, outcome.decisions, strict=True)
         ]
-        tell = messages.superseded if outcome.result is Result.SUPERSEDED else messages.refused
-        return tell(job, parts, orders)
-    parts = messages.moved(parts, outcome)
+        if outcome.result is Result.SUPERSEDED:
+            return messages.superseded(job, parts, orders)
+        return messages.refused(parts, orders)
+    parts = decided(parts, outcome)
     if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
+        # If the run is interrupted during the wait, the report says what gets the traffic.
+        job.keep_certain(messages.promoted(job, list(map(_not_followed, parts)), outcome))
         with job.phase("capacity"):
-            calls = [
-                partial(followed, part.target.job, part.target.function, decision.alias, part.report)
-                for part, decision in zip(parts, outcome.decisions, strict=True)
-            ]
-            reports = map_and_wait(calls, CALLS_AT_ONCE)
-        parts = [replace(part, report=report) for part, report in zip(parts, reports, strict=True)]
+            parts = each(_followed, parts)
     with job.phase("endpoints"):
         parts = each(_reachable, parts)
-    return messages.served(job, parts, outcome)
+    return messages.promoted(job, parts, outcome)
+
+
+def keep_moved(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
+    """Keep that all aliases have moved, in case that the run is ended after that."""
+    job.keep_certain(messages.promoted(job, decided(parts, outcome), outcome))
+
+
+def decided(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
+    """Return the functions with the results of their promotions."""
+    return [part.decided(decision) for part, decision in zip(parts, outcome.decisions, strict=True)]
+
+
+def _not_followed(part: Part) -> Part:
+    alias = part.decision.alias if part.decision else None
+    return replace(part, traffic=unmoved_traffic(part.target.function.name, alias) if alias else "")
+
+
+def _followed(part: Part) -> Part:
+    """Wait until the traffic follows the alias."""
+    alias = part.decision.alias if part.decision else None
+    if alias is None:
+        return part
+    found = follow_traffic(part.target.job, part.target.function, alias)
+    notes = (*part.notes, found.note) if found.note else part.notes
+    return replace(part, traffic=found.headline, notes=notes).warned([found.warning] if found.warning else [])
 
 
 def _reachable(part: Part) -> Part:
     """Check that the endpoints reach the function. The alias has moved, so a problem is a warning."""
-    target, report = part.target, part.report
+    target = part.target
     path = target.job.inputs.first_path
     try:
         environment = target.endpoints.ensure(target.environment, target.served.gateway)
         environment, warnings = (environment, ()) if part.endpoint_ok else target.endpoints.probe(environment, path)
-        report = replace(report, environment=environment, warnings=(*report.warnings, *warnings))
-        if report.verdict is None:
-            latest, warnings = target.endpoints.probe(report.latest, path)
-            report = replace(report, latest=latest, warnings=(*report.warnings, *warnings))
+        part = replace(part, environment_endpoint=environment).warned(warnings)
+        if part.verdict is None:
+            latest, warnings = target.endpoints.probe(part.latest_endpoint, path)
+            part = replace(part, latest_endpoint=latest).warned(warnings)
     except Exception as error:  # noqa: BLE001 - the release is complete
         problem = to_promote_error(error)
-        warning = f"The endpoint of {target.environment} may be missing or damaged: {problem.full_text}"
-        report = replace(report, warnings=(*report.warnings, warning))
-    return replace(part, report=report)
+        part = part.warned([f"The endpoint of {target.environment} may be missing or damaged: {problem.full_text}"])
+    return part

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from promote.commands import messages
 from promote.commands.part import Part, each
+from promote.commands.report import report_of
 from promote.core.endpoint import Endpoint
 from promote.core.report import Report
 from promote.core.run import Result
@@ -36,7 +37,7 @@ def deploy(job: Job) -> Report:
         found = orders(targets, list(map(expected_content, targets)))
     if job.inputs.dry_run:
         return messages.planned(job, targets, "deploy a candidate for the job's own steps to test", found)
-    if early := messages.refused_early(job, targets, found):
+    if early := messages.refused_early(targets, found):
         return early
     is_alone = job.inputs.isolation is Isolation.VERSION
     try:
@@ -45,24 +46,19 @@ def deploy(job: Job) -> Report:
             if ended:
                 return ended
             [part] = parts
-            latest = part.latest
+            latest = part.deployed.latest
             if not is_alone:
                 part, latest = _reachable(part)
             deployment = _record(part, latest)
             if not is_alone:
                 _keep(job, part)
-        endpoint = _add_preview(part) if is_alone else part.report.latest
+        endpoint = _add_preview(part) if is_alone else part.latest_endpoint
     except Superseded as superseded:
         return messages.left_to(job, targets, superseded.by)
     name, environment = part.target.function.name, part.target.environment
-    return replace(
-        part.report,
-        result=Result.DEPLOYED,
-        headline=f"Version {part.candidate.version} of {name} is deployed; {environment} stays as it is until the "
-        "candidate is promoted.",
-        token=deployment.token,
-        preview=endpoint,
-    )
+    headline = f"Version {deployment.candidate.version} of {name} is deployed; {environment} stays as it is until the "
+    report = report_of([part], Result.DEPLOYED, f"{headline}candidate is promoted.")
+    return replace(report, token=deployment.token, preview=endpoint)
 
 
 def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
@@ -70,8 +66,8 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
 
     Return the functions, and the report of the run if it ends here.
     """
-    parts = messages.begun(held)
-    job.keep_certain(messages.so_far(job, parts))
+    parts = [Part.known(target, held_lock) for target, held_lock in held]
+    job.keep_certain(report_of(parts, Result.FAILED))
     targets = [part.target for part in parts]
     for target in targets:
         remove_expired(target.job, target.previews, target.state.previews)
@@ -79,41 +75,42 @@ def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
     if any(order.is_older for order in found):
         return parts, messages.superseded(job, parts, found)
     if any(order.is_refused for order in found):
-        return parts, messages.refused(job, parts, found)
+        return parts, messages.refused(parts, found)
     with job.phase("deploy"):
         parts = each(_deployed, parts)
-    job.keep_certain(messages.so_far(job, parts))
+    job.keep_certain(report_of(parts, Result.FAILED))
     return parts, None
 
 
 def _deployed(part: Part) -> Part:
-    """Deploy the function, and add the result to its report."""
+    """Deploy the function, and return it with its candidate."""
     target, warnings = pin(part.target)
-    latest = ensure_latest_endpoint(target)
-    built = deploy_function(target, latest)
-    part = part.reported(
+    endpoint = ensure_latest_endpoint(target)
+    built = deploy_function(target, endpoint)
+    return replace(
+        part,
+        target=target,
+        built=built,
         candidate=built.candidate,
-        deployed=built.latest,
+        snapshot=built.latest,
         changes=target.changes,
-        latest=latest,
-        warnings=(*part.report.warnings, *warnings),
-    )
-    return replace(part, target=target, built=built)
+        latest_endpoint=endpoint,
+    ).warned(warnings)
 
 
 def _reachable(part: Part) -> tuple[Part, Snapshot]:
     """Check that the endpoint of $LATEST reaches the function. Return $LATEST: a repair changes its RevisionId."""
-    target, report, latest = part.target, part.report, part.latest
-    endpoint, warnings = target.endpoints.probe(report.latest, target.job.inputs.first_path)
-    if endpoint != report.latest:
+    target, latest = part.target, part.deployed.latest
+    endpoint, warnings = target.endpoints.probe(part.latest_endpoint, target.job.inputs.first_path)
+    if endpoint != part.latest_endpoint:
         latest = target.function.wait_until_active()
-    return part.reported(latest=endpoint, warnings=(*report.warnings, *warnings)), latest
+    return replace(part, latest_endpoint=endpoint).warned(warnings), latest
 
 
 def _record(part: Part, latest: Snapshot) -> Deployment:
     job, ledger = part.target.job, part.target.ledger
     deployment = Deployment(
-        candidate=part.candidate,
+        candidate=part.deployed.candidate,
         operation=job.run.operation,
         commit=job.run.commit,
         run_id=job.run.run_id,
@@ -123,7 +120,7 @@ def _record(part: Part, latest: Snapshot) -> Deployment:
         revision_id=latest.revision_id,
         isolation=job.inputs.isolation.value,
     )
-    ledger.versions.record(part.candidate)
+    ledger.versions.record(part.deployed.candidate)
     ledger.candidates.record(deployment)
     return deployment
 
@@ -139,7 +136,7 @@ def _keep(job: Job, part: Part) -> None:
 
 def _add_preview(part: Part) -> Endpoint:
     """Make a preview endpoint that exists until the candidate is promoted or the job ends."""
-    target, version = part.target, part.candidate.version
+    target, version = part.target, part.deployed.candidate.version
     job = target.job
     job.say("endpoint", f"making a preview endpoint for version {version}")
     job.state.add_preview(job.location(target.ledger.arn))

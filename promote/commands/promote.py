@@ -8,9 +8,10 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
-from promote.commands import messages, part_messages
-from promote.commands.after_move import after_move
+from promote.commands import messages
+from promote.commands.after_move import after_move, keep_moved
 from promote.commands.part import Part
+from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
@@ -51,15 +52,9 @@ class _Chosen:
 
     @property
     def part(self) -> Part:
-        """The function with its report before the move."""
-        report = replace(
-            part_messages.known(self.target),
-            candidate=self.source.candidate,
-            deployed=self.source.snapshot,
-            verdict=self.verdict,
-            lock_wait=self.held_lock.lease.waited if self.held_lock else None,
-        )
-        return Part(self.target, report, self.held_lock)
+        """The function, and what is known of it before the move."""
+        known = Part.known(self.target, self.held_lock, self.source.candidate)
+        return replace(known, snapshot=self.source.snapshot, verdict=self.verdict)
 
 
 def promote(job: Job) -> Report:
@@ -78,13 +73,13 @@ def promote(job: Job) -> Report:
         for one in chosen:
             require_not_lower(one.target, one.source.commit, one.source.candidate, one.target.served.version)
     if job.inputs.dry_run:
-        report = messages.planned(job, targets, _steps(job, chosen), found)
+        report = messages.planned(job, targets, _steps(job, chosen), found, [one.source.candidate for one in chosen])
         if found[0].is_older and job.inputs.version:
             return replace(
                 report, headline=f"Dry run: a run would be refused: {_older(chosen[0], targets[0].served.version)}."
             )
         return report
-    if early := messages.refused_early(job, targets, found):
+    if early := messages.refused_early(targets, found):
         return early
     report, commit = _release(job, chosen)
     return retain(job, targets, announce(job, targets, report, commit))
@@ -124,7 +119,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
         found = zip(chosen, sources([one.target for one in chosen]), strict=True)
         chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
-        job.keep_certain(messages.so_far(job, [one.part for one in chosen]))
+        job.keep_certain(report_of([one.part for one in chosen], Result.FAILED))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
         if _is_blocked(chosen):
             return _blocked(job, chosen)
@@ -134,7 +129,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
                 job,
                 map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
                 pipeline.Seen.BEFORE,
-                moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
+                moved=partial(keep_moved, job, parts),
             )
     if outcome.result is Result.SUPERSEDED and job.inputs.version:
         raise _older(chosen[0], outcome.decisions[0].previous)

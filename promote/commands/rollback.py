@@ -1,13 +1,13 @@
 """``rollback``: return the environment to what it served before, or to a version with a passed verdict."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
-from promote.commands import messages, part_messages
-from promote.commands.after_move import after_move
+from promote.commands import messages
+from promote.commands.after_move import after_move, keep_moved
 from promote.commands.part import Part
+from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
 from promote.core.errors import InputError, RefusedError
@@ -32,7 +32,6 @@ from promote.state.served_history import (
     ServedVersion,
     deletion_note,
     moves,
-    served_before,
     served_together_before,
 )
 from promote.state.version_records import Judged
@@ -54,7 +53,7 @@ def rollback(job: Job) -> Report:
         if any(target.served.pending for target in prepared):
             if job.inputs.dry_run:
                 return messages.planned(job, prepared, _ENDING, [])
-            if job.inputs.version and (early := _refused_early(job, prepared[0])):
+            if job.inputs.version and (early := _refused_early(prepared[0])):
                 return early
         targets, ended = _finished(prepared)
         # The aliases are read before the versions to return to.
@@ -63,7 +62,7 @@ def rollback(job: Job) -> Report:
         if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
             return _returned(job, targets, ended)
         aliases = list(map(_existing, targets))
-        backs = _destinations(targets, aliases) if job.inputs.parts else [_destination(targets[0], aliases[0])]
+        backs = [_named(targets[0], aliases[0])] if job.inputs.version else _served_before(targets, aliases)
         requests = map_and_wait(
             [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], CALLS_AT_ONCE
         )
@@ -73,26 +72,25 @@ def rollback(job: Job) -> Report:
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
         steps = _steps(job, targets, backs, aliases)
-        return messages.planned(job, targets, steps, orders if is_refused else [])
-    parts = [
-        Part(target, replace(part_messages.known(target), candidate=request.candidate)) for target, request in pairs
-    ]
+        candidates = [request.candidate for request in requests]
+        return messages.planned(job, targets, steps, orders if is_refused else [], candidates)
+    parts = [Part.known(target, candidate=request.candidate) for target, request in pairs]
     if is_refused:
-        return messages.refused(job, parts, orders)
-    job.keep_certain(messages.so_far(job, parts))
+        return messages.refused(parts, orders)
+    job.keep_certain(report_of(parts, Result.FAILED))
     with job.phase("promote"):
         outcome = promote(
             job,
             [Requested(target, request) for target, request in pairs],
             Seen.NOW,
-            moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
+            moved=partial(keep_moved, job, parts),
         )
     moved = [request for request, alias in zip(requests, aliases, strict=True) if _moves(request, alias)]
     commit = (moved or requests)[0].commit
     return announce(job, targets, after_move(job, parts, outcome), commit)
 
 
-def _refused_early(job: Job, target: Target) -> Report | None:
+def _refused_early(target: Target) -> Report | None:
     """Return the refusal of the version that the inputs name, before anything is changed; None if there is none.
 
     Raises:
@@ -100,11 +98,11 @@ def _refused_early(job: Job, target: Target) -> Report | None:
 
     """
     target = target.seeing_now()
-    back = _destination(target, _existing(target))
+    back = _named(target, _existing(target))
     snapshot = _snapshot(target, back)
     back, _ = _verified(target, back, snapshot)
     found = kept_out(target, compare(target, back.commit, None), snapshot.candidate, is_back=True)
-    return messages.refused(job, [Part(target, part_messages.known(target))], [found]) if found.is_refused else None
+    return messages.refused([Part.known(target)], [found]) if found.is_refused else None
 
 
 def _finished(targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
@@ -133,10 +131,8 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
     for target in targets:
         version = served_version(target.alias)
         snapshot = target.function.find(version) if version else None
-        candidate = snapshot.candidate if snapshot else None
-        report = replace(part_messages.known(target), result=result, candidate=candidate)
-        parts.append(Part(target, report))
-    serves = f"version {parts[0].report.previous}" if parts[0].report.previous else "nothing"
+        parts.append(Part.known(target, candidate=snapshot.candidate if snapshot else None))
+    serves = f"version {parts[0].previous}" if parts[0].previous else "nothing"
     if len(parts) > 1:
         serves = "what it served before"
     how = "; ".join(f"the unfinished {_end(release)}" for release in ended)
@@ -149,8 +145,7 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
         if target.alias and target.alias.is_placeholder
     )
     notes += ("The release had not ended, so there are no release notes of it, and GitHub shows no deployment.",)
-    whole = replace(parts[0].report, headline=headline)
-    return replace(messages.of_all(job, parts, whole, headline), notes=notes)
+    return report_of(parts, result, headline, notes=notes)
 
 
 def _end(release: Release) -> str:
@@ -198,7 +193,14 @@ def _existing(target: Target) -> Alias:
     return target.alias
 
 
-def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[ServedVersion]:
+def _named(target: Target, alias: Alias) -> ServedVersion:
+    """Return the version that the inputs name, as it was served last, or else as it was recorded."""
+    version = target.job.inputs.version
+    served_then = [move for move in moves(target.ledger, alias, target.served) if move["version"] == version]
+    return ServedVersion.of(version, served_then[-1] if served_then else target.ledger.versions.read(version))
+
+
+def _served_before(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[ServedVersion]:
     """Return what each function served before the last release. A function that was new in that release stays.
 
     Raises:
@@ -213,11 +215,17 @@ def _destinations(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[S
     now = {target.ledger.arn: alias.version for target, alias in zip(targets, aliases, strict=True)}
     before = served_together_before(made, now)
     if before is None or not any(before[arn] not in ("", version) for arn, version in now.items()):
+        is_one = len(targets) == 1
         raise RefusedError(
-            f"the ledger has no earlier release of {targets[0].job.inputs.names} in {targets[0].environment}",
-            hint="Roll back one function at a time. Name its version with the input version.",
+            f"according to the ledger, {messages.name(targets[0].job)} served nothing before version "
+            f"{aliases[0].version}"
+            if is_one
+            else f"the ledger has no earlier release of {targets[0].job.inputs.names} in {targets[0].environment}",
+            hint="Name the version to return to with the input version."
+            if is_one
+            else "Roll back one function at a time. Name its version with the input version.",
         )
-    together = _released_then(targets[0].job, made, before)
+    together = _released_then(targets[0].job, made, before) if len(targets) > 1 else {}
     backs = []
     for target in targets:
         arn = target.ledger.arn
@@ -242,28 +250,6 @@ def _released_then(job: Job, made: Mapping[str, Sequence[Move]], before: Mapping
         if all(arn in found and found[arn]["version"] == version for arn, version in before.items() if version):
             return {arn: found[arn] for arn in before if before[arn]}
     return {}
-
-
-def _destination(target: Target, alias: Alias) -> ServedVersion:
-    """Return the version to return to: the one that the inputs name, or what the environment served before.
-
-    Raises:
-        RefusedError: The environment served nothing before, as far as the ledger shows.
-
-    """
-    made = moves(target.ledger, alias, target.served)
-    named = target.job.inputs.version
-    if named:
-        served_then = [move for move in made if move["version"] == named] or [target.ledger.versions.read(named)]
-        return ServedVersion.of(named, served_then[-1])
-    served = served_before(made, alias.version)
-    if not served:
-        raise RefusedError(
-            f"according to the ledger, {target.environment} of {target.function.name} served nothing before version "
-            f"{alias.version}",
-            hint="Name the version to return to with the input version.",
-        )
-    return served[-1]
 
 
 def _snapshot(target: Target, back: ServedVersion) -> Snapshot:

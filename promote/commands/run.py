@@ -5,13 +5,14 @@ from dataclasses import replace
 from functools import partial
 
 from promote.commands import messages
-from promote.commands.after_move import after_move
+from promote.commands.after_move import after_move, keep_moved
 from promote.commands.deploy import deployed
 from promote.commands.part import Part, each
+from promote.commands.report import report_of
 from promote.core.decision import PromotionRequest
 from promote.core.promotion import served_version
 from promote.core.report import Report
-from promote.core.run import join_names
+from promote.core.run import Result, join_names
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.inputs.model import Isolation
 from promote.pipeline.announce import announce
@@ -38,7 +39,7 @@ def run(job: Job) -> Report:
         found = orders(targets, list(map(expected_content, targets)))
     if job.inputs.dry_run:
         return messages.planned(job, targets, messages.steps(job), found)
-    if early := messages.refused_early(job, targets, found):
+    if early := messages.refused_early(targets, found):
         return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
@@ -78,7 +79,12 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     parts = each(_record, parts)
     with hold_locks(job, [part.target for part in parts], plain_lock) as held:
         parts = [
-            replace(part, target=target, held_lock=held_lock)
+            replace(
+                part,
+                target=target,
+                held_lock=held_lock,
+                lock_wait=(part.lock_wait or 0) + held_lock.lease.waited,
+            )
             for part, (target, held_lock) in zip(parts, held, strict=True)
         ]
         outcome = _promote(job, parts, Seen.LONG_AGO)
@@ -91,7 +97,7 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
     A function without checks must respond, and passes with the others. If a function has not passed, all verdicts are
     recorded here.
     """
-    if all(is_verified(part.target, part.candidate) for part in parts):
+    if all(is_verified(part.target, part.deployed.candidate) for part in parts):
         job.say(
             "verify", f"{job.inputs.environment} serves this code, which passed the same checks: {job.inputs.names}"
         )
@@ -100,12 +106,12 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
         parts = each(verified, parts)
         if not _is_blocked(parts):
             parts = each(partial(_with_others, [part.target for part in parts]), parts)
-    job.keep_certain(messages.so_far(job, parts))
+    job.keep_certain(report_of(parts, Result.FAILED))
     return each(_record, parts) if _is_blocked(parts) else parts
 
 
 def _is_blocked(parts: Sequence[Part]) -> bool:
-    return any(part.report.verdict and not part.report.verdict.passed for part in parts)
+    return any(part.is_blocked for part in parts)
 
 
 def _in_latest(part: Part) -> Part:
@@ -113,40 +119,41 @@ def _in_latest(part: Part) -> Part:
     if not target.job.inputs.has_verification:
         # The checks of other functions may not call it. A request to its endpoint shows that it runs.
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
-    found = verify(target, part.deployed, part.report.latest)
-    part = part.reported(
+    found = verify(target, part.deployed, part.latest_endpoint)
+    return replace(
+        part,
         previous=served_version(found.alias),
         verdict=found.verdict,
-        latest=found.latest or part.report.latest,
+        latest_endpoint=found.latest or part.latest_endpoint,
+        endpoint_ok=found.endpoint_ok,
+        revision_id=found.revision_id,
     )
-    return replace(part, endpoint_ok=found.endpoint_ok, revision_id=found.revision_id)
 
 
 def _alone(part: Part) -> Part:
     target = part.target
-    verdict = verdict_alone(target, part.candidate)
-    if verdict.passed:
-        return part.reported(verdict=verdict)
-    alias = target.function.alias(target.environment)
-    return part.reported(verdict=verdict, previous=served_version(alias))
+    part = replace(part, verdict=verdict_alone(target, part.deployed.candidate))
+    if not part.is_blocked:
+        return part
+    return replace(part, previous=served_version(target.function.alias(target.environment)))
 
 
 def _with_others(targets: Sequence[Target], part: Part) -> Part:
     """Return the function with a further check if it has none: $LATEST did not change while others were verified."""
-    target, verdict = part.target, part.report.verdict
+    target, verdict = part.target, part.verdict
     if target.job.inputs.has_verification or verdict is None:
         return part
     if target.function.read().revision_id != part.revision_id:
-        return part.reported(verdict=replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN))
+        return replace(part, verdict=replace(verdict, outcome=Outcome.INCONCLUSIVE, reason=OVERWRITTEN))
     names = [other.function.name for other in targets if other.job.inputs.has_verification]
     check = CheckResult(f"verified with {join_names(names)}", "application", Outcome.PASSED, 0)
-    return part.reported(verdict=Verdict.of((*verdict.checks, check)))
+    return replace(part, verdict=Verdict.of((*verdict.checks, check)))
 
 
 def _record(part: Part) -> Part:
     """Record the verdict if there is one."""
-    if part.report.verdict:
-        part.target.ledger.versions.record_verdict(part.candidate, part.target.plan, part.report.verdict)
+    if part.verdict:
+        part.target.ledger.versions.record_verdict(part.deployed.candidate, part.target.plan, part.verdict)
     return replace(part, is_recorded=True)
 
 
@@ -156,7 +163,7 @@ def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> Ended:
             job,
             [_requested(part) for part in parts],
             seen,
-            moved=lambda outcome: job.keep_certain(messages.promoted(job, parts, outcome)),
+            moved=partial(keep_moved, job, parts),
         )
 
 
@@ -164,11 +171,11 @@ def _requested(part: Part) -> Requested:
     """Return the request to promote the candidate, with its verdict if that is not recorded yet."""
     target, job, alias = part.target, part.target.job, part.deployed.alias
     request = PromotionRequest(
-        part.candidate,
+        part.deployed.candidate,
         job.run.commit,
         job.run.run_id,
         target.plan,
-        None if part.is_recorded else part.report.verdict,
+        None if part.is_recorded else part.verdict,
         reason=job.inputs.reason,
         by=job.context.actor if job.inputs.override else "",
         seen_under=alias.revision_id if alias else "",

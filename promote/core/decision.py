@@ -99,6 +99,11 @@ class Decision:
     alias: Alias | None = None
     """The alias as last read, after a move or without one; None if it was not read."""
 
+    @property
+    def move(self) -> Promotion | None:
+        """The promotion or rollback of this run; None if nothing was changed."""
+        return self.promotion if self.result is not Result.UNCHANGED else None
+
 
 @dataclass(frozen=True)
 class Situation:

@@ -122,9 +122,14 @@ class Inputs:
     """The file that lists the functions. Empty: the input ``function-name`` does."""
 
     @property
+    def each(self) -> tuple["Inputs", ...]:
+        """The inputs of each function; of one function, these."""
+        return self.parts or (self,)
+
+    @property
     def names(self) -> str:
         """The function's name, or the names of all functions, for messages."""
-        return join_names([part.function_name for part in self.parts] or [self.function_name])
+        return join_names([inputs.function_name for inputs in self.each])
 
     @property
     def checks_of(self) -> Mapping[str, int]:

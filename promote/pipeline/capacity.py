@@ -6,13 +6,12 @@ not hold the lock, which is released with the record.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
 from promote.core.errors import FunctionError, RefusedError
 from promote.core.promotion import Alias
-from promote.core.report import Report
 from promote.core.traffic import Split
 from promote.inputs.model import Inputs
 from promote.pipeline.job import Job
@@ -75,45 +74,55 @@ def wait_for_capacity_move(job: Job, function: Function, alias: Alias) -> Alias 
     return now
 
 
-def followed(job: Job, function: Function, alias: Alias | None, report: Report) -> Report:
-    """Wait until the traffic follows ``alias``, and return ``report`` with what happened.
+@dataclass(frozen=True)
+class Traffic:
+    """What gets the traffic of an alias that has moved."""
 
-    A failure is a warning, because the alias has moved already.
+    headline: str = ""
+    """A sentence if it is not the version of the alias; else empty."""
+    warning: str = ""
+    note: str = ""
+
+
+def unmoved_traffic(function: str, alias: Alias) -> str:
+    """Return the sentence that the traffic has not followed the alias; empty if it has, or if that is not Lambda's."""
+    return f"{_pointing(function, alias)}{alias.serving}." if alias.split.is_lambdas else ""
+
+
+def follow_traffic(job: Job, function: Function, alias: Alias) -> Traffic:
+    """Wait until the traffic follows ``alias``, which has moved already. Return what happened; a failure is a warning.
+
+    While the run waits, it serves what ``unmoved_traffic`` says.
     """
-    if alias is None or alias.split is Split.NONE:
-        return report
+    if alias.split is Split.NONE:
+        return Traffic()
     if alias.split.is_external:
         text = f"{alias.name} of {function.name} points at version {alias.version}, but its traffic is split: "
         text += f"{alias.shares}. {alias.capacity_reason}"
-        return replace(report, warnings=(*report.warnings, text.strip()))
-    name, started = f"{alias.name} of {function.name}", job.clock.monotonic()
-    headline = f"{name} points at version {alias.version}, but Lambda still sends all its traffic to version "
-    # If the run is interrupted during the wait, this is the report.
-    job.keep_certain(replace(report, headline=f"{headline}{alias.serving}."))
-    now: Alias | None = alias
+        return Traffic(warning=text.strip())
+    headline, started = _pointing(function.name, alias), job.clock.monotonic()
     try:
         with job.phase("capacity"):
             now = _wait(job, function, alias)
     except Exception as error:  # noqa: BLE001 - the alias has moved, even if it cannot be read
         text = f"The run could not read whether it has moved since: {to_promote_error(error)}"
-        return replace(
-            report,
-            headline=f"{headline}{alias.serving}.",
-            warnings=(*report.warnings, f"{headline}{alias.serving}, until provisioned concurrency has moved. {text}"),
-        )
+        warning = f"{headline}{alias.serving}, until provisioned concurrency has moved. {text}"
+        return Traffic(f"{headline}{alias.serving}.", warning)
     if now is not None and now.version == alias.version and now.split.is_lambdas:
-        why = " ".join(_why(now))
-        warning = f"{headline}{now.serving}: {why}"
-        return replace(report, headline=f"{headline}{now.serving}.", warnings=(*report.warnings, warning))
+        return Traffic(f"{headline}{now.serving}.", f"{headline}{now.serving}: {' '.join(_why(now))}")
     if now is None or now.version != alias.version or now.split is not Split.NONE:
         text = f"{headline}{alias.serving}. It is not known whether provisioned concurrency was ready: "
         text += f"{now.capacity_reason or 'the alias was changed externally'}" if now else "the alias was deleted"
-        return replace(report, warnings=(*report.warnings, f"{text.rstrip('.')}."))
+        return Traffic(warning=f"{text.rstrip('.')}.")
     waited = job.clock.monotonic() - started
-    note = f"Lambda sent all traffic of {name} to version {alias.serving} for another {waited:.0f} s, until "
-    return replace(
-        report, notes=(*report.notes, f"{note}provisioned concurrency for version {alias.version} was ready.")
-    )
+    note = f"Lambda sent all traffic of {alias.name} of {function.name} to version {alias.serving} for another "
+    note += f"{waited:.0f} s, until provisioned concurrency for version {alias.version} was ready."
+    return Traffic(note=note)
+
+
+def _pointing(function: str, alias: Alias) -> str:
+    name = f"{alias.name} of {function}"
+    return f"{name} points at version {alias.version}, but Lambda still sends all its traffic to version "
 
 
 def describe_split(alias: Alias | None) -> str:

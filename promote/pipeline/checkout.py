@@ -56,7 +56,7 @@ def resolve_commit(inputs: Inputs, context: Context) -> Context:
     context = _with_history(context, around)
     if inputs.command not in {Command.RUN, Command.DEPLOY}:
         return context
-    parts = inputs.parts or (inputs,)
+    parts = inputs.each
     paths = [part.artifact for part in parts if is_path(part.artifact)]
     holding = {find(folder, workspace) for folder in {_folder(workspace, path) for path in paths} or {workspace}}
     held = sorted(filter(None, holding))

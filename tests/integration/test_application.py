@@ -192,6 +192,17 @@ def test_one_broken_function_blocks_all(application: Application) -> None:
     application.assert_whole()
 
 
+def test_what_could_not_be_verified_is_not_called_broken(application: Application) -> None:
+    application.run(1)
+    application.change("api", text="2")
+    ended = application.run(2, checks="", test_command="no-such-command")
+    assert (ended.code, ended.result) == (1, "blocked"), ended.log
+    assert "could not be verified, so preprod of api, mail and worker keeps serving what it served" in ended.log
+    assert "An inconclusive verdict does not mean that the code is wrong." in ended.log
+    assert "Push a fix" not in ended.log
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+
+
 def test_isolated_candidates_are_verified_together_as_well(application: Application) -> None:
     application.run(1)
     application.change("api", "mail", text="2")
@@ -412,11 +423,15 @@ def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application:
     assert (first.code, first.result) == (0, "promoted"), first.log
     application.change("api", "mail", text="2")
     application.run(2)
+    planned = application.run(2, **bare, dry_run="true")
+    assert "Dry run: a run would promote what preprod serves: prod of api, mail and worker." in planned.log
     again = application.run(2, **bare)
     assert (again.code, again.result) == (0, "promoted"), again.log
     prod = [item for item in application.world.records("environment") if item["sk"] == "environment#prod"]
     assert {item["pk"].rpartition(":")[2]: item["version"] for item in prod} == application.serves()
     assert {item["commit"] for item in prod} == {f"{2:040x}"}
+    planned = application.run(2, **bare, dry_run="true")
+    assert "Dry run: nothing would change; prod of api, mail and worker serves this release already." in planned.log
     same = application.run(2, **bare)
     assert (same.code, same.result) == (0, "unchanged"), same.log
     shown = application.run(2, **{**bare, "command": "status", "from": "", "environment": ""})

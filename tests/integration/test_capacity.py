@@ -273,3 +273,20 @@ def test_several_functions_wait_for_all_of_their_capacity(runner: Runner, inputs
     assert "Lambda sent all traffic of preprod of other to version 1 for" in ended.summary
     assert not ended.annotations
     assert json.loads(ended.outputs["functions"])["other"]["version"] == "2"
+
+
+def test_several_functions_say_whose_traffic_has_not_followed(
+    runner: Runner, inputs: dict[str, str], world: World, account: Account, tmp_path: Path
+) -> None:
+    several = {**inputs, "function-name": "hello\nother", "checks": "hello: GET /health\nother: GET /health"}
+    assert runner.run(several, commit="1" * 40, run_id=1).result == "promoted"
+    world.function.put_provisioned_concurrency_config(
+        FunctionName="other", Qualifier="preprod", ProvisionedConcurrentExecutions=1
+    )
+    change(runner, 2)
+    world.account.inject("update-lasts", "lambda.UpdateAlias", times=0, seconds=60)
+    ended = hurried(tmp_path, account, runner).run(several, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    said = "preprod of hello and other points at one release: hello 2 (before: 1) and other 2 (before: 1). preprod of "
+    said += "other points at version 2, but Lambda still sends all its traffic to version 1."
+    assert ended.outputs["summary"] == said

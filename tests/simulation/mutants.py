@@ -439,7 +439,7 @@ MUTANTS = (
     Mutant(
         "a release begins although a function has not passed",
         "promote.commands.run",
-        "return any(part.report.verdict and not part.report.verdict.passed for part in parts)",
+        "return any(part.is_blocked for part in parts)",
         "return all(part.report.verdict and not part.report.verdict.passed for part in parts)",
         RELEASING,
     ),
