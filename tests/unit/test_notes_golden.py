@@ -4,11 +4,9 @@ Update them with ``WRITE_GOLDEN=1 pytest tests/unit/test_notes_golden.py``, and 
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +17,9 @@ from promote.notes.changes import changes
 from promote.notes.config_diff import differences
 from promote.notes.model import Carried, Changes, Earlier, Notes, Part, VerdictSummary
 from promote.notes.render import render
+from tests.golden import FOLDER, assert_all_used, assert_golden
 
-GOLDEN = Path(__file__).parent / "golden" / "notes"
+GOLDEN = FOLDER / "notes"
 URL = "https://github.com/octo-org/hello"
 RUN = f"{URL}/actions/runs/16512345678/attempts/1"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -327,10 +326,10 @@ LIMITS = {"thousand": 6000}
 @pytest.mark.parametrize("name", CASES)
 def test_notes_are_the_golden_ones(name: str) -> None:
     rendered = render(CASES[name](), limit=LIMITS.get(name, BODY_LIMIT))
-    golden = GOLDEN / f"{name}.md"
-    if os.environ.get("WRITE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(rendered + "\n", encoding="utf-8")
-    assert rendered + "\n" == golden.read_text(encoding="utf-8")
+    assert_golden(f"{rendered}\n", GOLDEN / f"{name}.md")
     assert len(rendered) <= LIMITS.get(name, BODY_LIMIT)
     assert "secret" not in rendered
+
+
+def test_each_golden_file_belongs_to_a_case() -> None:
+    assert_all_used(GOLDEN, CASES)

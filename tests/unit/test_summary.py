@@ -4,7 +4,6 @@ Update the golden files with ``WRITE_GOLDEN=1 pytest tests/unit/test_summary.py`
 """
 
 import io
-import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,8 +33,8 @@ from promote.github.actions.markdown import LIMIT, Markdown, address, code, link
 from promote.github.actions.summary import duration, render
 from promote.inputs.parse import inputs_from_environ
 from promote.pipeline.job import Job
+from tests.golden import FOLDER, assert_all_used, assert_golden
 
-GOLDEN = Path(__file__).parent / "golden"
 COMMIT = "3f1c9a2b7d5e4f60718293a4b5c6d7e8f9012345"
 CONTEXT = Context.from_environ(
     {
@@ -88,7 +87,7 @@ BLOCKED = Report(
 
 def notes_of(name: str) -> str:
     """Return golden notes, as the summary repeats them."""
-    return (GOLDEN / "notes" / f"{name}.md").read_text(encoding="utf-8")
+    return (FOLDER / "notes" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def page(run_id: int, attempt: int = 1) -> str:
@@ -508,11 +507,11 @@ def phases_of(name: str) -> tuple[tuple[str, float], ...]:
 def test_summary_is_the_golden_one(name: str) -> None:
     several = FUNCTIONS if name in APPLICATIONS else ()
     rendered = render(REPORTS[name], CONTEXT, None if name == "wrong-input" else job(*phases_of(name), several=several))
-    golden = GOLDEN / f"{name}.md"
-    if os.environ.get("WRITE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(rendered + "\n", encoding="utf-8")
-    assert rendered + "\n" == golden.read_text(encoding="utf-8")
+    assert_golden(f"{rendered}\n", FOLDER / f"{name}.md")
+
+
+def test_each_golden_file_belongs_to_a_report() -> None:
+    assert_all_used(FOLDER, REPORTS)
 
 
 # --- text from outside -----------------------------------------------------------------------------------------------
