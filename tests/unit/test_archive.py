@@ -1,9 +1,12 @@
 """How packing stays fast: chunks, threads, samples. ``test_artifact.py`` tests what it packs."""
 
 import random
+import shutil
 import struct
+import subprocess
 import zipfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -91,18 +94,106 @@ def test_a_file_that_is_compressed_here_and_there(tmp_path: Path) -> None:
         assert archive.testzip() is None
 
 
-def test_more_files_than_a_small_directory_counts(tmp_path: Path) -> None:
-    """65,535 is the maximum of the fields of the first zip format."""
+@dataclass(frozen=True)
+class Entry:
+    """A file in an archive, as the central directory describes it."""
+
+    name: str
+    crc: int
+    deflated: int
+    size: int
+    start: int
+    """Where its local header begins."""
+
+
+SMALL_COUNT, SMALL_PLACE = 0xFFFF, 0xFFFFFFFF
+"""Fields of the first zip format that are too small. The value is then in the zip64 record."""
+
+
+def read_directory(content: bytes) -> tuple[list[Entry], bool]:
+    """Read the entries, and whether the archive is zip64, independently of ``zipfile``. It has no comments.
+
+    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.12 and 4.3.14 to 4.3.16. Each record must end where
+    the next one begins.
+    """
+    end = len(content) - 22
+    signature, disk, first, here, count, size, place, comment = struct.unpack_from("<4s4H2LH", content, end)
+    assert (signature, disk, first, here, comment) == (b"PK\5\6", 0, 0, count, 0)
+    is_large = count == SMALL_COUNT or place == SMALL_PLACE
+    if is_large:
+        small = (count, size, place)
+        end -= 20
+        assert struct.unpack_from("<4sLQL", content, end) == (b"PK\6\7", 0, end - 56, 1)
+        end -= 56
+        record = struct.unpack_from("<4sQ2H2L4Q", content, end)
+        signature, rest, _, needed, disk, first, here, count, size, place = record
+        assert (signature, rest, needed, disk, first, here) == (b"PK\6\6", 56 - 12, 45, 0, 0, count)
+        for old, limit, true in zip(small, (SMALL_COUNT, SMALL_PLACE, SMALL_PLACE), (count, size, place), strict=True):
+            assert old in (limit, true)
+    assert place + size == end
+    entries = []
+    for _ in range(count):
+        fields = struct.unpack_from("<4s6H3L5H2L", content, place)
+        signature, (crc, deflated, length), name, extra, text = fields[0], fields[7:10], *fields[10:13]
+        assert (signature, extra, text) == (b"PK\1\2", 0, 0)
+        entries.append(Entry(content[place + 46 : place + 46 + name].decode(), crc, deflated, length, fields[16]))
+        place += 46 + name
+    assert place == end
+    return entries, is_large
+
+
+@pytest.mark.parametrize(
+    ("files", "folders", "is_large"),
+    [(217, 302, False), (255, 257, True), (256, 256, True)],
+    ids=["65,534", "65,535", "65,536"],
+)
+def test_more_files_than_a_small_directory_counts(tmp_path: Path, files: int, folders: int, *, is_large: bool) -> None:
+    """65,534 is the highest number of files that the first zip format has."""
     folder = tmp_path / "function"
-    (folder / "folder").mkdir(parents=True)
-    for number in range(256):
-        (folder / "folder" / str(number)).touch()
-        (folder / f"link-{number}").symlink_to("folder")
+    (folder / "0").mkdir(parents=True)
+    for number in range(files):
+        (folder / "0" / str(number)).touch()
+    for number in range(1, folders):
+        (folder / str(number)).symlink_to("0")
     file = packed(folder)
-    end = file.read_bytes()[-98:]
-    assert struct.unpack_from("<4s28xQ", end) == (b"PK\6\6", 257 * 256)
-    assert struct.unpack_from("<4s4xQ", end, 56) == (b"PK\6\7", file.stat().st_size - 98)
-    assert struct.unpack_from("<4s4xHH", end, 76) == (b"PK\5\6", 65535, 65535)
+    names = sorted(f"{above}/{number}" for above in range(folders) for number in range(files))
+    content = file.read_bytes()
+    entries, has_record = read_directory(content)
+    assert ([entry.name for entry in entries], has_record) == (names, is_large)
+    place = 0
+    for entry in entries:
+        # Each is empty, and lies where the directory says.
+        assert (entry.start, entry.size, entry.crc) == (place, 0, 0)
+        assert content[place + 30 : place + 30 + len(entry.name)] == entry.name.encode()
+        place += 30 + len(entry.name) + entry.deflated
     with zipfile.ZipFile(file) as archive:
-        assert len(set(archive.namelist())) == 257 * 256
-        assert archive.read("link-255/255") == b""
+        assert archive.namelist() == names
+        assert archive.read(names[-1]) == b""
+    if UNZIP:
+        assert ask(UNZIP, "-Z1", file).splitlines() == names
+        assert ask(UNZIP, "-tqq", file, names[0], names[-1]) == ""
+
+
+UNZIP = shutil.which("unzip")
+"""Info-ZIP, which shares no code with Python's module."""
+
+
+def ask(command: str, *arguments: str | Path) -> str:
+    environ = {"LC_ALL": "C.UTF-8"}
+    done = subprocess.run([command, *map(str, arguments)], check=False, capture_output=True, text=True, env=environ)  # noqa: S603 - our own
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
+@pytest.mark.skipif(UNZIP is None, reason="Info-ZIP is not installed")
+def test_info_zip_unpacks_what_was_packed(tree: Path) -> None:
+    (tree / "größe").write_bytes(text(5000))
+    (tree / "small" / "0").chmod(0o755)
+    target = tree.parent / "unpacked"
+    assert ask(UNZIP or "", "-qq", packed(tree), "-d", target) == ""
+    files = [file.relative_to(tree) for file in sorted(tree.rglob("*")) if file.is_file()]
+    assert [file.relative_to(target) for file in sorted(target.rglob("*")) if file.is_file()] == files
+    assert len(files) == 323
+    for file in files:
+        assert (target / file).read_bytes() == (tree / file).read_bytes(), file
+    assert {file for file in files if (target / file).stat().st_mode & 0o100} == {Path("small/0")}
