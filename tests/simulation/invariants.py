@@ -530,9 +530,10 @@ class Watch:
             version = left if self._world.functions[move.place[0]].deleted_at < since else ""
             # Another function of the same release may have other code, so the release as a whole differs.
             is_newer = self._is_older(commit, move.commit) and not (is_alone and move.version == version)
-            is_between = self._is_older(move.commit, commit) and move.commit != self.commits.get(move.place)
-            is_between = is_between and not self._is_asked_unknown(actor, move.commit, commit)
-            is_out = move.commit == commit or move.version == version or is_between
+            # Another version of the commit, which the rollback has restored, stays.
+            is_served = move.commit == self.commits.get(move.place)
+            is_between = self._is_older(move.commit, commit) and not self._is_asked_unknown(actor, move.commit, commit)
+            is_out = move.version == version or (not is_served and (move.commit == commit or is_between))
             if is_out and not is_newer and not actor.planned.override:
                 raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
             if is_out or is_newer:
