@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from promote.core.clock import Clock
 from sandbox.client import Account, Sandbox
 from tests.conftest import counting, make_inputs, make_runner
 from tests.repository import line
@@ -20,8 +21,8 @@ NAMES = ("api", "mail", "worker")
 class Application:
     """A repository with three functions, whose commits the test defines."""
 
-    def __init__(self, folder: Path, account: Account) -> None:
-        self.runner, self.world = make_runner(folder, account), World(account)
+    def __init__(self, folder: Path, account: Account, clock: Clock | None = None) -> None:
+        self.runner, self.world = make_runner(folder, account, clock), World(account)
         line(self.runner.workspace)
         for name in NAMES:
             shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
