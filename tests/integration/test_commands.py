@@ -10,7 +10,6 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account
-from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, TABLE, World
 
@@ -640,42 +639,3 @@ def test_status_says_who_has_opened_the_lock(runner: Runner) -> None:
     ended = runner.run(STATUS, run_id=8)
     assert "last released by force by octocat" in ended.log
     assert UNLOCK["reason"] in ended.log
-
-
-# Histories that have diverged
-
-
-@pytest.mark.parametrize("diverged", ["refuse", "promote"])
-def test_a_history_that_has_parted_is_refused_or_promoted_with_a_warning(
-    runner: Runner, inputs: dict[str, str], world: World, diverged: str
-) -> None:
-    workspace = runner.workspace
-    git(workspace, "init", "--quiet", "--initial-branch=main")
-    (workspace / "function" / "commit").write_text("first")
-    first = commit(workspace, "first")
-    (workspace / "function" / "commit").write_text("second")
-    second = commit(workspace, "second")
-    assert runner.run(inputs, commit=second, run_id=1).result == "promoted"
-    git(workspace, "checkout", "--quiet", "-b", "hotfix", first)
-    (workspace / "function" / "commit").write_text("hotfix")
-    hotfix = commit(workspace, "hotfix")
-    before = [item for item in world.items() if item["sk"] != "lock"]
-    code = world.code_sha256()
-    planned = runner.run({**inputs, "diverged": diverged, "dry-run": "true"}, commit=hotfix, run_id=2)
-    assert (planned.code, planned.result) == (0, "planned"), planned.log
-    assert ("would be refused" in planned.outputs["summary"]) == (diverged == "refuse")
-
-    world.account.forget()
-    ended = runner.run({**inputs, "diverged": diverged}, commit=hotfix, run_id=2)
-    if diverged == "promote":
-        assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
-        assert [annotation.kind for annotation in ended.annotations] == ["warning"]
-        assert "histories have diverged" in ended.annotations[0].message
-        return
-    assert (ended.code, ended.result, ended.outputs["promoted"]) == (1, "refused", "false"), ended.log
-    assert len(ended.errors) == 1
-    assert second[:10] in ended.errors[0].message
-    assert hotfix[:10] in ended.errors[0].message
-    assert [name for name in writes(world.account) if not name.startswith("dynamodb.UpdateItem")] == []
-    assert [item for item in world.items() if item["sk"] != "lock"] == before
-    assert (world.code_sha256(), world.alias_version(), world.lock_owner()) == (code, "1", "")

@@ -5,13 +5,15 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from sandbox.client import Account
+from tests.conftest import counting
 from tests.repository import commit, environment, git, line
-from tests.runner import Ended, Runner
+from tests.runner import REPOSITORY, Ended, Runner
 from tests.world import World
 
 READS = re.compile(r"(sts|lambda|dynamodb|apigatewayv2)\.(Get|List|Describe|Query|BatchGet)")
@@ -65,6 +67,81 @@ def test_the_order_of_commits_decides_and_not_that_of_runs(
     assert [annotation.kind for annotation in parted.annotations] == ["warning"]
     assert "histories have diverged" in parted.annotations[0].message
     assert world.history()[-1] == (served, world.alias_version())
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ends, and what it warns of."""
+
+    result: str
+    warning: str = ""
+
+
+PROMOTED, REFUSED, SUPERSEDED = Ending("promoted"), Ending("refused"), Ending("superseded")
+PARTED, UNKNOWN = Ending("promoted", "histories have diverged"), Ending("promoted", "Cannot tell whether")
+
+
+ENDINGS = {
+    "": {"newer": PROMOTED, "older": SUPERSEDED, "parted": PARTED, "unknown": REFUSED},
+    "promote": {"newer": PROMOTED, "older": SUPERSEDED, "parted": PARTED, "unknown": UNKNOWN},
+    "refuse": {"newer": PROMOTED, "older": SUPERSEDED, "parted": REFUSED, "unknown": REFUSED},
+}
+"""What a run does, for each value of ``diverged`` and each relation of two commits."""
+
+
+@pytest.mark.parametrize(
+    ("command", "diverged"),
+    [("run", ""), ("run", "promote"), ("run", "refuse"), ("deploy", "refuse"), ("promote", "refuse")],
+)
+def test_what_diverged_decides_and_what_it_does_not(
+    runner: Runner, inputs: dict[str, str], world: World, command: str, diverged: str
+) -> None:
+    """Whatever it says, a newer commit is promoted and an older one is not."""
+    workspace = runner.workspace
+    git(workspace, "init", "--quiet", "--initial-branch=main")
+    commits = {name: change(workspace, name) for name in ("older", "served", "newer")}
+    git(workspace, "checkout", "--quiet", "-b", "hotfix", commits["older"])
+    commits["parted"] = change(workspace, "parted")
+    git(workspace, "checkout", "--quiet", "--orphan", "elsewhere")
+    commits["unknown"] = change(workspace, "unknown")
+    git(workspace, "checkout", "--quiet", commits["served"])
+    assert runner.run(inputs).result == "promoted"
+    given = counting({**inputs, "command": command, "diverged": diverged})
+    for number, (name, ending) in enumerate(ENDINGS[diverged].items(), 2):
+        environment = f"env-{number}"
+        world.function.create_alias(FunctionName="hello", Name=environment, FunctionVersion="1")
+        given["environment"] = environment
+        git(workspace, "checkout", "--quiet", "--force", commits[name])
+        if name == "unknown":
+            shutil.move(workspace / ".git", workspace.parent / "moved")
+        if command == "promote":
+            given |= {"version": publish(world, name), "commit": commits[name]}
+        # A person has asked for this version, so a green run would be misleading.
+        is_older = command == "promote" and ending is SUPERSEDED
+        expected = REFUSED if is_older else ending
+        planned = runner.run({**given, "dry-run": "true"}, commit=commits[name], run_id=number)
+        assert (planned.code, planned.result, len(planned.errors)) == (0, "planned", 0), planned.log
+        assert ("would be refused" in planned.outputs["summary"]) == (expected is REFUSED), planned.log
+        world.account.forget()
+        ended = runner.run(given, commit=commits[name], run_id=number)
+        if is_older:
+            assert (ended.code, ended.result, len(ended.errors)) == (1, "refused", 1), ended.log
+            assert f"is older than what {environment} serves (version 1)" in ended.errors[0].message
+        elif expected is REFUSED:
+            assert_refused(ended, world.account, environment, commits[name][:10], commits["served"][:10])
+        else:
+            result = "deployed" if command == "deploy" and expected is PROMOTED else expected.result
+            assert (ended.code, ended.result, ended.errors) == (0, result, []), f"{name}: {ended.log}"
+            warnings = [annotation.message for annotation in ended.annotations]
+            assert [expected.warning in text for text in warnings] == [True] * bool(expected.warning), ended.log
+        assert (world.alias_version(environment) != "1") == (ended.result == "promoted"), name
+        runner.finish()
+
+
+def publish(world: World, text: str) -> str:
+    """Publish a version of an external tool, and return it."""
+    world.overwrite_latest(f"{(REPOSITORY / 'tests' / 'function' / 'app.py').read_text()}# {text}\n")
+    return world.function.publish_version(FunctionName="hello")["Version"]
 
 
 @pytest.mark.parametrize("event", ["workflow_dispatch", "workflow_run"])
