@@ -1,6 +1,6 @@
 """``keep-versions``: what a promotion deletes, what it never deletes, and that no failure of it fails the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -253,3 +253,86 @@ def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     assert ledger.versions.judged(candidate) == judged
     assert not ledger.versions.deleted("1", "1")
     assert ledger.versions.read("1")["commit"] == "1" * 40
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [("6", range(1, 7)), ("5", [1, 3, 4, 5, 6]), ("4", [1, 3, 5, 6]), ("2", [3, 5, 6])]
+)
+def test_versions_that_failed_go_before_older_ones_that_passed(
+    runner: Runner, inputs: dict[str, str], world: World, keep: str, left: Sequence[int]
+) -> None:
+    """Versions 1, 3 and 5 were promoted, and 2 and 4 failed. The two before the promoted one may be returned to."""
+    for number in range(1, 6):
+        has_failed = number in (2, 4)
+        wanted = "blocked" if has_failed else "promoted"
+        checks = "GET /health 500" if has_failed else inputs["checks"]
+        assert release(runner, inputs, number, checks=checks).result == wanted
+    ended = release(runner, inputs, 6, keep_versions=keep)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert versions(world) == list(left)
+    assert sorted(deletions(world)) == sorted(str(number) for number in {*range(1, 7)} - {*left})
+
+
+def test_a_verdict_of_a_deleted_function_does_not_count(
+    runner: Runner, inputs: dict[str, str], world: World, account: Account
+) -> None:
+    """Version 1 of the function before has passed. Neither version 1 nor 2 of this one has, so the older one goes."""
+    for number in range(1, 5):
+        assert release(runner, inputs, number).result == "promoted"
+    world.function.delete_function(FunctionName=FUNCTION)
+    world.function.create_function(
+        FunctionName=FUNCTION,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=f"arn:aws:iam::{account.id}:role/hello",
+        Code={"ZipFile": archive({"app.py": "1"})},
+        Publish=True,
+    )
+    world.settle()
+    assert release(runner, inputs, 5, checks="GET /health 500").result == "blocked"
+    ended = release(runner, inputs, 6, keep_versions="2")
+    assert (ended.code, ended.result, versions(world)) == (0, "promoted", [2, 3]), ended.log
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights", "left"),
+    [
+        ("hold-before", {}, [1, 2, 4, 5]),
+        ("hold-after", {}, [2, 4, 5]),
+        ("hold-after", {"1": 0.1}, [1, 2, 4, 5]),
+    ],
+)
+def test_what_an_unfinished_release_of_another_environment_may_end_at_stays(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner,
+    inputs: dict[str, str],
+    world: World,
+    account: Account,
+    kind: str,
+    weights: dict[str, float],
+    left: list[int],
+) -> None:
+    """It ends at version 4, or back at version 2 with its weights. Version 3 has failed. preprod served 1 before."""
+    for number in (1, 2):
+        assert release(runner, inputs, number).result == "promoted"
+    assert release(runner, inputs, 3, checks="GET /health 500").result == "blocked"
+    given = {**inputs, **({"override": "true", "reason": "the split is over"} if weights else {})}
+    world.function.update_alias(
+        FunctionName=FUNCTION, Name="preprod", RoutingConfig={"AdditionalVersionWeights": weights}
+    )
+    held = account.inject(kind, "lambda.UpdateAlias")
+    (runner.workspace / "function" / "commit").write_text("4")
+    started = runner.start(given, commit="4" * 40, run_id=4)
+    held.wait_until_hit(60)
+    started.kill()
+    account.clear_faults()
+    assert world.alias_version() == ("2" if kind == "hold-before" else "4")
+    opened = runner.run({"command": "unlock", "function-name": FUNCTION, "reason": "its run was killed"}, run_id=9)
+    assert opened.result == "unlocked", opened.log
+
+    ended = release(runner, inputs, 5, environment="prod", keep_versions="1")
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert versions(world) == left
+    # The next run of preprod completes the release. Then version 4 is what preprod may return to, and 5 is in prod.
+    ended = release(runner, inputs, 6, keep_versions="1")
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert (versions(world), world.history()) == ([4, 5, 6], [("", "1"), ("1", "2"), ("2", "4"), ("4", "6"), ("", "5")])
