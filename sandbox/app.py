@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ministack.app
 
-from sandbox import faults, owners, strict
+from sandbox import faults, owners, pages, strict
 from sandbox.authorization import Callers, Permission, Ruling
 from sandbox.exchange import (
     Answer,
@@ -112,7 +112,7 @@ class Wrapper:
                 real = (
                     ruling.refusal
                     or self._newborn.missing(operation, request)
-                    or await answer_of(self._inner, scope, request, receive)
+                    or await self._answer(operation, request, scope, receive, faults.page_size(applying))
                 )
                 if seconds := faults.seconds_unseen(applying):
                     self._newborn.hide(operation, request, real, seconds)
@@ -124,6 +124,16 @@ class Wrapper:
             cut_connection()
         else:
             await send_answer(answer, send)
+
+    async def _answer(
+        self, operation: Operation, request: Request, scope: Scope, receive: Receive, size: int
+    ) -> Answer:
+        """Return the emulator's response. If `size` is not 0, a list has at most as many entries per page."""
+        if not size:
+            return await answer_of(self._inner, scope, request, receive)
+        asked = pages.whole(operation, request, size)
+        real = await answer_of(self._inner, {**scope, "query_string": asked.query.encode()}, asked, receive)
+        return pages.cut(operation, request, real, size)
 
     def _record(  # noqa: PLR0913 - the fields of a request
         self,

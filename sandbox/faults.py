@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import errors
 from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
+from sandbox.pages import PAGED
 from sandbox.strict.updates import Failure, planned_duration, planned_failure
 from sandbox.unseen import CREATING
 
@@ -39,6 +40,8 @@ class Fault:
     def applies(self, operation: Operation) -> bool:
         """Count a request and return whether the fault applies to it."""
         if not fnmatchcase(operation.full_name, self.operation):
+            return False
+        if self.kind == "small-pages" and operation.full_name not in PAGED:
             return False
         self.matched += 1
         return self.nth <= self.matched and (self.times == 0 or self.matched < self.nth + self.times)
@@ -123,6 +126,15 @@ def seconds_unseen(faults: list[Fault]) -> float:
     return max((float(fault.parameters["seconds"]) for fault in faults if fault.kind == "appears-late"), default=0.0)
 
 
+async def return_pages(_: Fault, __: Victim) -> None:
+    """Let the list of the response have at most `items` entries per page (see `page_size`)."""
+
+
+def page_size(faults: list[Fault]) -> int:
+    """Return the most entries of a page; 0 if there is no limit."""
+    return min((int(fault.parameters["items"]) for fault in faults if fault.kind == "small-pages"), default=0)
+
+
 async def conceal_environment(_: Fault, victim: Victim) -> Answer | None:
     """Respond as Lambda does if the caller may not decrypt the environment variables.
 
@@ -155,6 +167,7 @@ BEFORE: dict[str, Step] = {
     "update-fails": fail_update,
     "update-lasts": prolong_update,
     "appears-late": appear_late,
+    "small-pages": return_pages,
 }
 """The action of each kind of fault before the effect."""
 AFTER: dict[str, Step] = {
@@ -172,6 +185,7 @@ PARAMETERS: dict[str, set[str]] = {
     "update-fails": {"reason", "code"},
     "update-lasts": {"seconds"},
     "appears-late": {"seconds"},
+    "small-pages": {"items"},
 }
 """The parameters of each kind, in addition to the common ones."""
 
@@ -240,6 +254,9 @@ class Board:
             raise ValueError(message)
         if kind == "appears-late" and fault.operation not in CREATING:
             message = f"A fault of kind appears-late needs one of these operations: {', '.join(sorted(CREATING))}."
+            raise ValueError(message)
+        if kind == "small-pages" and int(parameters.get("items", 0)) < 1:
+            message = "A fault of kind small-pages needs items >= 1."
             raise ValueError(message)
         self._faults.setdefault(account, []).append(fault)
         return fault

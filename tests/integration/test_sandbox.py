@@ -683,6 +683,34 @@ class TestFaults:
         again = aws.awslambda.get_function_configuration(FunctionName=NAME)
         assert again["Environment"] == {"Variables": {"LEVEL": "info"}}
 
+    def test_small_pages(self, aws: World) -> None:
+        aws.ready()
+        versions = [aws.awslambda.publish_version(FunctionName=NAME)["Version"], aws.release("two"), aws.release("3")]
+        for name in "abc":
+            aws.put(name)
+            aws.awslambda.create_alias(FunctionName=NAME, Name=name, FunctionVersion="1")
+            aws.gateway.create_api(Name=name, ProtocolType="HTTP")
+        fault = aws.account.inject("small-pages", times=0, items=2)
+        aws.account.forget()
+        for service, ask, entries, further in (
+            (aws.awslambda, "list_versions_by_function", "Versions", {"FunctionName": NAME}),
+            (aws.awslambda, "list_aliases", "Aliases", {"FunctionName": NAME}),
+            (aws.gateway, "get_apis", "Items", {}),
+            (aws.dynamodb, "scan", "Items", {"TableName": TABLE}),
+        ):
+            pages = [page[entries] for page in service.get_paginator(ask).paginate(**further)]
+            assert [len(page) for page in pages] == ([2, 2] if entries == "Versions" else [2, 1])
+            found = [item for page in pages for item in page]
+            assert len({json.dumps(item, sort_keys=True, default=str) for item in found}) == len(found)
+        assert [version["Version"] for version in aws.versions()] == ["$LATEST", versions[0]]
+        (page,) = aws.awslambda.get_paginator("list_aliases").paginate(
+            FunctionName=NAME, PaginationConfig={"PageSize": 1, "MaxItems": 1}
+        )
+        assert len(page["Aliases"]) == 1
+        assert fault.hit
+        with pytest.raises(SandboxError, match="items >= 1"):
+            aws.account.inject("small-pages", items=0)
+
     def test_throttle(self, aws: World) -> None:
         aws.account.inject("throttle", times=0)
         with pytest.raises(aws.dynamodb.exceptions.ThrottlingException) as caught:
