@@ -149,7 +149,8 @@ def test_a_kept_lock_that_was_lost_is_acquired_again_by_the_jobs_next_run(
     token = entry(world)["token"]
     ended = runner.start(inputs, commit="2" * 40, run_id=2)
     result = ended.wait()
-    assert result.result in ("promoted", "unchanged"), result.log
+    # If it expired, another job of the same commit has promoted in the meantime.
+    assert result.result == ("unchanged" if how == "expired" else "promoted"), result.log
     # It belongs to the run now, which releases it itself.
     assert (entry(world)["token"], world.lock_owner()) == (token + 1, "")
     for started in (ended, step):
@@ -276,7 +277,8 @@ def test_the_post_step_gives_back_what_a_killed_run_has_left(
     assert (ended.code, ended.annotations) == (0, ()), ended.log
     assert world.lock_owner() == ""
     following = runner.run({**inputs, "lock-timeout": "0.1"}, commit="2" * 40, run_id=2, attempt=2)
-    assert following.result in ("promoted", "unchanged"), following.log
+    # If the alias had moved, the post step has completed the release.
+    assert following.result == ("unchanged" if operation == "lambda.UpdateAlias" else "promoted"), following.log
     assert world.history() == [("", promoted.outputs["version"]), ("1", "2")]
 
 

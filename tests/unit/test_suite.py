@@ -284,16 +284,17 @@ def test_a_command_ends_as_its_exit_code_says(place: Place, script: str, outcome
     assert "not reached" not in place.log
 
 
-NOT_FOUND = [
-    "no-such-tool",
-    "no-such-tool | cat",
-    "./no-such-script",
-    "/no/such/tool",
-    "timeout 5 no-such-tool",
-    "env no-such-tool",
-    "command no-such-tool",
-    "./plain.txt",
-]
+NOT_FOUND = {
+    "no-such-tool": "'no-such-tool' ",
+    "no-such-tool | cat": "'no-such-tool' ",
+    "./no-such-script": "'./no-such-script' ",
+    "/no/such/tool": "'/no/such/tool' ",
+    "timeout 5 no-such-tool": " near 'timeout 5 no-such-tool",
+    "env no-such-tool": " near 'env no-such-tool",
+    "command no-such-tool": "'no-such-tool' ",
+    "./plain.txt": "'./plain.txt' ",
+}
+"""Commands, with what the message names."""
 
 
 @pytest.mark.parametrize("command", NOT_FOUND)
@@ -315,7 +316,7 @@ def test_a_command_that_was_not_found_is_inconclusive_wherever_it_stands(place: 
     result = place.script(form.format(command))
     assert result.outcome is INCONCLUSIVE, result
     assert "not found or cannot be executed" in result.detail
-    assert command.split(maxsplit=1)[0] in result.detail or "no-such-tool" in result.detail
+    assert NOT_FOUND[command] in result.detail
     assert "__promote" not in place.log
 
 
