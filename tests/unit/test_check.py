@@ -1,5 +1,8 @@
 """The grammar of checks and invocations, and the expectation of a response."""
 
+import re
+from collections.abc import Callable, Sequence
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -205,13 +208,24 @@ def test_a_check_is_read_as_its_name_says(method: str, path: str, status: int | 
 @settings(deadline=None)
 @given(st.text())
 @example("`text without quotes`")
-def test_whatever_stands_there_is_a_check_or_an_input_error(text: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "parse", "start"),
+    [("checks", parse_checks, "GET / "), ("checks", parse_checks, ""), ("invoke", parse_invocations, "")],
+)
+def test_each_line_that_is_not_a_comment_is_a_check_or_an_error_of_its_line(
+    name: str, parse: Callable[[Value], Sequence[HttpCheck | Invocation]], start: str, text: str
+) -> None:
+    """Which expressions are right is tested above."""
+    text = start + text
+    written = [number for number, line in enumerate(text.split("\n"), 1) if line.strip() and line.strip()[0] != "#"]
     try:
-        parse_checks(Value("GET / " + text))
-        parse_checks(Value(text))
-        parse_invocations(Value(text))
+        found = parse(Value(text))
     except InputError as error:
-        assert str(error).startswith(("checks: line ", "invoke: line "))  # noqa: PT017 - both ends are right
+        place = re.match(rf"{name}: line (\d+): ", str(error))
+        assert place, error  # noqa: PT017 - both ends are right
+        assert int(place[1]) in written
+    else:
+        assert len(found) == len(written)
 
 
 def test_invocations() -> None:

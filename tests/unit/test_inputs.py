@@ -1,12 +1,15 @@
 """Valid inputs, and how invalid ones are refused. tests/integration/test_bad_input.py has the rest."""
 
 import json
+import re
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import boto3.session
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
@@ -14,7 +17,7 @@ from promote.core.errors import InputError
 from promote.core.lock_state import Queue
 from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLES_LIMIT
 from promote.inputs.function_name import partition_of
-from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs
+from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs, Isolation
 from promote.inputs.parse import inputs_from_environ
 from promote.inputs.usage import INPUTS as TABLE
 from promote.inputs.usage import Command
@@ -284,13 +287,34 @@ def test_invalid_urls(value: str) -> None:
 
 @settings(deadline=None)
 @given(st.from_regex(r"https?://[a-b.:0-9\-\[\]_ä%]{1,9}(/.*)?", fullmatch=True))
-def test_a_url_that_is_right_can_be_asked(value: str) -> None:
-    try:
-        url = read(latest_url=value).latest_url
-    except InputError:
+@example("http://a:0")
+@example("http://a:65535")
+@example("http://a:65536/")
+@example("https://[::1]:1")
+def test_a_url_is_taken_if_its_host_and_port_are_right_and_can_then_be_asked(value: str) -> None:
+    host, _, rest = value.partition("://")[2].partition("/")
+    name, colon, port = host.rpartition(":") if re.search(r":\d*$", host) and not host.endswith("]") else (host, "", "")
+    if name.startswith("["):
+        is_right = name.endswith("]") and is_ipv6(name[1:-1])
+    else:
+        is_right = all(re.fullmatch(r"[a-z0-9_-]+", label) for label in name.split("."))
+    is_right = is_right and (not colon or (port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536))
+    is_right = is_right and value.strip().isprintable() and not set(rest.strip()) & {" ", "?", "#"}
+    if not is_right:
+        assert refused(latest_url=value).name == "latest-url"
         return
+    url = read(latest_url=value).latest_url
+    assert url == value.strip().rstrip("/")
     request = requests.Request("GET", url + "/health").prepare()
     assert HTTPAdapter().build_connection_pool_key_attributes(request, verify=True)[0]["host"]
+
+
+def is_ipv6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -335,10 +359,41 @@ def test_inputs_that_go_together() -> None:
     assert read(endpoints="none", latest_url="https://a").checks
 
 
-@settings(deadline=None)
+CHOICES: dict[str, dict[str, object]] = {
+    "isolation": {"": Isolation.LATEST, "latest": Isolation.LATEST, "version": Isolation.VERSION},
+    "queue": {"": Queue.NEWEST, "newest": Queue.NEWEST, "fifo": Queue.FIFO},
+    "diverged": {"": None, "promote": Diverged.PROMOTE, "refuse": Diverged.REFUSE},
+    "github-deployments": {"": True, "true": True, "false": False},
+    "allow-pull-requests": {"": False, "true": True, "false": False},
+    "dry-run": {"": False, "true": True, "false": False},
+}
+"""Inputs with a few values, and what each means."""
+
+SPELLINGS: list[Callable[[str], str]] = [str, str.upper, str.title, " {}".format, "{}\n".format, "\t{} ".format]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(sorted(CHOICES)), st.data())
+def test_an_input_with_a_few_values_has_one_of_them_or_is_refused(name: str, data: st.DataObject) -> None:
+    known = CHOICES[name]
+    value = data.draw(st.sampled_from(SPELLINGS))(
+        data.draw(st.sampled_from(sorted({*known, "other"})) | st.text(max_size=8))
+    )
+    meant = value.strip()
+    if True in known.values():
+        meant = meant.lower()  # YAML's booleans may be written True
+    if meant in known:
+        assert getattr(read(**{name: value}), name.replace("-", "_")) == known[meant]
+    else:
+        assert refused(**{name: value}).name == name
+
+
+@settings(deadline=None, max_examples=300)
 @given(st.sampled_from(sorted(INPUTS)), st.text())
-def test_whatever_a_user_writes_is_right_or_an_input_error(name: str, value: str) -> None:
+def test_whatever_a_user_writes_is_taken_or_an_error_of_that_input(name: str, value: str) -> None:
+    """Which texts are right differs from input to input: the tests above and test_bad_input.py have them."""
     try:
         read(**{name: value})
     except InputError as error:
-        assert (error.name in INPUTS, str(error).startswith(f"{error.name}: ")) == (True, True)  # noqa: PT017 - a right end
+        assert error.name == name  # noqa: PT017 - both ends are right
+        assert str(error).startswith(f"{name}: ")  # noqa: PT017 - both ends are right

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from promote.core.errors import LockError
@@ -278,15 +278,55 @@ plain = st.recursive(
 )
 
 
+def is_whole(value: object, least: int = 0, most: int = 2**63) -> bool:
+    return isinstance(value, Decimal) and value == int(value) and least <= value <= most
+
+
+def is_claim(item: object) -> bool:
+    """Whether the action can have written these attributes of a run. Texts for people may be anything."""
+    return (
+        isinstance(item, dict)
+        and isinstance(item.get("owner"), str)
+        and item["owner"] != ""
+        and is_whole(item.get("lease"), 1, LONGEST_LEASE)
+        and all(is_whole(item.get(name, Decimal(0))) for name in ("run_id", "attempt"))
+        and is_whole(item.get("beat"))
+        and item.get("queue", "fifo") in ("newest", "fifo")
+    )
+
+
+def is_lock(item: dict[str, Any]) -> bool:
+    tickets = item["tickets"]
+    return (
+        item.get("format", Decimal(1)) == Decimal(1)
+        and is_whole(item.get("format", Decimal(1)))
+        and is_whole(item["token"])
+        and item.get("kept_by", "") in (None, False, 0, "", [], {}, "lock", "deploy")
+        and is_claim(item)
+        and isinstance(tickets, list)
+        and all(is_claim(ticket) for ticket in tickets)
+    )
+
+
+@settings(max_examples=500)
 @given(st.dictionaries(st.sampled_from(sorted(ITEM)), plain, min_size=1))
-def test_whatever_is_written_there_it_is_read_or_refused(changes: dict[str, Any]) -> None:
-    try:
-        entry = LockState.read({**ITEM, **changes})
-    except LockError:
+@example({"owner": ""})
+@example({"lease": Decimal(0)})
+@example({"lease": Decimal(LONGEST_LEASE)})
+@example({"lease": Decimal(LONGEST_LEASE + 1)})
+@example({"tickets": [{**HOLDER, "owner": ""}]})
+@example({"kept_by": "run"})
+@example({"format": Decimal(2)})
+def test_an_item_is_read_if_the_action_can_have_written_it_and_else_refused(changes: dict[str, Any]) -> None:
+    item = {**ITEM, **changes}
+    if not is_lock(item):
+        with pytest.raises(LockError):
+            LockState.read(item)
         return
+    entry = LockState.read(item)
     assert entry.holder is not None
-    assert entry.token >= 0
-    assert all(1 <= claim.lease <= LONGEST_LEASE for claim in (entry.holder, *entry.tickets))
+    assert (entry.token, entry.holder.owner, entry.holder.lease) == (item["token"], item["owner"], item["lease"])
+    assert [ticket.owner for ticket in entry.tickets] == [ticket["owner"] for ticket in item["tickets"]]
 
 
 # Liveness.

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -62,6 +63,11 @@ def contents(found: Application) -> dict[str, dict[str, Any]]:
     return {part.name: {name: given.content for name, given in part.given.items()} for part in found.parts}
 
 
+RIGHT_LINES = {"api": "api", "api # why": "api", "mail = build": "mail", " web=a b.zip": "web", "# why": "", "": ""}
+"""Lines, with the function that each names."""
+WRONG_LINES = [" = build", "api =", "my mail", "mail:7", "mail = a\x1bb", "f" * 65]
+
+
 class TestLines:
     @pytest.mark.parametrize("text", ["", "hello", " hello\n", f"{ARN}hello", "two words", "hello:7"])
     def test_one_line_is_what_it_was(self, text: str) -> None:
@@ -107,14 +113,29 @@ class TestLines:
     def test_what_is_wrong_is_refused_with_its_line(self, text: str, problem: str) -> None:
         assert str(refused_lines(text)) == f"function-name: {problem}"
 
+    @settings(max_examples=300)
+    @given(st.lists(st.sampled_from([*RIGHT_LINES, *WRONG_LINES]), max_size=4))
+    def test_lines_are_read_if_each_is_right_and_none_is_listed_twice(self, written: list[str]) -> None:
+        text = "\n".join(written).strip()
+        names = [name for line in written if (name := RIGHT_LINES.get(line))]
+        is_right = set(written) <= set(RIGHT_LINES) and 0 < len(names) == len(set(names))
+        if "\n" not in text and "=" not in text:
+            assert parse_lines(text) is None
+        elif is_right:
+            assert [part.name for part in lines(text).parts] == names
+        else:
+            assert refused_lines(text).name == "function-name"
+
     @given(st.text())
-    def test_whatever_a_user_writes_is_right_or_an_input_error(self, text: str) -> None:
+    def test_whatever_else_is_written_is_an_error_of_that_input_or_the_name_of_a_function(self, text: str) -> None:
+        """A text of one line is checked later, as the name of one function."""
         try:
             found = parse_lines(text)
         except InputError as error:
-            assert error.name == "function-name"  # noqa: PT017 - a right end
-        else:
-            assert found is None or found.parts or not text.replace("#", "").strip()
+            assert error.name == "function-name"  # noqa: PT017 - both ends are right
+            return
+        assert (found is None) == ("\n" not in text.strip() and "=" not in text)
+        assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", part.name) for part in (found.parts if found else ()))
 
 
 class TestFile:
@@ -408,12 +429,13 @@ class TestFile:
         assert caught.value.name == "lease"
 
     def test_a_variables_value_is_never_shown(self) -> None:
-        for value in ("s3cr3t", "[s3cr3t]", "{s3cr3t: 1}", "!!int s3cr3t", "*s3cr3t", "!s3cr3t!x y"):
-            text = f"functions: {{a: {{environment-variables: {{A_: {value}}}}}}}"
-            try:
-                assert "s3cr3t" not in repr(parse(text, "promote.yml", ""))
-            except InputError as error:
-                assert "s3cr3t" not in f"{error} {error.hint}"  # noqa: PT017 - a right end
+        text = "functions: {{a: {{environment-variables: {{A_: {0}}}}}}}"
+        found = parse(text.format("s3cr3t"), "promote.yml", "")
+        assert "s3cr3t" not in repr(found)
+        for value in ("[s3cr3t]", "{s3cr3t: 1}", "!!int s3cr3t", "*s3cr3t", "!s3cr3t!x y"):
+            with pytest.raises(InputError) as caught:
+                parse(text.format(value), "promote.yml", "")
+            assert "s3cr3t" not in f"{caught.value} {caught.value.hint}"
 
 
 def paths(inputs: Inputs) -> list[str]:
@@ -491,11 +513,12 @@ class TestSchema:
 
     @settings(deadline=None)
     @given(st.text(max_size=200))
-    def test_whatever_is_written_is_right_or_an_input_error(self, text: str) -> None:
-        try:
+    def test_a_text_that_describes_no_functions_is_an_error_of_the_application(self, text: str) -> None:
+        with suppress(yaml.YAMLError, ValueError):
+            assume(not VALIDATOR.is_valid(yaml.safe_load(text)))
+        with pytest.raises(InputError) as caught:
             parse(text, "promote.yml", "prod")
-        except InputError as error:
-            assert error.name == "application"  # noqa: PT017 - a right end
+        assert caught.value.name == "application"
 
 
 def taken(document: Any) -> bool:
