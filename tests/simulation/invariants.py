@@ -286,9 +286,9 @@ class Watch:
         if described and described["version"] == alias.version:
             return _commit({"commit": {"S": described["commit"]}})
         record = self._items.get((arn, f"version#{int(alias.version):010d}"), {})
-        known = environment if _text(environment, "version") == alias.version else record
         # A function that was created again has other versions of the same numbers.
-        return _commit(known) if _text(known, "code_sha256") == code else UNKNOWN
+        known = [environment, record] if _text(environment, "version") == alias.version else [record]
+        return next((_commit(item) for item in known if _text(item, "code_sha256") == code), UNKNOWN)
 
     def aws_acted(self) -> None:
         """See weights that AWS has set or removed. They do not change whose alias it is.
