@@ -4,17 +4,23 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promote.aws.dynamodb import Table
+from promote.core.clock import SystemClock
+from promote.core.run import Run
+from promote.state.ledger import Ledger
 from sandbox.client import Account
+from tests.clock import Time
 from tests.conftest import make_inputs, make_runner
 from tests.repository import line
 from tests.runner import Ended, Runner, edit
-from tests.world import FUNCTION, World, archive, get
+from tests.world import FUNCTION, TABLE, World, archive, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -388,3 +394,30 @@ def test_ten_runs_verify_at_the_same_time(tmp_path: Path, account: Account) -> N
     assert {item["verdict"]["outcome"] for item in world.records("version") if "verdict" in item} == {"passed"}
     assert_nothing_is_left(world)
     assert_agreed(world)
+
+
+class Skewed(SystemClock):
+    """A clock that is wrong by some hours."""
+
+    def __init__(self, hours: int) -> None:
+        self._wrong = timedelta(hours=hours)
+
+    def now(self) -> datetime:
+        return super().now() + self._wrong
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_run_with_a_wrong_clock_removes_the_previews_of_dead_runs_alone(
+    tmp_path: Path, account: Account, world: World, inputs: dict[str, str], hours: int
+) -> None:
+    runner = make_runner(tmp_path / "skewed", account, Skewed(hours))
+    line(runner.workspace)
+    assert runner.run(inputs, commit="1" * 40, run_id=1).result == "promoted"
+    arn = world.records("lock")[0]["pk"]
+    for operation, alive in (("live", time.time()), ("dead", time.time() - 100)):
+        run = Run("c" * 40, 7, 1, "", operation)
+        Ledger(Table(lambda: world.table, TABLE, SystemClock()), arn, run, Time(alive)).previews.begin("1", "", 30)
+    change(runner, "2")
+    ended = runner.run({**inputs, "isolation": "version"}, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, ended.annotations) == (0, "promoted", ()), ended.log
+    assert [item["operation"] for item in previews(world)] == ["live"]
