@@ -215,3 +215,15 @@ def test_who_stores_it_at_the_same_time_is_waited_for(
     world.account.inject("error-before", "s3.PutObject", times=0, **conflict)
     with pytest.raises(storage.exceptions.ClientError, match="Try again"):
         stage(archive, bucket, storage, clock)
+
+
+def test_an_archive_that_changes_before_its_upload_is_not_stored(
+    runner: MeasuringRunner, storage: "S3Client", bucket: str
+) -> None:
+    """S3 compares the content with the digest, which is also the key. Later runs use what has this key."""
+    archive = load("function", runner.workspace, runner.workspace, lambda: storage)
+    assert isinstance(archive, Archive)
+    archive.file.write_bytes(archive.file.read_bytes() + b"more")
+    with pytest.raises(storage.exceptions.ClientError):
+        stage(archive, bucket, storage, Time())
+    assert storage.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
