@@ -428,11 +428,11 @@ def test_recovery_records_what_the_alias_pointed_at_and_not_what_the_ledger_thou
     if not again:
         (runner.workspace / "function" / "commit").write_text("3")
     held = world.account.inject("hold-after", "lambda.UpdateAlias")
-    started = runner.start({**inputs, "lease": "1"}, commit="3" * 40, run_id=3)
+    started = runner.start({**inputs, "lease": "4"}, commit="3" * 40, run_id=3)
     held.wait_until_hit(20)
     started.kill()
     world.account.clear_faults()
-    finished = runner.run({**inputs, "lease": "1"}, commit="3" * 40, run_id=3, attempt=2)
+    finished = runner.run({**inputs, "lease": "4"}, commit="3" * 40, run_id=3, attempt=2)
     assert finished.result == "unchanged", finished.log
     assert world.history() == [("", "1"), ("1", "2"), expected]
 
@@ -509,9 +509,9 @@ def test_the_lease_is_kept_alive_while_the_work_takes_longer(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     held = world.hold("hold-before", "execute-api.Invoke")
-    working = runner.start({**inputs, "lease": "1"}, commit="2" * 40, run_id=2)
+    working = runner.start({**inputs, "lease": "4"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
-    waiting = runner.run({**inputs, "lease": "1", "lock-timeout": "0.05"}, commit="3" * 40, run_id=3)
+    waiting = runner.run({**inputs, "lease": "4", "lock-timeout": "0.15"}, commit="3" * 40, run_id=3)
     assert (waiting.code, waiting.result) == (1, "failed"), "the lock was taken from a run that is alive"
     assert world.records("lock")[0]["beat"] > 0
     world.account.clear_faults()
@@ -524,11 +524,11 @@ def test_a_run_that_was_suspended_beyond_its_lease_changes_nothing_more(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     held = world.account.inject("hold-before", "dynamodb.TransactWriteItems")  # its verdict, before it moves the alias
-    suspended = runner.start({**inputs, "lease": "1"}, commit="2" * 40, run_id=2)
+    suspended = runner.start({**inputs, "lease": "4"}, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
     suspended.process.send_signal(signal.SIGSTOP)
     (runner.workspace / "function" / "commit").write_text("3")
-    taker = runner.run({**inputs, "lease": "1"}, commit="3" * 40, run_id=3)
+    taker = runner.run({**inputs, "lease": "4"}, commit="3" * 40, run_id=3)
     assert (taker.result, world.alias_version()) == ("promoted", "3"), taker.log
     world.account.forget()
     held.release()
