@@ -63,7 +63,11 @@ def wait_for_capacity_move(job: Job, function: Function, alias: Alias) -> Alias 
         FunctionError: It has not moved after :data:`PATIENCE`. Nothing was changed.
 
     """
-    now = _wait(job, function, alias)
+    deadline = job.clock.monotonic() + PATIENCE
+    now: Alias | None = alias
+    # Another run may move the alias again, and its capacity then moves too.
+    while now is not None and now.split is Split.CAPACITY and job.clock.monotonic() < deadline:
+        now = _wait(job, function, now, deadline)
     if now is not None and now.split is Split.CAPACITY:
         raise FunctionError(
             f"Lambda still moves provisioned concurrency of {now.name} of {function.name} to version {now.version} "
@@ -103,7 +107,7 @@ def follow_traffic(job: Job, function: Function, alias: Alias) -> Traffic:
     headline, started = _pointing(function.name, alias), job.clock.monotonic()
     try:
         with job.phase("capacity"):
-            now = _wait(job, function, alias)
+            now = _wait(job, function, alias, started + PATIENCE)
     except Exception as error:  # noqa: BLE001 - the alias has moved, even if it cannot be read
         text = f"The run could not read whether it has moved since: {to_promote_error(error)}"
         warning = f"{headline}{alias.serving}, until provisioned concurrency has moved. {text}"
@@ -146,21 +150,23 @@ def _why(now: Alias) -> Iterator[str]:
         yield f"traffic to version {now.version}. Use command: status to see that."
 
 
-def _wait(job: Job, function: Function, alias: Alias) -> Alias | None:
-    """Wait while Lambda moves provisioned concurrency to the version of ``alias``. Return the alias after the wait."""
+def _wait(job: Job, function: Function, alias: Alias, deadline: float) -> Alias | None:
+    """Wait while Lambda moves provisioned concurrency to the version of ``alias``. Return the alias after the wait.
+
+    ``deadline`` is in the clock's monotonic time. If the alias was deleted, return None.
+    """
     started = reported = job.clock.monotonic()
     pause, now = _FIRST_PAUSE, alias
     text = f"Lambda sends all traffic of {alias.name} to version {alias.serving} until provisioned concurrency for "
     text += f"version {alias.version} is ready"
     job.say("capacity", text)
-    while now.split is Split.CAPACITY and now.version == alias.version:
-        elapsed = job.clock.monotonic() - started
-        if elapsed >= PATIENCE:
-            break
+    while (
+        now.split is Split.CAPACITY and now.version == alias.version and (left := deadline - job.clock.monotonic()) > 0
+    ):
         if job.clock.monotonic() - reported >= _REPORT_EVERY:
             reported = job.clock.monotonic()
-            job.say("capacity", f"{text}; waited {elapsed:.0f} s")
-        job.clock.sleep(min(pause, PATIENCE - elapsed))
+            job.say("capacity", f"{text}; waited {reported - started:.0f} s")
+        job.clock.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE)
         found = function.alias(alias.name)
         if found is None:

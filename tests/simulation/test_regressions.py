@@ -196,6 +196,18 @@ REGRESSIONS = {
         faults=(Fault(Hit.NOT_YET, "lambda.GetFunctionConfiguration", 2),),
         seed=5,
     ),
+    # The run waited for capacity when a rollback moved the alias again. It failed at once, "after 15 minutes".
+    "an alias moves again while a run waits for its capacity": Plan(
+        jobs=(
+            Job(Kind.RUN, 3, lease=4, functions=("hello", "worker")),
+            Job(Kind.RUN, 4, start=20.0, run_id=1004, lease=4, functions=("hello", "worker"), is_lost=False),
+            Job(Kind.ROLLBACK, 3, start=24.12908844210398, run_id=1005, lease=4, functions=("hello", "worker")),
+            Job(Kind.RUN, 4, start=60.0, run_id=1004, lease=4, functions=("hello", "worker")),
+        ),
+        faults=(Fault(Hit.CRASH_BEFORE, "lambda.UpdateAlias", 1, 1),),
+        seed=44548,
+        is_provisioned=True,
+    ),
 }
 
 
