@@ -124,23 +124,31 @@ class Table:
             TableNotFound: The table does not exist.
 
         """
-        response = self._call(
-            "query",
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
-            ConsistentRead=True,
-            ScanIndexForward=False,
-            Limit=count,
-        )
-        return [self._decode(item) for item in response["Items"]]
+        items: list[Item] = []
+        start: dict[str, Any] = {}
+        while True:
+            response = self._call(
+                "query",
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                Limit=count - len(items),
+                **start,
+            )
+            items += [self._decode(item) for item in response["Items"]]
+            # A page also ends at 1 MB.
+            if len(items) >= count or not response.get("LastEvaluatedKey"):
+                return items
+            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     def delete(self, pk: str, sk: str) -> None:
         """Delete an item, if it exists."""
         key = self.encode({"pk": pk, "sk": sk})
         self._write("delete_item", key, lambda item: not item, "", Key=key)
 
-    def put(self, item: Item, condition: str = "") -> None:
-        """Write ``item`` if ``condition`` holds.
+    def put(self, item: Item, condition: str = "", **values: Any) -> None:
+        """Write ``item`` if ``condition`` holds; ``values`` are those of its names after ``:``.
 
         Raises:
             ConditionFailed: The condition does not hold.
@@ -149,6 +157,8 @@ class Table:
         conditional: dict[str, Any] = {}
         if condition:
             conditional = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        if values:
+            conditional["ExpressionAttributeValues"] = self.encode({f":{name}": it for name, it in values.items()})
         written = {"Item": self.encode(item)}
         self._write("put_item", written["Item"], partial(self._shows, written), "", **written, **conditional)
 

@@ -18,6 +18,9 @@ _RECORDED, _LONGEST_NAME, _LONGEST_REASON = 200, 500, 2000
 Checks that have not passed are kept first. A version's record has two full verdicts, which must fit into one item.
 """
 
+_ATTEMPTS = 5
+"""Attempts to record a version while other runs record it too."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -111,6 +114,10 @@ class VersionRecords:
           It is replaced, together with its verdicts.
         - If the record says that the version was deleted, the run that wanted to delete it has died before. That
           attribute is removed, and the verdicts stay.
+
+        Raises:
+            ConflictError: Something replaces the record again and again.
+
         """
         item = {
             "pk": self._partition.arn,
@@ -121,13 +128,35 @@ class VersionRecords:
             "built": self._partition.now(),
             **self._partition.who(),
         }
-        try:
-            self._partition.table.put(item, "attribute_not_exists(pk)")
-        except ConditionFailed as refused:
-            if not candidate.is_in(refused.item):
-                self._partition.table.put(item, "attribute_exists(pk)")
-            elif deleted := Record.of(refused.item).part("deleted"):
-                self._retract_deletion(candidate.version, deleted.text("operation", ""))
+        for _ in range(_ATTEMPTS):
+            try:
+                self._partition.table.put(item, "attribute_not_exists(pk)")
+            except ConditionFailed as refused:
+                if candidate.is_in(refused.item):
+                    if deleted := Record.of(refused.item).part("deleted"):
+                        self._retract_deletion(candidate.version, deleted.text("operation", ""))
+                    return
+                with suppress(ConditionFailed):  # another run has replaced it meanwhile: look again
+                    self._replace(item, refused.item)
+                    return
+            else:
+                return
+        raise ConflictError(
+            f"the record of version {candidate.version} is replaced by other runs again and again",
+            hint="Find out what else writes to the table. Then run the job again.",
+        )
+
+    def _replace(self, item: Item, known: Item) -> None:
+        """Replace the record ``known`` of a deleted function, unless its content has changed since it was read."""
+        if "code_sha256" not in known:
+            self._partition.table.put(item, "attribute_exists(pk) AND attribute_not_exists(code_sha256)")
+            return
+        self._partition.table.put(
+            item,
+            "code_sha256 = :code AND fingerprint = :configuration",
+            code=known["code_sha256"],
+            configuration=known.get("fingerprint", ""),
+        )
 
     def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict) -> None:
         """Record the verdict of a verification.

@@ -73,10 +73,12 @@ class Tables:
         TableName: str,
         Item: Item,
         ConditionExpression: str = "",
+        ExpressionAttributeValues: Mapping[str, Any] | None = None,
         ReturnValuesOnConditionCheckFailure: str = "NONE",
     ) -> dict[str, Any]:
-        table, key = self._table(TableName), _key(Item)
-        self._require(table.get(key, {}), ConditionExpression, {}, {}, ReturnValuesOnConditionCheckFailure)
+        table, key, values = self._table(TableName), _key(Item), ExpressionAttributeValues or {}
+        _require_use({}, values, ConditionExpression)
+        self._require(table.get(key, {}), ConditionExpression, {}, values, ReturnValuesOnConditionCheckFailure)
         table[key] = dict(Item)
         return self._answer()
 

@@ -361,3 +361,60 @@ def test_a_version_of_other_code_is_replaced_with_its_verdicts(records: Records)
     records.ledger.versions.record(CANDIDATE)
     found = item_of(records, version_key("3"))
     assert (found["code_sha256"], "passed" in found) == ("code", False)
+
+
+# A record of a deleted function
+
+
+OF_A_DELETED_FUNCTION = replace(CANDIDATE, code_sha256="of a deleted function")
+
+
+def test_a_record_that_another_run_has_replaced_keeps_its_verdict() -> None:
+    memory = Memory()
+    ours, theirs = (Ledger(memory.table(), ARN, replace(RUN, operation=f"0{n}"), Time()) for n in (7, 8))
+    theirs.versions.record(OF_A_DELETED_FUNCTION)
+
+    def meanwhile() -> None:
+        theirs.versions.record(CANDIDATE)
+        theirs.versions.record_verdict(CANDIDATE, "plan", Verdict(Outcome.FAILED, (), "broken"))
+
+    memory.before("put_item", lambda: memory.before("put_item", meanwhile))  # before our second one
+    ours.versions.record(CANDIDATE)
+    assert theirs.versions.judged(CANDIDATE).failure is not None
+
+
+def test_a_record_that_was_deleted_before_it_is_replaced_is_written() -> None:
+    memory = Memory()
+    ledger = Ledger(memory.table(), ARN, RUN, Time())
+    ledger.versions.record(OF_A_DELETED_FUNCTION)
+    memory.before("put_item", lambda: memory.before("put_item", memory.clear))
+    ledger.versions.record(CANDIDATE)
+    assert ledger.versions.read("3")["code_sha256"] == CANDIDATE.code_sha256
+
+
+def test_a_record_of_a_deletion_alone_is_replaced_unless_it_gets_content() -> None:
+    memory = Memory()
+    ledger = Ledger(memory.table(), ARN, RUN, Time())
+    memory.write({"pk": ARN, "sk": version_key("3"), "version": "3"})
+    ledger.versions.record(CANDIDATE)
+    assert ledger.versions.read("3")["code_sha256"] == CANDIDATE.code_sha256
+    assert ledger.versions.judged(CANDIDATE).passed is None
+
+
+def test_a_record_that_is_replaced_again_and_again_is_an_error() -> None:
+    memory = Memory()
+    ledger = Ledger(memory.table(), ARN, RUN, Time())
+    other = {"pk": ARN, "sk": version_key("3"), "version": "3", "fingerprint": "of others"}
+    count = iter(range(1000))
+
+    def meanwhile() -> None:
+        memory.write({**other, "code_sha256": f"of function {next(count)}"})
+
+    def again() -> None:
+        memory.before("put_item", meanwhile)
+        memory.before("put_item", again)
+
+    meanwhile()
+    again()
+    with pytest.raises(ConflictError, match="is replaced by other runs again and again"):
+        ledger.versions.record(CANDIDATE)
