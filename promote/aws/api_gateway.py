@@ -4,7 +4,7 @@ An API is found by its description. So if a run dies before it has recorded an A
 missing parts of an API are created, and the existing parts are not changed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +87,10 @@ class Gateways:
         """
         if remembered and (found := self._own(qualifier, remembered.api_id)):
             return found
-        token: dict[str, str] = {}
-        while True:
-            page = self._client.get_apis(**token)
-            for api in page["Items"]:
-                if self._is_own(qualifier, api):
-                    return Gateway(api["ApiId"], api["ApiEndpoint"])
-            if not page.get("NextToken"):
-                return None
-            token = {"NextToken": page["NextToken"]}
+        for api in _all(self._client.get_apis):
+            if self._is_own(qualifier, api):
+                return Gateway(api["ApiId"], api["ApiEndpoint"])
+        return None
 
     def make(self, qualifier: str) -> Gateway:
         """Create the API without integration, route and stage.
@@ -192,15 +187,15 @@ class Gateways:
         """Yield a call for each missing part that creates it. A later part may need an earlier one."""
         api, client = gateway.api_id, self._client
         target = self._target(qualifier)
-        routes = {route["RouteKey"]: route.get("Target") for route in client.get_routes(ApiId=api)["Items"]}
+        routes = {route["RouteKey"]: route.get("Target") for route in _all(client.get_routes, ApiId=api)}
         integrations = {
             f"integrations/{integration['IntegrationId']}"
-            for integration in client.get_integrations(ApiId=api)["Items"]
+            for integration in _all(client.get_integrations, ApiId=api)
             if integration.get("IntegrationUri") == target
         }
         if routes.get(ROUTE) not in integrations:
             yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
-        if STAGE not in {stage["StageName"] for stage in client.get_stages(ApiId=api)["Items"]}:
+        if STAGE not in {stage["StageName"] for stage in _all(client.get_stages, ApiId=api)}:
             yield lambda: self._stage(api)
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
@@ -248,12 +243,12 @@ class Gateways:
                     PayloadFormatVersion="2.0",
                     TimeoutInMillis=30_000,
                 ),
-                lambda: _having(client.get_integrations(ApiId=api), "IntegrationUri", target),
+                lambda: _having(_all(client.get_integrations, ApiId=api), "IntegrationUri", target),
             )
             integration = f"integrations/{made['IntegrationId']}"
 
         def find() -> Any:
-            return _having(client.get_routes(ApiId=api), "RouteKey", ROUTE)
+            return _having(_all(client.get_routes, ApiId=api), "RouteKey", ROUTE)
 
         if is_there and (route := find()):
             wanted = {"ApiId": api, "RouteId": route["RouteId"], "Target": integration}
@@ -266,7 +261,7 @@ class Gateways:
         client = self._client
         self._change(
             lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
-            lambda: _having(client.get_stages(ApiId=api), "StageName", STAGE),
+            lambda: _having(_all(client.get_stages, ApiId=api), "StageName", STAGE),
         )
 
     def _map(self, qualifier: str, mapping: Mapping[str, Any] | None, api: str) -> None:
@@ -301,16 +296,8 @@ class Gateways:
     def _find_mapping(self, qualifier: str) -> Mapping[str, Any] | None:
         """Return the mapping of the path of ``qualifier`` on the custom domain; None if it has none."""
         domain, _, key = self.mapping(qualifier).partition("/")
-        return next((item for item in self._mappings(domain) if item.get("ApiMappingKey", "") == key), None)
-
-    def _mappings(self, domain: str) -> Iterator[Any]:
-        token: dict[str, str] = {}
-        while True:
-            page = self._client.get_api_mappings(DomainName=domain, **token)
-            yield from page["Items"]
-            if not page.get("NextToken"):
-                return
-            token = {"NextToken": page["NextToken"]}
+        mappings = _all(self._client.get_api_mappings, DomainName=domain)
+        return next((item for item in mappings if item.get("ApiMappingKey", "") == key), None)
 
     def mapping(self, qualifier: str) -> str:
         """Return the ``domain/key`` that the inputs give to ``qualifier``; empty without a custom domain."""
@@ -328,9 +315,20 @@ class Gateways:
         return f"arn:{partition}:execute-api:{region}:{account}:{api}/*"
 
 
-def _having(page: Mapping[str, Any], name: str, value: str) -> Any:
-    """Return the first item of ``page`` whose ``name`` is ``value``, or None."""
-    return next((item for item in page["Items"] if item.get(name) == value), None)
+def _all(call: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
+    """Yield the items of all pages of a list."""
+    token: dict[str, str] = {}
+    while True:
+        page = call(**arguments, **token)
+        yield from page["Items"]
+        if not page.get("NextToken"):
+            return
+        token = {"NextToken": page["NextToken"]}
+
+
+def _having(items: Iterable[Any], name: str, value: str) -> Any:
+    """Return the first of ``items`` whose ``name`` is ``value``, or None."""
+    return next((item for item in items if item.get(name) == value), None)
 
 
 def _alias(qualifier: str) -> str:

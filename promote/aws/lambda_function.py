@@ -16,6 +16,7 @@ from promote.aws.errors import code_of, message_of, redacting_variables
 from promote.aws.fingerprint import snapshot
 from promote.aws.lambda_access import STALE, FunctionAccess, MissingError
 from promote.aws.lambda_aliases import Pointed
+from promote.aws.recent import guarded
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, FunctionError
 from promote.core.promotion import Alias, Promotion
@@ -154,9 +155,10 @@ class Function:
 
         """
         self._access.guard()
+        client = guarded(self._client, self._access.guard)
         try:
             with redacting_variables(changes):
-                self._client.update_function_configuration(
+                client.update_function_configuration(
                     FunctionName=self._access.id, RevisionId=latest.revision_id, **changes
                 )
         except Exception as error:
@@ -210,8 +212,9 @@ class Function:
         """
         lambda_states.require_success(self._access, latest)
         self._access.guard()
+        client = guarded(self._client, self._access.guard)
         try:
-            response = self._client.publish_version(
+            response = client.publish_version(
                 FunctionName=self._access.id, CodeSha256=latest.code_sha256, RevisionId=latest.revision_id
             )
         except self._client.exceptions.InvalidParameterValueException as error:

@@ -18,7 +18,7 @@ from tests.conftest import make_runner
 from tests.repository import line
 from tests.world import FUNCTION, TABLE, World, archive
 
-LISTS = ("dynamodb.Query", "lambda.ListAliases", "lambda.ListVersionsByFunction", "apigatewayv2.GetApi*")
+LISTS = ("dynamodb.Query", "lambda.ListAliases", "lambda.ListVersionsByFunction", "apigatewayv2.Get*s")
 
 
 def paged(account: Account, items: int) -> list[Fault]:

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from promote.aws.lambda_function import Function
 from promote.aws.recent import ASKING, CREATING, PATIENCE, Recent
+from promote.core.errors import LockError
+from promote.core.version import Snapshot
 from tests.clock import Time
+from tests.simulation.errors import real, refusal
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"
 MISSING = {"lambda": "ResourceNotFoundException", "apigatewayv2": "NotFoundException"}
@@ -195,3 +199,42 @@ def test_each_watched_call_is_one_of_boto3() -> None:
     session = boto3.session.Session(region_name="eu-west-1")
     methods = {name for service in ("lambda", "apigatewayv2", "dynamodb") for name in dir(session.client(service))}
     assert CREATING.keys() | ASKING.keys() <= methods
+
+
+class Missing:
+    """Lambda, which does not find a new function at first."""
+
+    exceptions = real("lambda").exceptions
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def create_function(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def update_function_configuration(self, **_: Any) -> None:
+        self._refuse("UpdateFunctionConfiguration")
+
+    def publish_version(self, **_: Any) -> None:
+        self._refuse("PublishVersion")
+
+    def _refuse(self, operation: str) -> None:
+        self.calls.append(operation)
+        raise refusal("lambda", operation, "ResourceNotFoundException", "not yet", 404)
+
+
+@pytest.mark.parametrize("change", ["configure", "publish"])
+def test_a_change_is_not_repeated_after_the_lock_was_lost(change: str) -> None:
+    missing, time = Missing(), Time()
+    client: Any = Recent(time).watch(missing)
+    client.create_function(FunctionName="hello")
+
+    def require() -> None:
+        if time.seconds > 1:
+            raise LockError("the lock was lost", hint="")
+
+    function = Function(lambda: client, "hello", ARN, time).guarded(require)
+    latest = Snapshot(ARN, "$LATEST", "revision", "code", "configuration", {})
+    with pytest.raises(LockError):
+        function.configure(latest, {"Timeout": 9}) if change == "configure" else function.publish(latest)
+    assert 1 < len(missing.calls) < 6
