@@ -16,7 +16,7 @@ from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, InputError, RefusedError
-from promote.core.promotion import Kind
+from promote.core.promotion import Kind, served_version
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.verdict import CheckResult, Outcome, Verdict
@@ -71,13 +71,12 @@ def promote(job: Job) -> Report:
         targets = [one.target for one in chosen]
         found = orders(targets, [one.source.candidate for one in chosen])
         for one in chosen:
-            require_not_lower(one.target, one.source.commit, one.source.candidate, one.target.served.version)
+            require_not_lower(one.target, one.source.commit, one.source.candidate, served_version(one.target.alias))
     if job.inputs.dry_run:
         report = messages.planned(job, targets, _steps(job, chosen), found, [one.source.candidate for one in chosen])
         if found[0].is_older and job.inputs.version:
-            return replace(
-                report, headline=f"Dry run: a run would be refused: {_older(chosen[0], targets[0].served.version)}."
-            )
+            refusal = _older(chosen[0], served_version(targets[0].alias))
+            return replace(report, headline=f"Dry run: a run would be refused: {refusal}.")
         return report
     if early := messages.refused_early(targets, found):
         return early

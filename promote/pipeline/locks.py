@@ -36,7 +36,7 @@ class HeldLock:
 def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
     """Return the lock of the function ``arn``, with this job's claim.
 
-    With ``can_be_superseded``, a newer run of the same command and branch takes this run's place in the queue.
+    With ``can_be_superseded``, a newer run of the same command and branch supersedes this one while it waits.
     """
     inputs, context, run = job.inputs, job.context, job.run
     has_order = can_be_superseded and context.repository and context.ref and run.run_id
@@ -68,7 +68,8 @@ def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
     kept = job.state.held.get(job.location(lock.arn))
     job.state.remember(job.location(lock.arn))
     try:
-        lease = acquire(lock, job.inputs.lock_timeout if timeout is None else timeout, job.chance)
+        limit = job.inputs.lock_timeout
+        lease = acquire(lock, limit if timeout is None else timeout, job.chance, limit)
     except (LockError, Superseded):
         if kept is None:
             job.state.forget(job.location(lock.arn))

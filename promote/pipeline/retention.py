@@ -162,6 +162,8 @@ def unsettled(versions: Iterable[Published], records: Mapping[int, Item], now: d
     """Yield the versions without a verdict that may still get one, because their job may still run."""
     for version in versions:
         record = records.get(version.number, {})
+        if record.get("code_sha256") != version.code_sha256:
+            record = {}  # of a deleted function of the same name
         since = str(record.get("built") or version.modified)
         if "verdict" not in record and _is_within(_JOB, since, now):
             yield version.number

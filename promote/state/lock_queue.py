@@ -31,8 +31,10 @@ class Superseded(Exception):  # noqa: N818 - a result, not a failure
         self.by = by
 
 
-def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
+def acquire(lock: Lock, timeout: float, chance: Callable[[], float], limit: float | None = None) -> Lease:
     """Acquire the lock within ``timeout`` seconds, or take it over if an earlier step of the job keeps it.
+
+    If the run waits for several locks, ``limit`` is the time for all of them, which the error names.
 
     Raises:
         LockError: The lock was not free in time, or its item is not valid.
@@ -48,7 +50,7 @@ def acquire(lock: Lock, timeout: float, chance: Callable[[], float]) -> Lease:
             state = lock.reenter(state)
             kept_by = state.kept_by if lock.is_ours(state) else ""
         if not lock.is_ours(state):
-            state = _Waiter(lock, started, timeout, Pace(chance)).wait(state)
+            state = _Waiter(lock, started, timeout, Pace(chance), timeout if limit is None else limit).wait(state)
     except BaseException:
         # The lock or a ticket may be ours although no response has confirmed it.
         with suppress(Exception):
@@ -84,12 +86,12 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
 class _Waiter:
     """A run that waits in the queue."""
 
-    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace) -> None:
+    def __init__(self, lock: Lock, started: float, timeout: float, pace: Pace, limit: float) -> None:
         self._lock = lock
         self._claim = lock.claim
         self._clock = lock.clock
         self._started = started
-        self._timeout = timeout
+        self._limit = limit
         self._deadline = started + timeout
         self._pace = pace
         self._liveness = Liveness()
@@ -166,7 +168,7 @@ class _Waiter:
         held = f"it is held by {_holder(state)}" if state.holder else _who_waits(state, self._claim.owner)
         lease = state.holder.lease if state.holder else self._claim.lease
         raise LockError(
-            f"the lock was not free within {self._timeout / 60:.3g} minutes: {held}",
+            f"the lock was not free within {self._limit / 60:.3g} minutes: {held}",
             hint=f"Check what that run does{_at(state)}. If it is slow, increase lock-timeout. If it has died, its "
             f"lock expires {lease} seconds after its last heartbeat.",
         )

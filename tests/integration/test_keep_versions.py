@@ -274,11 +274,13 @@ def test_versions_that_failed_go_before_older_ones_that_passed(
 
 
 def test_a_verdict_of_a_deleted_function_does_not_count(
-    runner: Runner, inputs: dict[str, str], world: World, account: Account
+    inputs: dict[str, str], world: World, account: Account, tmp_path: Path
 ) -> None:
     """Version 1 of the function before has passed. Neither version 1 nor 2 of this one has, so the older one goes."""
+    later = make_runner(tmp_path / "later", account, Later(40))
+    line(later.workspace)
     for number in range(1, 5):
-        assert release(runner, inputs, number).result == "promoted"
+        assert release(later, inputs, number).result == "promoted"
     world.function.delete_function(FunctionName=FUNCTION)
     world.function.create_function(
         FunctionName=FUNCTION,
@@ -289,8 +291,8 @@ def test_a_verdict_of_a_deleted_function_does_not_count(
         Publish=True,
     )
     world.settle()
-    assert release(runner, inputs, 5, checks="GET /health 500").result == "blocked"
-    ended = release(runner, inputs, 6, keep_versions="2")
+    assert release(later, inputs, 5, checks="GET /health 500").result == "blocked"
+    ended = release(later, inputs, 6, keep_versions="2")
     assert (ended.code, ended.result, versions(world)) == (0, "promoted", [2, 3]), ended.log
 
 

@@ -122,6 +122,8 @@ def test_what_diverged_decides_and_what_it_does_not(
         planned = runner.run({**given, "dry-run": "true"}, commit=commits[name], run_id=number)
         assert (planned.code, planned.result, len(planned.errors)) == (0, "planned", 0), planned.log
         assert ("would be refused" in planned.outputs["summary"]) == (expected is REFUSED), planned.log
+        if is_older:
+            assert f"is older than what {environment} serves (version 1)" in planned.outputs["summary"]
         world.account.forget()
         ended = runner.run(given, commit=commits[name], run_id=number)
         if is_older:

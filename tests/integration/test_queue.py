@@ -149,7 +149,7 @@ def test_the_locks_of_several_functions_share_the_lock_timeout(
     else:
         assert waited <= clock.seconds - start < waited + 1
         assert len(ended.errors) == 1
-        assert ended.errors[0].message.startswith("The lock was not free within")
+        assert ended.errors[0].message.startswith("The lock was not free within 0.5 minutes")
         assert application.serves() == before
         assert [item["pk"].rpartition(":")[2] for item in world.records("lock") if item.get("owner")] == [
             name for seconds, name in times if seconds > waited

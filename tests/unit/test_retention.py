@@ -94,7 +94,10 @@ def test_a_version_without_a_verdict_stays_as_long_as_a_job_may_take() -> None:
         published(4, 6),
         published(5, 4),
         Published(6, "", ""),
+        published(7, 4),
     ]
-    built = {"built": (NOW - timedelta(days=4)).isoformat()}
-    records: dict[int, Item] = {3: built, 4: {**built, "verdict": {"outcome": "failed"}}, 5: {"verdict": {}}}
-    assert set(unsettled(versions, records, NOW)) == {2, 3, 6}
+    built = {"built": (NOW - timedelta(days=4)).isoformat(), "code_sha256": ""}
+    judged = {**built, "verdict": {"outcome": "failed"}}
+    of_a_deleted_function = {**judged, "code_sha256": "other"}
+    records: dict[int, Item] = {3: built, 4: judged, 5: judged, 7: of_a_deleted_function}
+    assert set(unsettled(versions, records, NOW)) == {2, 3, 6, 7}
