@@ -46,7 +46,11 @@ def main() -> NoReturn:
     parser.add_argument("--seed", type=int, default=0, help="seed of the weighted routing (default: %(default)s)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    listener = listen(options.host, options.port)
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        # --port 0 picks a free one.
+        sys.exit(f"cannot listen on {options.host}:{options.port}: {error.strerror}; name another --port, or none")
     port = listener.getsockname()[1]
     os.environ.update(QUIET, GATEWAY_PORT=str(port))
     asyncio.run(run(listener, f"http://{options.host}:{port}", options.settle, options.seed))

@@ -136,7 +136,7 @@ class VersionRecords:
                     if deleted := Record.of(refused.item).part("deleted"):
                         self._retract_deletion(candidate.version, deleted.text("operation", ""))
                     return
-                with suppress(ConditionFailed):  # another run has replaced it meanwhile: look again
+                with suppress(ConditionFailed):  # another run has replaced it since: look again
                     self._replace(item, refused.item)
                     return
             else:

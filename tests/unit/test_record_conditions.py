@@ -374,11 +374,11 @@ def test_a_record_that_another_run_has_replaced_keeps_its_verdict() -> None:
     ours, theirs = (Ledger(memory.table(), ARN, replace(RUN, operation=f"0{n}"), Time()) for n in (7, 8))
     theirs.versions.record(OF_A_DELETED_FUNCTION)
 
-    def meanwhile() -> None:
+    def in_between() -> None:
         theirs.versions.record(CANDIDATE)
         theirs.versions.record_verdict(CANDIDATE, "plan", Verdict(Outcome.FAILED, (), "broken"))
 
-    memory.before("put_item", lambda: memory.before("put_item", meanwhile))  # before our second one
+    memory.before("put_item", lambda: memory.before("put_item", in_between))  # before our second one
     ours.versions.record(CANDIDATE)
     assert theirs.versions.judged(CANDIDATE).failure is not None
 
@@ -407,14 +407,14 @@ def test_a_record_that_is_replaced_again_and_again_is_an_error() -> None:
     other = {"pk": ARN, "sk": version_key("3"), "version": "3", "fingerprint": "of others"}
     count = iter(range(1000))
 
-    def meanwhile() -> None:
+    def in_between() -> None:
         memory.write({**other, "code_sha256": f"of function {next(count)}"})
 
     def again() -> None:
-        memory.before("put_item", meanwhile)
+        memory.before("put_item", in_between)
         memory.before("put_item", again)
 
-    meanwhile()
+    in_between()
     again()
     with pytest.raises(ConflictError, match="is replaced by other runs again and again"):
         ledger.versions.record(CANDIDATE)
