@@ -1,17 +1,18 @@
 """Write the generated files: ``python -m tools.document``.
 
 They are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
-(``promote.inputs.usage``), and the schema of promote.yml.
+(``promote.inputs.usage``), the table of mutants in docs/proof.md, that of docs/tests.md, and the schema of promote.yml.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from promote.inputs.usage import INPUTS, Command
+from tests.exhaustive import table
 from tools.schema import schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -29,6 +30,12 @@ def tables(action: dict[str, Any]) -> dict[str, str]:
     return {"inputs": "\n".join(inputs), "outputs": "\n".join(outputs)}
 
 
+def mutants(caught: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the Markdown of the table of mutants, from tests/simulation/caught.json."""
+    rows = [f"| {name} | {how['by']} | {how['schedules']:,} |" for name, how in caught.items()]
+    return {"mutants": "\n".join(["| mutant | caught by | schedules |", "| --- | --- | ---: |", *rows])}
+
+
 def _commands(name: str) -> str:
     """Return the commands that an input has an effect on, and the inputs that it needs."""
     known = INPUTS[name]
@@ -42,20 +49,20 @@ def _codes(commands: Iterable[Command]) -> str:
     return ", ".join(f"`{command}`" for command in commands)
 
 
-def document(readme: str, action: dict[str, Any]) -> str:
-    """Return ``readme`` with each part between ``<!-- name -->`` and ``<!-- /name -->`` generated again.
+def document(page: str, parts: Mapping[str, str]) -> str:
+    """Return ``page`` with each of ``parts``, which are between ``<!-- name -->`` and ``<!-- /name -->``.
 
     Raises:
         ValueError: the markers of a part are missing.
 
     """
-    for name, table in tables(action).items():
-        before, opened, rest = readme.partition(f"<!-- {name} -->\n")
+    for name, text in parts.items():
+        before, opened, rest = page.partition(f"<!-- {name} -->\n")
         _, closed, after = rest.partition(f"<!-- /{name} -->")
         if not (opened and closed):
-            raise ValueError(f"the README has no markers for {name}")
-        readme = f"{before}{opened}{table}\n{closed}{after}"
-    return readme
+            raise ValueError(f"the page has no markers for {name}")
+        page = f"{before}{opened}{text}\n{closed}{after}"
+    return page
 
 
 def editors(action: dict[str, Any]) -> str:
@@ -64,10 +71,16 @@ def editors(action: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the README's tables and the schema."""
-    readme = REPOSITORY / "README.md"
+    """Write the generated files."""
     action = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
-    readme.write_text(document(readme.read_text(encoding="utf-8"), action), encoding="utf-8")
+    caught = json.loads((REPOSITORY / "tests" / "simulation" / "caught.json").read_text(encoding="utf-8"))
+    for name, parts in (
+        ("README.md", tables(action)),
+        ("docs/proof.md", mutants(caught)),
+        ("docs/tests.md", table()),
+    ):
+        page = REPOSITORY / name
+        page.write_text(document(page.read_text(encoding="utf-8"), parts), encoding="utf-8")
     (REPOSITORY / "docs" / "promote.schema.json").write_text(editors(action), encoding="utf-8")
 
 

@@ -184,6 +184,9 @@ MUTANTS = (
         "promote.core.decision",
         'if request.instead_of not in ("", previous):',
         "if False:",
+        # The rollback reads the alias, and something moves it before the rollback does.
+        calls=("lambda.GetAlias",),
+        hits=(Hit.EXTERNAL_LATEST,),
     ),
     Mutant(
         "what was rolled back returns",

@@ -1,4 +1,4 @@
-"""The mutants apply, and one of them is caught at once. ``make prove MUTANTS=1`` tests all of them."""
+"""The mutants apply, and each is caught. ``make prove MUTANTS=1`` does the same, and notes where."""
 
 import subprocess
 import sys
@@ -26,8 +26,9 @@ def test_names_are_unique() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
-def test_is_caught() -> None:
-    command = [sys.executable, "-m", "tests.simulation.prove", "--mutant", "the token does not grow"]
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_is_caught(mutant: Mutant) -> None:
+    command = [sys.executable, "-m", "tests.simulation.prove", "--mutant", mutant.name]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "5 the lock is live" in ended.stdout
+    assert "seed" in ended.stdout

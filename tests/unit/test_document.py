@@ -1,6 +1,7 @@
 """README, action.yml and the code agree."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -11,14 +12,34 @@ import yaml
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.inputs.usage import Command
-from tools.document import REPOSITORY, document
+from tests.exhaustive import EXHAUSTIVE, table
+from tests.simulation.mutants import MUTANTS
+from tools.document import REPOSITORY, document, mutants, tables
 
 ACTION = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readmes_tables_are_those_of_action_yml() -> None:
-    assert document(README, ACTION) == README, "run: make docs"
+    assert document(README, tables(ACTION)) == README, "run: make docs"
+
+
+def test_the_table_of_mutants_is_that_of_the_last_hunt() -> None:
+    caught = json.loads((REPOSITORY / "tests" / "simulation" / "caught.json").read_text(encoding="utf-8"))
+    proof = (REPOSITORY / "docs" / "proof.md").read_text(encoding="utf-8")
+    assert list(caught) == [mutant.name for mutant in MUTANTS], "run: make prove MUTANTS=1"
+    assert document(proof, mutants(caught)) == proof, "run: make docs"
+
+
+def test_the_table_of_exhaustive_tests_is_that_of_the_tests() -> None:
+    page = (REPOSITORY / "docs" / "tests.md").read_text(encoding="utf-8")
+    assert document(page, table()) == page, "run: make docs"
+    for module, tests in EXHAUSTIVE.items():
+        tree = ast.parse((REPOSITORY / "tests" / module).read_text(encoding="utf-8"))
+        functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        for test, kept in tests.items():
+            assert test in functions, f"{module} has no {test}"
+            assert kept.cases == 0 or functions[test].decorator_list, f"{test} has one case, which would be left out"
 
 
 def test_every_input_is_read_and_every_input_that_is_read_is_declared() -> None:

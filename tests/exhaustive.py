@@ -1,0 +1,240 @@
+"""Which tests only ``make test-all`` runs, and what in ``make test`` covers the same mechanism.
+
+The longest matrices are here: the cancellation in each phase, the kill after each call, races of twenty processes.
+``make test`` has a few cases of each, or another test of the same code.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What ``make test`` has of a test."""
+
+    cases: int
+    """The number of its cases that stay, spread over the matrix; 0 if all are left out."""
+    covers: str
+    """What in ``make test`` covers the mechanism."""
+
+
+EXHAUSTIVE: Mapping[str, Mapping[str, Kept]] = {
+    "integration/test_application.py": {
+        "test_killed_after_each_call_from_the_release_on": Kept(
+            1, "A quarter of the calls, and the simulation's schedules of several functions"
+        ),
+        "test_the_post_step_finishes_the_release_of_a_killed_step": Kept(1, "One of its three moments"),
+    },
+    "integration/test_bad_input.py": {
+        "test_a_holder_that_beats_is_not_taken_over_though_the_clocks_are_apart": Kept(
+            0, "`test_a_holder_of_another_time_keeps_its_lock`, and skewed clocks in `test_waiting.py`"
+        ),
+        "test_a_lock_that_makes_no_sense_is_held_and_left_as_it_is": Kept(
+            9, "Nine of 45 damaged items; `unit/test_records.py` reads each field"
+        ),
+        "test_what_makes_no_sense_is_opened_by_force_with_a_higher_token": Kept(5, "Five of 25 damaged items"),
+    },
+    "integration/test_cancel.py": {
+        "test_a_blocked_run_cancelled_as_it_gives_the_lock_back_gives_it_back": Kept(
+            1, "One of four combinations of signal and moment"
+        ),
+        "test_a_first_promotion_is_found_out_like_any_other": Kept(1, "One of four combinations of signal and moment"),
+        "test_a_first_run_cancelled_on_the_way_is_taken_up_by_the_next": Kept(2, "Two of six calls"),
+        "test_a_lock_step_cancelled_as_it_takes_the_lock_does_not_keep_it": Kept(
+            1, "One of four combinations of signal and moment"
+        ),
+        "test_a_run_cancelled_after_the_move_finds_out_and_records_it": Kept(1, "One of three calls"),
+        "test_a_run_cancelled_as_it_joins_the_line_is_not_in_it": Kept(
+            1, "One of four combinations of signal and moment"
+        ),
+        "test_a_run_cancelled_as_its_turn_comes_does_not_keep_the_lock": Kept(
+            1, "One of four combinations of signal and moment"
+        ),
+        "test_a_run_cancelled_before_the_move_leaves_the_environment_as_it_was": Kept(
+            4, "Four of eleven phases; each phase also in the simulation"
+        ),
+        "test_further_signals_do_not_disturb_finding_out_about_a_move": Kept(2, "Two of four sequences of signals"),
+        "test_further_signals_do_not_disturb_the_tidying_up": Kept(2, "Two of four sequences of signals"),
+    },
+    "integration/test_capacity.py": {
+        "test_a_split_is_ended_by_an_override": Kept(1, "One of three commands"),
+    },
+    "integration/test_commands.py": {
+        "test_a_damaged_lock_is_nobodys_until_it_is_opened_by_force": Kept(3, "Three of fifteen damaged items"),
+        "test_the_post_step_gives_back_what_a_killed_run_has_left": Kept(3, "Three of ten moments"),
+    },
+    "integration/test_crash.py": {
+        "test_first_run": Kept(2, "Two of six moments; the simulation kills runs at each call"),
+        "test_further_runs": Kept(0, "`test_first_run`, and the simulation, which kills runs at each call"),
+    },
+    "integration/test_eventual.py": {
+        "test_another_change_of_an_api_at_the_same_time_is_waited_for": Kept(
+            3, "Three of eight calls; `unit/test_recent.py`"
+        ),
+        "test_what_a_run_has_just_created_may_be_unknown_at_first": Kept(
+            3, "Three of six calls; `unit/test_recent.py`"
+        ),
+    },
+    "integration/test_guarantees.py": {
+        "test_a_lost_response_is_not_a_lost_fact": Kept(
+            5, "Five of fourteen pairs of call and fault; each pair in the simulation"
+        ),
+        "test_a_service_that_fails_for_a_moment_is_asked_again": Kept(3, "Three of nine pairs of service and fault"),
+    },
+    "integration/test_isolation.py": {
+        "test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run": Kept(
+            0, "The simulation, which kills runs at each call of a preview endpoint"
+        ),
+        "test_a_crash_at_a_new_endpoint_is_the_functions_and_says_why": Kept(
+            3, "Three of six combinations: each kind of crash, and both isolations"
+        ),
+        "test_ten_runs_verify_at_the_same_time": Kept(
+            0, "`test_a_candidate_with_a_preview_endpoint_is_tested_while_others_deploy`, and the simulation"
+        ),
+        "test_what_killed_runs_have_left_is_removed_by_later_ones_when_nobody_uses_it_any_more": Kept(
+            0, "The simulation, with runs that die at each call of a preview endpoint"
+        ),
+    },
+    "integration/test_large.py": {
+        "test_it_goes_through_the_bucket_and_is_stored_once": Kept(
+            0, "`test_the_same_is_noticed_if_the_upload_begins_under_the_lock`, and `unit/test_artifact.py`"
+        ),
+    },
+    "integration/test_lock.py": {
+        "test_a_hundred_at_once_all_have_their_turn": Kept(
+            0, "`test_runs_that_leave_a_long_queue_at_the_same_time_leave_no_ticket`, and `unit/test_lock_queue.py`"
+        ),
+        "test_fifty_threads_lose_no_increment": Kept(0, "`test_threads_that_really_run_at_once_lose_none_either`"),
+    },
+    "integration/test_order.py": {
+        "test_what_diverged_decides_and_what_it_does_not": Kept(2, "Two of the five pairs of command and value"),
+        "test_a_clone_of_100_000_commits_is_read_within_seconds": Kept(
+            0, "`unit/test_ancestry.py`, which compares with git on random histories"
+        ),
+    },
+    "integration/test_permissions.py": {
+        "test_each_action_and_each_resource_of_the_policy_is_used": Kept(0, "`test_the_policy_is_enough`"),
+        "test_a_condition_keeps_the_roles_of_two_functions_apart": Kept(4, "Four of fourteen calls"),
+        "test_the_policy_is_enough": Kept(3, "Three of seven scenarios"),
+        "test_without_an_action_the_error_names_it": Kept(9, "Nine of 36 actions"),
+    },
+    "integration/test_promote.py": {
+        "test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call": Kept(
+            0, "`test_crash.py::test_first_run`, and the simulation, which kills promotions at each call"
+        ),
+    },
+    "integration/test_race.py": {
+        "test_in_strict_order_each_run_has_its_turn_and_the_newest_good_commit_is_served": Kept(
+            0, "The simulation, whose schedules have up to six runs"
+        ),
+        "test_lost_responses_of_the_lock_do_not_change_the_result": Kept(
+            0, "`test_waiting.py` with each response of the lock lost, and the simulation"
+        ),
+        "test_newer_runs_take_the_place_of_older_ones_and_the_newest_is_served": Kept(
+            0, "`test_waiting.py`, and the simulation"
+        ),
+        "test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served": Kept(
+            0, "`test_crash.py::test_first_run`, and the simulation"
+        ),
+        "test_without_the_lock_runs_may_fail_and_only_verified_code_is_served": Kept(
+            0, "The simulation, a part of whose schedules has no lock"
+        ),
+    },
+    "integration/test_records.py": {
+        "test_a_damaged_record_stops_a_run_before_it_changes_anything": Kept(
+            2, "Two of six records; `unit/test_records.py`"
+        ),
+        "test_a_rollback_needs_no_lock_that_makes_sense": Kept(2, "Two of five damaged items"),
+    },
+    "integration/test_release_notes.py": {
+        "test_a_promotion_ends_well_without_github": Kept(3, "Three of five troubles"),
+    },
+    "integration/test_rollback.py": {
+        "test_a_killed_rollback_is_completed_with_its_reason": Kept(1, "One of four moments"),
+        "test_a_rollback_killed_after_any_call_is_whole_after_the_next_run": Kept(
+            0, "`test_a_killed_rollback_is_completed_with_its_reason`, and the simulation"
+        ),
+    },
+    "simulation/test_mutants.py": {
+        "test_is_caught": Kept(3, "Three of the mutants"),
+    },
+    "simulation/test_sweep.py": {
+        "test_nothing_is_broken": Kept(5, "400 of the 2,000 schedules"),
+    },
+    "integration/test_queue.py": {
+        "test_a_newer_run_supersedes_an_older_one_of_the_same_branch_and_environment_only": Kept(
+            0, "`test_waiting.py`, and the groups of a lock in `unit/test_lock_queue.py`"
+        ),
+    },
+    "integration/test_verify.py": {
+        "test_what_could_not_be_tested_is_not_promoted": Kept(3, "Three of eight; `unit/test_suite.py` has each"),
+        "test_requirements_are_installed_once_in_a_job": Kept(
+            0, "`test_requirements_that_cannot_be_installed_move_nothing`"
+        ),
+        "test_a_flood_is_cut_short_and_costs_no_memory": Kept(0, "`unit/test_console.py`"),
+    },
+    "integration/test_waiting.py": {
+        "test_the_first_in_line_looks_at_most_3000_times_in_ten_minutes": Kept(0, "`unit/test_pace.py`"),
+    },
+    "unit/test_summary.py": {
+        "test_summary_is_never_larger_than_the_runner_takes": Kept(2, "Two of seven texts"),
+    },
+    "unit/test_archive.py": {
+        "test_more_files_than_a_small_directory_counts": Kept(1, "One of three numbers of files"),
+    },
+    "unit/test_suite.py": {
+        "test_a_command_that_was_not_found_is_inconclusive_wherever_it_stands": Kept(16, "A quarter of the scripts"),
+        "test_a_command_that_was_not_found_is_named_in_subshells_and_other_scripts": Kept(
+            15, "A quarter of the scripts"
+        ),
+        "test_a_suite_without_a_result_is_inconclusive": Kept(3, "Three of ten suites"),
+    },
+    "simulation/test_applications.py": {
+        "test_killed_at_each_call_of_a_release_that_cannot_go_on_all_are_brought_back_or_forward": Kept(
+            1, "Half of the calls"
+        ),
+        "test_killed_at_each_call_the_next_run_brings_all_to_one_release": Kept(1, "A quarter of the calls"),
+    },
+}
+"""The tests by module and name."""
+
+
+_OF_OTHERS = 2
+"""The cases that stay of another integration test with parameters."""
+
+_WHOLE = ("integration/test_bad_input.py", "integration/test_sandbox.py")
+"""Modules whose cases take little time, so that all stay."""
+
+
+def mark(items: Iterable[pytest.Item]) -> None:
+    """Mark the cases that ``make test`` leaves out."""
+    by_test: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        by_test[item.nodeid.partition("[")[0]].append(item)
+    for name, found in by_test.items():
+        module, _, test = name.removeprefix("tests/").partition("::")
+        kept = EXHAUSTIVE.get(module, {}).get(test)
+        is_other = module.startswith("integration/") and module not in _WHOLE
+        cases = kept.cases if kept else _OF_OTHERS if is_other else len(found)
+        for number, item in enumerate(found):
+            if not _stays(number, len(found), cases):
+                item.add_marker("exhaustive")
+
+
+def _stays(number: int, count: int, kept: int) -> bool:
+    """Whether a case is one of ``kept`` that are spread evenly over ``count``: the first one, and so on."""
+    return kept >= count or any(number == place * count // kept for place in range(kept))
+
+
+def table() -> dict[str, str]:
+    """Return the Markdown of the table in docs/tests.md."""
+    rows = [
+        f"| `{module}` | `{test}` | {kept.cases or 'none'} | {kept.covers} |"
+        for module, tests in EXHAUSTIVE.items()
+        for test, kept in tests.items()
+    ]
+    head = ["| module | test | cases in `make test` | what `make test` has of it |", "| --- | --- | ---: | --- |"]
+    return {"exhaustive": "\n".join([*head, *rows])}
