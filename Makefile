@@ -8,13 +8,16 @@ CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
-.PHONY: demo test check prove histories bench e2e lock docs clean
+.PHONY: demo test test-all check prove histories bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, on an embedded AWS
 	@$(BIN)/python -m examples.demo
 
-test: $(VENV)/.ready $(SANDBOX)/.ready  ## unit and integration tests, 2,000 simulated schedules; no Docker, no AWS account
+test: $(VENV)/.ready $(SANDBOX)/.ready  ## what to run before each commit: one test of each mechanism; no Docker, no AWS account
+	$(BIN)/python -m pytest -n auto -m "not exhaustive" $(ARGS)
+
+test-all: $(VENV)/.ready $(SANDBOX)/.ready  ## every test: the full matrices, 2,000 simulated schedules, every mutant
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)

@@ -3,43 +3,86 @@
 import os
 import shutil
 import signal
+import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from random import Random
 
+import botocore.session
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import create_loader
 
-from promote.core.clock import Clock
+from promote.core.clock import Clock, SystemClock
 from promote.inputs.usage import INPUTS, Command
-from sandbox.client import Account, Sandbox
+from sandbox.client import INTERPRETER, Account, Sandbox
+from tests.exhaustive import mark
 from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.world import World
 
+NEEDED = 500 * 2**20
+"""Bytes that the tests need in the temporary folder."""
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than the number of cores, because many tests wait for time to pass."""
-    return (os.cpu_count() or 1) + 1
+    """Return more than the number of cores, because many tests wait for time to pass."""
+    return (os.cpu_count() or 1) + 3
 
 
 def share_service_models() -> None:
-    """Parse each of botocore's service models once in a test process.
+    """Read botocore's data once in a test process.
 
-    A run creates a new session, which parses them again: a fifth of the time of a test. Nothing changes them.
+    A run creates a new session, which reads it again: a third of the time of a test. Nothing changes it.
     """
-    load = cache(JSONFileLoader().load_file)
-    JSONFileLoader.load_file = lambda self, file_path: load(file_path)  # type: ignore[method-assign]  # noqa: ARG005
+    botocore.session.create_loader = cache(create_loader)
 
 
-def pytest_configure() -> None:
-    """Let the tests' processes receive SIGINT, also if a shell has started pytest in the background.
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare a test process.
 
-    Such a shell ignores SIGINT, and every process inherits that.
+    The seed is the same in all of them. They receive SIGINT, also if a shell has started pytest in the background. Such
+    a shell ignores SIGINT, and every process inherits that.
     """
+    require_set_up(Path(tempfile.gettempdir()))
+    os.environ.setdefault("SEED", str(time.time_ns() % 10**6))
+    config.option.hypothesis_seed = os.environ["SEED"]
     share_service_models()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def require_set_up(folder: Path) -> None:
+    """End the session in one line, instead of with an error in each test."""
+    if not INTERPRETER.exists():
+        pytest.exit("the embedded AWS is not set up: run make test, or make .venv-sandbox/.ready", returncode=1)
+    if shutil.which("git") is None:
+        pytest.exit("the tests need git, and PATH has none", returncode=1)
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED:
+        pytest.exit(
+            f"the temporary folder {folder} has {free // 2**20} MB free, and the tests need {NEEDED // 2**20} MB. Free "
+            "some space, or name another folder: TMPDIR=/path make test",
+            returncode=1,
+        )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases that only ``make test-all`` runs."""
+    mark(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the seed, also of a run that passed."""
+    terminalreporter.write_line(f"SEED={os.environ['SEED']} draws the same random values again.")
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Random:
+    """Return the random choices of a test, which depend only on SEED and on the test."""
+    return Random(f"{os.environ['SEED']} {request.node.name}")  # noqa: S311 - a schedule, not a secret
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +102,27 @@ def make_runner(folder: Path, account: Account, clock: Clock | None = None) -> R
     made = InProcessRunner(folder, account.environ, clock)
     shutil.copytree(REPOSITORY / "tests" / "function", made.workspace / "function")
     return made
+
+
+class Hurried(SystemClock):
+    """A clock on which a wait of seconds takes hundredths."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        slept = min(seconds, 0.05)
+        super().sleep(slept)
+        self._ahead += seconds - slept
+
+
+def hurried(runner: Runner) -> Runner:
+    """Return the same runner on a clock that is hurried. Nothing else may wait for the same time."""
+    assert isinstance(runner, InProcessRunner)
+    return runner.on(Hurried())
 
 
 def make_inputs(account: Account) -> dict[str, str]:

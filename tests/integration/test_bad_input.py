@@ -1293,14 +1293,11 @@ def assert_one_error(ended: Ended, says: Sequence[str], do: Sequence[str]) -> No
 def test_a_lock_that_makes_no_sense_is_held_and_left_as_it_is(
     planted: Planted, lockable: Served, tmp_path: Path
 ) -> None:
-    """At the same time, because none of them changes anything. Each names the same field."""
+    """Each command names the same field, and changes nothing."""
     runner = make_runner(tmp_path, lockable.account)
     item = plant(lockable.world, planted.item)
-    started = {
-        name: runner.start(counting({**make_inputs(lockable.account), "lock-timeout": "0", **inputs}))
-        for name, inputs in COMMANDS.items()
-    }
-    for ended in [run.wait() for run in started.values()]:
+    for inputs in COMMANDS.values():
+        ended = runner.run(counting({**make_inputs(lockable.account), "lock-timeout": "0", **inputs}))
         assert_one_error(ended, [planted.says], planted.do)
 
     assert locked(lockable.world) == item

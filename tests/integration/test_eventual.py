@@ -6,6 +6,7 @@ from promote.aws.api_gateway import Gateways
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from sandbox.client import Account, Fault
+from tests.conftest import hurried
 from tests.runner import Runner
 from tests.world import FUNCTION, World, archive, get
 
@@ -159,7 +160,7 @@ def test_a_change_that_never_ends_is_an_error_with_its_cause(
     runner: Runner, world: World, inputs: dict[str, str]
 ) -> None:
     busy(world, "CreateRoute", times=0)
-    ended = runner.run(inputs, run_id=1)
+    ended = hurried(runner).run(inputs, run_id=1)
     assert ended.code == 1
     (error,) = ended.errors
     assert "CreateRoute failed: ConflictException: Unable to complete operation" in error.message

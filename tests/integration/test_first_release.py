@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from promote.core.promotion import placeholder
+from tests.conftest import hurried
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World
 
@@ -19,7 +20,7 @@ def failed(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
     """The first release, of commit 2, whose alias could not be created."""
     (runner.workspace / "function" / "commit").write_text("2")
     world.account.inject("error-before", "lambda.CreateAlias", times=5)
-    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    ended = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
     world.account.clear_faults()
     alias = world.function.get_alias(FunctionName=FUNCTION, Name="preprod")
     identity = world.records("environment")[0]["undone_release"]

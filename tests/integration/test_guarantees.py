@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from sandbox.client import Account
+from tests.conftest import hurried
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, archive, get
 
@@ -499,7 +500,7 @@ def test_lambda_refusing_a_move_is_not_blamed_on_others(
         code="ResourceNotFoundException",
         message="No such version.",
     )
-    ended = runner.run(inputs, commit="2" * 40, run_id=2)
+    ended = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result, world.alias_version()) == (1, "failed", promoted.outputs["version"])
     assert "No such version." in ended.errors[0].message
     assert "was not changed by others" in ended.errors[0].message

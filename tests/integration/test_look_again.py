@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.client import Account
+from tests.conftest import hurried
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World, archive, get
 
@@ -561,7 +562,7 @@ def test_a_version_that_cannot_be_woken_is_not_served(
     move, environment = MOVES[command]
     before = world.alias_version(environment)
     world.account.idle(FUNCTION, "1", stuck="The subnet is gone.")
-    assert_fails(move(runner), "hello:1 is Inactive, and Lambda cannot activate it: The subnet is gone")
+    assert_fails(move(hurried(runner)), "hello:1 is Inactive, and Lambda cannot activate it: The subnet is gone")
     assert world.alias_version(environment) == before
     assert not [name for name in writes(world.account) if name.endswith("Alias")]
     assert promoted.outputs["version"] == "2"
@@ -615,7 +616,7 @@ def test_a_rollback_does_not_take_the_version_of_a_new_function_for_the_one_that
     (runner.workspace / "function" / "commit").write_text("for the tests")
     other = {**inputs, **checks, "environment": "test"}
     assert runner.run(other, commit="5" * 40, run_id=5).outputs["version"] == "2"
-    refused = runner.run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
+    refused = hurried(runner).run({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
     assert (refused.code, refused.result, len(refused.errors)) == (1, "refused", 1), refused.log
     assert "is not the one that preprod served" in refused.errors[0].message
     assert world.alias_version() == "1"

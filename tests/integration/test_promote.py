@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.client import Account
-from tests.conftest import make_runner
+from tests.conftest import hurried, make_runner
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World, archive, get
@@ -310,12 +310,12 @@ def test_a_candidate_of_a_function_that_was_created_again_is_refused(
     )
     world.settle()
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
-    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
+    assert_refused(hurried(runner).run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
     untested_version(world)
     world.overwrite_latest(UNTESTED + "\n# 2")
     world.function.publish_version(FunctionName=FUNCTION)
     assert "2" in world.versions()
-    assert_refused(runner.run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
+    assert_refused(hurried(runner).run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")
     assert world.alias_version() == ""
     posted = runner.post(deploy, run_id=2, environ=step.saved)
     assert (posted.annotations, world.lock_owner(), previews(world)) == ((), "", []), posted.log

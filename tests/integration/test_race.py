@@ -4,7 +4,6 @@ They run with the lock, with faults, and without the lock. The sandbox's record 
 """
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -41,14 +40,6 @@ MOVES = {"lambda.CreateAlias", "lambda.UpdateAlias"}
 READS = ("Get", "List", "Describe", "Query")
 LOCK = {"dynamodb.UpdateItem", "dynamodb.CreateTable"}
 """The calls that a run makes only for the lock. The first one creates the table."""
-
-
-@pytest.fixture
-def chance() -> Random:
-    """The seed of all random choices. SEED repeats what a failed test has printed."""
-    seed = os.environ.get("SEED") or str(time.time_ns() % 10**6)
-    print(f"SEED={seed}")  # noqa: T201 - pytest shows it with a failure
-    return Random(seed)  # noqa: S311 - a schedule, not a secret
 
 
 @dataclass

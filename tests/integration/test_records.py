@@ -9,6 +9,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from promote.aws.api_gateway import TAG
 from sandbox.client import Account
+from tests.conftest import hurried
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World
 
@@ -294,7 +295,7 @@ def test_a_step_that_died_with_its_claim_can_be_repeated_by_its_attempt_alone(
     assert world.alias_version() == "2"
     other = runner.run(of("prod", candidate), commit="3" * 40, run_id=3)
     assert (other.result, len(other.errors)) == ("refused", 1), other.log
-    again = runner.run(of("preprod", candidate), commit="3" * 40, run_id=3)
+    again = hurried(runner).run(of("preprod", candidate), commit="3" * 40, run_id=3)
     # It has finished the release of the step that died.
     assert (again.code, again.result, world.alias_version()) == (0, "unchanged", "3"), again.log
     assert world.history()[-1] == ("2", "3")

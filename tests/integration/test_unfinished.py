@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.client import Account
+from tests.conftest import hurried
 from tests.integration.test_application import Application
 from tests.repository import line
 from tests.runner import Ended, Runner
@@ -111,7 +112,7 @@ def test_a_run_does_not_complete_it_if_its_version_is_not_verified_any_more(
         two.table.delete_item(TableName=TABLE, Key={"pk": {"S": arn}, "sk": {"S": f"version#{3:010d}"}})
     # An older commit finds the release unfinished.
     (runner.workspace / "function" / "commit").write_text("1")
-    ended = runner.run(inputs, commit="1" * 40, run_id=5)
+    ended = hurried(runner).run(inputs, commit="1" * 40, run_id=5)
     assert ended.result == "superseded", ended.log
     assert two.alias_version() == "2"
     [found] = [item for item in two.records("release") if item["run_id"] == 3]

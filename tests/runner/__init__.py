@@ -14,9 +14,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -95,7 +97,7 @@ class Runner:
             made.mkdir()
         (self._workflow / "event.json").write_text(json.dumps(EVENT), encoding="utf-8")
         self._environ = environ
-        self._steps = 0
+        self._steps = count(1)
         self._stack: list[_Main] = []
 
     def start(
@@ -140,9 +142,9 @@ class Runner:
         environ: Mapping[str, str | None] | None,
         is_post: bool,
     ) -> _Step:
-        self._steps += 1
+        number = next(self._steps)
         names = ("set_output", "step_summary", "save_state", "set_env", "add_path")
-        files = Files(*(self._files / f"{name}_{self._steps}" for name in names))
+        files = Files(*(self._files / f"{name}_{number}" for name in names))
         # As in the runner, every input of action.yml is set; an optional one without a default is empty. An input that
         # action.yml does not have is passed on as well. The runner's own warning about it is omitted.
         values = {name: str(known.get("default", "")) for name, known in INPUTS.items()} | dict(inputs)
@@ -261,6 +263,12 @@ class InProcessRunner(Runner):
         super().__init__(folder, environ)
         self._clock = clock
 
+    def on(self, clock: Clock) -> Self:
+        """Return the same runner with another clock."""
+        other = copy(self)
+        other._clock = clock  # noqa: SLF001 - its own
+        return other
+
     def run(
         self,
         inputs: Mapping[str, str],
@@ -340,7 +348,15 @@ class ContainerRunner(Runner):
         return str(self._mounts[folder] / path.relative_to(folder))
 
     def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
-        command = [docker(), "run", "--name", f"{self._name}-{self._steps}", "--workdir", "/github/workspace", "--rm"]
+        command = [
+            docker(),
+            "run",
+            "--name",
+            f"{self._name}-{len(self._clients) + 1}",
+            "--workdir",
+            "/github/workspace",
+            "--rm",
+        ]
         command += ["--entrypoint", str(METADATA["runs"]["post-entrypoint"])] if is_post else []
         for name in variables:
             command += ["-e", name]

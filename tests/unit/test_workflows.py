@@ -171,10 +171,10 @@ def test_a_release_is_published_only_after_everything_else() -> None:
 
 def test_ci_runs_what_a_change_has_to_pass_with_each_python_there_is() -> None:
     found = dict(jobs(OWN["ci.yml"]))
-    commands = {step["run"] for step in steps(found) if "run" in step}
+    commands = {step["run"].partition(" ARGS=")[0] for step in steps(found) if "run" in step}
     local = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
-    assert set(re.findall(r"^make \w+", local, re.MULTILINE)) <= commands
-    pythons = found["test"]["strategy"]["matrix"]["python"]
+    assert set(re.findall(r"^make [\w-]+", local, re.MULTILINE)) <= commands
+    pythons = found["test-all"]["strategy"]["matrix"]["python"]
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     assert f'requires-python = ">={pythons[0]}"' in project
     image = re.search(
@@ -182,3 +182,11 @@ def test_ci_runs_what_a_change_has_to_pass_with_each_python_there_is() -> None:
     )
     assert image
     assert image[1] in pythons
+
+
+def test_ci_runs_each_test_module_once_on_each_python() -> None:
+    matrix = load(OWN["ci.yml"])["jobs"]["test-all"]["strategy"]["matrix"]
+    run = [found for part in matrix["part"] for pattern in part.split() for found in REPOSITORY.glob(pattern)]
+    modules = [module for found in run for module in (found.rglob("test_*.py") if found.is_dir() else [found])]
+    folders = [REPOSITORY / "tests" / name for name in ("unit", "integration", "simulation")]
+    assert sorted(modules) == sorted(module for folder in folders for module in folder.rglob("test_*.py"))
