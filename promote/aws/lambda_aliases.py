@@ -46,7 +46,7 @@ def read(function: FunctionAccess, name: str) -> Alias | None:
     return _with_capacity(function, _alias(response))
 
 
-def read_all(function: FunctionAccess) -> list[Alias] | None:
+def list_aliases(function: FunctionAccess) -> list[Alias] | None:
     """Return all aliases of the function; None if the function does not exist."""
     found: list[Alias] = []
     following: Any = {}

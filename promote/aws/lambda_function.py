@@ -251,7 +251,7 @@ class Function:
 
     def aliases(self) -> list[Alias] | None:
         """Return all aliases of the function; None if the function does not exist."""
-        return lambda_aliases.read_all(self._access)
+        return lambda_aliases.list_aliases(self._access)
 
     def versions(self) -> list[Published]:
         """Return the published versions, those with a number."""

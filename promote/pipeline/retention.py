@@ -99,7 +99,7 @@ def _versions_to_delete(target: Target, promoted: int, keep: int) -> list[int]:
         lambda: target.function.aliases() or [],
         lambda: run_both(
             lambda: target.ledger.versions.between(min(published), promoted),
-            lambda: run_both(target.ledger.candidates.read_all, target.ledger.read),
+            lambda: run_both(target.ledger.candidates.listed, target.ledger.read),
         ),
     )
     now = target.job.clock.now()

@@ -127,7 +127,7 @@ class CandidateRecords:
             return deployment_of(item) if item else None
         return None
 
-    def read_all(self) -> list[Deployment]:
+    def listed(self) -> list[Deployment]:
         """Return the records of all candidates that a job's own steps test or have tested."""
         with suppress(TableNotFound):
             return list(

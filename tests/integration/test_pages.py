@@ -84,7 +84,7 @@ def test_all_records_are_read(world: World, ledger: Ledger, items: int) -> None:
     assert sorted(ledger.versions.between(1, 5)) == [1, 2, 3, 4, 5]
     # A page without a match is not the end.
     assert ledger.versions.deleted("1", "5") == {"2", "5"}
-    assert [found.candidate for found in ledger.candidates.read_all()] == candidates
+    assert [found.candidate for found in ledger.candidates.listed()] == candidates
 
 
 def test_an_api_and_a_mapping_are_found_on_any_page(world: World, function: Function) -> None:
