@@ -51,7 +51,9 @@ def zipped(files: Mapping[str, str]) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            file = zipfile.ZipInfo(name)  # with the same time in each process
+            file.external_attr = 0o600 << 16
+            archive.writestr(file, text)
     return target.getvalue()
 
 
@@ -223,22 +225,22 @@ def assert_is(archive: Archive, content: bytes) -> None:
     assert archive.file.read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("damaged", "problem"),
-    [
-        *((WHOLE[:size], "is not a valid .zip archive: ") for size in range(len(WHOLE))),
-        # The signature of the central directory, of its end, and the size of the directory.
-        *((inverted(place), "is not a valid .zip archive: ") for place in range(DIRECTORY, DIRECTORY + 4)),
-        *((inverted(place), "is not a valid .zip archive: ") for place in range(END, END + 4)),
-        *((inverted(place), "is not a valid .zip archive: ") for place in range(END + 12, END + 16)),
-        (inverted(DIRECTORY + 8, 1), "is encrypted"),
-        (inverted(DIRECTORY + 27), "is 4.0 GB when unpacked"),
-        (inverted(DIRECTORY + 46), "is not a valid .zip archive: "),  # a name that is not UTF-8
-        (zipped({}), "contains no files"),
-        (zipped({"folder/": ""}), "contains no files"),
-        (b"#!/bin/sh\n" * 20, "is not a valid .zip archive: "),
-    ],
-)
+DAMAGED = [
+    *((WHOLE[:size], "is not a valid .zip archive: ") for size in range(len(WHOLE))),
+    # The signature of the central directory, of its end, and the size of the directory.
+    *((inverted(place), "is not a valid .zip archive: ") for place in range(DIRECTORY, DIRECTORY + 4)),
+    *((inverted(place), "is not a valid .zip archive: ") for place in range(END, END + 4)),
+    *((inverted(place), "is not a valid .zip archive: ") for place in range(END + 12, END + 16)),
+    (inverted(DIRECTORY + 8, 1), "is encrypted"),
+    (inverted(DIRECTORY + 27), "is 4.0 GB when unpacked"),
+    (inverted(DIRECTORY + 46), "is not a valid .zip archive: "),  # a name that is not UTF-8
+    (zipped({}), "contains no files"),
+    (zipped({"folder/": ""}), "contains no files"),
+    (b"#!/bin/sh\n" * 20, "is not a valid .zip archive: "),
+]
+
+
+@pytest.mark.parametrize(("damaged", "problem"), DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_archive_is_refused(tmp_path: Path, damaged: bytes, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         load_bytes(damaged, tmp_path)
