@@ -48,9 +48,8 @@ def main() -> NoReturn:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         listener = listen(options.host, options.port)
-    except OSError as error:
-        # --port 0 picks a free one.
-        sys.exit(f"cannot listen on {options.host}:{options.port}: {error.strerror}; name another --port, or none")
+    except (OSError, OverflowError) as error:
+        sys.exit(f"cannot listen on {options.host}:{options.port}: {error} (without --port, a free one is chosen)")
     port = listener.getsockname()[1]
     os.environ.update(QUIET, GATEWAY_PORT=str(port))
     asyncio.run(run(listener, f"http://{options.host}:{port}", options.settle, options.seed))

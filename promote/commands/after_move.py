@@ -24,7 +24,7 @@ def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         if outcome.result is Result.SUPERSEDED:
             return messages.superseded(job, parts, orders)
         return messages.refused(parts, orders)
-    parts = decided(parts, outcome)
+    parts = _decided(parts, outcome)
     if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
         # If the run is interrupted during the wait, the report says what gets the traffic.
         job.keep_certain(messages.promoted(job, list(map(_not_followed, parts)), outcome))
@@ -36,11 +36,11 @@ def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
 
 
 def keep_moved(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
-    """Keep that all aliases have moved, in case that the run is ended after that."""
-    job.keep_certain(messages.promoted(job, decided(parts, outcome), outcome))
+    """Keep the report that all aliases have moved. It is shown if the run is interrupted later."""
+    job.keep_certain(messages.promoted(job, list(map(_not_followed, _decided(parts, outcome))), outcome))
 
 
-def decided(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
+def _decided(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
     """Return the functions with the results of their promotions."""
     return [part.decided(decision) for part, decision in zip(parts, outcome.decisions, strict=True)]
 

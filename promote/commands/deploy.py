@@ -56,9 +56,9 @@ def deploy(job: Job) -> Report:
     except Superseded as superseded:
         return messages.left_to(job, targets, superseded.by)
     name, environment = part.target.function.name, part.target.environment
-    headline = f"Version {deployment.candidate.version} of {name} is deployed; {environment} stays as it is until the "
-    report = report_of([part], Result.DEPLOYED, f"{headline}candidate is promoted.")
-    return replace(report, token=deployment.token, preview=endpoint)
+    what = f"Version {deployment.candidate.version} of {name} is deployed"
+    headline = f"{what}; {environment} stays as it is until the candidate is promoted."
+    return replace(report_of([part], Result.DEPLOYED, headline), token=deployment.token, preview=endpoint)
 
 
 def deployed(job: Job, held: Held) -> tuple[list[Part], Report | None]:
@@ -95,6 +95,7 @@ def _deployed(part: Part) -> Part:
         snapshot=built.latest,
         changes=target.changes,
         latest_endpoint=endpoint,
+        is_in_latest=target.job.inputs.isolation is Isolation.LATEST,
     ).warned(warnings)
 
 

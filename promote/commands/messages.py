@@ -16,7 +16,6 @@ from promote.core.report import Link, Report
 from promote.core.run import Result, join_names
 from promote.core.verdict import Outcome as Found
 from promote.core.version import Candidate, same_content
-from promote.inputs.model import Isolation
 from promote.inputs.usage import Command
 from promote.pipeline.job import Job
 from promote.pipeline.promote import Outcome
@@ -30,8 +29,9 @@ def name(job: Job) -> str:
 
 def blocked(job: Job, parts: Sequence[Part]) -> Report:
     """Return the report if not all candidates have passed."""
-    verdict, missed = verdict_of(parts), [part for part in parts if part.is_blocked]
+    verdict = verdict_of(parts)
     assert verdict is not None  # noqa: S101 - the caller has checked it
+    missed = [part for part in parts if part.verdict and part.verdict.outcome is verdict.outcome]
     what = join_names([part.target.function.name for part in missed])
     serves = "keeps serving what it served" if any(part.previous for part in parts) else "still serves nothing"
     if len(parts) == 1:
@@ -43,8 +43,7 @@ def blocked(job: Job, parts: Sequence[Part]) -> Report:
         hint = "An inconclusive verdict does not mean that the code is wrong. Remove the cause, and run the job again."
     else:
         how = "failed verification"
-        # With another isolation, the build of another run may be there by now.
-        shown = missed[0].latest_endpoint if job.inputs.isolation is Isolation.LATEST else None
+        shown = missed[0].latest_endpoint if missed[0].is_in_latest else None
         look = f"The broken build is still at {shown.url}. " if shown else ""
         hint = f"{look}Push a fix. A rollback is not needed."
     return report_of(parts, Result.BLOCKED, f"{what} {how}, so {name(job)} {serves}: {verdict.reason}.", hint)
@@ -60,7 +59,7 @@ def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -
 
 def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
     """Return the report if a newer run has taken this one's place in the queue."""
-    parts = [replace(Part.known(target), previous=target.served.version) for target in targets]
+    parts = list(map(Part.known, targets))
     headline = f"{name(job)} was left as it is: {newer.name}, which is newer on this branch, supersedes this run."
     return replace(
         report_of(parts, Result.SUPERSEDED, headline),
@@ -84,7 +83,7 @@ def refused_early(targets: Sequence[Target], orders: Sequence[CommitOrder]) -> R
     is_unsettled = any(target.served.pending for target in targets) or any(order.is_older for order in orders)
     if is_unsettled or not any(order.is_refused for order in orders):
         return None
-    return refused([replace(Part.known(target), previous=target.served.version) for target in targets], orders)
+    return refused(list(map(Part.known, targets)), orders)
 
 
 def steps(job: Job) -> str:
@@ -104,8 +103,7 @@ def planned(
 
     ``candidates`` are the versions that the aliases would move to, if they are known before a deployment.
     """
-    known = zip(targets, candidates or repeat(None, len(targets)), strict=True)
-    parts = map_and_wait([partial(_planned, *one) for one in known], CALLS_AT_ONCE)
+    parts = map_and_wait([partial(_planned, target) for target in targets], CALLS_AT_ONCE)
     for part in parts:
         for change in part.changes:
             part.target.job.say("plan", change)
@@ -116,37 +114,32 @@ def planned(
         plan = f"a run would be superseded. {superseded(job, parts, orders).headline}"
     elif any(order.is_refused for order in orders):
         plan = f"a run would be refused. {refused(parts, orders).headline}"
-    elif all(map(_is_served, parts)):
+    elif all(map(_is_served, parts, candidates or repeat(None, len(parts)))):
         plan = f"nothing would change; {name(job)} serves {now or 'this release'} already."
     else:
         plan = f"{name(job)} serves {now}; a run would {steps}." if now else f"a run would {steps}: {name(job)}."
     return report_of(parts, Result.PLANNED, f"Dry run: {plan}")
 
 
-def _planned(target: Target, candidate: Candidate | None) -> Part:
+def _planned(target: Target) -> Part:
     """Return the function with what a run would change of it, and with what else it would find."""
     changes = (*target.changes, *(f"make the endpoint of {name}" for name in target.missing_endpoints))
     if target.alias and target.alias.follows_latest and _is_deploying(target):
         changes = (f"publish $LATEST and point {target.environment}, which follows it, at that version", *changes)
-    notes = tuple(reasons.circumstances(target))
-    return replace(Part.known(target, candidate=candidate), changes=changes, notes=notes)
+    return replace(Part.known(target), changes=changes, notes=tuple(reasons.circumstances(target)))
 
 
 def _is_deploying(target: Target) -> bool:
     return target.job.inputs.command in (Command.RUN, Command.DEPLOY)
 
 
-def _is_served(part: Part) -> bool:
-    """Whether the environment serves already what a run would promote."""
+def _is_served(part: Part, candidate: Candidate | None) -> bool:
+    """Whether the environment serves already what a run would promote, which is ``candidate`` if it is known."""
     target, served, alias = part.target, part.target.served, part.target.alias
-    if part.changes or alias is None or alias.version != served.version:
+    if part.changes or alias is None or alias.version != served.version or alias.is_moved_by_others:
         return False
     if not _is_deploying(target):
-        return (
-            part.candidate is not None
-            and part.candidate.is_in(vars(served))
-            and alias.version == part.candidate.version
-        )
+        return candidate is not None and candidate.is_in(vars(served)) and candidate.version == alias.version
     return target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
 
 

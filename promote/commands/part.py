@@ -40,6 +40,8 @@ class Part:
     """What was deployed or, in a dry run, would be deployed."""
     verdict: Verdict | None = None
     """The verdict of this run; None if it has not verified the candidate."""
+    is_in_latest: bool = False
+    """Whether the endpoint of $LATEST shows the candidate: nothing else is deployed while this run holds the lock."""
     is_recorded: bool = False
     """Whether the ledger has the verdict already."""
     endpoint_ok: bool = False

@@ -54,7 +54,9 @@ class _Chosen:
     def part(self) -> Part:
         """The function, and what is known of it before the move."""
         known = Part.known(self.target, self.held_lock, self.source.candidate)
-        return replace(known, snapshot=self.source.snapshot, verdict=self.verdict)
+        return replace(
+            known, snapshot=self.source.snapshot, verdict=self.verdict, is_in_latest=self.source.is_in_latest
+        )
 
 
 def promote(job: Job) -> Report:

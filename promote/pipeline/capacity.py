@@ -106,8 +106,7 @@ def follow_traffic(job: Job, function: Function, alias: Alias) -> Traffic:
         return Traffic(warning=text.strip())
     headline, started = _pointing(function.name, alias), job.clock.monotonic()
     try:
-        with job.phase("capacity"):
-            now = _wait(job, function, alias, started + PATIENCE)
+        now = _wait(job, function, alias, started + PATIENCE)
     except Exception as error:  # noqa: BLE001 - the alias has moved, even if it cannot be read
         text = f"The run could not read whether it has moved since: {to_promote_error(error)}"
         warning = f"{headline}{alias.serving}, until provisioned concurrency has moved. {text}"

@@ -94,6 +94,8 @@ def require_not_lower(target: Target, commit: str, candidate: Candidate, served:
         RefusedError: The version is lower, and its commit is not known.
 
     """
+    # An alias that follows $LATEST has no number. Then what was promoted last counts.
+    served = served if served.isdecimal() else target.served.version
     if commit or not served.isdecimal() or int(candidate.version) >= int(served):
         return
     raise RefusedError(

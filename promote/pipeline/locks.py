@@ -61,7 +61,7 @@ def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
 
     Raises:
         LockError: The lock was not free in time, or cannot be read.
-        Superseded: A newer run takes this one's place.
+        Superseded: A newer run supersedes this one.
 
     """
     # Saved before the acquisition, so that the post step can release the lock if the run is killed in between.

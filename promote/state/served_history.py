@@ -98,7 +98,8 @@ def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str,
         for move in found:
             steps.setdefault((int(move["sequence"]), str(move.get("operation"))), {})[name] = move
     for (sequence, _), moved in sorted(steps.items()):
-        before = _whole(state)
+        # What a move has recorded counts, because external changes between the moves are not among them.
+        before = _whole({**state, **{name: str(move.get("previous") or "") for name, move in moved.items()}})
         state |= {name: str(move["version"]) for name, move in moved.items()}
         if sequence >= floor:
             whole.append({**next(iter(moved.values())), "version": _whole(state), "previous": before})

@@ -148,6 +148,7 @@ class VersionRecords:
 
     def _replace(self, item: Item, known: Item) -> None:
         """Replace the record ``known`` of a deleted function, unless its content has changed since it was read."""
+        require_version(known)
         if "code_sha256" not in known:
             self._partition.table.put(item, "attribute_exists(pk) AND attribute_not_exists(code_sha256)")
             return
@@ -155,7 +156,7 @@ class VersionRecords:
             item,
             "code_sha256 = :code AND fingerprint = :configuration",
             code=known["code_sha256"],
-            configuration=known.get("fingerprint", ""),
+            configuration=known["fingerprint"],
         )
 
     def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict) -> None:

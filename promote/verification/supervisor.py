@@ -24,7 +24,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main() -> int:
     """Run the command in the arguments. Return its exit code, as a shell does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also sends it here; the parent decides
+    # Ctrl-C also sends SIGINT here, and the parent decides. The command would inherit SIG_IGN, but not a handler.
+    signal.signal(signal.SIGINT, lambda *_: None)
     # The thread that has started this program blocks them, and the command must receive them.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
     with suppress(OSError, AttributeError):  # not Linux

@@ -395,7 +395,8 @@ def test_a_record_that_was_deleted_before_it_is_replaced_is_written() -> None:
 def test_a_record_of_a_deletion_alone_is_replaced_unless_it_gets_content() -> None:
     memory = Memory()
     ledger = Ledger(memory.table(), ARN, RUN, Time())
-    memory.write({"pk": ARN, "sk": version_key("3"), "version": "3"})
+    deleted = {"keep": 2, "run_id": 6, "at": "2026-01-01T00:00:00+00:00"}
+    memory.write({"pk": ARN, "sk": version_key("3"), "version": "3", "deleted": deleted})
     ledger.versions.record(CANDIDATE)
     assert ledger.versions.read("3")["code_sha256"] == CANDIDATE.code_sha256
     assert ledger.versions.judged(CANDIDATE).passed is None
@@ -404,8 +405,8 @@ def test_a_record_of_a_deletion_alone_is_replaced_unless_it_gets_content() -> No
 def test_a_record_that_is_replaced_again_and_again_is_an_error() -> None:
     memory = Memory()
     ledger = Ledger(memory.table(), ARN, RUN, Time())
-    other = {"pk": ARN, "sk": version_key("3"), "version": "3", "fingerprint": "of others"}
-    count = iter(range(1000))
+    ledger.versions.record(OF_A_DELETED_FUNCTION)
+    other, count = ledger.versions.read("3"), iter(range(1000))
 
     def in_between() -> None:
         memory.write({**other, "code_sha256": f"of function {next(count)}"})

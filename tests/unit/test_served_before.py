@@ -1,6 +1,7 @@
 """What an environment served before, from the moves of its alias: repeated rollbacks go further back."""
 
 from collections.abc import Mapping
+from random import Random
 
 import pytest
 
@@ -94,3 +95,18 @@ def test_moves_of_each_alone_are_not_one_release() -> None:
 
     made = {"api": moves("a", "b"), "mail": moves("a", "c")}
     assert served_together_before(made, {"api": "2", "mail": "2"}) == {"api": "2", "mail": "1"}
+
+
+def test_one_function_is_a_release_of_one(chance: Random) -> None:
+    """Whatever the moves are, also with external changes between them."""
+    for _ in range(2000):
+        made: list[dict[str, object]] = []
+        version = chance.choice(["", "7"])
+        for sequence in range(1, chance.randint(2, 8)):
+            previous = chance.choice([version, version, str(chance.randint(1, 5))])
+            version = str(chance.randint(1, 5))
+            kind = chance.choice([P, P, R]) if previous else P
+            made.append({"sequence": sequence, "previous": previous, "version": version, "kind": kind})
+        alone = served_before(made, version)
+        together = served_together_before({"api": made}, {"api": version})
+        assert (together or {}).get("api") == (alone[-1].version if alone else None), made
