@@ -148,16 +148,12 @@ class VersionRecords:
 
     def _replace(self, item: Item, known: Item) -> None:
         """Replace the record ``known`` of a deleted function, unless its content has changed since it was read."""
-        require_version(known)
-        if "code_sha256" not in known:
-            self._partition.table.put(item, "attribute_exists(pk) AND attribute_not_exists(code_sha256)")
-            return
-        self._partition.table.put(
-            item,
-            "code_sha256 = :code AND fingerprint = :configuration",
-            code=known["code_sha256"],
-            configuration=known["fingerprint"],
-        )
+        content = {name: known[name] for name in ("code_sha256", "fingerprint") if name in known}
+        terms = [
+            f"{name} = :{name}" if name in content else f"attribute_not_exists({name})"
+            for name in ("code_sha256", "fingerprint")
+        ]
+        self._partition.table.put(item, " AND ".join(terms), **content)
 
     def record_verdict(self, candidate: Candidate, plan: str, verdict: Verdict) -> None:
         """Record the verdict of a verification.
