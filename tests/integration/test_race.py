@@ -385,9 +385,13 @@ def assert_stopped_before_its_next_change(race: Race, trouble: Trouble, found: S
     assert not [call for call in late[1:] if call.name in CODE | MOVES], race.ended[number].log
 
 
-def recovered(race: Race, number: int) -> bool:
-    """Whether it has finished the release of a run that died."""
-    return "finished the release of" in race.ended[number].log
+def disturbed(race: Race, number: int) -> bool:
+    """Whether it has finished the release of a run that died, or met the late move of a run that was suspended.
+
+    In the second case, it has deployed, and decides again only when its own move is refused.
+    """
+    log = race.ended[number].log
+    return "finished the release of" in log or "deciding again" in log
 
 
 def of(race: Race, result: str) -> list[int]:
@@ -463,7 +467,7 @@ def test_runs_that_are_killed_or_stopped_leave_the_newest_good_commit_served(
         assert {runs.ended[number].code for number in trouble.killed} <= {-signal.SIGKILL}
         assert not any("unexpected" in run.log for run in runs.ended.values()), runs.logs()
         assert_changed_nothing(
-            runs, [number for number in of(runs, "superseded") if number not in hit and not recovered(runs, number)]
+            runs, [number for number in of(runs, "superseded") if number not in hit and not disturbed(runs, number)]
         )
         found = spans(runs.calls(), trouble.ends)
         assert_one_at_a_time(runs, found)
