@@ -6,10 +6,11 @@ write means that it did not take effect, except UnconfirmedError, which means th
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from promote.aws.confirmation import confirmed, mark_response_lost, may_have_taken_effect, unconfirmed
@@ -94,8 +95,6 @@ class Table:
             TableError: The table has other keys.
 
         """
-        items: list[Item] = []
-        start: dict[str, Any] = {}
         narrowed: dict[str, Any] = {}
         if having:
             narrowed = {
@@ -103,6 +102,20 @@ class Table:
                 "ProjectionExpression": "pk, sk, #having",
                 "ExpressionAttributeNames": {"#having": having},
             }
+        return list(self._found(pk, first, last, **narrowed))
+
+    def newest(self, pk: str, first: str, last: str, count: int) -> list[Item]:
+        """Return the last ``count`` items of ``pk`` from ``first`` to ``last``, the last one first.
+
+        Raises:
+            TableNotFound: The table does not exist.
+
+        """
+        return list(islice(self._found(pk, first, last, ScanIndexForward=False, Limit=count), count))
+
+    def _found(self, pk: str, first: str, last: str, **narrowed: Any) -> Iterator[Item]:
+        """Yield the items of ``pk`` from ``first`` to ``last``. A page is read when its first item is needed."""
+        start: dict[str, Any] = {}
         while True:
             response = self._call(
                 "query",
@@ -112,34 +125,9 @@ class Table:
                 **narrowed,
                 **start,
             )
-            items += [self._decode(item) for item in response["Items"]]
+            yield from map(self._decode, response["Items"])
             if not response.get("LastEvaluatedKey"):
-                return items
-            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
-
-    def newest(self, pk: str, first: str, last: str, count: int) -> list[Item]:
-        """Return the last ``count`` items of ``pk`` from ``first`` to ``last``, the last one first.
-
-        Raises:
-            TableNotFound: The table does not exist.
-
-        """
-        items: list[Item] = []
-        start: dict[str, Any] = {}
-        while True:
-            response = self._call(
-                "query",
-                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-                ExpressionAttributeValues=self.encode({":pk": pk, ":first": first, ":last": last}),
-                ConsistentRead=True,
-                ScanIndexForward=False,
-                Limit=count - len(items),
-                **start,
-            )
-            items += [self._decode(item) for item in response["Items"]]
-            # A page also ends at 1 MB.
-            if len(items) >= count or not response.get("LastEvaluatedKey"):
-                return items
+                return
             start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     def delete(self, pk: str, sk: str) -> None:

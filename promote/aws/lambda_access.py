@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from promote.aws.recent import guarded
 from promote.core.clock import Clock
 from promote.core.errors import FunctionError
 from promote.core.version import LATEST
@@ -40,6 +41,11 @@ class FunctionAccess:
     def client(self) -> "LambdaClient":
         """The client with retries."""
         return self.make_client()
+
+    @property
+    def guarded_client(self) -> "LambdaClient":
+        """The client for changes: the guard is also called before a change is repeated."""
+        return guarded(self.client, self.guard)
 
     @property
     def invoker(self) -> "LambdaClient":

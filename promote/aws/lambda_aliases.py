@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from promote.aws.confirmation import may_have_taken_effect, unconfirmed_move
 from promote.aws.errors import code_of, message_of, to_promote_error
 from promote.aws.lambda_access import BUSY_PAUSES, STALE, FunctionAccess
-from promote.aws.recent import guarded
 from promote.core.errors import FunctionError, UnconfirmedError
 from promote.core.promotion import Alias, Promotion
 from promote.core.traffic import Capacity, may_be_lambdas
@@ -150,7 +149,7 @@ def restore(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> boo
 def _write(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> Alias:
     """Create or update the alias. Empty weights are sent too, because otherwise Lambda keeps the old ones."""
     response: Mapping[str, Any]
-    client = guarded(function.client, function.guard)
+    client = function.guarded_client
     if alias is None:
         response = client.create_alias(
             FunctionName=function.id, Name=wanted.name, FunctionVersion=wanted.version, Description=wanted.description

@@ -16,7 +16,6 @@ from promote.aws.errors import code_of, message_of, redacting_variables
 from promote.aws.fingerprint import snapshot
 from promote.aws.lambda_access import STALE, FunctionAccess, MissingError
 from promote.aws.lambda_aliases import Pointed
-from promote.aws.recent import guarded
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, FunctionError
 from promote.core.promotion import Alias, Promotion
@@ -155,10 +154,9 @@ class Function:
 
         """
         self._access.guard()
-        client = guarded(self._client, self._access.guard)
         try:
             with redacting_variables(changes):
-                client.update_function_configuration(
+                self._access.guarded_client.update_function_configuration(
                     FunctionName=self._access.id, RevisionId=latest.revision_id, **changes
                 )
         except Exception as error:
@@ -212,9 +210,8 @@ class Function:
         """
         lambda_states.require_success(self._access, latest)
         self._access.guard()
-        client = guarded(self._client, self._access.guard)
         try:
-            response = client.publish_version(
+            response = self._access.guarded_client.publish_version(
                 FunctionName=self._access.id, CodeSha256=latest.code_sha256, RevisionId=latest.revision_id
             )
         except self._client.exceptions.InvalidParameterValueException as error:

@@ -26,8 +26,7 @@ def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         return messages.refused(parts, orders)
     parts = _decided(parts, outcome)
     if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
-        # If the run is interrupted during the wait, the report says what gets the traffic.
-        job.keep_certain(messages.promoted(job, list(map(_not_followed, parts)), outcome))
+        _keep(job, parts, outcome)
         with job.phase("capacity"):
             parts = each(_followed, parts)
     with job.phase("endpoints"):
@@ -37,7 +36,12 @@ def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
 
 def keep_moved(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
     """Keep the report that all aliases have moved. It is shown if the run is interrupted later."""
-    job.keep_certain(messages.promoted(job, list(map(_not_followed, _decided(parts, outcome))), outcome))
+    _keep(job, _decided(parts, outcome), outcome)
+
+
+def _keep(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
+    """Keep the report of what the aliases point at, and of what gets the traffic until it follows them."""
+    job.keep_certain(messages.promoted(job, list(map(_not_followed, parts)), outcome))
 
 
 def _decided(parts: Sequence[Part], outcome: Outcome) -> list[Part]:

@@ -22,11 +22,6 @@ from promote.pipeline.promote import Outcome
 from promote.pipeline.target import Target
 
 
-def name(job: Job) -> str:
-    """Return the name of the environment with its functions, as messages show it."""
-    return f"{job.inputs.environment} of {job.inputs.names}"
-
-
 def blocked(job: Job, parts: Sequence[Part]) -> Report:
     """Return the report if not all candidates have passed."""
     verdict = verdict_of(parts)
@@ -46,7 +41,7 @@ def blocked(job: Job, parts: Sequence[Part]) -> Report:
         shown = missed[0].latest_endpoint if missed[0].is_in_latest else None
         look = f"The broken build is still at {shown.url}. " if shown else ""
         hint = f"{look}Push a fix. A rollback is not needed."
-    return report_of(parts, Result.BLOCKED, f"{what} {how}, so {name(job)} {serves}: {verdict.reason}.", hint)
+    return report_of(parts, Result.BLOCKED, f"{what} {how}, so {job.place} {serves}: {verdict.reason}.", hint)
 
 
 def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
@@ -58,9 +53,9 @@ def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -
 
 
 def left_to(job: Job, targets: Sequence[Target], newer: Claim) -> Report:
-    """Return the report if a newer run has taken this one's place in the queue."""
+    """Return the report if a newer run supersedes this one while it waits for the lock."""
     parts = list(map(Part.known, targets))
-    headline = f"{name(job)} was left as it is: {newer.name}, which is newer on this branch, supersedes this run."
+    headline = f"{job.place} was left as it is: {newer.name}, which is newer on this branch, supersedes this run."
     return replace(
         report_of(parts, Result.SUPERSEDED, headline),
         links=(("Superseded by", Link(newer.name, job.context.own_page(newer.url))),),
@@ -115,9 +110,9 @@ def planned(
     elif any(order.is_refused for order in orders):
         plan = f"a run would be refused. {refused(parts, orders).headline}"
     elif all(map(_is_served, parts, candidates or repeat(None, len(parts)))):
-        plan = f"nothing would change; {name(job)} serves {now or 'this release'} already."
+        plan = f"nothing would change; {job.place} serves {now or 'this release'} already."
     else:
-        plan = f"{name(job)} serves {now}; a run would {steps}." if now else f"a run would {steps}: {name(job)}."
+        plan = f"{job.place} serves {now}; a run would {steps}." if now else f"a run would {steps}: {job.place}."
     return report_of(parts, Result.PLANNED, f"Dry run: {plan}")
 
 
@@ -147,13 +142,13 @@ def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
     """Return the report of what the environment serves now. The parts have their decisions."""
     moved = [part for part in parts if part.has_moved]
     if traffic := " ".join(part.traffic for part in parts if part.traffic):
-        headline = traffic if len(parts) == 1 else f"{name(job)} points at {_releases(parts)}. {traffic}"
+        headline = traffic if len(parts) == 1 else f"{job.place} points at {_releases(parts)}. {traffic}"
     elif not moved:
-        headline = f"{name(job)} serves {_releases(parts)} already; nothing was changed."
+        headline = f"{job.place} serves {_releases(parts)} already; nothing was changed."
     elif outcome.result is Result.ROLLED_BACK:
-        headline = f"{name(job)} was rolled back to {_releases(parts)}."
+        headline = f"{job.place} was rolled back to {_releases(parts)}."
     else:
-        headline = f"{name(job)} now serves {_releases(parts)}."
+        headline = f"{job.place} now serves {_releases(parts)}."
     notes: tuple[str, ...] = ()
     if outcome.seconds is not None and len(moved) > 1:
         notes = (f"The {len(moved)} aliases were moved within {1000 * outcome.seconds:.0f} ms.",)

@@ -19,11 +19,6 @@ class Reason:
     hint: str
 
 
-def _name(target: Target) -> str:
-    """Return the name of the environment with its function, as messages show it."""
-    return f"{target.environment} of {target.function.name}"
-
-
 def circumstances(target: Target) -> Iterator[str]:
     """Yield what else a run would find."""
     if target.state.lock.holder:
@@ -33,13 +28,13 @@ def circumstances(target: Target) -> Iterator[str]:
         first = "roll it back, or complete it if it is a rollback" if is_back else "finish it first"
         yield f"Release {target.served.pending.identity} is unfinished; a run would {first}."
     if what := describe_split(target.alias):
-        yield f"Traffic of {_name(target)}: {what}."
+        yield f"Traffic of {target.job.place}: {what}."
 
 
 def newer_commit(target: Target, served: str, newer: CommitOrder) -> str:
     """Return that the environment, which serves version ``served``, has a newer commit."""
     newest = short_commit(newer.commit)
-    return f"{_name(target)} has the newer commit {newest} already (version {served}), so it stays there."
+    return f"{target.job.place} has the newer commit {newest} already (version {served}), so it stays there."
 
 
 def refusal(target: Target, found: CommitOrder) -> Reason:
@@ -51,7 +46,7 @@ def refusal(target: Target, found: CommitOrder) -> Reason:
         return Reason(undecided(target, found), hint)
     ours = short_commit(found.ours)
     return Reason(
-        f"{_name(target)} has commit {short_commit(found.commit)}, which is not an ancestor of {ours}, and the "
+        f"{target.job.place} has commit {short_commit(found.commit)}, which is not an ancestor of {ours}, and the "
         "input diverged refuses that.",
         "Merge or rebase, so that one commit contains the other. To let this commit replace the other, set "
         "diverged: promote.",
@@ -71,7 +66,7 @@ def _kept_out(target: Target, found: CommitOrder, bar: Barred) -> Reason:
     by = f" by {entry.by}" if entry.by else ""
     why = f", because: {entry.reason}" if entry.reason else ""
     at = f"{entry.at[:16].replace('T', ' ')} UTC"
-    headline = f"{_name(target)} stays as it is: {what} was rolled back{by} on {at}{why}."
+    headline = f"{target.job.place} stays as it is: {what} was rolled back{by} on {at}{why}."
     if inputs.command is Command.DEPLOY:
         anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
     else:

@@ -137,9 +137,9 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
         serves = "what it served before"
     how = "; ".join(f"the unfinished {_end(release)}" for release in ended)
     again = " Nothing else was changed. Roll back again to leave what it serves." if is_failed else ""
-    headline = f"{messages.name(job)} serves {serves}: {how}.{again}"
+    headline = f"{job.place} serves {serves}: {how}.{again}"
     notes = tuple(
-        f"The alias {target.environment} of {target.function.name} remains at version {target.alias.version}, because "
+        f"The alias {target.job.place} remains at version {target.alias.version}, because "
         "Lambda cannot delete it safely while a late move may arrive. No endpoint of the action uses it."
         for target in targets
         if target.alias and target.alias.is_placeholder
@@ -187,7 +187,7 @@ def _existing(target: Target) -> Alias:
     if target.alias is None or target.alias.is_placeholder:
         what = "does not exist" if target.alias is None else "serves nothing yet"
         raise RefusedError(
-            f"the environment {target.environment} of {target.function.name} {what}",
+            f"the environment {target.job.place} {what}",
             hint="Correct the input environment. Run command: status to see the environments.",
         )
     return target.alias
@@ -217,8 +217,7 @@ def _served_before(targets: Sequence[Target], aliases: Sequence[Alias]) -> list[
     if before is None or not any(before[arn] not in ("", version) for arn, version in now.items()):
         is_one = len(targets) == 1
         raise RefusedError(
-            f"according to the ledger, {messages.name(targets[0].job)} served nothing before version "
-            f"{aliases[0].version}"
+            f"according to the ledger, {targets[0].job.place} served nothing before version {aliases[0].version}"
             if is_one
             else f"the ledger has no earlier release of {targets[0].job.inputs.names} in {targets[0].environment}",
             hint="Name the version to return to with the input version."

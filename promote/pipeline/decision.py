@@ -132,7 +132,7 @@ def _warnings(target: Target, alias: Alias | None, found: CommitOrder) -> Iterat
 
 def undecided(target: Target, found: CommitOrder) -> str:
     """Return a sentence that says that the order of commits is not known, and why."""
-    where = f"{target.environment} of {target.function.name}"
+    where = target.job.place
     ours = short_commit(found.ours) or "the version to promote"
     theirs = f"{short_commit(found.commit)}, which is in {where}" if found.commit else f"what is in {where}"
     return f"Cannot tell whether {ours} is newer than {theirs}: {found.cause}."

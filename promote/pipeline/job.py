@@ -56,6 +56,11 @@ class Job:
         folder.mkdir()
         return replace(self, inputs=inputs, part=inputs.function_name, application=application, temporary=folder)
 
+    @property
+    def place(self) -> str:
+        """The environment with the functions that this job is about, as messages show it."""
+        return f"{self.inputs.environment} of {self.inputs.names}"
+
     @cached_property
     def arn(self) -> str:
         """The function's ARN, whether or not it exists."""

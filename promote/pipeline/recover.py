@@ -40,7 +40,7 @@ def _end(target: Target, undo: Undo | None) -> tuple[Target, Release | None]:
         state = target.ledger.read()
         if state.served(target.environment).pending == pending:
             raise ConflictError(
-                f"the record of {target.environment} of {target.function.name} marks release {pending.identity} as "
+                f"the record of {target.job.place} marks release {pending.identity} as "
                 "unfinished, but that release has ended, or is not of this function: a record was changed externally",
                 hint=f"Find out what else writes to the table. Then remove the attribute pending from the item "
                 f"environment#{target.environment} of {target.ledger.arn}.",
