@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -105,7 +105,7 @@ def make_runner(folder: Path, account: Account, clock: Clock | None = None) -> R
 
 
 class Hurried(SystemClock):
-    """A clock on which a wait of seconds takes hundredths."""
+    """A clock on which a wait of seconds takes a hundredth."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -114,7 +114,7 @@ class Hurried(SystemClock):
         return super().monotonic() + self._ahead
 
     def sleep(self, seconds: float) -> None:
-        slept = min(seconds, 0.05)
+        slept = min(seconds, 0.01)
         super().sleep(slept)
         self._ahead += seconds - slept
 
@@ -137,6 +137,14 @@ def make_inputs(account: Account) -> dict[str, str]:
         "github-deployments": "false",  # GitHub is not available
         "checks": "GET /health 200 status == 'ok'\nGET /greeting?name=you 200 greeting == 'Hello, you!'",
     }
+
+
+def make_several(runner: Runner, account: Account, names: Sequence[str]) -> dict[str, str]:
+    """Put a small HTTP API for each name into the workspace. Return inputs that promote all of them together."""
+    for name in names:
+        shutil.copytree(REPOSITORY / "tests" / "function", runner.workspace / name)
+    functions = "".join(f"{name} = {name}\n" for name in names)
+    return {**make_inputs(account), "function-name": functions, "artifact": ""}
 
 
 def counting(inputs: Mapping[str, str]) -> dict[str, str]:

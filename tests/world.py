@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 FUNCTION = "hello"
 TABLE = "promote-on-success"
@@ -83,6 +84,26 @@ class World:
 
     def lock_owner(self) -> str:
         return str(next(iter(self.records("lock")), {}).get("owner", ""))
+
+    def create(
+        self, source: str, *, name: str = FUNCTION, role: str = "hello", publishes: bool = False
+    ) -> "FunctionConfigurationResponseTypeDef":
+        """Create a function as another tool does, with version 1 if ``publishes``."""
+        return self.function.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role=f"arn:aws:iam::{self.account.id}:role/{role}",
+            Code={"ZipFile": archive({"app.py": source})},
+            Publish=publishes,
+        )
+
+    def publish(self, *sources: str) -> None:
+        """Publish a version of each of ``sources``, as another tool does."""
+        for source in sources:
+            self.settle()
+            self.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": source}), Publish=True)
+        self.settle()
 
     def overwrite_latest(self, source: str = "raise SystemExit") -> None:
         """Make an external change: deploy other code, without the lock."""

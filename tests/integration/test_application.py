@@ -1,7 +1,6 @@
 """Several functions that are released as one: all are promoted or none is, whatever fails for one of them."""
 
 import json
-import shutil
 import time
 from itertools import count
 from pathlib import Path
@@ -10,9 +9,9 @@ import pytest
 
 from promote.core.clock import Clock
 from sandbox.client import Account, Sandbox
-from tests.conftest import counting, make_inputs, make_runner
+from tests.conftest import counting, make_runner, make_several
 from tests.repository import line
-from tests.runner import REPOSITORY, Ended
+from tests.runner import Ended
 from tests.world import World, archive, get
 
 NAMES = ("api", "mail", "worker")
@@ -24,12 +23,8 @@ class Application:
     def __init__(self, folder: Path, account: Account, clock: Clock | None = None) -> None:
         self.runner, self.world = make_runner(folder, account, clock), World(account)
         line(self.runner.workspace)
-        for name in NAMES:
-            shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
         self.inputs = {
-            **make_inputs(account),
-            "function-name": "".join(f"{name} = {name}\n" for name in NAMES),
-            "artifact": "",
+            **make_several(self.runner, account, NAMES),
             "checks": "GET /health 200 status == 'ok'\nworker: GET /greeting?name=you 200",
             "lease": "2",
         }

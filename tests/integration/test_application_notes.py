@@ -1,7 +1,6 @@
 """What people read about several functions that are released as one: release notes, releases of tags, status."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +9,10 @@ import pytest
 
 from sandbox.client import Account
 from tests import github
-from tests.conftest import make_inputs, make_runner
+from tests.conftest import make_runner, make_several
 from tests.github import TOKEN, Repository
 from tests.repository import commit, git
-from tests.runner import REPOSITORY, Ended
+from tests.runner import Ended
 from tests.world import World
 
 NAMES = ("api", "mail", "worker")
@@ -34,13 +33,9 @@ class Shop:
     def __init__(self, folder: Path, account: Account, hub: Repository) -> None:
         self.runner, self.world, self.hub = make_runner(folder, account), World(account), hub
         self.runs = 0
-        for name in NAMES:
-            shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
         self.inputs = {
-            **make_inputs(account),
+            **make_several(self.runner, account, NAMES),
             **BARE,
-            "function-name": "".join(f"{name} = {name}\n" for name in NAMES),
-            "artifact": "",
             "checks": "GET /health 200",
         }
         git(self.runner.workspace, "init", "--quiet", "--initial-branch=main")

@@ -1,36 +1,18 @@
 """Aliases with provisioned concurrency, whose traffic follows later, and aliases whose traffic was split externally."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promote.core.clock import SystemClock
 from sandbox.client import Account
-from tests.conftest import make_runner
-from tests.repository import line
+from tests.conftest import hurried
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
 READS = ("Get", "Query", "List", "Invoke", "Describe")
-
-
-class Leaping(SystemClock):
-    """A clock on which minutes pass during a sleep of seconds."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        if seconds >= 1:
-            self._ahead += 400
-        super().sleep(min(seconds, 0.1))
 
 
 @pytest.fixture
@@ -70,15 +52,6 @@ def writes(world: World) -> list[str]:
     return [call.name for call in world.account.calls() if not call.operation.startswith(READS)]
 
 
-def hurried(tmp_path: Path, account: Account, runner: Runner) -> Runner:
-    """Return a runner of the same workspace on which minutes pass quickly."""
-    tmp_path.mkdir(exist_ok=True)
-    made = make_runner(tmp_path / "hurried", account, Leaping())
-    line(made.workspace)
-    (made.workspace / "function" / "commit").write_text((runner.workspace / "function" / "commit").read_text())
-    return made
-
-
 def test_a_promotion_waits_without_the_lock_until_the_traffic_has_followed(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
@@ -116,11 +89,11 @@ def test_a_promotion_does_not_say_that_the_traffic_has_followed_if_that_is_not_k
     assert promoted.result == "promoted"
 
 
-def test_a_promotion_that_waited_in_vain_says_what_is_served(  # noqa: PLR0917 - fixtures
-    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, account: Account, tmp_path: Path
+def test_a_promotion_that_waited_in_vain_says_what_is_served(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     lasts(world, 60)
-    ended = hurried(tmp_path, account, runner).run(inputs, commit="2" * 40, run_id=2)
+    ended = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     [warning] = ended.annotations
     assert "points at version 2, but Lambda still sends all its traffic to version 1" in warning.message
@@ -130,10 +103,10 @@ def test_a_promotion_that_waited_in_vain_says_what_is_served(  # noqa: PLR0917 -
     assert "all traffic goes to version 1 until provisioned concurrency has moved" in status.summary
     assert "externally" not in status.log
     # The same commit again has nothing to do, and does not end the weight. A newer one waits, and moves nothing.
-    same = hurried(tmp_path / "same", account, runner).run(inputs, commit="2" * 40, run_id=2)
+    same = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
     assert (same.code, same.result, weights(world)) == (0, "unchanged", {"1": 1.0}), same.log
     change(runner, 3)
-    late = hurried(tmp_path / "late", account, runner).run(inputs, commit="3" * 40, run_id=3)
+    late = hurried(runner).run(inputs, commit="3" * 40, run_id=3)
     assert (late.code, late.result) == (1, "failed"), late.log
     assert "Lambda still moves provisioned concurrency" in late.errors[0].message
     assert (world.alias_version(), weights(world)) == ("2", {"1": 1.0})
@@ -276,7 +249,7 @@ def test_several_functions_wait_for_all_of_their_capacity(runner: Runner, inputs
 
 
 def test_several_functions_say_whose_traffic_has_not_followed(
-    runner: Runner, inputs: dict[str, str], world: World, account: Account, tmp_path: Path
+    runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
     several = {**inputs, "function-name": "hello\nother", "checks": "hello: GET /health\nother: GET /health"}
     assert runner.run(several, commit="1" * 40, run_id=1).result == "promoted"
@@ -285,7 +258,7 @@ def test_several_functions_say_whose_traffic_has_not_followed(
     )
     change(runner, 2)
     world.account.inject("update-lasts", "lambda.UpdateAlias", times=0, seconds=60)
-    ended = hurried(tmp_path, account, runner).run(several, commit="2" * 40, run_id=2)
+    ended = hurried(runner).run(several, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     said = "preprod of hello and other points at one release: hello 2 (before: 1) and other 2 (before: 1). preprod of "
     said += "other points at version 2, but Lambda still sends all its traffic to version 1."

@@ -13,7 +13,7 @@ from promote.core.errors import EndpointError, InputError
 from promote.pipeline.endpoints import Endpoints
 from promote.state.ledger import Ledger, State
 from tests.runner import Runner
-from tests.world import FUNCTION, World, archive
+from tests.world import FUNCTION, World
 
 PATH = "api.example.com/app/latest"
 
@@ -33,13 +33,7 @@ def ours(world: World) -> Gateways:
 
 def gateways_of(world: World, name: str, base_path: str = "app") -> Gateways:
     """Create the function ``name``, and return the manager of its HTTP APIs."""
-    world.function.create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{world.account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": "def handler(event, context): return {}"})},
-    )
+    world.create("def handler(event, context): return {}", name=name)
     return Gateways(
         lambda: world.gateway,
         lambda: world.gateway,

@@ -8,7 +8,7 @@ from promote.core.clock import SystemClock
 from sandbox.client import Account, Fault
 from tests.conftest import hurried
 from tests.runner import Runner
-from tests.world import FUNCTION, World, archive, get
+from tests.world import FUNCTION, World, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -81,13 +81,7 @@ def test_another_change_of_an_api_at_the_same_time_is_waited_for(
 
 @pytest.fixture
 def gateways(world: World, account: Account) -> Gateways:
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": "def handler(event, context): return {}"})},
-    )
+    world.create("def handler(event, context): return {}")
     world.settle()
     arn = f"arn:aws:lambda:us-east-1:{account.id}:function:{FUNCTION}"
     function = Function(lambda: world.function, FUNCTION, "", SystemClock())

@@ -10,7 +10,7 @@ import pytest
 from sandbox.client import Account
 from tests.conftest import hurried
 from tests.runner import Ended, Runner, edit
-from tests.world import FUNCTION, World, archive, get
+from tests.world import FUNCTION, World, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -282,13 +282,7 @@ def test_a_function_that_was_created_again_is_verified_again(
     runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
 ) -> None:
     world.function.delete_function(FunctionName=FUNCTION)
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=inputs["role"],
-        Code={"ZipFile": archive({"app.py": EXTERNAL_CODE})},
-    )
+    world.create(EXTERNAL_CODE)
     edit(runner.workspace, '"ok"', '"broken"')
     ended = runner.run(inputs, commit="2" * 40, run_id=2)
     assert (ended.code, ended.result) == (1, "blocked"), ended.log
@@ -315,14 +309,7 @@ def test_a_served_version_with_other_content_does_not_count_as_verified(
     code = world.function.get_function(FunctionName=FUNCTION)["Code"]
     assert code
     world.function.delete_function(FunctionName=FUNCTION)
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=inputs["role"],
-        Publish=True,
-        Code={"ZipFile": archive({"app.py": EXTERNAL_CODE})},
-    )
+    world.create(EXTERNAL_CODE, publishes=True)
     ended = runner.run(inputs, commit="1" * 40, run_id=1, attempt=2)
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert world.code_sha256(world.alias_version()) == promoted.outputs["code-sha256"]
@@ -388,13 +375,7 @@ def test_what_was_adopted_stays_so_though_our_own_calls_change_the_revision(
 ) -> None:
     """The endpoint's permission, and a publication whose response is lost, change $LATEST's RevisionId."""
     source = (runner.workspace / "function" / "app.py").read_text()
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=inputs["role"],
-        Code={"ZipFile": archive({"app.py": source})},
-    )
+    world.create(source)
     lost = world.account.inject("cut-after", "lambda.PublishVersion")
     ended = runner.run({**inputs, "artifact": ""})
     assert lost.hit

@@ -17,7 +17,7 @@ from sandbox.client import Account
 from tests.conftest import make_runner
 from tests.repository import line
 from tests.runner import Ended, Runner
-from tests.world import FUNCTION, TABLE, World, archive
+from tests.world import FUNCTION, TABLE, World
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -38,20 +38,9 @@ class Later(SystemClock):
 @pytest.fixture
 def later(tmp_path: Path, account: Account, world: World) -> Runner:
     """Return a runner at a later time, with four external versions, of which the environment serves the last one."""
-    function = world.function
-    function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": "1"})},
-        Publish=True,
-    )
-    for text in ("2", "3", "4"):
-        world.settle()
-        function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": text}), Publish=True)
-    world.settle()
-    function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="4")
+    world.create("1", publishes=True)
+    world.publish("2", "3", "4")
+    world.function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="4")
     made = make_runner(tmp_path / "later", account, Later(40))
     line(made.workspace)
     return made
@@ -282,14 +271,7 @@ def test_a_verdict_of_a_deleted_function_does_not_count(
     for number in range(1, 5):
         assert release(later, inputs, number).result == "promoted"
     world.function.delete_function(FunctionName=FUNCTION)
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": "1"})},
-        Publish=True,
-    )
+    world.create("1", publishes=True)
     world.settle()
     assert release(later, inputs, 5, checks="GET /health 500").result == "blocked"
     ended = release(later, inputs, 6, keep_versions="2")

@@ -40,14 +40,7 @@ CODE = Code(Path(), "", 0, frozenset({"app.py"}))
 @pytest.fixture
 def function(world: World) -> Function:
     """A function with version 1, to which the alias points, and with a later configuration in $LATEST."""
-    made = world.function.create_function(
-        FunctionName=FUNCTION,
-        Role=f"arn:aws:iam::{world.account.id}:role/hello",
-        Runtime="python3.13",
-        Handler="app.handler",
-        Code={"ZipFile": archive({"app.py": "1"})},
-        Publish=True,
-    )
+    made = world.create("1", publishes=True)
     world.settle()
     world.function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="1")
     world.function.update_function_configuration(FunctionName=FUNCTION, Timeout=7)

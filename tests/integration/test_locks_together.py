@@ -1,6 +1,5 @@
 """The locks of several functions are acquired in one transaction. However the run ends, none of them is left."""
 
-import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -13,9 +12,9 @@ from boto3.dynamodb.types import TypeSerializer
 from promote.aws.dynamodb import Table
 from sandbox.client import Account, Call
 from tests.clock import Time
-from tests.conftest import make_inputs, make_runner
+from tests.conftest import make_runner, make_several
 from tests.repository import line
-from tests.runner import REPOSITORY, Ended
+from tests.runner import Ended
 from tests.world import TABLE, World
 
 NAMES = ("api", "mail", "worker")
@@ -30,12 +29,8 @@ class Functions:
     def __init__(self, folder: Path, account: Account) -> None:
         self.runner, self.world, self.account = make_runner(folder, account), World(account), account
         line(self.runner.workspace)
-        for name in NAMES:
-            shutil.copytree(REPOSITORY / "tests" / "function", self.runner.workspace / name)
         self.inputs = {
-            **make_inputs(account),
-            "function-name": "".join(f"{name} = {name}\n" for name in NAMES),
-            "artifact": "",
+            **make_several(self.runner, account, NAMES),
             "endpoints": "none",
             "checks": "",
             "invoke": "".join(f"{name}: event.json\n" for name in NAMES),

@@ -16,7 +16,7 @@ from sandbox.client import Account, Fault
 from tests.clock import Time
 from tests.conftest import make_runner
 from tests.repository import line
-from tests.world import FUNCTION, TABLE, World, archive
+from tests.world import FUNCTION, TABLE, World
 
 LISTS = ("dynamodb.Query", "lambda.ListAliases", "lambda.ListVersionsByFunction", "apigatewayv2.Get*s")
 
@@ -33,18 +33,8 @@ def arn(world: World) -> str:
 @pytest.fixture
 def function(world: World) -> Function:
     """A function with four versions. The environment's alias is the last one of three."""
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{world.account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": "1"})},
-        Publish=True,
-    )
-    for text in ("2", "3", "4"):
-        world.settle()
-        world.function.update_function_code(FunctionName=FUNCTION, ZipFile=archive({"app.py": text}), Publish=True)
-    world.settle()
+    world.create("1", publishes=True)
+    world.publish("2", "3", "4")
     for name, version in (("canary", "1"), ("old", "2"), ("preprod", "4")):
         world.function.create_alias(FunctionName=FUNCTION, Name=name, FunctionVersion=version)
     return Function(lambda: world.function, FUNCTION, "", SystemClock())

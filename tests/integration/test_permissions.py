@@ -32,7 +32,7 @@ from sandbox.client import REGION, Call, Permission, Sandbox
 from tests.conftest import make_inputs, make_runner
 from tests.repository import line
 from tests.runner import REPOSITORY, Ended
-from tests.world import FUNCTION, TABLE, World, archive
+from tests.world import FUNCTION, TABLE, World
 
 POLICY = (REPOSITORY / "docs" / "iam-policy.json").read_text(encoding="utf-8")
 STATEMENTS: list[dict[str, Any]] = json.loads(POLICY)["Statement"]
@@ -125,14 +125,7 @@ class Place:
 
     def make_function(self) -> None:
         """Create the function, with another role and a version that the environment serves."""
-        self.world.function.create_function(
-            FunctionName=FUNCTION,
-            Runtime="python3.13",
-            Handler="app.handler",
-            Role=f"arn:aws:iam::{self.account.id}:role/another",
-            Code={"ZipFile": archive({"app.py": "raise SystemExit"})},
-            Publish=True,
-        )
+        self.world.create("raise SystemExit", role="another", publishes=True)
         self.world.settle()
         self.world.function.create_alias(FunctionName=FUNCTION, Name="preprod", FunctionVersion="1")
 
@@ -448,13 +441,7 @@ class Neighbours:
         world = place.world
         self.victim, self.other = place.arn, f"{place.arn.rpartition(':')[0]}:{OTHER}"
         for name in (FUNCTION, OTHER):
-            world.function.create_function(
-                FunctionName=name,
-                Runtime="python3.13",
-                Handler="app.handler",
-                Role=f"arn:aws:iam::{place.account.id}:role/{OTHER}",
-                Code={"ZipFile": archive({"app.py": "def handler(event, context): pass"})},
-            )
+            world.create("def handler(event, context): pass", name=name, role=OTHER)
         Table(lambda: world.table, TABLE, SystemClock()).ensure()
         for owner in (self.victim, self.other):
             world.table.put_item(TableName=TABLE, Item={"pk": {"S": owner}, "sk": {"S": "lock"}, "token": {"N": "7"}})

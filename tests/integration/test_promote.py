@@ -14,7 +14,7 @@ from sandbox.client import Account
 from tests.conftest import hurried, make_runner
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
-from tests.world import FUNCTION, World, archive, get
+from tests.world import FUNCTION, World, get
 
 pytestmark = pytest.mark.usefixtures("history")
 
@@ -300,14 +300,7 @@ def test_a_candidate_of_a_function_that_was_created_again_is_refused(
 ) -> None:
     step, ended = deployed(runner, {**deploy, "isolation": isolation})
     world.function.delete_function(FunctionName=FUNCTION)
-    world.function.create_function(
-        FunctionName=FUNCTION,
-        Runtime="python3.13",
-        Handler="app.handler",
-        Role=f"arn:aws:iam::{world.account.id}:role/hello",
-        Code={"ZipFile": archive({"app.py": UNTESTED})},
-        Publish=True,
-    )
+    world.create(UNTESTED, publishes=True)
     world.settle()
     candidate = {**PROMOTE, "candidate": ended.outputs["candidate"]}
     assert_refused(hurried(runner).run(candidate, commit="2" * 40, run_id=2), "is not the one that was deployed")

@@ -49,14 +49,7 @@ class Application:
 
     def make(self, name: str, code: str = "") -> str:
         function = self.world.function
-        made = function.create_function(
-            FunctionName=name,
-            Role=f"arn:aws:iam::{self.account.id}:role/{name}",
-            Runtime="python3.13",
-            Handler="app.handler",
-            Code={"ZipFile": archive({"app.py": f"{code}1"})},
-            Publish=True,
-        )
+        made = self.world.create(f"{code}1", name=name, role=name, publishes=True)
         if name != STAYS:
             self._settle(name)
             function.update_function_code(FunctionName=name, ZipFile=archive({"app.py": f"{code}2"}), Publish=True)
