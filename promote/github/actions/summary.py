@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,7 @@ from promote.github.actions.markdown import Markdown, address, code, escape, lin
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.runtime import Context as Variables
 
 _RESULTS = {
     Result.PROMOTED: Markdown("✅"),
@@ -80,7 +81,8 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
     """
     checks = report.verdict.checks if report.verdict else ()
     render_with = partial(
-        _template(redact).render,
+        _template().render,
+        redact=redact,
         report=report,
         mark=_RESULTS[report.result],
         facts=list(_facts(report, context, job)),
@@ -102,21 +104,28 @@ def render(report: Report, context: Context, job: Subject | None, redact: Callab
 _TOO_LONG = Markdown("The release notes are too long for this page. See the output `release-notes` of the step.")
 
 
-def _template(redact: Callable[[str], str]) -> "Template":
-    """Return the template of the summary."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow to load
+@cache
+def _template() -> "Template":
+    """Return the template of the summary. Its variable ``redact`` redacts the text that is inserted."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context  # noqa: PLC0415 - slow to load
+
+    @pass_context
+    def finalize(context: "Variables", value: object) -> Markdown:
+        return value if isinstance(value, Markdown) else text(context["redact"](str(value)))
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=False,  # noqa: S701 - it only supports HTML; finalize escapes all inserted values
-        finalize=lambda value: value if isinstance(value, Markdown) else text(redact(str(value))),
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(code=lambda value: code(redact(value)), duration=duration, unbroken=unbroken)
-    environment.filters.update(raw=Markdown)
-    environment.globals.update(row=lambda *cells: row(*(_cell(cell, redact) for cell in cells)), more=_more)
+    environment.filters.update(code=pass_context(lambda context, value: code(context["redact"](value))))
+    environment.filters.update(duration=duration, unbroken=unbroken, raw=Markdown)
+    environment.globals.update(
+        row=pass_context(lambda context, *cells: row(*(_cell(cell, context["redact"]) for cell in cells))), more=_more
+    )
     return environment.get_template("summary.md.jinja")
 
 
