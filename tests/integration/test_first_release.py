@@ -1,7 +1,5 @@
 """The first release to an environment is rolled back. Its alias remains, and the environment serves nothing."""
 
-import signal
-
 import pytest
 
 from promote.core.promotion import placeholder
@@ -74,8 +72,7 @@ def test_a_rollback_that_rolls_back_the_first_release_says_that_nothing_is_serve
     held = world.account.inject("hold-before", "lambda.CreateAlias")
     killed = runner.start(inputs, commit="1" * 40, run_id=1)
     held.wait_until_hit(60)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     ended = runner.run(ROLLBACK, run_id=3)
     assert (ended.code, ended.result) == (0, "rolled-back"), ended.log

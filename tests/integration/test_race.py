@@ -21,7 +21,7 @@ from promote.core.lock_state import Claim, LockState
 from sandbox.client import Account, Call
 from tests.conftest import make_inputs
 from tests.repository import commit, git
-from tests.runner import REPOSITORY, Ended, Runner, Started
+from tests.runner import REPOSITORY, Ended, InProcessRunner, Runner, Started
 from tests.world import FUNCTION, World, get
 
 pytestmark = pytest.mark.timeout(300)
@@ -126,7 +126,7 @@ def race(folder: Path, account: Account, chance: Random, *, broken: set[int], is
     for number in range(RUNS):
         place = folder / str(number)
         place.mkdir()
-        runners.append(Runner(place, account.environ))
+        runners.append(InProcessRunner(place, account.environ))
         git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(origin), str(runners[-1].workspace))
         git(runners[-1].workspace, "checkout", "--quiet", "--detach", commits[number])
     ids = list(range(100, 100 + RUNS))

@@ -1,6 +1,5 @@
 """Records are not trusted blindly: external ones, damaged ones, and those of two concurrent runs."""
 
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -289,8 +288,7 @@ def test_a_step_that_died_with_its_claim_can_be_repeated_by_its_attempt_alone(
     held = world.account.inject("hold-before", "lambda.UpdateAlias")
     killed = runner.start(of("preprod", candidate), commit="3" * 40, run_id=3)
     held.wait_until_hit(30)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     assert world.alias_version() == "2"
     other = runner.run(of("prod", candidate), commit="3" * 40, run_id=3)

@@ -217,8 +217,7 @@ def test_a_rollback_that_meets_an_unfinished_release_rolls_it_back(
     held = world.account.inject("hold-after" if is_sent else "hold-before", "lambda.UpdateAlias")
     killed = runner.start(inputs, commit="4" * 40, run_id=10)
     held.wait_until_hit(30)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     planned = runner.run({**ROLLBACK, "dry-run": "true"}, run_id=11)
     assert "would complete the unfinished release if it is a rollback, or else return to what" in planned.summary
@@ -254,8 +253,7 @@ def test_a_killed_rollback_is_completed_with_its_reason(
     held = world.account.inject("hold-after" if is_sent else "hold-before", "lambda.UpdateAlias")
     killed = runner.start({**ROLLBACK, "reason": "it is slow"}, commit="9" * 40, run_id=9)
     held.wait_until_hit(20)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     assert (world.alias_version(), world.history()[-1]) == ("2" if is_sent else "3", ("2", "3"))
     expected = []

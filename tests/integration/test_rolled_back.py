@@ -1,6 +1,5 @@
 """Guarantee 9: what was rolled back does not return by a re-run or a late promotion."""
 
-import signal
 from collections.abc import Mapping
 
 import pytest
@@ -254,8 +253,7 @@ def test_what_a_killed_rollback_has_left_is_finished_by_the_next_run(  # noqa: P
     held = world.account.inject(kind, operation, nth=nth)
     killed = runner.start({**ROLLBACK, "reason": REASON}, commit="f" * 40, run_id=90)
     held.wait_until_hit(20)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     assert (world.alias_version(), kept_out(world)) == (serves, [])
     assert_refused(release(runner, inputs, 3), "version 2 of commit 3333333333")
@@ -271,8 +269,7 @@ def test_a_rollback_of_which_only_the_alias_tells_is_recorded(
     held = world.account.inject("hold-after", "lambda.UpdateAlias")
     killed = runner.start({**ROLLBACK, "reason": REASON}, commit="f" * 40, run_id=90)
     held.wait_until_hit(20)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     (item,) = world.records("environment")
     world.table.update_item(
@@ -396,8 +393,7 @@ def test_what_a_killed_rollback_of_a_release_has_left_is_recorded_by_the_run_tha
     held = world.account.inject("hold-after", "lambda.UpdateAlias", nth=nth)
     killed = runner.start({**ROLLBACK, "function-name": "\n".join(SHOP), "reason": REASON}, run_id=90)
     held.wait_until_hit(20)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     again = runner.run(given, commit="3" * 40, run_id=3, attempt=2)
     assert_refused(again, "of commit 3333333333")

@@ -1,6 +1,5 @@
 """A rollback or a run meets a release that is not finished: it ends it, and says what it has done."""
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,7 @@ def kill(
     held = world.account.inject(kind, call)
     killed = runner.start(inputs, commit=f"{number:x}" * 40, run_id=number)
     held.wait_until_hit(60)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
 
 
@@ -83,8 +81,7 @@ def test_a_rollback_that_meets_it_late_moves_nothing_forward(
     (runner.workspace / "function" / "commit").write_text("3")
     killed = runner.start(inputs, commit="3" * 40, run_id=3)
     moving.wait_until_hit(60)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     moving.release()
     held.release()
     ended = late.wait()
@@ -148,8 +145,7 @@ def test_a_rollback_of_all_goes_on_if_one_release_was_complete(tmp_path: Path, a
         held = world.account.inject(kind, "lambda.UpdateAlias")
         killed = runner.start(alone, commit=f"{3:040x}", run_id=3)
         held.wait_until_hit(60)
-        killed.process.send_signal(signal.SIGKILL)
-        killed.process.communicate()
+        killed.kill()
         world.account.clear_faults()
     ended = application.run(9, command="rollback", artifact="", checks="", lease="", reason="it hangs")
     assert (ended.code, ended.result) == (0, "rolled-back"), ended.log
@@ -173,8 +169,7 @@ def test_a_rollback_of_one_that_is_being_rolled_back_keeps_its_code_out(tmp_path
     world.account.inject("error-before", "lambda.UpdateAlias", nth=3, status=400, code="InvalidParameterValueException")
     killed = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.communicate()
+    killed.kill()
     world.account.clear_faults()
     [found] = [item for item in world.records("release") if item["run_id"] == 2]
     assert found["stage"] == "rolling_back"

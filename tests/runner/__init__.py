@@ -27,6 +27,7 @@ from promote.commands.post import post
 from promote.core.clock import Clock
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
+from tests.runner.forks import Forked, fork_server
 from tests.runner.step import Ended, Files, Started, conclude, parse_annotations, saved
 
 __all__ = [
@@ -206,7 +207,7 @@ class Runner:
         """Return the step's path of ``path``."""
         return str(path)
 
-    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str]:
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> subprocess.Popen[str] | Forked:
         # A signal may arrive between the opening of a file and the block that closes it. This is not a defect and has
         # no visible effect. Files that are really left open show where steps run in the tests' own process.
         warnings = ["-W", "error", "-W", "ignore::ResourceWarning"]
@@ -254,14 +255,18 @@ class Runner:
 class InProcessRunner(Runner):
     """A runner whose steps run in this process: ``promote.action``'s entry points with their effects as arguments.
 
-    Only steps that are started, and not run to their end, are separate processes. boto3 reads credentials from the
-    environment of its process, which is the step's during its run. If threads run steps at the same time, those are
-    separate processes as well.
+    Only steps that are started, and not run to their end, are separate processes: copies of one that has loaded
+    everything. boto3 reads credentials from the environment of its process, which is the step's during its run. If
+    threads run steps at the same time, those are separate processes as well.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], clock: Clock | None = None) -> None:
         super().__init__(folder, environ)
         self._clock = clock
+
+    def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> Forked:
+        arguments = ["post"] if is_post else []
+        return fork_server().start(arguments, {"PATH": os.environ["PATH"], **variables}, self.workspace)
 
     def on(self, clock: Clock) -> Self:
         """Return the same runner with another clock."""

@@ -10,6 +10,7 @@ from typing import IO
 
 from tests.runner.commands import Annotation, Command, Log, Masks, split_lines
 from tests.runner.files import OUTPUTS, SUMMARY, FileCommandError, read_pairs
+from tests.runner.forks import Forked
 
 SIGINT_LASTS, SIGTERM_LASTS = 7.5, 2.5
 """Seconds after each signal before the next one; then a cancelled step is killed. From ProcessInvoker.cs."""
@@ -96,7 +97,7 @@ def conclude(code: int, raw: str, files: Files, masks: Masks, log: Log, *, is_po
 class Started:
     """A step that runs. Its stdout is read from the first wait on."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     files: Files
     masks: Masks = field(default_factory=Masks)
     is_post: bool = False
