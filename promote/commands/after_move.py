@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from promote.aws.errors import to_promote_error
 from promote.commands import messages
-from promote.commands.part import Part, each
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.traffic import Split
 from promote.pipeline.capacity import follow_traffic, unmoved_traffic
 from promote.pipeline.job import Job
+from promote.pipeline.part import Part, each
 from promote.pipeline.promote import Outcome
 
 

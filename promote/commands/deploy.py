@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from promote.commands import messages
-from promote.commands.part import Part, each
 from promote.commands.report import report_of
 from promote.core.endpoint import Endpoint
 from promote.core.report import Report
@@ -17,6 +16,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.latest import pin
 from promote.pipeline.locks import keep
 from promote.pipeline.order import orders
+from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import remove_expired
 from promote.state.candidate_records import Deployment

@@ -7,7 +7,6 @@ from itertools import repeat
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import reasons
-from promote.commands.part import Part
 from promote.commands.report import report_of, verdict_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder
@@ -18,6 +17,7 @@ from promote.core.verdict import Outcome as Found
 from promote.core.version import Candidate, same_content
 from promote.inputs.usage import Command
 from promote.pipeline.job import Job
+from promote.pipeline.part import Part
 from promote.pipeline.promote import Outcome
 from promote.pipeline.target import Target
 

@@ -10,7 +10,6 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
-from promote.commands.part import Part
 from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
@@ -30,6 +29,7 @@ from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.locks import HeldLock
 from promote.pipeline.order import orders
+from promote.pipeline.part import Part
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.retention import retain

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from promote.commands.part import Part
 from promote.core.report import Link, Report, Table
 from promote.core.run import Result, join_names
 from promote.core.verdict import Outcome, Verdict
+from promote.pipeline.part import Part
 
 _COLUMNS = ("Function", "Version", "Verification", "Endpoint")
 

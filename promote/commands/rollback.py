@@ -6,7 +6,6 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
-from promote.commands.part import Part
 from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
@@ -20,6 +19,7 @@ from promote.pipeline.announce import announce
 from promote.pipeline.deploy import ensure_active
 from promote.pipeline.job import Job
 from promote.pipeline.order import compare, kept_out
+from promote.pipeline.part import Part
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
 from promote.pipeline.recover import undo_release

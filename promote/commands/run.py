@@ -7,7 +7,6 @@ from functools import partial
 from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
 from promote.commands.deploy import deployed
-from promote.commands.part import Part, each
 from promote.commands.report import report_of
 from promote.core.decision import PromotionRequest
 from promote.core.promotion import served_version
@@ -21,6 +20,7 @@ from promote.pipeline.deploy import expected_content
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.order import orders
+from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Outcome as Ended
 from promote.pipeline.promote import Requested, Seen, promote
