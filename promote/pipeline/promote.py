@@ -228,11 +228,11 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
     try:
         _begin(job, protocol, place, parts, release)
         ended = protocol.resume(release, locks, is_ours=True)
+        if ended.release.stage is not Stage.ROLLED_BACK:
+            moved(ended)
     except KeyboardInterrupt:
         _end_cancelled(job, release, partial(protocol.resume, release, locks, is_ours=True, is_cancelled=True), moved)
         raise
-    if ended.release.stage is not Stage.ROLLED_BACK:
-        moved(ended)
     if ended.release.stage.is_final:
         job.state.end(place, release.key.sk)
     if ended.is_by_us:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from promote.aws.dynamodb import Item
 from promote.core.promotion import Alias, Kind, served_version
 from promote.core.traffic import Split
-from promote.state.promotion_records import is_pinned
+from promote.state.promotion_records import has_several, is_pinned
 from promote.state.releases import Part, Release, Stage
 
 
@@ -89,7 +89,7 @@ def _since(release: Release, member: Member, wanted: str) -> Drift:
     made = (item for item in member.moves if item.get("kind") != Kind.PIN)
     entry = next((item for item in made if str(item["sequence"]) == str(move.sequence)), {})
     verb = "rolled back" if move.kind is Kind.ROLLBACK else "promoted"
-    how = f"{verb} with others" if int((entry.get("release") or {}).get("functions", 1)) > 1 else f"{verb} alone"
+    how = f"{verb} with others" if has_several(entry) else f"{verb} alone"
     if move.sequence < release.sequence:
         how = f"still as it was {verb}"  # the alias and its Description were restored externally
     return Drift(name, alias.version, wanted, how, move.run_id, move.attempt, str(entry.get("at", "")))

@@ -80,7 +80,11 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
             with_timeout(_TIDYING, lambda: map_concurrently([lock.abandon for lock, _ in wanted], len(wanted)))
         raise
     waited = wanted[0][0].clock.monotonic() - asked
-    return [Lease(lock.claim.owner, state.token + 1, lock.claim.lease, asked, waited) for lock, state in wanted]
+    return [
+        # The locks were waited for once, and not once for each.
+        Lease(lock.claim.owner, state.token + 1, lock.claim.lease, asked, 0 if number else waited)
+        for number, (lock, state) in enumerate(wanted)
+    ]
 
 
 class _Waiter:

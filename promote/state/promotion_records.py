@@ -133,9 +133,18 @@ def require_move(item: Item) -> Item:
     promotion = promotion_of(record)
     for name in ("at", "code_sha256", "fingerprint", "plan", "url"):
         record.text(name)
-    release_key_of(record.part("release"))
+    release = record.part("release")
+    release_key_of(release)
+    if release:
+        release.whole("functions", 1)
     record.require("sk", promotion_key(promotion))
     return item
+
+
+def has_several(entry: Item) -> bool:
+    """Return whether the release of a valid entry had several functions."""
+    release = entry.get("release") or {}
+    return int(release.get("functions", 1)) > 1
 
 
 def has_happened(entry: Item, alias: Alias | None) -> bool:

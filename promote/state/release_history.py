@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from promote.aws.dynamodb import Item, Table
 from promote.core.promotion import ReleaseKey
-from promote.state.promotion_records import promotion_item
+from promote.state.promotion_records import has_several, promotion_item
 from promote.state.releases import Part, Release, release_of
 
 Histories = Mapping[str, Sequence[Item]]
@@ -16,10 +16,10 @@ def release_keys(histories: Histories) -> list[ReleaseKey]:
 
     For several functions, releases of a single function are left out.
     """
-    values = [item["release"] for items in histories.values() for item in items if item.get("release")]
+    items = [item for items in histories.values() for item in items if item.get("release")]
     if len(histories) > 1:
-        values = [value for value in values if int(value.get("functions", 1)) > 1]
-    keys = {ReleaseKey(str(value["pk"]), str(value["sk"])) for value in values}
+        items = list(filter(has_several, items))
+    keys = {ReleaseKey(str(item["release"]["pk"]), str(item["release"]["sk"])) for item in items}
     return sorted(keys, key=lambda key: key.identity, reverse=True)
 
 
