@@ -94,7 +94,7 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
         try:
             made = _write(function, alias, wanted)
         except Exception as error:
-            # If the response to one call was lost, a later refusal does not show what became of that call.
+            # If the response to one call was lost, a later refusal does not show whether that call took effect.
             is_unknown = is_unknown or may_have_taken_effect(error)
             if not is_unknown and code_of(error) not in STALE:
                 raise

@@ -61,7 +61,7 @@ class Recent:
     ) -> Any:
         """Make a call, and repeat it until it finds the resource that was just created.
 
-        ``guard`` is called before each repetition. If it raises, there is none.
+        ``guard`` is called before each repetition. If it raises, the call is not repeated.
         """
         pause = _SHORTEST
         while True:

@@ -1,9 +1,9 @@
 """Upload archives to Lambda as streams, without loading them into memory.
 
 botocore builds the JSON of a request, with the archive in base64, before it sends it. For an archive of 50 MB, it holds
-several copies in memory. A body that is a file is different, because S3 needs it: botocore reads it once for the
-length, once for the signature and once to send it, and rewinds it for a retry. So this module builds the JSON with a
-marker, and then replaces the body with a file that has the encoded archive in the place of the marker.
+several copies in memory. If the body is a file, as for S3, botocore does not load it. It reads the file
+once for the length, once for the signature and once to send it, and rewinds it for a retry. So this module builds the
+JSON with a marker, and then replaces the body with a file that has the encoded archive in place of the marker.
 """
 
 import base64

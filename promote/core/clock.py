@@ -9,7 +9,7 @@ class Clock(Protocol):
     """The clock of a run. Tests and the simulation use their own."""
 
     def now(self) -> datetime:
-        """Return the wall-clock time in UTC, for people, records, and ages of days.
+        """Return the wall-clock time in UTC, for people, records, and ages in days.
 
         Other decisions use the time of DynamoDB or the monotonic clock, because the clocks of runners differ.
         """
@@ -21,7 +21,7 @@ class Clock(Protocol):
         """Wait for ``seconds``."""
 
     def __hash__(self) -> int:
-        """Return the hash, which caches need that last for one run."""
+        """Return the hash. Cached functions take the clock as an argument."""
 
 
 class SystemClock:

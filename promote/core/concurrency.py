@@ -55,8 +55,7 @@ class SystemThreads:
 def start_daemon(call: Callable[[], None]) -> threading.Thread:
     """Start ``call`` in a daemon thread that receives no SIGINT and no SIGTERM.
 
-    The system may give a signal to any thread that accepts it. Only in the main thread does it interrupt the call that
-    the run waits in, and so the run itself.
+    The system may give a signal to any thread that accepts it. Only in the main thread does it interrupt the run.
     """
     thread = threading.Thread(target=call, daemon=True)
     # A thread begins with the signal mask of the thread that starts it.
@@ -104,7 +103,7 @@ def run_both(first: Callable[[], _One], second: Callable[[], _Other]) -> tuple[_
 
 
 def map_concurrently(calls: Sequence[Callable[[], _One]], width: int) -> list[_One]:
-    """Run all, at most ``width`` at a time, and return the results in order, or raise the first error in order.
+    """Run all calls, at most ``width`` at a time. Return the results in order, or raise the first error in order.
 
     A single call runs in the caller's thread. So a signal that cancels the run interrupts the call, which cleans up.
     """
@@ -114,10 +113,9 @@ def map_concurrently(calls: Sequence[Callable[[], _One]], width: int) -> list[_O
 
 
 def map_ordered(calls: Iterable[Callable[[], _One]], width: int) -> Iterator[_One]:
-    """Run ``width`` at a time, and yield the results in order.
+    """Run the calls, ``width`` at a time, and yield the results in order.
 
-    Calls are started only a few ahead of the results that the caller takes. So there are only a few calls and results
-    in memory at a time.
+    Calls start only a few ahead of the results that the caller takes, so only a few results are in memory at a time.
     """
     queue: SimpleQueue[_Pending[_One]] = SimpleQueue()
     awaited: deque[_Pending[_One]] = deque()

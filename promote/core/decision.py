@@ -27,7 +27,7 @@ class Barred:
 
     entry: RolledBack
     relation: CommitRelation | None
-    """The order of its commit relative to the one that was rolled back; None: it is newer, with the same code."""
+    """The order of its commit relative to the one that was rolled back; None if it is newer, with the same code."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ class Situation:
 def decide(request: PromotionRequest, situation: Situation) -> Decision:
     """Decide whether the environment moves to the requested version, or stays at the version that it serves.
 
-    A rollback may move to an older commit. A promotion never does. If the alias serves the version already, only its
-    record gets the newer commit.
+    A rollback may move to an older commit. A promotion never does. If the alias serves the version already, it stays,
+    and its Description and record get the new commit.
 
     Raises:
         ConflictError: The environment no longer serves what the request replaces.

@@ -135,7 +135,7 @@ class GitHubError(PromoteError):
 
 
 class RefusedError(PromoteError):
-    """The release is refused, such as without a passed verdict or for an older commit."""
+    """The release is refused, for example because the verdict did not pass or the commit is older."""
 
     title = "Refused"
 

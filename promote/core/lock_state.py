@@ -43,7 +43,7 @@ class Claim:
     run_id: int = 0
     attempt: int = 0
     group: str = ""
-    """In the queue, a newer run supersedes older ones with the same group. Empty: no run does."""
+    """In the queue, a newer run supersedes older ones with the same group; empty if none does."""
     queue: Queue = Queue.FIFO
     since: str = ""
     """The start, by the owner's clock. It is shown to people, and decides nothing."""

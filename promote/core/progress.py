@@ -20,7 +20,7 @@ class Phase:
 
 
 class Progress:
-    """The progress of one run. It changes while the run goes on, and everything else in a job stays as it is."""
+    """The progress of one run. It changes during the run, unlike the rest of a job."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -50,7 +50,7 @@ class Promotion:
     previous: str | None
     """The version of the alias before the move; empty if there was no alias.
 
-    None: the alias already pointed to ``version``, and the move only records a later commit."""
+    It is None if the alias already pointed to ``version``. Then only its Description and the records change."""
     commit: str
     run_id: int
     attempt: int
@@ -179,7 +179,7 @@ def served_version(alias: Alias | None) -> str:
 
 
 def placeholder(version: str, identity: str) -> str:
-    """Return the Description of an alias that a first release has left, which was rolled back.
+    """Return the Description of an alias that remains from a first release that was rolled back.
 
     The alias stays at the verified version, because Lambda has no precondition for a deletion. ``identity`` is that of
     the release.
@@ -245,7 +245,7 @@ class EnvironmentRecord:
     released: ReleaseKey | None = None
     """The last release that included this function; None if there was none."""
     together: Together = Together()
-    """The functions of that release, so that its record need not be read. It may be with another function."""
+    """The functions of that release. Its record need not be read, and may be in the partition of another function."""
     undone_release: str = ""
     """The identity of the last release that was rolled back while unfinished; empty if there was none."""
     moved: Moved = Moved()

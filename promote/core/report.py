@@ -97,7 +97,7 @@ class Report:
         return found[:_SHOWN] + more
 
     def outputs(self) -> dict[str, str]:
-        """Return the outputs of the step. For several functions, those of a single function are of the first."""
+        """Return the outputs of the step. For several functions, outputs about one function are those of the first."""
         first = self.parts[0][1] if self.parts else self
         return {
             "result": self.result.value,

@@ -64,7 +64,7 @@ def after_promotion(
 ) -> tuple[RolledBack, ...]:
     """Return the entries that still count after ``content`` of ``commit`` is promoted.
 
-    Dropped are ``content`` itself, which an override has brought back, and entries whose commits ``commit`` contains.
+    They do not include ``content``, which an override has brought back, or entries whose commits ``commit`` contains.
     """
     return tuple(
         entry for entry in entries if not (is_same(entry, content) or _is_contained(entry.commit, commit, relate))

@@ -1,4 +1,4 @@
-"""A run: its identity, its phases and its result."""
+"""The identity and the result of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ _One = TypeVar("_One")
 
 @dataclass(frozen=True)
 class Listing(Generic[_One]):
-    """The newest of many, newest first."""
+    """The newest of many items, newest first."""
 
     items: tuple[_One, ...] = ()
     is_whole: bool = True

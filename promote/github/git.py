@@ -50,7 +50,7 @@ def order(commit: str, to: str, context: Context, session: "Callable[[], request
 
 
 def related(commit: str, to: str, folder: Path, github: GitHub) -> CommitRelation:
-    """Return the same without the cause. The calls use the limits of ``github``."""
+    """Return the order of ``commit`` relative to ``to``, without the cause. The calls use the limits of ``github``."""
     return ordered(commit, to, folder, github).relation
 
 

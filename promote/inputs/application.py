@@ -1,4 +1,4 @@
-"""Functions that are released together: each function's inputs, from the step and from what names the functions."""
+"""Functions that are released together: each function's inputs, from the step and from the list of functions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ class Part:
     """One function of an application."""
 
     name: str
-    """Without ARN."""
+    """The name, without ARN."""
     arn: str
-    """Unqualified, or empty when the user gave a name."""
+    """The unqualified ARN; empty if the user gave a name."""
     place: Place
     given: Mapping[str, Value] = field(default_factory=dict)
     """Its own values, by the names of the inputs."""
@@ -52,23 +52,23 @@ class Application:
     retired: frozenset[str] = frozenset()
     """Functions that belonged to it and are no longer released with it."""
     file: str = ""
-    """The file that describes it. Empty: the input ``function-name``."""
+    """The file that describes it; empty if the input ``function-name`` does."""
 
     @property
     def region(self) -> str:
-        """The region of the ARNs. Empty: no function has an ARN."""
+        """The region of the ARNs; empty if no function has an ARN."""
         return next((part.arn.split(":")[3] for part in self.parts if part.arn), "")
 
     @property
     def account(self) -> str:
-        """The account of the ARNs. Empty: no function has an ARN."""
+        """The account of the ARNs; empty if no function has an ARN."""
         return next((part.arn.split(":")[4] for part in self.parts if part.arn), "")
 
     def inputs(self, environ: Mapping[str, str]) -> tuple[Inputs, ...]:
         """Return the inputs of each function. Its own values replace those of the step (``INPUT_*``).
 
         Raises:
-            InputError: the first input that is wrong. If the file gives it, the error names the line.
+            InputError: An input is invalid. If the file gives it, the error names the line.
 
         """
         command, step = command_of(environ), step_values(environ)

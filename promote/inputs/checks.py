@@ -20,7 +20,7 @@ class Expectation:
     expression: str
 
     def complaint(self, document: bytes) -> str:
-        """Return why ``document`` does not meet the expectation. Empty: it does. See ``promote.inputs.expression``."""
+        """Return why ``document`` does not meet the expectation; empty if it does. See ``inputs.expression``."""
         if not self.expression:
             return ""
         try:
@@ -46,7 +46,7 @@ class HttpCheck:
     method: str
     path: str
     status: int | None
-    """None: any 2xx."""
+    """None to accept any 2xx."""
     expectation: Expectation
     is_probe: bool = False
     """Whether any response of the function below 500 passes. It shows that the function runs."""
@@ -77,7 +77,7 @@ def parse_checks(value: Value) -> tuple[HttpCheck, ...]:
     """Read the input ``checks``.
 
     Raises:
-        InputError: a line does not follow the grammar. The error names the line.
+        InputError: A line does not follow the grammar. The error names the line.
 
     """
     return tuple(_http_check(text, place) for text, place in _lines(value))
@@ -88,7 +88,7 @@ _AMBIGUOUS = (403, 404, 500, 503)
 
 
 def unambiguous_path(checks: Sequence[HttpCheck]) -> str:
-    """Return the path of a check whose response can only come from the function. Default: the root."""
+    """Return the path of a check whose response can only come from the function; the root if there is none."""
     unambiguous = (check.path for check in checks if check.method == "GET" and check.status not in _AMBIGUOUS)
     return next(unambiguous, "/")
 
@@ -104,7 +104,7 @@ def parse_invocations(value: Value) -> tuple[Invocation, ...]:
     """Read the input ``invoke``.
 
     Raises:
-        InputError: an expression does not compile. The error names the line.
+        InputError: An expression does not compile. The error names the line.
 
     """
     invocations = []
@@ -179,7 +179,7 @@ _QUOTED_OR_COMMENT = re.compile(r"""'(\\.|[^'\\])*'|"(\\.|[^"\\])*"|`(\\.|[^`\\]
 
 
 def _without_comment(line: str) -> str:
-    """Return the line up to a ``#`` that begins a word. A ``#`` in quotes of JMESPath does not start one.
+    """Return the line up to a ``#`` that begins a word. A ``#`` within JMESPath quotes does not count.
 
     A backslash escapes a quote.
     """
@@ -195,7 +195,7 @@ def json_object(text: str) -> dict[str, Any]:
     """Read ``text`` as a JSON object.
 
     Raises:
-        ValueError: it is not an object, or a key is repeated. The message says why, without any value.
+        ValueError: The text is not an object, or a key is repeated. The message says why, without any value.
 
     """
 
@@ -238,7 +238,7 @@ def require_command(value: Value) -> None:
     """Refuse a script that has no command.
 
     Raises:
-        InputError: the script would pass whatever the function does.
+        InputError: The script would pass whatever the function does.
 
     """
     script = value.text

@@ -12,7 +12,7 @@ _NAME = "environment-variables"
 
 
 def environment_variables(value: Value) -> Mapping[str, str] | None:
-    """Return the variables from a JSON object in the step, or a mapping in ``promote.yml``. None: they are not given.
+    """Return the variables from a JSON object in the step or a mapping in ``promote.yml``; None if they are not given.
 
     No error contains the value of a variable, because it may be a secret.
     """
@@ -57,7 +57,7 @@ def require_size(variables: Mapping[str, str], which: str, place: Place = STEP) 
     """Refuse environment variables that are larger than Lambda accepts. ``which`` names them in the error.
 
     Raises:
-        InputError: they are too large.
+        InputError: The variables are too large.
 
     """
     size = sum(len(key.encode()) + len(item.encode()) for key, item in variables.items())

@@ -1,4 +1,4 @@
-"""JMESPath expressions that test a JSON document. They compile strictly, and depend on the document."""
+"""JMESPath expressions that test a JSON document. They are compiled strictly, and must depend on the document."""
 
 import difflib
 import json
@@ -53,7 +53,7 @@ class _Interpreter(TreeInterpreter):
 
 
 def problem(expression: str) -> tuple[str, str]:
-    """Return the error of an expression, and what to write instead. Empty: it has no error.
+    """Return the error of an expression, and what to write instead; both empty if there is no error.
 
     This includes errors that jmespath finds only when it evaluates the expression.
     """
@@ -71,13 +71,13 @@ def problem(expression: str) -> tuple[str, str]:
 
 
 def complaint(expression: str, document: Any) -> str:
-    """Return why ``expression`` is not true, as words between it and the document. Empty: it is true.
+    """Return why ``expression`` is not true, as words between it and the document; empty if it is true.
 
     An expression is true unless it returns null, false, zero, or an empty value. It must not depend on a comparison of
     two fields of which one is null, because its result is unknown.
 
     Raises:
-        ValueError, TypeError, ArithmeticError, RecursionError: the expression cannot be evaluated.
+        ValueError, TypeError, ArithmeticError, RecursionError: The expression cannot be evaluated.
 
     """
     parsed = _parse(expression).parsed

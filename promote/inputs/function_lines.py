@@ -14,7 +14,7 @@ def parse_lines(text: str) -> Application | None:
     Return None if it is only one name.
 
     Raises:
-        InputError: a line is wrong.
+        InputError: A line is invalid, or there is no function.
 
     """
     text = text.strip()

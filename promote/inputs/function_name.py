@@ -34,7 +34,7 @@ def target(read: Reader, in_use: str) -> tuple[str, str, str]:
 
 
 def region_of(environ: Mapping[str, str]) -> str:
-    """Return the region of the input ``aws-region``, or else of the environment. Empty: neither has one."""
+    """Return the region of the input ``aws-region``, or else of the environment; empty if neither has one."""
     return (
         Reader(step_values(environ)).text("aws-region")
         or environ.get("AWS_REGION", "")
@@ -46,7 +46,7 @@ def parse_function(value: str, place: Place) -> tuple[str, str, str]:
     """Return the name, the ARN (or empty) and its region (or empty) from a function's name or ARN.
 
     Raises:
-        InputError: of ``function-name``: it is neither a name nor an ARN.
+        InputError: The value is neither a name nor a valid ARN without a qualifier.
 
     """
     if re.fullmatch(FUNCTION_NAME, value):

@@ -16,7 +16,7 @@ class Range:
         return self.least <= number <= self.most
 
     def __str__(self) -> str:
-        """Return it for people."""
+        """Return the range as text."""
         return f"{self.unit} from {self.least:g} to {self.most:g}"
 
 
@@ -36,7 +36,7 @@ ENVIRONMENT = rf"(?![0-9]+$)(?![lL][aA][tT][eE][sS][tT]$){ALIAS}"
 """An alias's name, and one that an environment can have, as patterns."""
 
 SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
-"""A commit's full name, as a pattern."""
+"""A commit's full SHA, as a pattern."""
 
 TAG = r"(?!.*(\.\.|@\{|//|/\.|\.lock(/|$)))(?![./-])[^\x00-\x20\x7f~^:?*\[\\]{1,255}(?<![./])"
 """A tag's name, as a pattern: https://git-scm.com/docs/git-check-ref-format."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node, ScalarNode
 
 _MOST, _DEEPEST = 20_000, 20
-"""The most values, including what aliases repeat, and levels. More are a mistake or an attack."""
+"""The most values, including those that aliases repeat, and the most levels. More are a mistake or an attack."""
 
 _QUOTED = re.compile(r"""'.{2,}'|".{2,}\"""", re.DOTALL)
 
@@ -34,7 +34,7 @@ class Located:
     """A value and the line on which it begins."""
 
     value: "str | int | float | bool | Mapping[str, Located] | tuple[Located, ...] | None"
-    """None also for other types, such as a date. ``kind`` names the type."""
+    """None for null and for other types, such as a date. ``kind`` names the type."""
     kind: str
     """The type for messages, such as ``a number``."""
     line: int
@@ -49,7 +49,7 @@ def read(text: str) -> Located:
     """Read one document. An empty document is null.
 
     Raises:
-        LocatedError: it is not well-formed, too large or too deep, or a key is repeated or not text.
+        LocatedError: The text is not well-formed, too large or too deep, or a key is repeated or not text.
 
     """
     import yaml  # noqa: PLC0415 - few runs have a file to read

@@ -1,4 +1,4 @@
-"""The file ``promote.yml``: functions that are released together, with their values of inputs."""
+"""The file ``promote.yml``: functions that are released together, with the values of their inputs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,14 +13,14 @@ from promote.inputs.manifest_schema import FUNCTION, WHOLE, Key, check, hint_of,
 from promote.inputs.value import Line, Place, Value
 
 LARGEST = 256 * 1024
-"""Bytes of the file."""
+"""The most bytes of the file."""
 
 
 def parse(text: str, file: str, environment: str) -> Application:
-    """Read ``text``, the content of ``file``, with the section of ``environment``. Empty: without any.
+    """Read ``text``, the content of ``file``, with the section of ``environment`` unless that is empty.
 
     Raises:
-        InputError: the text is wrong. The error names the line.
+        InputError: The text is invalid. The error names the line.
 
     """
     document = check(text, file)
@@ -85,7 +85,7 @@ def _value(located: Located, file: str, key: str) -> Value:
 
 
 def _merged(given: Mapping[str, Value], changed: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the given values with ``changed`` in their place. Environment variables are merged."""
+    """Return the given values, replaced by those in ``changed``. Environment variables are merged."""
     merged = {**given, **changed}
     for name in given.keys() & changed.keys():
         old, new = given[name].content, changed[name].content
@@ -112,7 +112,7 @@ def read_file(workspace: Path, path: str) -> str:
     """Return the text of the file.
 
     Raises:
-        InputError: it is not in the repository, too large, or not UTF-8.
+        InputError: The file is not in the repository, too large, or not UTF-8.
 
     """
     hint = "Write its path from the repository's root, such as promote.yml. Run actions/checkout before this step."

@@ -99,7 +99,7 @@ def check(text: str, file: str) -> Mapping[str, Located]:
     """Read ``text``. Refuse what docs/promote.schema.json refuses, and repeated keys.
 
     Raises:
-        InputError: the text is wrong. The error names the line.
+        InputError: The text is invalid. The error names the line.
 
     """
     try:

@@ -36,7 +36,7 @@ class Endpoints(StrEnum):
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration inputs. None: no change."""
+    """The configuration inputs. If one is None, the function keeps its value."""
 
     handler: str | None = None
     runtime: str | None = None
@@ -46,7 +46,7 @@ class Configuration:
     timeout: int | None = None
     """Seconds."""
     environment_variables: Mapping[str, str] | None = field(default=None, repr=False)
-    """Merged into the variables of the function. Never shown."""
+    """They are merged into the variables of the function, and never shown."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ class Inputs:
 
     command: Command
     function_name: str
-    """Without ARN and qualifier."""
+    """The name, without ARN and qualifier."""
     function_arn: str
-    """Unqualified. Empty: the user gave a name."""
+    """The unqualified ARN; empty if the user gave a name."""
     region: str
-    """Empty: the region of the environment (``AWS_REGION``)."""
+    """The region that the inputs name; empty to use that of ``AWS_REGION``."""
     environment: str
     latest_aliases: frozenset[str]
     """Names of aliases that may follow $LATEST, and so serve unverified code."""
     artifact: str
     commit: str
-    """The full SHA of the commit that the artifact was built from. Empty: that of the clone or the event."""
+    """The full SHA of the commit that the artifact was built from; empty to use that of the clone or the event."""
     artifact_bucket: str
     """``bucket`` or ``bucket/prefix``, or empty."""
     configuration: Configuration
@@ -77,7 +77,7 @@ class Inputs:
     checks: tuple[HttpCheck, ...]
     invocations: tuple[Invocation, ...]
     tests: str
-    """Arguments of pytest, as written."""
+    """The arguments of pytest, as written."""
     tests_requirements: str
     test_command: str
     test_environment: tuple[str, ...]
@@ -91,35 +91,35 @@ class Inputs:
     lease: int
     """Seconds."""
     diverged: Diverged | None
-    """None: diverged commits are promoted with a warning, and an unknown order is refused."""
+    """If it is None, diverged commits are promoted with a warning, and an unknown order is refused."""
     isolation: Isolation
     candidate: str
     """``version@CodeSha256@operation``, or empty."""
     job_status: str
-    """The status of the job's steps so far: ``success``, ``failure`` or ``cancelled``. Empty: unknown."""
+    """The status of the job's steps so far: ``success``, ``failure`` or ``cancelled``; empty if it is not known."""
     source: str
     """The environment to promote from, or empty."""
     version: str
     override: bool
     reason: str
     release_notes_path: str
-    """The file to write the notes to, relative to the repository. Empty: none."""
+    """The file to write the notes to, relative to the repository; empty to write none."""
     release_notes_template: str
-    """A template in the repository, relative to it. Empty: the action's."""
+    """The path of a template, relative to the repository; empty to use the action's."""
     publish_release: bool
     tag: str
-    """The tag to write the notes of. Empty: the tag that the workflow runs for, if any."""
+    """The tag to write the notes for; empty to use the tag that the workflow runs for, if any."""
     github_deployments: bool
     keep_versions: int | None
-    """How many of the newest versions are kept after a promotion. None: all."""
+    """How many of the newest versions are kept after a promotion; None to keep all."""
     dry_run: bool
     allow_pull_requests: bool
     parts: tuple["Inputs", ...] = ()
-    """The inputs of each function of a release of several, the first one included. Empty: there is one function."""
+    """The inputs of each function of a release of several, including the first; empty if there is one function."""
     retired: frozenset[str] = frozenset()
     """The names of functions that are no longer released with these."""
     application: str = ""
-    """The file that lists the functions. Empty: the input ``function-name`` does."""
+    """The file that lists the functions; empty if the input ``function-name`` does."""
 
     @property
     def each(self) -> tuple["Inputs", ...]:

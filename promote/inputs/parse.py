@@ -32,7 +32,7 @@ def inputs_from_environ(environ: Mapping[str, str]) -> Inputs:
     """Return the inputs of a step for one function. The runner sets ``INPUT_*``, including empty ones.
 
     Raises:
-        InputError: the first input that is wrong.
+        InputError: An input is invalid. The error names the first one.
 
     """
     command = command_of(environ)
@@ -46,10 +46,10 @@ def inputs_from_environ(environ: Mapping[str, str]) -> Inputs:
 def parse(read: Reader, command: Command, region_in_use: str, *, is_part: bool = False) -> Inputs:
     """Return the inputs of one function, from values of the step and of ``promote.yml``.
 
-    ``is_part``: it is one of several functions, not all of which need checks.
+    ``is_part`` says whether it is one of several functions, not all of which need checks.
 
     Raises:
-        InputError: the first input that is wrong.
+        InputError: An input is invalid. The error names the first one.
 
     """
     read.text("github-token")  # the context uses it; an invalid one is refused here, like every input
@@ -121,7 +121,7 @@ _JOB_STATUSES = ("success", "failure", "cancelled")
 
 
 def _job_status(read: Reader) -> str:
-    """Return the job's status. Empty: the runner does not support the default of the input."""
+    """Return the job's status; empty if the runner does not support the default of the input."""
     value = read.text("job-status")
     return value if value in _JOB_STATUSES else ""
 
@@ -132,7 +132,7 @@ def _script(read: Reader) -> str:
 
 
 def _path(read: Reader, name: str) -> str:
-    """Return the path of a file in the repository, or nothing."""
+    """Return the path of a file in the repository; empty if none is given."""
     value = read.text(name)
     path = PurePosixPath(value)
     if value and (path.is_absolute() or ".." in path.parts or path.name in ("", ".git") or ".git" in path.parts):
@@ -158,7 +158,7 @@ def _lease(read: Reader, command: Command) -> int:
 
 
 _LEASE = Range("seconds", 1, LONGEST_LEASE)
-"""A heartbeat is sent in each quarter of the lease, so that three of them may fail."""
+"""A heartbeat is sent in each quarter of the lease, so three of them may fail."""
 
 _CANDIDATE = r"[1-9][0-9]{0,9}@[A-Za-z0-9+/]{43}=@[0-9a-f]{12}|[1-9][0-9]{0,9}@[0-9a-f]{64}@[0-9a-f]{12}"
 

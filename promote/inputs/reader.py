@@ -30,7 +30,7 @@ class Reader:
         return self.values.get(name, _EMPTY)
 
     def error(self, name: str, problem: str, *, hint: str, place: Place | None = None) -> InputError:
-        """Return the error of an input, with the place where it, or a line of it, is written."""
+        """Return the error of an input, with its place or that of one of its lines."""
         return (place or self.value(name).place).error(name, problem, hint=hint)
 
     def raw(self, name: str) -> str:
@@ -66,7 +66,7 @@ class Reader:
             raise self.error(name, f"{value!r} is not known", hint=hint + ", ".join(known) + ".") from None
 
     def boolean(self, name: str) -> bool:
-        """Return whether it is ``true``. Empty is false."""
+        """Return whether it is ``true``; False if it is empty."""
         value = self.text(name).lower()
         if value not in ("", "true", "false"):
             raise self.error(name, f"{self.text(name)!r} is neither true nor false", hint="Write true or false.")
@@ -99,7 +99,7 @@ class Reader:
         return int(number)
 
     def _number(self, name: str, pattern: str) -> float | None:
-        """Return a number; None: the input is empty. A text that does not match ``pattern`` is not a number: NaN."""
+        """Return a number; None if the input is empty, and NaN if its text does not match ``pattern``."""
         content = self.value(name).content
         if isinstance(content, int | float):
             return float(content)
@@ -113,7 +113,7 @@ class Reader:
         return repr(content.strip() if isinstance(content, str) else content)
 
     def url(self, name: str) -> str:
-        """Return an http(s) URL without a slash at its end, or nothing."""
+        """Return an http(s) URL without a slash at its end; empty if none is given."""
         value = self.text(name).rstrip("/")
         if value and not _is_url(value):
             # A user or a query may contain a password, so the error does not show it.

@@ -23,7 +23,7 @@ def require_reviewed(inputs: Inputs, environ: Mapping[str, str]) -> None:
     """Refuse to serve the code of a pull request, unless an input allows it. A dry run serves nothing.
 
     Raises:
-        RefusedError: the workflow, or the one before it, may run for a pull request.
+        RefusedError: The workflow, or the one before it, may run for a pull request.
 
     """
     if _is_allowed(inputs):
@@ -49,7 +49,7 @@ def require_merged(inputs: Inputs, pull: str) -> None:
     ``pull`` is the pull request's ref, as ``Clone.pull`` returns it.
 
     Raises:
-        RefusedError: it is such code, and no input allows it.
+        RefusedError: The code of a pull request is checked out, and no input allows it.
 
     """
     if pull and not _is_allowed(inputs):
@@ -72,7 +72,7 @@ def _event_before(environ: Mapping[str, str]) -> str:
     """Return the event of the workflow that this one follows.
 
     Raises:
-        RefusedError: the event is unknown.
+        RefusedError: The event is unknown.
 
     """
     path = environ.get("GITHUB_EVENT_PATH", "")

@@ -12,7 +12,7 @@ def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) 
     """Refuse inputs that are valid one by one and invalid together. ``is_part`` is that of ``parse``.
 
     Raises:
-        InputError: names the input to change.
+        InputError: The inputs do not fit together. The error names the input to change.
 
     """
     if inputs.command in INPUTS["reason"].required and not inputs.reason:
@@ -135,7 +135,7 @@ def require_archive(read: Sequence[Inputs]) -> None:
     """Refuse a bucket for archives if no function's code goes through it.
 
     Raises:
-        InputError: of ``artifact-bucket``: all code is already in S3, or in a container image.
+        InputError: ``artifact-bucket`` has no effect, because all code is already in S3 or in a container image.
 
     """
     if read[0].artifact_bucket and not any(inputs.has_archive for inputs in read):

@@ -22,7 +22,7 @@ def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
     """Return the step's inputs. Those of several functions are in ``parts``.
 
     Raises:
-        InputError: the first input that is wrong.
+        InputError: An input is invalid. The error names the first one.
 
     """
     command_of(environ)
@@ -42,10 +42,10 @@ def read(environ: Mapping[str, str], workspace: Path) -> Inputs:
 
 
 def application(environ: Mapping[str, str], workspace: Path) -> Application | None:
-    """Return the functions that are released together. None: ``function-name`` is one name.
+    """Return the functions that are released together; None if ``function-name`` is one name or there is no file.
 
     Raises:
-        InputError: the first error, with its file and line.
+        InputError: An input or the file is invalid. In a file or a list, the error names the line.
 
     """
     read = Reader(step_values(environ))

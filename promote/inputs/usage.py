@@ -34,11 +34,11 @@ class Input:
     commands: frozenset[Command]
     """The commands that it has an effect on."""
     default: str | None = ""
-    """As in action.yml. None: an expression, whose value only the runner knows."""
+    """The default in action.yml; None if it is an expression, whose value only the runner knows."""
     required: frozenset[Command] = frozenset()
     """The commands that require it."""
     needs: tuple[str, ...] = ()
-    """Inputs of which at least one must also be given. Empty: it has an effect without others."""
+    """Inputs of which at least one must also be given; empty if it has an effect without others."""
     off: str = ""
     """A value that every command accepts, because it switches off what the other commands do not do."""
 
@@ -154,7 +154,7 @@ def command_of(environ: Mapping[str, str]) -> Command:
     """Return the step's command. Check that each input is known and has an effect on it.
 
     Raises:
-        InputError: an input is unknown or has no effect, or the command is unknown.
+        InputError: An input is unknown or has no effect, or the command is unknown.
 
     """
     require_known(environ)
@@ -167,7 +167,7 @@ def require_known(environ: Mapping[str, str]) -> None:
     """Refuse ``INPUT_*`` variables that are not inputs of this action. The hint has the nearest input.
 
     Raises:
-        InputError: of the first one. The message names all of them.
+        InputError: There are unknown inputs. The message names all of them.
 
     """
     names = (name.removeprefix("INPUT_").lower() for name in environ if name.startswith("INPUT_"))
@@ -186,7 +186,7 @@ def require_known(environ: Mapping[str, str]) -> None:
 
 
 def nearest(name: str) -> str:
-    """Return the input whose name is nearest to ``name``. Empty: none is near."""
+    """Return the input whose name is nearest to ``name``; empty if none is near."""
     plain = name.replace("_", "-").replace(" ", "-")
     if plain in INPUTS:
         return plain
@@ -214,7 +214,7 @@ def require_use(environ: Mapping[str, str], command: Command) -> None:
     """Refuse inputs that have no effect with ``command``.
 
     Raises:
-        InputError: of the first one, in the order of the table.
+        InputError: An input has no effect. The error names the first one in the table.
 
     """
     for name in given(environ):
@@ -229,7 +229,7 @@ def require_company(names: Collection[str], command: Command) -> None:
     """Refuse inputs that have an effect only together with others. ``names`` are all given inputs.
 
     Raises:
-        InputError: of the first one, in the order of the table.
+        InputError: An input has no effect. The error names the first one in the table.
 
     """
     for name, known in INPUTS.items():

@@ -12,14 +12,14 @@ class Place:
     """Where something is written."""
 
     file: str = ""
-    """Empty: in an input of the step."""
+    """The path of the file; empty for an input of the step."""
     line: int = 0
-    """The first is 1. 0: no particular line of the input."""
+    """The number of the line, from 1; 0 for the input as a whole."""
     key: str = field(default="", compare=False)
     """The key in the file, such as ``functions.api.handler``."""
 
     def __str__(self) -> str:
-        """Return it for people, in the form that editors and compilers use."""
+        """Return the place as text, in the form that editors and compilers use."""
         return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
     def error(self, name: str, problem: str, *, hint: str) -> InputError:
@@ -56,7 +56,7 @@ class Value:
     """It may be a secret."""
     place: Place = STEP
     first_line: int = 1
-    """The line on which the first line of the text is written. 0: the whole text is at ``place``."""
+    """The line on which the first line of the text is written; 0 if the whole text is at ``place``."""
 
     @property
     def lines(self) -> tuple[Line, ...]:

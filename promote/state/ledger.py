@@ -162,7 +162,7 @@ class Ledger:
     def _left(self, served: EnvironmentRecord, rollback: Promotion) -> RolledBack | None:
         """Return the version that a rollback has left, if only the alias shows the rollback.
 
-        ``served`` is the record of the environment before it. None: the environment had no version.
+        ``served`` is the record of the environment before it; None if the environment had no version.
         """
         version = rollback.previous or ""
         if not version:

@@ -71,7 +71,7 @@ class Found:
 
 
 class Lock:
-    """The lock of the function ``arn``. ``claim`` names this process, with an owner that no other process has.
+    """The lock of the function ``arn``. ``claim`` names this process, with a unique owner.
 
     All methods that return a state raise LockError if the item is not valid.
     """
@@ -297,7 +297,7 @@ class Lock:
         """Return the lock as far as its item is valid.
 
         Raises:
-            LockError: Even the token is not valid, or another version of the action has written the item.
+            LockError: The token is not valid, or another version of the action has written the item.
 
         """
         item = self._item()
@@ -316,7 +316,7 @@ class Lock:
     def opening(self, found: Found, by: str, reason: str) -> tuple[str, dict[str, Any]]:
         """Return the part of a transaction that releases the lock by force, if it is still as in ``found``.
 
-        The token grows. By that, the holder notices it and stops before its next change.
+        The token grows, so the holder notices the release and stops before its next change.
         """
         token = found.token + 1
         return "Update", self._table.change(
@@ -344,7 +344,7 @@ class Lock:
         return self._table.change(self.arn, LOCK, remove=HELD, condition=condition, values=values)
 
     def _carry_out(self, change: dict[str, Any], is_done: Callable[[LockState], bool]) -> LockState:
-        """Write a transition, and return the new state, also if its condition has failed.
+        """Write a transition, and return the new state, even if its condition failed.
 
         If the response is lost, ``is_done`` decides from the new state whether the transition took effect.
         """

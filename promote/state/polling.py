@@ -24,7 +24,7 @@ class Pace:
     def pause(self, ahead: int, first_for: float) -> float:
         """Return the seconds until the next read.
 
-        ``ahead`` runs are before this one in the queue. Without any, this run has been the first for ``first_for`` s.
+        ``ahead`` runs are before this one in the queue. If it is 0, this run has been first for ``first_for`` seconds.
         """
         if ahead == 0:
             pause = _EAGER if first_for < _EAGER_FOR else _PATIENT

@@ -60,7 +60,7 @@ class ReleaseRecords:
 
         Raises:
             Conflict: A function has changed since it was read.
-            TransactionCancelled: Only conditions of ``further`` failed. ``refused`` covers these parts alone.
+            TransactionCancelled: Only conditions of ``further`` failed. ``refused`` covers only these parts.
 
         """
         parts: list[tuple[str, Mapping[str, Any]]] = []

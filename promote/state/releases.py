@@ -42,7 +42,7 @@ class Part:
 
     arn: str
     promotion: Promotion
-    """The move. Without ``previous``, the alias stays as it is, and only the record shows the commit."""
+    """The move. If its ``previous`` is None, the alias keeps its version, and gets a new Description and RevisionId."""
     candidate: Candidate
     """The version that the function serves after the release."""
     plan: str
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def moves(self) -> bool:
-        """Whether the release moves its alias."""
+        """Whether the release changes the version of its alias."""
         return self.promotion.previous is not None
 
     @property
@@ -151,7 +151,7 @@ class Release:
 
     @property
     def together(self) -> Together:
-        """What the record of each environment keeps of it."""
+        """What the record of each environment contains about it."""
         return Together(self.origin, tuple(part.name for part in self.parts))
 
     @property

@@ -30,7 +30,7 @@ class ServedVersion:
 
     @classmethod
     def of(cls, version: str, record: Mapping[str, Any]) -> "ServedVersion":
-        """Return it as in the record of a move, or of a version."""
+        """Return the version in the record of a move or of a version."""
         content = {name: str(record[name]) for name in ("code_sha256", "fingerprint") if record.get(name)}
         return cls(version, str(record.get("commit", "")), int(record.get("run_id", 0)), content)
 
@@ -90,7 +90,7 @@ def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str,
     release is one move of the whole, and ``served_before`` applies. A version is empty if the function served nothing.
     """
     state = {name: str(made[name][0].get("previous") or "") if made[name] else now[name] for name in now}
-    # Nothing is known before the oldest move that was read of a function with more moves.
+    # If not all moves of a function were read, nothing is known before the oldest that was read.
     floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= _HISTORY), default=0)
     whole: list[Move] = []
     steps: dict[tuple[int, str], dict[str, Move]] = {}
@@ -98,14 +98,14 @@ def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str,
         for move in found:
             steps.setdefault((int(move["sequence"]), str(move.get("operation"))), {})[name] = move
     for (sequence, _), moved in sorted(steps.items()):
-        # What a move has recorded counts, because external changes between the moves are not among them.
+        # The recorded previous version counts, because external changes between the moves are not recorded.
         before = _whole({**state, **{name: str(move.get("previous") or "") for name, move in moved.items()}})
         state |= {name: str(move["version"]) for name, move in moved.items()}
         if sequence >= floor:
             whole.append({**next(iter(moved.values())), "version": _whole(state), "previous": before})
     for release in reversed(served_before(whole, _whole(now))):
         then: dict[str, str] = json.loads(release.version)
-        # A function that did not exist yet stays as it is. A difference in it alone does not make another release.
+        # A function that did not exist yet stays as it is, so it does not count as a difference.
         if any(then[name] not in ("", version) for name, version in now.items()):
             return then
     return None

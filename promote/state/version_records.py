@@ -116,7 +116,7 @@ class VersionRecords:
           attribute is removed, and the verdicts stay.
 
         Raises:
-            ConflictError: Something replaces the record again and again.
+            ConflictError: The record changes at each attempt.
 
         """
         item = {

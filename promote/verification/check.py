@@ -40,11 +40,11 @@ class Subject:
     endpoint_ok: bool
     """Whether a new endpoint has already returned a response of the function."""
     deadline: float
-    """On the clock's monotonic time."""
+    """The end of the verification, on the clock's monotonic time."""
     clock: Clock
     session: "Callable[[], requests.Session]"
     around: Surroundings
-    """For commands. The variables include the endpoint's URL and the version."""
+    """What commands run with. The variables include the endpoint's URL and the version."""
 
 
 class Check(Protocol):
@@ -65,7 +65,7 @@ class Check(Protocol):
         """Read the files that the inputs name; return None if the inputs ask for no check of this kind.
 
         Raises:
-            InputError: a file is missing or invalid.
+            InputError: A file is missing or invalid.
 
         """
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def crash_of(function: "Function", version: str, path: str) -> str:
-    """Invoke ``version`` with a GET of ``path``, as API Gateway does. Return its error. Empty: none, or unknown.
+    """Invoke ``version`` with a GET of ``path``, as API Gateway does. Return its error; empty if none is known.
 
     API Gateway hides why an invocation failed, and whether the function or a missing permission is the reason.
     """

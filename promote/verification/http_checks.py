@@ -25,7 +25,7 @@ _LONGEST_RESPONSE = 35.0
 """Seconds. API Gateway's timeout for a function is 30 seconds."""
 
 _PATIENCE, _PATIENCE_WHEN_NEW, _PATIENCE_WITH_ERRORS = 5.0, 30.0, 5.0
-"""Seconds to wait until an endpoint is reachable, and until a new one returns responses of the function."""
+"""Seconds to wait for an existing endpoint, for a new one, and for a new one that returns errors."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class HttpChecks:
 
 
 PROBE = HttpChecks((HttpCheck("GET", "/", None, Expectation(""), is_probe=True),))
-"""Shows that a function runs for which the inputs have no checks."""
+"""Shows that a function without checks runs."""
 
 
 class Reach:
@@ -165,7 +165,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
 
 
 def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
-    """Return the seconds after the first request in which the check is repeated. 0: the response is final."""
+    """Return the seconds after the first request in which the check is repeated; 0 if the response is final."""
     if response.is_unreachable:
         return _PATIENCE_WHEN_NEW if endpoint.is_new else _PATIENCE
     if not (endpoint.is_new and response.is_gateways_own):
@@ -178,7 +178,7 @@ def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_a
 
 
 def _crash(endpoint: Endpoint, response: Response) -> str:
-    """Return the detail if API Gateway responds because the function failed. Empty: the function responded.
+    """Return the detail if API Gateway responds because the function failed; empty if the function responded.
 
     A check that expects 500 tests how the function reports an error. A crash is not such a report.
     """

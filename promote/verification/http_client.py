@@ -26,7 +26,7 @@ _CACHE = re.compile(r"(?i)(.+-)?cache(-status|-lookup)?")
 _FROM_CACHE = re.compile(r"(?i)hit|stale|updating|revalidated")
 """The headers of caches, and their words for a response from the cache.
 
-X-Cache (CloudFront, Fastly, Akamai), CF-Cache-Status (Cloudflare), Cache-Status (RFC 9211) and their relatives.
+X-Cache (CloudFront, Fastly, Akamai), CF-Cache-Status (Cloudflare), Cache-Status (RFC 9211) and similar ones.
 """
 
 
@@ -41,7 +41,7 @@ class Response:
     is_bodiless: bool = False
     """Whether the request was a HEAD, whose response never has a body."""
     cached: str = ""
-    """The header that shows that the response came from a cache. Empty: none does."""
+    """The header that shows that the response came from a cache; empty if none does."""
 
     @property
     def is_functions_own(self) -> bool:
@@ -88,7 +88,7 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
 
 
 def _cached(headers: Mapping[str, str]) -> str:
-    """Return the header that shows that the response came from a cache. Empty: none does.
+    """Return the header that shows that the response came from a cache; empty if none does.
 
     Age means that the origin neither created nor validated the response for this request: RFC 9111, 5.1.
     """

@@ -57,7 +57,7 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
     """Read the event files.
 
     Raises:
-        InputError: a file is missing, outside the workspace, not JSON, or too large.
+        InputError: A file is missing, outside the workspace, not JSON, or too large.
 
     """
     events = {}

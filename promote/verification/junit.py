@@ -24,7 +24,7 @@ def read(report: Path, kind: str) -> list[CheckResult]:
     """Return the results in pytest's ``report``, whose files are relative to the repository.
 
     Raises:
-        ValueError: the report is missing or incomplete.
+        ValueError: The report is missing, incomplete or too large.
 
     """
     from xml.etree import ElementTree as ET  # noqa: PLC0415 - slow to load, and only tests need it

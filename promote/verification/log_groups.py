@@ -36,7 +36,7 @@ class Group:
 
     @property
     def last_lines(self) -> list[str]:
-        """Up to five last lines that are not empty."""
+        """The last lines that are not empty, at most five."""
         return [line for line in self.tail if line.strip()][-5:]
 
 

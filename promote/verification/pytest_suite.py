@@ -36,7 +36,7 @@ _COMMENT = re.compile(r"""\\.|'[^']*'|"(\\.|[^"\\])*"|(?<!\S)(?P<comment>#.*)"""
 """shlex would also remove a comment that begins within a word, as in test_name[a#b]."""
 
 _TAKES_VALUE = re.compile(r"-(?!-)[a-zA-Z]*[^vqxslh]|--(?!exitfirst|verbose|quiet|lf|ff|sw|pyargs|no-|strict)[^=]+")
-"""Options that a value may follow. pytest itself reports a wrong path that is not checked because of this."""
+"""Options that a value may follow, which is not checked as a path. pytest itself reports a wrong path."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class Suite:
     is_command: ClassVar[bool] = True
 
     arguments: tuple[str, ...]
-    """Of pytest."""
+    """The arguments of pytest."""
     requirements: Path | None
-    """A requirements file for the tests alone."""
+    """The requirements file of the tests; None if there is none."""
     written: tuple[str, str] = field(default=("", ""), compare=False)
     """The inputs ``tests`` and ``tests-requirements``."""
 
     @classmethod
     def parse(cls, inputs: Inputs, workspace: Path) -> "Suite | None":
-        """Return the suite, whose files exist."""
+        """Return the suite. Check that its files exist."""
         return read_suite(inputs.tests, inputs.tests_requirements, workspace)
 
     def digest(self) -> Mapping[str, object]:
@@ -76,7 +76,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
     """Read the inputs ``tests`` and ``tests-requirements``. Return None if there are no tests.
 
     Raises:
-        InputError: they cannot be split, or name a file that does not exist.
+        InputError: An input cannot be split, or names a file that does not exist.
 
     """
     if not arguments.strip():
@@ -147,7 +147,7 @@ def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> 
 
 
 def _results(code: int | None, report: Path, record: Path, group: Group) -> tuple[list[CheckResult], str]:
-    """Return the results of the tests, and the error of the suite as a whole. Empty: none."""
+    """Return the results of the tests, and the error of the suite as a whole; empty if there is none."""
     from promote.verification import junit  # noqa: PLC0415 - only tests need it
 
     try:
@@ -173,7 +173,7 @@ def _results(code: int | None, report: Path, record: Path, group: Group) -> tupl
 
 
 def _unfinished(record: Path) -> str:
-    """Return how many of the collected tests did not complete. Empty: all did."""
+    """Return how many of the collected tests completed, as text; empty if all did."""
     try:
         counts = json.loads(record.read_text(encoding="utf-8"))
         collected, finished = int(counts["collected"]), int(counts["finished"])

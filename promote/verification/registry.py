@@ -20,7 +20,7 @@ def parse(inputs: Inputs, workspace: Path) -> tuple[Check, ...]:
     """Return the checks that the inputs ask for.
 
     Raises:
-        InputError: a file that an input names is missing or invalid.
+        InputError: A file that an input names is missing or invalid.
 
     """
     return tuple(check for kind in KINDS if (check := kind.parse(inputs, workspace)))

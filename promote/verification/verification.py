@@ -64,7 +64,7 @@ class Verification:
     def run(self, endpoint: Endpoint | None, version: str, *, endpoint_ok: bool = False) -> Verdict:
         """Run all checks of ``version``, which ``endpoint`` invokes. Return the verdict.
 
-        ``endpoint_ok``: a new endpoint has already returned a response of the function.
+        ``endpoint_ok`` says whether a new endpoint has already returned a response of the function.
         """
         facts = {"PROMOTE_URL": endpoint.url if endpoint else "", "PROMOTE_VERSION": version}
         subject = Subject(
@@ -86,7 +86,7 @@ class Verification:
         return Verdict.of(tuple(self._presentable(result) for group in results for result in group))
 
     def crash(self, version: str, path: str) -> Verdict | None:
-        """Return the verdict on a version that crashes at a GET of ``path``. None: no crash is known."""
+        """Return the verdict on a version that crashes at a GET of ``path``; None if no crash is known."""
         reason = crash_of(self.function, version, path)
         if not reason:
             return None

@@ -20,7 +20,7 @@ class Context:
     server_url: str
     api_url: str
     run_id: int
-    """0 outside of GitHub."""
+    """GitHub's id of the run; 0 outside of GitHub."""
     attempt: int
     temporary: Path
     """A folder that the runner empties after the job."""

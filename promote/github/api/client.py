@@ -69,7 +69,7 @@ class Client:
         return self._ask(call, read)[0]
 
     def seek(self, call: Call, read: Callable[[Any], _Value]) -> _Value | None:
-        """Do the same, but return None if the resource does not exist or the token has no access to it."""
+        """Do the same as ``get``, but return None if the resource does not exist or the token has no access to it."""
         try:
             return self.get(call, read)
         except GitHubError as error:
