@@ -165,7 +165,7 @@ class Clients:
         client: DynamoDBClient = self._client("dynamodb")
         return self._recent.watch(client)
 
-    def heart(self, limit: float) -> "DynamoDBClient":
+    def heartbeat(self, limit: float) -> "DynamoDBClient":
         """Return a client of Amazon DynamoDB with a timeout of ``limit`` seconds, without retries."""
         options: dict[str, Any] = {"connect_timeout": limit, "read_timeout": limit}
         with self._lock:

@@ -34,7 +34,7 @@ _REFUSED = ("InvalidParameterValueException", "CodeStorageExceededException", "R
 class Function:
     """The function with the name ``name`` in the client's region, or the function with the ARN ``arn``.
 
-    ``invoker`` returns a client that never retries. It wakes Inactive versions. Default: ``client``.
+    ``invoker`` returns a client that never retries, for invocations. Default: ``client``.
     """
 
     def __init__(
@@ -321,7 +321,7 @@ class Function:
 
     def invoke(self, version: str, event: bytes) -> tuple[bytes, str, str]:
         """Invoke a version; return the payload, the function's error (empty if none) and the version that ran."""
-        response = self._client.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
+        response = self._access.invoker.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
         return response["Payload"].read(), response.get("FunctionError", ""), response.get("ExecutedVersion", "")
 
 

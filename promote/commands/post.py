@@ -75,7 +75,7 @@ def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[
     """Remove the preview endpoints that this job has made. Return whether there were any."""
     resources = Resources.at(location, environ, clock)
     ledger = resources.ledger(location.arn)
-    previews = Previews.of(resources.clients, resources.function(location.arn), ledger, clock)
+    previews = Previews.of(resources, resources.function(location.arn), ledger)
     left = [preview for preview in ledger.read().previews if preview.job == steps.job]
     previews.clear(left)
     return bool(left)

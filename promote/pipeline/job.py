@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ class Job:
 
     @cached_property
     def resources(self) -> Resources:
-        """What builds table, function, ledger and lock."""
+        """What builds table, function, gateways, ledger and lock."""
         return Resources(self.clients, self.inputs.table, self.clock)
 
     @property
@@ -80,14 +80,6 @@ class Job:
     def table(self) -> Table:
         """The table of lock and ledger."""
         return self.resources.table
-
-    def heartbeat_table(self, lease: float) -> Table:
-        """Return the table for the heartbeat of a lease of ``lease`` seconds. No call takes longer than the lease.
-
-        It has a separate client, which is made at the first heartbeat.
-        """
-        client = cache(lambda: self.clients.heart(min(2, lease / 4)))
-        return Table(client, self.inputs.table, self.clock, reads_back=False)
 
     def location(self, arn: str) -> LedgerLocation:
         """Return the location of the lock and the ledger of the function ``arn``."""

@@ -51,7 +51,7 @@ def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
         url=run.url,
         job=job.state.job,
     )
-    return Lock(job.table, arn, claim, job.clock, job.say)
+    return job.resources.lock(arn, claim, job.say)
 
 
 def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
@@ -184,7 +184,7 @@ def _release(job: Job, held_lock: HeldLock, patience: float) -> None:
 
 def _heartbeat(job: Job, lock: Lock, lease: Lease) -> Heartbeat:
     """Return the heartbeat that renews the lease."""
-    table = job.heartbeat_table(lease.seconds)
+    table = job.resources.heartbeat_table(lease.seconds)
     return Heartbeat(lambda: lock.renew(lease, table, _phase(job)), lease.seconds, lease.asked, job.clock)
 
 

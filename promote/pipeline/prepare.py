@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.api_gateway import Gateways
 from promote.aws.artifact import Code, Image, load, require_handler, stage
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
@@ -29,7 +28,6 @@ from promote.pipeline.latest import require_known, require_published
 from promote.pipeline.locks import make_lock
 from promote.pipeline.previews import Previews
 from promote.pipeline.target import Target
-from promote.state.ledger import Ledger
 from promote.verification import registry
 from promote.verification.log_groups import Console
 from promote.verification.process import Surroundings, environment
@@ -46,9 +44,7 @@ def _prepare_one(job: Job) -> Target:
     clients.require_runtime(inputs.configuration.runtime)
     checks = registry.parse(inputs, job.context.workspace)
     template = read_template(job)
-    function = Function(
-        lambda: clients.function, inputs.function_name, inputs.function_arn, clock, lambda: clients.invoker
-    )
+    function = job.function
     _ = clients.function  # made first, because its call is the first
     code, ((latest, aliases), _) = run_both(
         lambda: load(
@@ -67,17 +63,8 @@ def _prepare_one(job: Job) -> Target:
     require_fit(code, latest.configuration if latest else creation, inputs.configuration)
     # A rollback is urgent: it does not wait for records that it does not need, such as the lock.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
-    ledger = Ledger(job.table, arn, job.run, clock, only)
-    gateways = Gateways(
-        lambda: clients.gateway,
-        lambda: clients.maker,
-        function,
-        arn,
-        clock,
-        domain_name=inputs.domain_name,
-        base_path=inputs.base_path,
-    )
-    invoked = Function(lambda: clients.invoker, inputs.function_name, inputs.function_arn, clock)
+    ledger = job.resources.ledger(arn, job.run, only)
+    gateways = job.resources.gateways(function, arn, inputs.domain_name, inputs.base_path)
     target = Target(
         job=job,
         function=function,
@@ -93,13 +80,13 @@ def _prepare_one(job: Job) -> Target:
             clock=clock,
             say=job.say,
         ),
-        previews=Previews.of(clients, function, ledger, clock),
+        previews=Previews.of(job.resources, function, ledger),
         verification=Verification(
             checks,
             _process_context(job),
             inputs.verify_timeout,
             job.session,
-            invoked,
+            function,
             clock,
             redact=Redactor(_variables(latest, inputs.configuration)),
         ),

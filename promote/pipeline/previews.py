@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from promote.aws.api_gateway import Gateways
-from promote.aws.clients import Clients
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
-from promote.core.clock import Clock
 from promote.core.concurrency import map_concurrently, with_timeout
 from promote.core.endpoint import Endpoint
 from promote.core.errors import ConflictError
 from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
+from promote.pipeline.resources import Resources
 from promote.state.endpoint_records import Preview
 from promote.state.heartbeat import Heartbeat
 from promote.state.ledger import Ledger
@@ -37,18 +36,9 @@ class Previews:
     emulator: str
 
     @classmethod
-    def of(cls, clients: Clients, function: Function, ledger: Ledger, clock: Clock) -> "Previews":
+    def of(cls, resources: Resources, function: Function, ledger: Ledger) -> "Previews":
         """Return the previews of a function. They are not mapped to a custom domain."""
-        gateways = Gateways(
-            lambda: clients.gateway,
-            lambda: clients.maker,
-            function,
-            ledger.arn,
-            clock,
-            domain_name="",
-            base_path="",
-        )
-        return cls(gateways, ledger, clients.endpoint_url)
+        return cls(resources.gateways(function, ledger.arn), ledger, resources.clients.endpoint_url)
 
     def make(self, version: str, job: str, lease: int) -> tuple[Preview, Endpoint]:
         """Make a preview endpoint of the version, for the job with the number ``job``.
@@ -111,7 +101,7 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
     had_preview = location in job.state.previews
     job.state.add_preview(location)
     preview, endpoint = previews.make(version, job.state.job, job.inputs.lease)
-    lease, table = job.inputs.lease, job.heartbeat_table(job.inputs.lease)
+    lease, table = job.inputs.lease, job.resources.heartbeat_table(job.inputs.lease)
     heartbeat = Heartbeat(
         lambda: previews.ledger.previews.renew(preview, table), lease, job.clock.monotonic(), job.clock
     )

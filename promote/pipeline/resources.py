@@ -1,9 +1,10 @@
-"""The one place that builds what a run uses in AWS: table, function, ledger, lock and the protocol of releases."""
+"""The one place that builds what a run uses in AWS: table, function, gateways, ledger, lock and release protocol."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
+from promote.aws.api_gateway import Gateways
 from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
 from promote.aws.lambda_function import Function
@@ -42,11 +43,35 @@ class Resources:
 
     def function(self, arn: str, name: str = "") -> Function:
         """Return the function; without ``name``, it has the one in its ARN."""
-        return Function(lambda: self.clients.function, name or arn.rpartition(":")[2], arn, self.clock)
+        name = name or arn.rpartition(":")[2]
+        return Function(lambda: self.clients.function, name, arn, self.clock, lambda: self.clients.invoker)
 
-    def ledger(self, arn: str, run: Run = _NO_RUN) -> Ledger:
-        """Return the records of the function ``arn``, written in the name of ``run``."""
-        return Ledger(self.table, arn, run, self.clock)
+    def gateways(self, function: Function, arn: str, domain_name: str = "", base_path: str = "") -> Gateways:
+        """Return the HTTP APIs of a function. With ``domain_name``, they are mapped to that domain."""
+        return Gateways(
+            lambda: self.clients.gateway,
+            lambda: self.clients.maker,
+            function,
+            arn,
+            self.clock,
+            domain_name=domain_name,
+            base_path=base_path,
+        )
+
+    def ledger(self, arn: str, run: Run = _NO_RUN, only: str = "") -> Ledger:
+        """Return the records of the function ``arn``, written in the name of ``run``.
+
+        With ``only``, only the records of this environment are read.
+        """
+        return Ledger(self.table, arn, run, self.clock, only)
+
+    def heartbeat_table(self, lease: float) -> Table:
+        """Return the table for the heartbeat of a lease of ``lease`` seconds. No call takes longer than the lease.
+
+        It has a separate client, which is made at the first heartbeat.
+        """
+        client = cache(lambda: self.clients.heartbeat(min(2, lease / 4)))
+        return Table(client, self.table_name, self.clock, reads_back=False)
 
     def lock(self, arn: str, claim: Claim, say: Say) -> Lock:
         """Return the lock of the function ``arn``, as ``claim`` claims it."""

@@ -395,7 +395,7 @@ class Actor:
         for location in list(steps.previews):
             with suppress(Exception):
                 ledger, function = resources.ledger(location.arn), resources.function(location.arn)
-                previews = Previews.of(resources.clients, function, ledger, process)
+                previews = Previews.of(resources, function, ledger)
                 previews.clear([found for found in ledger.read().previews if found.job == steps.job])
                 steps.remove_preview(location)
 
