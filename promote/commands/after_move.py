@@ -1,4 +1,4 @@
-"""What follows the move of the aliases: wait for provisioned concurrency, and check the endpoints."""
+"""What follows the decision: provisioned concurrency, endpoints, release notes and old versions, and the report."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,14 +8,19 @@ from promote.commands import messages
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.traffic import Split
+from promote.pipeline.announce import announce
 from promote.pipeline.capacity import follow_traffic, unmoved_traffic
 from promote.pipeline.job import Job
 from promote.pipeline.part import Part, each
 from promote.pipeline.promote import Outcome
+from promote.pipeline.retention import retain
 
 
-def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
-    """Return the report of the result. After a move, check the endpoints that were not seen to work before."""
+def after_move(job: Job, parts: Sequence[Part], outcome: Outcome, commit: str, notes: tuple[str, ...] = ()) -> Report:
+    """Do what follows the move of the aliases, and return the report. ``commit`` is the candidate's.
+
+    The endpoints that were not seen to work before are checked. ``notes`` are about all functions.
+    """
     if outcome.result in (Result.SUPERSEDED, Result.REFUSED):
         orders = [decision.order for decision in outcome.decisions]
         parts = [
@@ -24,14 +29,25 @@ def after_move(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         if outcome.result is Result.SUPERSEDED:
             return messages.superseded(job, parts, orders)
         return messages.refused(parts, orders)
-    parts = _decided(parts, outcome)
+    parts = [replace(part, target=part.target.unlocked) for part in _decided(parts, outcome)]
     if any(decision.alias and decision.alias.split is not Split.NONE for decision in outcome.decisions):
         _keep(job, parts, outcome)
         with job.phase("capacity"):
             parts = each(_followed, parts)
     with job.phase("endpoints"):
         parts = each(_reachable, parts)
-    return messages.promoted(job, parts, outcome)
+    job.keep_certain(messages.promoted(job, parts, outcome, notes))
+    announced = announce(job, parts, commit)
+    if outcome.result is Result.PROMOTED:
+        job.keep_certain(messages.promoted(job, parts, outcome, notes, announced))
+        parts = retain(job, parts)
+    return messages.promoted(job, parts, outcome, notes, announced)
+
+
+def after_failure(job: Job, parts: Sequence[Part], commit: str) -> Report:
+    """Show on GitHub that not all candidates have passed, and return the report."""
+    job.keep_certain(messages.blocked(job, parts))
+    return messages.blocked(job, parts, announce(job, parts, commit))
 
 
 def keep_moved(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
@@ -60,8 +76,8 @@ def _followed(part: Part) -> Part:
     if alias is None:
         return part
     found = follow_traffic(part.target.job, part.target.function, alias)
-    notes = (*part.notes, found.note) if found.note else part.notes
-    return replace(part, traffic=found.headline, notes=notes).warned([found.warning] if found.warning else [])
+    part = part.noted(found.note) if found.note else part
+    return replace(part, traffic=found.headline).warned([found.warning] if found.warning else [])
 
 
 def _reachable(part: Part) -> Part:

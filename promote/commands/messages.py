@@ -7,7 +7,7 @@ from itertools import repeat
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import reasons
-from promote.commands.report import report_of, verdict_of
+from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
@@ -16,13 +16,14 @@ from promote.core.run import Result, join_names
 from promote.core.verdict import Outcome as Found
 from promote.core.version import Candidate, same_content
 from promote.inputs.usage import Command
+from promote.pipeline.announce import NOTHING, Announcement
 from promote.pipeline.job import Job
-from promote.pipeline.part import Part
+from promote.pipeline.part import Part, verdict_of
 from promote.pipeline.promote import Outcome
 from promote.pipeline.target import Target
 
 
-def blocked(job: Job, parts: Sequence[Part]) -> Report:
+def blocked(job: Job, parts: Sequence[Part], announced: Announcement = NOTHING) -> Report:
     """Return the report if not all candidates have passed."""
     verdict = verdict_of(parts)
     assert verdict is not None  # noqa: S101 - the caller has checked it
@@ -41,7 +42,8 @@ def blocked(job: Job, parts: Sequence[Part]) -> Report:
         shown = missed[0].latest_endpoint if missed[0].is_in_latest else None
         look = f"The broken build is still at {shown.url}. " if shown else ""
         hint = f"{look}Push a fix. A rollback is not needed."
-    return report_of(parts, Result.BLOCKED, f"{what} {how}, so {job.place} {serves}: {verdict.reason}.", hint)
+    headline = f"{what} {how}, so {job.place} {serves}: {verdict.reason}."
+    return report_of(parts, Result.BLOCKED, headline, hint, announced=announced)
 
 
 def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
@@ -138,7 +140,13 @@ def _is_served(part: Part, candidate: Candidate | None) -> bool:
     return target.latest is not None and same_content(target.latest, served) and served.plan == target.plan
 
 
-def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
+def promoted(
+    job: Job,
+    parts: Sequence[Part],
+    outcome: Outcome,
+    notes: tuple[str, ...] = (),
+    announced: Announcement = NOTHING,
+) -> Report:
     """Return the report of what the environment serves now. The parts have their decisions."""
     moved = [part for part in parts if part.has_moved]
     if traffic := " ".join(part.traffic for part in parts if part.traffic):
@@ -149,10 +157,9 @@ def promoted(job: Job, parts: Sequence[Part], outcome: Outcome) -> Report:
         headline = f"{job.place} was rolled back to {_releases(parts)}."
     else:
         headline = f"{job.place} now serves {_releases(parts)}."
-    notes: tuple[str, ...] = ()
     if outcome.seconds is not None and len(moved) > 1:
-        notes = (f"The {len(moved)} aliases were moved within {1000 * outcome.seconds:.0f} ms.",)
-    return report_of(parts, outcome.result, headline, notes=notes, warnings=outcome.warnings)
+        notes = (*notes, f"The {len(moved)} aliases were moved within {1000 * outcome.seconds:.0f} ms.")
+    return report_of(parts, outcome.result, headline, notes=notes, warnings=outcome.warnings, announced=announced)
 
 
 def _releases(parts: Sequence[Part]) -> str:

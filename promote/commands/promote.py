@@ -9,7 +9,7 @@ from functools import partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages
-from promote.commands.after_move import after_move, keep_moved
+from promote.commands.after_move import after_failure, after_move, keep_moved
 from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
@@ -22,7 +22,6 @@ from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import same_content
 from promote.inputs.model import Endpoints
 from promote.pipeline import promote as pipeline
-from promote.pipeline.announce import announce
 from promote.pipeline.decision import require_not_lower
 from promote.pipeline.deploy import Deployed, ensure_active
 from promote.pipeline.held_locks import hold_locks, plain_lock
@@ -32,7 +31,6 @@ from promote.pipeline.order import orders
 from promote.pipeline.part import Part
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
-from promote.pipeline.retention import retain
 from promote.pipeline.source import Source, require_unused, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
@@ -82,8 +80,7 @@ def promote(job: Job) -> Report:
         return report
     if early := messages.refused_early(targets, found):
         return early
-    report, commit = _release(job, chosen)
-    return retain(job, targets, announce(job, targets, report, commit))
+    return _release(job, chosen)
 
 
 def _steps(job: Job, chosen: Sequence[_Chosen]) -> str:
@@ -104,8 +101,8 @@ def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
     return [replace(one, target=one.target.of_commit(one.source.commit)) for one in chosen]
 
 
-def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
-    """Verify the versions if the inputs say how, and promote them. Return the report, and the commit to promote."""
+def _release(job: Job, chosen: Sequence[_Chosen]) -> Report:
+    """Verify the versions if the inputs say how, and promote them."""
     map_and_wait([partial(ensure_active, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
     with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
         chosen = map_and_wait([partial(_verified, one) for one in chosen], CALLS_AT_ONCE)
@@ -122,21 +119,25 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
         chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
         job.keep_certain(report_of([one.part for one in chosen], Result.FAILED))
         chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
-        if _is_blocked(chosen):
-            return _blocked(job, chosen)
         parts = [one.part for one in chosen]
-        with job.phase("promote"):
-            outcome = pipeline.promote(
-                job,
-                map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
-                pipeline.Seen.BEFORE,
-                moved=partial(keep_moved, job, parts),
-            )
+        outcome = None if _is_blocked(chosen) else _moved(job, chosen, parts)
+    if outcome is None:
+        return _blocked(job, chosen)
     if outcome.result is Result.SUPERSEDED and job.inputs.version:
         raise _older(chosen[0], outcome.decisions[0].previous)
     if any(decision.promotion for decision in outcome.decisions):
         _discard_previews(chosen)
-    return after_move(job, parts, outcome), chosen[0].source.commit
+    return after_move(job, parts, outcome, chosen[0].source.commit)
+
+
+def _moved(job: Job, chosen: Sequence[_Chosen], parts: Sequence[Part]) -> pipeline.Outcome:
+    with job.phase("promote"):
+        return pipeline.promote(
+            job,
+            map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
+            pipeline.Seen.BEFORE,
+            moved=partial(keep_moved, job, parts),
+        )
 
 
 def _with_alias(one: _Chosen) -> _Chosen:
@@ -258,10 +259,10 @@ def _is_blocked(chosen: Sequence[_Chosen]) -> bool:
     return any(one.verdict and not one.verdict.passed for one in chosen)
 
 
-def _blocked(job: Job, chosen: Sequence[_Chosen]) -> tuple[Report, str]:
-    """Return the report if not all functions passed, with what the environment serves now. Return the commit too."""
+def _blocked(job: Job, chosen: Sequence[_Chosen]) -> Report:
+    """Return the report if not all functions passed, with what the environment serves now."""
     chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
-    return messages.blocked(job, [one.part for one in chosen]), chosen[0].source.commit
+    return after_failure(job, [one.part for one in chosen], chosen[0].source.commit)
 
 
 def _verdict_in_latest(target: Target, source: Source) -> Verdict:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from promote.core.report import Link, Report, Table
 from promote.core.run import Result, join_names
-from promote.core.verdict import Outcome, Verdict
-from promote.pipeline.part import Part
+from promote.pipeline.announce import NOTHING, Announcement
+from promote.pipeline.part import Part, verdict_of
 
 _COLUMNS = ("Function", "Version", "Verification", "Endpoint")
 
@@ -19,8 +19,26 @@ def report_of(  # noqa: PLR0913 - what a report says of the whole
     *,
     notes: tuple[str, ...] = (),
     warnings: tuple[str, ...] = (),
+    announced: Announcement = NOTHING,
 ) -> Report:
     """Return the report of a run that ends with ``result``. ``notes`` and ``warnings`` are about all functions."""
+    report = _whole(parts, result, headline, hint, notes, warnings)
+    return replace(
+        report,
+        warnings=(*report.warnings, *announced.warnings),
+        release_notes=announced.notes,
+        release_notes_path=announced.path,
+    )
+
+
+def _whole(  # noqa: PLR0913, PLR0917 - as above
+    parts: Sequence[Part],
+    result: Result,
+    headline: str,
+    hint: str,
+    notes: tuple[str, ...],
+    warnings: tuple[str, ...],
+) -> Report:
     named = [(part.target.job.inputs.function_name, _report(part, result)) for part in parts]
     if len(named) == 1:
         [(_, only)] = named
@@ -56,23 +74,9 @@ def _report(part: Part, result: Result) -> Report:
         notes=part.notes,
         warnings=part.warnings,
         lock_wait=part.lock_wait,
-        move=decision.move if decision else None,
-        since=decision.since if decision else "",
+        move=part.move,
+        since=part.since,
     )
-
-
-def verdict_of(parts: Sequence[Part]) -> Verdict | None:
-    """Return the verdict of all functions together; None if no function was verified."""
-    if len(parts) == 1:
-        return parts[0].verdict
-    verdicts = [(part.target.function.name, part.verdict) for part in parts if part.verdict]
-    if not verdicts:
-        return None
-    checks = tuple(replace(check, name=f"{name}: {check.name}") for name, found in verdicts for check in found.checks)
-    order = (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)
-    outcome = next(found for found in order if found in [verdict.outcome for _, verdict in verdicts])
-    reason = "; ".join(f"{name}: {found.reason}" for name, found in verdicts if found.reason)
-    return Verdict(outcome, checks, reason)
 
 
 def _distinct(named: Sequence[tuple[str, Report]], of: Callable[[Report], tuple[str, ...]]) -> Iterator[str]:

@@ -15,7 +15,6 @@ from promote.core.report import Report
 from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
 from promote.core.version import Snapshot
-from promote.pipeline.announce import announce
 from promote.pipeline.deploy import ensure_active
 from promote.pipeline.job import Job
 from promote.pipeline.order import compare, kept_out
@@ -61,6 +60,7 @@ def rollback(job: Job) -> Report:
         has_returned = bool(ended) and not any(map(_leaves_more, ended))
         if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
             return _returned(job, targets, ended)
+        targets, notes = _serving(targets)
         aliases = list(map(_existing, targets))
         backs = [_named(targets[0], aliases[0])] if job.inputs.version else _served_before(targets, aliases)
         requests = map_and_wait(
@@ -86,8 +86,7 @@ def rollback(job: Job) -> Report:
             moved=partial(keep_moved, job, parts),
         )
     moved = [request for request, alias in zip(requests, aliases, strict=True) if _moves(request, alias)]
-    commit = (moved or requests)[0].commit
-    return announce(job, targets, after_move(job, parts, outcome), commit)
+    return after_move(job, parts, outcome, (moved or requests)[0].commit, notes)
 
 
 def _refused_early(target: Target) -> Report | None:
@@ -175,6 +174,19 @@ def _order(target: Target, request: PromotionRequest, excused: Collection[str]) 
     """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
     found = compare(target, request.commit, None)
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
+
+
+def _serving(targets: Sequence[Target]) -> tuple[list[Target], tuple[str, ...]]:
+    """Return the functions that serve something, and a note about the others, which stay as they are.
+
+    If none serves anything, all are returned.
+    """
+    serving = [target for target in targets if target.alias and not target.alias.is_placeholder]
+    left = [target.function.name for target in targets if target not in serving]
+    if not serving or not left:
+        return list(targets), ()
+    verb, stay = ("serves", "stays as it is") if len(left) == 1 else ("serve", "stay as they are")
+    return serving, (f"{join_names(left)} {verb} nothing in {targets[0].environment} yet, and {stay}.",)
 
 
 def _existing(target: Target) -> Alias:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from promote.commands import messages
-from promote.commands.after_move import after_move, keep_moved
+from promote.commands.after_move import after_failure, after_move, keep_moved
 from promote.commands.deploy import deployed
 from promote.commands.report import report_of
 from promote.core.decision import PromotionRequest
@@ -14,7 +14,6 @@ from promote.core.report import Report
 from promote.core.run import Result, join_names
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.inputs.model import Isolation
-from promote.pipeline.announce import announce
 from promote.pipeline.decision import is_verified
 from promote.pipeline.deploy import expected_content
 from promote.pipeline.held_locks import hold_locks, plain_lock
@@ -24,7 +23,6 @@ from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Outcome as Ended
 from promote.pipeline.promote import Requested, Seen, promote
-from promote.pipeline.retention import retain
 from promote.pipeline.target import Target
 from promote.pipeline.verify import OVERWRITTEN, verdict_alone, verify
 from promote.state.lock_queue import Superseded
@@ -43,10 +41,9 @@ def run(job: Job) -> Report:
         return early
     release = _release_alone if job.inputs.isolation is Isolation.VERSION else _release
     try:
-        report = release(job, targets)
+        return release(job, targets)
     except Superseded as superseded:
         return messages.left_to(job, targets, superseded.by)
-    return retain(job, targets, announce(job, targets, report, job.run.commit))
 
 
 def _release(job: Job, targets: Sequence[Target]) -> Report:
@@ -56,10 +53,10 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if ended:
             return ended
         parts = _verified(job, parts, _in_latest)
-        if _is_blocked(parts):
-            return messages.blocked(job, parts)
-        outcome = _promote(job, parts, Seen.BEFORE)
-    return after_move(job, parts, outcome)
+        outcome = None if _is_blocked(parts) else _promote(job, parts, Seen.BEFORE)
+    if outcome is None:
+        return after_failure(job, parts, job.run.commit)
+    return after_move(job, parts, outcome, job.run.commit)
 
 
 def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
@@ -74,7 +71,7 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
     ]
     parts = _verified(job, parts, _alone)
     if _is_blocked(parts):
-        return messages.blocked(job, parts)
+        return after_failure(job, parts, job.run.commit)
     # The verdicts are recorded at once, because they are valid even if the locks are not acquired again.
     parts = each(_record, parts)
     with hold_locks(job, [part.target for part in parts], plain_lock) as held:
@@ -88,7 +85,7 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
             for part, (target, held_lock) in zip(parts, held, strict=True)
         ]
         outcome = _promote(job, parts, Seen.LONG_AGO)
-    return after_move(job, parts, outcome)
+    return after_move(job, parts, outcome, job.run.commit)
 
 
 def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part]) -> list[Part]:

@@ -1,7 +1,7 @@
 """Write the release notes after a release, and create its deployment on GitHub. A failure does not undo the release."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,6 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.promotion import Kind, Promotion
-from promote.core.report import Report
-from promote.core.run import Result
 from promote.core.version import Snapshot, same_content
 from promote.github.api import deployments
 from promote.github.api.deployments import Attempt
@@ -20,6 +18,7 @@ from promote.notes.compose import earlier_served, of_promotion, recorded_verdict
 from promote.notes.model import Notes, VerdictSummary
 from promote.notes.render import render
 from promote.pipeline.job import Job
+from promote.pipeline.part import Part, verdict_of
 from promote.pipeline.target import Target
 from promote.state.sizes import ITEM_LIMIT
 
@@ -30,88 +29,97 @@ _STORED = ITEM_LIMIT - 10_000
 """The most bytes of the notes in the ledger. The rest of the item is small."""
 
 
-def announce(job: Job, targets: Sequence[Target], report: Report, commit: str) -> Report:
+@dataclass(frozen=True)
+class Announcement:
+    """What people are told of a release outside of the log, and what of it failed."""
+
+    notes: str = ""
+    """The release notes, as Markdown."""
+    path: str = ""
+    """The file with the notes; empty if there is none."""
+    warnings: tuple[str, ...] = ()
+
+
+NOTHING = Announcement()
+
+
+def announce(job: Job, parts: Sequence[Part], commit: str) -> Announcement:
     """Write the notes of a promotion or a rollback, and create a deployment on GitHub. Do the latter if blocked, too.
 
-    All functions share one text and one deployment. ``commit`` is the candidate's. A failure is a warning of the
-    report.
+    All functions share one text and one deployment. ``commit`` is the candidate's. A failure is a warning.
     """
-    has_moved = any(part.move for part in report.each)
-    if not (has_moved or report.result is Result.BLOCKED):
-        return report
-    job.keep_certain(report)
+    has_moved = any(part.has_moved for part in parts)
+    if not (has_moved or any(part.is_blocked for part in parts)):
+        return NOTHING
     github = GitHub(job.context, job.session, job.clock, _PATIENCE)
     with job.phase("announce"):
-        report, warnings = run_both(
-            lambda: _write_notes(job, targets, report, github) if has_moved else report,
-            lambda: tuple(_show_on_github(job, _attempt(job, report, commit), github)),
+        written, warnings = run_both(
+            lambda: _write_notes(job, parts, github) if has_moved else NOTHING,
+            lambda: tuple(_show_on_github(job, _attempt(job, parts, commit), github)),
         )
-    return replace(report, warnings=(*report.warnings, *warnings))
+    return replace(written, warnings=(*written.warnings, *warnings))
 
 
-def _write_notes(job: Job, targets: Sequence[Target], report: Report, github: GitHub) -> Report:
+def _write_notes(job: Job, parts: Sequence[Part], github: GitHub) -> Announcement:
     """Write one text for all functions to the file, and to the ledger with each function that has moved."""
-    found = list(zip(targets, report.each, strict=True))
-    moves = [(target, part.move) for target, part in found if part.move]
     try:
-        notes = _notes_of_several(job, found, report, github) if report.parts else _notes(*found[0], github)
-        report = replace(report, warnings=(*report.warnings, *_gaps(job, notes, github)))
-        text, warnings = rendered(job.workflow.redact, notes, targets[0].template)
-        report = replace(report, release_notes=text, warnings=(*report.warnings, *warnings))
+        notes = _notes_of_several(job, parts, github) if len(parts) > 1 else _notes(parts[0], github)
+        text, warnings = rendered(job.workflow.redact, notes, parts[0].target.template)
     except Exception as error:  # noqa: BLE001 - the release is complete
-        return _warned(report, error)
-    return _store(job, report, notes, moves)
+        return Announcement(warnings=(_warning(error),))
+    path, problems = _store(job, notes, text, parts)
+    return Announcement(text, path, (*_gaps(job, notes, github), *warnings, *problems))
 
 
-def _notes(target: Target, report: Report, github: GitHub) -> Notes:
-    job, move, verdict = target.job, report.move, report.verdict
+def _notes(part: Part, github: GitHub) -> Notes:
+    target, move, verdict = part.target, part.move, part.verdict
     assert move is not None  # noqa: S101 - the caller has checked it
+    job = target.job
     at = job.clock.now()
     return of_promotion(
         job.context,
         sources(job.context, github),
         target.function,
         move,
-        report.since,
+        part.since,
         replaced=_replaced(target, move),
-        deployed=report.deployed,
-        verdict=summarized(verdict, at, job.run.url) if verdict else _recorded(target, report),
+        deployed=part.snapshot,
+        verdict=summarized(verdict, at, job.run.url) if verdict else _recorded(part),
         at=at,
         actor=move.by or job.context.actor,
         run_url=job.run.url,
-        environment_url=report.environment.url if report.environment else "",
+        environment_url=_url(part),
         earlier=earlier_served(job.context, target.served, move),
     )
 
 
-def _notes_of_several(job: Job, found: Sequence[tuple[Target, Report]], report: Report, github: GitHub) -> Notes:
-    at, has_verdict = job.clock.now(), report.verdict is not None
-    pieces = map_and_wait(
-        [partial(_piece, target, part, is_judged=has_verdict) for target, part in found], CALLS_AT_ONCE
-    )
+def _notes_of_several(job: Job, parts: Sequence[Part], github: GitHub) -> Notes:
+    at, verdict = job.clock.now(), verdict_of(parts)
+    pieces = map_and_wait([partial(_piece, part, is_judged=verdict is not None) for part in parts], CALLS_AT_ONCE)
     return of_release(
         job.context,
         github,
         job.inputs.names,
         pieces,
-        verdict=summarized(report.verdict, at, job.run.url) if report.verdict else None,
+        verdict=summarized(verdict, at, job.run.url) if verdict else None,
         at=at,
-        actor=next((part.move.by for _, part in found if part.move and part.move.by), job.context.actor),
+        actor=next((part.move.by for part in parts if part.move and part.move.by), job.context.actor),
         run_url=job.run.url,
     )
 
 
-def _piece(target: Target, part: Report, *, is_judged: bool) -> Piece:
+def _piece(part: Part, *, is_judged: bool) -> Piece:
     """Return what the notes say about one function; ``is_judged``: the run has a verdict for the whole release."""
+    target = part.target
     return Piece(
         target.function,
         _version(part),
         part.move,
         part.since,
         replaced=_replaced(target, part.move) if part.move else None,
-        deployed=part.deployed,
-        verdict=None if is_judged else _recorded(target, part),
-        url=part.environment.url if part.environment else "",
+        deployed=part.snapshot,
+        verdict=None if is_judged else _recorded(part),
+        url=_url(part),
         earlier=earlier_served(target.job.context, target.served, part.move) if part.move else None,
     )
 
@@ -121,31 +129,33 @@ def _gaps(job: Job, notes: Notes, github: GitHub) -> tuple[str, ...]:
     return notes.changes.gaps if job.inputs.github_deployments or github.is_known else ()
 
 
-def _store(job: Job, report: Report, notes: Notes, moves: Sequence[tuple[Target, Promotion]]) -> Report:
-    """Write the text to the file that the inputs name, and to the ledger with each move."""
-    text = report.release_notes
+def _store(job: Job, notes: Notes, text: str, parts: Sequence[Part]) -> tuple[str, list[str]]:
+    """Write the text to the file that the inputs name, and to the ledger with each move.
+
+    Return the path of the file, and warnings.
+    """
+    path, warnings = "", []
     try:
         if job.inputs.release_notes_path:
-            report = replace(
-                report, release_notes_path=write(job.context.workspace, job.inputs.release_notes_path, text)
-            )
+            path = write(job.context.workspace, job.inputs.release_notes_path, text)
     except Exception as error:  # noqa: BLE001 - the release is complete
-        report = _warned(report, error)
+        warnings.append(_warning(error))
     try:
         is_short = len(text.encode("utf-8", "replace")) <= _STORED
         # A character has at most four bytes.
         short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
+        moves = [(part.target, part.move) for part in parts if part.move]
         map_and_wait(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
             CALLS_AT_ONCE,
         )
     except Exception as error:  # noqa: BLE001 - as above
-        report = _warned(report, error)
-    return report
+        warnings.append(_warning(error))
+    return path, warnings
 
 
-def _warned(report: Report, error: Exception) -> Report:
-    return replace(report, warnings=(*report.warnings, f"The release notes: {to_promote_error(error).full_text}"))
+def _warning(error: Exception) -> str:
+    return f"The release notes: {to_promote_error(error).full_text}"
 
 
 def _replaced(target: Target, move: Promotion) -> Snapshot | None:
@@ -155,32 +165,43 @@ def _replaced(target: Target, move: Promotion) -> Snapshot | None:
     return latest if is_it else None
 
 
-def _recorded(target: Target, report: Report) -> VerdictSummary | None:
-    if report.candidate is None:
+def _recorded(part: Part) -> VerdictSummary | None:
+    if part.candidate is None:
         return None
-    return recorded_verdict(target.job.context, target.ledger.versions.passed_verdict(report.candidate))
+    target = part.target
+    return recorded_verdict(target.job.context, target.ledger.versions.passed_verdict(part.candidate))
 
 
-def _attempt(job: Job, report: Report, commit: str) -> Attempt:
-    move = next((part.move for part in report.each if part.move), None)
-    version = report.candidate.version if report.candidate else ""
-    details: dict[str, Any] = {"function": job.inputs.names, "version": version, "previous": report.previous}
-    if report.parts:
-        details = {"functions": {name: _version(part) for name, part in report.parts}}
-    texts = _DESCRIPTIONS_OF_SEVERAL if report.parts else _DESCRIPTIONS
+def _attempt(job: Job, parts: Sequence[Part], commit: str) -> Attempt:
+    move = next((part.move for part in parts if part.move), None)
+    version = ""
+    if len(parts) > 1:
+        texts = _DESCRIPTIONS_OF_SEVERAL
+        details: dict[str, Any] = {
+            "functions": {part.target.job.inputs.function_name: _version(part) for part in parts}
+        }
+    else:
+        [part] = parts
+        texts = _DESCRIPTIONS
+        version = part.candidate.version if part.candidate else ""
+        details = {"function": job.inputs.names, "version": version, "previous": part.previous}
     return Attempt(
         job.inputs.environment,
         commit,
         is_success=move is not None,
         description=texts[move.kind if move else None].format(version=version, names=job.inputs.names),
         details={**details, **({"promotion": move.identity} if move else {})},
-        environment_url=next((part.environment.url for part in report.each if part.environment), ""),
+        environment_url=next(filter(None, map(_url, parts)), ""),
         run_url=job.run.url,
     )
 
 
-def _version(report: Report) -> str:
-    return report.candidate.version if report.candidate else report.previous
+def _version(part: Part) -> str:
+    return part.candidate.version if part.candidate else part.previous
+
+
+def _url(part: Part) -> str:
+    return part.environment_endpoint.url if part.environment_endpoint else ""
 
 
 def _show_on_github(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]:

@@ -9,8 +9,8 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import Decision
 from promote.core.endpoint import LATEST_ENDPOINT, Endpoint
-from promote.core.promotion import served_version
-from promote.core.verdict import Verdict
+from promote.core.promotion import Promotion, served_version
+from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate, Snapshot
 from promote.pipeline.deploy import Deployed
 from promote.pipeline.locks import HeldLock
@@ -80,13 +80,27 @@ class Part:
         return self.verdict is not None and not self.verdict.passed
 
     @property
+    def move(self) -> Promotion | None:
+        """The promotion or rollback by which this run has moved the alias; None if it has not."""
+        return self.decision.move if self.decision else None
+
+    @property
+    def since(self) -> str:
+        """The commit of the environment's previous promotion; empty if there was none or if it is not known."""
+        return self.decision.since if self.decision else ""
+
+    @property
     def has_moved(self) -> bool:
         """Whether this run has moved the alias."""
-        return self.decision is not None and self.decision.move is not None
+        return self.move is not None
 
     def warned(self, warnings: Iterable[str]) -> Self:
         """Return the part with more warnings."""
         return replace(self, warnings=(*self.warnings, *warnings))
+
+    def noted(self, note: str) -> Self:
+        """Return the part with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
     def decided(self, decision: Decision) -> Self:
         """Return the part with the result of the promotion."""
@@ -96,3 +110,17 @@ class Part:
 def each(step: Callable[[Part], Part], parts: Sequence[Part]) -> list[Part]:
     """Apply ``step`` to all functions in parallel."""
     return map_and_wait([partial(step, part) for part in parts], CALLS_AT_ONCE)
+
+
+def verdict_of(parts: Sequence[Part]) -> Verdict | None:
+    """Return the verdict of all functions together; None if no function was verified."""
+    if len(parts) == 1:
+        return parts[0].verdict
+    verdicts = [(part.target.function.name, part.verdict) for part in parts if part.verdict]
+    if not verdicts:
+        return None
+    checks = tuple(replace(check, name=f"{name}: {check.name}") for name, found in verdicts for check in found.checks)
+    order = (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)
+    outcome = next(found for found in order if found in [verdict.outcome for _, verdict in verdicts])
+    reason = "; ".join(f"{name}: {found.reason}" for name, found in verdicts if found.reason)
+    return Verdict(outcome, checks, reason)

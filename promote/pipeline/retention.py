@@ -6,7 +6,6 @@ versions older than the promoted one are deleted, so a newer version that anothe
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -15,10 +14,9 @@ from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import UnconfirmedError
 from promote.core.promotion import Alias
-from promote.core.report import Report
-from promote.core.run import Result
 from promote.core.version import Published
 from promote.pipeline.job import Job
+from promote.pipeline.part import Part
 from promote.pipeline.target import Target
 from promote.state.candidate_records import Deployment
 from promote.state.ledger import State
@@ -36,46 +34,38 @@ _WIDTH = 2
 """Versions that are deleted in parallel, and environments whose history is read in parallel."""
 
 
-def retain(job: Job, targets: Sequence[Target], report: Report) -> Report:
+def retain(job: Job, parts: Sequence[Part]) -> list[Part]:
     """Delete the versions that are no longer needed after a promotion, as ``keep-versions`` says.
 
-    A release that moved one function is a promotion of all. A failure is a warning of the report, because the
-    promotion is complete.
+    A release that moved one function is a promotion of all. Return the functions with notes about what was deleted. A
+    failure is a warning, because the promotion is complete.
     """
-    if report.result is not Result.PROMOTED or all(target.job.inputs.keep_versions is None for target in targets):
-        return report
-    job.keep_certain(report)
+    if all(part.target.job.inputs.keep_versions is None for part in parts):
+        return list(parts)
     with job.phase("retain"):
-        calls = [partial(_retain_one, target, part) for target, part in zip(targets, report.each, strict=True)]
-        found = map_and_wait(calls, _WIDTH)
-    notes, warnings = list(report.notes), list(report.warnings)
-    for target, (note, warning) in zip(targets, found, strict=True):
-        name = f"{target.function.name}: " if report.parts else ""
-        notes += [f"{name}{note}"] if note else []
-        warnings += [f"{name}{warning}"] if warning else []
-    return replace(report, notes=tuple(notes), warnings=tuple(warnings))
+        return map_and_wait([partial(_retain_one, part) for part in parts], _WIDTH)
 
 
-def _retain_one(target: Target, report: Report) -> tuple[str, str]:
-    """Delete versions of one function. Return a note about the deleted ones, and a warning. Both may be empty."""
-    job, keep = target.job, target.job.inputs.keep_versions
-    if keep is None or report.candidate is None:
-        return "", ""
+def _retain_one(part: Part) -> Part:
+    """Delete versions of one function."""
+    target, job = part.target, part.target.job
+    keep = job.inputs.keep_versions
+    if keep is None or part.candidate is None:
+        return part
     deleted: list[int] = []
     left: list[int] = []
-    warning = ""
     try:
-        left = _versions_to_delete(target, int(report.candidate.version), keep)
+        left = _versions_to_delete(target, int(part.candidate.version), keep)
         _delete(target, left[:_AT_ONCE], keep, deleted)
     except Exception as error:  # noqa: BLE001 - the promotion is complete
         text = to_promote_error(error).full_text
-        warning, left = f"Not all older versions could be deleted (keep-versions): {text}", []
+        part, left = part.warned([f"Not all older versions could be deleted (keep-versions): {text}"]), []
     if not deleted:
-        return "", warning
+        return part
     names = f"version{'' if len(deleted) == 1 else 's'} {', '.join(map(str, sorted(deleted)))}"
     job.say("retain", f"deleted {names}")
     more = f" The next promotions delete {len(left) - _AT_ONCE} more." if len(left) > _AT_ONCE else ""
-    return f"Deleted {names} (keep-versions: {keep}).{more}", warning
+    return part.noted(f"Deleted {names} (keep-versions: {keep}).{more}")
 
 
 def versions_to_delete(

@@ -88,6 +88,11 @@ class Target:
         state = replace(then.state, lock=LockState(token=token))
         return replace(then, state=state, function=self.function)
 
+    @property
+    def unlocked(self) -> "Target":
+        """The target for what follows after the lock was released, and does not need it."""
+        return replace(self, function=self.function.guarded(lambda: None))
+
     def of_commit(self, commit: str) -> "Target":
         """Return the target of a run for ``commit``, which its records name; empty if the commit is not known."""
         job = replace(self.job, run=replace(self.job.run, commit=commit))

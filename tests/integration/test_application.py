@@ -411,6 +411,40 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
     application.assert_whole()
 
 
+def test_a_function_that_serves_nothing_yet_does_not_prevent_a_rollback(application: Application) -> None:
+    three = application.inputs
+    application.inputs = {
+        **three,
+        "function-name": "api = api\nmail = mail",
+        "checks": "GET /health 200 status == 'ok'",
+    }
+    for number in (1, 2):
+        application.change("api", "mail", text=str(number))
+        assert application.run(number).result == "promoted"
+    application.inputs = three
+    application.break_down("api")
+    assert application.run(3).result == "blocked"
+    assert application.serves() == {"api": "2", "mail": "2", "worker": ""}
+
+    bare = {"command": "rollback", "function_name": "\n".join(NAMES)}
+    planned = application.run(4, **bare, dry_run="true")
+    assert (planned.code, planned.result) == (0, "planned"), planned.log
+    back = application.run(4, **bare)
+    assert (back.code, back.result) == (0, "rolled-back"), back.log
+    assert application.serves() == {"api": "1", "mail": "1", "worker": ""}
+    assert "worker serves nothing in preprod yet, and stays as it is." in back.summary
+    application.assert_whole()
+
+
+def test_locks_that_are_free_are_waited_for_once(application: Application) -> None:
+    assert application.run(1).result == "promoted"
+    application.change("api", text="2")
+    application.world.account.inject("latency", "dynamodb.TransactWriteItems", seconds=1)
+    ended = application.run(2)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert 1 <= float(ended.outputs["lock-wait-seconds"]) < len(NAMES)
+
+
 def test_what_one_environment_serves_is_promoted_to_the_next_as_one(application: Application) -> None:
     bare = {"command": "promote", "function_name": "\n".join(NAMES), "environment": "prod", "from": "preprod"}
     bare["checks"] = ""

@@ -6,6 +6,7 @@ disconnects has had its effect or has not: ``hold-after`` and ``hold-before``.
 
 import json
 import signal
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
+from types import FrameType
 
 import pytest
 
@@ -481,3 +483,34 @@ def wait_until(condition: Callable[[], bool], timeout: float = 20, pause: float 
         if time.monotonic() > deadline:
             raise AssertionError("it has not come true")
         time.sleep(pause)
+
+
+@contextmanager
+def signal_on(name: str) -> Iterator[list[str]]:
+    """Send SIGTERM to this process when it enters the function with this name. Yield where that was."""
+    where: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == name and not where:
+            where.append(frame.f_code.co_filename)
+            signal.raise_signal(signal.SIGTERM)
+
+    sys.settrace(trace)
+    try:
+        yield where
+    finally:
+        sys.settrace(None)
+
+
+@pytest.mark.parametrize("name", ["keep_moved", "promoted", "after_move", "announce", "retain"])
+def test_a_run_cancelled_between_two_calls_after_the_move_has_promoted(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, name: str
+) -> None:
+    """The system sends a signal at any time, not only during a call."""
+    with signal_on(name) as where:
+        ended = runner.run({**inputs, "keep-versions": "5"}, commit=COMMIT, run_id=2)
+    assert where, f"no function {name} was called"
+    assert (ended.code, ended.result, ended.outputs["promoted"]) == (0, "promoted", "true"), ended.log
+    assert "The run was cancelled" in ended.log
+    assert (promoted.outputs["version"], world.alias_version()) == ("1", "2")
+    assert_next_run_ends_well(runner, inputs, world, is_promoted=True)

@@ -115,6 +115,19 @@ def test_a_damaged_record_stops_a_run_before_it_changes_anything(  # noqa: PLR09
     assert world.alias_version() == promoted.outputs["version"]
 
 
+@pytest.mark.parametrize("damage", [{"functions": "many"}, {"functions": [2]}, {"sk": "promotion#1"}, {"pk": ""}])
+def test_a_damaged_entry_of_the_history_is_named(
+    runner: Runner, world: World, promoted: Ended, damage: Mapping[str, Any]
+) -> None:
+    [entry] = [item for item in world.records("promotion") if item["version"] == promoted.outputs["version"]]
+    put(world, {**entry, "release": {**entry["release"], **damage}})
+    name, value = next(iter(damage.items()))
+    for given in (ROLLBACK, STATUS):
+        ended = runner.run(given, commit="3" * 40, run_id=3)
+        assert_one_error(ended, f"the record {entry['sk']} of {arn(world)} cannot be read", f"its release.{name} is ")
+    assert (value, world.alias_version()) == (damage[name], promoted.outputs["version"])
+
+
 def test_a_damaged_record_of_a_version_does_not_count_as_passed(runner: Runner, world: World, promoted: Ended) -> None:
     passed = record(world, "version#0000000002")["passed"]
     put(world, {**record(world, "version#0000000002"), "passed": {**passed, "outcome": "failed"}})

@@ -334,8 +334,8 @@ MUTANTS = (
     Mutant(
         "notes that cannot be written fail the run",
         "promote.pipeline.announce",
-        "def _warned(report: Report, error: Exception) -> Report:\n    return",
-        "def _warned(report: Report, error: Exception) -> Report:\n    raise error\n    return",
+        "def _warning(error: Exception) -> str:\n    return",
+        "def _warning(error: Exception) -> str:\n    raise error\n    return",
         ("dynamodb.PutItem notes",),
     ),
     Mutant(
