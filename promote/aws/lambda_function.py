@@ -224,7 +224,7 @@ class Function:
     def _failure(self, error: Exception) -> Exception:
         """Return the error to raise when a write to $LATEST fails with ``error``.
 
-        If a first attempt took effect and its response was lost, the retry fails like an external change. So upon a
+        If a first attempt took effect and its response was lost, the retry fails like an external change. So after a
         ConflictError or UnconfirmedError, the caller reads $LATEST again and does what is still to do.
         """
         code = code_of(error)

@@ -46,7 +46,7 @@ class Claim:
     """In the queue, a newer run supersedes older ones with the same group; empty if none does."""
     queue: Queue = Queue.FIFO
     since: str = ""
-    """The start, by the owner's clock. It is shown to people, and decides nothing."""
+    """The start, by the owner's clock. It is only shown to people."""
     url: str = ""
     """The page of the run; empty outside of GitHub."""
     job: str = ""

@@ -12,7 +12,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
-    """Only for a check: it is marked to be skipped."""
+    """The check is marked to be skipped. A verification never has this outcome."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Application:
     """Functions that are released together."""
 
     parts: tuple[Part, ...]
-    """In the order in which they are written. The names are unique. Region and account are the same."""
+    """The functions, as they are ordered in the list. Their names are unique. Region and account are the same."""
     given: Mapping[str, Value] = field(default_factory=dict)
     """The values for the application as a whole, by the names of the inputs."""
     retired: frozenset[str] = frozenset()

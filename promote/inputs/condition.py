@@ -129,7 +129,7 @@ class Conditions:
         return any(all(self._samples(argument, current)) for argument in arguments if argument["type"] != "expref")
 
     def _widened(self, samples: Samples) -> Samples:
-        """Add the literals of the same kinds as ``samples``."""
+        """Return ``samples`` and the literals of the same kinds."""
         kinds = {_kind(sample) for sample in samples}
         return (*samples, *(literal for literal in self._literals if _kind(literal) in kinds))
 

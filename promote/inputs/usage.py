@@ -147,7 +147,7 @@ _NEIGHBOURS: Mapping[str, str] = {
     "zip-file": "artifact",
     "zip-file-path": "artifact",
 }
-"""Names of inputs in other actions and tools."""
+"""The input for each name that other actions and tools use."""
 
 
 def command_of(environ: Mapping[str, str]) -> Command:
@@ -204,7 +204,7 @@ def given(environ: Mapping[str, str]) -> list[str]:
 
 
 def _value(environ: Mapping[str, str], name: str) -> str:
-    """Return the value of an input, or nothing if it is the default. Booleans are in lower case."""
+    """Return the value of an input; empty if it is the default. Booleans are in lower case."""
     known, value = INPUTS[name], environ.get(f"INPUT_{name.upper()}", "").strip()
     value = value.lower() if known.default in ("true", "false") else value
     return "" if value == known.default else value

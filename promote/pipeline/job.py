@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One run."""
+    """The inputs of a run, or of one function in it, and the clients and the state that it uses."""
 
     inputs: Inputs
     context: Context

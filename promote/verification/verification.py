@@ -34,7 +34,7 @@ class Verification:
     checks: tuple[Check, ...]
     around: Surroundings
     seconds: float
-    """For all checks together."""
+    """The time limit of all checks together, in seconds."""
     session: "Callable[[], requests.Session]"
     function: "Function"
     clock: Clock
