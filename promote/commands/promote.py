@@ -274,7 +274,7 @@ def _verdict_in_latest(target: Target, source: Source) -> Verdict:
         return Verdict(Outcome.INCONCLUSIVE, (), "$LATEST was changed externally while the job's own steps tested it")
     if not target.job.inputs.has_verification:
         return _with_steps(target, None)
-    endpoint = target.endpoints.known("latest", target.state.latest)
+    endpoint = target.endpoints.known(LATEST_ENDPOINT, target.state.latest)
     with target.job.phase("verify"):
         return _with_steps(target, verify(target, Deployed(source.candidate, latest), endpoint).verdict)
 

@@ -25,7 +25,7 @@ from promote.notes.tag_rollout import Asked, carried
 from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
 from promote.pipeline.prepare import read_template
-from promote.state.ledger import Ledger
+from promote.state.ledger import HISTORY, Ledger
 from promote.state.promotion_records import promotion_of
 from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_unmoved
 from promote.state.releases import Part
@@ -33,8 +33,6 @@ from promote.state.strict import Record
 
 _PATIENCE = 60
 """Seconds for all calls of GitHub. They are many because this command only writes notes."""
-_HISTORY = 200
-"""The most promotions that are read from the history of each environment."""
 _TAGS = 5
 """The most earlier tags for which GitHub is asked whether the commit's history has them."""
 _NO_HISTORY = "the checkout does not have the history (fetch-depth: 0 fetches it)"
@@ -224,7 +222,7 @@ def _of_release(scope: _Scope) -> tuple[Notes, Sequence[str]]:
 
 
 def _histories(scope: _Scope, environment: str) -> Histories:
-    read = [partial(member.ledger.promotions, environment, _HISTORY) for member in scope.members]
+    read = [partial(member.ledger.promotions, environment, HISTORY) for member in scope.members]
     return {
         member.ledger.arn: items
         for member, items in zip(scope.members, map_concurrently(read, CALLS_AT_ONCE), strict=True)

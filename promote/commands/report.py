@@ -108,4 +108,4 @@ def _version(report: Report) -> str:
         return f"{before} → {now}" if before else f"{now}, the first"
     if report.result is Result.UNCHANGED or not now or now == before:
         return f"{before or now or 'nothing'} stays"
-    return f"{before} stays, {now} was not promoted" if before else f"none, {now} was not promoted"
+    return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"

@@ -13,6 +13,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
+AFTER_INTERRUPT = 3.0
+"""Seconds for each thing that is tidied up after an interrupt, because the runner kills the process after ten."""
+
 _One = TypeVar("_One")
 _Other = TypeVar("_Other")
 

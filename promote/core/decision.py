@@ -8,7 +8,7 @@ from promote.core.errors import ConflictError
 from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack, served_version
 from promote.core.run import Result, Run
 from promote.core.verdict import Verdict
-from promote.core.version import Candidate, same_content
+from promote.core.version import Candidate
 
 
 class CommitRelation(StrEnum):
@@ -145,7 +145,7 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
             hint="Run command: status to see what it serves now. Roll back again if you still want to.",
         )
     is_there = alias is not None and alias.version == candidate.version and not alias.is_moved_by_others
-    is_known = served.version == candidate.version and served.plan == request.plan and same_content(candidate, served)
+    is_known = served.has_passed(candidate, request.plan)
     if is_there and (is_back or order.is_older or (order.relation is CommitRelation.SAME and is_known)):
         return Decision(Result.UNCHANGED, previous, order, alias=alias)
     if order.is_older and not is_back:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 LATEST_ENDPOINT = "latest"
 """The qualifier of the endpoint that shows $LATEST."""
 
+NEW_TIMEOUT, ERRORS_TIMEOUT = 30.0, 5.0
+"""Seconds to wait for a new endpoint: until it is reachable, and while it responds with a status of 500 or more."""
+
 
 @dataclass(frozen=True)
 class Gateway:

@@ -17,6 +17,10 @@ FORMAT = 1
 KEEPING = ("lock", "deploy")
 """The commands that keep the lock for later steps of the job."""
 
+LEASE = 30
+"""Seconds: the lease while a heartbeat renews it, if the inputs set no other."""
+RENEWALS = 4
+"""Renewals per lease. Three in a row may fail before the lease is lost."""
 LONGEST_LEASE = 21600
 """Seconds: six hours, the longest duration of a job."""
 

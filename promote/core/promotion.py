@@ -8,6 +8,7 @@ from typing import Self
 
 from promote.core.endpoint import Gateway
 from promote.core.traffic import Capacity, Split, shares, split
+from promote.core.version import Candidate, same_content
 
 
 class Kind(StrEnum):
@@ -252,6 +253,10 @@ class EnvironmentRecord:
     """The promotion that moved the environment to the version."""
     rolled_back: tuple[RolledBack, ...] = ()
     """The rolled-back versions, which must not return without an override, oldest first."""
+
+    def has_passed(self, candidate: Candidate, plan: str) -> bool:
+        """Whether the environment serves ``candidate``, and it passed the verification with the digest ``plan``."""
+        return self.version == candidate.version and self.plan == plan and same_content(candidate, self)
 
     @property
     def forgotten(self) -> "EnvironmentRecord":

@@ -65,11 +65,14 @@ class Clone:
     def pull(self) -> str:
         """The ref of the pull request that is checked out, such as ``pull/5/merge``; empty if none is.
 
-        actions/checkout writes it to ``refs/remotes``.
+        actions/checkout writes it to ``refs/remotes``, and each fetch to ``FETCH_HEAD``.
         """
         head = self.head.encode()
         found = self._refs.as_dict(_ref("refs/remotes/pull"))
-        return min((f"pull/{name.decode(errors='replace')}" for name, at in found.items() if at == head), default="")
+        names = [f"pull/{name.decode(errors='replace')}" for name, at in found.items() if at == head]
+        fetched = _FETCHED_PULL.findall(_text(self._folder / "FETCH_HEAD"))
+        names += [name.decode() for at, name in fetched if at == head]
+        return min(names, default="")
 
     @property
     def repository(self) -> str:
@@ -301,6 +304,9 @@ _EXTENSIONS = frozenset(
 """The extensions that this module supports: https://git-scm.com/docs/git-config, extensions."""
 _COMMIT, _TAG = 1, 4
 """Kinds of objects, by their numbers in packs."""
+_FETCHED_PULL = re.compile(rb"^([0-9a-f]+)\t.*'refs/(pull/\d+/\w+)' of ", re.MULTILINE)
+"""The commit and the ref of a pull request, as ``git fetch`` writes it to ``FETCH_HEAD``."""
+
 _REPLACEMENTS = 5
 """The longest chain of replacements that git follows."""
 _LARGEST = 1 << 26

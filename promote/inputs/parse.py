@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from promote.core.lock_state import LONGEST_LEASE, Queue
+from promote.core.lock_state import LEASE, LONGEST_LEASE, Queue
 from promote.inputs.checks import parse_checks, parse_invocations, require_command
 from promote.inputs.environment_variables import environment_variables
 from promote.inputs.function_name import region_of, target
@@ -153,7 +153,7 @@ def _tag(read: Reader) -> str:
 
 def _lease(read: Reader, command: Command) -> int:
     """Return the lease in seconds. It is long if no heartbeat renews it between the steps of the job."""
-    default = 3600 if command in (Command.LOCK, Command.DEPLOY) else 30
+    default = 3600 if command in (Command.LOCK, Command.DEPLOY) else LEASE
     return round(read.number("lease", _LEASE, default=default))
 
 

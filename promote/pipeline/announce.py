@@ -31,7 +31,7 @@ _STORED = ITEM_LIMIT - 10_000
 
 @dataclass(frozen=True)
 class Announcement:
-    """What people are told of a release outside of the log, and what of it failed."""
+    """What was written about a release for people to read, and what of it failed."""
 
     notes: str = ""
     """The release notes, as Markdown."""

@@ -11,7 +11,7 @@ from promote.core.promotion import Alias, Kind, Promotion, RolledBack
 from promote.core.rolled_back import after_promotion, after_rollback
 from promote.core.run import short_commit
 from promote.core.traffic import Split
-from promote.core.version import Candidate, Content, same_content
+from promote.core.version import Candidate, Content
 from promote.pipeline.capacity import require_free
 from promote.pipeline.order import commit_of, compare, kept_out
 from promote.pipeline.target import Target
@@ -22,8 +22,7 @@ ATTEMPTS = 5
 
 def is_verified(target: Target, candidate: Candidate) -> bool:
     """Return whether the environment serves ``candidate`` and it passed the same checks, so it need not be verified."""
-    served = target.served
-    return served.version == candidate.version and served.plan == target.plan and same_content(candidate, served)
+    return target.served.has_passed(candidate, target.plan)
 
 
 def decide(
@@ -117,7 +116,9 @@ def _warnings(target: Target, alias: Alias | None, found: CommitOrder) -> Iterat
     if alias and alias.split is not Split.NONE:
         yield f"This promotion ended a traffic split of {name} that was set externally: {alias.shares}."
     elif alias and target.served.sequence and alias.is_moved_by_others and not target.ledger.is_pinned(alias):
-        yield f"{name} was moved externally to version {alias.version} since its last promotion."
+        is_same = alias.version == target.served.version
+        how = "the description of its alias was changed" if is_same else f"it was moved to version {alias.version}"
+        yield f"{name} was changed externally since its last promotion: {how}."
     if found.relation is CommitRelation.DIVERGED:
         theirs = short_commit(found.commit)
         yield f"The histories have diverged: {theirs}, which {name} served, is not an ancestor of {short_commit(ours)}."

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 
 from promote.aws.api_gateway import STAGE, Gateways
 from promote.core.clock import Clock
-from promote.core.endpoint import Endpoint, Gateway
+from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint, Gateway
 from promote.core.errors import EndpointError
 from promote.state.ledger import Ledger
 from promote.verification.http_client import Response, ask
 
 if TYPE_CHECKING:
     import requests
-
-_PATIENCE, _PATIENCE_WITH_ERRORS = 30.0, 5.0
-"""Seconds to wait for a new endpoint: until it is reachable, and while it responds with a status of 500 or more."""
 
 _GLANCE = 1.0
 """Timeout in seconds of a request that delays the promotion."""
@@ -111,7 +108,7 @@ class Endpoints:
         while (response := self._response(endpoint, path)).is_gateways_own:
             repaired = self.repair(endpoint)
             # A crash of the function shows as 500 too, so the run does not wait long.
-            patience = _PATIENCE_WITH_ERRORS if response.status >= 500 else _PATIENCE  # noqa: PLR2004
+            patience = ERRORS_TIMEOUT if response.status >= 500 else NEW_TIMEOUT  # noqa: PLR2004
             is_in_vain = self._clock.monotonic() - started > patience
             if repaired is None and (not endpoint.is_new or is_in_vain):
                 what = response.trouble or f"status {response.status}"

@@ -4,20 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from promote.core.concurrency import with_timeout
+from promote.core.concurrency import AFTER_INTERRUPT, with_timeout
 from promote.core.errors import LockError
-from promote.core.lock_state import Claim, LockState, Queue
+from promote.core.lock_state import LEASE, Claim, LockState, Queue
 from promote.inputs.usage import Command
 from promote.pipeline.job import Job
 from promote.state.heartbeat import Heartbeat
 from promote.state.lock import Lease, Lock
 from promote.state.lock_queue import Superseded, acquire, acquire_together
 
-_BEATEN = 30
-"""Lease in seconds while a heartbeat renews it, if the input applies to the time between the job's steps."""
-
-_HURRY, _PATIENCE = 3.0, 30.0
-"""Seconds for the release of the lock: after an interrupt, because the runner kills the process soon, and otherwise."""
+_PATIENCE = 30.0
+"""Seconds for the release of the lock, if the run was not interrupted."""
 
 
 @dataclass
@@ -43,7 +40,7 @@ def make_lock(job: Job, arn: str, *, can_be_superseded: bool) -> Lock:
     what = (context.repository, context.ref, inputs.command, inputs.environment, job.application)
     claim = Claim(
         owner=f"{run.run_id}/{run.attempt}/{run.operation}",
-        lease=min(inputs.lease, _BEATEN) if inputs.command in (Command.LOCK, Command.DEPLOY) else inputs.lease,
+        lease=min(inputs.lease, LEASE) if inputs.command in (Command.LOCK, Command.DEPLOY) else inputs.lease,
         run_id=run.run_id,
         attempt=run.attempt,
         group=" ".join(filter(None, what)) if has_order else "",
@@ -140,7 +137,7 @@ def hold(
     try:
         yield held_lock
     except KeyboardInterrupt:
-        patience = _HURRY
+        patience = AFTER_INTERRUPT
         raise
     finally:
         held_lock.heartbeat.stop()
@@ -167,7 +164,7 @@ def _release(job: Job, held_lock: HeldLock, patience: float) -> None:
             try:
                 state = with_timeout(patience, lambda: lock.release(lease))
             except KeyboardInterrupt:
-                with_timeout(_HURRY, lambda: lock.release(lease))
+                with_timeout(AFTER_INTERRUPT, lambda: lock.release(lease))
                 job.state.forget(job.location(lock.arn))
                 raise
             if state.queue:

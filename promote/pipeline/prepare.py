@@ -12,7 +12,7 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.endpoint import LATEST_ENDPOINT
-from promote.core.errors import ConflictError, FunctionError, InputError
+from promote.core.errors import ConflictError, FunctionError, InputError, RecordError
 from promote.core.promotion import Alias
 from promote.core.redaction import Redactor
 from promote.core.run import join_names
@@ -98,6 +98,7 @@ def _prepare_one(job: Job) -> Target:
         template=template,
     ).seeing(find_alias(aliases, inputs.environment))
     _require_latest_counts(target)
+    _require_own_gateway(target)
     _require_other_urls(target)
     if target.missing_endpoints:
         gateways.require_domain(target.missing_endpoints)
@@ -233,6 +234,26 @@ def _identity(job: Job, region: str, code: Code | None, latest: Snapshot | None)
     assert role  # noqa: S101 - the input was checked
     arn = f"arn:{role['partition']}:lambda:{region}:{role['account']}:function:{name}"
     return job.inputs.function_arn or arn, {"PackageType": code.package_type, **creation}
+
+
+def _require_own_gateway(target: Target) -> None:
+    """Refuse records by which the endpoint of $LATEST is the one of an environment: it would not show the candidate.
+
+    Raises:
+        RecordError: Both records name the same API.
+
+    """
+    latest, environments = target.state.latest, target.state.environments
+    if target.job.inputs.command is Command.ROLLBACK:  # it verifies nothing
+        return
+    for name, served in environments.items():
+        if latest and served.gateway and latest.api_id == served.gateway.api_id:
+            raise RecordError(
+                f"the endpoint of $LATEST and the endpoint of {name} are the same API in the records of "
+                f"{target.function.name}: {latest.api_id}",
+                hint="Another program wrote into the table, or an item was edited. Delete the item endpoint#latest of "
+                "the function. The next run makes the endpoint again.",
+            )
 
 
 def _require_other_urls(target: Target) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from promote.aws.api_gateway import Gateways
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
-from promote.core.concurrency import map_concurrently, with_timeout
+from promote.core.concurrency import AFTER_INTERRUPT, map_concurrently, with_timeout
 from promote.core.endpoint import Endpoint
 from promote.core.errors import ConflictError
 from promote.pipeline.endpoints import locate
@@ -21,8 +21,8 @@ from promote.state.endpoint_records import Preview
 from promote.state.heartbeat import Heartbeat
 from promote.state.ledger import Ledger
 
-_HURRY, _PATIENCE = 3.0, 120.0
-"""Seconds for the removal: after an interrupt, because the runner kills the process soon, and otherwise."""
+_PATIENCE = 120.0
+"""Seconds for the removal, if the run was not interrupted."""
 _WIDTH = 4
 """Previews that are removed at the same time."""
 
@@ -110,7 +110,7 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
     try:
         yield endpoint, heartbeat
     except KeyboardInterrupt:
-        patience = _HURRY
+        patience = AFTER_INTERRUPT
         raise
     finally:
         heartbeat.stop()

@@ -8,7 +8,7 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import TransactionCancelled
-from promote.core.concurrency import map_and_wait, with_timeout
+from promote.core.concurrency import AFTER_INTERRUPT, map_and_wait, with_timeout
 from promote.core.decision import Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import Kind, Promotion, served_version
@@ -26,9 +26,6 @@ from promote.state.ledger import Pending
 from promote.state.release_records import Conflict
 from promote.state.releases import Part, Release, Stage, release_key
 from promote.state.version_records import replaced
-
-_CANCEL_TIMEOUT = 3.0
-"""Seconds to finish a release whose run was interrupted. The post step does the rest."""
 
 
 class Seen(Enum):
@@ -277,7 +274,7 @@ def _begin(
 def _end_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
     """Finish the release of a cancelled run as far as possible. The post step or the next run does the rest."""
     with suppress(Exception):
-        ended = with_timeout(_CANCEL_TIMEOUT, settle)
+        ended = with_timeout(AFTER_INTERRUPT, settle)
         if ended.release.stage is Stage.DONE:
             moved(ended)
         if ended.release.stage.is_final:

@@ -9,7 +9,7 @@ from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
 from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
-from promote.core.lock_state import Claim
+from promote.core.lock_state import RENEWALS, Claim
 from promote.core.run import Run
 from promote.github.actions.job_state import LedgerLocation
 from promote.pipeline.release import ReleaseProtocol
@@ -70,7 +70,7 @@ class Resources:
 
         It has a separate client, which is made at the first heartbeat.
         """
-        client = cache(lambda: self.clients.heartbeat(min(2, lease / 4)))
+        client = cache(lambda: self.clients.heartbeat(min(2, lease / RENEWALS)))
         return Table(client, self.table_name, self.clock, reads_back=False)
 
     def lock(self, arn: str, claim: Claim, say: Say) -> Lock:

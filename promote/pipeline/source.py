@@ -110,6 +110,13 @@ def _found(target: Target) -> Source:
                 "promote",
                 hint=f"Promote to {inputs.source} with command: run first, which moves the alias to a version.",
             )
+        if alias.split.is_external and not inputs.override:
+            raise RefusedError(
+                f"the environment {inputs.source} of {target.function.name} splits its traffic, and this action did "
+                f"not set that split: {alias.shares}. So it serves no single version to promote",
+                hint="End the split, or name the version to promote with the input version. To promote version "
+                f"{alias.version} anyway, set override: true and a reason, which is recorded.",
+            )
         snapshot = _existing(target, alias.version)
         move = None if alias.is_moved_by_others else alias.promotion
         served = target.state.served(inputs.source)

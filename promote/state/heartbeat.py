@@ -8,11 +8,10 @@ from collections.abc import Callable
 from promote.core.clock import Clock
 from promote.core.concurrency import event, start
 from promote.core.errors import LockError
+from promote.core.lock_state import RENEWALS
 
 _LONGEST = 30.0
 """Seconds. A longer lease is renewed as often as a lease of this duration."""
-_BEATS = 4
-"""Renewals per lease. Three in a row may fail before the lease is lost."""
 
 
 class Heartbeat:
@@ -77,5 +76,5 @@ class Heartbeat:
 
     def _run(self) -> None:
         # A long lease is renewed often as well, so that the run soon notices a forced unlock.
-        while not self._stopped.wait(min(self._lease, _LONGEST) / _BEATS):
+        while not self._stopped.wait(min(self._lease, _LONGEST) / RENEWALS):
             self.beat()

@@ -24,6 +24,7 @@ from promote.state.promotion_records import (
     is_pinned,
     promotion_key,
     promotion_of,
+    promotion_prefix,
     require_move,
 )
 from promote.state.strict import Record
@@ -40,6 +41,10 @@ _FREE = "attribute_not_exists(#pending)"
 
 class Pending(Exception):  # noqa: N818 - a result, not a failure
     """The function is part of an unfinished release, which must be finished first."""
+
+
+HISTORY = 200
+"""The most entries of the history of an environment that a run reads."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +230,7 @@ class Ledger:
 
     def history(self, environment: str, count: int) -> list[Item]:
         """Return the last ``count`` entries of the history of ``environment``, newest first."""
-        prefix = f"promotion#{environment}#"
+        prefix = promotion_prefix(environment)
         with suppress(TableNotFound):
             return list(map(require_move, self._table.newest(self.arn, prefix, prefix + "~", count)))
         return []

@@ -11,12 +11,10 @@ from datetime import datetime
 from promote.aws.dynamodb import Table, TableNotFound, TransactionCancelled
 from promote.core.concurrency import map_concurrently, with_timeout
 from promote.core.errors import LockError
-from promote.core.lock_state import LONGEST_LEASE, Claim, Liveness, LockState
+from promote.core.lock_state import LONGEST_LEASE, RENEWALS, Claim, Liveness, LockState
 from promote.state.lock import LONGEST_QUEUE, Lease, Lock, possibly_held
 from promote.state.polling import Pace
 
-_RENEWALS = 4
-"""Renewals of a ticket per lease."""
 _REPORT_EVERY, _REPORT_CHANGES = 60.0, 5.0
 """Seconds between lines in the log: while nothing changes, and if something changes."""
 _TIDYING = 4.0
@@ -132,7 +130,7 @@ class _Waiter:
                 self._liveness.see(state, clock.monotonic())
             self._report(state, now)
             clock.sleep(min(self._pause(ahead, now), self._deadline - now))
-            if clock.monotonic() - renewed < self._claim.lease / _RENEWALS:
+            if clock.monotonic() - renewed < self._claim.lease / RENEWALS:
                 state = lock.read()
             else:
                 renewed, state = clock.monotonic(), lock.renew_ticket(state)
@@ -164,7 +162,7 @@ class _Waiter:
         elif self._first_since is None:
             self._first_since = now
         pause = self._pace.pause(ahead, 0.0 if self._first_since is None else now - self._first_since)
-        return min(pause, self._claim.lease / _RENEWALS)
+        return min(pause, self._claim.lease / RENEWALS)
 
     def _require_time(self, state: LockState, now: float) -> None:
         if now < self._deadline:

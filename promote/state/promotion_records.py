@@ -18,7 +18,12 @@ RELEASE = "release#"
 
 def promotion_key(promotion: Promotion) -> str:
     """Return the sort key of a promotion. The promotions of an environment are sorted by time."""
-    return f"promotion#{promotion.environment}#{promotion.identity}"
+    return promotion_prefix(promotion.environment) + promotion.identity
+
+
+def promotion_prefix(environment: str) -> str:
+    """Return the beginning of the sort keys of all promotions of an environment."""
+    return f"promotion#{environment}#"
 
 
 def content_item(candidate: Candidate, plan: str) -> dict[str, str]:

@@ -7,11 +7,8 @@ from typing import Any
 
 from promote.core.promotion import Alias, EnvironmentRecord, Kind
 from promote.core.version import Candidate
-from promote.state.ledger import Ledger
+from promote.state.ledger import HISTORY, Ledger
 from promote.state.promotion_records import promotion_item
-
-_HISTORY = 200
-"""The most moves of an alias that are read."""
 
 Move = Mapping[str, Any]
 """The entry of a promotion or a rollback in the history."""
@@ -52,7 +49,7 @@ def moves(ledger: Ledger, alias: Alias, served: EnvironmentRecord) -> list[Move]
 
     The last move may be known only from the alias, if its run has died or has not recorded it yet.
     """
-    return [*reversed(ledger.promotions(alias.name, _HISTORY)), *_unrecorded(alias, served)]
+    return [*reversed(ledger.promotions(alias.name, HISTORY)), *_unrecorded(alias, served)]
 
 
 def _unrecorded(alias: Alias, served: EnvironmentRecord) -> Iterator[Move]:
@@ -91,7 +88,7 @@ def served_together_before(made: Mapping[str, Sequence[Move]], now: Mapping[str,
     """
     state = {name: str(made[name][0].get("previous") or "") if made[name] else now[name] for name in now}
     # If not all moves of a function were read, nothing is known before the oldest that was read.
-    floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= _HISTORY), default=0)
+    floor = max((int(found[0]["sequence"]) for found in made.values() if len(found) >= HISTORY), default=0)
     whole: list[Move] = []
     steps: dict[tuple[int, str], dict[str, Move]] = {}
     for name, found in made.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from promote.core.clock import Clock
-from promote.core.endpoint import Endpoint
+from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, unambiguous_path
 from promote.inputs.model import Inputs
@@ -24,8 +24,8 @@ KIND = "http"
 _LONGEST_RESPONSE = 35.0
 """Seconds. API Gateway's timeout for a function is 30 seconds."""
 
-_PATIENCE, _PATIENCE_WHEN_NEW, _PATIENCE_WITH_ERRORS = 5.0, 30.0, 5.0
-"""Seconds to wait for an existing endpoint, for a new one, and for a new one that returns errors."""
+_TIMEOUT = 5.0
+"""Seconds to wait for an existing endpoint."""
 
 
 @dataclass(frozen=True)
@@ -167,14 +167,14 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
 def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
     """Return the seconds after the first request in which the check is repeated; 0 if the response is final."""
     if response.is_unreachable:
-        return _PATIENCE_WHEN_NEW if endpoint.is_new else _PATIENCE
+        return NEW_TIMEOUT if endpoint.is_new else _TIMEOUT
     if not (endpoint.is_new and response.is_gateways_own):
         return 0
     if endpoint_ok:
         # Parts of API Gateway may know a new API later than others.
-        return 0 if is_as_expected else _PATIENCE
+        return 0 if is_as_expected else _TIMEOUT
     # A function that crashes also returns 500, so the time is short.
-    return _PATIENCE_WITH_ERRORS if response.status >= 500 else _PATIENCE_WHEN_NEW  # noqa: PLR2004
+    return ERRORS_TIMEOUT if response.status >= 500 else NEW_TIMEOUT  # noqa: PLR2004
 
 
 def _crash(endpoint: Endpoint, response: Response) -> str:

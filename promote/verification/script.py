@@ -35,9 +35,12 @@ __promote_look() {
       */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
     esac
     case $2 in
-      :|exit|cd) ;;
-      :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *) ;;
-      *) [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
+      :|exit|cd|umask|hash|alias|declare|export) ;;
+      :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *|declare\ *|typeset\ *|local\ *) ;;
+      alias\ *|unalias\ *|umask\ *|hash\ *|exec\ [\<\>\&]*|exec\ [0-9][\<\>]*) ;;
+      # What they run is seen by itself.
+      eval|eval\ *|.\ *|source\ *) ;;
+      *) __promote_is_empty "$2" || [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
         __promote_ran=1
         echo ran >>RECORD
       };;
@@ -45,6 +48,17 @@ __promote_look() {
     __promote_before=$2
   fi
   : "$3"
+}
+__promote_is_empty() {
+  local name=${1//[\"\{\}]/}
+  name=${name#bash -c } name=${name#sh -c }
+  [[ $name == \$* ]] || return 1
+  name=${name#\$} name=${name%%:-*} name=${name%%-*}
+  case $name in
+    ''|*[!A-Za-z0-9_]*|[0-9]*) return 1;;
+  esac
+  local value=${!name-}
+  [[ ! ${value//[[:space:]]/} ]]
 }
 set -o functrace
 [[ ${BASH_EXECUTION_STRING+x} ]] || trap '{ :; } 2>/dev/null' EXIT
@@ -59,6 +73,8 @@ looks up a path without quotes and variables. Other commands, such as ``"$FOLDER
 ``timeout 5 ./smoke.sh``, are recognized by their status when the next command begins, a function returns, or a file of
 commands ends. ``wait`` returns 127 for an unknown process. $_ is restored. The redirection hides these commands from
 the output of ``set -x``.
+
+A setting of the shell, and a variable that is empty, are not commands that test anything.
 
 Subshells have no trap on EXIT. If DEBUG sets one, bash has already decided to replace the subshell.
 

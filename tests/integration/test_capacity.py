@@ -188,6 +188,24 @@ def test_a_split_that_a_person_has_set_is_not_ended_unasked(
     assert split.lock_owner() == ""
 
 
+def test_what_an_environment_splits_is_not_promoted_unasked(runner: Runner, split: World) -> None:
+    wanted = {
+        "command": "promote",
+        "function-name": FUNCTION,
+        "github-deployments": "false",
+        "environment": "prod",
+        "from": "preprod",
+    }
+    ended = runner.run(wanted, run_id=9)
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "refused", 1), ended.log
+    assert "The environment preprod of hello splits its traffic" in ended.errors[0].message
+    assert "override: true" in ended.errors[0].message
+    assert (split.alias_version("prod"), weights(split)) == ("", {"1": 0.25})
+    ended = runner.run({**wanted, "override": "true", "reason": "it is the newest"}, run_id=9)
+    assert (ended.code, ended.result, split.alias_version("prod")) == (0, "promoted", "2"), ended.log
+    assert weights(split) == {"1": 0.25}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_split_is_ended_by_an_override(runner: Runner, inputs: dict[str, str], split: World, command: str) -> None:
     given = inputs if command == "run" else {"function-name": FUNCTION, "environment": "preprod", "endpoints": "none"}

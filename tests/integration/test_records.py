@@ -115,6 +115,26 @@ def test_a_damaged_record_stops_a_run_before_it_changes_anything(  # noqa: PLR09
     assert world.alias_version() == promoted.outputs["version"]
 
 
+def test_an_environments_endpoint_is_not_taken_for_that_of_latest(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """It would answer for the version that is served, whatever the candidate does."""
+    served = record(world, "environment#preprod")["endpoint"]
+    put(world, {**record(world, "endpoint#latest"), "endpoint": served})
+    edit(runner.workspace, '"status": "ok"', '"status": "broken"')
+    inputs["checks"] = "GET /health 200 status == 'ok'"
+    before = world.items()
+    world.account.forget()
+    ended = runner.run(inputs, commit="3" * 40, run_id=3)
+    assert_one_error(ended, "the endpoint of $LATEST and the endpoint of preprod are the same API", "endpoint#latest")
+    assert (writes(world.account), world.items()) == ([], before)
+    back = runner.run(ROLLBACK, run_id=3)
+    assert (back.code, back.result) == (0, "rolled-back"), back.log
+    world.table.delete_item(TableName=TABLE, Key={"pk": {"S": arn(world)}, "sk": {"S": "endpoint#latest"}})
+    again = runner.run(inputs, commit="4" * 40, run_id=4)
+    assert (again.code, again.result) == (1, "blocked"), (again.log, promoted)
+
+
 @pytest.mark.parametrize("damage", [{"functions": "many"}, {"functions": [2]}, {"sk": "promotion#1"}, {"pk": ""}])
 def test_a_damaged_entry_of_the_history_is_named(
     runner: Runner, world: World, promoted: Ended, damage: Mapping[str, Any]

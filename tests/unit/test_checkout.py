@@ -195,6 +195,18 @@ def test_a_pull_request_that_another_event_has_checked_out(workspace: Path) -> N
     assert settled(workspace, event="issue_comment").commit == base
 
 
+def test_a_pull_request_that_was_fetched_by_hand(workspace: Path) -> None:
+    base = cloned(workspace)[-1]
+    git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")
+    own = commit(workspace, "topic")
+    git(workspace, "update-ref", "refs/pull/8/head", own)
+    git(workspace, "fetch", "--quiet", str(workspace), "refs/pull/8/head")
+    with pytest.raises(RefusedError, match=r"refs/pull/8/head is checked out: .* not reviewed"):
+        settled(workspace, event="issue_comment")
+    git(workspace, "checkout", "--quiet", "--detach", base)
+    assert settled(workspace, event="issue_comment").commit == base
+
+
 def test_the_input_decides_where_nothing_else_can(workspace: Path) -> None:
     given = {"commit": "A" * 40}
     assert settled(workspace, given).commit == "a" * 40

@@ -433,8 +433,26 @@ def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
 @pytest.mark.parametrize(
     "script",
     [
+        *("$SMOKE", '"$SMOKE"', "${SMOKE:-}", 'eval "$SMOKE"', 'bash -c "$SMOKE"', 'sh -c "$SMOKE"', "exec $SMOKE"),
+        *("$UNSET python3 -c 1", ". ./lib.sh", "source lib.sh", "eval 'test 1'", "exec 2>&1\ntest 1", "exec test 1"),
+        *("test 1 & wait $!", "x=$(date)", "declare x=$(date)", "read -r x < <(date)", "trap 'test 1' EXIT; true"),
+        *("export x=$(date)", "umask 022 && test 1", "f() { test 1; }; f", "(test 1)", "! false"),
+    ],
+)
+def test_a_script_that_runs_a_command_passes(place: Place, script: str) -> None:
+    place.write("lib.sh", "umask 022\ntest 1\n")
+    place = Place(replace(place.around, environ={**place.around.environ, "SMOKE": "/bin/true"}), place.stream)
+    assert place.script(script).outcome is PASSED, place.log
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
         "smoke() { curl --fail http://127.0.0.1:9; }",
         *("if :; then :; fi", "{ :; }\nexit", "set -e; exit 0", "{ :; }", "{ x=1; export y=$x; cd /; }"),
+        *("$SMOKE", "${SMOKE}", "${SMOKE:-}", 'eval "$SMOKE"', 'bash -c "$SMOKE"', 'sh -c "$SMOKE"', "eval"),
+        *("exec 2>&1", "exec >out.txt", "{ umask 022; }", "{ hash -r; }", "{ declare -x A=1; }"),
+        *(". /dev/null", "source /dev/null", "{ alias x=y; }"),
     ],
 )
 def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str) -> None:

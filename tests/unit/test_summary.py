@@ -332,7 +332,7 @@ REPORTS = {
         ),
         notes=(),
         warnings=(
-            "preprod was moved externally to version 2 since its last promotion.",
+            "preprod was changed externally since its last promotion: it was moved to version 2.",
             "The endpoint of preprod does not reach the function: status 404 at https://api.example.com/hello/preprod/health.",
         ),
     ),
