@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 
-class Moved(Enum):
+class MoveResult(Enum):
     """Whether an alias was moved."""
 
     YES = auto()
@@ -31,7 +31,7 @@ class Moved(Enum):
 class Pointed:
     """The result of a move of an alias."""
 
-    moved: Moved
+    moved: MoveResult
     alias: Alias | None = None
     """The alias after the move; None if it was not read."""
 
@@ -100,9 +100,9 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
                 raise
             found = _read_back(function, promotion, error) if is_unknown else read(function, name)
             if found is not None and found.promotion == promotion:
-                return Pointed(Moved.YES, found)
+                return Pointed(MoveResult.YES, found)
             if (found.revision_id if found else None) != (alias.revision_id if alias else None):
-                return Pointed(Moved.UNKNOWN if is_unknown else Moved.NO)
+                return Pointed(MoveResult.UNKNOWN if is_unknown else MoveResult.NO)
             if pause is not None and code_of(error) == "ResourceConflictException":
                 function.clock.sleep(pause)  # an update of the alias or its concurrency is in progress
                 continue
@@ -119,7 +119,7 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
                 hint="The alias was not changed by others. Fix the cause that Lambda names, and run the job again.",
             ) from error
         else:
-            return Pointed(Moved.YES, _with_capacity(function, made))
+            return Pointed(MoveResult.YES, _with_capacity(function, made))
     raise AssertionError("unreachable")
 
 

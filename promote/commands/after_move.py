@@ -12,11 +12,13 @@ from promote.pipeline.announce import announce
 from promote.pipeline.capacity import follow_traffic, unmoved_traffic
 from promote.pipeline.job import Job
 from promote.pipeline.part import Part, each
-from promote.pipeline.promote import Outcome
+from promote.pipeline.promote import PromotionOutcome
 from promote.pipeline.retention import retain
 
 
-def after_move(job: Job, parts: Sequence[Part], outcome: Outcome, commit: str, notes: tuple[str, ...] = ()) -> Report:
+def after_move(
+    job: Job, parts: Sequence[Part], outcome: PromotionOutcome, commit: str, notes: tuple[str, ...] = ()
+) -> Report:
     """Do what follows the move of the aliases, and return the report. ``commit`` is the candidate's.
 
     The endpoints that were not seen to work before are checked. ``notes`` are about all functions.
@@ -50,17 +52,17 @@ def after_failure(job: Job, parts: Sequence[Part], commit: str) -> Report:
     return messages.blocked(job, parts, announce(job, parts, commit))
 
 
-def keep_moved(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
+def keep_moved(job: Job, parts: Sequence[Part], outcome: PromotionOutcome) -> None:
     """Keep the report that all aliases have moved. It is shown if the run is interrupted later."""
     _keep(job, _decided(parts, outcome), outcome)
 
 
-def _keep(job: Job, parts: Sequence[Part], outcome: Outcome) -> None:
+def _keep(job: Job, parts: Sequence[Part], outcome: PromotionOutcome) -> None:
     """Keep the report of what the aliases point at, and of what gets the traffic until it follows them."""
     job.keep_certain(messages.promoted(job, list(map(_not_followed, parts)), outcome))
 
 
-def _decided(parts: Sequence[Part], outcome: Outcome) -> list[Part]:
+def _decided(parts: Sequence[Part], outcome: PromotionOutcome) -> list[Part]:
     """Return the functions with the results of their promotions."""
     return [part.decided(decision) for part, decision in zip(parts, outcome.decisions, strict=True)]
 

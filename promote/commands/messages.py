@@ -13,13 +13,13 @@ from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
 from promote.core.report import Link, Report
 from promote.core.run import Result, join_names
-from promote.core.verdict import Outcome as Found
+from promote.core.verdict import Outcome
 from promote.core.version import Candidate, same_content
 from promote.inputs.usage import Command
 from promote.pipeline.announce import NOTHING, Announcement
 from promote.pipeline.job import Job
 from promote.pipeline.part import Part, verdict_of
-from promote.pipeline.promote import Outcome
+from promote.pipeline.promote import PromotionOutcome
 from promote.pipeline.target import Target
 
 
@@ -34,7 +34,7 @@ def blocked(job: Job, parts: Sequence[Part], announced: Announcement = NOTHING) 
         [part] = parts
         what = f"Version {part.candidate.version if part.candidate else 'unknown'}"
         serves = f"keeps serving version {part.previous}" if part.previous else serves
-    if verdict.outcome is Found.INCONCLUSIVE:
+    if verdict.outcome is Outcome.INCONCLUSIVE:
         how = "could not be verified"
         hint = "An inconclusive verdict does not mean that the code is wrong. Remove the cause, and run the job again."
     else:
@@ -143,7 +143,7 @@ def _is_served(part: Part, candidate: Candidate | None) -> bool:
 def promoted(
     job: Job,
     parts: Sequence[Part],
-    outcome: Outcome,
+    outcome: PromotionOutcome,
     notes: tuple[str, ...] = (),
     announced: Announcement = NOTHING,
 ) -> Report:

@@ -130,7 +130,7 @@ def _release(job: Job, chosen: Sequence[_Chosen]) -> Report:
     return after_move(job, parts, outcome, chosen[0].source.commit)
 
 
-def _moved(job: Job, chosen: Sequence[_Chosen], parts: Sequence[Part]) -> pipeline.Outcome:
+def _moved(job: Job, chosen: Sequence[_Chosen], parts: Sequence[Part]) -> pipeline.PromotionOutcome:
     with job.phase("promote"):
         return pipeline.promote(
             job,

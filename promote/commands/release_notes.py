@@ -28,7 +28,7 @@ from promote.pipeline.prepare import read_template
 from promote.state.ledger import HISTORY, Ledger
 from promote.state.promotion_records import promotion_of
 from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_unmoved
-from promote.state.releases import Part
+from promote.state.releases import ReleasePart
 from promote.state.strict import Record
 
 _PATIENCE = 60
@@ -229,7 +229,7 @@ def _histories(scope: _Scope, environment: str) -> Histories:
     }
 
 
-def _piece(scope: _Scope, part: Part, member: _Member | None, moves: Sequence[Item]) -> Piece:
+def _piece(scope: _Scope, part: ReleasePart, member: _Member | None, moves: Sequence[Item]) -> Piece:
     """Return what the notes say about one function of a release. ``member`` is None if the inputs do not name it.
 
     ``moves`` are those of the function, newest first.

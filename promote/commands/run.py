@@ -21,8 +21,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.order import orders
 from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
-from promote.pipeline.promote import Outcome as Ended
-from promote.pipeline.promote import Requested, Seen, promote
+from promote.pipeline.promote import PromotionOutcome, Requested, Seen, promote
 from promote.pipeline.target import Target
 from promote.pipeline.verify import OVERWRITTEN, verdict_alone, verify
 from promote.state.lock_queue import Superseded
@@ -154,7 +153,7 @@ def _record(part: Part) -> Part:
     return replace(part, is_recorded=True)
 
 
-def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> Ended:
+def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> PromotionOutcome:
     with job.phase("promote"):
         return promote(
             job,

@@ -29,7 +29,7 @@ _OWN = ("latest-url", "environment-url")
 
 
 @dataclass(frozen=True)
-class Part:
+class FunctionInputs:
     """One function of an application."""
 
     name: str
@@ -45,7 +45,7 @@ class Part:
 class Application:
     """Functions that are released together."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[FunctionInputs, ...]
     """The functions, as they are ordered in the list. Their names are unique. Region and account are the same."""
     given: Mapping[str, Value] = field(default_factory=dict)
     """The values for the application as a whole, by the names of the inputs."""
@@ -118,7 +118,7 @@ class Application:
             )
 
     def _given(
-        self, part: Part, shared: Mapping[str, Mapping[str, Sequence[Line]]], command: Command
+        self, part: FunctionInputs, shared: Mapping[str, Mapping[str, Sequence[Line]]], command: Command
     ) -> Mapping[str, Value]:
         """Return the values of one function's inputs that do not come from the step unchanged."""
         given = {**self.given, **part.given}
@@ -196,7 +196,7 @@ def _joined(lines: tuple[Line, ...]) -> Value:
 def require_one_application(application: Application) -> Application:
     """Refuse duplicate functions, too many functions, and functions of several regions or accounts."""
     source = "application" if application.file else "function-name"
-    seen: dict[str, Part] = {}
+    seen: dict[str, FunctionInputs] = {}
     for part in application.parts:
         if part.name in seen:
             raise InputError(

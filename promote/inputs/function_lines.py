@@ -3,7 +3,7 @@
 import re
 
 from promote.core.errors import InputError
-from promote.inputs.application import Application, Part, require_one_application
+from promote.inputs.application import Application, FunctionInputs, require_one_application
 from promote.inputs.function_name import parse_function
 from promote.inputs.value import Place, Value
 
@@ -20,7 +20,7 @@ def parse_lines(text: str) -> Application | None:
     text = text.strip()
     if "\n" not in text and "=" not in text:
         return None
-    parts: list[Part] = []
+    parts: list[FunctionInputs] = []
     for number, line in enumerate(text.splitlines(), 1):
         if written := re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip():
             parts.append(_line_part(written, Place(line=number)))
@@ -33,7 +33,7 @@ def parse_lines(text: str) -> Application | None:
     return require_one_application(Application(tuple(parts)))
 
 
-def _line_part(line: str, place: Place) -> Part:
+def _line_part(line: str, place: Place) -> FunctionInputs:
     name, equals, artifact = (text.strip() for text in line.partition("="))
     if equals and not name:
         raise place.error(
@@ -50,4 +50,4 @@ def _line_part(line: str, place: Place) -> Part:
     if not artifact.isprintable():
         raise place.error("function-name", "the artifact contains a control character", hint="Remove it.")
     name, arn, _ = parse_function(name, place)
-    return Part(name, arn, place, {"artifact": Value(artifact, place)} if equals else {})
+    return FunctionInputs(name, arn, place, {"artifact": Value(artifact, place)} if equals else {})

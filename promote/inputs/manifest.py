@@ -6,7 +6,7 @@ from pathlib import Path
 
 from promote.core.errors import InputError
 from promote.core.workspace import require_inside
-from promote.inputs.application import Application, Part, require_one_application
+from promote.inputs.application import Application, FunctionInputs, require_one_application
 from promote.inputs.function_name import parse_function
 from promote.inputs.located_yaml import Located
 from promote.inputs.manifest_schema import FUNCTION, WHOLE, Key, check, hint_of, refuse
@@ -45,7 +45,7 @@ def parse(text: str, file: str, environment: str) -> Application:
         given = _given(_mapping(written), FUNCTION, file, where)
         if key in changed:
             given = _merged(given, _given(_mapping(changed[key]), FUNCTION, file, where))
-        parts.append(Part(name, arn, place, given))
+        parts.append(FunctionInputs(name, arn, place, given))
     retired = document["retired"].value if "retired" in document else ()
     assert isinstance(retired, tuple)  # noqa: S101 - it was checked
     names = frozenset(str(item.value) for item in retired)

@@ -16,7 +16,7 @@ from promote.core.concurrency import map_concurrently
 from promote.core.errors import ConflictError, UnconfirmedError
 from promote.core.promotion import Alias, placeholder, served_version
 from promote.core.version import same_content
-from promote.state.releases import Part, Release
+from promote.state.releases import Release, ReleasePart
 
 _PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses in seconds before an alias is read again, if other runs, external changes or Lambda itself move it too."""
@@ -37,7 +37,7 @@ class AliasRollback:
 
         """
 
-        def restored(part: Part) -> Exception | bool:
+        def restored(part: ReleasePart) -> Exception | bool:
             try:
                 return self._restored(release, part)
             except Exception as error:  # noqa: BLE001 - the other aliases are restored nevertheless
@@ -53,7 +53,7 @@ class AliasRollback:
                 ) from outcome
         return tuple(part.name for part, is_ours in zip(release.parts, outcomes, strict=True) if not is_ours)
 
-    def _restored(self, release: Release, part: Part) -> bool:
+    def _restored(self, release: Release, part: ReleasePart) -> bool:
         """Restore one alias, and return True. If it was changed externally, leave it as it is and return False.
 
         An alias that the release created is not deleted. Lambda has no precondition for a deletion, so a late creation
@@ -89,7 +89,7 @@ class AliasRollback:
         )
 
 
-def _next(release: Release, part: Part, alias: Alias | None) -> Alias | None:
+def _next(release: Release, part: ReleasePart, alias: Alias | None) -> Alias | None:
     """Return the next state of ``alias`` on the way to the one before the release; None if it stays as it is."""
     before = part.before
     is_fence = alias is not None and alias.description == release.fence
@@ -111,26 +111,26 @@ def _next(release: Release, part: Part, alias: Alias | None) -> Alias | None:
     return before if is_untouched else replace(alias, description=before.description)
 
 
-def _remaining(release: Release, part: Part) -> Alias:
+def _remaining(release: Release, part: ReleasePart) -> Alias:
     """Return the alias that remains if there was none before the release."""
     version = part.promotion.version
     return Alias(release.environment, version, "", placeholder(version, release.key.identity), {})
 
 
-def is_content(function: Function, part: Part) -> bool:
+def is_content(function: Function, part: ReleasePart) -> bool:
     """Return whether the version is the verified one. It is not if the function was deleted and created again."""
     version = function.find(part.promotion.version)
     return version is not None and same_content(version, part.candidate)
 
 
-def _is_unchanged(part: Part, alias: Alias | None) -> bool:
+def _is_unchanged(part: ReleasePart, alias: Alias | None) -> bool:
     """Return whether the alias is unchanged since the release was decided."""
     if alias is None or part.before is None:
         return alias is part.before
     return alias.revision_id == part.before.revision_id
 
 
-def _is_restored(release: Release, part: Part, alias: Alias | None) -> bool:
+def _is_restored(release: Release, part: ReleasePart, alias: Alias | None) -> bool:
     """Return whether the alias is as the rollback leaves it. If not, it was changed externally."""
     before = part.before
     if alias is None:

@@ -24,7 +24,7 @@ from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Part, Release, Stage, release_key
+from promote.state.releases import Release, ReleasePart, Stage, release_key
 from promote.state.version_records import replaced
 
 
@@ -49,7 +49,7 @@ class Requested:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PromotionOutcome:
     """How a promotion ended."""
 
     result: Result
@@ -61,7 +61,9 @@ class Outcome:
     """Warnings about the release as a whole. Each decision has further ones."""
 
 
-def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable[[Outcome], None]) -> Outcome:
+def promote(
+    job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable[[PromotionOutcome], None]
+) -> PromotionOutcome:
     """Move the environment's aliases of all functions as requested, or none, and release their locks.
 
     ``moved`` is called as soon as all aliases have moved. If the record cannot be written after that, the next run
@@ -87,7 +89,7 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
                 is_known = False
                 continue
             _each(_record_verdict, parts)
-            return Outcome(result, decisions)
+            return PromotionOutcome(result, decisions)
         is_known = False
         checks = [
             partial(require_verdict, part.target, part.request, decision)
@@ -112,9 +114,9 @@ def promote(job: Job, parts: Sequence[Requested], seen: Seen, *, moved: Callable
         job.say("promote", f"{job.inputs.environment} serves what it served before: deciding again")
         parts = _each(_finished, parts)
     raise ConflictError(
-        f"the alias {job.inputs.environment} of {job.inputs.names} was changed externally each of the {ATTEMPTS} times "
-        "that this run tried to move it",
-        hint="Find out what else moves this alias (a console, another workflow). Then run the job again.",
+        f"{job.place} changed each of the {ATTEMPTS} times that this run tried to move its alias: another run released "
+        "to it, or the alias was changed externally",
+        hint="Run command: status to see what moved it. Then run the job again.",
     )
 
 
@@ -177,8 +179,8 @@ def _release(job: Job, parts: Sequence[Requested], decisions: Sequence[Decision]
     return Release(key, environment, recorded, job.run.run_id, job.run.url, job.origin)
 
 
-def _part(target: Target, request: PromotionRequest, decision: Decision, sequence: int) -> Part:
-    return Part(
+def _part(target: Target, request: PromotionRequest, decision: Decision, sequence: int) -> ReleasePart:
+    return ReleasePart(
         arn=target.ledger.arn,
         promotion=decision.promotion or _staying(target, request, sequence),
         candidate=request.candidate,
@@ -288,7 +290,7 @@ def _end_cancelled(job: Job, release: Release, settle: Callable[[], Ended], move
         job.keep_certain(replace(certain, may_have_moved=True, warnings=(*certain.warnings, text)))
 
 
-def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
+def _outcome(decisions: Sequence[Decision], ended: Ended) -> PromotionOutcome:
     """Return the outcome of a release whose aliases have moved, with the aliases after their moves."""
     warnings = []
     if ended.problem and not ended.release.stage.is_final:
@@ -300,7 +302,7 @@ def _outcome(decisions: Sequence[Decision], ended: Ended) -> Outcome:
         replace(decision, alias=ended.aliases.get(part.arn, decision.alias))
         for decision, part in zip(decisions, ended.release.parts, strict=True)
     ]
-    return Outcome(result_of(decisions), tuple(seen), ended.seconds, tuple(warnings))
+    return PromotionOutcome(result_of(decisions), tuple(seen), ended.seconds, tuple(warnings))
 
 
 def _rolled_back(ended: Ended, problem: PromoteError) -> PromoteError:

@@ -21,7 +21,7 @@ from typing import Any
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_aliases import Moved
+from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
@@ -31,7 +31,7 @@ from promote.core.run import join_names
 from promote.core.version import Candidate
 from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.release_records import ReleaseRecords
-from promote.state.releases import Part, Release, Stage, Undo
+from promote.state.releases import Release, ReleasePart, Stage, Undo
 from promote.state.version_records import Judged
 
 _STOPPED = ConflictError("it was stopped before all aliases had moved", hint="Run the job again.")
@@ -249,14 +249,14 @@ class ReleaseProtocol:
 
         """
 
-        def move(part: Part) -> PromoteError | None:
+        def move(part: ReleasePart) -> PromoteError | None:
             function = self._function(part.arn)
             try:
                 if part.before is None and not is_content(function, part):
                     version = part.promotion.version
                     return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
                 pointed = function.move_alias(part.before, part.promotion)
-                if pointed.moved is Moved.YES:
+                if pointed.moved is MoveResult.YES:
                     seen[part.arn] = pointed.alias
                     return None
             except Exception as error:  # noqa: BLE001 - any error rolls the other aliases back

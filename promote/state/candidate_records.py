@@ -13,7 +13,7 @@ from promote.state.strict import Record
 
 
 @dataclass(frozen=True)
-class Claim:
+class CandidateClaim:
     """The promotion that uses a candidate, as recorded before the alias moves."""
 
     environment: str
@@ -44,7 +44,7 @@ class Deployment:
     """The unique number of that job."""
     used: str = ""
     """The identity of the promotion that used the candidate; empty if none did."""
-    claim: Claim | None = None
+    claim: CandidateClaim | None = None
     """The promotion that was about to use the candidate; None if none was."""
 
     @property
@@ -89,11 +89,11 @@ def deployment_of(item: Item) -> Deployment:
     return deployment
 
 
-def _claim_of(record: Record | None) -> Claim | None:
+def _claim_of(record: Record | None) -> CandidateClaim | None:
     if record is None:
         return None
     environment, promotion = record.text("environment"), record.text("promotion")
-    return Claim(environment, record.whole("run_id"), record.whole("attempt"), promotion)
+    return CandidateClaim(environment, record.whole("run_id"), record.whole("attempt"), promotion)
 
 
 class CandidateRecords:
@@ -158,7 +158,7 @@ class CandidateRecords:
         return claimed(deployment_of(item).claim if item else None)
 
 
-def claimed(claim: Claim | None) -> RefusedError:
+def claimed(claim: CandidateClaim | None) -> RefusedError:
     """Return the error for a candidate that another promotion has claimed."""
     if claim is None:
         return RefusedError("the record of the candidate is gone", hint="Deploy again and promote the new candidate.")

@@ -7,7 +7,7 @@ from promote.aws.dynamodb import Item
 from promote.core.promotion import Alias, Kind, served_version
 from promote.core.traffic import Split
 from promote.state.promotion_records import has_several, is_pinned
-from promote.state.releases import Part, Release, Stage
+from promote.state.releases import Release, ReleasePart, Stage
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def find_drifts(release: Release, members: Sequence[Member]) -> tuple[Drift, ...
     return tuple(_drifts(release, parts, members))
 
 
-def _drifts(release: Release, parts: dict[str, Part], members: Sequence[Member]) -> Iterator[Drift]:
+def _drifts(release: Release, parts: dict[str, ReleasePart], members: Sequence[Member]) -> Iterator[Drift]:
     for member in members:
         part = parts.get(member.arn)
         if part is None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from promote.aws.dynamodb import Item, Table
 from promote.core.promotion import ReleaseKey
 from promote.state.promotion_records import has_several, promotion_item
-from promote.state.releases import Part, Release, release_of
+from promote.state.releases import Release, ReleasePart, release_of
 
 Histories = Mapping[str, Sequence[Item]]
 """The promotions and rollbacks of each function, by ARN, newest first."""
@@ -57,5 +57,5 @@ def with_unmoved(histories: Histories, releases: Sequence[Release]) -> Histories
     }
 
 
-def _entry(release: Release, part: Part) -> Item:
+def _entry(release: Release, part: ReleasePart) -> Item:
     return {**promotion_item(part.promotion), "kind": release.kind.value, "at": release.ended, "url": release.url}

@@ -17,7 +17,7 @@ from promote.core.promotion import ReleaseKey, RolledBack
 from promote.core.rolled_back import after_rollback
 from promote.state.environment_records import environment_key, served_item, served_of, together_item
 from promote.state.promotion_records import entry_item, rolled_back_items
-from promote.state.releases import Part, Release, Stage, Undo, release_item, release_of
+from promote.state.releases import Release, ReleasePart, Stage, Undo, release_item, release_of
 
 _OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
 """The condition that a function is not part of another release. It fails only if a record was changed externally."""
@@ -129,7 +129,7 @@ class ReleaseRecords:
             else:
                 return replace(release, stage=Stage.DONE), True
 
-    def _use_update(self, part: Part) -> tuple[str, Mapping[str, Any]]:
+    def _use_update(self, part: ReleasePart) -> tuple[str, Mapping[str, Any]]:
         """Return the part of a transaction that marks the candidate as used."""
         return "Update", self._table.change(
             part.arn,
@@ -215,7 +215,9 @@ class ReleaseRecords:
             values={"before": release.stage.value},
         )
 
-    def _unmarking(self, release: Release, part: Part, assign: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    def _unmarking(
+        self, release: Release, part: ReleasePart, assign: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
         """Return the part of a transaction that removes the mark of a function and assigns what changes with that."""
         return "Update", self._table.change(
             part.arn,

@@ -37,7 +37,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True)
-class Part:
+class ReleasePart:
     """One function of a release."""
 
     arn: str
@@ -82,7 +82,7 @@ class Release:
 
     key: ReleaseKey
     environment: str
-    parts: tuple[Part, ...]
+    parts: tuple[ReleasePart, ...]
     """In the order in which the user named them."""
     run_id: int
     url: str = ""
@@ -107,7 +107,7 @@ class Release:
         return self.parts[0].promotion.sequence
 
     @property
-    def moves(self) -> list[Part]:
+    def moves(self) -> list[ReleasePart]:
         """The parts whose aliases the release moves."""
         return [part for part in self.parts if part.moves]
 
@@ -220,7 +220,7 @@ def _undo_of(record: Record | None) -> Undo | None:
     return Undo(record.text("at"), record.text("reason"), record.text("by")) if record else None
 
 
-def _part_item(part: Part) -> dict[str, Any]:
+def _part_item(part: ReleasePart) -> dict[str, Any]:
     before = part.before
     return {
         "arn": part.arn,
@@ -241,9 +241,9 @@ def _part_item(part: Part) -> dict[str, Any]:
     }
 
 
-def _part_of(environment: str, record: Record) -> Part:
+def _part_of(environment: str, record: Record) -> ReleasePart:
     before, promotion = record.part("before"), promotion_of(record.require_part("promotion"))
-    return Part(
+    return ReleasePart(
         arn=record.text("arn"),
         promotion=promotion,
         candidate=Candidate(promotion.version, record.text("code_sha256"), record.text("fingerprint")),

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from promote.aws.confirmation import mark_response_lost
 from promote.aws.dynamodb import Table
-from promote.aws.lambda_aliases import Moved
+from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError, UnconfirmedError
@@ -23,7 +23,7 @@ from promote.core.verdict import Outcome, Verdict
 from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger, Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Part, Release, Stage, release_key
+from promote.state.releases import Release, ReleasePart, Stage, release_key
 from sandbox.client import Account
 from tests.mortal import Killed, Life
 from tests.runner import Runner
@@ -100,7 +100,7 @@ class Application:
             previous = None if before and before.version == version else before.version if before else ""
             promotion = Promotion("preprod", version, previous, f"{number:040x}", number, 1, sequence, f"{number:012x}")
             candidate = self.function(self.arns[name]).read(version).candidate
-            parts.append(Part(self.arns[name], promotion, candidate, "plan", served[name].sequence, before))
+            parts.append(ReleasePart(self.arns[name], promotion, candidate, "plan", served[name].sequence, before))
         key = release_key(list(self.arns.values()), "preprod", parts[0].promotion.identity)
         return Release(key, "preprod", tuple(parts), number)
 
@@ -153,7 +153,7 @@ class Application:
                 assert _content(alias) == _content(part.before)
         return stage
 
-    def _entry(self, part: Part) -> str:
+    def _entry(self, part: ReleasePart) -> str:
         return f"promotion#preprod#{part.promotion.identity}"
 
 
@@ -536,7 +536,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert before
     back = replace(late.promotion, version="1", previous=before.version)
     application.carry_out(application.release())
-    assert application.function(application.arns[STAYS]).move_alias(before, back).moved is Moved.NO
+    assert application.function(application.arns[STAYS]).move_alias(before, back).moved is MoveResult.NO
 
 
 def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application: Application) -> None:
@@ -637,7 +637,7 @@ def join(protocol: ReleaseProtocol, release: Release) -> None:
     raise error_of("AccessDeniedException")
 
 
-def wait_until_moved(application: Application, part: Part) -> None:
+def wait_until_moved(application: Application, part: ReleasePart) -> None:
     while (alias := application.alias(part.name)) is None or alias.promotion != part.promotion:
         time.sleep(0.01)
 

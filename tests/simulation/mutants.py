@@ -130,7 +130,7 @@ MUTANTS = (
         "a retry that finds its own effect counts as a lost race",
         "promote.aws.lambda_aliases",
         """            if found is not None and found.promotion == promotion:
-                return Pointed(Moved.YES, found)
+                return Pointed(MoveResult.YES, found)
 """,
         "",
         ("lambda.UpdateAlias",),

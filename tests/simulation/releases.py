@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from promote.core.promotion import Kind, Promotion, placeholder
-from promote.state.releases import Part, Release, Stage, release_of
+from promote.state.releases import Release, ReleasePart, Stage, release_of
 from tests.simulation.functions import Alias, name_of
 from tests.simulation.guarantees import ONE, OUT, Broken
 from tests.simulation.world import TABLE, World
@@ -45,7 +45,7 @@ class Releases:
         """The versions of all functions without an unfinished release, one moment after the other."""
         self._marks: dict[Place, Key] = {}
         self._environments: dict[Place, Any] = {}
-        self._parts: dict[tuple[Place, str], tuple[Key, Part]] = {}
+        self._parts: dict[tuple[Place, str], tuple[Key, ReleasePart]] = {}
         """By the identity of the move."""
         self._moved: dict[tuple[Place, str], int] = {}
         """Moves that took effect, numbered."""
@@ -351,7 +351,7 @@ class Releases:
         return self._world.functions[place[0]].aliases.get(place[1])
 
 
-def before_of(part: Part) -> str:
+def before_of(part: ReleasePart) -> str:
     """Return the identity of the move that put an alias where it was before, or empty."""
     return identity_of(part.before) if part.before else ""
 
@@ -366,20 +366,20 @@ def _place(key: Key) -> Place:
     return name_of(key[0]), key[1].partition("#")[2]
 
 
-def _places(release: Release) -> Iterator[tuple[Place, Part]]:
+def _places(release: Release) -> Iterator[tuple[Place, ReleasePart]]:
     for part in release.parts:
         yield (part.name, release.environment), part
 
 
-def _moves(release: Release) -> Iterator[tuple[Place, Part]]:
+def _moves(release: Release) -> Iterator[tuple[Place, ReleasePart]]:
     return ((place, part) for place, part in _places(release) if part.moves)
 
 
-def _part(release: Release, place: Place) -> Part:
+def _part(release: Release, place: Place) -> ReleasePart:
     return next(part for found, part in _places(release) if found == place)
 
 
-def _is_touched(part: Part, alias: Alias, *, has_moved: bool) -> bool:
+def _is_touched(part: ReleasePart, alias: Alias, *, has_moved: bool) -> bool:
     """Whether the alias was moved or split externally since the release moved it or, without a move, was decided."""
     then = part.before
     if has_moved:  # Lambda may have given a weight to the version that the alias left

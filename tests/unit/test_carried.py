@@ -10,7 +10,7 @@ from promote.core.promotion import Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.notes.tag_rollout import Asked, carried
 from promote.state.release_history import release_keys, with_unmoved
-from promote.state.releases import Part, Release, Stage
+from promote.state.releases import Release, ReleasePart, Stage
 
 Move = tuple[int, str, int]
 """Sequence, version and commit. Commits are numbers, of which a later one contains the earlier ones."""
@@ -98,9 +98,9 @@ def test_what_nobody_knows_is_said_once() -> None:
 
 
 def test_a_function_that_stays_has_what_its_release_has() -> None:
-    def part(arn: str, previous: str | None, version: str) -> Part:
+    def part(arn: str, previous: str | None, version: str) -> ReleasePart:
         promotion = Promotion("prod", version, previous, "5", 2, 1, 2, "0" * 12, Kind.PROMOTION)
-        return Part(arn, promotion, Candidate(version, "sha", "fingerprint"), "plan", 1, None)
+        return ReleasePart(arn, promotion, Candidate(version, "sha", "fingerprint"), "plan", 1, None)
 
     key = ReleaseKey("api", "release#prod#0000000002-000000000000")
     parts = (part("api", "1", "2"), part("mail", None, "7"), part("gone", None, "1"))

@@ -7,7 +7,7 @@ import pytest
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey
 from promote.core.version import Candidate
 from promote.state.drift import Drift, Member, find_drifts
-from promote.state.releases import Part, Release, Stage
+from promote.state.releases import Release, ReleasePart, Stage
 
 KEY = ReleaseKey("arn:api", "release#prod#0000000005-000000000000")
 
@@ -20,8 +20,8 @@ def alias(moved: Promotion, version: str = "", weights: dict[str, float] | None 
     return Alias("prod", version or moved.version, "revision", moved.description, weights or {})
 
 
-def part(name: str, previous: str | None, version: str, before: Alias | None = None) -> Part:
-    return Part(f"arn:{name}", promotion(version, previous), Candidate(version, "s", "f"), "plan", 1, before)
+def part(name: str, previous: str | None, version: str, before: Alias | None = None) -> ReleasePart:
+    return ReleasePart(f"arn:{name}", promotion(version, previous), Candidate(version, "s", "f"), "plan", 1, before)
 
 
 BEFORE = alias(promotion("1", "", 4))

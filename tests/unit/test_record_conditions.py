@@ -18,7 +18,7 @@ from promote.state.candidate_records import deployment_key
 from promote.state.endpoint_records import Preview
 from promote.state.ledger import Ledger, Pending
 from promote.state.release_records import Conflict, ReleaseRecords
-from promote.state.releases import Part, Release, Stage, Undo, release_item, release_key
+from promote.state.releases import Release, ReleasePart, Stage, Undo, release_item, release_key
 from promote.state.version_records import version_key
 from tests.clock import Time
 from tests.memory import Memory
@@ -48,8 +48,8 @@ RELEASE = Release(
     KEY,
     "preprod",
     (
-        Part(ARN, PROMOTION, CANDIDATE, "plan", 4, ALIAS, token=TOKEN),
-        Part(OTHER_ARN, PROMOTION, CANDIDATE, "plan", 0, ALIAS),
+        ReleasePart(ARN, PROMOTION, CANDIDATE, "plan", 4, ALIAS, token=TOKEN),
+        ReleasePart(OTHER_ARN, PROMOTION, CANDIDATE, "plan", 0, ALIAS),
     ),
     7,
 )

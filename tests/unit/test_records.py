@@ -14,7 +14,7 @@ from promote.state.candidate_records import deployment_of
 from promote.state.endpoint_records import Preview, gateway_of, preview_of
 from promote.state.environment_records import served_item, served_of
 from promote.state.promotion_records import content_item, entry_item, require_move
-from promote.state.releases import Part, Release, release_item, release_of
+from promote.state.releases import Release, ReleasePart, release_item, release_of
 from promote.state.strict import Record
 from promote.state.version_records import require_version
 
@@ -75,7 +75,7 @@ VERSION = {
 }
 ENTRY = {**entry_item(ARN, MOVE, CANDIDATE, "plan", "2026-11-02T00:00:00+00:00"), "url": "", "release": RELEASE}
 BEFORE = Alias("prod", "2", "r", "said", {"1": 0.5})
-PARTS = (Part(ARN, MOVE, CANDIDATE, "plan", 3, BEFORE), Part(f"{ARN}2", MOVE, CANDIDATE, "plan", 3, None))
+PARTS = (ReleasePart(ARN, MOVE, CANDIDATE, "plan", 3, BEFORE), ReleasePart(f"{ARN}2", MOVE, CANDIDATE, "plan", 3, None))
 WHOLE = {**release_item(Release(ReleaseKey(ARN, RELEASE["sk"]), "prod", PARTS, 7)), "begun": "t", "ended": "t"}
 
 READERS: Mapping[str, tuple[Mapping[str, Any], Callable[[Mapping[str, Any]], object], set[str]]] = {

@@ -19,7 +19,7 @@ from promote.state.environment_records import served_item
 from promote.state.ledger import Ledger
 from promote.state.lock import LONGEST_QUEUE
 from promote.state.promotion_records import entry_item
-from promote.state.releases import Part, Release, release_item
+from promote.state.releases import Release, ReleasePart, release_item
 from promote.state.sizes import ITEM_LIMIT, clipped
 from tests.clock import Time
 
@@ -110,7 +110,7 @@ MOVE = Promotion(
 
 def test_a_release_of_as_many_functions_as_there_can_be_fits_into_one_item() -> None:
     before = Alias(LONGEST_NAME, "9" * 10, "r" * 36, WIDEST * 256, {str(number): 0.123456789 for number in range(2)})
-    part = Part(ARN, MOVE, CANDIDATE, "p" * 64, 10**10, before, since="c" * 64, token="t" * 40)
+    part = ReleasePart(ARN, MOVE, CANDIDATE, "p" * 64, 10**10, before, since="c" * 64, token="t" * 40)
     key = ReleaseKey(ARN, f"release#{LONGEST_NAME}#{MOVE.identity}")
     denied = (ARN,) * MOST
     parts = (part,) * MOST
