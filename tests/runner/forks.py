@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -21,6 +22,8 @@ from typing import TextIO
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SIZE = 4
 """Bytes of a length, of a process number and of an exit code."""
+_PAUSE = 0.02
+"""Seconds between two looks at whether a process has ended."""
 
 
 class Forked:
@@ -41,13 +44,18 @@ class Forked:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        with self._lock:
-            if self.returncode is None:
-                if not select.select([self._ended], [], [], timeout)[0]:
-                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
-                self.returncode = int.from_bytes(os.read(self._ended, SIZE), "big", signed=True)
-                os.close(self._ended)
-            return self.returncode
+        """Wait for its end. Another thread may send a signal in the meantime, or wait as well."""
+        deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+        while True:
+            with self._lock:
+                if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+                    self.returncode = int.from_bytes(os.read(self._ended, SIZE), "big", signed=True)
+                    os.close(self._ended)
+                if self.returncode is not None:
+                    return self.returncode
+            if time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            time.sleep(_PAUSE)
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -44,12 +44,12 @@ class Place:
         file.write_text(textwrap.dedent(text), encoding="utf-8")
         return file
 
-    def tests(self, arguments: str, seconds: float = 60) -> list[CheckResult]:
+    def tests(self, arguments: str, seconds: float = 300) -> list[CheckResult]:
         suite = read_suite(arguments, "", self.around.workspace)
         assert suite
         return run_suite(suite, "http://127.0.0.1:9/x", self.around, self.around.clock.monotonic() + seconds)
 
-    def script(self, text: str, seconds: float = 60) -> CheckResult:
+    def script(self, text: str, seconds: float = 300) -> CheckResult:
         return run_script(text, self.around, self.around.clock.monotonic() + seconds)
 
 
