@@ -194,6 +194,8 @@ class Runner:
             "RUNNER_TEMP": self._seen(self._temporary),
             "RUNNER_TOOL_CACHE": "/opt/hostedtoolcache",
             "RUNNER_WORKSPACE": str(self.workspace.parent),
+            # pytest deletes the folders of earlier sessions. In a container, there are none.
+            "PYTEST_DEBUG_TEMPROOT": self._seen(self._temporary),
             "ACTIONS_CACHE_URL": "http://127.0.0.1:9/cache/",
             "ACTIONS_RUNTIME_TOKEN": "the-runtime-token-of-this-job",
             "ACTIONS_RUNTIME_URL": "http://127.0.0.1:9/runtime/",

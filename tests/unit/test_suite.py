@@ -58,7 +58,9 @@ def place(tmp_path: Path) -> Place:
     for name in ("workspace", "temporary", "shared"):
         (tmp_path / name).mkdir()
     stream = io.StringIO()
-    environ = environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, ())
+    # pytest deletes the folders of earlier sessions, so its root must not be that of these tests.
+    own = {"PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
+    environ = environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path), **own}, ())
     console = Console(ActionsLog({}, stream))
     return Place(
         Surroundings(
