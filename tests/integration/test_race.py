@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(300)
 
 RUNS = 20
 NEWEST = RUNS - 1
-LEASE = 3
+LEASE = 6
 """Seconds of the lease if runs are killed or stopped. Others wait as long."""
 
 EVENT = json.dumps({"rawPath": "/health"})
@@ -428,7 +428,7 @@ def test_newer_runs_take_the_place_of_older_ones_and_the_newest_is_served(
 ) -> None:
     broken = some_broken(chance, newest=False)
     with race(tmp_path, account, chance, broken=broken, is_in_order=True) as runs:
-        runs.start_all(chance)
+        runs.start_all(chance, pause=0.4)
         runs.wait()
         assert_all_is_well(runs)
         assert len(tokens(runs)) < RUNS
