@@ -6,13 +6,10 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from random import Random
 
-import botocore.session
 import pytest
-from botocore.loaders import create_loader
 
 from promote.core.clock import Clock, SystemClock
 from promote.inputs.usage import INPUTS, Command
@@ -20,6 +17,7 @@ from sandbox.client import INTERPRETER, Account, Sandbox
 from tests.exhaustive import mark
 from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner
+from tests.runner.forks import share_service_models
 from tests.world import World
 
 NEEDED = 500 * 2**20
@@ -29,14 +27,6 @@ NEEDED = 500 * 2**20
 def pytest_xdist_auto_num_workers() -> int:
     """Return more than the number of cores, because many tests wait for time to pass."""
     return (os.cpu_count() or 1) + 3
-
-
-def share_service_models() -> None:
-    """Read botocore's data once in a test process.
-
-    A run creates a new session, which reads it again: a third of the time of a test. Nothing changes it.
-    """
-    botocore.session.create_loader = cache(create_loader)
 
 
 @pytest.hookimpl(tryfirst=True)

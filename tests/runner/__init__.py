@@ -27,7 +27,7 @@ from promote.commands.post import post
 from promote.core.clock import Clock
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
-from tests.runner.forks import Forked, fork_server
+from tests.runner.forks import REPOSITORY, Forked, fork_server
 from tests.runner.step import Ended, Files, Started, conclude, parse_annotations, saved
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "parse_file_command",
 ]
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 METADATA: Mapping[str, Any] = yaml.safe_load((REPOSITORY / "action.yml").read_text())
 INPUTS: Mapping[str, Mapping[str, str]] = METADATA["inputs"]
 EVENT = {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}}

@@ -15,24 +15,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 
 import boto3
-import botocore.session
-from botocore.loaders import create_loader
 
 import promote.action
 import promote.commands.post  # noqa: F401 - steps load it
+from tests.runner.forks import REPOSITORY, SIZE, share_service_models
 
-ENTRY_POINT = Path(__file__).resolve().parent.parent.parent / "entrypoint.py"
-SIZE = 4
-"""Bytes of a length, of a process number and of an exit code."""
+ENTRY_POINT = REPOSITORY / "entrypoint.py"
 
 
 def load() -> None:
     """Load the data of the services. The copies share it."""
-    botocore.session.create_loader = cache(create_loader)
+    share_service_models()
     for service in ("lambda", "dynamodb", "apigatewayv2", "sts", "s3"):
         boto3.Session("key", "secret", region_name="eu-west-1").client(service)
     gc.collect()
@@ -55,7 +50,7 @@ def serve(requests: socket.socket) -> None:
             length, descriptors, _, _ = socket.recv_fds(requests, SIZE, 3)
             if not length:
                 return
-            request = json.loads(receive(requests, int.from_bytes(length, "big")))
+            request = json.loads(requests.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL))
             stdout, stderr, ended = descriptors
             child = os.fork()
             if not child:
@@ -79,22 +74,6 @@ def report(pipes: dict[int, int]) -> None:
         os.close(pipe)
 
 
-def receive(stream: socket.socket, size: int) -> bytes:
-    """Return exactly so many bytes.
-
-    Raises:
-        EOFError: the other process has ended.
-
-    """
-    found = b""
-    while len(found) < size:
-        part = stream.recv(size - len(found))
-        if not part:
-            raise EOFError
-        found += part
-    return found
-
-
 def become(arguments: Sequence[str], environ: Mapping[str, str], folder: str, stdout: int, stderr: int) -> None:
     """Be a step: its own outputs, folder and variables, and nothing of the server's."""
     signal.set_wakeup_fd(-1)
@@ -107,7 +86,7 @@ def become(arguments: Sequence[str], environ: Mapping[str, str], folder: str, st
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
-    sys.path = [path for path in sys.path if path != str(ENTRY_POINT.parent)]
+    sys.path = [path for path in sys.path if path != str(REPOSITORY)]
     sys.argv = [str(ENTRY_POINT), *arguments]
     runpy.run_path(str(ENTRY_POINT), run_name="__main__")
     raise AssertionError("the entry point ends the process")
