@@ -17,7 +17,7 @@ from sandbox.client import INTERPRETER, Account, Sandbox
 from tests.exhaustive import mark
 from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner
-from tests.runner.forks import share_service_models
+from tests.runner.botocore_data import share_service_models
 from tests.world import World
 
 NEEDED = 500 * 2**20

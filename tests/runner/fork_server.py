@@ -20,7 +20,8 @@ import boto3
 
 import promote.action
 import promote.commands.post  # noqa: F401 - steps load it
-from tests.runner.forks import REPOSITORY, SIZE, share_service_models
+from tests.runner.botocore_data import share_service_models
+from tests.runner.forks import REPOSITORY, SIZE
 
 ENTRY_POINT = REPOSITORY / "entrypoint.py"
 
@@ -29,7 +30,7 @@ def load() -> None:
     """Load the data of the services. The copies share it."""
     share_service_models()
     for service in ("lambda", "dynamodb", "apigatewayv2", "sts", "s3"):
-        boto3.Session("key", "secret", region_name="eu-west-1").client(service)
+        _ = boto3.Session("key", "secret", region_name="eu-west-1").client(service).exceptions  # needs all shapes
     gc.collect()
     gc.freeze()
 

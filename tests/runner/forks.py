@@ -19,22 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-import botocore.session
-from botocore.loaders import create_loader
-
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SIZE = 4
 """Bytes of a length, of a process number and of an exit code."""
 _PAUSE = 0.02
 """Seconds between two looks at whether a process has ended."""
-
-
-def share_service_models() -> None:
-    """Read botocore's data once in a test process.
-
-    A run creates a new session, which reads it again: a third of the time of a test. Nothing changes it.
-    """
-    botocore.session.create_loader = cache(create_loader)
 
 
 class Forked:
