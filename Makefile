@@ -8,6 +8,9 @@ CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
+# Some containers set it. Each test process would then compile every module and each of its assertions again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all check prove histories bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
