@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from ministack.core import lambda_runtime as runtime
+
+from sandbox.client import REPOSITORY
+from sandbox.forks import Forked, ForkServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 IDLE = 20.0
 """Seconds after its last invocation at which a process is ended. The next invocation starts another one."""
@@ -25,6 +38,33 @@ def skip_recursion_counter() -> None:
     if script.count(_COUNTER) != 1:
         raise RuntimeError("MiniStack starts Python functions in a way that this sandbox does not know")
     runtime._PYTHON_WORKER_SCRIPT = script.replace(_COUNTER, "")  # noqa: SLF001 - as above
+
+
+def fork_python_handlers() -> None:
+    """Start the processes of Python functions as copies of one that has loaded what they need.
+
+    A new interpreter takes 0.04 s of CPU time for each version of each function.
+    """
+    runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _start})
+
+
+def _start(
+    command: Sequence[str], *, cwd: str, env: Mapping[str, str], **options: Any
+) -> subprocess.Popen[str] | Forked:
+    """Start a function's process. Python reads some variables only when it starts, so a copy must have the same."""
+    if command[0] != sys.executable or _of_python(env) != _of_python(os.environ):
+        return subprocess.Popen(command, cwd=cwd, env=env, **options)  # noqa: S603 - MiniStack's commands
+    return _fork_server().start(command[1:], env, Path(cwd))
+
+
+def _of_python(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("PYTHON")}
+
+
+@cache
+def _fork_server() -> ForkServer:
+    script = runtime._PYTHON_WORKER_SCRIPT  # noqa: SLF001 - MiniStack has no other access
+    return ForkServer([sys.executable, "-m", "sandbox.handlers", script], dict(os.environ), REPOSITORY)
 
 
 async def end_idle_forever() -> None:

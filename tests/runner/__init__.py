@@ -25,9 +25,10 @@ import yaml
 from promote.action import main
 from promote.commands.post import post
 from promote.core.clock import Clock
+from sandbox.forks import Forked
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
-from tests.runner.forks import REPOSITORY, Forked, fork_server
+from tests.runner.forks import REPOSITORY, start_step
 from tests.runner.step import Ended, Files, Started, conclude, parse_annotations, saved
 
 __all__ = [
@@ -267,7 +268,7 @@ class InProcessRunner(Runner):
 
     def _launch(self, variables: Mapping[str, str], *, is_post: bool) -> Forked:
         arguments = ["post"] if is_post else []
-        return fork_server().start(arguments, {"PATH": os.environ["PATH"], **variables}, self.workspace)
+        return start_step(arguments, {"PATH": os.environ["PATH"], **variables}, self.workspace)
 
     def on(self, clock: Clock) -> Self:
         """Return the same runner with another clock."""

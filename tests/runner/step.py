@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from sandbox.forks import Forked
 from tests.runner.commands import Annotation, Command, Log, Masks, split_lines
 from tests.runner.files import OUTPUTS, SUMMARY, FileCommandError, read_pairs
-from tests.runner.forks import Forked
 
 SIGINT_LASTS, SIGTERM_LASTS = 7.5, 2.5
 """Seconds after each signal before the next one; then a cancelled step is killed. From ProcessInvoker.cs."""
