@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ class Wrapper:
             await self._inner(scope, receive, send)
         elif scope["path"].startswith(CONTROL):
             request = await read(scope, receive)
-            await send_answer(self._control(request), send)
+            await send_answer(await self._control(request), send)
         else:
             await self._serve(scope, receive, send)
 
@@ -162,7 +163,7 @@ class Wrapper:
             )
         )
 
-    def _control(self, request: Request) -> Answer:
+    async def _control(self, request: Request) -> Answer:
         """Serve a control request about an account's calls, faults and callers."""
         account, *rest = request.path.removeprefix(CONTROL).split("/")
         match rest:
@@ -174,11 +175,16 @@ class Wrapper:
                 return self._control_callers(request, account, token)
             case ["functions", name, qualifier, "idle"]:
                 return self._control_idle(request, account, name, qualifier)
-            case ["faults", identifier, "release"]:
+            case ["faults", identifier, ("release" | "wait") as action]:
                 for fault in self._board.of(account):
-                    if fault.id == identifier:
+                    if fault.id != identifier:
+                        continue
+                    if action == "release":
                         fault.released.set()
-                        return reply(200, fault.describe())
+                    else:
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(fault.hit.wait(), float(json.loads(request.body)["seconds"]))
+                    return reply(200, fault.describe())
         return reply(404, {"message": f"There is no {request.path}."})
 
     def _control_calls(self, method: str, account: str) -> Answer:

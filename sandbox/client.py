@@ -29,8 +29,8 @@ STOP_TIMEOUT = 5.0
 """Seconds until a server must end by itself."""
 ANSWER_TIMEOUT = 10.0
 """Seconds until a server must respond to a control request."""
-POLL_INTERVAL = 0.005
-"""Seconds between two reads of a fault."""
+LONGEST_WAIT = 2.0
+"""Seconds that a control request waits for a fault."""
 
 
 class SandboxError(Exception):
@@ -211,6 +211,10 @@ class Account:
         message = f"There is no fault {identifier} in account {self.id}; it has been cleared."
         raise SandboxError(message)
 
+    def wait(self, identifier: str, seconds: float) -> bool:
+        """Wait at most so many seconds until one fault has been applied, and return whether it has been."""
+        return bool(self._ask("POST", f"faults/{identifier}/wait", {"seconds": seconds})["hit"])
+
     def release(self, identifier: str) -> None:
         """Release the requests that a fault holds, and hold no more."""
         self._ask("POST", f"faults/{identifier}/release")
@@ -241,14 +245,21 @@ class Fault:
         """Whether the fault has been applied to a request. For a hold: whether a request waits."""
         return bool(self._account.fault(self.id)["hit"])
 
+    def is_hit_within(self, seconds: float) -> bool:
+        """Return whether the fault is applied within so many seconds. It returns as soon as it is."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            if self._account.wait(self.id, min(left, LONGEST_WAIT)):
+                return True
+            if left <= LONGEST_WAIT:
+                return False
+
     def wait_until_hit(self, timeout: float = 10.0) -> None:
         """Wait at most `timeout` seconds until the fault has been applied."""
-        deadline = time.monotonic() + timeout
-        while not self.hit:
-            if time.monotonic() > deadline:
-                message = f"No request has hit the fault within {timeout} seconds: {self._account.fault(self.id)}"
-                raise SandboxError(message)
-            time.sleep(POLL_INTERVAL)
+        if not self.is_hit_within(timeout):
+            message = f"No request has hit the fault within {timeout} seconds: {self._account.fault(self.id)}"
+            raise SandboxError(message)
 
     def release(self) -> None:
         """Release the held requests. Later requests are not held."""

@@ -33,8 +33,8 @@ class Fault:
     parameters: dict[str, Any]
     matched: int = 0
     """The number of matching requests since the injection."""
-    hit: bool = False
-    """Whether it has been applied."""
+    hit: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it is applied for the first time."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def applies(self, operation: Operation) -> bool:
@@ -56,7 +56,7 @@ class Fault:
             "times": self.times,
             **self.parameters,
             "matched": self.matched,
-            "hit": self.hit,
+            "hit": self.hit.is_set(),
             "released": self.released.is_set(),
         }
 
@@ -203,7 +203,7 @@ async def after(faults: list[Fault], victim: Victim) -> Answer | None:
 async def _apply(faults: list[Fault], victim: Victim, steps: dict[str, Step]) -> Answer | None:
     for fault in faults:
         if step := steps.get(fault.kind):
-            fault.hit = True
+            fault.hit.set()
             answer = await step(fault, victim)
             if answer is not None:
                 return answer

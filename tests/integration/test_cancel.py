@@ -85,7 +85,7 @@ def cancel(started: Started, world: World, numbers: list[Signals], *, pause: flo
             freed = time.monotonic() - since
         if time.monotonic() - since > 2 * EXIT:
             started.process.kill()
-        time.sleep(0.02)
+        time.sleep(0.05)
     seconds = time.monotonic() - since
     assert not has_place(world, run_id), "the lock is still the run's"
     late = [call.name for call in world.account.calls() if call.started > since and is_change(call)]

@@ -42,7 +42,7 @@ def kill_after_call(call: tuple[str, int], runner: Runner, inputs: dict[str, str
     operation, number = call
     held = world.account.inject("hold-after", operation, nth=number)
     started = runner.start({**inputs, "lease": "2"}, commit=commit)
-    while not held.hit:
+    while not held.is_hit_within(0.1):
         assert started.process.poll() is None, f"it has ended without {call}:\n{started.wait().log}"
     started.kill()
     world.account.clear_faults()

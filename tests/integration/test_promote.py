@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -435,8 +434,8 @@ def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
         given = {**FROM_PREPROD, "environment": f"prod-{number}", "lease": "1", "endpoints": "none"}
         held = world.account.inject("hold-after", nth=number)
         started = runner.start(given, run_id=5, attempt=number)
-        while not held.hit and started.process.poll() is None:
-            time.sleep(0.01)
+        while not held.is_hit_within(0.1) and started.process.poll() is None:
+            pass
         is_killed = held.hit
         if is_killed:
             started.kill()

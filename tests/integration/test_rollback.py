@@ -321,8 +321,8 @@ def test_a_rollback_killed_after_any_call_is_whole_after_the_next_run(
         number += 1
         held = world.account.inject("hold-after", nth=number)
         started = runner.start(back_to_1, commit="9" * 40, run_id=100 + 2 * number)
-        while not held.hit and started.process.poll() is None:
-            time.sleep(0.01)
+        while not held.is_hit_within(0.1) and started.process.poll() is None:
+            pass
         is_killed = held.hit
         if is_killed:
             started.kill()
