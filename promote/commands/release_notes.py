@@ -11,6 +11,7 @@ from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import GitHubError, InputError
 from promote.core.promotion import Promotion
+from promote.core.release import ReleasePart
 from promote.core.report import Link, Report
 from promote.core.run import Result
 from promote.github import git
@@ -28,7 +29,6 @@ from promote.pipeline.prepare import read_template
 from promote.state.ledger import HISTORY, Ledger
 from promote.state.promotion_records import promotion_of
 from promote.state.release_history import Histories, last_release, read_releases, release_keys, with_unmoved
-from promote.state.releases import ReleasePart
 from promote.state.strict import Record
 
 _PATIENCE = 60

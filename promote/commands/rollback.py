@@ -11,6 +11,7 @@ from promote.core.concurrency import map_and_wait
 from promote.core.decision import CommitOrder, PromotionRequest
 from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import Alias, Kind, served_version
+from promote.core.release import Release, Stage
 from promote.core.report import Report
 from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
@@ -25,7 +26,6 @@ from promote.pipeline.recover import undo_release
 from promote.pipeline.target import Target
 from promote.state.promotion_records import content_item, promotion_item
 from promote.state.release_history import read_releases, release_keys
-from promote.state.releases import Release, Stage
 from promote.state.served_history import (
     Move,
     ServedVersion,

@@ -8,12 +8,12 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import status_tables
 from promote.commands.status_tables import STAGES, drifting, shown_time
 from promote.core.concurrency import map_and_wait
+from promote.core.release import Release
 from promote.core.report import Report, Table
 from promote.core.run import Result, short_commit
 from promote.pipeline.capacity import describe_split
 from promote.pipeline.job import Job
 from promote.pipeline.status import Reading, ReleaseStatus, read, release_statuses
-from promote.state.releases import Release
 
 
 def status(job: Job) -> Report:

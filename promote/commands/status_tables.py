@@ -7,6 +7,7 @@ from typing import Any
 
 from promote.core.lock_state import Claim, LockState
 from promote.core.promotion import Kind
+from promote.core.release import Stage
 from promote.core.report import Link, Table
 from promote.core.run import join_names, short_commit
 from promote.core.version import same_content
@@ -17,7 +18,6 @@ from promote.pipeline.endpoints import locate
 from promote.pipeline.job import Job
 from promote.pipeline.status import Environment, Reading, ReleaseStatus
 from promote.state.drift import Drift
-from promote.state.releases import Stage
 
 STAGES = {Stage.MOVING: "is being moved", Stage.ROLLING_BACK: "is being rolled back"}
 

@@ -15,8 +15,8 @@ from promote.core.clock import Clock
 from promote.core.concurrency import map_concurrently
 from promote.core.errors import ConflictError, UnconfirmedError
 from promote.core.promotion import Alias, placeholder, served_version
+from promote.core.release import Release, ReleasePart
 from promote.core.version import same_content
-from promote.state.releases import Release, ReleasePart
 
 _PAUSES = (0.2, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Pauses in seconds before an alias is read again, if other runs, external changes or Lambda itself move it too."""

@@ -12,6 +12,7 @@ from promote.core.concurrency import AFTER_INTERRUPT, map_and_wait, with_timeout
 from promote.core.decision import Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import Kind, Promotion, served_version
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.rolled_back import excuses
 from promote.core.run import Result
 from promote.github.actions.job_state import LedgerLocation
@@ -24,7 +25,7 @@ from promote.pipeline.release import Ended, ReleaseProtocol
 from promote.pipeline.target import Target
 from promote.state.ledger import Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Release, ReleasePart, Stage, release_key
+from promote.state.releases import release_key
 from promote.state.version_records import replaced
 
 

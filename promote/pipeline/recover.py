@@ -5,9 +5,9 @@ from dataclasses import replace
 from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError, ConflictError
 from promote.core.promotion import ReleaseKey
+from promote.core.release import Release, Undo
 from promote.pipeline.job import Job
 from promote.pipeline.target import Target
-from promote.state.releases import Release, Undo
 
 
 def finish_release(target: Target) -> Target:

@@ -27,11 +27,11 @@ from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import AccessError, ConflictError, PromoteError, RefusedError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, Kind, ReleaseKey
+from promote.core.release import Release, ReleasePart, Stage, Undo
 from promote.core.run import join_names
 from promote.core.version import Candidate
 from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.release_records import ReleaseRecords
-from promote.state.releases import Release, ReleasePart, Stage, Undo
 from promote.state.version_records import Judged
 
 _STOPPED = ConflictError("it was stopped before all aliases had moved", hint="Run the job again.")

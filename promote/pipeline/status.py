@@ -9,13 +9,13 @@ from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.promotion import Alias, served_version
+from promote.core.release import Release
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
 from promote.state.drift import Drift, Member, find_drifts
 from promote.state.ledger import Ledger, State
 from promote.state.promotion_records import has_happened, is_pinned
 from promote.state.release_history import last_release, read_releases, release_keys
-from promote.state.releases import Release
 
 HISTORY = 10
 """Entries of the history of each environment that are read."""

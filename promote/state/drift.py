@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from promote.aws.dynamodb import Item
 from promote.core.promotion import Alias, Kind, served_version
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.traffic import Split
 from promote.state.promotion_records import has_several, is_pinned
-from promote.state.releases import Release, ReleasePart, Stage
 
 
 @dataclass(frozen=True)

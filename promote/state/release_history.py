@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from promote.aws.dynamodb import Item, Table
 from promote.core.promotion import ReleaseKey
+from promote.core.release import Release, ReleasePart
 from promote.state.promotion_records import has_several, promotion_item
-from promote.state.releases import Release, ReleasePart, release_of
+from promote.state.releases import release_of
 
 Histories = Mapping[str, Sequence[Item]]
 """The promotions and rollbacks of each function, by ARN, newest first."""

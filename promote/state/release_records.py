@@ -14,10 +14,11 @@ from promote.aws.dynamodb import ConditionFailed, Table, TransactionCancelled
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import ReleaseKey, RolledBack
+from promote.core.release import Release, ReleasePart, Stage, Undo
 from promote.core.rolled_back import after_rollback
 from promote.state.environment_records import environment_key, served_item, served_of, together_item
 from promote.state.promotion_records import entry_item, rolled_back_items
-from promote.state.releases import Release, ReleasePart, Stage, Undo, release_item, release_of
+from promote.state.releases import release_item, release_of
 
 _OURS = "attribute_not_exists(#pending) OR #pending.#sk = :sk"
 """The condition that a function is not part of another release. It fails only if a record was changed externally."""

@@ -18,12 +18,13 @@ from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, Promotion, ReleaseKey, placeholder
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.run import Run
 from promote.core.verdict import Outcome, Verdict
 from promote.pipeline.release import ReleaseProtocol
 from promote.state.ledger import Ledger, Pending
 from promote.state.release_records import Conflict
-from promote.state.releases import Release, ReleasePart, Stage, release_key
+from promote.state.releases import release_key
 from sandbox.client import Account
 from tests.mortal import Killed, Life
 from tests.runner import Runner

@@ -13,12 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from promote.aws.fingerprint import fingerprint
 from promote.core.errors import LockError, PromoteError
 from promote.core.promotion import Kind as MoveKind
+from promote.core.release import Release, Stage
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.version import LATEST
 from promote.state.endpoint_records import PREVIEW
 from promote.state.lock_queue import Superseded
-from promote.state.releases import Release, Stage
 from tests.simulation.functions import Alias, Content, arn_of, name_of
 from tests.simulation.guarantees import ENDS, LOCK, LOST, ORDER, OUT, RECORD, RESPECT, UP, VERIFIED, Broken
 from tests.simulation.network import Call

@@ -11,7 +11,8 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from promote.core.promotion import Kind, Promotion, placeholder
-from promote.state.releases import Release, ReleasePart, Stage, release_of
+from promote.core.release import Release, ReleasePart, Stage
+from promote.state.releases import release_of
 from tests.simulation.functions import Alias, name_of
 from tests.simulation.guarantees import ONE, OUT, Broken
 from tests.simulation.world import TABLE, World

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
+from promote.core.release import Stage
 from promote.core.run import Result
-from promote.state.releases import Stage
 from tests.simulation.functions import FUNCTIONS
 from tests.simulation.invariants import ENVIRONMENT
 from tests.simulation.plan import Fault, Hit, Job, Kind, Plan

@@ -7,10 +7,10 @@ import pytest
 
 from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion, ReleaseKey
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.version import Candidate
 from promote.notes.tag_rollout import Asked, carried
 from promote.state.release_history import release_keys, with_unmoved
-from promote.state.releases import Release, ReleasePart, Stage
 
 Move = tuple[int, str, int]
 """Sequence, version and commit. Commits are numbers, of which a later one contains the earlier ones."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.version import Candidate
 from promote.state.drift import Drift, Member, find_drifts
-from promote.state.releases import Release, ReleasePart, Stage
 
 KEY = ReleaseKey("arn:api", "release#prod#0000000005-000000000000")
 

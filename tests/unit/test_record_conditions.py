@@ -11,6 +11,7 @@ from promote.aws.dynamodb import TransactionCancelled
 from promote.core.endpoint import Gateway
 from promote.core.errors import ConflictError, RefusedError, ServiceError
 from promote.core.promotion import Alias, EnvironmentRecord, Promotion, ReleaseKey
+from promote.core.release import Release, ReleasePart, Stage, Undo
 from promote.core.run import Run
 from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate
@@ -18,7 +19,7 @@ from promote.state.candidate_records import deployment_key
 from promote.state.endpoint_records import Preview
 from promote.state.ledger import Ledger, Pending
 from promote.state.release_records import Conflict, ReleaseRecords
-from promote.state.releases import Release, ReleasePart, Stage, Undo, release_item, release_key
+from promote.state.releases import release_item, release_key
 from promote.state.version_records import version_key
 from tests.clock import Time
 from tests.memory import Memory

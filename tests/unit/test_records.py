@@ -9,12 +9,13 @@ import pytest
 from promote.core.endpoint import Gateway
 from promote.core.errors import RecordError
 from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, ReleaseKey
+from promote.core.release import Release, ReleasePart
 from promote.core.version import Candidate
 from promote.state.candidate_records import deployment_of
 from promote.state.endpoint_records import Preview, gateway_of, preview_of
 from promote.state.environment_records import served_item, served_of
 from promote.state.promotion_records import content_item, entry_item, require_move
-from promote.state.releases import Release, ReleasePart, release_item, release_of
+from promote.state.releases import release_item, release_of
 from promote.state.strict import Record
 from promote.state.version_records import require_version
 

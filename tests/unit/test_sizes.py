@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from promote.aws.dynamodb import Table
 from promote.core.lock_state import Claim
 from promote.core.promotion import Alias, Kind, Promotion, ReleaseKey, RolledBack
+from promote.core.release import Release, ReleasePart
 from promote.core.rolled_back import MOST as MOST_ROLLED_BACK
 from promote.core.run import Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
@@ -19,7 +20,7 @@ from promote.state.environment_records import served_item
 from promote.state.ledger import Ledger
 from promote.state.lock import LONGEST_QUEUE
 from promote.state.promotion_records import entry_item
-from promote.state.releases import Release, ReleasePart, release_item
+from promote.state.releases import release_item
 from promote.state.sizes import ITEM_LIMIT, clipped
 from tests.clock import Time
 
