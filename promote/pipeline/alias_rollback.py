@@ -14,7 +14,8 @@ from promote.aws.lambda_function import Function
 from promote.core.clock import Clock
 from promote.core.concurrency import map_concurrently
 from promote.core.errors import ConflictError, UnconfirmedError
-from promote.core.promotion import Alias, placeholder, served_version
+from promote.core.promotion import served_version
+from promote.core.recovery import is_restored, is_unchanged, next_alias
 from promote.core.release import Release, ReleasePart
 from promote.core.version import same_content
 
@@ -64,21 +65,21 @@ class AliasRollback:
         if part.arn in release.denied:
             with suppress(Exception):  # this release did not move the alias
                 alias = function.alias(release.environment)
-                return _is_unchanged(part, alias) or _is_restored(release, part, alias)
+                return is_unchanged(part, alias) or is_restored(release, part, alias)
             return True
         problem: UnconfirmedError | None = None
         for pause in (*_PAUSES, 0.0):
             alias = function.alias(release.environment)
-            wanted = _next(release, part, alias)
+            wanted = next_alias(release, part, alias)
             if wanted is None:
-                return _is_restored(release, part, alias)
+                return is_restored(release, part, alias)
             if alias is None and not is_content(function, part):
                 return True  # the function was deleted with its versions, so no late move can take effect
             try:
-                is_restored, problem = function.restore_alias(alias, wanted), None
+                is_written, problem = function.restore_alias(alias, wanted), None
             except UnconfirmedError as error:
-                is_restored, problem = False, error  # the next read shows whether it took effect
-            if not is_restored:
+                is_written, problem = False, error  # the next read shows whether it took effect
+            if not is_written:
                 if function.find(wanted.version) is None:
                     # The version or the function is gone, so no late creation can take effect. Nothing to restore.
                     return alias is None
@@ -89,55 +90,7 @@ class AliasRollback:
         )
 
 
-def _next(release: Release, part: ReleasePart, alias: Alias | None) -> Alias | None:
-    """Return the next state of ``alias`` on the way to the one before the release; None if it stays as it is."""
-    before = part.before
-    is_fence = alias is not None and alias.description == release.fence
-    if alias is not None and alias.promotion == part.promotion:
-        # Until provisioned concurrency has moved, the version before may still have all the traffic.
-        is_whole = not alias.own.weights or (before is not None and alias.weights == {before.version: 1.0})
-        if alias.version == part.promotion.version and is_whole:
-            return before or _remaining(release, part)
-        # It was moved or split externally. Its Description is still ours, and is no longer true.
-        return replace(alias, description=before.description if before else "")
-    if before is None:
-        return _remaining(release, part) if alias is None else None
-    if alias is not None and _is_unchanged(part, alias):
-        return replace(before, description=release.fence)
-    if alias is None or not is_fence:
-        return None
-    # If it was changed externally since the fence, it stays, with the Description from before the release.
-    is_untouched = (alias.version, alias.own.weights) == (before.version, before.weights)
-    return before if is_untouched else replace(alias, description=before.description)
-
-
-def _remaining(release: Release, part: ReleasePart) -> Alias:
-    """Return the alias that remains if there was none before the release."""
-    version = part.promotion.version
-    return Alias(release.environment, version, "", placeholder(version, release.key.identity), {})
-
-
 def is_content(function: Function, part: ReleasePart) -> bool:
     """Return whether the version is the verified one. It is not if the function was deleted and created again."""
     version = function.find(part.promotion.version)
     return version is not None and same_content(version, part.candidate)
-
-
-def _is_unchanged(part: ReleasePart, alias: Alias | None) -> bool:
-    """Return whether the alias is unchanged since the release was decided."""
-    if alias is None or part.before is None:
-        return alias is part.before
-    return alias.revision_id == part.before.revision_id
-
-
-def _is_restored(release: Release, part: ReleasePart, alias: Alias | None) -> bool:
-    """Return whether the alias is as the rollback leaves it. If not, it was changed externally."""
-    before = part.before
-    if alias is None:
-        return False
-    if before is None:
-        remaining = _remaining(release, part)
-        return (alias.version, alias.weights, alias.description) == (remaining.version, {}, remaining.description)
-    # Until provisioned concurrency has moved, Lambda itself leaves the traffic on the version that the alias leaves.
-    is_whole = alias.weights in (before.weights, {part.promotion.version: 1.0}) or alias.split.is_lambdas
-    return is_whole and (alias.version, alias.description) == (before.version, before.description)

@@ -478,7 +478,7 @@ MUTANTS = (
     ),
     Mutant(
         "aliases that have not moved get no fence",
-        "promote.pipeline.alias_rollback",
+        "promote.core.recovery",
         """        return replace(before, description=release.fence)
     if alias is None or not""",
         """        return None
@@ -487,7 +487,7 @@ MUTANTS = (
     ),
     Mutant(
         "new aliases get no fence",
-        "promote.pipeline.alias_rollback",
+        "promote.core.recovery",
         "return _remaining(release, part) if alias is None else None",
         "return None",
         ROLLBACK_CALLS,
