@@ -71,6 +71,11 @@ class Promotion:
     """The rolled-back versions that must not return after the move; None if they are unchanged or not known."""
 
     @property
+    def needs_verdict(self) -> bool:
+        """Whether it moves only while its version has a passed verdict: not a rollback, and not an override."""
+        return self.previous is not None and self.is_verified and self.kind is Kind.PROMOTION
+
+    @property
     def identity(self) -> str:
         """The key of its record, unique and ordered by time.
 

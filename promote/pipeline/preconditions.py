@@ -38,8 +38,8 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
         RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
-    is_moved = decision.promotion is not None and decision.promotion.previous is not None
-    if is_moved and request.verdict is None and request.is_verified and request.kind is Kind.PROMOTION:
+    needs_verdict = decision.promotion is not None and decision.promotion.needs_verdict
+    if needs_verdict and request.verdict is None:
         judged = target.ledger.versions.judged(request.candidate)
         judged.require_passed(target.function.name, request.candidate.version)
 

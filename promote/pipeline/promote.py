@@ -12,6 +12,7 @@ from promote.core.concurrency import AFTER_INTERRUPT, map_and_wait, with_timeout
 from promote.core.decision import Decision, PromotionRequest, result_of
 from promote.core.errors import ConflictError, PromoteError, UnconfirmedError
 from promote.core.promotion import Kind, Promotion, served_version
+from promote.core.recovery import Intent
 from promote.core.release import Release, ReleasePart, Stage
 from promote.core.rolled_back import excuses
 from promote.core.run import Result
@@ -227,11 +228,12 @@ def _carry_out(job: Job, parts: Sequence[Requested], release: Release, moved: Ca
         held.heartbeat.require()
     try:
         _begin(job, protocol, place, parts, release)
-        ended = protocol.resume(release, locks, is_ours=True)
+        ended = protocol.resume(release, Intent(is_ours=True), locks)
         if ended.release.stage is not Stage.ROLLED_BACK:
             moved(ended)
     except KeyboardInterrupt:
-        _end_cancelled(job, release, partial(protocol.resume, release, locks, is_ours=True, is_cancelled=True), moved)
+        cancelled = Intent(is_ours=True, is_cancelled=True)
+        _end_cancelled(job, release, partial(protocol.resume, release, cancelled, locks), moved)
         raise
     if ended.release.stage.is_final:
         job.state.end(place, release.key.sk)
@@ -294,7 +296,7 @@ def _end_cancelled(job: Job, release: Release, settle: Callable[[], Ended], move
 def _outcome(decisions: Sequence[Decision], ended: Ended) -> PromotionOutcome:
     """Return the outcome of a release whose aliases have moved, with the aliases after their moves."""
     warnings = []
-    if ended.problem and not ended.release.stage.is_final:
+    if ended.problem and ended.is_unrecorded:
         what = "All aliases have moved" if ended.release.has_several else "The alias has moved"
         warnings.append(f"{what}, but the record of it failed: {ended.problem.sentence} The next run writes it.")
     if any(part.moves and part.arn not in ended.aliases for part in ended.release.parts):

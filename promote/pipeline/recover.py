@@ -5,6 +5,7 @@ from dataclasses import replace
 from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError, ConflictError
 from promote.core.promotion import ReleaseKey
+from promote.core.recovery import Intent
 from promote.core.release import Release, Undo
 from promote.pipeline.job import Job
 from promote.pipeline.target import Target
@@ -66,8 +67,8 @@ def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:
             hint="Run a job for all functions of this release, with a role that may read and write the records of "
             f"each. The record of the release is with {pending.pk}. {problem.hint}",
         ) from error
-    ended = protocol.resume(release, undo=undo)
-    if not ended.release.stage.is_final and ended.problem:
+    ended = protocol.resume(release, Intent(undo=undo))
+    if ended.problem and ended.is_unrecorded:
         raise ended.problem
     names, run_id = ended.release.names, ended.release.run_id
     job.say("recover", f"finished the release of {names} that run {run_id} began: {ended.text}")

@@ -11,10 +11,12 @@ transaction changes the stage to ``rolled_back``.
 
 Each step is a conditional write. If it fails, the process reads the current stage and continues from there. So any
 run can finish the release of a dead run, several runs can do so at once, and none of them needs the lock.
+
+``promote.core.recovery`` decides which step is next. This module carries it out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -25,16 +27,29 @@ from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
-from promote.core.errors import AccessError, ConflictError, PromoteError, RefusedError, ServiceError, UnconfirmedError
-from promote.core.promotion import Alias, Kind, ReleaseKey
-from promote.core.release import Release, ReleasePart, Stage, Undo
+from promote.core.errors import ConflictError, PromoteError, RefusedError, ServiceError
+from promote.core.promotion import Alias, ReleaseKey
+from promote.core.recovery import (
+    AliasMove,
+    Failure,
+    Intent,
+    Movement,
+    Step,
+    after_error,
+    after_unread,
+    failure_of,
+    next_step,
+    stop_reason,
+)
+from promote.core.release import Release, ReleasePart, Stage
 from promote.core.run import join_names
 from promote.core.version import Candidate
 from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.release_records import ReleaseRecords
 from promote.state.version_records import Judged
 
-_STOPPED = ConflictError("it was stopped before all aliases had moved", hint="Run the job again.")
+_AS_FOUND = Intent()
+"""The intent of a run that only finds the release."""
 
 _ROUNDS = 10
 """The most steps, because other runs may change the stage first. A release takes two or three."""
@@ -46,7 +61,7 @@ class Ended:
 
     release: Release
     problem: PromoteError | None = None
-    """Why it was rolled back, if this process found that; or why it is not recorded as done though all has moved."""
+    """Why it was rolled back, if this process found that; or why it is not recorded as done."""
     seconds: float | None = None
     """Seconds from the first request to move an alias to the last response; None if this process moved none.
 
@@ -55,6 +70,8 @@ class Ended:
     """The names of functions whose aliases were changed externally. They are left as they are."""
     is_by_us: bool = False
     """Whether this process recorded it as done and released the locks."""
+    is_unrecorded: bool = False
+    """Whether all aliases have moved, but that could not be recorded. The next run records it."""
     aliases: Mapping[str, Alias | None] = field(default_factory=dict)
     """The aliases after their moves, as this process read them, by ARN."""
 
@@ -102,33 +119,19 @@ class ReleaseProtocol:
         self.records.begin(release, further)
 
     def resume(
-        self,
-        release: Release,
-        locks: Sequence[tuple[str, Mapping[str, Any]]] = (),
-        *,
-        is_ours: bool = False,
-        is_cancelled: bool = False,
-        undo: Undo | None = None,
+        self, release: Release, intent: Intent = _AS_FOUND, locks: Sequence[tuple[str, Mapping[str, Any]]] = ()
     ) -> Ended:
         """Complete a release or roll it back, and release ``locks`` with it if they are still held.
-
-        - ``is_ours``: this job began the release. If the permission to move an alias is missing, the release is rolled
-          back. A release of another job is left to a job with that permission.
-        - ``is_cancelled``: the release is rolled back unless all its aliases have moved.
-        - ``undo``: as ``is_cancelled``, for ``command: rollback``. The record names the user who rolled it back. A
-          release that is a rollback itself is completed, because the user wants its result. So is one that moves no
-          alias, because it does not change what is served.
 
         Raises:
             PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
 
         """
-        undo = None if release.kind is Kind.ROLLBACK or not release.moves else undo
         try:
-            return self._resume(release, locks, is_ours=is_ours, is_cancelled=is_cancelled, undo=undo)
+            return self._resume(release, intent, locks)
         except Exception as error:
             problem = to_promote_error(error)
-            whose = "The release" if is_ours else f"The release {release.key.identity} of run {release.run_id}"
+            whose = "The release" if intent.is_ours else f"The release {release.key.identity} of run {release.run_id}"
             problem = problem.reworded(
                 f"{problem.sentence} {whose} is not finished",
                 hint="Its aliases may have moved. Run command: status to see what they serve. The next run of any of "
@@ -136,62 +139,6 @@ class ReleaseProtocol:
             )
             problem.may_have_moved = True
             raise problem from error
-
-    def _resume(
-        self,
-        release: Release,
-        locks: Sequence[tuple[str, Mapping[str, Any]]],
-        *,
-        is_ours: bool,
-        is_cancelled: bool,
-        undo: Undo | None,
-    ) -> Ended:
-        problem: PromoteError | None = None
-        seconds: float | None = None
-        changed_externally: tuple[str, ...] = ()
-        is_by_us = False
-        seen: dict[str, Alias | None] = {}
-        stops = is_cancelled or undo is not None
-        if release.key not in self._begun:
-            release = self.records.join(release)
-        for _ in range(_ROUNDS):
-            if release.stage is Stage.MOVING:
-                stopped = _STOPPED if stops else self._unverified(release)
-                started = self._clock.monotonic()
-                problem, denied = self._stopped(release, seen, stopped) if stopped else self._move(release, seen)
-                seconds = None if stopped else self._clock.monotonic() - started
-                if isinstance(problem, AccessError) and not is_ours:
-                    raise problem.reworded(
-                        str(problem), hint=f"Run a job that may move the aliases of all its functions. {problem.hint}"
-                    )
-                if problem is None:
-                    try:
-                        release, is_by_us = self.records.complete(release, locks)
-                    except Exception as error:  # noqa: BLE001 - all aliases have moved, with or without the record
-                        return Ended(release, to_promote_error(error), seconds, aliases=seen)
-                else:
-                    release = self.records.start_rollback(release, problem, denied, undo)
-                    if release.stage is Stage.ROLLING_BACK:
-                        self._say("promote", f"rolling back the aliases that moved: {problem}")
-            elif release.stage is Stage.ROLLING_BACK:
-                try:
-                    release, changed_externally = self._roll_back(release, undo)
-                except PromoteError as error:
-                    raise (error.reworded(f"{problem.sentence} {error}") if problem else error) from error
-            else:
-                return Ended(release, problem, seconds, changed_externally, is_by_us, seen)
-        raise ServiceError(
-            f"the record of release {release.key.identity} was changed by other processes {_ROUNDS} times in a row",
-            hint="Find out what else writes to the table. Then run the job again.",
-        )
-
-    def _roll_back(self, release: Release, undo: Undo | None) -> tuple[Release, tuple[str, ...]]:
-        """Restore the aliases and record it. Return the release, and the functions that were changed externally."""
-        if undo and not release.undone:
-            # Another process has started the rollback. The user's reason keeps the code out.
-            return self.records.record_undo(release, undo), ()
-        changed_externally = AliasRollback(self._function, self._clock).roll_back(release)
-        return self.records.end(release), changed_externally
 
     def finish(self, key: ReleaseKey) -> Ended | None:
         """Finish a release that this job began, and return how it ended; None if it had ended before.
@@ -203,84 +150,119 @@ class ReleaseProtocol:
         found = self.records.find(key)
         if found is None or found.stage.is_final:
             return None
-        ended = self.resume(found, is_ours=True, is_cancelled=True)
-        if ended.problem and not ended.release.stage.is_final:
+        ended = self.resume(found, Intent(is_ours=True, is_cancelled=True))
+        if ended.problem and ended.is_unrecorded:
             raise ended.problem
         return ended
 
-    def _unverified(self, release: Release) -> PromoteError | None:
-        """Return why a release of another process must not go on; None if its versions are still verified.
+    def _resume(self, release: Release, intent: Intent, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> Ended:
+        if release.key not in self._begun:
+            release = self.records.join(release)
+        ended = Ended(release)
+        for _ in range(_ROUNDS):
+            refusal = None if intent.stops(ended.release) else self._refusal(ended.release)
+            stopped = stop_reason(ended.release, intent, refusal)
+            step = next_step(ended.release, intent, stopped)
+            if step is Step.END:
+                return ended
+            if step is Step.RECORD_UNDO:
+                ended = self._record_undo(ended, intent)
+            elif step is Step.RESTORE_ALIASES:
+                ended = self._restore(ended)
+            else:
+                moves, ended = self._take(step, ended)
+                failure = failure_of(moves, intent, stopped)
+                if failure is None:
+                    ended = self._complete(ended, locks)
+                else:
+                    ended = self._start_rollback(ended, intent, failure)
+            if ended.is_unrecorded:
+                return ended
+        raise ServiceError(
+            f"the record of release {release.key.identity} was changed by other processes {_ROUNDS} times in a row",
+            hint="Find out what else writes to the table. Then run the job again.",
+        )
+
+    def _refusal(self, release: Release) -> RefusedError | None:
+        """Return why a version of a release of another process must not be served any more; None if all may be.
 
         Another run may have verified a version again since that process began the release.
         """
-        if release.key in self._begun:
+        if release.key in self._begun or release.stage is not Stage.MOVING:
             return None
         try:
-            for part in release.moves:
-                if part.promotion.is_verified and part.promotion.kind is Kind.PROMOTION:
-                    judged = self._judged(part.arn, part.candidate)
-                    judged.require_passed(part.name, part.candidate.version)
+            for part in release.parts:
+                if part.promotion.needs_verdict:
+                    self._judged(part.arn, part.candidate).require_passed(part.name, part.candidate.version)
         except RefusedError as refused:
             return refused
         return None
 
-    def _stopped(
-        self, release: Release, seen: dict[str, Alias | None], problem: PromoteError
-    ) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Return ``problem`` if a stopped release must be rolled back; None if all its aliases have moved.
+    def _take(self, step: Step, ended: Ended) -> tuple[list[AliasMove], Ended]:
+        """Move or read the aliases. Return them, and how far the release is with that."""
+        release, started = ended.release, self._clock.monotonic()
+        act = self._moved if step is Step.MOVE_ALIASES else self._read
+        # An alias that stays gets a new RevisionId too, so a late move of an earlier release of it alone fails.
+        moves = map_and_wait([partial(act, release, part) for part in release.parts], CALLS_AT_ONCE)
+        seconds = self._clock.monotonic() - started if step is Step.MOVE_ALIASES else None
+        seen = {move.part.arn: move.alias for move in moves if move.moved is Movement.YES}
+        return moves, replace(ended, problem=None, seconds=seconds, aliases={**ended.aliases, **seen})
 
-        The other arguments and the result are as for ``_move``.
-        """
-        calls = [partial(self._function(part.arn).alias, release.environment) for part in release.parts]
-        for part, alias in zip(release.parts, map_and_wait(calls, CALLS_AT_ONCE), strict=True):
-            if alias is None or alias.promotion != part.promotion:
-                return problem, ()
-            seen[part.arn] = alias
-        return None, ()
+    def _read(self, release: Release, part: ReleasePart) -> AliasMove:
+        return AliasMove.seen(part, self._function(part.arn).alias(release.environment))
 
-    def _move(self, release: Release, seen: dict[str, Alias | None]) -> tuple[PromoteError | None, tuple[str, ...]]:
-        """Move the aliases that have not moved yet.
-
-        Return why one cannot be moved (None if all have moved) and the ARNs of functions whose moves were refused.
-        The aliases after their moves are added to ``seen``, by ARN.
-
-        Raises:
-            PromoteError: An alias may have moved, and it cannot be read.
-
-        """
-
-        def move(part: ReleasePart) -> PromoteError | None:
-            function = self._function(part.arn)
+    def _moved(self, release: Release, part: ReleasePart) -> AliasMove:
+        """Move an alias if it has not moved yet."""
+        function = self._function(part.arn)
+        try:
+            if part.before is None and not is_content(function, part):
+                version = part.promotion.version
+                gone = not_as_it_was(part.name, version, is_gone=function.find(version) is None)
+                return AliasMove(part, Movement.NO, problem=gone)
+            pointed = function.move_alias(part.before, part.promotion)
+        except Exception as error:  # noqa: BLE001 - any error rolls the other aliases back
+            problem = to_promote_error(error)
             try:
-                if part.before is None and not is_content(function, part):
-                    version = part.promotion.version
-                    return not_as_it_was(part.name, version, is_gone=function.find(version) is None)
-                pointed = function.move_alias(part.before, part.promotion)
-                if pointed.moved is MoveResult.YES:
-                    seen[part.arn] = pointed.alias
-                    return None
-            except Exception as error:  # noqa: BLE001 - any error rolls the other aliases back
-                problem = to_promote_error(error)
-                try:
-                    alias = function.alias(release.environment)
-                except Exception:  # noqa: BLE001 - the first error is the cause
-                    if isinstance(problem, UnconfirmedError) or release.key not in self._begun:
-                        raise problem from error  # it may have moved; the next run finishes the release
-                    alias = None
-                if alias is not None and alias.promotion == part.promotion:
-                    seen[part.arn] = alias
-                    return None
-                if not release.has_several:
-                    return problem
-                was = "is not known to have moved" if isinstance(problem, UnconfirmedError) else "was not moved"
-                return problem.reworded(f"the alias of {part.name} {was}: {problem}")
-            return ConflictError(
+                alias = function.alias(release.environment)
+            except Exception:  # noqa: BLE001 - the first error is the cause
+                return after_unread(release, part, problem, is_begun_here=release.key in self._begun)
+            return after_error(release, part, problem, alias)
+        if pointed.moved is MoveResult.YES:
+            return AliasMove(part, Movement.YES, pointed.alias)
+        return AliasMove(
+            part,
+            Movement.NO,
+            problem=ConflictError(
                 f"the alias {release.environment} of {part.name} was changed externally since this run read it",
                 hint="Find out what else moves this alias (a console, another workflow). Then run the job again.",
-            )
+            ),
+        )
 
-        # An alias that stays gets a new RevisionId too, so a late move of an earlier release of it alone fails.
-        problems = map_and_wait([lambda part=part: move(part) for part in release.parts], CALLS_AT_ONCE)  # type: ignore[misc]
-        found = list(zip(release.parts, problems, strict=True))
-        refused = [part.arn for part, problem in found if problem and not isinstance(problem, UnconfirmedError)]
-        return next(filter(None, problems), None), tuple(refused)
+    def _complete(self, ended: Ended, locks: Sequence[tuple[str, Mapping[str, Any]]]) -> Ended:
+        """Record that all aliases have moved, and release ``locks``."""
+        try:
+            release, is_by_us = self.records.complete(ended.release, locks)
+        except Exception as error:  # noqa: BLE001 - all aliases have moved, with or without the record
+            return replace(ended, problem=to_promote_error(error), is_unrecorded=True)
+        return replace(ended, release=release, is_by_us=is_by_us)
+
+    def _start_rollback(self, ended: Ended, intent: Intent, failure: Failure) -> Ended:
+        undo = intent.undo_of(ended.release)
+        release = self.records.start_rollback(ended.release, failure.problem, failure.denied, undo)
+        if release.stage is Stage.ROLLING_BACK:
+            self._say("promote", f"rolling back the aliases that moved: {failure.problem}")
+        return replace(ended, release=release, problem=failure.problem)
+
+    def _record_undo(self, ended: Ended, intent: Intent) -> Ended:
+        undo = intent.undo_of(ended.release)
+        assert undo is not None  # noqa: S101 - the step is only taken by a run that undoes the release
+        return replace(ended, release=self.records.record_undo(ended.release, undo))
+
+    def _restore(self, ended: Ended) -> Ended:
+        """Restore the aliases, and record that the release has ended."""
+        try:
+            changed = AliasRollback(self._function, self._clock).roll_back(ended.release)
+            return replace(ended, release=self.records.end(ended.release), changed_externally=changed)
+        except PromoteError as error:
+            problem = ended.problem
+            raise (error.reworded(f"{problem.sentence} {error}") if problem else error) from error

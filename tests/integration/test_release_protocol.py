@@ -18,6 +18,7 @@ from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError, UnconfirmedError
 from promote.core.promotion import Alias, Promotion, ReleaseKey, placeholder
+from promote.core.recovery import Intent
 from promote.core.release import Release, ReleasePart, Stage
 from promote.core.run import Run
 from promote.core.verdict import Outcome, Verdict
@@ -113,7 +114,7 @@ class Application:
     def carry_out(self, release: Release, life: Life | None = None) -> None:
         protocol = self.protocol(life)
         protocol.begin(release)
-        protocol.resume(release, is_ours=True)
+        protocol.resume(release, Intent(is_ours=True))
 
     def recover(self, life: Life | None = None) -> None:
         """Act as the next run, which finishes what is unfinished."""
@@ -184,7 +185,7 @@ def test_all_functions_move_and_one_that_is_the_same_stays(application: Applicat
     life = Life()
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert (ended.release.stage, ended.problem, ended.changed_externally) == (Stage.DONE, None, ())
     assert ended.seconds is not None
     assert 0 < ended.seconds < 10
@@ -291,12 +292,14 @@ def test_a_move_that_arrives_after_all_went_back_fails(application: Application)
     ends = []
 
     def roll_back() -> None:
-        ends.append(application.protocol(refused(application, *MOVE)).resume(release, is_ours=True).release.stage)
+        ends.append(
+            application.protocol(refused(application, *MOVE)).resume(release, Intent(is_ours=True)).release.stage
+        )
 
     suspended.before("update_alias", application.arns[MOVE[0]], roll_back)
     protocol = application.protocol(suspended)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert ends == [Stage.ROLLED_BACK]
     assert ended.release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(release) is Stage.ROLLED_BACK
@@ -311,12 +314,12 @@ def test_a_creation_that_arrives_after_all_went_back_fails(application: Applicat
     def roll_back() -> None:
         life = refused(application, MOVE[1])
         life.before("create_alias", application.arns[new], refuse("InvalidParameterValueException"))
-        application.protocol(life).resume(release, is_ours=True)
+        application.protocol(life).resume(release, Intent(is_ours=True))
 
     suspended.before("create_alias", application.arns[new], roll_back)
     protocol = application.protocol(suspended)
     protocol.begin(release)
-    assert protocol.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
+    assert protocol.resume(release, Intent(is_ours=True)).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(release, changed_externally=(new,)) is Stage.ROLLED_BACK
     alias = application.alias(new)
     assert alias is not None
@@ -345,7 +348,7 @@ def test_putting_back_that_arrives_late_changes_nothing(application: Application
     life.before("update_alias", application.arns[name], go_on)
     protocol = application.protocol(life)
     protocol.begin(release)
-    assert protocol.resume(release, is_ours=True).release.stage is Stage.ROLLED_BACK
+    assert protocol.resume(release, Intent(is_ours=True)).release.stage is Stage.ROLLED_BACK
     assert application.assert_whole(later[0]) is Stage.DONE
 
 
@@ -376,7 +379,7 @@ def test_a_release_that_is_done_by_others_stays_done(application: Application) -
     life.before("update_alias", application.arns[MOVE[0]], finish)
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert ended.release.stage is Stage.DONE
     assert application.assert_whole(release) is Stage.DONE
 
@@ -409,7 +412,7 @@ def test_nothing_else_is_promoted_while_a_release_is_unfinished(application: App
             ledger.record_move("preprod", other, ledger.read().served("preprod"))
     with pytest.raises(Conflict):
         protocol.begin(replace(release, key=ReleaseKey(release.key.pk, release.key.sk + "0")))
-    protocol.resume(release, is_ours=True)
+    protocol.resume(release, Intent(is_ours=True))
     assert application.assert_whole(release) is Stage.DONE
     # It was decided before that release, so what it has read of the functions is no longer true.
     with pytest.raises(Conflict):
@@ -434,7 +437,7 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
         life.before(operation, application.arns[MOVE[1]], refuse("AccessDeniedException"))
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert isinstance(ended.problem, AccessError)
     assert MOVE[1] in str(ended.problem)
     assert application.assert_whole(release) is Stage.ROLLED_BACK
@@ -447,7 +450,7 @@ def test_a_function_that_this_run_may_not_move_does_not_hold_the_others(applicat
     protocol = application.protocol(life)
     protocol.begin(release)
     with pytest.raises(AccessError, match=f"preprod of {MOVE[1]} could not be restored"):
-        protocol.resume(release, is_ours=True)
+        protocol.resume(release, Intent(is_ours=True))
     assert protocol.records.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
@@ -462,7 +465,7 @@ def test_a_new_function_that_is_gone_does_not_hold_the_others(application: Appli
     version = next(part.promotion.version for part in release.parts if part.name == new)
     qualifier = {} if is_whole else {"Qualifier": version}
     application.world.function.delete_function(FunctionName=new, **qualifier)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert application.pending() is None
     assert [application.alias(name).version for name in NAMES if name != new] == ["1", "1"]  # type: ignore[union-attr]
@@ -476,7 +479,7 @@ def test_a_new_function_that_was_created_again_is_neither_moved_nor_fenced(appli
     protocol.begin(release)
     application.world.function.delete_function(FunctionName=new)
     application.make(new, "another ")
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert "was deleted and created again" in str(ended.problem)
     assert application.alias(new) is None
@@ -499,7 +502,7 @@ def test_a_version_to_go_back_to_that_is_gone_does_not_hold_the_others(applicati
     life.before("update_alias", application.arns[other], delete_and_refuse)
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, (gone,))
     application.assert_whole(release, changed_externally=(gone,))
 
@@ -526,7 +529,7 @@ def test_an_alias_whose_concurrency_is_being_moved_goes_back(application: Applic
     life.before("get_alias", application.arns[moved], lambda: share(**{part.promotion.version: 1.0}))
     protocol = application.protocol(life)
     protocol.begin(release)
-    assert protocol.resume(release, is_ours=True).changed_externally == ()
+    assert protocol.resume(release, Intent(is_ours=True)).changed_externally == ()
     share()  # when that has moved, too
     assert application.assert_whole(release) is Stage.ROLLED_BACK
 
@@ -550,7 +553,7 @@ def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application
     protocol = application.protocol(life)
     protocol.begin(release)
     with pytest.raises(ServiceError, match=r"could not be restored to version 1: .* The release is not finished"):
-        protocol.resume(release, is_ours=True)
+        protocol.resume(release, Intent(is_ours=True))
     assert protocol.records.read(release.key).stage is Stage.ROLLING_BACK
     application.recover()
     assert application.assert_whole(release) is Stage.ROLLED_BACK
@@ -565,7 +568,7 @@ def test_an_external_weight_is_restored_as_well(application: Application) -> Non
     life = refused(application, MOVE[1])
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert (ended.release.stage, ended.changed_externally) == (Stage.ROLLED_BACK, ())
     assert application.assert_whole(release) is Stage.ROLLED_BACK
     alias = application.alias(split)
@@ -594,7 +597,7 @@ def test_an_alias_that_is_moved_externally_after_its_move_keeps_that_without_our
     life.before("update_alias", application.arns[ours], interfere)
     protocol = application.protocol(life)
     protocol.begin(release)
-    ended = protocol.resume(release, is_ours=True)
+    ended = protocol.resume(release, Intent(is_ours=True))
     assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert before is not None
@@ -622,7 +625,7 @@ def test_an_alias_that_is_split_externally_after_its_move_keeps_that_without_our
     life.before("update_alias", application.arns[ours], interfere)
     protocol = application.protocol(life)
     protocol.begin(release)
-    assert protocol.resume(release, is_ours=True).changed_externally == (theirs,)
+    assert protocol.resume(release, Intent(is_ours=True)).changed_externally == (theirs,)
     assert application.assert_whole(release, changed_externally=(theirs,)) is Stage.ROLLED_BACK
     alias = application.alias(theirs)
     assert part.before is not None
@@ -689,7 +692,7 @@ def test_a_weight_that_lambda_has_set_is_neither_cleared_nor_restored_by_the_nex
         release = replace(release, parts=tuple(stays if one is part else one for one in release.parts))
     application.protocol().begin(release)
     protocol = application.protocol(refused(application, other) if goes_back else None)
-    ended = protocol.resume(protocol.records.read(release.key), is_ours=True)
+    ended = protocol.resume(protocol.records.read(release.key), Intent(is_ours=True))
     found = application.alias(moved)
     assert found is not None
     assert (ended.release.stage.is_final, ended.changed_externally) == (True, ())

@@ -404,9 +404,9 @@ MUTANTS = (
     Mutant(
         "a decision about an unchanged function is valid after the release",
         "promote.pipeline.release",
-        "                pointed = function.move_alias(part.before, part.promotion)\n",
-        "                if not part.moves:\n                    return None\n"
-        "                pointed = function.move_alias(part.before, part.promotion)\n",
+        "            pointed = function.move_alias(part.before, part.promotion)\n",
+        "            if not part.moves:\n                return AliasMove(part, Movement.YES, part.before)\n"
+        "            pointed = function.move_alias(part.before, part.promotion)\n",
         RELEASING,
     ),
     Mutant(
@@ -443,14 +443,14 @@ MUTANTS = (
         "a release begins although a function has not passed",
         "promote.commands.run",
         "return any(part.is_blocked for part in parts)",
-        "return all(part.report.verdict and not part.report.verdict.passed for part in parts)",
+        "return all(part.is_blocked for part in parts)",
         RELEASING,
     ),
     Mutant(
         "a release is done although not everything has moved",
-        "promote.pipeline.release",
-        "                if problem is None:\n",
-        "                if problem is None or is_ours:\n",
+        "promote.core.recovery",
+        "    if all(move.moved is Movement.YES for move in moves):\n",
+        "    if intent.is_ours or all(move.moved is Movement.YES for move in moves):\n",
         ROLLBACK_CALLS,
     ),
     Mutant(
@@ -508,16 +508,22 @@ MUTANTS = (
     ),
     Mutant(
         "a release of another run is always rolled back",
-        "promote.pipeline.release",
-        "self._stopped(release, seen, stopped) if stopped else self._move(release, seen)",
-        'self._move(release, seen) if is_ours else (ConflictError("it is not ours", hint=""), ())',
+        "promote.core.recovery",
+        """    if all(move.moved is Movement.YES for move in moves):
+        return None
+""",
+        """    if intent.is_ours and all(move.moved is Movement.YES for move in moves):
+        return None
+    stopped = stopped or _STOPPED
+""",
         RELEASING,
     ),
     Mutant(
         "a release of another run is always completed",
         "promote.pipeline.release",
-        "release = self.records.start_rollback(release, problem, denied, undo)\n",
-        "release = self.records.start_rollback(release, problem, denied, undo) if is_ours else release\n",
+        "release = self.records.start_rollback(ended.release, failure.problem, failure.denied, undo)\n",
+        "release = ended.release\n        if intent.is_ours:\n"
+        "            release = self.records.start_rollback(ended.release, failure.problem, failure.denied, undo)\n",
         ("dynamodb.UpdateItem release",),
         (Hit.CRASH_BEFORE,),
     ),
@@ -579,16 +585,16 @@ MUTANTS = (
     ),
     Mutant(
         "a rollback undoes an unfinished rollback",
-        "promote.pipeline.release",
-        "undo = None if release.kind is Kind.ROLLBACK or not release.moves else undo",
-        "undo = undo if release.moves else None",
+        "promote.core.recovery",
+        "return None if release.kind is Kind.ROLLBACK or not release.moves else self.undo",
+        "return self.undo if release.moves else None",
         RELEASING,
     ),
     Mutant(
         "a rollback of a release that is being rolled back is not recorded",
-        "promote.pipeline.release",
-        "        if undo and not release.undone:\n",
-        "        if False:\n",
+        "promote.core.recovery",
+        "is_new = release.undone is None and intent.undo_of(release) is not None",
+        "is_new = False",
         RELEASING,
     ),
     Mutant(
