@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 from promote.github import ancestry
 from promote.github.clone import opened
 from tests.repository import environment, git

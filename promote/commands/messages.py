@@ -8,8 +8,8 @@ from itertools import repeat
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import reasons
 from promote.commands.report import report_of
+from promote.core.commit_order import CommitOrder
 from promote.core.concurrency import map_and_wait
-from promote.core.decision import CommitOrder
 from promote.core.lock_state import Claim
 from promote.core.report import Link, Report
 from promote.core.run import Result, join_names

@@ -12,7 +12,7 @@ from promote.commands import messages
 from promote.commands.after_move import after_failure, after_move, keep_moved
 from promote.commands.report import report_of
 from promote.core.concurrency import map_and_wait
-from promote.core.decision import PromotionRequest
+from promote.core.decision import PromotionRequest, replaced_version, require_not_lower
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, InputError, RefusedError
 from promote.core.promotion import Kind, served_version
@@ -22,7 +22,6 @@ from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import same_content
 from promote.inputs.model import Endpoints
 from promote.pipeline import promote as pipeline
-from promote.pipeline.decision import require_not_lower
 from promote.pipeline.deploy import Deployed, ensure_active
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
@@ -71,7 +70,10 @@ def promote(job: Job) -> Report:
         targets = [one.target for one in chosen]
         found = orders(targets, [one.source.candidate for one in chosen])
         for one in chosen:
-            require_not_lower(one.target, one.source.commit, one.source.candidate, served_version(one.target.alias))
+            target, candidate = one.target, one.source.candidate
+            if not one.source.commit:
+                replaced = replaced_version(target.alias, target.served)
+                require_not_lower(target.function.name, candidate.version, target.environment, replaced)
     if job.inputs.dry_run:
         report = messages.planned(job, targets, _steps(job, chosen), found, [one.source.candidate for one in chosen])
         if found[0].is_older and job.inputs.version:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promote.core.decision import Barred, CommitOrder, CommitRelation
+from promote.core.commit_order import Barred, CommitOrder, CommitRelation
 from promote.core.run import short_commit
 from promote.inputs.usage import Command
 from promote.pipeline.capacity import describe_split
-from promote.pipeline.decision import undecided
 from promote.pipeline.target import Target
 
 
@@ -43,7 +42,7 @@ def refusal(target: Target, found: CommitOrder) -> Reason:
         return _kept_out(target, found, found.barred)
     if found.relation is CommitRelation.UNKNOWN:
         hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
-        return Reason(undecided(target, found), hint)
+        return Reason(found.undecided(target.job.place), hint)
     ours = short_commit(found.ours)
     return Reason(
         f"{target.job.place} has commit {short_commit(found.commit)}, which is not an ancestor of {ours}, and the "

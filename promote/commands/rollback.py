@@ -7,8 +7,9 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
 from promote.commands.report import report_of
+from promote.core.commit_order import CommitOrder
 from promote.core.concurrency import map_and_wait
-from promote.core.decision import CommitOrder, PromotionRequest
+from promote.core.decision import PromotionRequest
 from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import Alias, Kind, served_version
 from promote.core.release import Release, Stage

@@ -1,33 +1,16 @@
-"""The request to promote a candidate, the order of its commit and the served one, and the decision."""
+"""The request to promote a candidate, what the decision depends on, and the decision. Values only, no calls."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from promote.core.errors import ConflictError
+from promote.core.commit_order import CommitOrder, CommitRelation
+from promote.core.errors import ConflictError, RefusedError
 from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack, served_version
-from promote.core.run import Result, Run
+from promote.core.rolled_back import after_promotion, after_rollback
+from promote.core.run import Result, Run, short_commit
+from promote.core.traffic import Split
 from promote.core.verdict import Verdict
 from promote.core.version import Candidate
-
-
-class CommitRelation(StrEnum):
-    """The order of one commit relative to another."""
-
-    SAME = "same"
-    NEWER = "newer"
-    OLDER = "older"
-    DIVERGED = "diverged"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Barred:
-    """Why a candidate is not promoted: it was rolled back, or may have been."""
-
-    entry: RolledBack
-    relation: CommitRelation | None
-    """The order of its commit relative to the one that was rolled back; None if it is newer, with the same code."""
 
 
 @dataclass(frozen=True)
@@ -59,31 +42,6 @@ class PromotionRequest:
 
 
 @dataclass(frozen=True)
-class CommitOrder:
-    """The order of the commit to promote relative to the environment's commit."""
-
-    ours: str
-    commit: str
-    """The environment's commit. Both are empty if they are not known."""
-    relation: CommitRelation
-    is_refused: bool = False
-    """Whether the inputs refuse it, because the histories have diverged or the order is not known."""
-    cause: str = ""
-    """Why the order is not known, without a full stop; empty if it is known."""
-    hint: str = ""
-    """How to make the order known, in sentences."""
-    is_first: bool = False
-    """Whether the action has not promoted to this environment yet, so that there is no commit to compare with."""
-    barred: Barred | None = None
-    """Why it would bring back rolled-back code; None if it would not. With an override, it is not refused for that."""
-
-    @property
-    def is_older(self) -> bool:
-        """Whether a newer commit is served, so that this run is superseded."""
-        return self.relation is CommitRelation.OLDER
-
-
-@dataclass(frozen=True)
 class Decision:
     """The result of a promotion."""
 
@@ -109,6 +67,10 @@ class Decision:
 class Situation:
     """What a decision depends on, besides the request."""
 
+    function: str
+    """The name of the function."""
+    place: str
+    """The environment with the functions of the release, as messages show it."""
     environment: str
     order: CommitOrder
     alias: Alias | None
@@ -118,6 +80,14 @@ class Situation:
     sequence: int
     """The sequence of the release, which is higher than all before it."""
     run: Run
+    override: bool = False
+    """The input ``override``."""
+    is_pinned: bool = False
+    """Whether the action's own pin is the last move of the alias, so that it was not moved externally."""
+    left: RolledBack | None = None
+    """The version that a rollback leaves; None for a promotion, and if the environment serves nothing."""
+    orders: Mapping[str, CommitOrder] = field(default_factory=dict)
+    """The order of the request's commit relative to each rolled-back commit, by that commit."""
 
     @property
     def previous(self) -> str:
@@ -133,6 +103,8 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
 
     Raises:
         ConflictError: The environment no longer serves what the request replaces.
+        RefusedError: The version is lower than the served one and its commit is not known, or the move would end a
+            traffic split that was set externally.
 
     """
     order, alias, served = situation.order, situation.alias, situation.served
@@ -152,23 +124,39 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
         return Decision(Result.SUPERSEDED, previous, order)
     if order.is_refused:
         return Decision(Result.REFUSED, previous, order)
+    if not is_back and not request.commit:
+        require_not_lower(situation.function, candidate.version, situation.environment, replaced_version(alias, served))
+    require_free(situation.function, alias, override=situation.override, is_back=is_back)
+    promotion = _promotion(request, situation, stays=is_there)
+    moved = Result.ROLLED_BACK if is_back else Result.PROMOTED
+    return Decision(
+        Result.UNCHANGED if is_there else moved,
+        previous,
+        order,
+        promotion,
+        () if is_back else tuple(_warnings(situation)),
+        since=served.promoted,
+    )
+
+
+def _promotion(request: PromotionRequest, situation: Situation, *, stays: bool) -> Promotion:
+    """Return the move. If the alias ``stays`` at its version, only its Description and the records change."""
     run = situation.run
     promotion = Promotion(
         environment=situation.environment,
-        version=candidate.version,
-        previous=None if is_there else previous,
+        version=request.candidate.version,
+        previous=None if stays else situation.previous,
         commit=request.commit,
         run_id=request.run_id,
         attempt=run.attempt if request.run_id == run.run_id else 1,
         sequence=situation.sequence,
         operation=run.operation,
-        kind=_kind(request, order, stays=is_there),
+        kind=_kind(request, situation.order, stays=stays),
         is_verified=request.is_verified,
         reason=request.reason,
         by=request.by,
     )
-    moved = Result.ROLLED_BACK if is_back else Result.PROMOTED
-    return Decision(Result.UNCHANGED if is_there else moved, previous, order, promotion, since=served.promoted)
+    return replace(promotion, rolled_back=_rolled_back(request, situation, promotion))
 
 
 def _kind(request: PromotionRequest, order: CommitOrder, *, stays: bool) -> Kind:
@@ -176,6 +164,99 @@ def _kind(request: PromotionRequest, order: CommitOrder, *, stays: bool) -> Kind
     if stays:
         return Kind.PROMOTION
     return Kind.OVERRIDE if order.barred and request.kind is not Kind.ROLLBACK else request.kind
+
+
+def _rolled_back(
+    request: PromotionRequest, situation: Situation, promotion: Promotion
+) -> tuple[RolledBack, ...] | None:
+    """Return the rolled-back versions that must not return after the move; None if there are none, as before it."""
+    entries, candidate = situation.served.rolled_back, request.candidate
+    if promotion.kind is Kind.ROLLBACK:
+        left = situation.left
+        named = replace(left, reason=promotion.reason, by=promotion.by, promotion=promotion.identity) if left else None
+        return after_rollback(entries, candidate, named)
+    return after_promotion(entries, promotion.commit, candidate, situation.orders) if entries else None
+
+
+def require_free(function: str, alias: Alias | None, *, override: bool, is_back: bool = False) -> None:
+    """Refuse to move an alias if that ends a split that may be external, or that Lambda cannot end.
+
+    A rollback (``is_back``) may end a weight that Lambda has set.
+
+    Raises:
+        RefusedError: The move ends such a split, and ``override`` is not set.
+
+    """
+    if alias is None or override:
+        return
+    name = f"{alias.name} of {function}"
+    if alias.split.is_external:
+        text = f"{name} splits its traffic, and this action did not set that split: {alias.shares}"
+        if alias.split is Split.UNKNOWN:
+            text += f". The run could not read whether Lambda set it: {alias.capacity_reason}"
+        raise RefusedError(
+            text,
+            hint="If the split is no longer needed, end it: aws lambda update-alias "
+            f"--function-name {function} --name {alias.name} --routing-config AdditionalVersionWeights={{}}. "
+            "To let this run end it, set override: true and a reason, which is recorded.",
+        )
+    if alias.split is Split.STUCK and not is_back:
+        raise RefusedError(
+            f"Lambda could not allocate provisioned concurrency for version {alias.version} of {function} "
+            f"({alias.capacity_reason or 'no reason given'}), so it sends all traffic of {alias.name} to version "
+            f"{alias.serving}",
+            hint=f"Run command: rollback, which returns the alias to version {alias.serving}. Then run the job again. "
+            "To move the alias anyway, set override: true and a reason, which is recorded.",
+        )
+
+
+def replaced_version(alias: Alias | None, served: EnvironmentRecord) -> str:
+    """Return the version that a promotion replaces; empty if there is none.
+
+    An alias that follows $LATEST has no number. Then it is the version that was promoted last.
+    """
+    version = served_version(alias)
+    return version if version.isdecimal() else served.version
+
+
+def require_not_lower(function: str, version: str, environment: str, replaced: str) -> None:
+    """Check that a ``version`` without a known commit is not lower than the one that it replaces.
+
+    Lambda numbers versions in ascending order, so the lower one is older.
+
+    Raises:
+        RefusedError: The version is lower.
+
+    """
+    if not replaced.isdecimal() or int(version) >= int(replaced):
+        return
+    raise RefusedError(
+        f"version {version} of {function} is not promoted: its commit is not known, and {environment} serves version "
+        f"{replaced}, which was published after it",
+        hint=f"To roll back, use `command: rollback` with `version: {version}`. Otherwise set the input `commit` to "
+        "its commit.",
+    )
+
+
+def _warnings(situation: Situation) -> Iterator[str]:
+    """Yield what to look into after a promotion that is made nevertheless."""
+    name, found, alias, served = situation.environment, situation.order, situation.alias, situation.served
+    if alias and alias.split is not Split.NONE:
+        yield f"This promotion ended a traffic split of {name} that was set externally: {alias.shares}."
+    elif alias and served.sequence and alias.is_moved_by_others and not situation.is_pinned:
+        is_same = alias.version == served.version
+        how = "the description of its alias was changed" if is_same else f"it was moved to version {alias.version}"
+        yield f"{name} was changed externally since its last promotion: {how}."
+    if found.relation is CommitRelation.DIVERGED:
+        ours, theirs = short_commit(found.ours), short_commit(found.commit)
+        yield f"The histories have diverged: {theirs}, which {name} served, is not an ancestor of {ours}."
+    if found.relation is CommitRelation.UNKNOWN:
+        yield f"{found.undecided(situation.place)} It was promoted because of diverged: promote."
+    if found.is_first and alias and not alias.is_placeholder:
+        yield (
+            f"{name} served version {alias.version}, which this action did not promote. Its commit is not known, so "
+            "the order of commits was not checked."
+        )
 
 
 def result_of(decisions: Sequence[Decision]) -> Result:

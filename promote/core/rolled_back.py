@@ -4,10 +4,10 @@ A rollback records the version that it leaves. After that, the environment takes
 configuration. A promotion of a newer commit ends that, and so does an override.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from promote.core.decision import Barred, CommitRelation
+from promote.core.commit_order import Barred, CommitOrder, CommitRelation
 from promote.core.promotion import Promotion, RolledBack
 from promote.core.version import Content, same_content
 
@@ -15,23 +15,29 @@ MOST = 10
 """The most entries of an environment, because the size of an item is limited. The oldest are dropped."""
 
 
-class Order(Protocol):
-    """The order of a commit relative to another one, and whether it is refused."""
+def keep_out(  # noqa: PLR0913 - the candidate, and what is known about it
+    found: CommitOrder,
+    entries: Sequence[RolledBack],
+    content: Content | None,
+    orders: Mapping[str, CommitOrder],
+    *,
+    served: str,
+    excused: Collection[str] = (),
+    override: bool,
+) -> CommitOrder:
+    """Return the order ``found``, with the reason if it would bring back rolled-back code.
 
-    @property
-    def relation(self) -> CommitRelation:
-        """The order."""
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the inputs refuse a promotion in this order."""
+    That is refused without an ``override``. The other arguments are as for ``barred``.
+    """
+    bar = barred(entries, found.ours, content, orders, served=served, excused=excused)
+    return replace(found, barred=bar, is_refused=found.is_refused or not override) if bar else found
 
 
 def barred(  # noqa: PLR0913 - the candidate, and what is known about it
     entries: Sequence[RolledBack],
     commit: str,
     content: Content | None,
-    relate: Callable[[str], Order],
+    orders: Mapping[str, CommitOrder],
     *,
     served: str,
     excused: Collection[str] = (),
@@ -39,13 +45,13 @@ def barred(  # noqa: PLR0913 - the candidate, and what is known about it
     """Return why ``content`` of ``commit`` must not be promoted; None if it may be.
 
     - ``content`` is None if it is not known yet.
-    - ``relate`` returns the order of ``commit`` relative to another one.
+    - ``orders`` has the order of ``commit`` relative to the commit of each entry.
     - ``served`` is the commit that the environment serves according to the ledger.
     - ``excused`` are the rollbacks of several functions that do not count, because another function gets new code.
     """
     for entry in reversed(entries):
         if entry.commit and not (commit and commit == served):
-            order = relate(entry.commit)
+            order = orders[entry.commit]
             is_unknown = order.relation is CommitRelation.UNKNOWN and order.is_refused
             if order.relation in (CommitRelation.SAME, CommitRelation.OLDER) or is_unknown:
                 return Barred(entry, order.relation)
@@ -60,22 +66,23 @@ def is_same(entry: RolledBack, content: Content) -> bool:
 
 
 def after_promotion(
-    entries: Sequence[RolledBack], commit: str, content: Content, relate: Callable[[str], Order]
+    entries: Sequence[RolledBack], commit: str, content: Content, orders: Mapping[str, CommitOrder]
 ) -> tuple[RolledBack, ...]:
     """Return the entries that still count after ``content`` of ``commit`` is promoted.
 
     They do not include ``content``, which an override has brought back, or entries whose commits ``commit`` contains.
+    ``orders`` is as for ``barred``.
     """
     return tuple(
-        entry for entry in entries if not (is_same(entry, content) or _is_contained(entry.commit, commit, relate))
+        entry for entry in entries if not (is_same(entry, content) or _is_contained(entry.commit, commit, orders))
     )
 
 
-def _is_contained(theirs: str, ours: str, relate: Callable[[str], Order]) -> bool:
+def _is_contained(theirs: str, ours: str, orders: Mapping[str, CommitOrder]) -> bool:
     if not ours:
         return False
     # If the commit of the rolled-back version is not known, the later promotion counts as newer.
-    return not theirs or relate(theirs).relation in (CommitRelation.SAME, CommitRelation.NEWER)
+    return not theirs or orders[theirs].relation in (CommitRelation.SAME, CommitRelation.NEWER)
 
 
 def after_rollback(entries: Sequence[RolledBack], content: Content, left: RolledBack | None) -> tuple[RolledBack, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 
 Id = bytes
 """A commit: its digest in hexadecimal."""

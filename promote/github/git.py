@@ -4,14 +4,14 @@ Order and ranges depend only on the parents of commits (``promote.github.ancestr
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from promote.core.clock import Clock
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitOrder, CommitRelation
 from promote.core.errors import GitHubError
 from promote.core.run import short_commit
 from promote.github import ancestry, tags
@@ -32,19 +32,10 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True)
-class Order:
-    """The order of one commit relative to another."""
-
-    relation: CommitRelation
-    cause: str = ""
-    """Why the order is not known, without a full stop; empty if it is known."""
-    hint: str = ""
-    """How to make the order known, in sentences."""
-
-
 @cache
-def order(commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock) -> Order:
+def order(
+    commit: str, to: str, context: Context, session: "Callable[[], requests.Session]", clock: Clock
+) -> CommitOrder:
     """Return the order of ``commit`` relative to ``to``, from the clone or from GitHub. The result is cached."""
     return ordered(commit, to, context.clone, GitHub(context, session, clock, _TIMEOUT))
 
@@ -54,31 +45,34 @@ def related(commit: str, to: str, folder: Path, github: GitHub) -> CommitRelatio
     return ordered(commit, to, folder, github).relation
 
 
-def ordered(commit: str, to: str, folder: Path, github: GitHub) -> Order:
+def ordered(commit: str, to: str, folder: Path, github: GitHub) -> CommitOrder:
     """Return the order of ``commit`` relative to ``to``. ``folder`` is that of the clone."""
     if not (commit and to):
-        return Order(CommitRelation.UNKNOWN, "a commit is not known", "Set the input `commit`.")
+        cause, hint = "a commit is not known", "Set the input `commit`."
+        return CommitOrder(commit, to, CommitRelation.UNKNOWN, cause=cause, hint=hint)
     if commit == to:
-        return Order(CommitRelation.SAME)
+        return CommitOrder(commit, to, CommitRelation.SAME)
     found = _read_clone(folder, lambda clone: ancestry.relation(clone, _held(clone, commit), _held(clone, to)))
     if found and found is not CommitRelation.UNKNOWN:
-        return Order(found)
-    return _order_on_github(commit, to, github, *lack(folder, commit, to))
+        return CommitOrder(commit, to, found)
+    cause, hint = lack(folder, commit, to)
+    return _order_on_github(CommitOrder(commit, to, CommitRelation.UNKNOWN, cause=cause, hint=hint), github)
 
 
-def _order_on_github(commit: str, to: str, github: GitHub, cause: str, hint: str) -> Order:
-    """Return the order from GitHub. ``cause`` is why the clone is not enough, and ``hint`` is how to fix that."""
+def _order_on_github(found: CommitOrder, github: GitHub) -> CommitOrder:
+    """Return the order from GitHub. ``found`` says why the clone is not enough, and how to fix that."""
+    cause, hint = found.cause, found.hint
     if not github.is_known:
         cause += ", and there is no github-token to ask GitHub"
         hint += " Or leave github-token at its default, and add `contents: read` to the job's permissions."
-        return Order(CommitRelation.UNKNOWN, cause, hint)
+        return replace(found, cause=cause, hint=hint)
     try:
-        status = github.relation(to, commit)
+        status = github.relation(found.commit, found.ours)
     except GitHubError as error:
-        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub cannot be asked: {error}", f"{hint} {error.hint}")
+        return replace(found, cause=f"{cause}, and GitHub cannot be asked: {error}", hint=f"{hint} {error.hint}")
     if status not in _BY_STATUS:
-        return Order(CommitRelation.UNKNOWN, f"{cause}, and GitHub returned {status!r}", hint)
-    return Order(_BY_STATUS[status])
+        return replace(found, cause=f"{cause}, and GitHub returned {status!r}")
+    return CommitOrder(found.ours, found.commit, _BY_STATUS[status])
 
 
 def lack(folder: Path, *commits: str) -> tuple[str, str]:

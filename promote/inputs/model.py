@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from promote.core.commit_order import Diverged
 from promote.core.lock_state import Queue
 from promote.core.run import join_names
 from promote.inputs.checks import HttpCheck, Invocation, first_path
@@ -18,13 +19,6 @@ class Isolation(StrEnum):
     """At the endpoint of $LATEST, under the lock."""
     VERSION = "version"
     """At a temporary endpoint of the version, without the lock."""
-
-
-class Diverged(StrEnum):
-    """What to do if the commits of the environment and of this run have diverged, or if their order is unknown."""
-
-    PROMOTE = "promote"
-    REFUSE = "refuse"
 
 
 class Endpoints(StrEnum):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from promote.core.commit_order import Diverged
 from promote.core.lock_state import LEASE, LONGEST_LEASE, Queue
 from promote.inputs.checks import parse_checks, parse_invocations, require_command
 from promote.inputs.environment_variables import environment_variables
@@ -20,7 +21,7 @@ from promote.inputs.limits import (
     VERIFY_TIMEOUT,
     Range,
 )
-from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs, Isolation
+from promote.inputs.model import Configuration, Endpoints, Inputs, Isolation
 from promote.inputs.reader import Reader
 from promote.inputs.rules import require_archive, require_consistency
 from promote.inputs.usage import INPUTS, Command, command_of, require_company

@@ -8,8 +8,8 @@ from typing import Any
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
+from promote.core.commit_order import CommitRelation
 from promote.core.concurrency import map_and_wait
-from promote.core.decision import CommitRelation
 from promote.core.promotion import Kind, Promotion
 from promote.core.verdict import Outcome
 from promote.core.version import Snapshot

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from promote.aws.dynamodb import Item
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 from promote.core.promotion import Kind
 from promote.core.run import join_names
 from promote.notes.compose import moment

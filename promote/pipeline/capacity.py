@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_function import Function
-from promote.core.errors import FunctionError, RefusedError
+from promote.core.errors import FunctionError
 from promote.core.promotion import Alias
 from promote.core.traffic import Split
-from promote.inputs.model import Inputs
 from promote.pipeline.job import Job
 
 PATIENCE = 900.0
@@ -22,38 +21,6 @@ https://github.com/hashicorp/terraform-provider-aws/pull/48116."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _REPORT_EVERY = 1.0, 15.0, 60.0
 """First and longest pause between two reads, and pause between two lines in the log, in seconds."""
-
-
-def require_free(function: str, alias: Alias | None, inputs: Inputs, *, is_back: bool = False) -> None:
-    """Refuse to move an alias if that ends a split that may be external, or that Lambda cannot end.
-
-    A rollback (``is_back``) may end a weight that Lambda has set.
-
-    Raises:
-        RefusedError: The move ends such a split, and the input ``override`` is not set.
-
-    """
-    if alias is None or inputs.override:
-        return
-    name = f"{alias.name} of {function}"
-    if alias.split.is_external:
-        text = f"{name} splits its traffic, and this action did not set that split: {alias.shares}"
-        if alias.split is Split.UNKNOWN:
-            text += f". The run could not read whether Lambda set it: {alias.capacity_reason}"
-        raise RefusedError(
-            text,
-            hint="If the split is no longer needed, end it: aws lambda update-alias "
-            f"--function-name {function} --name {alias.name} --routing-config AdditionalVersionWeights={{}}. "
-            "To let this run end it, set override: true and a reason, which is recorded.",
-        )
-    if alias.split is Split.STUCK and not is_back:
-        raise RefusedError(
-            f"Lambda could not allocate provisioned concurrency for version {alias.version} of {function} "
-            f"({alias.capacity_reason or 'no reason given'}), so it sends all traffic of {alias.name} to version "
-            f"{alias.serving}",
-            hint=f"Run command: rollback, which returns the alias to version {alias.serving}. Then run the job again. "
-            "To move the alias anyway, set override: true and a reason, which is recorded.",
-        )
 
 
 def wait_for_capacity_move(job: Job, function: Function, alias: Alias) -> Alias | None:

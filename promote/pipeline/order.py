@@ -4,38 +4,33 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-from promote.core.decision import CommitOrder, CommitRelation
+from promote.aws.clients import CALLS_AT_ONCE
+from promote.core.commit_order import CommitOrder, first_order
+from promote.core.concurrency import map_and_wait
 from promote.core.promotion import Alias
-from promote.core.rolled_back import barred, excuses
+from promote.core.rolled_back import excuses, keep_out
 from promote.core.version import Content, same_content
 from promote.github.git import order
-from promote.inputs.model import Diverged
 from promote.pipeline.target import Target
 
 
 def compare(target: Target, ours: str, theirs: str | None) -> CommitOrder:
     """Return the order of ``ours`` relative to ``theirs``, the environment's commit.
 
-    ``theirs`` is None if the action has not promoted to the environment yet. If the histories have diverged, the
-    promotion is refused only with ``diverged: refuse``. If the order is not known, it is refused unless the input is
-    ``diverged: promote``.
+    ``theirs`` is None if the action has not promoted to the environment yet.
     """
-    job = target.job
     if theirs is None:
-        return CommitOrder(ours, "", CommitRelation.NEWER, is_first=True)
+        return first_order(ours)
+    job = target.job
     found = order(ours, theirs, job.context, job.session, job.clock)
-    cause, hint = found.cause, found.hint
-    if not theirs:
-        cause = f"the commit that {target.environment} serves is not known"
-        hint = "Run `command: status` to see what it serves, and find out what else moves its alias."
-    if not ours:
-        cause = "its commit is not known"
-        hint = "Check out with actions/checkout, or set the input `commit`."
-    wanted = job.inputs.diverged
-    is_refused = (found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE) or (
-        found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE
-    )
-    return CommitOrder(ours, theirs, found.relation, is_refused, cause, hint)
+    return found.under(job.inputs.diverged, target.environment)
+
+
+def orders_of(target: Target, ours: str) -> dict[str, CommitOrder]:
+    """Return the order of ``ours`` relative to the commit of each rolled-back version, by that commit."""
+    commits = sorted({entry.commit for entry in target.served.rolled_back if entry.commit})
+    found = map_and_wait([partial(compare, target, ours, commit) for commit in commits], CALLS_AT_ONCE)
+    return dict(zip(commits, found, strict=True))
 
 
 def ordered(
@@ -62,16 +57,13 @@ def kept_out(
 
     ``excused`` is as for ``barred``. A rollback (``is_back``) returns to older commits, so only its code counts.
     """
-    entries = target.served.rolled_back
-    if not entries:
-        return found
-    relate = partial(compare, target, found.ours)
+    entries, orders = target.served.rolled_back, {}
     if is_back:
         entries = tuple(replace(entry, commit="") for entry in entries)
-    bar = barred(entries, found.ours, content, relate, served=target.served.commit, excused=excused)
-    if bar is None:
-        return found
-    return replace(found, barred=bar, is_refused=found.is_refused or not target.job.inputs.override)
+    else:
+        orders = orders_of(target, found.ours)
+    served, override = target.served.commit, target.job.inputs.override
+    return keep_out(found, entries, content, orders, served=served, excused=excused, override=override)
 
 
 def commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:

@@ -1,11 +1,11 @@
 """What must hold when an alias moves: the version is unchanged, has a passed verdict, and can serve."""
 
 from promote.aws.lambda_function import not_as_it_was
-from promote.core.decision import Decision, PromotionRequest
+from promote.core.decision import Decision, PromotionRequest, require_free
 from promote.core.promotion import Kind
 from promote.core.traffic import Split
 from promote.core.version import same_content
-from promote.pipeline.capacity import require_free, wait_for_capacity_move
+from promote.pipeline.capacity import wait_for_capacity_move
 from promote.pipeline.deploy import ensure_active
 from promote.pipeline.target import Target
 
@@ -53,9 +53,9 @@ def wait_for_capacity(target: Target, request: PromotionRequest) -> bool:
         PromoteError: Lambda takes too long or has failed, or the traffic was split externally. Nothing was changed.
 
     """
-    alias, is_back = target.alias, request.kind is Kind.ROLLBACK
-    require_free(target.function.name, alias, target.job.inputs, is_back=is_back)
-    if alias is None or alias.split is not Split.CAPACITY or is_back or target.job.inputs.override:
+    alias, is_back, override = target.alias, request.kind is Kind.ROLLBACK, target.job.inputs.override
+    require_free(target.function.name, alias, override=override, is_back=is_back)
+    if alias is None or alias.split is not Split.CAPACITY or is_back or override:
         return False
     wait_for_capacity_move(target.job, target.function, alias)
     return True

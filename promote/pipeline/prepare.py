@@ -11,6 +11,7 @@ from promote.aws.artifact import Code, Image, load, require_handler, stage
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, run_both
+from promote.core.decision import require_free
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, FunctionError, InputError, RecordError
 from promote.core.promotion import Alias
@@ -21,7 +22,6 @@ from promote.inputs.model import Configuration, Isolation
 from promote.inputs.model import Endpoints as EndpointsInput
 from promote.inputs.usage import Command
 from promote.pipeline import configuration
-from promote.pipeline.capacity import require_free
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
@@ -172,7 +172,7 @@ def _require_free(job: Job, aliases: Iterable[Alias]) -> None:
     inputs = job.inputs
     if inputs.command in (Command.RUN, Command.PROMOTE, Command.ROLLBACK):
         alias, is_back = find_alias(aliases, inputs.environment), inputs.command is Command.ROLLBACK
-        require_free(inputs.function_name, alias, inputs, is_back=is_back)
+        require_free(inputs.function_name, alias, override=inputs.override, is_back=is_back)
 
 
 def uploaded(job: Job, code: Code) -> Code:

@@ -190,8 +190,8 @@ MUTANTS = (
     ),
     Mutant(
         "what was rolled back returns",
-        "promote.pipeline.order",
-        "return replace(found, barred=bar, is_refused=found.is_refused or not target.job.inputs.override)",
+        "promote.core.rolled_back",
+        "return replace(found, barred=bar, is_refused=found.is_refused or not override) if bar else found",
         "return found",
         hits=(Hit.RERUN,),
     ),
@@ -231,15 +231,15 @@ MUTANTS = (
     ),
     Mutant(
         "no ancestry",
-        "promote.core.decision",
+        "promote.core.commit_order",
         "return self.relation is CommitRelation.OLDER",
         "return False",
     ),
     Mutant(
         "an unknown order counts as newer",
-        "promote.pipeline.order",
-        "found.relation is CommitRelation.UNKNOWN and wanted is not Diverged.PROMOTE",
-        "False",
+        "promote.core.commit_order",
+        "CommitRelation.UNKNOWN: diverged is not Diverged.PROMOTE",
+        "CommitRelation.UNKNOWN: False",
         ("github.Compare",),
     ),
     Mutant(

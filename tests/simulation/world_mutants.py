@@ -41,9 +41,9 @@ MUTANTS = (
     ),
     Mutant(
         "a diverged commit is promoted in spite of diverged: refuse",
-        "promote.pipeline.order",
-        "(found.relation is CommitRelation.DIVERGED and wanted is Diverged.REFUSE)",
-        "False",
+        "promote.core.commit_order",
+        "CommitRelation.DIVERGED: diverged is Diverged.REFUSE",
+        "CommitRelation.DIVERGED: False",
     ),
     Mutant(
         "a version is not compared again before the move",
@@ -82,7 +82,7 @@ MUTANTS = (
     ),
     Mutant(
         "an external split is ended without override",
-        "promote.pipeline.capacity",
+        "promote.core.decision",
         '    name = f"{alias.name} of {function}"\n    if alias.split.is_external:\n',
         '    name = f"{alias.name} of {function}"\n    if False:\n',
         hits=(Hit.EXTERNAL_WEIGHTS,),
@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant(
         "a promotion does not wait until provisioned concurrency has moved",
         "promote.pipeline.preconditions",
-        "if alias is None or alias.split is not Split.CAPACITY or is_back or target.job.inputs.override:",
+        "if alias is None or alias.split is not Split.CAPACITY or is_back or override:",
         "if True:",
     ),
     Mutant(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 from promote.github import ancestry
 from promote.github.clone import CloneError, opened
 from promote.github.clone_search import find

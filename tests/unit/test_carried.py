@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 from promote.core.promotion import Kind, Promotion, ReleaseKey
 from promote.core.release import Release, ReleasePart, Stage
 from promote.core.version import Candidate

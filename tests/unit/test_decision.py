@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from promote.core.decision import CommitOrder, CommitRelation, Decision, PromotionRequest, Situation, decide, result_of
-from promote.core.errors import ConflictError
-from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, placeholder
+from promote.core.commit_order import CommitOrder, CommitRelation, Diverged
+from promote.core.decision import Decision, PromotionRequest, Situation, decide, result_of
+from promote.core.errors import ConflictError, RefusedError
+from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, RolledBack, placeholder
 from promote.core.run import Result, Run
 from promote.core.version import Candidate
 
@@ -24,7 +25,7 @@ def alias(version: str = "1", description: str = "") -> Alias:
 
 def situation(relation: CommitRelation = CommitRelation.NEWER, *, is_refused: bool = False) -> Situation:
     order = CommitOrder(COMMIT, "a" * 40, relation, is_refused)
-    return Situation("prod", order, alias(), SERVED, 5, RUN)
+    return Situation("hello", "prod of hello", "prod", order, alias(), SERVED, 5, RUN)
 
 
 def request(candidate: Candidate = NEW, kind: Kind = Kind.PROMOTION) -> PromotionRequest:
@@ -117,3 +118,98 @@ def test_the_first_promotion_replaces_nothing(found: Alias | None) -> None:
 def test_one_function_decides_for_all(results: tuple[Result, ...], whole: Result) -> None:
     order = CommitOrder(COMMIT, "", CommitRelation.NEWER)
     assert result_of([Decision(result, "1", order) for result in results]) is whole
+
+
+@pytest.mark.parametrize(
+    ("diverged", "refused"),
+    [
+        (None, {CommitRelation.UNKNOWN}),
+        (Diverged.REFUSE, {CommitRelation.UNKNOWN, CommitRelation.DIVERGED}),
+        (Diverged.PROMOTE, set()),
+    ],
+)
+def test_the_input_diverged_says_which_orders_are_refused(
+    diverged: Diverged | None, refused: set[CommitRelation]
+) -> None:
+    found = {
+        relation: CommitOrder(COMMIT, "a" * 40, relation).under(diverged, "prod").is_refused
+        for relation in CommitRelation
+    }
+    assert {relation for relation, is_refused in found.items() if is_refused} == refused
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "text"),
+    [
+        ("c" * 40, "a" * 40, "cccccccccc is newer than aaaaaaaaaa, which is in prod: shallow."),
+        (
+            "c" * 40,
+            "",
+            "cccccccccc is newer than what is in prod: the commit that prod serves is not known.",
+        ),
+        (
+            "",
+            "a" * 40,
+            "the version to promote is newer than aaaaaaaaaa, which is in prod: its commit is not known.",
+        ),
+    ],
+)
+def test_an_unknown_order_says_which_commit_is_not_known(ours: str, theirs: str, text: str) -> None:
+    found = CommitOrder(ours, theirs, CommitRelation.UNKNOWN, cause="shallow").under(None, "prod")
+    assert found.undecided("prod") == f"Cannot tell whether {text}"
+
+
+@pytest.mark.parametrize(
+    ("commit", "version", "served", "refused"),
+    [
+        ("", "2", "3", True),
+        ("", "2", "10", True),
+        ("", "3", "3", False),
+        ("", "10", "9", False),
+        ("", "2", "$LATEST", False),
+        (COMMIT, "2", "3", False),
+    ],
+)
+def test_a_version_without_a_commit_replaces_no_higher_one(
+    commit: str, version: str, served: str, *, refused: bool
+) -> None:
+    wanted = replace(request(replace(NEW, version=version)), commit=commit)
+    order = CommitOrder(commit, "a" * 40, CommitRelation.UNKNOWN)
+    given = replace(situation(), order=order, alias=replace(alias(served), description="by hand"))
+    if refused:
+        with pytest.raises(RefusedError, match=f"version {version} of hello is not promoted: its commit is not known"):
+            decide(wanted, given)
+    else:
+        assert decide(wanted, given).result is Result.PROMOTED
+
+
+def test_an_alias_on_latest_counts_as_the_version_that_was_promoted_last() -> None:
+    wanted, found = replace(request(replace(NEW, version="2")), commit=""), alias("$LATEST", "by hand")
+    given = replace(situation(), alias=found, served=replace(SERVED, version="3"))
+    with pytest.raises(RefusedError, match="serves version 3, which was published after it"):
+        decide(wanted, given)
+
+
+def test_a_split_that_a_person_has_set_ends_only_with_an_override() -> None:
+    given = replace(situation(), alias=replace(alias(), weights={"9": 0.5}))
+    with pytest.raises(RefusedError, match=r"prod of hello splits its traffic"):
+        decide(request(), given)
+    decision = decide(request(), replace(given, override=True))
+    assert decision.result is Result.PROMOTED
+    assert "ended a traffic split of prod that was set externally" in decision.warnings[0]
+
+
+def test_an_external_move_warns_unless_it_is_our_own_pin() -> None:
+    given = replace(situation(), alias=replace(alias("9"), description="by hand"))
+    assert decide(request(replace(NEW, version="10")), given).warnings == (
+        "prod was changed externally since its last promotion: it was moved to version 9.",
+    )
+    assert not decide(request(replace(NEW, version="10")), replace(given, is_pinned=True)).warnings
+
+
+def test_a_rollback_records_what_it_leaves_and_who_did_it() -> None:
+    left = RolledBack("1", "b2xk", "o" * 64, "a" * 40, "2026-01-02T03:04:05", "", "", "")
+    wanted = replace(request(kind=Kind.ROLLBACK), reason="slow", by="octocat")
+    promotion = decide(wanted, replace(situation(), left=left)).promotion
+    assert promotion is not None
+    assert promotion.rolled_back == (replace(left, reason="slow", by="octocat", promotion=promotion.identity),)

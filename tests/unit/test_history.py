@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promote.core.clock import SystemClock
-from promote.core.decision import CommitRelation
+from promote.core.commit_order import CommitRelation
 from promote.github import git as history
 from promote.github.git import order, related
 from promote.github.model import Person

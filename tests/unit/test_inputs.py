@@ -13,11 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 
+from promote.core.commit_order import Diverged
 from promote.core.errors import InputError
 from promote.core.lock_state import Queue
 from promote.inputs.environment_variables import RESERVED_VARIABLES, VARIABLES_LIMIT
 from promote.inputs.function_name import partition_of
-from promote.inputs.model import Configuration, Diverged, Endpoints, Inputs, Isolation
+from promote.inputs.model import Configuration, Endpoints, Inputs, Isolation
 from promote.inputs.parse import inputs_from_environ
 from promote.inputs.usage import INPUTS as TABLE
 from promote.inputs.usage import Command

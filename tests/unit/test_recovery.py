@@ -108,7 +108,7 @@ def test_what_has_ended_stays_as_it_is(stage: Stage, intent: Intent) -> None:
 
 @pytest.mark.parametrize("intent", [OURS, FOUND, CANCELLED, UNDOING])
 @pytest.mark.parametrize("stopped", [None, REFUSED])
-def test_a_release_whose_aliases_have_all_moved_is_completed_whoever_finds_it(
+def test_a_release_whose_aliases_have_all_moved_is_completed_by_any_run(
     intent: Intent, stopped: PromoteError | None
 ) -> None:
     assert failure_of([YES, replace(YES, part=part("worker"))], intent, stopped) is None

@@ -1,11 +1,8 @@
 """What must not return to an environment: the decision, by commits and by code."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import pytest
 
-from promote.core.decision import Barred, CommitRelation
+from promote.core.commit_order import Barred, CommitOrder, CommitRelation
 from promote.core.promotion import Promotion, RolledBack
 from promote.core.rolled_back import MOST, after_promotion, after_rollback, after_unknown, barred, excuses
 from promote.core.version import Candidate
@@ -13,25 +10,22 @@ from promote.core.version import Candidate
 BAD, GOOD = Candidate("3", "bad", "f"), Candidate("4", "good", "f")
 
 
-@dataclass(frozen=True)
-class Known:
-    """The order of commits, by letters. A capital letter has diverged, and ``?`` is unknown."""
+class Orders(dict[str, CommitOrder]):
+    """The order of a commit relative to any other, by letters. A capital letter has diverged, and ``?`` is unknown."""
 
-    relation: CommitRelation
-    is_refused: bool = False
+    def __init__(self, ours: str, *, refuses: bool = True) -> None:
+        super().__init__()
+        self._ours, self._refuses = ours, refuses
 
-
-def related(ours: str, *, refuses: bool = True) -> Callable[[str], Known]:
-    def relate(theirs: str) -> Known:
-        if "?" in (ours, theirs) or not ours:
-            return Known(CommitRelation.UNKNOWN, refuses)
+    def __missing__(self, theirs: str) -> CommitOrder:
+        ours, is_unknown = self._ours, "?" in (self._ours, theirs) or not self._ours
+        if is_unknown:
+            return CommitOrder(ours, theirs, CommitRelation.UNKNOWN, self._refuses)
         if ours == theirs:
-            return Known(CommitRelation.SAME)
+            return CommitOrder(ours, theirs, CommitRelation.SAME)
         if ours.isupper() != theirs.isupper():
-            return Known(CommitRelation.DIVERGED)
-        return Known(CommitRelation.NEWER if ours > theirs else CommitRelation.OLDER)
-
-    return relate
+            return CommitOrder(ours, theirs, CommitRelation.DIVERGED)
+        return CommitOrder(ours, theirs, CommitRelation.NEWER if ours > theirs else CommitRelation.OLDER)
 
 
 def entry(commit: str, content: Candidate = BAD, promotion: str = "1-a") -> RolledBack:
@@ -55,7 +49,7 @@ def entry(commit: str, content: Candidate = BAD, promotion: str = "1-a") -> Roll
 def test_what_was_rolled_back_and_what_is_not_newer_is_barred(
     commit: str, content: Candidate | None, expected: CommitRelation | None
 ) -> None:
-    found = barred([entry("c")], commit, content, related(commit), served="a")
+    found = barred([entry("c")], commit, content, Orders(commit), served="a")
     assert found == Barred(entry("c"), expected)
 
 
@@ -70,21 +64,21 @@ def test_what_was_rolled_back_and_what_is_not_newer_is_barred(
     ],
 )
 def test_a_newer_commit_with_other_code_is_not_barred(commit: str, content: Candidate | None, refuses: bool) -> None:  # noqa: FBT001 - a parameter
-    assert barred([entry("c")], commit, content, related(commit, refuses=refuses), served="a") is None
+    assert barred([entry("c")], commit, content, Orders(commit, refuses=refuses), served="a") is None
 
 
 def test_code_whose_commit_was_never_known_is_barred_by_itself_alone() -> None:
-    assert barred([entry("")], "a", BAD, related("a"), served="x") == Barred(entry(""), None)
-    assert barred([entry("")], "a", GOOD, related("a"), served="x") is None
+    assert barred([entry("")], "a", BAD, Orders("a"), served="x") == Barred(entry(""), None)
+    assert barred([entry("")], "a", GOOD, Orders("a"), served="x") is None
     unknown = RolledBack("3", "", "", "", "t", "", "", "1-a")
-    assert barred([unknown], "a", Candidate("3", "", ""), related("a"), served="x") is None
+    assert barred([unknown], "a", Candidate("3", "", ""), Orders("a"), served="x") is None
 
 
 def test_the_same_code_in_a_release_with_other_code_is_excused_and_the_same_commit_is_not() -> None:
     excused = excuses([([entry("c")], BAD), ([entry("c", GOOD)], Candidate("5", "other", "f"))])
     assert excused == {"1-a"}
-    assert barred([entry("c")], "d", BAD, related("d"), served="a", excused=excused) is None
-    assert barred([entry("c")], "c", BAD, related("c"), served="a", excused=excused) is not None
+    assert barred([entry("c")], "d", BAD, Orders("d"), served="a", excused=excused) is None
+    assert barred([entry("c")], "c", BAD, Orders("c"), served="a", excused=excused) is not None
     assert excuses([([entry("c")], BAD), ([], GOOD)]) == frozenset()
     assert excuses([([entry("c")], None)]) == {"1-a"}
 
@@ -92,10 +86,10 @@ def test_the_same_code_in_a_release_with_other_code_is_excused_and_the_same_comm
 def test_a_promotion_ends_what_its_commit_contains_and_what_it_brings_back() -> None:
     entries = [entry("a"), entry("c", GOOD), entry("C"), entry("?", Candidate("9", "x", "f")), entry("")]
     other = Candidate("7", "new", "f")
-    assert after_promotion(entries, "d", other, related("d")) == (entries[2], entries[3])
-    assert after_promotion(entries, "b", other, related("b")) == (entries[1], entries[2], entries[3])
-    assert after_promotion(entries, "", other, related("")) == tuple(entries)
-    assert after_promotion(entries, "", BAD, related("")) == (entries[1], entries[3])
+    assert after_promotion(entries, "d", other, Orders("d")) == (entries[2], entries[3])
+    assert after_promotion(entries, "b", other, Orders("b")) == (entries[1], entries[2], entries[3])
+    assert after_promotion(entries, "", other, Orders("")) == tuple(entries)
+    assert after_promotion(entries, "", BAD, Orders("")) == (entries[1], entries[3])
 
 
 def test_a_rollback_adds_what_it_leaves_and_drops_where_it_goes() -> None:
