@@ -149,14 +149,16 @@ def promoted(
 ) -> Report:
     """Return the report of what the environment serves now. The parts have their decisions."""
     moved = [part for part in parts if part.has_moved]
+    # A rollback leaves out the functions that serve nothing.
+    place = f"{job.inputs.environment} of {join_names([part.target.job.inputs.function_name for part in parts])}"
     if traffic := " ".join(part.traffic for part in parts if part.traffic):
-        headline = traffic if len(parts) == 1 else f"{job.place} points at {_releases(parts)}. {traffic}"
+        headline = traffic if len(parts) == 1 else f"{place} points at {_releases(parts)}. {traffic}"
     elif not moved:
-        headline = f"{job.place} serves {_releases(parts)} already; nothing was changed."
+        headline = f"{place} serves {_releases(parts)} already; nothing was changed."
     elif outcome.result is Result.ROLLED_BACK:
-        headline = f"{job.place} was rolled back to {_releases(parts)}."
+        headline = f"{place} was rolled back to {_releases(parts)}."
     else:
-        headline = f"{job.place} now serves {_releases(parts)}."
+        headline = f"{place} now serves {_releases(parts)}."
     if outcome.seconds is not None and len(moved) > 1:
         notes = (*notes, f"The {len(moved)} aliases were moved within {1000 * outcome.seconds:.0f} ms.")
     return report_of(parts, outcome.result, headline, notes=notes, warnings=outcome.warnings, announced=announced)

@@ -61,8 +61,7 @@ def rollback(job: Job) -> Report:
         has_returned = bool(ended) and not any(map(_leaves_more, ended))
         if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
             return _returned(job, targets, ended)
-        targets, notes = _serving(targets)
-        aliases = list(map(_existing, targets))
+        targets, aliases, notes = _serving(targets)
         backs = [_named(targets[0], aliases[0])] if job.inputs.version else _served_before(targets, aliases)
         requests = map_and_wait(
             [partial(_request, *found) for found in zip(targets, backs, aliases, strict=True)], CALLS_AT_ONCE
@@ -97,8 +96,8 @@ def _refused_early(target: Target) -> Report | None:
         RefusedError: The version or the environment does not exist, or the version has no passed verdict.
 
     """
-    target = target.seeing_now()
-    back = _named(target, _existing(target))
+    [target], [alias], _ = _serving([target.seeing_now()])
+    back = _named(target, alias)
     snapshot = _snapshot(target, back)
     back, _ = _verified(target, back, snapshot)
     found = kept_out(target, compare(target, back.commit, None), snapshot.candidate, is_back=True)
@@ -177,33 +176,28 @@ def _order(target: Target, request: PromotionRequest, excused: Collection[str]) 
     return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 
-def _serving(targets: Sequence[Target]) -> tuple[list[Target], tuple[str, ...]]:
-    """Return the functions that serve something, and a note about the others, which stay as they are.
-
-    If none serves anything, all are returned.
-    """
-    serving = [target for target in targets if target.alias and not target.alias.is_placeholder]
-    left = [target.function.name for target in targets if target not in serving]
-    if not serving or not left:
-        return list(targets), ()
-    verb, stay = ("serves", "stays as it is") if len(left) == 1 else ("serve", "stay as they are")
-    return serving, (f"{join_names(left)} {verb} nothing in {targets[0].environment} yet, and {stay}.",)
-
-
-def _existing(target: Target) -> Alias:
-    """Return the alias.
+def _serving(targets: Sequence[Target]) -> tuple[list[Target], list[Alias], tuple[str, ...]]:
+    """Return the functions that serve something, their aliases, and a note about the others, which stay as they are.
 
     Raises:
-        RefusedError: The environment does not exist, or it serves nothing.
+        RefusedError: None of them serves anything.
 
     """
-    if target.alias is None or target.alias.is_placeholder:
-        what = "does not exist" if target.alias is None else "serves nothing yet"
+    serving = [
+        (target, target.alias) for target in targets if target.alias is not None and not target.alias.is_placeholder
+    ]
+    if not serving:
+        what = "does not exist" if targets[0].alias is None else "serves nothing yet"
         raise RefusedError(
-            f"the environment {target.job.place} {what}",
+            f"the environment {targets[0].job.place} {what}",
             hint="Correct the input environment. Run command: status to see the environments.",
         )
-    return target.alias
+    found, aliases = [target for target, _ in serving], [alias for _, alias in serving]
+    left = [target.function.name for target in targets if target not in found]
+    if not left:
+        return found, aliases, ()
+    verb, stay = ("serves", "stays as it is") if len(left) == 1 else ("serve", "stay as they are")
+    return found, aliases, (f"{join_names(left)} {verb} nothing in {targets[0].environment} yet, and {stay}.",)
 
 
 def _named(target: Target, alias: Alias) -> ServedVersion:

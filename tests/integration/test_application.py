@@ -433,6 +433,7 @@ def test_a_function_that_serves_nothing_yet_does_not_prevent_a_rollback(applicat
     assert (back.code, back.result) == (0, "rolled-back"), back.log
     assert application.serves() == {"api": "1", "mail": "1", "worker": ""}
     assert "worker serves nothing in preprod yet, and stays as it is." in back.summary
+    assert back.outputs["summary"].startswith("preprod of api and mail was rolled back to ")
     application.assert_whole()
 
 
