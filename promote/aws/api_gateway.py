@@ -37,7 +37,7 @@ class Gateways:
     def __init__(  # noqa: PLR0913 - clients, function and inputs
         self,
         client: Callable[[], "ApiGatewayV2Client"],
-        maker: Callable[[], "ApiGatewayV2Client"],
+        without_retries: Callable[[], "ApiGatewayV2Client"],
         function: Function,
         arn: str,
         clock: Clock,
@@ -45,9 +45,9 @@ class Gateways:
         domain_name: str,
         base_path: str,
     ) -> None:
-        """``maker`` returns a client that never retries."""
+        """``without_retries`` returns a client that never retries."""
         self._lazy_client = client
-        self._maker = maker
+        self._without_retries = without_retries
         self._clock = clock
         self._function = function
         self._arn = arn
@@ -100,7 +100,7 @@ class Gateways:
         """
         for pause in (*_PAUSES, None):
             try:
-                response = self._maker().create_api(
+                response = self._without_retries().create_api(
                     Name=f"{self._function.name}-{qualifier}"[:128],
                     Description=self._description(qualifier),
                     ProtocolType="HTTP",

@@ -188,7 +188,7 @@ class Clients:
         return self._recent.watch(client)
 
     @cached_property
-    def maker(self) -> "ApiGatewayV2Client":
+    def gateway_without_retries(self) -> "ApiGatewayV2Client":
         """The same without retries, for calls whose result must be read before they are repeated."""
         client: ApiGatewayV2Client = self._client("apigatewayv2", retries={"total_max_attempts": 1})
         return self._recent.watch(client)

@@ -182,7 +182,7 @@ class Function:
             raise self._failure(error) from error
         return snapshot(response)
 
-    def rehearse(self, code: Code) -> None:
+    def check_code(self, code: Code) -> None:
         """Check with a dry run that Lambda accepts ``code``. Nothing changes.
 
         Raises:

@@ -22,40 +22,40 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
     The exit code is always 0, because the main steps have reported their results already.
     """
     workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
-    steps = JobState(environ, Context.from_environ(environ), workflow, draw=str)
-    _finish_releases(steps, environ, clock or SystemClock(), workflow)
-    for held, token in list(steps.held.items()):
-        name = held.arn.rpartition(":")[2]
+    state = JobState(environ, Context.from_environ(environ), workflow, draw=str)
+    _finish_releases(state, environ, clock or SystemClock(), workflow)
+    for location, token in list(state.locks.items()):
+        name = location.arn.rpartition(":")[2]
         try:
-            if _lock_of(held, steps, environ, clock or SystemClock(), workflow).clear():
+            if _lock_of(location, state, environ, clock or SystemClock(), workflow).clear():
                 workflow.info(f"{'lock':<9} released the lock of {name}")
             elif token:
                 workflow.warn(_LOST.format(name=name), title="Lock")
-            steps.forget(held)
+            state.forget(location)
         except Exception as error:  # noqa: BLE001 - the other locks must still be released
             problem = to_promote_error(error)
             workflow.warn(
                 f"The lock of {name} could not be released: {problem.sentence} It expires with its lease.", title="Lock"
             )
-    for location in list(steps.previews):
+    for location in list(state.previews):
         try:
-            if _clear_previews(location, steps, environ, clock or SystemClock()):
+            if _clear_previews(location, state, environ, clock or SystemClock()):
                 workflow.info(f"{'endpoint':<9} removed the preview endpoints of this job")
-            steps.remove_preview(location)
+            state.remove_preview(location)
         except Exception as error:  # noqa: BLE001 - as above; a later run removes it
             problem = to_promote_error(error)
             workflow.warn(f"A preview endpoint could not be removed: {problem.full_text}", title="Endpoint")
-    if steps.folder:
-        shutil.rmtree(steps.folder, ignore_errors=True)
+    if state.folder:
+        shutil.rmtree(state.folder, ignore_errors=True)
     return 0
 
 
-def _finish_releases(steps: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog) -> None:
+def _finish_releases(state: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog) -> None:
     """Finish the releases that this job has begun."""
-    for begun, release in list(steps.begun):
+    for begun, release in list(state.begun):
         try:
             _finish(begun, release, environ, clock, workflow)
-            steps.end(begun, release)
+            state.end(begun, release)
         except Exception as error:  # noqa: BLE001 - the next run of any of its functions finishes it
             problem = to_promote_error(error)
             workflow.warn(f"The release could not be finished: {problem.full_text}", title="Release")
@@ -71,21 +71,21 @@ def _finish(
         workflow.info(f"{'promote':<9} finished the release of {ended.release.names}: {ended.text}")
 
 
-def _clear_previews(location: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock) -> bool:
+def _clear_previews(location: LedgerLocation, state: JobState, environ: Mapping[str, str], clock: Clock) -> bool:
     """Remove the preview endpoints that this job has made. Return whether there were any."""
     resources = Resources.at(location, environ, clock)
     ledger = resources.ledger(location.arn)
     previews = Previews.of(resources, resources.function(location.arn), ledger)
-    left = [preview for preview in ledger.read().previews if preview.job == steps.job]
+    left = [preview for preview in ledger.read().previews if preview.job == state.job]
     previews.clear(left)
     return bool(left)
 
 
 def _lock_of(
-    held: LedgerLocation, steps: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
+    location: LedgerLocation, state: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
 ) -> Lock:
-    claim = Claim(owner="post", lease=1, job=steps.job)
-    return Resources.at(held, environ, clock).lock(held.arn, claim, _logger(workflow))
+    claim = Claim(owner="post", lease=1, job=state.job)
+    return Resources.at(location, environ, clock).lock(location.arn, claim, _logger(workflow))
 
 
 def _logger(workflow: ActionsLog) -> Say:

@@ -22,39 +22,30 @@ def report_of(  # noqa: PLR0913 - what a report says of the whole
     announced: Announcement = NOTHING,
 ) -> Report:
     """Return the report of a run that ends with ``result``. ``notes`` and ``warnings`` are about all functions."""
-    report = _whole(parts, result, headline, hint, notes, warnings)
+    named = [(part.target.job.inputs.function_name, _report(part, result)) for part in parts]
+    whole = named[0][1] if len(named) == 1 else _together(parts, named, result)
     return replace(
-        report,
-        warnings=(*report.warnings, *announced.warnings),
+        whole,
+        headline=headline,
+        hint=hint,
+        notes=(*notes, *whole.notes),
+        warnings=(*warnings, *whole.warnings, *announced.warnings),
         release_notes=announced.notes,
         release_notes_path=announced.path,
     )
 
 
-def _whole(  # noqa: PLR0913, PLR0917 - as above
-    parts: Sequence[Part],
-    result: Result,
-    headline: str,
-    hint: str,
-    notes: tuple[str, ...],
-    warnings: tuple[str, ...],
-) -> Report:
-    named = [(part.target.job.inputs.function_name, _report(part, result)) for part in parts]
-    if len(named) == 1:
-        [(_, only)] = named
-        notes, warnings = (*notes, *only.notes), (*warnings, *only.warnings)
-        return replace(only, headline=headline, hint=hint, notes=notes, warnings=warnings)
+def _together(parts: Sequence[Part], named: Sequence[tuple[str, Report]], result: Result) -> Report:
+    """Return the report of several functions from their own reports, by name."""
     waits = [part.lock_wait for part in parts if part.lock_wait is not None]
     return Report(
         result,
-        headline,
-        hint,
         parts=tuple(named),
         verdict=verdict_of(parts),
         changes=tuple(f"{name}: {change}" for name, report in named for change in report.changes),
         tables=(_table(named),),
-        notes=(*notes, *_distinct(named, lambda report: report.notes)),
-        warnings=(*warnings, *_distinct(named, lambda report: report.warnings)),
+        notes=tuple(_distinct(named, lambda report: report.notes)),
+        warnings=tuple(_distinct(named, lambda report: report.warnings)),
         lock_wait=sum(waits) if waits else None,
     )
 
@@ -93,19 +84,10 @@ def _table(named: Sequence[tuple[str, Report]]) -> Table:
     rows = [
         (
             name,
-            _version(report),
+            report.version_change or f"{report.previous or 'nothing'} stays",
             report.verdict.outcome.value if report.verdict else "",
             Link(report.environment.url, report.environment.url) if report.environment else "",
         )
         for name, report in named
     ]
     return Table("Functions", _COLUMNS, tuple(rows), "None.")
-
-
-def _version(report: Report) -> str:
-    before, now = report.previous, report.candidate.version if report.candidate else ""
-    if report.move and report.move.previous is not None:
-        return f"{before} → {now}" if before else f"{now}, the first"
-    if report.result is Result.UNCHANGED or not now or now == before:
-        return f"{before or now or 'nothing'} stays"
-    return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"

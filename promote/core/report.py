@@ -96,6 +96,21 @@ class Report:
         more = [f"... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
         return found[:_SHOWN] + more
 
+    @property
+    def version_change(self) -> str:
+        """The environment's version before and after, such as ``1 → 2``; empty if it stays as it should."""
+        before, now = self.previous, self.candidate.version if self.candidate else ""
+        if now in ("", before) or self.result is Result.UNCHANGED:
+            return ""
+        if self.has_moved:
+            return f"{before} → {now}" if before else f"{now}, the first"
+        return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the environment serves another version than before the run."""
+        return self.result in (Result.PROMOTED, Result.ROLLED_BACK)
+
     def outputs(self) -> dict[str, str]:
         """Return the outputs of the step. For several functions, outputs about one function are those of the first."""
         first = self.parts[0][1] if self.parts else self

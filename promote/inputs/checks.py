@@ -227,10 +227,15 @@ def json_type(value: Any) -> str:
 _WORD = r"(?:[^\s;&|<>()`$#]|\$(?!\())+"
 """A word that contains no command."""
 
-_SETTINGS = "set|shopt|cd|export|readonly|unset|declare|typeset|local|alias|unalias|umask|hash"
+SETTINGS = (
+    *("set", "shopt", "cd", "export", "readonly", "unset", "declare", "typeset", "local", "alias", "unalias"),
+    *("umask", "hash"),
+)
 """Commands that change the state of the shell, and test nothing."""
 
-_INERT = rf"(?::|exit(?:\s+0)?|(?:{_SETTINGS})(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
+_SETTING = "|".join(SETTINGS)
+
+_INERT = rf"(?::|exit(?:\s+0)?|(?:{_SETTING})(?:\s+{_WORD})*|[A-Za-z_]\w*=(?:{_WORD})?)"
 """A command that tests nothing: ``exit``, or a setting of the shell, such as an option, the folder or a variable."""
 
 _NO_COMMAND = re.compile(rf"\s*(?:{_INERT}\s*(?:(?:;|&&)\s*{_INERT}\s*)*;?\s*)?(?:(?<!\S)#.*)?")

@@ -62,7 +62,7 @@ def acquire_lock(job: Job, lock: Lock, timeout: float | None = None) -> Lease:
 
     """
     # Saved before the acquisition, so that the post step can release the lock if the run is killed in between.
-    kept = job.state.held.get(job.location(lock.arn))
+    kept = job.state.locks.get(job.location(lock.arn))
     job.state.remember(job.location(lock.arn))
     try:
         limit = job.inputs.lock_timeout
@@ -80,7 +80,7 @@ def acquire_locks(job: Job, wanted: Sequence[tuple[Lock, LockState]]) -> Mapping
 
     Return the leases by ARN; empty if none was acquired. No heartbeat renews them yet.
     """
-    kept = [job.state.held.get(job.location(lock.arn)) for lock, _ in wanted]
+    kept = [job.state.locks.get(job.location(lock.arn)) for lock, _ in wanted]
     for lock, _ in wanted:
         job.state.remember(job.location(lock.arn))
     leases = acquire_together(wanted, job.table)

@@ -30,7 +30,7 @@ from promote.pipeline.previews import Previews
 from promote.pipeline.target import Target
 from promote.verification import registry
 from promote.verification.log_groups import Console
-from promote.verification.process import Surroundings, environment
+from promote.verification.process import CommandContext, environment
 from promote.verification.verification import Verification
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _prepare_one(job: Job) -> Target:
         # Before the lock, because the upload takes time, and an error of the bucket shows before anything changes.
         code = uploaded(job, code)
     if latest and not code.is_local:
-        function.rehearse(code)
+        function.check_code(code)
     target = replace(target, code=code)
     return recheck_aliases(target) if target.is_from_storage else target
 
@@ -205,10 +205,10 @@ def _tested_by(job: Job) -> str:
     return " ".join(commits) or job.run.operation
 
 
-def _process_context(job: Job) -> Surroundings:
+def _process_context(job: Job) -> CommandContext:
     inputs = job.inputs
     facts = {"PROMOTE_FUNCTION": inputs.function_name, "PROMOTE_ENVIRONMENT": inputs.environment}
-    return Surroundings(
+    return CommandContext(
         workspace=job.context.workspace,
         temporary=job.temporary,
         shared=job.state.folder or job.temporary,

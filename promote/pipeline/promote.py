@@ -276,10 +276,10 @@ def _begin(
         raise error from cancelled
 
 
-def _end_cancelled(job: Job, release: Release, settle: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
+def _end_cancelled(job: Job, release: Release, finish: Callable[[], Ended], moved: Callable[[Ended], None]) -> None:
     """Finish the release of a cancelled run as far as possible. The post step or the next run does the rest."""
     with suppress(Exception):
-        ended = with_timeout(AFTER_INTERRUPT, settle)
+        ended = with_timeout(AFTER_INTERRUPT, finish)
         if ended.release.stage is Stage.DONE:
             moved(ended)
         if ended.release.stage.is_final:

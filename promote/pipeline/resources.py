@@ -50,7 +50,7 @@ class Resources:
         """Return the HTTP APIs of a function. With ``domain_name``, they are mapped to that domain."""
         return Gateways(
             lambda: self.clients.gateway,
-            lambda: self.clients.maker,
+            lambda: self.clients.gateway_without_retries,
             function,
             arn,
             self.clock,

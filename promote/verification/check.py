@@ -10,7 +10,7 @@ from promote.core.clock import Clock
 from promote.core.endpoint import Endpoint
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.model import Inputs
-from promote.verification.process import Surroundings
+from promote.verification.process import CommandContext
 
 if TYPE_CHECKING:
     import requests
@@ -43,7 +43,7 @@ class Subject:
     """The end of the verification, on the clock's monotonic time."""
     clock: Clock
     session: "Callable[[], requests.Session]"
-    around: Surroundings
+    context: CommandContext
     """What commands run with. The variables include the endpoint's URL and the version."""
 
 

@@ -31,7 +31,7 @@ _HELD_BACK = re.compile(
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class CommandContext:
     """The folders, variables and log of commands."""
 
     workspace: Path
@@ -51,21 +51,21 @@ def environment(environ: Mapping[str, str], handed_over: Sequence[str]) -> dict[
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run(command: Sequence[str], around: Surroundings, seconds: float, write: Callable[[str], None]) -> int | None:
+def run(command: Sequence[str], context: CommandContext, seconds: float, write: Callable[[str], None]) -> int | None:
     """Run ``command`` in the workspace. Return its exit code, or None if it was stopped after ``seconds``.
 
     ``write`` is called with each line of its output, from another thread.
     """
     process = subprocess.Popen(  # noqa: S603 - a command of the user
         [sys.executable, "-I", "-S", supervisor.__file__, *command],
-        cwd=around.workspace,
-        env=around.environ,
+        cwd=context.workspace,
+        env=context.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     assert process.stdin and process.stdout  # noqa: S101, PT018 - both are pipes
-    reader = start_daemon(partial(_read, process.stdout, write, around.console.redact))
+    reader = start_daemon(partial(_read, process.stdout, write, context.console.redact))
     code: int | None
     try:
         code = process.wait(max(seconds, 0))

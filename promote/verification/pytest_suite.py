@@ -19,7 +19,7 @@ from promote.inputs.model import Inputs
 from promote.verification import session
 from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
 from promote.verification.log_groups import Group
-from promote.verification.process import Surroundings, run
+from promote.verification.process import CommandContext, run
 
 KIND = "pytest"
 
@@ -69,7 +69,7 @@ class Suite:
         if endpoint is None:
             yield lambda: [no_endpoint("tests", KIND)]
         else:
-            yield lambda: run_suite(self, endpoint.url, subject.around, subject.deadline)
+            yield lambda: run_suite(self, endpoint.url, subject.context, subject.deadline)
 
 
 def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | None:
@@ -113,35 +113,35 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
     return Suite(tuple(split), file, (arguments, requirements))
 
 
-def run_suite(suite: Suite, url: str, around: Surroundings, deadline: float) -> list[CheckResult]:
+def run_suite(suite: Suite, url: str, context: CommandContext, deadline: float) -> list[CheckResult]:
     """Run the suite against ``url`` until ``deadline``, on the clock's monotonic time. Return each test's result.
 
     An error of the suite as a whole is an additional result.
     """
-    started = around.clock.monotonic()
+    started = context.clock.monotonic()
     name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
-    report = around.temporary / "tests.xml"
+    report = context.temporary / "tests.xml"
     results: list[CheckResult] = []
     python, trouble = sys.executable, ""
     if suite.requirements:
-        made, trouble = _interpreter(suite.requirements, around, deadline)
+        made, trouble = _interpreter(suite.requirements, context, deadline)
         python = str(made)
-    record = around.temporary / "tests.json"
+    record = context.temporary / "tests.json"
     for file in (report, record):
         file.unlink(missing_ok=True)
     if not trouble:
-        with around.console.group(name) as group:
+        with context.console.group(name) as group:
             arguments = [
                 # Files in the report must be relative to the repository.
-                *(python, session.__file__, str(record), f"--rootdir={around.workspace}", *suite.arguments),
+                *(python, session.__file__, str(record), f"--rootdir={context.workspace}", *suite.arguments),
                 *("--base-url", url, f"--junitxml={report}", "--color=no"),
                 # xunit1 has file and line of each test. A cache in the checkout would belong to root.
-                *("-o", "junit_family=xunit1", "-o", f"cache_dir={around.temporary / 'pytest'}"),
+                *("-o", "junit_family=xunit1", "-o", f"cache_dir={context.temporary / 'pytest'}"),
             ]
-            code = run(arguments, around, deadline - around.clock.monotonic(), group.write)
+            code = run(arguments, context, deadline - context.clock.monotonic(), group.write)
         results, trouble = _results(code, report, record, group)
     if trouble:
-        seconds = around.clock.monotonic() - started
+        seconds = context.clock.monotonic() - started
         results = [*results, CheckResult(name, KIND, Outcome.INCONCLUSIVE, seconds, trouble)]
     return results
 
@@ -182,20 +182,20 @@ def _unfinished(record: Path) -> str:
     return f"only {finished} of {collected} collected tests completed" if finished < collected else ""
 
 
-def _interpreter(requirements: Path, around: Surroundings, deadline: float) -> tuple[Path, str]:
+def _interpreter(requirements: Path, context: CommandContext, deadline: float) -> tuple[Path, str]:
     """Return the Python of a virtual environment with ``requirements``, and an error. Steps of a job share it."""
     digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = around.shared / f"tests-{digest}"
+    folder = context.shared / f"tests-{digest}"
     python = folder / "bin" / "python"
     if (folder / "complete").is_file():
         return python, ""
     shutil.rmtree(folder, ignore_errors=True)
-    with around.console.group(f"install {requirements.name}") as group:
+    with context.console.group(f"install {requirements.name}") as group:
         # -I, because the repository may have modules of these names.
         pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         steps = ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, "-r", str(requirements)])
         for step in steps:
-            code = run(step, around, deadline - around.clock.monotonic(), group.write)
+            code = run(step, context, deadline - context.clock.monotonic(), group.write)
             if code is None:
                 return python, "verify-timeout was reached while the requirements of the tests were being installed"
             if code:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from promote.core.verdict import CheckResult, Outcome
+from promote.inputs.checks import SETTINGS
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
-from promote.verification.process import Surroundings, run
+from promote.verification.process import CommandContext, run
 
 _LONGEST = 200
 """Characters of a command in a message."""
@@ -35,9 +36,7 @@ __promote_look() {
       */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
     esac
     case $2 in
-      :|exit|cd|umask|hash|alias|declare|export) ;;
-      :\ *|exit\ *|set\ *|shopt\ *|cd\ *|export\ *|readonly\ *|unset\ *|declare\ *|typeset\ *|local\ *) ;;
-      alias\ *|unalias\ *|umask\ *|hash\ *|exec\ [\<\>\&]*|exec\ [0-9][\<\>]*) ;;
+      SETTINGS|exec\ [\<\>\&]*|exec\ [0-9][\<\>]*) ;;
       # What they run is seen by itself.
       eval|eval\ *|.\ *|source\ *) ;;
       *) __promote_is_empty "$2" || [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
@@ -103,20 +102,20 @@ class Script:
 
     def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
         """Yield the call that runs the script."""
-        yield lambda: [run_script(self.text, subject.around, subject.deadline)]
+        yield lambda: [run_script(self.text, subject.context, subject.deadline)]
 
 
-def run_script(script: str, around: Surroundings, deadline: float) -> CheckResult:
+def run_script(script: str, context: CommandContext, deadline: float) -> CheckResult:
     """Run a bash script as a step of a workflow does. Exit code 0 passes."""
-    started = around.clock.monotonic()
+    started = context.clock.monotonic()
     name = next(line.strip() for line in script.splitlines() if line.strip())
-    with around.console.group(name) as group:
+    with context.console.group(name) as group:
         options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
-        record = around.temporary / "test-command.record"
+        record = context.temporary / "test-command.record"
         record.unlink(missing_ok=True)
-        file = around.temporary / "test-command.bash"
-        watch(file, record, around.environ.get("BASH_ENV", ""))
-        watched = replace(around, environ={**around.environ, "BASH_ENV": str(file)})
+        file = context.temporary / "test-command.bash"
+        watch(file, record, context.environ.get("BASH_ENV", ""))
+        watched = replace(context, environ={**context.environ, "BASH_ENV": str(file)})
         code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, group.write)
     seen = traces(record)
     outcome, detail = Outcome.PASSED, ""
@@ -137,7 +136,7 @@ def run_script(script: str, around: Surroundings, deadline: float) -> CheckResul
         outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
     elif not seen.has_run:
         outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
-    return CheckResult(name, "command", outcome, around.clock.monotonic() - started, detail)
+    return CheckResult(name, "command", outcome, context.clock.monotonic() - started, detail)
 
 
 _NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a command was not found"}
@@ -158,8 +157,11 @@ class Traces:
 
 def watch(file: Path, record: Path, also: str) -> None:
     """Write the commands for BASH_ENV, which write to ``record``. ``also`` is the previous value of BASH_ENV."""
+    settings = "|".join(f"{word}|{word}\\ *" for word in (":", "exit", *SETTINGS))
     first = f"if [[ -r {shlex.quote(also)} ]]; then . {shlex.quote(also)}; fi\n" if also else ""
-    file.write_text(first + _WATCH.replace("RECORD", shlex.quote(str(record))), encoding="utf-8")
+    file.write_text(
+        first + _WATCH.replace("SETTINGS", settings).replace("RECORD", shlex.quote(str(record))), encoding="utf-8"
+    )
 
 
 def ended(script: str) -> str:

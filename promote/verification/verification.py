@@ -11,7 +11,7 @@ from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.verification.check import Check, EndpointUse, Subject
 from promote.verification.crash import crash_of
 from promote.verification.http_checks import KIND as HTTP
-from promote.verification.process import Surroundings
+from promote.verification.process import CommandContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Verification:
     """The checks of a candidate, and what they run with."""
 
     checks: tuple[Check, ...]
-    around: Surroundings
+    context: CommandContext
     seconds: float
     """The time limit of all checks together, in seconds."""
     session: "Callable[[], requests.Session]"
@@ -75,13 +75,13 @@ class Verification:
             deadline=self.clock.monotonic() + self.seconds,
             clock=self.clock,
             session=self.session,
-            around=replace(self.around, environ={**self.around.environ, **facts}),
+            context=replace(self.context, environ={**self.context.environ, **facts}),
         )
         calls = [call for check in self.checks for call in check.calls(subject)]
         try:
             results = map_concurrently(calls, _WIDTH)
         except BaseException:
-            self.around.console.close()
+            self.context.console.close()
             raise
         return Verdict.of(tuple(self._presentable(result) for group in results for result in group))
 
@@ -95,7 +95,7 @@ class Verification:
 
     def _presentable(self, result: CheckResult) -> CheckResult:
         """Redact secrets in the detail, and then shorten it."""
-        hide = self.around.console.redact
+        hide = self.context.console.redact
         detail = hide(self.redact(result.detail))
         detail = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"
         return replace(result, name=hide(result.name), detail=detail)

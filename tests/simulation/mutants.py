@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "a requested lock is not saved for the post step",
         "promote.github.actions.job_state",
-        "self.held[held] = token or self.held.get(held, 0)",
+        "self.locks[location] = token or self.locks.get(location, 0)",
         "pass",
     ),
     Mutant(
@@ -150,9 +150,9 @@ MUTANTS = (
     Mutant(
         "a published version must have the next number",
         "promote.aws.lambda_function",
-        "        return snapshot(response)\n\n    def rehearse",
+        "        return snapshot(response)\n\n    def check_code",
         '        return snapshot({**response, "Version": str(int(latest.version.replace("$LATEST", "0")) + 2)})\n\n'
-        "    def rehearse",
+        "    def check_code",
     ),
     Mutant(
         "a candidate with a preview endpoint is verified at $LATEST",

@@ -387,7 +387,7 @@ class Actor:
                 if resources.releases(lambda _, text: self.say(text)).finish(ReleaseKey(begun.arn, release)):
                     self.say("the post step has finished the release")
                 steps.end(begun, release)
-        for held in list(steps.held):
+        for held in list(steps.locks):
             with suppress(Exception):
                 claim = Claim(owner="post", lease=1, job=steps.job)
                 resources.lock(held.arn, claim, lambda _, text: self.say(text)).clear()

@@ -68,7 +68,7 @@ def test_a_further_step_of_the_job_knows_the_number_and_the_locks(place: Machine
     first.remember(HELLO, 7)
     first.remember(OTHER)
     further = place.step()
-    assert (further.job, further.held) == (first.job, {HELLO: 7, OTHER: 0})
+    assert (further.job, further.locks) == (first.job, {HELLO: 7, OTHER: 0})
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_another_job_run_or_attempt_on_the_same_machine_knows_nothing(
     first.remember(HELLO, 7)
     other = place.step(place.environ(**different))
     assert other.job != first.job
-    assert other.held == {}
+    assert other.locks == {}
     other.remember(OTHER)
-    assert place.step().held == {HELLO: 7}
+    assert place.step().locks == {HELLO: 7}
 
 
 def test_each_of_the_places_is_enough(place: Machine, tmp_path: Path) -> None:
@@ -97,16 +97,16 @@ def test_each_of_the_places_is_enough(place: Machine, tmp_path: Path) -> None:
         file.unlink()
     by_state = place.step({**environ, **saved(environ)})
     for steps in (by_temporary, by_commands, by_state):
-        assert (steps.job, steps.held) == (first.job, {HELLO: 7})
+        assert (steps.job, steps.locks) == (first.job, {HELLO: 7})
     forgotten = place.step(environ)
-    assert (forgotten.job, forgotten.held) == ("number 2", {})
+    assert (forgotten.job, forgotten.locks) == ("number 2", {})
 
 
 def test_outside_a_runner_every_step_is_a_separate_job() -> None:
     environ: Mapping[str, str] = {}
     steps = JobState(environ, Context.from_environ(environ), ActionsLog(environ, io.StringIO()), lambda: "number")
     steps.remember(HELLO, 7)
-    assert (steps.job, steps.held) == ("number", {HELLO: 7})
+    assert (steps.job, steps.locks) == ("number", {HELLO: 7})
 
 
 def test_a_folder_that_cannot_be_written_leaves_it_to_the_others(place: Machine, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_written_leaves_it_to_the_others(place: Machine,
     environ = place.environ(RUNNER_TEMP=str(file))
     first = place.step(environ)
     first.remember(HELLO, 7)
-    assert place.step(environ).held == {HELLO: 7}
+    assert place.step(environ).locks == {HELLO: 7}
 
 
 def test_what_was_given_back_is_forgotten_everywhere(place: Machine) -> None:
@@ -124,24 +124,24 @@ def test_what_was_given_back_is_forgotten_everywhere(place: Machine) -> None:
     first.remember(HELLO, 7)
     first.remember(OTHER, 8)
     first.forget(HELLO)
-    assert place.step().held == {OTHER: 8}
+    assert place.step().locks == {OTHER: 8}
     for file in place.files():
         file.unlink()
     # If a step saves one name several times, the runner passes on the last value.
-    assert place.step({**environ, **saved(environ)}).held == {OTHER: 8}
+    assert place.step({**environ, **saved(environ)}).locks == {OTHER: 8}
 
 
 def test_what_an_earlier_step_keeps_is_not_made_unsure_by_asking_for_it_again(place: Machine) -> None:
     place.step().remember(HELLO, 7)
     further = place.step()
     further.remember(HELLO)
-    assert further.held == {HELLO: 7}
+    assert further.locks == {HELLO: 7}
 
 
 def test_to_forget_what_was_never_known_is_well(place: Machine) -> None:
     steps = place.step()
     steps.forget(HELLO)
-    assert steps.held == {}
+    assert steps.locks == {}
 
 
 def test_what_the_files_say_comes_before_what_was_saved_for_the_step(place: Machine) -> None:
@@ -149,14 +149,14 @@ def test_what_the_files_say_comes_before_what_was_saved_for_the_step(place: Mach
     environ = place.environ()
     place.step(environ).remember(HELLO, 7)
     place.step().forget(HELLO)
-    assert place.step({**environ, **saved(environ)}).held == {}
+    assert place.step({**environ, **saved(environ)}).locks == {}
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "a b\n", "\u00e4", "x" * 64])
 def test_a_job_of_any_name_has_its_file_in_the_folder(place: Machine, name: str) -> None:
     place.step(place.environ(GITHUB_JOB=name)).remember(HELLO, 7)
     assert [file.parent for file in place.files()] == [place.commands, place.temporary]
-    assert place.step(place.environ(GITHUB_JOB=name)).held == {HELLO: 7}
+    assert place.step(place.environ(GITHUB_JOB=name)).locks == {HELLO: 7}
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_a_job_of_any_name_has_its_file_in_the_folder(place: Machine, name: str)
         "{}",
         '{"job": ""}',
         '{"job": null}',
-        '{"job": "forged", "held": 7}',
-        '{"job": "forged", "held": null}',
-        '{"job": "forged", "held": ["abcd"]}',
-        '{"job": "forged", "held": [["arn", "region"]]}',
-        '{"job": "forged", "held": [[["arn"], "region", "table", 1]]}',
-        '{"job": "forged", "held": [["arn", "region", "table", "1"]]}',
-        '{"job": ["forged"], "held": []}',
+        '{"job": "forged", "locks": 7}',
+        '{"job": "forged", "locks": null}',
+        '{"job": "forged", "locks": ["abcd"]}',
+        '{"job": "forged", "locks": [["arn", "region"]]}',
+        '{"job": "forged", "locks": [[["arn"], "region", "table", 1]]}',
+        '{"job": "forged", "locks": [["arn", "region", "table", "1"]]}',
+        '{"job": ["forged"], "locks": []}',
         "[" * 100_000,
     ],
 )
@@ -191,7 +191,7 @@ def test_a_file_that_makes_no_sense_is_as_good_as_none(place: Machine, text: str
     folder = {"temporary": place.temporary, "commands": place.commands}[where]
     next(file for file in place.files() if file.parent == folder).write_text(text, encoding="utf-8")
     steps = place.step(environ)
-    assert (steps.job, steps.held) == (first.job, {HELLO: 7})
+    assert (steps.job, steps.locks) == (first.job, {HELLO: 7})
 
 
 def test_the_post_step_of_a_job_that_left_nothing_has_no_number(place: Machine) -> None:
@@ -202,5 +202,5 @@ def test_the_post_step_of_a_job_that_left_nothing_has_no_number(place: Machine) 
 def test_a_reader_never_sees_half_a_file(place: Machine) -> None:
     place.step().remember(HELLO, 7)
     for file in place.files():
-        assert json.loads(file.read_text(encoding="utf-8"))["held"] == [[*vars(HELLO).values(), 7]]
+        assert json.loads(file.read_text(encoding="utf-8"))["locks"] == [[*vars(HELLO).values(), 7]]
     assert all(file.suffix == ".json" for file in place.files())

@@ -20,7 +20,7 @@ from promote.github.actions.log import ActionsLog
 from promote.inputs.checks import require_command
 from promote.inputs.value import Value
 from promote.verification.log_groups import Console
-from promote.verification.process import Surroundings, environment, run
+from promote.verification.process import CommandContext, environment, run
 from promote.verification.pytest_suite import Suite, read_suite, run_suite
 from promote.verification.script import run_script
 
@@ -31,7 +31,7 @@ PASSED, FAILED, SKIPPED, INCONCLUSIVE = Outcome.PASSED, Outcome.FAILED, Outcome.
 class Place:
     """A repository, and what runs in it."""
 
-    around: Surroundings
+    context: CommandContext
     stream: io.StringIO
 
     @property
@@ -39,18 +39,18 @@ class Place:
         return self.stream.getvalue()
 
     def write(self, name: str, text: str) -> Path:
-        file = self.around.workspace / name
+        file = self.context.workspace / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text), encoding="utf-8")
         return file
 
     def tests(self, arguments: str, seconds: float = 300) -> list[CheckResult]:
-        suite = read_suite(arguments, "", self.around.workspace)
+        suite = read_suite(arguments, "", self.context.workspace)
         assert suite
-        return run_suite(suite, "http://127.0.0.1:9/x", self.around, self.around.clock.monotonic() + seconds)
+        return run_suite(suite, "http://127.0.0.1:9/x", self.context, self.context.clock.monotonic() + seconds)
 
     def script(self, text: str, seconds: float = 300) -> CheckResult:
-        return run_script(text, self.around, self.around.clock.monotonic() + seconds)
+        return run_script(text, self.context, self.context.clock.monotonic() + seconds)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def place(tmp_path: Path) -> Place:
     environ = environment({"PATH": os.environ["PATH"], "HOME": str(tmp_path), **own}, ())
     console = Console(ActionsLog({}, stream))
     return Place(
-        Surroundings(
+        CommandContext(
             tmp_path / "workspace", tmp_path / "temporary", tmp_path / "shared", environ, console, SystemClock()
         ),
         stream,
@@ -227,8 +227,8 @@ def test_tests_that_run_in_separate_processes_are_counted_together(place: Place)
 
 def test_python_can_ignore_the_repository(place: Place) -> None:
     place.write("tests/test_a.py", "import json, decimal\ndef test_a(): pass\n")
-    environ = {**place.around.environ, "PYTHONSAFEPATH": "1"}
-    safe = Place(replace(place.around, environ=environ), place.stream)
+    environ = {**place.context.environ, "PYTHONSAFEPATH": "1"}
+    safe = Place(replace(place.context, environ=environ), place.stream)
     assert [result.outcome for result in safe.tests("tests")] == [PASSED], safe.log
 
 
@@ -260,7 +260,7 @@ def test_a_report_of_an_earlier_round_is_not_taken_for_this_one(place: Place) ->
 def test_the_checkout_is_left_as_it_was(place: Place) -> None:
     place.write("tests/test_a.py", "def test_a(): assert 0\n")
     place.tests("tests")
-    left = sorted(str(path.relative_to(place.around.workspace)) for path in place.around.workspace.rglob("*"))
+    left = sorted(str(path.relative_to(place.context.workspace)) for path in place.context.workspace.rglob("*"))
     assert left == ["tests", "tests/test_a.py"]
 
 
@@ -389,8 +389,8 @@ def test_an_exit_code_of_a_missing_command_is_inconclusive_without_a_wrong_name(
 
 
 def test_what_bash_env_named_before_is_read_as_well(place: Place) -> None:
-    environ = {**place.around.environ, "BASH_ENV": str(place.write("a b.sh", "greet() { echo hello; }\n"))}
-    own = Place(replace(place.around, environ=environ), place.stream)
+    environ = {**place.context.environ, "BASH_ENV": str(place.write("a b.sh", "greet() { echo hello; }\n"))}
+    own = Place(replace(place.context, environ=environ), place.stream)
     assert own.script("greet\nbash -c greet").outcome is PASSED, own.log
     assert own.log.count("hello") == 2
     assert own.script("! bash -c 'no-such-tool || exit 1'").outcome is INCONCLUSIVE
@@ -443,7 +443,7 @@ def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
 )
 def test_a_script_that_runs_a_command_passes(place: Place, script: str) -> None:
     place.write("lib.sh", "umask 022\ntest 1\n")
-    place = Place(replace(place.around, environ={**place.around.environ, "SMOKE": "/bin/true"}), place.stream)
+    place = Place(replace(place.context, environ={**place.context.environ, "SMOKE": "/bin/true"}), place.stream)
     assert place.script(script).outcome is PASSED, place.log
 
 
@@ -545,20 +545,20 @@ def test_nothing_of_a_command_goes_on_after_it(place: Place, end: str, outcome: 
 def test_a_character_is_read_whole_wherever_the_line_is_broken(place: Place) -> None:
     lines: list[str] = []
     place.write("long.txt", "a" + "ä" * 10_000)
-    assert run(["cat", "long.txt"], place.around, 60, lines.append) == 0
+    assert run(["cat", "long.txt"], place.context, 60, lines.append) == 0
     assert "".join(lines) == "a" + "ä" * 10_000
 
 
 def test_a_missing_program_is_reported(place: Place) -> None:
     lines: list[str] = []
-    assert run(["no-such-program"], place.around, 60, lines.append) == 127
+    assert run(["no-such-program"], place.context, 60, lines.append) == 127
     assert lines == ["no-such-program: No such file or directory"]
 
 
 def test_a_command_receives_signals_also_from_a_thread_that_blocks_them(place: Place) -> None:
     lines: list[str] = []
     asks = "from signal import *; print(SIGTERM in pthread_sigmask(SIG_BLOCK, ()), getsignal(SIGINT) is SIG_IGN)"
-    calls = [partial(run, [sys.executable, "-c", asks], place.around, 60, lines.append) for _ in range(2)]
+    calls = [partial(run, [sys.executable, "-c", asks], place.context, 60, lines.append) for _ in range(2)]
     assert map_concurrently(calls, 2) == [0, 0]
     assert lines == ["False False", "False False"]
 

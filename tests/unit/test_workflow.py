@@ -143,7 +143,7 @@ def test_a_summary_that_the_runner_would_drop_is_replaced(tmp_path: Path) -> Non
     assert file.read_text() == "The summary is larger than the runner accepts. See the log.\n\n"
 
 
-@pytest.mark.parametrize("value", ["", "a", "a\nb", "a<<b", '{"job": "0a", "held": [["arn:x", "eu-west-1", "t", 7]]}'])
+@pytest.mark.parametrize("value", ["", "a", "a\nb", "a<<b", '{"job": "0a", "locks": [["arn:x", "eu-west-1", "t", 7]]}'])
 def test_what_is_saved_for_the_post_step_is_read_as_it_was_written(tmp_path: Path, value: str) -> None:
     """The runner uses the last of them, and nothing of it gets into the log or the outputs."""
     file, output, log = tmp_path / "state", tmp_path / "output", io.StringIO()

@@ -52,10 +52,10 @@ class JobState:
         self.folder = next((file.with_suffix("") for file in self._files if file.parent.is_dir()), None)
         """The folder for files that the steps share, created at its first use; None if there is no place for it."""
         self._workflow = workflow
-        job, held, previews, begun = next(self._saved(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
+        job, locks, previews, begun = next(self._saved(environ.get(f"STATE_{_STATE}", "")), ("", {}, set(), set()))
         self.job = job or draw()
         """The random id of this job."""
-        self.held = held
+        self.locks = locks
         """The locks with their tokens; 0 if the lock was requested, and it is not known whether it was acquired."""
         self.previews = previews
         """The functions with a preview endpoint."""
@@ -63,40 +63,40 @@ class JobState:
         """The unfinished releases that this job began, with the sort keys of their records."""
         self._lock = threading.RLock()
 
-    def begin(self, held: LedgerLocation, release: str) -> None:
+    def begin(self, location: LedgerLocation, release: str) -> None:
         """Record a release before it begins; ``release`` is the sort key of its record."""
         with self._lock:
-            self.begun.add((held, release))
+            self.begun.add((location, release))
             self._write()
 
-    def end(self, held: LedgerLocation, release: str) -> None:
+    def end(self, location: LedgerLocation, release: str) -> None:
         """Remove a release that has ended."""
         with self._lock:
-            self.begun.discard((held, release))
+            self.begun.discard((location, release))
             self._write()
 
-    def add_preview(self, held: LedgerLocation) -> None:
+    def add_preview(self, location: LedgerLocation) -> None:
         """Record that a function gets a preview endpoint, which must be removed later."""
         with self._lock:
-            self.previews.add(held)
+            self.previews.add(location)
             self._write()
 
-    def remove_preview(self, held: LedgerLocation) -> None:
+    def remove_preview(self, location: LedgerLocation) -> None:
         """Remove a preview endpoint that was deleted."""
         with self._lock:
-            self.previews.discard(held)
+            self.previews.discard(location)
             self._write()
 
-    def remember(self, held: LedgerLocation, token: int = 0) -> None:
+    def remember(self, location: LedgerLocation, token: int = 0) -> None:
         """Record a lock before it is requested or, with its ``token``, a lock that the job keeps."""
         with self._lock:
-            self.held[held] = token or self.held.get(held, 0)
+            self.locks[location] = token or self.locks.get(location, 0)
             self._write()
 
-    def forget(self, held: LedgerLocation) -> None:
+    def forget(self, location: LedgerLocation) -> None:
         """Remove a lock that was released or not acquired."""
         with self._lock:
-            self.held.pop(held, None)
+            self.locks.pop(location, None)
             self._write()
 
     def _saved(self, state: str) -> Iterator[_Saved]:
@@ -110,13 +110,15 @@ class JobState:
                 yield _read(text)
 
     def _write(self) -> None:
-        held = [(held.arn, held.region, held.table, token) for held, token in self.held.items()]
+        locks = [(location.arn, location.region, location.table, token) for location, token in self.locks.items()]
         previews = [(location.arn, location.region, location.table) for location in self.previews]
         begun = [
             (location.arn, location.region, location.table, release)
             for location, release in sorted(self.begun, key=str)
         ]
-        text = json.dumps({"job": self.job, "held": held, "previews": previews, **({"begun": begun} if begun else {})})
+        text = json.dumps(
+            {"job": self.job, "locks": locks, "previews": previews, **({"begun": begun} if begun else {})}
+        )
         for file in self._files:
             # If a folder is missing or not writable, the other places may be enough.
             with suppress(OSError):
@@ -129,15 +131,15 @@ class JobState:
 def _read(text: str) -> _Saved:
     """Read a saved state. Any other text raises one of several errors, which the caller ignores."""
     found: dict[str, Any] = json.loads(text)
-    job, held = found["job"], {}
-    for *names, token in found["held"]:
+    job, locks = found["job"], {}
+    for *names, token in found["locks"]:
         if not isinstance(token, int):
             raise ValueError(token)  # noqa: TRY004 - as for any other invalid text
-        held[_location(names)] = token
+        locks[_location(names)] = token
     if not isinstance(job, str) or not job:
         raise ValueError(job)
     begun = {(_location(names), str(release)) for *names, release in found.get("begun", [])}
-    return job, held, {_location(names) for names in found.get("previews", [])}, begun
+    return job, locks, {_location(names) for names in found.get("previews", [])}, begun
 
 
 def _location(names: list[Any]) -> LedgerLocation:

@@ -250,12 +250,9 @@ def _facts(report: Report, context: Context, job: Subject | None) -> Iterator[tu
 
 
 def _version(report: Report) -> Markdown | str:
-    before, now = report.previous, report.candidate.version if report.candidate else ""
-    if not now or before == now:
-        return before
-    if report.result in (Result.PROMOTED, Result.ROLLED_BACK):
-        return code(f"{before} → {now}") if before else f"{now}, the first"
-    return f"{before} stays, {now} was not promoted" if before else f"none yet, {now} was not promoted"
+    change = report.version_change
+    is_change = change and report.has_moved and report.previous
+    return code(change) if is_change else change or report.previous
 
 
 def _more(entries: Sequence[object], length: int) -> Markdown:
