@@ -155,6 +155,25 @@ def test_capacity_that_cannot_be_allocated_is_left_by_a_rollback(
     assert promoted.result == "promoted"
 
 
+@pytest.mark.parametrize("fault", ["update-fails", "update-lasts"])
+def test_an_override_does_not_wait_for_capacity(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, fault: str
+) -> None:
+    """Whether Lambda could not allocate it, or still moves it to the version that is replaced."""
+    if fault == "update-lasts":
+        lasts(world, 600)
+    else:
+        world.account.inject(fault, "lambda.UpdateAlias", code="FUNCTION_ERROR_INIT_FAILURE")
+    first = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
+    assert (first.result, weights(world)) == ("promoted", {"1": 1.0}), first.log
+    change(runner, 3)
+    ended = runner.run({**inputs, "override": "true", "reason": "it is urgent"}, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "3"), ended.log
+    assert "until provisioned concurrency for version 2 is ready" not in ended.log
+    assert world.records("promotion")[-1]["reason"] == "it is urgent"
+    assert promoted.result == "promoted"
+
+
 @pytest.fixture
 def split(runner: Runner, inputs: dict[str, str], world: World) -> World:
     """A person gives a quarter of the traffic to version 1. Version 3 is in another environment. Commit 4 is new."""
