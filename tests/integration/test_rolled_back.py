@@ -159,6 +159,11 @@ def test_an_override_brings_it_back(runner: Runner, inputs: dict[str, str], worl
     # Unverified code is still not promoted.
     failing = runner.run({**inputs, **OVERRIDE, "checks": "GET /nowhere 200"}, commit="3" * 40, run_id=3, attempt=2)
     assert (failing.result, world.alias_version()) == ("blocked", "1"), failing.log
+    # Nor is code promoted whose order is not known, and the reason is not the rollback.
+    unknown = runner.run({**inputs, **OVERRIDE}, commit="ab" * 20, run_id=4)
+    assert (unknown.code, unknown.result, len(unknown.errors)) == (1, "refused", 1), unknown.log
+    assert "Cannot tell whether abababab" in unknown.errors[0].message
+    assert "set `diverged: promote`" in unknown.errors[0].message
     ended = runner.run({**inputs, **OVERRIDE}, commit="3" * 40, run_id=3, attempt=3)
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
     move = world.records("promotion")[-1]
