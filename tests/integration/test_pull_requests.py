@@ -70,8 +70,18 @@ def test_it_is_served_where_an_input_allows_it(runner: Runner, inputs: dict[str,
     environ = {"GITHUB_EVENT_NAME": "pull_request"}
     planned = runner.run({**inputs, "dry-run": "true"}, environ=environ)
     assert (planned.code, planned.result) == (0, "planned"), planned.log
-    ended = runner.run({**inputs, "allow-pull-requests": "true"}, environ=environ)
+    allowed = {**inputs, "allow-pull-requests": "true"}
+    ended = runner.run(allowed, environ=environ)
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "1"), ended.log
+    ended = runner.run({**allowed, "command": "deploy", "checks": "", "isolation": "version"}, environ=environ)
+    assert (ended.code, ended.result) == (0, "deployed"), ended.log
+    onward = counting({**allowed, "command": "promote", "from": "preprod", "checks": ""})
+    event = runner.workspace.parent / "event.json"
+    after = {"GITHUB_EVENT_NAME": "workflow_run", "GITHUB_EVENT_PATH": str(event)}
+    for before in ("pull_request", "workflow_run"):
+        event.write_text(json.dumps({"workflow_run": {"event": before, "head_sha": "c" * 40}}))
+        ended = runner.run({**onward, "environment": f"after-{before}"}, environ=after)
+        assert (ended.code, ended.result) == (0, "promoted"), ended.log
     status = runner.run({"command": "status", "function-name": FUNCTION}, environ=environ)
     assert (status.code, status.result) == (0, "reported"), status.log
 
