@@ -10,6 +10,7 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account
+from tests.conftest import hurried
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, TABLE, World
 
@@ -133,6 +134,21 @@ def test_a_rerun_is_a_new_owner_and_waits(
     assert runner.post(inputs, run_id=2, environ=step.saved).code == 0
     again = runner.run(inputs, commit="2" * 40, run_id=2, attempt=2)
     assert (again.result, promoted.result) == ("promoted", "promoted"), again.log
+
+
+def test_a_lock_step_waits_as_long_as_it_may(runner: Runner, world: World) -> None:
+    step = keep(runner)
+    late = hurried(runner).run({**LOCK, "lock-timeout": "0.05"}, run_id=3)
+    assert (late.code, late.result) == (1, "failed"), late.log
+    assert "The lock was not free within 0.05 minutes: it is held by run 2" in late.errors[0].message
+    assert world.lock_owner().startswith("2/1/")
+    # While it waits, a heartbeat renews its place. So others need not wait for an hour if it dies.
+    waiting = runner.start(LOCK, run_id=4)
+    waiting.wait_for("held by run 2")
+    assert [ticket["lease"] for ticket in entry(world)["tickets"]] == [30]
+    assert runner.post(LOCK, run_id=2, environ=step.saved).code == 0
+    assert waiting.wait().result == "locked"
+    assert (entry(world)["run_id"], entry(world)["lease"]) == (4, 3600)
 
 
 @pytest.mark.parametrize("how", ["opened", "expired"])

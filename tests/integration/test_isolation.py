@@ -224,7 +224,7 @@ def test_runs_that_verify_the_same_version_have_an_endpoint_each_for_as_long_as_
     short = runner.start({**given, "test-command": UNTIL.format("short") + ASK}, commit="2" * 40, run_id=6)
     short.wait_for("at http")
     found = previews(world)
-    assert [item["version"] for item in found] == ["2", "2"]
+    assert [(item["version"], item["lease"]) for item in found] == [("2", 8), ("2", 8)]
     assert len({str(item["endpoint"]) for item in found}) == 2
     assert len(world.apis()) == 4
     (runner.workspace / "short").touch()
@@ -378,6 +378,7 @@ def test_a_broken_candidate_is_blocked_while_latest_is_already_anothers(
     ended = started.wait()
     assert (ended.code, ended.result) == (1, "blocked"), ended.log
     assert "status == 'ok' is false" in ended.errors[0].message
+    assert "The broken build is still at" not in ended.errors[0].message
     records = {item["version"]: item["verdict"]["outcome"] for item in world.records("version")}
     assert records == {"1": "passed", "2": "failed", "3": "passed"}
     assert_nothing_is_left(world)

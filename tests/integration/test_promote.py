@@ -108,8 +108,9 @@ def assert_refused(ended: Ended, reason: str) -> None:
 def test_a_candidate_is_tested_by_the_jobs_own_steps_while_the_job_holds_the_lock(
     runner: Runner, inputs: dict[str, str], deploy: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    first, ended = deployed(runner, deploy)
+    first, ended = deployed(runner, {**deploy, "lease": "1800"})
     held = token(world)
+    assert world.records("lock")[0]["lease"] == 1800
     assert ended.outputs["candidate"].startswith(f"2@{ended.outputs['code-sha256']}@")
     assert ended.outputs["candidate-url"] == ended.outputs["latest-url"]
     assert (world.alias_version(), world.lock_owner().partition("/")[0]) == ("1", "2")
@@ -144,10 +145,11 @@ def test_a_candidate_with_a_preview_endpoint_is_tested_while_others_deploy(
 ) -> None:
     alone = {**deploy, "isolation": "version"}
     apis = len(world.apis())
-    ours, ended = deployed(runner, alone)
+    ours, ended = deployed(runner, {**alone, "lease": "7200"})
     assert (world.lock_owner(), len(world.apis())) == ("", apis + 1)
     edit(runner.workspace, "Goodbye", "Good evening")
     theirs, other = deployed(runner, alone, commit="3" * 40, run_id=3)
+    assert [item["lease"] for item in world.records("endpoint") if item["sk"] in previews(world)] == [7200, 3600]
     assert own_step(ended.outputs["latest-url"], "Good evening, world!") == 0
     assert own_step(other.outputs["candidate-url"], "Good evening, world!") == 0
     assert own_step(ended.outputs["candidate-url"], "Goodbye, world!") == 0
@@ -190,6 +192,7 @@ def test_what_the_steps_have_tested_is_unknown_after_an_external_change_of_lates
     runner: Runner, deploy: dict[str, str], world: World, promoted: Ended
 ) -> None:
     _, ended = deployed(runner, deploy)
+    assert world.records("lock")[0]["lease"] == 3600
     world.overwrite_latest(UNTESTED)
     blocked = runner.run({**PROMOTE, "candidate": ended.outputs["candidate"]}, commit="2" * 40, run_id=2)
     assert (blocked.code, blocked.result, len(blocked.errors)) == (1, "blocked", 1), blocked.log
@@ -333,7 +336,8 @@ def test_the_next_environment_gets_what_the_one_before_it_serves(
     # The environment has the commit that was built, not the one on which the workflow was started.
     assert (entry["commit"], entry["kind"], entry["by"]) == ("1" * 40, "promotion", "octocat")
     assert own_step(done.outputs["environment-url"], "Hello, world!") == 0
-    assert runner.run(FROM_PREPROD, commit="9" * 40, run_id=6).result == "unchanged"
+    # The job's status counts only for a candidate, which the job's own steps have tested.
+    assert runner.run({**FROM_PREPROD, "job-status": "failure"}, commit="9" * 40, run_id=6).result == "unchanged"
 
     assert runner.run({**inputs, "checks": "GET /health 200"}, commit="2" * 40, run_id=7).result == "promoted"
     blocked = runner.run({**FROM_PREPROD, "checks": "GET /greeting 200 greeting == 'Hello, world!'"}, run_id=8)
