@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.client import Account
-from tests.conftest import hurried
+from tests.conftest import counting, hurried
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World, archive, get
 
@@ -247,17 +247,20 @@ def test_another_alias_on_latest_is_refused_before_anything_is_changed(
     assert promoted.outputs["version"] == "2"
 
 
-@pytest.mark.parametrize("text", ["nightly\nprod", "nightly, prod", "prod,"])
-def test_an_alias_that_is_named_may_follow_latest(
-    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, text: str
+@pytest.mark.parametrize(
+    ("text", "command"), [("nightly\nprod", "run"), ("nightly, prod", "deploy"), ("prod,", "lock")]
+)
+def test_an_alias_that_is_named_may_follow_latest(  # noqa: PLR0917 - fixtures and parameters
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended, text: str, command: str
 ) -> None:
     follow_latest(world, "prod")
     world.function.create_alias(FunctionName=FUNCTION, Name="nightly", FunctionVersion="1")
     (runner.workspace / "function" / "NOTES").write_text("3")
-    given = {**inputs, "checks": "GET /health", "latest-aliases": text}
+    given = counting({**inputs, "command": command, "checks": "GET /health", "latest-aliases": text})
     ended = runner.run(given, commit="3" * 40, run_id=3)
-    assert (ended.code, ended.result) == (0, "promoted"), ended.log
-    assert (world.alias_version("prod"), world.alias_version()) == ("$LATEST", "3")
+    result, serves = {"run": ("promoted", "3"), "deploy": ("deployed", "2"), "lock": ("locked", "2")}[command]
+    assert (ended.code, ended.result) == (0, result), ended.log
+    assert (world.alias_version("prod"), world.alias_version()) == ("$LATEST", serves)
     assert promoted.outputs["version"] == "2"
 
 
