@@ -220,6 +220,13 @@ def test_the_version_that_the_environment_served_before_stays_also_if_it_was_set
     assert versions(world) == [4, 5]
 
 
+def test_a_promotion_of_a_version_deletes_as_well(later: Runner, world: World) -> None:
+    given = {"version": "4", "override": "true", "reason": "it is known to work"}
+    ended = command(later, "promote", **given, environment="prod", keep_versions="2")
+    assert (ended.code, ended.result, versions(world)) == (0, "promoted", [3, 4]), ended.log
+    assert deletions(world) == {"1": 2, "2": 2}
+
+
 @pytest.mark.parametrize("verdict", ["passed", "failed"])
 def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     runner: Runner, inputs: dict[str, str], world: World, verdict: str
