@@ -45,7 +45,7 @@ class Line:
 
     def _start(self, run_id: int, inputs: Mapping[str, str], environ: Mapping[str, str]) -> Started:
         (self._runner.workspace / "function" / "commit").write_text(str(run_id))
-        given = counting({**self._inputs, **inputs})
+        given = counting({**self._inputs, **{name.replace("_", "-"): value for name, value in inputs.items()}})
         self._runs[run_id] = self._runner.start(given, run_id=run_id, environ=environ)
         return self._runs[run_id]
 
@@ -66,7 +66,7 @@ class Line:
 def test_a_newer_run_supersedes_an_older_one_of_the_same_branch_and_environment_only(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
-    """Six runs wait for one lock. One is like the newest one, and each of the others differs from it in one thing."""
+    """Seven runs wait for one lock. One is like the newest one, and each of the others differs from it in one thing."""
     waiting = Line(runner, inputs, world)
     waiting.join(2)
     waiting.join(3, queue="fifo")
@@ -74,8 +74,9 @@ def test_a_newer_run_supersedes_an_older_one_of_the_same_branch_and_environment_
     waiting.join(5, environment="prod")
     waiting.join(6, {"GITHUB_REPOSITORY": "octo/fork"})
     waiting.join(7, command="deploy", checks="", isolation="version")
+    waiting.join(8, function_name="hello = function\nother = function", artifact="")
     waiting.join(9)
-    promoted = dict.fromkeys((1, 3, 4, 5, 6, 9), "promoted")
+    promoted = dict.fromkeys((1, 3, 4, 5, 6, 8, 9), "promoted")
     assert waiting.open(9, 2) == {**promoted, 2: "superseded", 7: "deployed"}
     assert {record["run_id"] for record in world.records("promotion")} == set(promoted)
 
