@@ -428,6 +428,18 @@ def test_the_time_out_ends_everything(runner: Runner, inputs: dict[str, str], wo
     assert left(runner) == ["promote-on-success", "promote-on-success-1000-1-release.json"]
 
 
+def test_an_invocation_lasts_no_longer_than_the_verification(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    write(runner, "event.json", '{"rawPath": "/health"}')
+    held = world.hold("hold-before", "lambda.Invoke")
+    given = {**inputs, "endpoints": "none", "checks": "", "invoke": "event.json", "verify-timeout": "0.02"}
+    ended = runner.run(given)
+    held.release()
+    assert_blocked(ended, world, "inconclusive")
+    assert "Read timeout" in ended.log
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_no_test_outlives_its_run(runner: Runner, inputs: dict[str, str], world: World, number: Signals) -> None:
     marker, commands = endless(runner)
