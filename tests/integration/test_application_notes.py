@@ -122,12 +122,10 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     assert "/actions/runs/2/attempts/1>" in row  # the first run has no notes
 
     # A tag lists a change once, with the release that brought it, whichever functions that release moved.
-    (shop.runner.workspace / "promote.yml").write_text(
-        "functions: {mail: , api: , worker: }\nenvironments: {preprod: }"
-    )
+    (shop.runner.workspace / "shop.yml").write_text("functions: {mail: , api: , worker: }\nenvironments: {preprod: }")
     rows = {}
     for tag in ("v1.0.0", "v1.1.0", "v1.2.0"):
-        notes = shop.notes(tag=tag, function_name="", environment="")
+        notes = shop.notes(tag=tag, application="shop.yml", function_name="", environment="")
         assert notes.count("## mail, api and worker") == 1
         rows[tag] = next(line for line in notes.splitlines() if line.startswith("| preprod |"))
     for (tag, versions), run in zip(
@@ -158,6 +156,7 @@ def test_release_notes_of_the_application(shop: Shop) -> None:
     # The api is rolled back to a version that is older than the letters, not to one before them.
     assert "Write letters" not in back.outputs["release-notes"]
     assert stable(shop.notes()) == stable(back.outputs["release-notes"])
+    assert shop.hub.deployments == []  # with github-deployments: false, although there is a token
     assert ", rolled back |" in shop.notes(tag="v1.2.0")
     assert "| preprod | api 1, mail 2 and worker 1 |" in shop.notes(tag="v1.1.0")
 

@@ -175,13 +175,15 @@ def test_a_rollback_says_what_it_takes_back(team: Team) -> None:
     second = team.commit("feat: Be faster")
     team.run(second)
     back = {"command": "rollback", "function-name": "hello", "environment": "preprod", "github-token": TOKEN}
-    ended = team.step({**back, "reason": "it is not *faster*"}, second)
+    written = {"release-notes-path": "BACK.md"}
+    ended = team.step({**back, **written, "reason": "it is not *faster*"}, second)
     assert (ended.code, ended.result, ended.annotations) == (0, "rolled-back", ()), ended.log
     notes = ended.outputs["release-notes"]
     assert "Be faster" in notes
     assert "rolled back to version 1" in notes
     assert "it is not `*faster*`" in notes
     assert "it is not *faster*" not in notes
+    assert (team.runner.workspace / "BACK.md").read_text(encoding="utf-8").strip() == notes.strip()
     assert [entry[0] for entry in team.shown()] == [first, second, first]
     again = team.tell(second)
     assert (again.code, again.result) == (0, "reported"), again.log
@@ -258,6 +260,24 @@ def test_a_promotion_ends_well_without_github(team: Team, world: World, trouble:
     assert TOKEN not in ended.log + ended.summary
 
 
+def test_changes_that_are_not_known_cause_a_warning_only_if_github_should_show_them(team: Team) -> None:
+    team.run(team.commit("feat: Say hello"))
+    commits = [team.commit("feat: Be faster"), team.commit("fix: Be right")]
+    shutil.rmtree(team.runner.workspace / ".git")
+    order = "Cannot tell whether"
+    wanted = {
+        "false": [order],
+        "true": [order, "The commits are not known", "GitHub does not show what preprod serves"],
+    }
+    for sha, (is_shown, texts) in zip(commits, wanted.items(), strict=True):
+        (team.runner.workspace / "function" / "NEWS").write_text(sha)
+        ended = team.run(sha, diverged="promote", github_token="", github_deployments=is_shown)
+        assert (ended.code, ended.result) == (0, "promoted"), ended.log
+        messages = [annotation.message for annotation in ended.annotations]
+        assert [text in message for text, message in zip(texts, messages, strict=True)] == [True] * len(texts), messages
+    assert len(team.shown()) == 1
+
+
 def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: World) -> None:
     team.run(team.commit("feat: Say hello"))
     faults = list[Fault]()
@@ -329,6 +349,11 @@ def test_the_repositorys_own_template_is_used_and_its_failure_does_not_fail_the_
     assert warning.kind == "warning"
     assert "line 2 of notes.md.jinja" in warning.message
     assert "Be right" in ended.outputs["release-notes"]
+    template.write_text("{{ function }} of {{ environment }} at {{ environment_url }}")
+    own = {"release_notes_template": template.name, "environment_url": "https://www.example.com/hello"}
+    ended = team.tell(team.pushed(), **own)
+    assert ended.outputs["release-notes"].startswith("hello of preprod at "), ended.log
+    assert "example.com/hello" in ended.outputs["release-notes"]
 
 
 def test_notes_of_a_tag_say_which_environments_have_it_and_become_its_release(team: Team, world: World) -> None:
