@@ -29,6 +29,7 @@ def test_a_first_commit_makes_everything_and_is_promoted(runner: Runner, inputs:
     assert get(ended.outputs["latest-url"] + "/health") == (200, {"status": "ok"})
     assert len(world.apis()) == 2
     assert world.history() == [("", "1")]
+    assert world.records("promotion")[0]["by"] == ""  # a push promotes it, and no person who decides
     assert world.lock_owner() == ""
     assert "preprod" in ended.summary
 
@@ -40,6 +41,7 @@ def test_a_broken_commit_is_blocked_and_its_fix_promoted(runner: Runner, inputs:
     assert (blocked.code, blocked.result, blocked.outputs["promoted"]) == (1, "blocked", "false")
     assert len(blocked.errors) == 1
     assert "keeps serving version 1" in blocked.errors[0].message
+    assert f"The broken build is still at {first.outputs['latest-url']}." in blocked.errors[0].message
     assert get(first.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
     assert get(first.outputs["latest-url"] + "/health") == (200, {"status": "broken"})
     verdicts = [(record["version"], record["verdict"]["outcome"]) for record in world.records("version")]
@@ -179,13 +181,23 @@ def test_dry_run_says_what_would_be_and_writes_nothing(runner: Runner, inputs: d
 
 def test_configuration_is_merged_and_never_wiped(runner: Runner, inputs: dict[str, str], world: World) -> None:
     runner.run({**inputs, "environment-variables": '{"COLOUR": "red", "SIZE": "L"}', "timeout": "7"})
-    ended = runner.run(
-        {**inputs, "environment-variables": '{"COLOUR": "blue"}', "memory-size": "256"}, commit="d" * 40, run_id=2000
-    )
-    assert ended.result == "promoted"
+    (runner.workspace / "function" / "other.py").write_text("from app import handler\n")
+    changed = {
+        **inputs,
+        "environment-variables": '{"COLOUR": "blue"}',
+        "memory-size": "256",
+        "handler": "other.handler",
+        "runtime": "python3.12",
+        "role": inputs["role"] + "-2",
+    }
+    ended = runner.run(changed, commit="d" * 40, run_id=2000)
+    assert ended.result == "promoted", ended.log
     version = world.function.get_function_configuration(FunctionName=FUNCTION, Qualifier="2")
     assert version["Environment"]["Variables"] == {"COLOUR": "blue", "SIZE": "L"}
     assert (version["MemorySize"], version["Timeout"]) == (256, 7)
+    assert (version["Handler"], version["Runtime"], version["Role"]) == tuple(
+        changed[name] for name in ("handler", "runtime", "role")
+    )
     bare = {name: value for name, value in inputs.items() if name not in ("handler", "runtime", "role")}
     world.account.forget()
     unchanged = runner.run(bare, commit="d" * 40, run_id=2000, attempt=2)
@@ -259,6 +271,32 @@ def test_events_verify_a_function_without_http(runner: Runner, inputs: dict[str,
     assert (blocked.code, blocked.result, world.alias_version()) == (1, "blocked", "1")
 
 
+def test_without_endpoints_no_command_makes_one_and_a_script_gets_no_url(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    script = {"checks": "", "test-command": '[ -z "$PROMOTE_URL" ]'}
+    without_http = {**inputs, **script, "endpoints": "none"}
+    bare = {name: without_http[name] for name in ("function-name", "environment", "endpoints", "github-deployments")}
+    onward = {**bare, "command": "promote", "from": "preprod", "environment": "prod"}
+    steps: dict[str, tuple[dict[str, str], str]] = {
+        "1": (without_http, "promoted"),
+        "2": ({**without_http, "isolation": "version"}, "promoted"),
+        "3": ({**onward, "test-command": script["test-command"]}, "promoted"),
+        "4": ({**bare, "command": "rollback"}, "rolled-back"),
+        "5": ({**without_http, "command": "deploy", "test-command": "", "isolation": "latest"}, "deployed"),
+    }
+    for text, (given, result) in steps.items():
+        (runner.workspace / "function" / "commit").write_text(text)
+        ended = runner.run(given, commit=text * 40, run_id=int(text))
+        assert (ended.code, ended.result, ended.outputs["environment-url"]) == (0, result, ""), ended.log
+    assert "apigatewayv2" not in {call.service for call in world.account.calls()}
+    runner.finish()
+    # With endpoints, the same script gets a URL in both isolations.
+    for isolation in ("latest", "version"):
+        ended = runner.run({**inputs, **script, "isolation": isolation}, commit="6" * 40, run_id=6)
+        assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1"), ended.log
+
+
 @pytest.mark.parametrize("gone", ["latest", "preprod"])
 def test_an_endpoint_that_was_deleted_is_created_again(
     runner: Runner, inputs: dict[str, str], world: World, gone: str
@@ -317,6 +355,9 @@ def test_endpoints_are_mapped_to_a_custom_domain(runner: Runner, inputs: dict[st
     world.account.forget()
     assert runner.run(mapped).result == "unchanged"
     assert "apigatewayv2" not in {call.service for call in world.account.calls()}
+    bare = runner.run({**inputs, "domain-name": "api.example.com"})
+    assert bare.outputs["environment-url"] == "https://api.example.com/preprod", bare.log
+    assert get(f"{world.url}/preprod/health", {"Host": "api.example.com"}) == (200, {"status": "ok"})
     moved = runner.run(inputs)
     assert moved.outputs["environment-url"].startswith(world.url)
 
@@ -343,7 +384,9 @@ def test_two_environments_have_one_latest_and_an_endpoint_each(
     assert len(world.apis()) == 3
 
 
-def test_outside_a_runner_it_works_without_the_runners_files(runner: Runner, inputs: dict[str, str]) -> None:
+def test_outside_a_runner_it_works_without_the_runners_files(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
     nothing = (
         "GITHUB_OUTPUT",
         "GITHUB_STEP_SUMMARY",
@@ -352,10 +395,14 @@ def test_outside_a_runner_it_works_without_the_runners_files(runner: Runner, inp
         "GITHUB_REPOSITORY",
         "RUNNER_TEMP",
     )
-    given = {**inputs, "commit": "c" * 40}
-    first = runner.run(given, environ=dict.fromkeys(nothing))
+    # The environment has another region.
+    given = {**inputs, "commit": "c" * 40, "aws-region": world.account.environ["AWS_REGION"]}
+    environ = {**dict.fromkeys(nothing), "AWS_REGION": "eu-central-1"}
+    first = runner.run(given, environ=environ)
     assert first.code == 0, first.log
-    again = runner.run(given, environ=dict.fromkeys(nothing))
+    assert world.records("environment")[0]["commit"] == "c" * 40
+    assert world.function.get_function_configuration(FunctionName=FUNCTION)
+    again = runner.run(given, environ=environ)
     assert "unchanged" in again.log
 
 
