@@ -102,6 +102,8 @@ def test_an_external_change_of_the_configuration_during_verification_is_detected
     held.release()
     ended = started.wait()
     assert (ended.result, world.alias_version()) == ("blocked", promoted.outputs["version"])
+    assert "$LATEST was changed externally" in ended.errors[0].message
+    assert world.records("version")[-1]["verdict"]["outcome"] == "inconclusive"
 
 
 def test_an_external_change_of_latest_after_verification_does_not_affect_the_promotion(
