@@ -99,7 +99,7 @@ class AliasMove:
 
     @classmethod
     def seen(cls, part: ReleasePart, alias: Alias | None) -> "AliasMove":
-        """Return whether ``alias``, as it was just read, has moved."""
+        """Return the state of a move whose ``alias`` was just read."""
         has_moved = alias is not None and alias.promotion == part.promotion
         return cls(part, Movement.YES, alias) if has_moved else cls(part, Movement.NO)
 

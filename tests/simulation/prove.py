@@ -142,10 +142,17 @@ def hunt(name: str) -> int:
         try:
             play(random_plan(seed))
         except (Broken, TimeoutError) as error:
+            if defect := next((name for name in _DEFECTS if f"unexpected {name}" in str(error)), ""):
+                _say(f"the mutant does not run: {defect} in seed {seed}: {error}")
+                return 1
             _say(f"{error}\n{json.dumps({'by': _guarantee(error), 'schedules': number, 'seed': seed})}")
             return 0
     _say(f"not caught in {_PATIENCE} schedules")
     return 1
+
+
+_DEFECTS = ("NameError", "UnboundLocalError", "AttributeError", "TypeError", "ImportError")
+"""Errors of a mutant whose source no longer fits its module. It would be caught without any guarantee."""
 
 
 def _guarantee(error: Exception) -> str:
