@@ -136,6 +136,7 @@ def test_an_older_waiter_is_superseded_by_a_newer_one_that_lives(scene: Scene) -
 
     def watch(clock: Actor) -> None:
         lock = scene.lock(HOLDER)
+        clock.sleep(9.9)  # until just before run 3 arrives
         while not any(ticket.run_id == 3 and ticket.beat for ticket in lock.read().tickets):
             clock.sleep(0.01)
         alive.append(clock.monotonic() - zero)

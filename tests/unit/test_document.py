@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 
 import pytest
 import yaml
@@ -74,8 +75,13 @@ def test_commands_and_results_are_documented() -> None:
         assert f"`{result.value}`" in ACTION["outputs"]["result"]["description"]
 
 
-def sentences() -> Iterator[str]:
-    """Yield the texts in the code, with … for each placeholder."""
+@cache
+def sentences() -> list[str]:
+    """Return the texts in the code, with … for each placeholder."""
+    return list(_sentences())
+
+
+def _sentences() -> Iterator[str]:
     for module in (REPOSITORY / "promote").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
