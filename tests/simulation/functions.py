@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.errors import ACCOUNT, REGION, NotModelledError, Refusal
+from tests.simulation.pages import Pages
 from tests.simulation.scheduler import Scheduler
 
 FUNCTIONS = ("hello", "api", "mail", "worker")
@@ -62,8 +63,9 @@ class Version:
 class Function:
     """One function, with botocore's methods. ``chance`` determines the duration of updates."""
 
-    def __init__(self, name: str, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
+    def __init__(self, name: str, scheduler: Scheduler, chance: Random, numbers: Iterator[int], pages: Pages) -> None:
         self.name, self.arn = name, arn_of(name)
+        self._pages = pages
         self._scheduler = scheduler
         self._chance = chance
         self._numbers = numbers
@@ -423,9 +425,11 @@ class Function:
         _, status = self._moving.get(Qualifier, ("", "READY"))
         return {"Status": status, **({"StatusReason": "it could not be allocated"} if status == "FAILED" else {})}
 
-    def list_aliases(self, *, FunctionName: str) -> dict[str, Any]:
+    def list_aliases(self, *, FunctionName: str, Marker: str | None = None) -> dict[str, Any]:
         self._function(FunctionName)
-        return {"Aliases": [self._shown(name) for name in sorted(self.aliases)]}
+        names, following = self._pages.page(self.aliases, Marker)
+        further = {"NextMarker": following} if following else {}
+        return {"Aliases": [self._shown(name) for name in names], **further}
 
     def delete_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
         self._function(FunctionName)
@@ -526,8 +530,10 @@ class Function:
 class Functions:
     """The service: all possible functions by name, whether or not they exist."""
 
-    def __init__(self, scheduler: Scheduler, chance: Random, numbers: Iterator[int]) -> None:
-        self.all = {name: Function(name, scheduler, chance, numbers) for name in FUNCTIONS}
+    def __init__(
+        self, scheduler: Scheduler, chance: Random, numbers: Iterator[int], pages: Pages | None = None
+    ) -> None:
+        self.all = {name: Function(name, scheduler, chance, numbers, pages or Pages()) for name in FUNCTIONS}
 
     def __getitem__(self, function: str) -> Function:
         """Return the function with a name or an ARN."""

@@ -1,13 +1,14 @@
 """Amazon API Gateway's HTTP APIs and their responses. Custom domains are not modelled."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from tests.simulation.errors import REGION, NotModelledError, Refusal
 from tests.simulation.functions import FRESH, Content, Functions, name_of
+from tests.simulation.pages import Pages, by_number
 from tests.simulation.scheduler import Scheduler
 
 
@@ -40,14 +41,16 @@ class Response:
 class Gateways:
     """The service, with botocore's methods. ``is_good`` returns whether the code with a CodeSha256 works."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all that it needs
         self,
         scheduler: Scheduler,
         functions: Functions,
         chance: Random,
         numbers: Iterator[int],
         is_good: Callable[[str], bool],
+        pages: Pages | None = None,
     ) -> None:
+        self._pages = pages or Pages()
         self._scheduler = scheduler
         self._functions = functions
         self._chance = chance
@@ -58,8 +61,8 @@ class Gateways:
     def get_api(self, *, ApiId: str) -> dict[str, Any]:
         return self._shown(ApiId, self._api(ApiId))
 
-    def get_apis(self) -> dict[str, Any]:
-        return {"Items": [self._shown(api, made) for api, made in self.apis.items()]}
+    def get_apis(self, *, NextToken: str | None = None) -> dict[str, Any]:
+        return self._page({api: self._shown(api, made) for api, made in self.apis.items()}, NextToken)
 
     def create_api(self, *, Name: str, Description: str, ProtocolType: str, Tags: dict[str, str]) -> dict[str, Any]:
         if ProtocolType != "HTTP" or not Tags:
@@ -113,18 +116,24 @@ class Gateways:
         api.stages.add(StageName)
         return {"StageName": StageName}
 
-    def get_routes(self, *, ApiId: str) -> dict[str, Any]:
+    def get_routes(self, *, ApiId: str, NextToken: str | None = None) -> dict[str, Any]:
         routes = self._api(ApiId).routes
-        return {
-            "Items": [{"RouteId": route, "RouteKey": key, "Target": target} for route, (key, target) in routes.items()]
+        shown = {
+            route: {"RouteId": route, "RouteKey": key, "Target": target} for route, (key, target) in routes.items()
         }
+        return self._page(shown, NextToken)
 
-    def get_integrations(self, *, ApiId: str) -> dict[str, Any]:
+    def get_integrations(self, *, ApiId: str, NextToken: str | None = None) -> dict[str, Any]:
         found = self._api(ApiId).integrations
-        return {"Items": [{"IntegrationId": number, "IntegrationUri": uri} for number, uri in found.items()]}
+        shown = {number: {"IntegrationId": number, "IntegrationUri": uri} for number, uri in found.items()}
+        return self._page(shown, NextToken)
 
-    def get_stages(self, *, ApiId: str) -> dict[str, Any]:
-        return {"Items": [{"StageName": name} for name in sorted(self._api(ApiId).stages)]}
+    def get_stages(self, *, ApiId: str, NextToken: str | None = None) -> dict[str, Any]:
+        return self._page({name: {"StageName": name} for name in self._api(ApiId).stages}, NextToken)
+
+    def _page(self, items: Mapping[str, Any], token: str | None) -> dict[str, Any]:
+        names, following = self._pages.page(items, token, by_number)
+        return {"Items": [items[name] for name in names], **({"NextToken": following} if following else {})}
 
     def is_reachable(self, api: str) -> bool:
         """Whether a client can reach the API."""

@@ -398,10 +398,6 @@ class Client:
         self.exceptions = real(service).exceptions
         self.meta = real(service).meta
 
-    def get_paginator(self, method: str) -> Any:
-        """Return an iterator over the only page of a list."""
-        return SimpleNamespace(paginate=lambda **arguments: [getattr(self, method)(**arguments)])
-
     def __getattr__(self, method: str) -> Callable[..., Any]:
         operation = self.meta.method_to_api_mapping[method]
         call = partial(self._call, operation)
@@ -499,7 +495,9 @@ class Table(Client):
     def _query(self, **arguments: Any) -> Any:
         values = arguments["ExpressionAttributeValues"]
         first, last = values[":first"]["S"], values[":last"]["S"]
-        first, last = (self._lock if first == "lock" else first), ("lock~" if last == "lock" else last)
+        if last == "lock":
+            last = self._lock if first == "lock" else "lock~"
+        first = self._lock if first == "lock" else first
         arguments["ExpressionAttributeValues"] = {**values, ":first": {"S": first}, ":last": {"S": last}}
         answer = super()._call("Query", **arguments)
         items = [item for item in answer["Items"] if item["sk"]["S"] == self._lock or "@" not in item["sk"]["S"]]

@@ -294,6 +294,8 @@ class Plan:
     """Whether the aliases have provisioned concurrency, so that AWS sets weights after each move."""
     has_lock: bool = True
     """Whether the lock works. If not, each job has its own lock, and all believe that they hold it."""
+    page: int = 0
+    """The most entries that a response has of a list; 0 means that each list has one page."""
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -353,6 +355,7 @@ def random_plan(seed: int) -> Plan:
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
         is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
+        page=Random(f"pages {seed}").choice(_PAGES),
     )
     if hit is Hit.IDLE and call not in RELEASING and chance.random() < 0.5:
         return _idle(plan, chance)
@@ -456,6 +459,8 @@ _MEETINGS = 0.1
 """The share of schedules, among those whose first fault is at a call of a release, in which a rollback meets one."""
 _PROVISIONED = 0.1
 """Share of the schedules whose aliases have provisioned concurrency."""
+_PAGES = (0, 0, 0, 0, 1, 2, 3)
+"""Sizes of pages. They are drawn from their own generator, so that a seed has the same plan otherwise."""
 _SHARE, _SHARE_OF_RELEASING = 0.04, 0.6
 """Of the schedules with several functions: where the first fault is at any call, and at one of a release."""
 

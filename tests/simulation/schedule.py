@@ -40,6 +40,7 @@ from tests.simulation.github import REPOSITORY, GitHub
 from tests.simulation.guarantees import Broken
 from tests.simulation.invariants import ENVIRONMENT, UNKNOWN, Watch, written
 from tests.simulation.network import Call, Caller, Faults, Network, Reach, Session
+from tests.simulation.pages import Pages
 from tests.simulation.plan import Hit, Kind, Plan
 from tests.simulation.scheduler import Process, Scheduler
 from tests.simulation.world import TABLE, World
@@ -453,7 +454,8 @@ class Schedule:
         codes = {digest: digest not in bad for digest in digests.values()}
         self.commits = Commits(dict(plan.history))
         github = GitHub(self.commits, frozenset(plan.gone), is_generous=plan.is_granted)
-        self.world = World(self.scheduler, self.chance, codes, saved, github=github)
+        pages = Pages(plan.page, Random(f"pages {plan.seed}"))
+        self.world = World(self.scheduler, self.chance, codes, saved, github=github, pages=pages)
         self.faults = Faults(plan.faults)
         self.network = Network(self.scheduler, self.chance if plan.seed else None, self.faults, self)
         self.actors: list[Actor] = []

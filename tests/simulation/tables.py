@@ -1,11 +1,12 @@
 """DynamoDB: the tables of one account. Each operation is atomic and strongly consistent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 
 from tests.simulation.errors import NotModelledError, Refusal
 from tests.simulation.expressions import Item, Scope, condition, mentioned, update
+from tests.simulation.pages import Pages
 from tests.simulation.scheduler import EPOCH, Scheduler
 
 _BETWEEN = "pk = :pk AND sk BETWEEN :first AND :last"
@@ -18,8 +19,9 @@ _TOKENS = 600.0
 class Tables:
     """The service, with botocore's methods."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, pages: Pages | None = None) -> None:
         self._scheduler = scheduler
+        self._pages = pages or Pages()
         self.tables: dict[str, dict[tuple[str, str], Item]] = {}
         """Items by their keys. A change makes a new value."""
         self._active_at: dict[str, float] = {}
@@ -55,17 +57,39 @@ class Tables:
         ConsistentRead: bool,
         ScanIndexForward: bool = True,
         Limit: int | None = None,
+        ExclusiveStartKey: Item | None = None,
     ) -> dict[str, Any]:
         if KeyConditionExpression != _BETWEEN or not ConsistentRead:
             raise NotModelledError(KeyConditionExpression)
         table = self._table(TableName)
         pk, first, last = (ExpressionAttributeValues[name]["S"] for name in (":pk", ":first", ":last"))
+        start = _start(ExclusiveStartKey, (pk, first), (pk, last))
         if first == last:
-            found = [table[pk, first]] if (pk, first) in table else []
-        else:
-            keys = sorted(key for key in table if key[0] == pk and first <= key[1] <= last)
-            found = [table[key] for key in (keys if ScanIndexForward else keys[::-1])]
-        return self._answer(Items=found[:Limit])
+            return self._answer(Items=[table[pk, first]] if (pk, first) in table and not start else [])
+        keys = sorted(key for key in table if key[0] == pk and first <= key[1] <= last)
+        if start:
+            keys = [key for key in keys if (key > start if ScanIndexForward else key < start)]
+        read, end = self._page(keys if ScanIndexForward else keys[::-1], Limit)
+        at = start or ((pk, first) if ScanIndexForward else (pk, last))
+        # The key of an empty first page is the limit of the range. An item there would be left out.
+        if self._pages.is_empty() and (start or at not in table):
+            read, end = [], at
+        following = {"LastEvaluatedKey": _item(end)} if end else {}
+        return self._answer(Items=[table[key] for key in read], **following)
+
+    def _page(
+        self, keys: Sequence[tuple[str, str]], limit: int | None
+    ) -> tuple[Sequence[tuple[str, str]], tuple[str, str] | None]:
+        """Return the keys of one page, and its LastEvaluatedKey if it has one.
+
+        If the limit is reached, there is such a key, even if no item follows:
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html.
+        """
+        read, is_more = self._pages.cut(keys)
+        if limit is not None and limit <= len(read):
+            read, is_more = read[:limit], True
+        is_more = is_more or (bool(read) and self._pages.ends_empty())
+        return read, read[-1] if is_more else None
 
     def put_item(
         self,
@@ -191,6 +215,23 @@ _TRANSACTED = {
 
 def _key(item: Item) -> tuple[str, str]:
     return item["pk"]["S"], item["sk"]["S"]
+
+
+def _item(key: tuple[str, str]) -> Item:
+    pk, sk = key
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _start(given: Item | None, first: tuple[str, str], last: tuple[str, str]) -> tuple[str, str] | None:
+    """Return the key after which a page begins, or None for the first page."""
+    if given is None:
+        return None
+    if not first <= _key(given) <= last:
+        raise Refusal(
+            "ValidationException",
+            "The provided starting key is outside query boundaries based on provided conditions",
+        )
+    return _key(given)
 
 
 def _require_use(names: Mapping[str, str], values: Mapping[str, Any], *texts: str) -> None:

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from sandbox.client import Account, Sandbox
 from tests.simulation.errors import ACCOUNT, Refusal
 from tests.simulation.functions import FUNCTION, Function
 from tests.simulation.network import Call
+from tests.simulation.pages import Pages
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.world import TABLE, World
 from tests.world import World as SandboxWorld
@@ -52,10 +55,11 @@ NAMED = {"ApiId", "IntegrationId", "RevisionId", "RouteId"}
 class Twins:
     """The sandbox and the model, with the same calls."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, page: int = 0) -> None:
         self.scheduler = Scheduler()
+        self.page = page
         self.sandbox = SandboxWorld(account)
-        self.model = World(self.scheduler, Random(0), codes={})
+        self.model = World(self.scheduler, Random(0), codes={}, pages=Pages(page, Random(0)))
         self.names: dict[str, str] = {}
         """The sandbox's value for each value of the model."""
         self._accounts = (account.id, ACCOUNT)
@@ -65,18 +69,26 @@ class Twins:
         """The model of the function."""
         return self.model.functions[FUNCTION]
 
+    @property
+    def services(self) -> Mapping[str, tuple[Any, Any]]:
+        """The model and the sandbox's client of each service."""
+        return {
+            "lambda": (self.functions, self.sandbox.function),
+            "dynamodb": (self.model.tables, self.sandbox.table),
+            "gateway": (self.model.gateways, self.sandbox.gateway),
+        }
+
     def call(self, service: str, method: str, **arguments: Any) -> Any:
         """Make a call to both, and return the model's response, or the code of its error."""
-        client = {"lambda": self.sandbox.function, "dynamodb": self.sandbox.table, "gateway": self.sandbox.gateway}
-        model: Any = {"lambda": self.functions, "dynamodb": self.model.tables, "gateway": self.model.gateways}
+        model, client = self.services[service]
         answer: Any
         try:
-            answer = getattr(model[service], method)(**arguments)
+            answer = getattr(model, method)(**arguments)
         except Refusal as refusal:
             answer = refusal
         if isinstance(answer, Refusal):
             with pytest.raises(ClientError) as raised:
-                getattr(client[service], method)(**self._for_sandbox(arguments))
+                getattr(client, method)(**self._for_sandbox(arguments))
             response: Mapping[str, Any] = raised.value.response
             assert response["Error"]["Code"] == answer.code, (method, arguments, response)
             assert response["ResponseMetadata"]["HTTPStatusCode"] == answer.status
@@ -84,8 +96,8 @@ class Twins:
             codes = [reason["Code"] for reason in answer.more.get("CancellationReasons", [])]
             assert [reason["Code"] for reason in response.get("CancellationReasons", [])] == codes
             return answer.code
-        theirs = getattr(client[service], method)(**self._for_sandbox(arguments))
-        self._compare(answer, theirs, (service, method, arguments))
+        theirs = getattr(client, method)(**self._for_sandbox(arguments))
+        self.compare(answer, theirs, (service, method, arguments))
         return answer
 
     def _for_sandbox(self, value: Any) -> Any:
@@ -95,7 +107,7 @@ class Twins:
             return {name: self._for_sandbox(part) for name, part in value.items()}
         return [self._for_sandbox(part) for part in value] if isinstance(value, list) else value
 
-    def _compare(self, ours: Any, theirs: Any, context: Any) -> None:
+    def compare(self, ours: Any, theirs: Any, context: Any) -> None:
         for name, value in ours.items():
             if name in NAMED:
                 assert self.names.setdefault(value, theirs[name]) == theirs[name], (name, context)
@@ -104,7 +116,7 @@ class Twins:
                 assert len(value) == len(theirs[name]), context
                 listed = theirs[name] if name == "Items" else sorted(theirs[name], key=lambda alias: alias["Name"])
                 for one, other in zip(value, listed, strict=True):
-                    self._compare(one, other, context)
+                    self.compare(one, other, context)
             elif name == "Policy":
                 assert sids(value) == sids(theirs[name])
             elif name in COMPARED:
@@ -340,10 +352,7 @@ def _transaction(chance: Random) -> dict[str, Any]:
     return {"TransactItems": parts, "ClientRequestToken": f"token-{chance.randint(1, 10**9)}"}
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_tables(twins: Twins, seed: int) -> None:
-    calls = table_calls(Random(seed))
-    twins.call("dynamodb", "describe_table", TableName=TABLE)
+def create_table(twins: Twins) -> None:
     twins.call(
         "dynamodb",
         "create_table",
@@ -355,6 +364,13 @@ def test_tables(twins: Twins, seed: int) -> None:
     twins.scheduler.at(5, lambda: None)
     twins.scheduler.run()
     twins.sandbox.table.get_waiter("table_exists").wait(TableName=TABLE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tables(twins: Twins, seed: int) -> None:
+    calls = table_calls(Random(seed))
+    twins.call("dynamodb", "describe_table", TableName=TABLE)
+    create_table(twins)
     repeated: list[tuple[str, dict[str, Any]]] = []
     for number in range(200):
         method, arguments = next(calls)
@@ -423,3 +439,107 @@ def test_an_inactive_version(twins: Twins, account: Account) -> None:
 
     settle(twins)
     assert twins.call("lambda", "get_function_configuration", **one)["State"] == "Active"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list that may need several calls."""
+
+    service: str
+    method: str
+    arguments: Mapping[str, Any]
+    following: str
+    """The member of a response that has the next page."""
+    start: str
+    """The argument with the page to return."""
+
+    def pages(self, call: Callable[..., Any]) -> list[list[Any]]:
+        """Return the entries of each page."""
+        found, further = list[list[Any]](), dict[str, Any]()
+        while True:
+            response = call(**self.arguments, **further)
+            found.append(response["Aliases" if "Aliases" in response else "Items"])
+            if not response.get(self.following):
+                return found
+            further = {self.start: response[self.following]}
+
+
+def ranged(**further: Any) -> Listed:
+    values = {":pk": {"S": "arn"}, ":first": {"S": "version#"}, ":last": {"S": "version#~"}}
+    arguments = {
+        "TableName": TABLE,
+        "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+        "ExpressionAttributeValues": values,
+        "ConsistentRead": True,
+        **further,
+    }
+    return Listed("dynamodb", "query", arguments, "LastEvaluatedKey", "ExclusiveStartKey")
+
+
+@pytest.fixture(params=[1, 2, 3])
+def paged(request: pytest.FixtureRequest, account: Account) -> Twins:
+    """Five items, five aliases, and five APIs with five integrations, in small pages."""
+    twins = Twins(account, page=request.param)
+    create(twins)
+    create_table(twins)
+    settle(twins)
+    twins.call("lambda", "publish_version", FunctionName=FUNCTION)
+    settle(twins)
+    for number in range(5):
+        twins.call("dynamodb", "put_item", TableName=TABLE, Item=item(number))
+        named = {"Name": f"alias{number}", "FunctionVersion": "1"}
+        twins.call("lambda", "create_alias", FunctionName=FUNCTION, **named)
+        described = {"Name": "one", "ProtocolType": "HTTP", "Description": f"{number}", "Tags": {"made-by": "a test"}}
+        twins.call("gateway", "create_api", **described)
+    account.inject("small-pages", "dynamodb.Query", times=0, items=request.param)
+    account.inject("small-pages", "lambda.ListAliases", times=0, items=request.param)
+    account.inject("small-pages", "apigatewayv2.Get*s", times=0, items=request.param)
+    return twins
+
+
+def item(number: int) -> dict[str, Any]:
+    return {"pk": {"S": "arn"}, "sk": {"S": f"version#{number}"}}
+
+
+def test_small_pages_have_the_entries_of_the_whole_list(paged: Twins) -> None:
+    lists = [
+        ranged(),
+        ranged(ScanIndexForward=False),
+        Listed("lambda", "list_aliases", {"FunctionName": FUNCTION}, "NextMarker", "Marker"),
+        Listed("gateway", "get_apis", {}, "NextToken", "NextToken"),
+    ]
+    for listed in lists:
+        model, client = paged.services[listed.service]
+        ours, theirs = (listed.pages(getattr(service, listed.method)) for service in (model, client))
+        assert len(list(chain(*ours))) == 5
+        for one, other in zip(chain(*ours), chain(*theirs), strict=True):
+            paged.compare(one, other, listed)
+            assert one.get("sk") == other.get("sk")
+        assert len(ours) >= 5 / paged.page
+        assert max(map(len, ours)) == paged.page
+
+
+def test_pages_of_a_query_are_sometimes_empty(paged: Twins) -> None:
+    found = [ranged().pages(paged.model.tables.query) for _ in range(50)]
+    assert any(pages[0] == [] for pages in found)
+    assert any(pages[-1] == [] for pages in found)
+    assert any(pages[-1] != [] for pages in found)
+
+
+def test_a_page_that_starts_outside_of_the_range_is_an_error(paged: Twins) -> None:
+    start = {"pk": {"S": "arn"}, "sk": {"S": "lock"}}
+    assert paged.call("dynamodb", "query", **ranged().arguments, ExclusiveStartKey=start) == "ValidationException"
+
+
+def test_a_change_between_two_pages_shows_only_on_the_pages_that_follow(paged: Twins) -> None:
+    tables = paged.model.tables
+
+    def query_then_change(**arguments: Any) -> Any:
+        response = tables.query(**arguments)
+        for one in response["Items"]:
+            tables.delete_item(TableName=TABLE, Key=one)
+        tables.put_item(TableName=TABLE, Item=item(9))
+        return response
+
+    found = list(chain(*ranged().pages(query_then_change)))
+    assert found == [item(number) for number in (0, 1, 2, 3, 4, 9)]

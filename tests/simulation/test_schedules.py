@@ -52,6 +52,7 @@ plans = st.builds(
     exists=st.sampled_from([True, True, False]),
     knows_history=st.booleans(),
     has_lock=st.booleans(),
+    page=st.sampled_from([0, 0, 1, 3]),
 )
 
 # Only the developer needs the file of failed examples, and derandomized runs need none.

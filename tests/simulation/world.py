@@ -14,6 +14,7 @@ from tests.simulation.functions import Content, Functions, payload
 from tests.simulation.gateways import Gateways
 from tests.simulation.github import GitHub
 from tests.simulation.network import Call
+from tests.simulation.pages import Pages
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.tables import Tables
 
@@ -31,14 +32,15 @@ class World:
         saved: Any = None,
         *,
         github: GitHub | None = None,
+        pages: Pages | None = None,
     ) -> None:
-        """Begin with the ``saved`` state of another world, if given."""
+        """Begin with the ``saved`` state of another world, if given. Without ``pages``, each list has one page."""
         self._chance = chance
         self.codes = codes
         numbers = count(10_000 if saved else 1)
-        self.functions = Functions(scheduler, chance, numbers)
-        self.tables = Tables(scheduler)
-        self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__)
+        self.functions = Functions(scheduler, chance, numbers, pages)
+        self.tables = Tables(scheduler, pages)
+        self.gateways = Gateways(scheduler, self.functions, chance, numbers, codes.__getitem__, pages)
         self.github = github or GitHub(Commits(), is_generous=True)
         self.verified: set[Content] = set()
         """Contents that have responded to a check as they should."""
