@@ -100,4 +100,31 @@ MUTANTS = (
         "        Capacity.NONE: Split.CAPACITY,\n",
         hits=(Hit.EXTERNAL_WEIGHTS,),
     ),
+    Mutant(
+        "only the first page of a query is read",
+        "promote.aws.dynamodb",
+        '            if not response.get("LastEvaluatedKey"):\n',
+        "            if True:\n",
+    ),
+    Mutant(
+        "an empty page of a query counts as the last one",
+        "promote.aws.dynamodb",
+        '            if not response.get("LastEvaluatedKey"):\n',
+        '            if not (response["Items"] and response.get("LastEvaluatedKey")):\n',
+    ),
+    Mutant(
+        "only the first page of the aliases is read",
+        "promote.aws.lambda_aliases",
+        '        if not page.get("NextMarker"):\n',
+        "        if True:\n",
+        hits=(Hit.EXTERNAL_LATEST,),
+    ),
+    Mutant(
+        "only the first page of a list of API Gateway is read",
+        "promote.aws.api_gateway",
+        '        if not page.get("NextToken"):\n',
+        "        if True:\n",
+        ("apigatewayv2.CreateApi",),
+        (Hit.LOST, Hit.FAILED_AFTER),
+    ),
 )
