@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sandbox.client import Account, Sandbox
 from tests.conftest import counting, make_runner, make_several
 from tests.repository import line
 from tests.runner import Ended
-from tests.world import World, archive, get
+from tests.world import TABLE, World, archive, get
 
 NAMES = ("api", "mail", "worker")
 
@@ -353,6 +354,44 @@ def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> 
     assert ended.code == 1, ended.log
     assert application.serves() == dict.fromkeys(NAMES, "1")
     application.assert_whole()
+
+
+@pytest.mark.parametrize("lost", ["api", "worker"])
+def test_a_lock_that_was_lost_stops_the_changes_of_all_functions(application: Application, lost: str) -> None:
+    """Whether it is the lock of the first function or of the last one."""
+    world = application.world
+    application.run(1)
+    application.change(*NAMES, text="2")
+    held = world.account.inject("hold-after", "lambda.UpdateFunctionConfiguration", times=0)
+
+    def lose() -> None:
+        try:
+            held.wait_until_hit(60)
+            [lock] = [item for item in world.records("lock") if item["pk"].endswith(f":{lost}")]
+            world.account.forget()
+            world.table.update_item(
+                TableName=TABLE,
+                Key={"pk": {"S": lock["pk"]}, "sk": {"S": "lock"}},
+                UpdateExpression="SET #owner = :other, #token = #token + :one",
+                ExpressionAttributeNames={"#owner": "owner", "#token": "token"},
+                ExpressionAttributeValues={":other": {"S": "9/1/x"}, ":one": {"N": "1"}},
+            )
+            deadline = time.monotonic() + 60
+            while ("dynamodb.UpdateItem", 400) not in {(call.name, call.status) for call in world.account.calls()}:
+                assert time.monotonic() < deadline, "no heartbeat has noticed it"
+                time.sleep(0.05)
+        finally:
+            held.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        interference = pool.submit(lose)
+        ended = application.run(2, memory_size="512", lease="8")
+        interference.result()
+    assert (ended.code, ended.result) == (1, "failed"), ended.log
+    assert "stops before its next change" in ended.errors[0].message
+    assert "lambda.UpdateFunctionCode" not in {call.name for call in world.account.calls()}
+    assert application.serves() == dict.fromkeys(NAMES, "1")
+    assert [item["pk"].rpartition(":")[2] for item in world.records("lock") if item.get("owner")] == [lost]
 
 
 def test_a_release_that_was_rolled_back_reports_why_and_what_is_served(application: Application) -> None:
