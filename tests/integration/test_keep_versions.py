@@ -220,6 +220,16 @@ def test_the_version_that_the_environment_served_before_stays_also_if_it_was_set
     assert versions(world) == [4, 5]
 
 
+def test_a_version_that_a_job_may_still_verify_stays(
+    runner: Runner, later: Runner, inputs: dict[str, str], world: World
+) -> None:
+    """No run has judged versions 1 to 4, and today a job of another tool may still be about to."""
+    assert release(runner, inputs, 5, keep_versions="1").result == "promoted"
+    assert versions(world) == [1, 2, 3, 4, 5]
+    assert release(later, inputs, 6, keep_versions="1").result == "promoted"
+    assert versions(world) == [5, 6]
+
+
 def test_a_promotion_of_a_version_deletes_as_well(later: Runner, world: World) -> None:
     given = {"version": "4", "override": "true", "reason": "it is known to work"}
     ended = command(later, "promote", **given, environment="prod", keep_versions="2")
