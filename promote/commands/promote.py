@@ -11,11 +11,12 @@ from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages
 from promote.commands.after_move import after_failure, after_move, keep_moved
 from promote.commands.report import report_of
+from promote.core.admission import admit_promotion
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest, replaced_version, require_not_lower
 from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.errors import ConflictError, InputError, RefusedError
-from promote.core.promotion import Kind, served_version
+from promote.core.promotion import served_version
 from promote.core.report import Report
 from promote.core.run import Result
 from promote.core.verdict import CheckResult, Outcome, Verdict
@@ -206,8 +207,8 @@ def _require_verdict(one: _Chosen) -> None:
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
-    judged = target.ledger.versions.judged(source.candidate)
-    judged.require_passed(target.function.name, source.candidate.version)
+    verdicts = target.ledger.versions.verdicts(source.candidate)
+    verdicts.require_passed(target.function.name, source.candidate.version)
 
 
 def _require_endpoint(target: Target, source: Source) -> None:
@@ -314,22 +315,25 @@ def _requested(one: _Chosen) -> pipeline.Requested:
     target, source = one.target, one.source
     verdict = None if one.is_recorded else one.verdict
     inputs, candidate = target.job.inputs, source.candidate
-    judged = target.ledger.versions.judged(candidate)
-    passed = judged.passed
-    is_verified = bool(verdict or (passed and not judged.failure))
-    if not is_verified and not inputs.override:
-        judged.require_passed(target.function.name, candidate.version)
-    if not passed:
+    verdicts = target.ledger.versions.verdicts(candidate)
+    admission = admit_promotion(
+        verdicts,
+        target.function.name,
+        candidate.version,
+        override=inputs.override,
+        has_passed_now=verdict is not None,
+    )
+    if verdicts.passed is None:
         target.ledger.versions.record(candidate)
     request = PromotionRequest(
         candidate=candidate,
         commit=source.commit,
         run_id=source.run_id,
-        plan=_plan(target, source) if verdict else str((passed or {}).get("plan", "")),
+        plan=_plan(target, source) if verdict else verdicts.plan,
         verdict=verdict,
         token=source.deployment.key if source.deployment else "",
-        kind=Kind.PROMOTION if is_verified else Kind.OVERRIDE,
-        is_verified=is_verified,
+        kind=admission.kind,
+        is_verified=admission.is_verified,
         reason=inputs.reason,
         by=target.job.context.actor,
         seen_under=target.alias.revision_id if target.alias else "",

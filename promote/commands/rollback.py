@@ -7,6 +7,7 @@ from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
 from promote.commands.report import report_of
+from promote.core.admission import Admission, Verdicts, admit_rollback
 from promote.core.commit_order import CommitOrder
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
@@ -16,7 +17,7 @@ from promote.core.release import Release, Stage
 from promote.core.report import Report
 from promote.core.rolled_back import excuses
 from promote.core.run import Result, join_names
-from promote.core.version import Snapshot
+from promote.core.version import Candidate, Snapshot
 from promote.pipeline.deploy import ensure_active
 from promote.pipeline.job import Job
 from promote.pipeline.order import compare, kept_out
@@ -34,7 +35,6 @@ from promote.state.served_history import (
     moves,
     served_together_before,
 )
-from promote.state.version_records import Judged
 
 _ENDING = "complete the unfinished release if it is a rollback, or else return to what was served before it"
 
@@ -99,7 +99,8 @@ def _refused_early(target: Target) -> Report | None:
     [target], [alias], _ = _serving([target.seeing_now()])
     back = _named(target, alias)
     snapshot = _snapshot(target, back)
-    back, _ = _verified(target, back, snapshot)
+    back = _recorded(target, back, snapshot.candidate)
+    _admitted(target, snapshot.candidate)
     found = kept_out(target, compare(target, back.commit, None), snapshot.candidate, is_back=True)
     return messages.refused([Part.known(target)], [found]) if found.is_refused else None
 
@@ -275,30 +276,33 @@ def _snapshot(target: Target, back: ServedVersion) -> Snapshot:
     return snapshot
 
 
-def _verified(target: Target, back: ServedVersion, snapshot: Snapshot) -> tuple[ServedVersion, Judged]:
-    """Return what is recorded of the version, and its verdicts.
+def _recorded(target: Target, back: ServedVersion, candidate: Candidate) -> ServedVersion:
+    """Return what is recorded of the version to return to, which is ``candidate`` now.
 
     Raises:
-        RefusedError: The version was replaced, or has no passed verdict and no override.
+        RefusedError: The version was replaced, and the inputs do not name it.
 
     """
-    name, inputs, candidate = target.function.name, target.job.inputs, snapshot.candidate
-    if not back.is_of(candidate):
-        if not inputs.version:
-            raise RefusedError(
-                f"version {back.version} of {name} is not the one that {target.environment} served: the function was "
-                "deleted and created again since then",
-                hint="Name a version with the input version. Run command: status to see which versions were promoted.",
-            )
-        back = ServedVersion.of(back.version, target.ledger.versions.read(back.version))
-    judged = target.ledger.versions.judged(candidate)
-    if judged.passed is None and not inputs.override:
+    if back.is_of(candidate):
+        return back
+    if not target.job.inputs.version:
         raise RefusedError(
-            f"version {back.version} of {name} has no passed verdict",
-            hint="Name a version that has one. To roll back anyway, use override: true with a reason, which is "
-            "recorded.",
+            f"version {back.version} of {target.function.name} is not the one that {target.environment} served: the "
+            "function was deleted and created again since then",
+            hint="Name a version with the input version. Run command: status to see which versions were promoted.",
         )
-    return back, judged
+    return ServedVersion.of(back.version, target.ledger.versions.read(back.version))
+
+
+def _admitted(target: Target, candidate: Candidate) -> tuple[Verdicts, Admission]:
+    """Read the verdicts of the version to return to, and return them with its admission.
+
+    Raises:
+        RefusedError: The version has no passed verdict, and the inputs do not override that.
+
+    """
+    verdicts, override = target.ledger.versions.verdicts(candidate), target.job.inputs.override
+    return verdicts, admit_rollback(verdicts, target.function.name, candidate.version, override=override)
 
 
 def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequest:
@@ -309,27 +313,22 @@ def _request(target: Target, back: ServedVersion, alias: Alias) -> PromotionRequ
 
     """
     inputs, snapshot = target.job.inputs, _snapshot(target, back)
-    back, judged = _verified(target, back, snapshot)
-    passed, candidate = judged.passed, snapshot.candidate
-    if judged.failure:
-        # A later failure does not refuse a rollback, which must be quick: the version has passed once.
-        target.job.workflow.warn(
-            f"Version {back.version} of {target.function.name} failed verification after it had passed "
-            f"({str(judged.failure.get('at', ''))[:10]}, run {judged.failure.get('run_id')}): "
-            f"{judged.failure.get('reason')}.",
-            title="Rollback",
-        )
+    candidate = snapshot.candidate
+    back = _recorded(target, back, candidate)
+    verdicts, admission = _admitted(target, candidate)
+    if admission.warning:
+        target.job.workflow.warn(admission.warning, title="Rollback")
     if not inputs.dry_run:
         ensure_active(target, snapshot)
-        if passed is None:
+        if not admission.is_verified:
             target.of_commit(back.commit).ledger.versions.record(candidate)
     return PromotionRequest(
         candidate=candidate,
         commit=back.commit,
         run_id=back.run_id,
-        plan=str(passed.get("plan", "")) if passed else "",
-        kind=Kind.ROLLBACK,
-        is_verified=passed is not None,
+        plan=verdicts.plan,
+        kind=admission.kind,
+        is_verified=admission.is_verified,
         instead_of="" if inputs.version else alias.version,
         reason=inputs.reason,
         by=target.job.context.actor,

@@ -40,8 +40,8 @@ def require_verdict(target: Target, request: PromotionRequest, decision: Decisio
     """
     needs_verdict = decision.promotion is not None and decision.promotion.needs_verdict
     if needs_verdict and request.verdict is None:
-        judged = target.ledger.versions.judged(request.candidate)
-        judged.require_passed(target.function.name, request.candidate.version)
+        verdicts = target.ledger.versions.verdicts(request.candidate)
+        verdicts.require_passed(target.function.name, request.candidate.version)
 
 
 def wait_for_capacity(target: Target, request: PromotionRequest) -> bool:

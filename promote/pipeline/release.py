@@ -25,6 +25,7 @@ from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
 from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function, not_as_it_was
+from promote.core.admission import Verdicts
 from promote.core.clock import Clock
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import ConflictError, PromoteError, RefusedError, ServiceError
@@ -46,7 +47,6 @@ from promote.core.run import join_names
 from promote.core.version import Candidate
 from promote.pipeline.alias_rollback import AliasRollback, is_content
 from promote.state.release_records import ReleaseRecords
-from promote.state.version_records import Judged
 
 _AS_FOUND = Intent()
 """The intent of a run that only finds the release."""
@@ -93,7 +93,7 @@ class Ended:
 class ReleaseProtocol:
     """Carries out releases.
 
-    ``function`` returns the function with an ARN. ``judged`` returns the verdicts of a candidate of the function with
+    ``function`` returns the function with an ARN. ``verdicts`` returns the verdicts of a candidate of the function with
     an ARN.
     """
 
@@ -101,13 +101,13 @@ class ReleaseProtocol:
         self,
         table: Table,
         function: Callable[[str], Function],
-        judged: Callable[[str, Candidate], Judged],
+        verdicts: Callable[[str, Candidate], Verdicts],
         clock: Clock,
         say: Callable[[str, str], None],
     ) -> None:
         self.records = ReleaseRecords(table, clock)
         self._function = function
-        self._judged = judged
+        self._verdicts = verdicts
         self._clock = clock
         self._say = say
         self._begun: set[ReleaseKey] = set()
@@ -193,7 +193,7 @@ class ReleaseProtocol:
         try:
             for part in release.parts:
                 if part.promotion.needs_verdict:
-                    self._judged(part.arn, part.candidate).require_passed(part.name, part.candidate.version)
+                    self._verdicts(part.arn, part.candidate).require_passed(part.name, part.candidate.version)
         except RefusedError as refused:
             return refused
         return None

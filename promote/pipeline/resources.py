@@ -82,7 +82,7 @@ class Resources:
         return ReleaseProtocol(
             self.table,
             self.function,
-            lambda arn, candidate: self.ledger(arn).versions.judged(candidate),
+            lambda arn, candidate: self.ledger(arn).versions.verdicts(candidate),
             self.clock,
             say,
         )

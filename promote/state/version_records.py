@@ -1,11 +1,11 @@
 """The records of versions, with their verdicts and deletions: their keys, values, reads and writes."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from promote.aws.dynamodb import ConditionFailed, Item, TableNotFound
-from promote.core.errors import ConflictError, RefusedError
+from promote.core.admission import Verdicts
+from promote.core.errors import ConflictError
 from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate
 from promote.state.partition import Partition
@@ -20,38 +20,6 @@ Checks that have not passed are kept first. A version's record has two full verd
 
 _ATTEMPTS = 5
 """Attempts to record a version while other runs record it too."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The verdicts of a version that decide whether it can be promoted."""
-
-    passed: Item | None = None
-    """The last passed verdict; None if there is none."""
-    failure: Item | None = None
-    """The last failed verdict since then; None if there is none."""
-
-    def require_passed(self, function: str, version: str) -> None:
-        """Check that the version has passed, and has not failed since then.
-
-        Raises:
-            RefusedError: The version has no passed verdict, or has failed since it passed.
-
-        """
-        if self.passed is None:
-            raise RefusedError(
-                f"version {version} of {function} has no passed verdict",
-                hint="Verify it here (checks, tests, test-command or invoke). To promote it without a verdict, use "
-                "override: true with a reason, which is recorded.",
-            )
-        if self.failure is not None:
-            at, run_id = str(self.failure.get("at", ""))[:10], self.failure.get("run_id")
-            raise RefusedError(
-                f"version {version} of {function} has passed, but failed verification since then ({at}, run {run_id}): "
-                f"{self.failure.get('reason')}",
-                hint="Verify it again here (checks, tests, test-command or invoke). To promote it anyway, use "
-                "override: true with a reason, which is recorded.",
-            )
 
 
 def version_key(version: str) -> str:
@@ -230,14 +198,14 @@ class VersionRecords:
 
     def passed_verdict(self, candidate: Candidate) -> Item | None:
         """Return the last passed verdict of exactly this code and configuration; None if there is none."""
-        return self.judged(candidate).passed
+        return self.verdicts(candidate).passed
 
-    def judged(self, candidate: Candidate) -> Judged:
+    def verdicts(self, candidate: Candidate) -> Verdicts:
         """Return the verdicts of exactly this code and configuration."""
         record = self.read(candidate.version)
         if not candidate.is_in(record):
-            return Judged()
-        return Judged(record.get("passed"), record.get("failure"))
+            return Verdicts()
+        return Verdicts(record.get("passed"), record.get("failure"))
 
     def verified(self, version: str) -> tuple[Candidate, str]:
         """Return the candidate in a version's record, and the digest of the verification that it passed (or empty)."""

@@ -250,13 +250,13 @@ def test_a_version_whose_deletion_never_began_keeps_how_it_was_judged(
     record = ledger.versions.read("1")
     candidate = Candidate("1", record["code_sha256"], record["fingerprint"])
     ledger.versions.record_verdict(candidate, "plan", Verdict(Outcome(verdict), (), ""))
-    judged = ledger.versions.judged(candidate)
-    assert judged.passed
-    assert bool(judged.failure) is (verdict == "failed")
+    verdicts = ledger.versions.verdicts(candidate)
+    assert verdicts.passed
+    assert bool(verdicts.failure) is (verdict == "failed")
     ledger.versions.record_deletion(1, 1)
     ledger.versions.record(candidate)
     ledger.versions.record_verdict(candidate, "plan", Verdict(Outcome.INCONCLUSIVE, (), ""))
-    assert ledger.versions.judged(candidate) == judged
+    assert ledger.versions.verdicts(candidate) == verdicts
     assert not ledger.versions.deleted("1", "1")
     assert ledger.versions.read("1")["commit"] == "1" * 40
 

@@ -80,7 +80,7 @@ class Application:
         return ReleaseProtocol(
             table,
             lambda arn: self.function(arn, life),
-            lambda arn, candidate: self.ledger(arn.rpartition(":")[2]).versions.judged(candidate),
+            lambda arn, candidate: self.ledger(arn.rpartition(":")[2]).versions.verdicts(candidate),
             self.clock,
             lambda _subject, _text: None,
         )

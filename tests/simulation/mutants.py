@@ -175,8 +175,8 @@ MUTANTS = (
     Mutant(
         "any verdict counts as passed",
         "promote.state.version_records",
-        'return Judged(record.get("passed"), record.get("failure"))',
-        'return Judged(record.get("verdict"))',
+        'return Verdicts(record.get("passed"), record.get("failure"))',
+        'return Verdicts(record.get("verdict"))',
         hits=(Hit.EXTERNAL_ALIAS,),
     ),
     Mutant(

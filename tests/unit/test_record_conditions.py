@@ -381,7 +381,7 @@ def test_a_record_that_another_run_has_replaced_keeps_its_verdict() -> None:
 
     memory.before("put_item", lambda: memory.before("put_item", in_between))  # before our second one
     ours.versions.record(CANDIDATE)
-    assert theirs.versions.judged(CANDIDATE).failure is not None
+    assert theirs.versions.verdicts(CANDIDATE).failure is not None
 
 
 def test_a_record_that_was_deleted_before_it_is_replaced_is_written() -> None:
@@ -400,7 +400,7 @@ def test_a_record_of_a_deletion_alone_is_replaced_unless_it_gets_content() -> No
     memory.write({"pk": ARN, "sk": version_key("3"), "version": "3", "deleted": deleted})
     ledger.versions.record(CANDIDATE)
     assert ledger.versions.read("3")["code_sha256"] == CANDIDATE.code_sha256
-    assert ledger.versions.judged(CANDIDATE).passed is None
+    assert ledger.versions.verdicts(CANDIDATE).passed is None
 
 
 def test_a_record_that_is_replaced_again_and_again_is_an_error() -> None:
