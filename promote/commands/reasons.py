@@ -38,7 +38,7 @@ def newer_commit(target: Target, served: str, newer: CommitOrder) -> str:
 
 def refusal(target: Target, found: CommitOrder) -> Reason:
     """Return why a promotion is refused: rolled back, unknown order of commits, or diverged histories."""
-    if found.barred and not target.job.inputs.override:
+    if found.barred and found.is_kept_out:
         return _kept_out(target, found, found.barred)
     if found.relation is CommitRelation.UNKNOWN:
         hint = f"{found.hint} To promote without knowing the order, set `diverged: promote`."
@@ -66,7 +66,9 @@ def _kept_out(target: Target, found: CommitOrder, bar: Barred) -> Reason:
     why = f", because: {entry.reason}" if entry.reason else ""
     at = f"{entry.at[:16].replace('T', ' ')} UTC"
     headline = f"{target.job.place} stays as it is: {what} was rolled back{by} on {at}{why}."
-    if inputs.command is Command.DEPLOY:
+    if inputs.override:
+        anyway = "run the job again: its override is not about a rollback that came after the run had begun"
+    elif inputs.command is Command.DEPLOY:
         anyway = f"use `command: promote` with `version: {entry.version}`, `override: true` and a `reason`"
     else:
         anyway = "set `override: true` with a `reason`, which is recorded"

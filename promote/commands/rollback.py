@@ -119,7 +119,8 @@ def _leaves_more(ended: Release) -> bool:
     """Whether a further rollback is needed to return to what was served before the release that ended."""
     if ended.kind is Kind.ROLLBACK:
         return ended.stage is Stage.ROLLED_BACK
-    return ended.stage is Stage.DONE
+    # A release that moves no alias has not changed what is served, however it ended.
+    return ended.stage is Stage.DONE or not ended.moves
 
 
 def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> Report:

@@ -50,7 +50,9 @@ class CommitOrder:
     is_first: bool = False
     """Whether the action has not promoted to this environment yet, so that there is no commit to compare with."""
     barred: Barred | None = None
-    """Why it would bring back rolled-back code; None if it would not. With an override, it is not refused for that."""
+    """Why it would bring back rolled-back code; None if it would not."""
+    is_kept_out: bool = False
+    """Whether it is refused for that: no override is about that rollback."""
 
     @property
     def is_older(self) -> bool:

@@ -23,14 +23,19 @@ def keep_out(  # noqa: PLR0913 - the candidate, and what is known about it
     *,
     served: str,
     excused: Collection[str] = (),
-    override: bool,
+    overridden: Collection[str] = (),
 ) -> CommitOrder:
     """Return the order ``found``, with the reason if it would bring back rolled-back code.
 
-    That is refused without an ``override``. The other arguments are as for ``barred``.
+    ``overridden`` are the rollbacks that the input ``override`` is about. Any other one refuses the promotion. The
+    other arguments are as for ``barred``.
     """
-    bar = barred(entries, found.ours, content, orders, served=served, excused=excused)
-    return replace(found, barred=bar, is_refused=found.is_refused or not override) if bar else found
+    for count in ([entry for entry in entries if entry.promotion not in overridden], entries):
+        bar = barred(count, found.ours, content, orders, served=served, excused=excused)
+        if bar:
+            is_kept_out = bar.entry.promotion not in overridden
+            return replace(found, barred=bar, is_kept_out=is_kept_out, is_refused=found.is_refused or is_kept_out)
+    return found
 
 
 def barred(  # noqa: PLR0913 - the candidate, and what is known about it

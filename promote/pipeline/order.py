@@ -62,8 +62,8 @@ def kept_out(
         entries = tuple(replace(entry, commit="") for entry in entries)
     else:
         orders = orders_of(target, found.ours)
-    served, override = target.served.commit, target.job.inputs.override
-    return keep_out(found, entries, content, orders, served=served, excused=excused, override=override)
+    served, overridden = target.served.commit, target.overridden
+    return keep_out(found, entries, content, orders, served=served, excused=excused, overridden=overridden)
 
 
 def commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:

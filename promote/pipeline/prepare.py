@@ -18,7 +18,7 @@ from promote.core.promotion import Alias
 from promote.core.redaction import Redactor
 from promote.core.run import join_names
 from promote.core.version import Snapshot
-from promote.inputs.model import Configuration, Isolation
+from promote.inputs.model import Configuration, Inputs, Isolation
 from promote.inputs.model import Endpoints as EndpointsInput
 from promote.inputs.usage import Command
 from promote.pipeline import configuration
@@ -28,6 +28,7 @@ from promote.pipeline.latest import require_known, require_published
 from promote.pipeline.locks import make_lock
 from promote.pipeline.previews import Previews
 from promote.pipeline.target import Target
+from promote.state.ledger import State
 from promote.verification import registry
 from promote.verification.log_groups import Console
 from promote.verification.process import CommandContext, environment
@@ -65,6 +66,7 @@ def _prepare_one(job: Job) -> Target:
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
     ledger = job.resources.ledger(arn, job.run, only)
     gateways = job.resources.gateways(function, arn, inputs.domain_name, inputs.base_path)
+    state = ledger.read()
     target = Target(
         job=job,
         function=function,
@@ -93,7 +95,8 @@ def _prepare_one(job: Job) -> Target:
         plan=registry.plan(checks, inputs.latest_url, _tested_by(job)),
         code=code,
         latest=latest,
-        state=ledger.read(),
+        state=state,
+        overridden=_overridden(inputs, state),
         creation=creation,
         template=template,
     ).seeing(find_alias(aliases, inputs.environment))
@@ -158,6 +161,12 @@ def require_movable(job: Job, aliases: Sequence[Alias]) -> None:
     """
     _require_published(job, aliases)
     _require_free(job, aliases)
+
+
+def _overridden(inputs: Inputs, state: State) -> frozenset[str]:
+    """Return the rollbacks that the input ``override`` is about."""
+    found = state.served(inputs.environment).rolled_back if inputs.override else ()
+    return frozenset(entry.promotion for entry in found)
 
 
 def _require_published(job: Job, aliases: Iterable[Alias]) -> None:

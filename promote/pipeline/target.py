@@ -42,6 +42,10 @@ class Target:
     state: State
     alias: Alias | None = None
     """The environment's alias when it was last read; None if it does not exist."""
+    overridden: frozenset[str] = frozenset()
+    """The rollbacks that the input ``override`` is about: those that the ledger had when the run began.
+
+    A person who rolls back after that does not know of the override."""
     is_lost: bool = False
     """Whether the ledger's records are about an alias or a function that was deleted since."""
     creation: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -405,3 +405,22 @@ def test_what_a_killed_rollback_of_a_release_has_left_is_recorded_by_the_run_tha
     assert versions(world) == ["1", "1"]
     for item in world.records("environment"):
         assert [(entry["version"], entry["reason"]) for entry in item["rolled_back"]] == [("2", REASON)]
+
+
+def test_an_override_is_not_about_a_rollback_that_comes_after_it(
+    runner: Runner, inputs: dict[str, str], world: World, rolled_back: Ended
+) -> None:
+    """A run with an override moves the alias. A person sees its code and rolls it back while the run hangs."""
+    write(runner, "4")
+    held = world.account.inject("hold-before", "lambda.UpdateAlias")
+    late = runner.start({**inputs, **OVERRIDE}, commit="4" * 40, run_id=4)
+    held.wait_until_hit(60)
+    assert back(runner, 91).outputs["version"] == "1"
+    held.release()
+    ended = late.wait()
+    assert (ended.code, ended.result, world.alias_version()) == (1, "refused", "1"), ended.log
+    assert "its override is not about a rollback that came after the run had begun" in ended.errors[0].message
+    assert rolled_back.outputs["version"] == "2"
+    # A person who knows of the rollback may override it.
+    again = runner.run({**inputs, **OVERRIDE}, commit="4" * 40, run_id=4, attempt=2)
+    assert (again.code, again.result, world.alias_version()) == (0, "promoted", "3"), again.log

@@ -534,7 +534,9 @@ class Watch:
             is_served = move.commit == self.commits.get(move.place)
             is_between = self._is_older(move.commit, commit) and not self._is_asked_unknown(actor, move.commit, commit)
             is_out = move.version == version or (not is_served and (move.commit == commit or is_between))
-            if is_out and not is_newer and not actor.planned.override:
+            # A person who rolls back while the run moves its alias does not know of the run's override.
+            has_override = actor.planned.override and since <= self._issued_at.get(actor.operation, since)
+            if is_out and not is_newer and not has_override:
                 raise Broken(OUT, f"{actor.name} brings back version {version} of commit {commit}: {move}")
             if is_out or is_newer:
                 del self._rolled_back[key]

@@ -191,9 +191,16 @@ MUTANTS = (
     Mutant(
         "what was rolled back returns",
         "promote.core.rolled_back",
-        "return replace(found, barred=bar, is_refused=found.is_refused or not override) if bar else found",
-        "return found",
+        "is_kept_out = bar.entry.promotion not in overridden",
+        "is_kept_out = False",
         hits=(Hit.RERUN,),
+    ),
+    Mutant(
+        "an override is also about a later rollback",
+        "promote.pipeline.order",
+        "overridden = target.served.commit, target.overridden",
+        "overridden = target.served.commit, [entry.promotion for entry in entries if target.job.inputs.override]",
+        RELEASING,
     ),
     Mutant(
         "a rollback does not record what it leaves",

@@ -336,6 +336,8 @@ def random_plan(seed: int) -> Plan:
         jobs = _story(chance)
     if all(job.kind in BUILDING_NOTHING for job in jobs):
         jobs.append(Job(Kind.RUN, len(jobs)))
+    urgent = Random(f"override {seed}")
+    jobs = [replace(job, override=job.override or (job.kind is Kind.RUN and urgent.random() < _URGENT)) for job in jobs]
     is_first = call in _FIRST or (call, hit) in _OF_FIRST
     exists = not (is_first or chance.random() < 0.1)
     faults = _random_faults(chance, call, hit, len(jobs), exists=exists)
@@ -355,7 +357,7 @@ def random_plan(seed: int) -> Plan:
         is_granted=call in ANNOUNCING or chance.random() < 0.8,
         is_provisioned=chance.random() < _PROVISIONED or call == "lambda.GetProvisionedConcurrencyConfig",
         has_lock=chance.random() < 0.8,
-        page=Random(f"next cut {seed}").choice(_PAGES),
+        page=Random(f"pages {seed}").choice(_PAGES),
     )
     if hit is Hit.IDLE and call not in RELEASING and chance.random() < 0.5:
         return _idle(plan, chance)
@@ -453,6 +455,8 @@ _GRAPHS = 0.4
 """The share of schedules with a history that is not linear."""
 _UNKNOWING = 0.07
 """The share of jobs that cannot find out how commits are related."""
+_URGENT = 0.1
+"""The share of runs with an override."""
 _STORIES = 0.05
 """The share of schedules in which rolled-back code returns."""
 _MEETINGS = 0.1
