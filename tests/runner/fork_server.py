@@ -1,6 +1,8 @@
 """A process that has loaded what steps load, and whose copies are steps. ``tests.runner.forks`` starts it."""
 
 import gc
+import importlib
+import pkgutil
 import runpy
 import sys
 from collections.abc import Sequence
@@ -8,8 +10,8 @@ from typing import NoReturn
 
 import boto3
 
-import promote.action
-import promote.commands.post  # noqa: F401 - steps load it
+import promote
+from promote.github.actions import summary
 from sandbox.forks import serve
 from tests.runner.botocore_data import share_service_models
 from tests.runner.forks import REPOSITORY
@@ -18,7 +20,10 @@ ENTRY_POINT = REPOSITORY / "entrypoint.py"
 
 
 def load() -> None:
-    """Load the data of the services. The copies share it."""
+    """Load what a step loads on its way: the action's modules, its template, and the data of the services."""
+    for module in pkgutil.walk_packages(promote.__path__, "promote."):
+        importlib.import_module(module.name)
+    summary._template()  # noqa: SLF001 - it takes half of the time of a step that fails at once
     share_service_models()
     for service in ("lambda", "dynamodb", "apigatewayv2", "sts", "s3"):
         _ = boto3.Session("key", "secret", region_name="eu-west-1").client(service).exceptions  # needs all shapes
