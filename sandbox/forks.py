@@ -44,6 +44,9 @@ class Forked:
         self.stderr: IO[str] | None
         self.stdin, self.stdout, self.stderr = streams
         self._ended = ended
+        # Unlike select(), it takes descriptors from 1024 on, which a sandbox with many handlers has.
+        self._has_ended = select.poll()
+        self._has_ended.register(ended, select.POLLIN)
         self._lock = threading.Lock()
 
     def poll(self) -> int | None:
@@ -57,7 +60,7 @@ class Forked:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         while True:
             with self._lock:
-                if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+                if self.returncode is None and self._has_ended.poll(0):
                     self.returncode = int.from_bytes(os.read(self._ended, SIZE), "big", signed=True)
                     os.close(self._ended)
                 if self.returncode is not None:

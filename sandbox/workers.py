@@ -20,7 +20,7 @@ from sandbox.forks import Forked, ForkServer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-IDLE = 20.0
+IDLE = 10.0
 """Seconds after its last invocation at which a process is ended. The next invocation starts another one."""
 INTERVAL = 5.0
 """Seconds between two rounds."""
