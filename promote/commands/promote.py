@@ -1,9 +1,8 @@
 """``promote``: promote a version that was tested by the job's own steps, in another environment, or earlier."""
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
@@ -26,35 +25,13 @@ from promote.pipeline import promote as pipeline
 from promote.pipeline.deploy import Deployed, ensure_active
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
-from promote.pipeline.locks import HeldLock
 from promote.pipeline.order import orders
-from promote.pipeline.part import Part
+from promote.pipeline.part import Part, each, is_blocked, record_verdict
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.source import Source, require_unused, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """One function, and the version of it to promote."""
-
-    target: Target
-    source: Source
-    verdict: Verdict | None = None
-    """The verdict of this run; None if the verdict in the ledger counts."""
-    held_lock: HeldLock | None = None
-    is_recorded: bool = False
-    """Whether the ledger has the verdict of this run."""
-
-    @property
-    def part(self) -> Part:
-        """The function, and what is known of it before the move."""
-        known = Part.known(self.target, self.held_lock, self.source.candidate)
-        return replace(
-            known, snapshot=self.source.snapshot, verdict=self.verdict, is_in_latest=self.source.is_in_latest
-        )
 
 
 def promote(job: Job) -> Report:
@@ -67,87 +44,83 @@ def promote(job: Job) -> Report:
         )
     _require_tested(job)
     with job.phase("read"):
-        chosen = _chosen(prepare(job))
-        targets = [one.target for one in chosen]
-        found = orders(targets, [one.source.candidate for one in chosen])
-        for one in chosen:
-            target, candidate = one.target, one.source.candidate
-            if not one.source.commit:
+        parts = _parts(prepare(job))
+        targets, candidates = [part.target for part in parts], [part.chosen.candidate for part in parts]
+        found = orders(targets, candidates)
+        for part in parts:
+            target, candidate = part.target, part.chosen.candidate
+            if not part.chosen.commit:
                 replaced = replaced_version(target.alias, target.served)
                 require_not_lower(target.function.name, candidate.version, target.environment, replaced)
     if job.inputs.dry_run:
-        report = messages.planned(job, targets, _steps(job, chosen), found, [one.source.candidate for one in chosen])
+        report = messages.planned(job, targets, _steps(job, parts), found, candidates)
         if found[0].is_older and job.inputs.version:
-            refusal = _older(chosen[0], served_version(targets[0].alias))
+            refusal = _older(parts[0], served_version(targets[0].alias))
             return replace(report, headline=f"Dry run: a run would be refused: {refusal}.")
         return report
     if early := messages.refused_early(targets, found):
         return early
-    return _release(job, chosen)
+    return _release(job, parts)
 
 
-def _steps(job: Job, chosen: Sequence[_Chosen]) -> str:
+def _steps(job: Job, parts: Sequence[Part]) -> str:
     """Return what a run would promote, for the report of a dry run."""
     if job.inputs.parts:
         return f"promote what {job.inputs.source} serves"
-    return f"promote version {chosen[0].source.candidate.version}"
+    return f"promote version {parts[0].chosen.candidate.version}"
 
 
-def _chosen(targets: Sequence[Target]) -> list[_Chosen]:
-    """Return the version to promote of each function. Raise an error if one cannot be promoted."""
-    chosen = [_Chosen(target, source) for target, source in zip(targets, sources(targets), strict=True)]
-    map_and_wait([partial(_require_verdict, one) for one in chosen], CALLS_AT_ONCE)
-    for one in chosen:
-        if one.source.deployment:
-            require_unused(one.source.deployment)
-        _require_endpoint(one.target, one.source)
-    return [replace(one, target=one.target.of_commit(one.source.commit)) for one in chosen]
+def _parts(targets: Sequence[Target]) -> list[Part]:
+    """Return each function with the version to promote. Raise an error if one cannot be promoted."""
+    parts = [Part.known(target).choosing(source) for target, source in zip(targets, sources(targets), strict=True)]
+    map_and_wait([partial(_require_verdict, part.target, part.chosen) for part in parts], CALLS_AT_ONCE)
+    for part in parts:
+        if part.chosen.deployment:
+            require_unused(part.chosen.deployment)
+        _require_endpoint(part.target, part.chosen)
+    return [replace(part, target=part.target.of_commit(part.chosen.commit)) for part in parts]
 
 
-def _release(job: Job, chosen: Sequence[_Chosen]) -> Report:
+def _release(job: Job, parts: Sequence[Part]) -> Report:
     """Verify the versions if the inputs say how, and promote them."""
-    map_and_wait([partial(ensure_active, one.target, one.source.snapshot) for one in chosen], CALLS_AT_ONCE)
-    with job.phase("verify") if any(one.target.job.inputs.has_verification for one in chosen) else nullcontext():
-        chosen = map_and_wait([partial(_verified, one) for one in chosen], CALLS_AT_ONCE)
-    if _is_blocked(chosen):
-        return _blocked(job, chosen)
-    with hold_locks(job, [one.target for one in chosen], plain_lock, ends="deploy") as held:
-        chosen = [
-            replace(one, target=target, held_lock=held_lock)
-            for one, (target, held_lock) in zip(chosen, held, strict=True)
-        ]
+    map_and_wait([partial(ensure_active, part.target, part.chosen.snapshot) for part in parts], CALLS_AT_ONCE)
+    with job.phase("verify") if any(part.target.job.inputs.has_verification for part in parts) else nullcontext():
+        parts = each(_verified, parts)
+    if is_blocked(parts):
+        return _blocked(job, parts)
+    with hold_locks(job, [part.target for part in parts], plain_lock, ends="deploy") as held:
+        parts = [part.holding(*found) for part, found in zip(parts, held, strict=True)]
         # The alias is read before the version. While it has this RevisionId, the version is unchanged.
-        chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
-        found = zip(chosen, sources([one.target for one in chosen]), strict=True)
-        chosen = map_and_wait([partial(_reread, *one) for one in found], CALLS_AT_ONCE)
-        job.keep_certain(report_of([one.part for one in chosen], Result.FAILED))
-        chosen = map_and_wait([partial(_verified_in_latest, one) for one in chosen], CALLS_AT_ONCE)
-        parts = [one.part for one in chosen]
-        outcome = None if _is_blocked(chosen) else _moved(job, chosen, parts)
+        parts = each(_with_alias, parts)
+        now = zip(parts, sources([part.target for part in parts]), strict=True)
+        parts = map_and_wait([partial(_reread, *found) for found in now], CALLS_AT_ONCE)
+        job.keep_certain(report_of(parts, Result.FAILED))
+        parts = each(_verified_in_latest, parts)
+        outcome = None if is_blocked(parts) else _moved(job, parts)
     if outcome is None:
-        return _blocked(job, chosen)
+        return _blocked(job, parts)
     if outcome.result is Result.SUPERSEDED and job.inputs.version:
-        raise _older(chosen[0], outcome.decisions[0].previous)
+        raise _older(parts[0], outcome.decisions[0].previous)
     if any(decision.promotion for decision in outcome.decisions):
-        _discard_previews(chosen)
-    return after_move(job, parts, outcome, chosen[0].source.commit)
+        _discard_previews(parts)
+    return after_move(job, parts, outcome, parts[0].chosen.commit)
 
 
-def _moved(job: Job, chosen: Sequence[_Chosen], parts: Sequence[Part]) -> pipeline.PromotionOutcome:
+def _moved(job: Job, parts: Sequence[Part]) -> pipeline.PromotionOutcome:
     with job.phase("promote"):
         return pipeline.promote(
             job,
-            map_and_wait([partial(_requested, one) for one in chosen], CALLS_AT_ONCE),
+            map_and_wait([partial(_requested, part) for part in parts], CALLS_AT_ONCE),
             pipeline.Seen.BEFORE,
             moved=partial(keep_moved, job, parts),
         )
 
 
-def _with_alias(one: _Chosen) -> _Chosen:
-    return replace(one, target=one.target.seeing_now())
+def _with_alias(part: Part) -> Part:
+    return part.seeing(part.target.seeing_now())
 
 
-def _reread(one: _Chosen, now: Source) -> _Chosen:
+def _reread(part: Part, now: Source) -> Part:
     """Return what to promote, as read again under the lock (``now``).
 
     If the environment to promote from serves another version now, that version is promoted, unless this run verified
@@ -157,21 +130,21 @@ def _reread(one: _Chosen, now: Source) -> _Chosen:
         ConflictError: The inputs no longer name the version that this run verified.
 
     """
-    target, was, is_ = one.target, one.source.candidate, now.candidate
+    target, was, is_ = part.target, part.chosen.candidate, now.candidate
     if was != is_:
         if was.version == is_.version:
             raise not_as_it_was(target.function.name, was.version, is_gone=False)
         name = target.job.inputs.source
-        if one.verdict is not None:
+        if part.verdict is not None:
             raise ConflictError(
                 f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
                 f"this run verified version {was.version}",
                 hint=f"Run the job again. It verifies and promotes what {name} serves then.",
             )
         target.job.say("promote", f"{name} now serves version {is_.version} instead of version {was.version}")
-        _require_verdict(replace(one, source=now))
+        _require_verdict(target, now)
     ensure_active(target, now.snapshot)
-    return replace(one, source=now, target=target.of_commit(now.commit))
+    return replace(part, target=target.of_commit(now.commit)).choosing(now)
 
 
 def _require_tested(job: Job) -> None:
@@ -196,14 +169,13 @@ def _require_tested(job: Job) -> None:
     )
 
 
-def _require_verdict(one: _Chosen) -> None:
+def _require_verdict(target: Target, source: Source) -> None:
     """Check that the version has a passed verdict, unless this job tests it.
 
     Raises:
         RefusedError: The version has no passed verdict, or has failed since it passed.
 
     """
-    target, source = one.target, one.source
     inputs = target.job.inputs
     if source.deployment or inputs.has_verification or inputs.override:
         return
@@ -230,42 +202,34 @@ def _require_endpoint(target: Target, source: Source) -> None:
         )
 
 
-def _verified(one: _Chosen) -> _Chosen:
+def _verified(part: Part) -> Part:
     """Verify the version at a preview endpoint if the inputs say how, and record the verdict at once.
 
     A candidate in $LATEST is verified later, under the lock.
     """
-    target, source, verdict = one.target, one.source, None
+    target, source, verdict = part.target, part.chosen, None
     if source.is_in_latest:
-        return one
+        return part
     if target.job.inputs.has_verification:
         verdict = verdict_alone(target, source.candidate)
     if source.deployment:
         verdict = _with_steps(target, verdict)
     if verdict is None:
-        return one
+        return part
     # The verdict is valid even if the lock is not acquired.
-    _record(target, source, verdict)
-    return replace(one, verdict=verdict, is_recorded=True)
+    return record_verdict(replace(part, verdict=verdict))
 
 
-def _verified_in_latest(one: _Chosen) -> _Chosen:
-    if not one.source.is_in_latest:
-        return one
-    verdict = _verdict_in_latest(one.target, one.source)
-    if not verdict.passed:
-        _record(one.target, one.source, verdict)
-    return replace(one, verdict=verdict)
+def _verified_in_latest(part: Part) -> Part:
+    if not part.is_in_latest:
+        return part
+    part = replace(part, verdict=_verdict_in_latest(part.target, part.chosen))
+    return record_verdict(part) if part.is_blocked else part
 
 
-def _is_blocked(chosen: Sequence[_Chosen]) -> bool:
-    return any(one.verdict and not one.verdict.passed for one in chosen)
-
-
-def _blocked(job: Job, chosen: Sequence[_Chosen]) -> Report:
+def _blocked(job: Job, parts: Sequence[Part]) -> Report:
     """Return the report if not all functions passed, with what the environment serves now."""
-    chosen = map_and_wait([partial(_with_alias, one) for one in chosen], CALLS_AT_ONCE)
-    return after_failure(job, [one.part for one in chosen], chosen[0].source.commit)
+    return after_failure(job, each(_with_alias, parts), parts[0].chosen.commit)
 
 
 def _verdict_in_latest(target: Target, source: Source) -> Verdict:
@@ -291,19 +255,7 @@ def _with_steps(target: Target, further: Verdict | None) -> Verdict:
     return replace(further, checks=(steps, *further.checks))
 
 
-def _record(target: Target, source: Source, verdict: Verdict) -> None:
-    target.ledger.versions.record(source.candidate)
-    target.ledger.versions.record_verdict(source.candidate, _plan(target, source), verdict)
-
-
-def _plan(target: Target, source: Source) -> str:
-    """Return the digest of the verification: of the inputs, or of the job's own steps if the inputs have none."""
-    if source.deployment and not target.job.inputs.has_verification:
-        return hashlib.sha256(f"steps {source.deployment.operation}".encode()).hexdigest()
-    return target.plan
-
-
-def _requested(one: _Chosen) -> pipeline.Requested:
+def _requested(part: Part) -> pipeline.Requested:
     """Return the request to promote the version, with the verdict of this run or else of the ledger.
 
     The target has the alias as it was read before the source.
@@ -312,8 +264,7 @@ def _requested(one: _Chosen) -> pipeline.Requested:
         RefusedError: The version has no passed verdict, and the inputs do not override that.
 
     """
-    target, source = one.target, one.source
-    verdict = None if one.is_recorded else one.verdict
+    target, source, verdict = part.target, part.chosen, part.unrecorded_verdict
     inputs, candidate = target.job.inputs, source.candidate
     verdicts = target.ledger.versions.verdicts(candidate)
     admission = admit_promotion(
@@ -329,7 +280,7 @@ def _requested(one: _Chosen) -> pipeline.Requested:
         candidate=candidate,
         commit=source.commit,
         run_id=source.run_id,
-        plan=_plan(target, source) if verdict else verdicts.plan,
+        plan=part.plan if verdict else verdicts.plan,
         verdict=verdict,
         token=source.deployment.key if source.deployment else "",
         kind=admission.kind,
@@ -338,19 +289,21 @@ def _requested(one: _Chosen) -> pipeline.Requested:
         by=target.job.context.actor,
         seen_under=target.alias.revision_id if target.alias else "",
     )
-    return pipeline.Requested(target, request, one.held_lock)
+    return pipeline.Requested(target, request, part.held_lock)
 
 
-def _older(one: _Chosen, served: str) -> RefusedError:
+def _older(part: Part, served: str) -> RefusedError:
+    version, environment = part.chosen.candidate.version, part.target.environment
     return RefusedError(
-        f"version {one.source.candidate.version} is older than what {one.target.environment} serves (version {served})",
+        f"version {version} is older than what {environment} serves (version {served})",
         hint="To return to an older version, use command: rollback with this version.",
     )
 
 
-def _discard_previews(chosen: Sequence[_Chosen]) -> None:
+def _discard_previews(parts: Sequence[Part]) -> None:
     """Delete the preview endpoints of the promoted versions. The post step deletes the others of the job."""
-    for target, source in ((one.target, one.source) for one in chosen if one.source.deployment):
-        assert source.deployment is not None  # noqa: S101 - the line above filters the others
-        operation = source.deployment.operation
-        discard(target.job, target.previews, [found for found in target.state.previews if found.operation == operation])
+    for part in parts:
+        if deployment := part.chosen.deployment:
+            target = part.target
+            made = [found for found in target.state.previews if found.operation == deployment.operation]
+            discard(target.job, target.previews, made)

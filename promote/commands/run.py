@@ -19,7 +19,7 @@ from promote.pipeline.deploy import expected_content
 from promote.pipeline.held_locks import hold_locks, plain_lock
 from promote.pipeline.job import Job
 from promote.pipeline.order import orders
-from promote.pipeline.part import Part, each
+from promote.pipeline.part import Part, each, is_blocked, record_verdict
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import PromotionOutcome, Requested, Seen, promote
 from promote.pipeline.target import Target
@@ -52,7 +52,7 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         if ended:
             return ended
         parts = _verified(job, parts, _in_latest)
-        outcome = None if _is_blocked(parts) else _promote(job, parts, Seen.BEFORE)
+        outcome = None if is_blocked(parts) else _promote(job, parts, Seen.BEFORE)
     if outcome is None:
         return after_failure(job, parts, job.run.commit)
     return after_move(job, parts, outcome, job.run.commit)
@@ -69,20 +69,12 @@ def _release_alone(job: Job, targets: Sequence[Target]) -> Report:
         for part, target, (_, held_lock) in zip(parts, targets, held, strict=True)
     ]
     parts = _verified(job, parts, _alone)
-    if _is_blocked(parts):
+    if is_blocked(parts):
         return after_failure(job, parts, job.run.commit)
     # The verdicts are recorded at once, because they are valid even if the locks are not acquired again.
-    parts = each(_record, parts)
+    parts = each(record_verdict, parts)
     with hold_locks(job, [part.target for part in parts], plain_lock) as held:
-        parts = [
-            replace(
-                part,
-                target=target,
-                held_lock=held_lock,
-                lock_wait=(part.lock_wait or 0) + held_lock.lease.waited,
-            )
-            for part, (target, held_lock) in zip(parts, held, strict=True)
-        ]
+        parts = [part.holding(*found) for part, found in zip(parts, held, strict=True)]
         outcome = _promote(job, parts, Seen.LONG_AGO)
     return after_move(job, parts, outcome, job.run.commit)
 
@@ -100,14 +92,10 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
         return list(parts)
     with job.phase("verify"):
         parts = each(verified, parts)
-        if not _is_blocked(parts):
+        if not is_blocked(parts):
             parts = each(partial(_with_others, [part.target for part in parts]), parts)
     job.keep_certain(report_of(parts, Result.FAILED))
-    return each(_record, parts) if _is_blocked(parts) else parts
-
-
-def _is_blocked(parts: Sequence[Part]) -> bool:
-    return any(part.is_blocked for part in parts)
+    return each(record_verdict, parts) if is_blocked(parts) else parts
 
 
 def _in_latest(part: Part) -> Part:
@@ -146,13 +134,6 @@ def _with_others(targets: Sequence[Target], part: Part) -> Part:
     return replace(part, verdict=Verdict.of((*verdict.checks, check)))
 
 
-def _record(part: Part) -> Part:
-    """Record the verdict if there is one."""
-    if part.verdict:
-        part.target.ledger.versions.record_verdict(part.deployed.candidate, part.target.plan, part.verdict)
-    return replace(part, is_recorded=True)
-
-
 def _promote(job: Job, parts: Sequence[Part], seen: Seen) -> PromotionOutcome:
     with job.phase("promote"):
         return promote(
@@ -170,8 +151,8 @@ def _requested(part: Part) -> Requested:
         part.deployed.candidate,
         job.run.commit,
         job.run.run_id,
-        target.plan,
-        None if part.is_recorded else part.verdict,
+        part.plan,
+        part.unrecorded_verdict,
         reason=job.inputs.reason,
         by=job.context.actor if job.inputs.override else "",
         seen_under=alias.revision_id if alias else "",

@@ -1,5 +1,6 @@
 """One function of a run, and what is known of it so far. ``report`` makes the report from it at the end."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from promote.core.verdict import Outcome, Verdict
 from promote.core.version import Candidate, Snapshot
 from promote.pipeline.deploy import Deployed
 from promote.pipeline.locks import HeldLock
+from promote.pipeline.source import Source
 from promote.pipeline.target import Target
 
 
@@ -34,6 +36,8 @@ class Part:
     """The version to promote; None if there is none yet."""
     snapshot: Snapshot | None = None
     """The candidate's code and configuration; None if this run has not read them."""
+    source: Source | None = None
+    """The version that ``promote`` promotes, and how it was built; None for other commands."""
     built: Deployed | None = None
     """What this run has deployed; None if it has not deployed."""
     changes: tuple[str, ...] = ()
@@ -67,6 +71,51 @@ class Part:
             lock_wait=held_lock.lease.waited if held_lock else None,
             candidate=candidate,
         )
+
+    def choosing(self, source: Source) -> Self:
+        """Return the part with the version that ``promote`` promotes."""
+        return replace(
+            self,
+            source=source,
+            candidate=source.candidate,
+            snapshot=source.snapshot,
+            is_in_latest=source.is_in_latest,
+        )
+
+    def holding(self, target: Target, held_lock: HeldLock) -> Self:
+        """Return the part with its lock, and with ``target`` as read under the lock."""
+        lock_wait = (self.lock_wait or 0) + held_lock.lease.waited
+        return replace(self, target=target, held_lock=held_lock, lock_wait=lock_wait)
+
+    def seeing(self, target: Target) -> Self:
+        """Return the part with ``target`` as it was just read, and with what that shows of the environment."""
+        now = Part.known(target)
+        return replace(
+            self,
+            target=target,
+            previous=now.previous,
+            latest_endpoint=now.latest_endpoint,
+            environment_endpoint=now.environment_endpoint,
+        )
+
+    @property
+    def chosen(self) -> Source:
+        """The version that ``promote`` promotes, after it was chosen."""
+        assert self.source is not None  # noqa: S101 - it is used only by that command
+        return self.source
+
+    @property
+    def plan(self) -> str:
+        """The digest of the verification: of the inputs, or of the job's own steps if the inputs have none."""
+        deployment = self.source.deployment if self.source else None
+        if deployment and not self.target.job.inputs.has_verification:
+            return hashlib.sha256(f"steps {deployment.operation}".encode()).hexdigest()
+        return self.target.plan
+
+    @property
+    def unrecorded_verdict(self) -> Verdict | None:
+        """The verdict of this run that the ledger does not have yet; None if there is none."""
+        return None if self.is_recorded else self.verdict
 
     @property
     def deployed(self) -> Deployed:
@@ -110,6 +159,21 @@ class Part:
 def each(step: Callable[[Part], Part], parts: Sequence[Part]) -> list[Part]:
     """Apply ``step`` to all functions in parallel."""
     return map_and_wait([partial(step, part) for part in parts], CALLS_AT_ONCE)
+
+
+def is_blocked(parts: Sequence[Part]) -> bool:
+    """Return whether this run has verified a candidate that did not pass, so that no function is promoted."""
+    return any(part.is_blocked for part in parts)
+
+
+def record_verdict(part: Part) -> Part:
+    """Record the verdict if there is one. A version that another step or run has built is recorded first."""
+    if part.verdict and part.candidate:
+        versions = part.target.ledger.versions
+        if part.built is None:
+            versions.record(part.candidate)
+        versions.record_verdict(part.candidate, part.plan, part.verdict)
+    return replace(part, is_recorded=True)
 
 
 def verdict_of(parts: Sequence[Part]) -> Verdict | None:

@@ -448,7 +448,7 @@ MUTANTS = (
     ),
     Mutant(
         "a release begins although a function has not passed",
-        "promote.commands.run",
+        "promote.pipeline.part",
         "return any(part.is_blocked for part in parts)",
         "return all(part.is_blocked for part in parts)",
         RELEASING,
