@@ -12,7 +12,7 @@ from promote.core.version import Candidate, Snapshot, same_content
 from promote.inputs.model import Isolation
 from promote.pipeline.recover import finish
 from promote.pipeline.target import Target
-from promote.state.candidate_records import Deployment, claimed
+from promote.state.candidate_records import Deployment, PromoteStep, already_promoted
 from promote.state.served_history import deletion_note
 
 _LOOKS = 5
@@ -158,31 +158,9 @@ def _deployed(target: Target) -> Source:
             f"the candidate {target.job.inputs.candidate} was not deployed for {name} by command: deploy",
             hint="Pass the output candidate of this run's deploy step. Use the same function and table in both steps.",
         )
-    if found.run_id != run.run_id:
-        raise RefusedError(
-            f"run {found.run_id} deployed the candidate, and only the steps of that run tested it",
-            hint="Deploy again in this run. To promote a version that has a passed verdict, use from or version.",
-        )
-    if (found.job, found.attempt) != (target.job.name, run.attempt):
-        raise RefusedError(
-            f"the candidate is of job {found.job or 'unknown'}, attempt {found.attempt}, and only the steps of that "
-            "job tested it",
-            hint="Deploy, test and promote in one job, or re-run that whole job. To promote a version that has a "
-            "passed verdict, use from or version.",
-        )
-    if found.job_number != target.job.state.job:
-        raise RefusedError(
-            f"the candidate is of another job with the name {found.job or 'unknown'}, and only the steps of that job "
-            "tested it",
-            hint="Jobs of a matrix and calls of one reusable workflow share a name. Deploy, test and promote in one "
-            "job, or use from or version. If it is one job, do not change RUNNER_TEMP between the steps, because the "
-            "action recognizes its job by a file there.",
-        )
-    claim, ours = found.claim, (target.environment, run.run_id, run.attempt)
-    if claim is None or (claim.environment, claim.run_id, claim.attempt) != ours:
-        require_unused(found)
-        if claim:
-            raise claimed(claim)
+    step = PromoteStep(target.environment, run.run_id, run.attempt, target.job.name, target.job.state.job)
+    if refusal := found.refusal(step):
+        raise refusal
     target.job.clients.expect_version(name, version)
     snapshot = target.function.find(version)
     if snapshot is None or not same_content(snapshot, found.candidate):
@@ -203,7 +181,4 @@ def require_unused(deployment: Deployment) -> None:
 
     """
     if deployment.used:
-        raise RefusedError(
-            "the candidate was promoted already, and a candidate can be promoted only once",
-            hint="To promote it to another environment, use the input from.",
-        )
+        raise already_promoted()

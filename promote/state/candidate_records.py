@@ -13,6 +13,19 @@ from promote.state.strict import Record
 
 
 @dataclass(frozen=True)
+class PromoteStep:
+    """The step that promotes a candidate."""
+
+    environment: str
+    run_id: int
+    attempt: int
+    job: str
+    """The name of its job; empty outside of GitHub."""
+    job_number: str
+    """The unique number of its job."""
+
+
+@dataclass(frozen=True)
 class CandidateClaim:
     """The promotion that uses a candidate, as recorded before the alias moves."""
 
@@ -21,6 +34,10 @@ class CandidateClaim:
     attempt: int
     promotion: str
     """The identity of the promotion."""
+
+    def is_of(self, step: PromoteStep) -> bool:
+        """Return whether a step of the same attempt made it, for the same environment."""
+        return (self.environment, self.run_id, self.attempt) == (step.environment, step.run_id, step.attempt)
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,37 @@ class Deployment:
     def key(self) -> str:
         """The sort key of the record."""
         return deployment_key(self.candidate.version, self.operation)
+
+    def refusal(self, step: PromoteStep) -> RefusedError | None:
+        """Return why ``step`` must not promote the candidate; None if it may.
+
+        Only the steps of the job that deployed it have tested it, and it can be promoted only once.
+        """
+        if self.run_id != step.run_id:
+            return RefusedError(
+                f"run {self.run_id} deployed the candidate, and only the steps of that run tested it",
+                hint="Deploy again in this run. To promote a version that has a passed verdict, use from or version.",
+            )
+        if (self.job, self.attempt) != (step.job, step.attempt):
+            return RefusedError(
+                f"the candidate is of job {self.job or 'unknown'}, attempt {self.attempt}, and only the steps of that "
+                "job tested it",
+                hint="Deploy, test and promote in one job, or re-run that whole job. To promote a version that has a "
+                "passed verdict, use from or version.",
+            )
+        if self.job_number != step.job_number:
+            return RefusedError(
+                f"the candidate is of another job with the name {self.job or 'unknown'}, and only the steps of that "
+                "job tested it",
+                hint="Jobs of a matrix and calls of one reusable workflow share a name. Deploy, test and promote in "
+                "one job, or use from or version. If it is one job, do not change RUNNER_TEMP between the steps, "
+                "because the action recognizes its job by a file there.",
+            )
+        if self.claim and self.claim.is_of(step):
+            return None
+        if self.used:
+            return already_promoted()
+        return claimed(self.claim) if self.claim else None
 
 
 def deployment_key(version: str, operation: str) -> str:
@@ -156,6 +204,14 @@ class CandidateRecords:
         """Return the error that names the promotion that has claimed the candidate's record ``token``."""
         item = next(iter(self._partition.table.query(self._partition.arn, token, token)), None)
         return claimed(deployment_of(item).claim if item else None)
+
+
+def already_promoted() -> RefusedError:
+    """Return the error for a candidate that was promoted."""
+    return RefusedError(
+        "the candidate was promoted already, and a candidate can be promoted only once",
+        hint="To promote it to another environment, use the input from.",
+    )
 
 
 def claimed(claim: CandidateClaim | None) -> RefusedError:
