@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
-from promote.aws.lambda_function import not_as_it_was
 from promote.commands import messages
 from promote.commands.after_move import after_failure, after_move, keep_moved
 from promote.commands.report import report_of
@@ -14,7 +13,7 @@ from promote.core.admission import admit_promotion
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest, replaced_version, require_not_lower
 from promote.core.endpoint import LATEST_ENDPOINT
-from promote.core.errors import ConflictError, InputError, RefusedError
+from promote.core.errors import InputError, RefusedError
 from promote.core.promotion import served_version
 from promote.core.report import Report
 from promote.core.run import Result
@@ -29,7 +28,7 @@ from promote.pipeline.order import orders
 from promote.pipeline.part import Part, each, is_blocked, record_verdict
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
-from promote.pipeline.source import Source, require_unused, sources
+from promote.pipeline.source import Source, is_replaced, require_unused, sources
 from promote.pipeline.target import Target
 from promote.pipeline.verify import verdict_alone, verify
 
@@ -131,16 +130,8 @@ def _reread(part: Part, now: Source) -> Part:
 
     """
     target, was, is_ = part.target, part.chosen.candidate, now.candidate
-    if was != is_:
-        if was.version == is_.version:
-            raise not_as_it_was(target.function.name, was.version, is_gone=False)
-        name = target.job.inputs.source
-        if part.verdict is not None:
-            raise ConflictError(
-                f"{name} of {target.function.name} was moved from version {was.version} to version {is_.version} while "
-                f"this run verified version {was.version}",
-                hint=f"Run the job again. It verifies and promotes what {name} serves then.",
-            )
+    name = target.job.inputs.source
+    if is_replaced(target.function.name, name, was, is_, is_verified=part.verdict is not None):
         target.job.say("promote", f"{name} now serves version {is_.version} instead of version {was.version}")
         _require_verdict(target, now)
     ensure_active(target, now.snapshot)

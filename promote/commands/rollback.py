@@ -58,8 +58,7 @@ def rollback(job: Job) -> Report:
         targets, ended = _finished(prepared)
         # The aliases are read before the versions to return to.
         targets = map_and_wait([target.seeing_now for target in targets], CALLS_AT_ONCE)
-        has_returned = bool(ended) and not any(map(_leaves_more, ended))
-        if has_returned and all(job.inputs.version in ("", served_version(target.alias)) for target in targets):
+        if _has_returned(ended, [served_version(target.alias) for target in targets], job.inputs.version):
             return _returned(job, targets, ended)
         targets, aliases, notes = _serving(targets)
         backs = [_named(targets[0], aliases[0])] if job.inputs.version else _served_before(targets, aliases)
@@ -113,6 +112,15 @@ def _finished(targets: Sequence[Target]) -> tuple[list[Target], list[Release]]:
     """
     found = [undo_release(target) if target.served.pending else (target, None) for target in targets]
     return [target for target, _ in found], [release for _, release in found if release]
+
+
+def _has_returned(ended: Sequence[Release], served: Sequence[str], version: str) -> bool:
+    """Whether the end of the unfinished releases is all that was needed.
+
+    ``served`` are the versions that the functions serve now. ``version`` is the one that the inputs name, or empty.
+    """
+    is_done = bool(ended) and not any(map(_leaves_more, ended))
+    return is_done and (not version or all(found == version for found in served))
 
 
 def _leaves_more(ended: Release) -> bool:

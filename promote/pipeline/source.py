@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
+from promote.aws.lambda_function import not_as_it_was
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import ConflictError, InputError, RefusedError
 from promote.core.run import short_commit
@@ -169,6 +170,28 @@ def _deployed(target: Target) -> Source:
             hint="The function may have been deleted and created again. Deploy again.",
         )
     return Source(snapshot, found.commit, found.run_id, found)
+
+
+def is_replaced(function: str, environment: str, was: Candidate, now: Candidate, *, is_verified: bool) -> bool:
+    """Return whether the run promotes another version than it chose: ``environment`` serves that one now.
+
+    ``is_verified`` means that this run has verified the version that it chose.
+
+    Raises:
+        ConflictError: The version is not the one that was chosen, or this run has verified the earlier version.
+
+    """
+    if was == now:
+        return False
+    if was.version == now.version:
+        raise not_as_it_was(function, was.version, is_gone=False)
+    if is_verified:
+        raise ConflictError(
+            f"{environment} of {function} was moved from version {was.version} to version {now.version} while this run "
+            f"verified version {was.version}",
+            hint=f"Run the job again. It verifies and promotes what {environment} serves then.",
+        )
+    return True
 
 
 def require_unused(deployment: Deployment) -> None:
