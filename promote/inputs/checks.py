@@ -229,7 +229,7 @@ _WORD = r"(?:[^\s;&|<>()`$#]|\$(?!\())+"
 
 SETTINGS = (
     *("set", "shopt", "cd", "export", "readonly", "unset", "declare", "typeset", "local", "alias", "unalias"),
-    *("umask", "hash"),
+    *("umask", "hash", "ulimit"),
 )
 """Commands that change the state of the shell, and test nothing."""
 

@@ -23,6 +23,7 @@ command_not_found_handle() {
 }
 __promote_before='the beginning'
 __promote_look() {
+  [[ ! ${__promote_busy-} ]] || return 0
   case " $1 " in *" 126 "*|*" 127 "*)
     case $__promote_before in
       wait|wait\ *) ;;
@@ -35,29 +36,47 @@ __promote_look() {
       *[!A-Za-z0-9_./+@:-]*) ;;
       */*) [[ -f $word && -x $word ]] || declare -F "$word" >/dev/null || printf 'missing %s\n' "$word" >>RECORD;;
     esac
-    case $2 in
-      SETTINGS|exec\ [\<\>\&]*|exec\ [0-9][\<\>]*) ;;
-      # What they run is seen by itself.
-      eval|eval\ *|.\ *|source\ *) ;;
-      *) __promote_is_empty "$2" || [[ ${__promote_ran-} || ( $2 == "$word" && $word == [A-Za-z_]*=* ) ]] || {
-        __promote_ran=1
-        echo ran >>RECORD
-      };;
-    esac
+    [[ ${__promote_ran-} ]] || __promote_tests_nothing "$2" || {
+      __promote_ran=1
+      echo ran >>RECORD
+    }
     __promote_before=$2
   fi
   : "$3"
 }
-__promote_is_empty() {
-  local name=${1//[\"\{\}]/}
-  name=${name#bash -c } name=${name#sh -c }
-  [[ $name == \$* ]] || return 1
-  name=${name#\$} name=${name%%:-*} name=${name%%-*}
-  case $name in
-    ''|*[!A-Za-z0-9_]*|[0-9]*) return 1;;
+__promote_tests_nothing() {
+  local what=${1#command }
+  what=${what#builtin }
+  case $what in
+    # After these, nothing is watched any more.
+    trap\ *DEBUG*|trap\ *RETURN*) return 1;;
+    SETTINGS|exec|exec\ [\<\>\&\{]*|exec\ [0-9][\<\>]*|trap|trap\ *) return 0;;
+    # What they run is seen by itself.
+    eval|eval\ *|.\ *|source\ *|bash|bash\ *|/bin/bash\ *) return 0;;
   esac
-  local value=${!name-}
-  [[ ! ${value//[[:space:]]/} ]]
+  declare -F "${what%%[[:space:]]*}" >/dev/null || __promote_assigns "$1" || __promote_is_empty "$1"
+}
+__promote_assigns() {
+  [[ $1 == [A-Za-z_]*=* ]] || return 1
+  local value="(\\([^)]*\\)|(\"[^\"]*\"|'[^']*'|[^[:space:]\"'()])*)" __promote_busy=1
+  # In a subshell, because =~ sets BASH_REMATCH.
+  ([[ $1 =~ ^([A-Za-z_][A-Za-z0-9_]*(\[[^]]*\])?\+?=$value([[:space:]]+|$))+$ ]])
+}
+__promote_is_empty() {
+  local words=${1//[\"\{\}]/} name value
+  words=${words#sh -c } words=${words%%[\<\>]*} words=${words%[[:space:]][0-9]}
+  while [[ $words == [A-Za-z_]*=*[[:space:]]* ]]; do words=${words#*[[:space:]]}; done
+  [[ $words == \$* ]] || return 1
+  read -ra words <<<"$words"
+  for name in "${words[@]}"; do
+    [[ $name == \$* ]] || return 1
+    name=${name#\$} name=${name%-} name=${name%:} name=${name%%[%#^,/]*}
+    case $name in
+      ''|*[!A-Za-z0-9_]*|[0-9]*) return 1;;
+    esac
+    value=${!name-}
+    [[ ! ${value//[[:space:]]/} ]] || return 1
+  done
 }
 set -o functrace
 [[ ${BASH_EXECUTION_STRING+x} ]] || trap '{ :; } 2>/dev/null' EXIT

@@ -439,6 +439,23 @@ def test_a_script_sees_what_bash_would_show_it(place: Place) -> None:
         *("$UNSET python3 -c 1", ". ./lib.sh", "source lib.sh", "eval 'test 1'", "exec 2>&1\ntest 1", "exec test 1"),
         *("test 1 & wait $!", "x=$(date)", "declare x=$(date)", "read -r x < <(date)", "trap 'test 1' EXIT; true"),
         *("export x=$(date)", "umask 022 && test 1", "f() { test 1; }; f", "(test 1)", "! false"),
+        *(
+            'bash -c "test 1"',
+            "bash lib.sh",
+            'bash <<<"test 1"',
+            "/bin/bash -ec 'test 1'",
+            "X=1 test 1",
+            'A="a b" test 1',
+        ),
+        *(
+            "${UNSET:-test 1}",
+            "${SMOKE%x}",
+            '"$SMOKE" >out.log 2>&1',
+            "$SMOKE $UNSET",
+            "command test 1",
+            "f() { $SMOKE; }; f",
+        ),
+        *("[[ a =~ (.) ]]; X=1 Y=2; test ${BASH_REMATCH[1]} = a", "command -v test"),
     ],
 )
 def test_a_script_that_runs_a_command_passes(place: Place, script: str) -> None:
@@ -455,6 +472,23 @@ def test_a_script_that_runs_a_command_passes(place: Place, script: str) -> None:
         *("$SMOKE", "${SMOKE}", "${SMOKE:-}", 'eval "$SMOKE"', 'bash -c "$SMOKE"', 'sh -c "$SMOKE"', "eval"),
         *("exec 2>&1", "exec >out.txt", "{ umask 022; }", "{ hash -r; }", "{ declare -x A=1; }"),
         *(". /dev/null", "source /dev/null", "{ alias x=y; }"),
+        *(
+            "$SMOKE >out.log 2>&1",
+            "$SMOKE 2>&1",
+            "$SMOKE $OTHER",
+            "X=1 $SMOKE",
+            "${SMOKE%x}",
+            'bash -euo pipefail -c "$SMOKE"',
+        ),
+        *('/bin/bash -c "$SMOKE"', "bash -c :", "{ A=1 B=2; }", '{ A="a b"; }', "{ A=(1 2); }"),
+        *(
+            '{ URL="${PROMOTE_URL%/}/health" TIMEOUT=5; }',
+            "{ exec {fd}>out.txt; }",
+            "exec",
+            "command set -e",
+            "builtin cd .",
+        ),
+        *("trap - EXIT", "{ ulimit -c 0; }", "f() { set -e; }; f"),
     ],
 )
 def test_a_script_that_runs_no_command_is_inconclusive(place: Place, script: str) -> None:
