@@ -65,13 +65,16 @@ class Clone:
     def pull(self) -> str:
         """The ref of the pull request that is checked out, such as ``pull/5/merge``; empty if none is.
 
-        actions/checkout writes it to ``refs/remotes``, and each fetch to ``FETCH_HEAD``.
+        actions/checkout writes it to ``refs/remotes/pull``, and each fetch to ``FETCH_HEAD``. A fetch may also write it
+        to ``refs/pull`` or below a remote.
         """
         head = self.head.encode()
-        found = self._refs.as_dict(_ref("refs/remotes/pull"))
-        names = [f"pull/{name.decode(errors='replace')}" for name, at in found.items() if at == head]
-        fetched = _FETCHED_PULL.findall(_text(self._folder / "FETCH_HEAD"))
-        names += [name.decode() for at, name in fetched if at == head]
+        found = [(_PULL.fullmatch(name), at) for name, at in self._refs.as_dict(_ref("refs")).items()]
+        names = [name[1].decode() for name, at in found if name and at == head]
+        # A worktree has its own FETCH_HEAD, and shares that of its clone.
+        for folder in {self._folder, self._shared}:
+            fetched = _FETCHED_PULL.findall(_text(folder / "FETCH_HEAD"))
+            names += [name.decode() for at, name in fetched if at == head]
         return min(names, default="")
 
     @property
@@ -304,6 +307,9 @@ _EXTENSIONS = frozenset(
 """The extensions that this module supports: https://git-scm.com/docs/git-config, extensions."""
 _COMMIT, _TAG = 1, 4
 """Kinds of objects, by their numbers in packs."""
+_PULL = re.compile(rb"(?:remotes/(?:[^/]+/)?)?(pull/\d+/(?:head|merge))")
+"""The ref of a pull request, below ``refs``."""
+
 _FETCHED_PULL = re.compile(rb"^([0-9a-f]+)\t.*'refs/(pull/\d+/\w+)' of ", re.MULTILINE)
 """The commit and the ref of a pull request, as ``git fetch`` writes it to ``FETCH_HEAD``."""
 

@@ -207,6 +207,30 @@ def test_a_pull_request_that_was_fetched_by_hand(workspace: Path) -> None:
     assert settled(workspace, event="issue_comment").commit == base
 
 
+@pytest.mark.parametrize("ref", ["refs/pull/8/head", "refs/remotes/origin/pull/8/merge"])
+def test_a_pull_request_that_a_fetch_has_written_to_a_ref(workspace: Path, ref: str) -> None:
+    base = cloned(workspace)[-1]
+    git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")
+    git(workspace, "update-ref", ref, commit(workspace, "topic"))
+    with pytest.raises(RefusedError, match=r"refs/pull/8/\w+ is checked out: .* not reviewed"):
+        settled(workspace, event="workflow_dispatch")
+    git(workspace, "checkout", "--quiet", "--detach", base)
+    assert settled(workspace, event="workflow_dispatch").commit == base
+
+
+def test_a_pull_request_that_was_fetched_before_its_worktree_was_made(workspace: Path) -> None:
+    cloned(workspace)
+    git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")
+    git(workspace, "update-ref", "refs/topics/8", commit(workspace, "topic"))
+    git(workspace, "update-ref", "refs/pull/8/head", "refs/topics/8")
+    git(workspace, "fetch", "--quiet", str(workspace), "refs/pull/8/head")
+    git(workspace, "update-ref", "-d", "refs/pull/8/head")
+    git(workspace, "checkout", "--quiet", "main")
+    git(workspace, "worktree", "add", "--quiet", "function/pr", "FETCH_HEAD")
+    with pytest.raises(RefusedError, match=r"refs/pull/8/head is checked out: .* not reviewed"):
+        settled(workspace, {"artifact": "function/pr"}, event="workflow_dispatch")
+
+
 def test_the_input_decides_where_nothing_else_can(workspace: Path) -> None:
     given = {"commit": "A" * 40}
     assert settled(workspace, given).commit == "a" * 40
