@@ -1,6 +1,6 @@
 """``rollback``: return the environment to what it served before, or to a version with a passed verdict."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
@@ -8,7 +8,6 @@ from promote.commands import messages
 from promote.commands.after_move import after_move, keep_moved
 from promote.commands.report import report_of
 from promote.core.admission import Admission, Verdicts, admit_rollback
-from promote.core.commit_order import CommitOrder
 from promote.core.concurrency import map_and_wait
 from promote.core.decision import PromotionRequest
 from promote.core.errors import InputError, RefusedError
@@ -20,7 +19,7 @@ from promote.core.run import Result, join_names
 from promote.core.version import Candidate, Snapshot
 from promote.pipeline.deploy import ensure_active
 from promote.pipeline.job import Job
-from promote.pipeline.order import compare, kept_out
+from promote.pipeline.order import order_back
 from promote.pipeline.part import Part
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import Requested, Seen, promote
@@ -58,8 +57,8 @@ def rollback(job: Job) -> Report:
         targets, ended = _finished(prepared)
         # The aliases are read before the versions to return to.
         targets = map_and_wait([target.seeing_now for target in targets], CALLS_AT_ONCE)
-        if _has_returned(ended, [served_version(target.alias) for target in targets], job.inputs.version):
-            return _returned(job, targets, ended)
+        if done := _done(job, targets, ended):
+            return done
         targets, aliases, notes = _serving(targets)
         backs = [_named(targets[0], aliases[0])] if job.inputs.version else _served_before(targets, aliases)
         requests = map_and_wait(
@@ -67,7 +66,8 @@ def rollback(job: Job) -> Report:
         )
     pairs = list(zip(targets, requests, strict=True))
     excused = excuses([(target.served.rolled_back, request.candidate) for target, request in pairs])
-    orders = [_order(*pair, excused) for pair in pairs]
+    # If a version was rolled back itself, it needs an override.
+    orders = [order_back(target, request.commit, request.candidate, excused) for target, request in pairs]
     is_refused = any(order.is_refused for order in orders)
     if job.inputs.dry_run:
         steps = _steps(job, targets, backs, aliases)
@@ -88,6 +88,34 @@ def rollback(job: Job) -> Report:
     return after_move(job, parts, outcome, (moved or requests)[0].commit, notes)
 
 
+def _done(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> Report | None:
+    """Return the report if there is nothing left to roll back; else None.
+
+    The end of the unfinished releases (``ended``) may be all that was needed. And a re-run goes no further back.
+    """
+    if _has_returned(ended, [served_version(target.alias) for target in targets], job.inputs.version):
+        return _returned(job, targets, ended)
+    if not job.inputs.version and all(map(_is_repeated, targets)):
+        return _repeated(job, targets)
+    return None
+
+
+def _is_repeated(target: Target) -> bool:
+    """Whether an earlier attempt of this run has made the last move of the environment, and it was a rollback."""
+    alias, made = target.alias, target.job.context.attempt_of(target.served.moved.url)
+    move = alias.promotion if alias and not alias.is_moved_by_others else None
+    return move is not None and move.kind is Kind.ROLLBACK and made is not None and made < target.job.run.attempt
+
+
+def _repeated(job: Job, targets: Sequence[Target]) -> Report:
+    """Return the report of a re-run. It does not roll back further than the attempts before it."""
+    parts = list(map(_as_served, targets))
+    serves = f"version {parts[0].previous}" if len(parts) == 1 else "what it served before"
+    headline = f"{job.place} serves {serves}: an earlier attempt of this run has rolled it back. Nothing was changed."
+    hint = "To roll back further, start a new run, or name the version with the input version."
+    return report_of(parts, Result.UNCHANGED, headline, hint)
+
+
 def _refused_early(target: Target) -> Report | None:
     """Return the refusal of the version that the inputs name, before anything is changed; None if there is none.
 
@@ -100,7 +128,7 @@ def _refused_early(target: Target) -> Report | None:
     snapshot = _snapshot(target, back)
     back = _recorded(target, back, snapshot.candidate)
     _admitted(target, snapshot.candidate)
-    found = kept_out(target, compare(target, back.commit, None), snapshot.candidate, is_back=True)
+    found = order_back(target, back.commit, snapshot.candidate)
     return messages.refused([Part.known(target)], [found]) if found.is_refused else None
 
 
@@ -136,11 +164,7 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
     # A release that failed at the same time was rolled back by its own run, which does not keep its code out.
     is_failed = not any(release.undone or release.kind is Kind.ROLLBACK for release in ended)
     result = Result.UNCHANGED if is_failed else Result.ROLLED_BACK
-    parts = []
-    for target in targets:
-        version = served_version(target.alias)
-        snapshot = target.function.find(version) if version else None
-        parts.append(Part.known(target, candidate=snapshot.candidate if snapshot else None))
+    parts = list(map(_as_served, targets))
     serves = f"version {parts[0].previous}" if parts[0].previous else "nothing"
     if len(parts) > 1:
         serves = "what it served before"
@@ -155,6 +179,13 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
     )
     notes += ("The release had not ended, so there are no release notes of it, and GitHub shows no deployment.",)
     return report_of(parts, result, headline, notes=notes)
+
+
+def _as_served(target: Target) -> Part:
+    """Return what is known of the function. Its candidate is the version that the environment serves."""
+    version = served_version(target.alias)
+    snapshot = target.function.find(version) if version else None
+    return Part.known(target, candidate=snapshot.candidate if snapshot else None)
 
 
 def _end(release: Release) -> str:
@@ -178,12 +209,6 @@ def _steps(job: Job, targets: Sequence[Target], backs: Sequence[ServedVersion], 
         if back.version != alias.version
     ]
     return f"roll back {join_names(changed)}"
-
-
-def _order(target: Target, request: PromotionRequest, excused: Collection[str]) -> CommitOrder:
-    """Return the order of the version's commit. If the version was rolled back itself, it needs an override."""
-    found = compare(target, request.commit, None)
-    return kept_out(target, found, request.candidate, excused=excused, is_back=True)
 
 
 def _serving(targets: Sequence[Target]) -> tuple[list[Target], list[Alias], tuple[str, ...]]:

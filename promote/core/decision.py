@@ -252,6 +252,12 @@ def _warnings(situation: Situation) -> Iterator[str]:
         yield f"The histories have diverged: {theirs}, which {name} served, is not an ancestor of {ours}."
     if found.relation is CommitRelation.UNKNOWN:
         yield f"{found.undecided(situation.place)} It was promoted because of diverged: promote."
+    for commit, order in situation.orders.items():
+        if order.relation is CommitRelation.UNKNOWN:
+            yield (
+                f"Cannot tell whether {short_commit(found.ours)} is newer than {short_commit(commit)}, which was "
+                f"rolled back: {order.cause}."
+            )
     if found.is_first and alias and not alias.is_placeholder:
         yield (
             f"{name} served version {alias.version}, which this action did not promote. Its commit is not known, so "

@@ -6,7 +6,7 @@ from promote.core import decision as core
 from promote.core.decision import Decision, PromotionRequest, Situation
 from promote.core.promotion import Alias, Kind, RolledBack
 from promote.core.version import Candidate, Content
-from promote.pipeline.order import commit_of, compare, kept_out, orders_of
+from promote.pipeline.order import commit_of, compare_all, kept_out, order_back
 from promote.pipeline.target import Target
 
 ATTEMPTS = 5
@@ -28,8 +28,11 @@ def decide(
     """
     alias, served, candidate, job = target.alias, target.served, request.candidate, target.job
     is_back = request.kind is Kind.ROLLBACK
-    order = compare(target, request.commit, None if is_back else commit_of(target, alias, candidate))
-    order = kept_out(target, order, candidate, excused=excused, is_back=is_back)
+    if not is_back:
+        found, orders = compare_all(target, request.commit, commit_of(target, alias, candidate))
+        order = kept_out(target, found, candidate, orders, excused)
+    else:
+        order, orders = order_back(target, request.commit, candidate, excused), {}
     may_be_pinned = alias is not None and bool(served.sequence) and alias.is_moved_by_others
     situation = Situation(
         function=target.function.name,
@@ -43,7 +46,7 @@ def decide(
         override=job.inputs.override,
         is_pinned=alias is not None and may_be_pinned and target.ledger.is_pinned(alias),
         left=_left(target, alias) if is_back and alias else None,
-        orders={} if is_back else orders_of(target, request.commit),
+        orders=orders,
     )
     return core.decide(request, situation)
 

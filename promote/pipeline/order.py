@@ -1,6 +1,6 @@
 """The order of a commit relative to the environment's commit and to rolled-back commits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -26,11 +26,15 @@ def compare(target: Target, ours: str, theirs: str | None) -> CommitOrder:
     return found.under(job.inputs.diverged, target.environment)
 
 
-def orders_of(target: Target, ours: str) -> dict[str, CommitOrder]:
-    """Return the order of ``ours`` relative to the commit of each rolled-back version, by that commit."""
+def compare_all(target: Target, ours: str, theirs: str | None) -> tuple[CommitOrder, dict[str, CommitOrder]]:
+    """Return the result of ``compare``, and the order relative to each rolled-back commit, by that commit.
+
+    All are found in parallel, because GitHub may have to be asked for each of them.
+    """
     commits = sorted({entry.commit for entry in target.served.rolled_back if entry.commit})
-    found = map_and_wait([partial(compare, target, ours, commit) for commit in commits], CALLS_AT_ONCE)
-    return dict(zip(commits, found, strict=True))
+    calls = [partial(compare, target, ours, commit) for commit in (theirs, *commits)]
+    found, *others = map_and_wait(calls, CALLS_AT_ONCE)
+    return found, dict(zip(commits, others, strict=True))
 
 
 def ordered(
@@ -41,29 +45,33 @@ def ordered(
     ``content`` is what would be promoted; None if it is not known yet. ``excused`` is as for ``barred``. The order
     according to the ledger saves needless work. It is determined again from the alias before the alias moves.
     """
-    found = compare(target, ours, commit_of(target, target.alias, content))
-    return kept_out(target, found, content, excused=excused)
+    found, orders = compare_all(target, ours, commit_of(target, target.alias, content))
+    return kept_out(target, found, content, orders, excused)
 
 
 def kept_out(
     target: Target,
     found: CommitOrder,
     content: Content | None,
-    *,
+    orders: Mapping[str, CommitOrder],
     excused: Collection[str] = frozenset(),
-    is_back: bool = False,
 ) -> CommitOrder:
     """Return the order ``found``, with the reason if it would bring back rolled-back code.
 
-    ``excused`` is as for ``barred``. A rollback (``is_back``) returns to older commits, so only its code counts.
+    ``orders`` and ``excused`` are as for ``barred``.
     """
-    entries, orders = target.served.rolled_back, {}
-    if is_back:
-        entries = tuple(replace(entry, commit="") for entry in entries)
-    else:
-        orders = orders_of(target, found.ours)
-    served, overridden = target.served.commit, target.overridden
-    return keep_out(found, entries, content, orders, served=served, excused=excused, overridden=overridden)
+    entries, served = target.served.rolled_back, target.served.commit
+    return keep_out(found, entries, content, orders, served=served, excused=excused, overridden=target.overridden)
+
+
+def order_back(target: Target, commit: str, content: Content, excused: Collection[str] = frozenset()) -> CommitOrder:
+    """Return the order for a rollback to ``content`` of ``commit``.
+
+    It returns to an older commit, so only its code may not have been rolled back. ``excused`` is as for ``barred``.
+    """
+    entries = tuple(replace(entry, commit="") for entry in target.served.rolled_back)
+    found, served = first_order(commit), target.served.commit
+    return keep_out(found, entries, content, {}, served=served, excused=excused, overridden=target.overridden)
 
 
 def commit_of(target: Target, alias: Alias | None, content: Content | None) -> str | None:

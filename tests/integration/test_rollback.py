@@ -342,3 +342,25 @@ def test_a_rollback_killed_after_any_call_is_whole_after_the_next_run(
         served = now
     assert number > 6
     assert promoted.outputs["version"] == "3"
+
+
+def test_a_re_run_of_a_rollback_goes_no_further_back(
+    runner: Runner, inputs: dict[str, str], world: World, promoted: Ended
+) -> None:
+    """The rollback is killed after its move, and the post step of its job completes the record."""
+    held = world.account.inject("hold-after", "lambda.UpdateAlias")
+    killed = runner.start(ROLLBACK, commit="9" * 40, run_id=9)
+    held.wait_until_hit(60)
+    killed.kill()
+    world.account.clear_faults()
+    assert [post.code for post in runner.finish()][-1] == 0
+    assert_agreed(world, "2")
+    again = runner.run(ROLLBACK, commit="9" * 40, run_id=9, attempt=2)
+    assert (again.code, again.result, len(again.errors)) == (0, "unchanged", 0), again.log
+    assert "an earlier attempt of this run has rolled it back" in again.outputs["summary"]
+    assert (world.alias_version(), again.outputs["version"]) == ("2", "2")
+    # A new run goes further back. So does an attempt after a later promotion.
+    assert back(runner, run_id=10).outputs["version"] == "1"
+    release(runner, inputs, 4)
+    later = runner.run(ROLLBACK, commit="9" * 40, run_id=10, attempt=2)
+    assert (later.result, later.outputs["version"], promoted.outputs["version"]) == ("rolled-back", "1", "3"), later.log

@@ -198,8 +198,9 @@ MUTANTS = (
     Mutant(
         "an override is also about a later rollback",
         "promote.pipeline.order",
-        "overridden = target.served.commit, target.overridden",
-        "overridden = target.served.commit, [entry.promotion for entry in entries if target.job.inputs.override]",
+        "content, orders, served=served, excused=excused, overridden=target.overridden)",
+        "content, orders, served=served, excused=excused,"
+        " overridden=[entry.promotion for entry in entries if target.job.inputs.override])",
         RELEASING,
     ),
     Mutant(

@@ -207,6 +207,13 @@ def test_an_external_move_warns_unless_it_is_our_own_pin() -> None:
     assert not decide(request(replace(NEW, version="10")), replace(given, is_pinned=True)).warnings
 
 
+def test_a_promotion_whose_order_to_rolled_back_code_is_not_known_warns() -> None:
+    orders = {"e" * 40: CommitOrder(COMMIT, "e" * 40, CommitRelation.UNKNOWN, cause="the clone is shallow")}
+    assert decide(request(), replace(situation(), orders=orders)).warnings == (
+        "Cannot tell whether cccccccccc is newer than eeeeeeeeee, which was rolled back: the clone is shallow.",
+    )
+
+
 def test_a_rollback_records_what_it_leaves_and_who_did_it() -> None:
     left = RolledBack("1", "b2xk", "o" * 64, "a" * 40, "2026-01-02T03:04:05", "", "", "")
     wanted = replace(request(kind=Kind.ROLLBACK), reason="slow", by="octocat")

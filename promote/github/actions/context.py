@@ -66,6 +66,12 @@ class Context:
         """The page of this attempt; empty outside of GitHub."""
         return self.page_of(self.run_id, self.attempt)
 
+    def attempt_of(self, page: str) -> int | None:
+        """Return the attempt of this run that has the URL ``page``; None if it is the page of something else."""
+        start = self.page_of(self.run_id, 0)[:-1]
+        number = page.removeprefix(start) if start else ""
+        return int(number) if number != page and number.isdecimal() else None
+
     def page_of(self, run_id: int, attempt: int) -> str:
         """Return the page of an attempt of a run of this repository; empty outside of GitHub."""
         if not (self.repository and run_id):
