@@ -167,10 +167,11 @@ def _write(function: FunctionAccess, alias: Alias | None, wanted: Alias) -> Alia
 
 
 def _alias(response: Mapping[str, Any]) -> Alias:
+    weights = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return Alias(
         name=response["Name"],
         version=response["FunctionVersion"],
         revision_id=response["RevisionId"],
         description=response.get("Description", ""),
-        weights=(response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {},
+        weights={version: weight for version, weight in weights.items() if weight},  # 0 splits nothing
     )

@@ -300,3 +300,15 @@ def test_several_functions_say_whose_traffic_has_not_followed(
     said = "preprod of hello and other points at one release: hello 2 (before: 1) and other 2 (before: 1). preprod of "
     said += "other points at version 2, but Lambda still sends all its traffic to version 1."
     assert ended.outputs["summary"] == said
+
+
+def test_a_weight_of_zero_splits_nothing(runner: Runner, inputs: dict[str, str], world: World) -> None:
+    runner.run(inputs, commit="1" * 40, run_id=1)
+    change(runner, 2)
+    assert runner.run({**inputs, "checks": "GET /nowhere 200"}, commit="2" * 40, run_id=2).result == "blocked"
+    share(world, **{"2": 0.0})
+    assert weights(world) == {"2": 0.0}
+    change(runner, 3)
+    ended = runner.run(inputs, commit="3" * 40, run_id=3)
+    assert (ended.code, ended.result, weights(world)) == (0, "promoted", {}), ended.log
+    assert "traffic" not in ended.log
