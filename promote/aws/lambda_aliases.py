@@ -23,7 +23,7 @@ class MoveResult(Enum):
     """The move took effect. The response, or a read after a lost response, shows it."""
     NO = auto()
     """Lambda refused the move, because the alias was changed before."""
-    UNKNOWN = auto()
+    OVERWRITTEN = auto()
     """The alias was changed by others, and the move may have taken effect before that."""
 
 
@@ -102,7 +102,7 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
             if found is not None and found.promotion == promotion:
                 return Pointed(MoveResult.YES, found)
             if (found.revision_id if found else None) != (alias.revision_id if alias else None):
-                return Pointed(MoveResult.UNKNOWN if is_unknown else MoveResult.NO)
+                return Pointed(MoveResult.OVERWRITTEN if is_unknown else MoveResult.NO)
             if pause is not None and code_of(error) == "ResourceConflictException":
                 function.clock.sleep(pause)  # an update of the alias or its concurrency is in progress
                 continue

@@ -66,7 +66,7 @@ def _finish(
 ) -> None:
     """Finish a release that this job has begun."""
     protocol = Resources.at(begun, environ, clock).releases(_logger(workflow))
-    ended = protocol.finish(ReleaseKey(begun.arn, release))
+    ended = protocol.cancel(ReleaseKey(begun.arn, release))
     if ended:
         workflow.info(f"{'promote':<9} finished the release of {ended.release.names}: {ended.text}")
 

@@ -97,7 +97,7 @@ def admit_rollback(verdicts: Verdicts, function: str, version: str, *, override:
             "recorded.",
         )
     warning = ""
-    if failure := verdicts.failure:
+    if (failure := verdicts.failure) and verdicts.passed is not None:
         warning = (
             f"Version {version} of {function} failed verification after it had passed ({_when(failure)}): "
             f"{failure.get('reason')}."

@@ -169,7 +169,7 @@ def _kind(request: PromotionRequest, order: CommitOrder, *, stays: bool) -> Kind
 def _rolled_back(
     request: PromotionRequest, situation: Situation, promotion: Promotion
 ) -> tuple[RolledBack, ...] | None:
-    """Return the rolled-back versions that must not return after the move; None if there are none, as before it."""
+    """Return the rolled-back versions that must not return after the move; None if the record need not change."""
     entries, candidate = situation.served.rolled_back, request.candidate
     if promotion.kind is Kind.ROLLBACK:
         left = situation.left

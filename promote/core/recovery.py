@@ -112,7 +112,7 @@ class AliasMove:
 def after_error(release: Release, part: ReleasePart, problem: PromoteError, alias: Alias | None) -> AliasMove:
     """Return whether an alias has moved although its move failed with ``problem``.
 
-    ``alias`` was read after that. It is also None if it could not be read and cannot have moved.
+    ``alias`` was read after that; None if it does not exist.
     """
     found = AliasMove.seen(part, alias)
     if found.moved is Movement.NO and release.has_several:

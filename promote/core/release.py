@@ -21,7 +21,7 @@ class Stage(StrEnum):
     DONE = "done"
     """All aliases have moved, and the history of each function has an entry."""
     ROLLING_BACK = "rolling_back"
-    """An alias could not be moved, so the others return to what they served."""
+    """The aliases return to what they served: one could not move, a version failed, or the run was cancelled."""
     ROLLED_BACK = "rolled_back"
     """All functions serve what they served before, except those that were moved externally."""
 

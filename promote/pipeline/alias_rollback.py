@@ -74,7 +74,8 @@ class AliasRollback:
             if wanted is None:
                 return is_restored(release, part, alias)
             if alias is None and not is_content(function, part):
-                return True  # the function was deleted with its versions, so no late move can take effect
+                # The function was deleted. A new one may have other code under this number, so it gets no alias here.
+                return True
             try:
                 is_written, problem = function.restore_alias(alias, wanted), None
             except UnconfirmedError as error:

@@ -10,7 +10,7 @@ from promote.pipeline.order import commit_of, compare_all, kept_out, order_back
 from promote.pipeline.target import Target
 
 ATTEMPTS = 5
-"""The most attempts to move an alias if other runs or external changes move it first."""
+"""The most attempts to change an alias or $LATEST if other runs or external changes change it first."""
 
 
 def is_verified(target: Target, candidate: Candidate) -> bool:

@@ -87,7 +87,7 @@ def commit_of(target: Target, alias: Alias | None, content: Content | None) -> s
     if alias is None or alias.is_placeholder:
         return None
     served, last = target.served, alias.promotion
-    # If the alias stayed while others of its release moved, its Description has an earlier commit than the ledger.
+    # The Description is newer than the ledger if the last move was not recorded.
     if last is not None and last.sequence > served.sequence and last.version == alias.version:
         return last.commit
     is_known = bool(served.sequence) and not target.is_lost

@@ -5,9 +5,9 @@
 2. The aliases move side by side, each under the RevisionId that was read before.
 3. One transaction changes the stage from ``moving`` to ``done``.
 
-If an alias cannot be moved, the stage changes from ``moving`` to ``rolling_back``, which excludes ``done``. Aliases
-that moved are restored. Aliases that did not move get a new RevisionId, so a move that arrives late fails. Then one
-transaction changes the stage to ``rolled_back``.
+If an alias cannot be moved, a version has failed since, or the release is cancelled, the stage changes from ``moving``
+to ``rolling_back``, which excludes ``done``. Aliases that moved are restored. Aliases that did not move get a new
+RevisionId, so a move that arrives late fails. Then one transaction changes the stage to ``rolled_back``.
 
 Each step is a conditional write. If it fails, the process reads the current stage and continues from there. So any
 run can finish the release of a dead run, several runs can do so at once, and none of them needs the lock.
@@ -140,8 +140,10 @@ class ReleaseProtocol:
             problem.may_have_moved = True
             raise problem from error
 
-    def finish(self, key: ReleaseKey) -> Ended | None:
-        """Finish a release that this job began, and return how it ended; None if it had ended before.
+    def cancel(self, key: ReleaseKey) -> Ended | None:
+        """Roll back a release that this job began, or complete it if all its aliases have moved.
+
+        Return how it ended; None if it had ended before.
 
         Raises:
             PromoteError: The release cannot be finished now. The next run of any of its functions finishes it.
@@ -190,12 +192,11 @@ class ReleaseProtocol:
         """
         if release.key in self._begun or release.stage is not Stage.MOVING:
             return None
-        try:
-            for part in release.parts:
-                if part.promotion.needs_verdict:
-                    self._verdicts(part.arn, part.candidate).require_passed(part.name, part.candidate.version)
-        except RefusedError as refused:
-            return refused
+        for part in release.parts:
+            if part.promotion.needs_verdict:
+                verdicts = self._verdicts(part.arn, part.candidate)
+                if refusal := verdicts.refusal(part.name, part.candidate.version):
+                    return refusal
         return None
 
     def _take(self, step: Step, ended: Ended) -> tuple[list[AliasMove], Ended]:

@@ -20,7 +20,7 @@ Say = Callable[[str, str], None]
 """Writes a line into the log, by subject and text."""
 
 _NO_RUN = Run("", 0, 1, "", "")
-"""Of what writes no record in the name of a run."""
+"""For commands and steps whose records name no run."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Resources:
 
     @classmethod
     def at(cls, location: LedgerLocation, environ: Mapping[str, str], clock: Clock) -> "Resources":
-        """Return those of a ledger that an earlier step has used."""
+        """Return the resources of a ledger that an earlier step has used."""
         return cls(Clients(location.region, environ, clock=clock), location.table, clock)
 
     @cached_property

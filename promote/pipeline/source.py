@@ -122,7 +122,7 @@ def _found(target: Target) -> Source:
         move = None if alias.is_moved_by_others else alias.promotion
         served = target.state.served(inputs.source)
         if move and served.version == alias.version and served.sequence > move.sequence:
-            # The alias stayed in a later release, so its Description does not name that release.
+            # The ledger knows a later release. The Description was changed externally.
             return Source(snapshot, served.commit, served.run_id)
         return Source(snapshot, move.commit, move.run_id) if move else _recorded(target, snapshot)
     return _recorded(target, _existing(target, inputs.version))

@@ -385,7 +385,7 @@ class Actor:
         resources = Resources(self.schedule.reach(process, self), TABLE, process)
         for begun, release in list(steps.begun):
             with suppress(Exception):
-                if resources.releases(lambda _, text: self.say(text)).finish(ReleaseKey(begun.arn, release)):
+                if resources.releases(lambda _, text: self.say(text)).cancel(ReleaseKey(begun.arn, release)):
                     self.say("the post step has finished the release")
                 steps.end(begun, release)
         for held in list(steps.locks):
