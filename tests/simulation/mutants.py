@@ -196,14 +196,6 @@ MUTANTS = (
         hits=(Hit.RERUN,),
     ),
     Mutant(
-        "an override is also about a later rollback",
-        "promote.pipeline.order",
-        "content, orders, served=served, excused=excused, overridden=target.overridden)",
-        "content, orders, served=served, excused=excused,"
-        " overridden=[entry.promotion for entry in entries if target.job.inputs.override])",
-        RELEASING,
-    ),
-    Mutant(
         "a rollback does not record what it leaves",
         "promote.core.rolled_back",
         "added = [left] if left and not is_same(left, content) else []",
