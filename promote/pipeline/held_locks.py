@@ -81,9 +81,9 @@ def _hold_lock(
     """
     job = target.job
     with hold(job, lock or target.lock, ends, timeout, lease) as held:
-        is_as_read = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
-        if not (is_as_read or held.lease.kept_by):
-            # Another run held the lock when this run read the function, or afterwards.
+        is_first = target.state.lock.holder is None and held.lease.token == target.state.lock.token + 1
+        if not (is_first and target.has_current_alias) and not held.lease.kept_by:
+            # Another run held the lock while this run read the function, or afterwards.
             target = _read_again(target, is_deployed=lock is not None)
         yield finish_release(target) if target.served.pending else target, held
 

@@ -65,6 +65,16 @@ class Target:
         return found.forgotten if self.is_lost else found
 
     @property
+    def has_current_alias(self) -> bool:
+        """Whether the alias was read after the last promotion in the ledger.
+
+        The ledger is read after the alias, and another run may promote in between: it takes and releases the lock, so
+        the lock that was read does not show it. After an external move, nobody knows, so it is False.
+        """
+        moved = self.alias.promotion if self.alias else None
+        return (moved.sequence if moved else 0) >= self.state.served(self.environment).sequence
+
+    @property
     def is_from_storage(self) -> bool:
         """Whether the code comes from S3, or was stored there because it is large."""
         return self.code is not None and not isinstance(self.code, Image) and not self.code.is_local

@@ -471,6 +471,25 @@ def test_an_older_commit_does_not_replace_a_newer_one_that_others_have_put_there
     assert release(runner, inputs, 6).result == "promoted"
 
 
+def test_a_promotion_between_the_reads_of_alias_and_records_is_seen_before_anything_is_changed(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    assert release(runner, inputs, 1).result == "promoted"
+    world.account.forget()
+    # It has read the function and its aliases, and reads the records next.
+    held = world.hold("hold-before", "dynamodb.Query")
+    origin = {"AWS_EXECUTION_ENV": "older"}
+    (runner.workspace / "function" / "NOTES").write_text("the older commit")
+    started = runner.start(inputs, commit="3" * 40, run_id=3, environ=origin)
+    held.wait_until_hit(30)
+    assert release(runner, inputs, 5).result == "promoted"
+    held.release()
+    older = started.wait()
+    assert (older.code, older.result, world.alias_version()) == (0, "superseded", "2"), older.log
+    made = [call for call in world.account.calls() if call.origin == "older" and not call.operation.startswith(READS)]
+    assert {call.name for call in made} == {"dynamodb.UpdateItem"}, "it changes nothing but the lock"
+
+
 def test_what_others_have_gone_back_from_supersedes_nothing(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:

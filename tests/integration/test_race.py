@@ -404,7 +404,7 @@ def assert_all_is_well(race: Race) -> None:
     assert_newest_good_is_served(race)
     found = spans(race.calls(), {})
     assert_one_at_a_time(race, found)
-    assert sorted(span.run for span in found) == sorted(of(race, "promoted") + of(race, "blocked"))
+    assert sorted(span.run for span in found) == sorted(of(race, "promoted") + of(race, "blocked")), race.logs()
     assert_changed_nothing(race, of(race, "superseded"))
     assert_only_verified_code_was_served(race)
     lock, held = race.world.records("lock")[0], tokens(race)
