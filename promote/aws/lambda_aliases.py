@@ -1,8 +1,7 @@
 """The aliases of a function: read them, and move them under their RevisionId."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from promote.aws.confirmation import may_have_taken_effect, unconfirmed_move
@@ -14,26 +13,6 @@ from promote.core.traffic import Capacity, may_be_lambdas
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
-
-
-class MoveResult(Enum):
-    """Whether an alias was moved."""
-
-    YES = auto()
-    """The move took effect. The response, or a read after a lost response, shows it."""
-    NO = auto()
-    """Lambda refused the move, because the alias was changed before."""
-    OVERWRITTEN = auto()
-    """The alias was changed by others, and the move may have taken effect before that."""
-
-
-@dataclass(frozen=True)
-class Pointed:
-    """The result of a move of an alias."""
-
-    moved: MoveResult
-    alias: Alias | None = None
-    """The alias after the move; None if it was not read."""
 
 
 def read(function: FunctionAccess, name: str) -> Alias | None:
@@ -79,8 +58,10 @@ def _with_capacity(function: FunctionAccess, alias: Alias) -> Alias:
     return replace(alias, capacity=capacity, capacity_reason=reason)
 
 
-def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) -> Pointed:
-    """Move the alias to the version of ``promotion``, under the RevisionId of ``alias``.
+def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) -> Alias | None:
+    """Move the alias to the version of ``promotion``, under the RevisionId of ``alias``, and return it.
+
+    The result is None if others have changed it: before the move, or after a move whose response was lost.
 
     If the alias keeps its version, it also keeps a weight that Lambda itself has set. Without the weight, requests
     would go to a version without provisioned concurrency.
@@ -100,9 +81,9 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
                 raise
             found = _read_back(function, promotion, error) if is_unknown else read(function, name)
             if found is not None and found.promotion == promotion:
-                return Pointed(MoveResult.YES, found)
+                return found
             if (found.revision_id if found else None) != (alias.revision_id if alias else None):
-                return Pointed(MoveResult.OVERWRITTEN if is_unknown else MoveResult.NO)
+                return None
             if pause is not None and code_of(error) == "ResourceConflictException":
                 function.clock.sleep(pause)  # an update of the alias or its concurrency is in progress
                 continue
@@ -119,7 +100,7 @@ def move(function: FunctionAccess, alias: Alias | None, promotion: Promotion) ->
                 hint="The alias was not changed by others. Fix the cause that Lambda names, and run the job again.",
             ) from error
         else:
-            return Pointed(MoveResult.YES, _with_capacity(function, made))
+            return _with_capacity(function, made)
     raise AssertionError("unreachable")
 
 

@@ -15,7 +15,6 @@ from promote.aws.confirmation import confirmed, may_have_taken_effect, unconfirm
 from promote.aws.errors import code_of, message_of, redacting_variables
 from promote.aws.fingerprint import snapshot
 from promote.aws.lambda_access import STALE, FunctionAccess, MissingError
-from promote.aws.lambda_aliases import Pointed
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, FunctionError
 from promote.core.promotion import Alias, Promotion
@@ -284,10 +283,11 @@ class Function:
         except self._client.exceptions.ResourceNotFoundException:
             return True
 
-    def move_alias(self, alias: Alias | None, promotion: Promotion) -> Pointed:
+    def move_alias(self, alias: Alias | None, promotion: Promotion) -> Alias | None:
         """Move the alias to the version of ``promotion``, if it has not changed since ``alias`` was read.
 
-        If ``alias`` is None, create the alias. If the alias has changed, it is not moved, and the caller decides again.
+        If ``alias`` is None, create the alias. Return the alias; None if others have changed it. Then it is not moved,
+        or was changed after a move whose response was lost, and the caller decides again.
 
         Raises:
             FunctionError: Lambda refuses the move, and the alias was not changed by others.

@@ -110,8 +110,8 @@ def _is_repeated(target: Target) -> bool:
 def _repeated(job: Job, targets: Sequence[Target]) -> Report:
     """Return the report of a re-run. It does not roll back further than the attempts before it."""
     parts = list(map(_as_served, targets))
-    serves = f"version {parts[0].previous}" if len(parts) == 1 else "what it served before"
-    headline = f"{job.place} serves {serves}: an earlier attempt of this run has rolled it back. Nothing was changed."
+    cause = "an earlier attempt of this run has rolled it back"
+    headline = f"{job.place} serves {_serves(parts)}: {cause}. Nothing was changed."
     hint = "To roll back further, start a new run, or name the version with the input version."
     return report_of(parts, Result.UNCHANGED, headline, hint)
 
@@ -165,12 +165,9 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
     is_failed = not any(release.undone or release.kind is Kind.ROLLBACK for release in ended)
     result = Result.UNCHANGED if is_failed else Result.ROLLED_BACK
     parts = list(map(_as_served, targets))
-    serves = f"version {parts[0].previous}" if parts[0].previous else "nothing"
-    if len(parts) > 1:
-        serves = "what it served before"
     how = "; ".join(f"the unfinished {_end(release)}" for release in ended)
     again = " Nothing else was changed. Roll back again to leave what it serves." if is_failed else ""
-    headline = f"{job.place} serves {serves}: {how}.{again}"
+    headline = f"{job.place} serves {_serves(parts)}: {how}.{again}"
     notes = tuple(
         f"The alias {target.job.place} remains at version {target.alias.version}, because "
         "Lambda cannot delete it safely while a late move may arrive. No endpoint of the action uses it."
@@ -179,6 +176,13 @@ def _returned(job: Job, targets: Sequence[Target], ended: Sequence[Release]) -> 
     )
     notes += ("The release had not ended, so there are no release notes of it, and GitHub shows no deployment.",)
     return report_of(parts, result, headline, notes=notes)
+
+
+def _serves(parts: Sequence[Part]) -> str:
+    """Return what the environment serves after a rollback, as text."""
+    if len(parts) > 1:
+        return "what it served before"
+    return f"version {parts[0].previous}" if parts[0].previous else "nothing"
 
 
 def _as_served(target: Target) -> Part:

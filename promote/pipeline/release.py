@@ -23,7 +23,6 @@ from typing import Any
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Table
 from promote.aws.errors import to_promote_error
-from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function, not_as_it_was
 from promote.core.admission import Verdicts
 from promote.core.clock import Clock
@@ -220,7 +219,7 @@ class ReleaseProtocol:
                 version = part.promotion.version
                 gone = not_as_it_was(part.name, version, is_gone=function.find(version) is None)
                 return AliasMove(part, Movement.NO, problem=gone)
-            pointed = function.move_alias(part.before, part.promotion)
+            moved = function.move_alias(part.before, part.promotion)
         except Exception as error:  # noqa: BLE001 - any error rolls the other aliases back
             problem = to_promote_error(error)
             try:
@@ -228,8 +227,8 @@ class ReleaseProtocol:
             except Exception:  # noqa: BLE001 - the first error is the cause
                 return after_unread(release, part, problem, is_begun_here=release.key in self._begun)
             return after_error(release, part, problem, alias)
-        if pointed.moved is MoveResult.YES:
-            return AliasMove(part, Movement.YES, pointed.alias)
+        if moved is not None:
+            return AliasMove(part, Movement.YES, moved)
         return AliasMove(
             part,
             Movement.NO,

@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from promote.aws.confirmation import mark_response_lost
 from promote.aws.dynamodb import Table
-from promote.aws.lambda_aliases import MoveResult
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import AccessError, ServiceError, UnconfirmedError
@@ -540,7 +539,7 @@ def test_what_was_decided_before_of_a_function_that_stays_comes_too_late(applica
     assert before
     back = replace(late.promotion, version="1", previous=before.version)
     application.carry_out(application.release())
-    assert application.function(application.arns[STAYS]).move_alias(before, back).moved is MoveResult.NO
+    assert application.function(application.arns[STAYS]).move_alias(before, back) is None
 
 
 def test_an_alias_that_cannot_be_rolled_back_is_left_to_the_next_run(application: Application) -> None:

@@ -130,7 +130,7 @@ MUTANTS = (
         "a retry that finds its own effect counts as a lost race",
         "promote.aws.lambda_aliases",
         """            if found is not None and found.promotion == promotion:
-                return Pointed(MoveResult.YES, found)
+                return found
 """,
         "",
         ("lambda.UpdateAlias",),
@@ -404,9 +404,9 @@ MUTANTS = (
     Mutant(
         "a decision about an unchanged function is valid after the release",
         "promote.pipeline.release",
-        "            pointed = function.move_alias(part.before, part.promotion)\n",
+        "            moved = function.move_alias(part.before, part.promotion)\n",
         "            if not part.moves:\n                return AliasMove(part, Movement.YES, part.before)\n"
-        "            pointed = function.move_alias(part.before, part.promotion)\n",
+        "            moved = function.move_alias(part.before, part.promotion)\n",
         RELEASING,
     ),
     Mutant(
