@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from promote.aws.calls import watched
 from promote.aws.confirmation import note_attempts
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
@@ -146,14 +147,14 @@ class Clients:
         """AWS Lambda. The client takes open files as archives and does not load them into memory."""
         client: LambdaClient = self._client("lambda")
         stream_archives(client.meta.events)
-        return self._recent.watch(client)
+        return watched(client, self._recent)
 
     @cached_property
     def invoker(self) -> "LambdaClient":
         """AWS Lambda for invocations, which take longer than other calls and are never retried."""
         once = {"total_max_attempts": 1}
         client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
-        return self._recent.watch(client)  # safe to repeat: a function that was not found did not run
+        return watched(client, self._recent)  # safe to repeat: a function that was not found did not run
 
     def expect_version(self, function: str, version: str) -> None:
         """Repeat calls that do not find the version, because an earlier step of this job has just published it."""
@@ -163,7 +164,7 @@ class Clients:
     def table(self) -> "DynamoDBClient":
         """Amazon DynamoDB."""
         client: DynamoDBClient = self._client("dynamodb")
-        return self._recent.watch(client)
+        return watched(client, self._recent)
 
     def heartbeat(self, limit: float) -> "DynamoDBClient":
         """Return a client of Amazon DynamoDB with a timeout of ``limit`` seconds, without retries."""
@@ -185,13 +186,13 @@ class Clients:
     def gateway(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""
         client: ApiGatewayV2Client = self._client("apigatewayv2")
-        return self._recent.watch(client)
+        return watched(client, self._recent)
 
     @cached_property
     def gateway_without_retries(self) -> "ApiGatewayV2Client":
         """The same without retries, for calls whose result must be read before they are repeated."""
         client: ApiGatewayV2Client = self._client("apigatewayv2", retries={"total_max_attempts": 1})
-        return self._recent.watch(client)
+        return watched(client, self._recent)
 
     @cached_property
     def storage(self) -> "S3Client":

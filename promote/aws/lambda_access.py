@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.recent import guarded
+from promote.aws.calls import guarded
 from promote.core.clock import Clock
 from promote.core.errors import FunctionError
 from promote.core.version import LATEST

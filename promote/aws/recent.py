@@ -7,14 +7,12 @@ repeated. For any other resource, "not found" is final at once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from promote.aws.errors import code_of
 from promote.core.clock import Clock
 
-Client = TypeVar("Client")
 Key = tuple[str, ...]
 """The identity of a resource. Its kind comes first."""
 Arguments = Mapping[str, Any]
@@ -36,10 +34,6 @@ class Recent:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._created: dict[Key, float] = {}
-
-    def watch(self, client: Client) -> Client:
-        """Return a client that repeats calls which do not find a resource that was just created."""
-        return cast("Client", _Watched(client, self))
 
     def create(self, call: Callable[..., Any], name: Callable[[Arguments, Arguments], Key], **arguments: Any) -> Any:
         """Make a call that creates a resource, and remember the resource."""
@@ -84,31 +78,6 @@ class Recent:
         """Return the seconds during which AWS may still not find ``key``; 0 or less if "not found" is final."""
         created = self._created.get(key)
         return 0.0 if created is None else created + PATIENCE - self._clock.monotonic()
-
-
-def guarded(client: Client, guard: Callable[[], None]) -> Client:
-    """Return a client that calls ``guard`` before it repeats a call. If the guard raises, the call is not repeated."""
-    return cast("Client", client.guarded(guard)) if isinstance(client, _Watched) else client
-
-
-class _Watched:
-    """A boto3 client whose calls are watched."""
-
-    def __init__(self, client: Any, recent: Recent, guard: Callable[[], None] = lambda: None) -> None:
-        self._client = client
-        self._recent = recent
-        self._guard = guard
-
-    def guarded(self, guard: Callable[[], None]) -> "_Watched":
-        return _Watched(self._client, self._recent, guard)
-
-    def __getattr__(self, method: str) -> Any:
-        call = getattr(self._client, method)
-        if method in CREATING:
-            call = partial(self._recent.create, call, CREATING[method])
-        if method in ASKING:
-            call = partial(self._recent.ask, call, ASKING[method], self._guard)
-        return call
 
 
 def _function(arguments: Arguments) -> Key:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from promote.aws import calls
 from promote.aws.lambda_function import Function
 from promote.aws.recent import ASKING, CREATING, PATIENCE, Recent
 from promote.core.errors import LockError
@@ -95,7 +96,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, dict[str, Any]]] = [
 
 
 def watched(recent: Recent, **methods: Callable[..., Any]) -> Any:
-    return recent.watch(SimpleNamespace(**methods))
+    return calls.watched(SimpleNamespace(**methods), recent)
 
 
 @pytest.mark.parametrize(("creating", "arguments", "answer", "asking", "asked"), CASES)
@@ -226,7 +227,7 @@ class Missing:
 @pytest.mark.parametrize("change", ["configure", "publish"])
 def test_a_change_is_not_repeated_after_the_lock_was_lost(change: str) -> None:
     missing, time = Missing(), Time()
-    client: Any = Recent(time).watch(missing)
+    client: Any = calls.watched(missing, Recent(time))
     client.create_function(FunctionName="hello")
 
     def require() -> None:
