@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import errors
 from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
 from sandbox.pages import PAGED
+from sandbox.strict.previous import planned_overlap
 from sandbox.strict.updates import Failure, planned_duration, planned_failure
 from sandbox.unseen import CREATING
 
@@ -117,6 +118,11 @@ async def prolong_update(fault: Fault, _: Victim) -> None:
     planned_duration.set(float(fault.parameters["seconds"]))
 
 
+async def prolong_previous(fault: Fault, _: Victim) -> None:
+    """Let $LATEST run its previous code for `seconds` after the update of the function."""
+    planned_overlap.set(float(fault.parameters["seconds"]))
+
+
 async def appear_late(_: Fault, __: Victim) -> None:
     """Hide what the request creates for a time (see `seconds_unseen`)."""
 
@@ -166,6 +172,7 @@ BEFORE: dict[str, Step] = {
     "hold-before": hold,
     "update-fails": fail_update,
     "update-lasts": prolong_update,
+    "old-code-lasts": prolong_previous,
     "appears-late": appear_late,
     "small-pages": return_pages,
 }
@@ -184,6 +191,7 @@ PARAMETERS: dict[str, set[str]] = {
     "error-after": {"status", "code", "message"},
     "update-fails": {"reason", "code"},
     "update-lasts": {"seconds"},
+    "old-code-lasts": {"seconds"},
     "appears-late": {"seconds"},
     "small-pages": {"items"},
 }
@@ -249,7 +257,7 @@ class Board:
         if strange := parameters.keys() - PARAMETERS.get(kind, set()):
             message = f"A fault of kind {kind} has no parameter {', '.join(sorted(strange))}."
             raise ValueError(message)
-        if kind in ("latency", "appears-late") and "seconds" not in parameters:
+        if kind in ("latency", "appears-late", "old-code-lasts") and "seconds" not in parameters:
             message = f"A fault of kind {kind} needs seconds."
             raise ValueError(message)
         if kind == "appears-late" and fault.operation not in CREATING:

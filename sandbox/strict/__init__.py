@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.strict import aliases, concurrency, gateway, permissions, routing, updates, versions
+from sandbox.strict import aliases, concurrency, gateway, permissions, previous, routing, updates, versions
 
 if TYPE_CHECKING:
     import random
@@ -21,6 +21,7 @@ def install(settle: float, chance: random.Random) -> None:
     concurrency.Concurrency(settle).install()
     aliases.install()
     permissions.install()
+    previous.install()
     weighted = routing.Routing(chance, completing)
     weighted.install()
     gateway.Gateway(weighted).install()

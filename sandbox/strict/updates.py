@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sandbox.strict.emulator import Record, Reply, refusal
+from sandbox.strict.previous import Previous, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,13 +70,13 @@ class Updates:
         )
         self._later(function, planned_failure.get(), created=True)
 
-    def begin_update(self, function: Record) -> None:
-        """Keep $LATEST Active, with LastUpdateStatus=InProgress, until its update completes.
+    def begin_update(self, function: Record, before: Previous) -> None:
+        """Keep $LATEST Active, with LastUpdateStatus=InProgress, and let it run `before`, until its update completes.
 
         botocore lambda:LastUpdateStatus; https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
         """
         _mark(function["config"], State="Active", LastUpdateStatus="InProgress")
-        self._later(function, planned_failure.get(), created=False)
+        self._later(function, planned_failure.get(), created=False, also=keep(function, before))
 
     def begin_publication(self, version: Record) -> None:
         """Set a new version to Pending until the update or publication that created it completes.
@@ -110,10 +111,13 @@ class Updates:
 
         self._call_later(complete)
 
-    def _later(self, function: Record, failure: Failure | None, *, created: bool) -> None:
+    def _later(
+        self, function: Record, failure: Failure | None, *, created: bool, also: Callable[[], None] = lambda: None
+    ) -> None:
         def complete() -> None:
             _complete(function, failure, created=created)
             renew_revision(function)
+            also()
 
         self._call_later(complete)
 

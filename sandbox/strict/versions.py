@@ -20,6 +20,7 @@ from sandbox.strict.emulator import (
     replace,
     set_function_record,
 )
+from sandbox.strict.previous import running
 from sandbox.strict.updates import Updates, refuse_while_updating, renew_revision
 
 if TYPE_CHECKING:
@@ -236,11 +237,12 @@ class Versions:
                 return refused
             if data.get("DryRun"):
                 return dry_run(name, data, original)
+            before = running(function)
             reply = original(name, _without(data, "Publish"))
             if reply[0] != 200:  # noqa: PLR2004 - botocore lambda:UpdateFunctionCode
                 return reply
             resolve_image(function["config"])
-            self._updates.begin_update(function)
+            self._updates.begin_update(function, before)
             return json_reply(self._outcome(function, data))
 
         return update_code
@@ -252,10 +254,11 @@ class Versions:
                 return function_missing(name)
             if refused := refuse_while_updating(function):
                 return refused
+            before = running(function)
             reply = original(name, data)
             if reply[0] != 200:  # noqa: PLR2004 - botocore lambda:UpdateFunctionConfiguration
                 return reply
-            self._updates.begin_update(function)
+            self._updates.begin_update(function, before)
             return json_reply(function["config"])
 
         return update_configuration
