@@ -19,6 +19,7 @@ from promote.pipeline.order import orders
 from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import remove_expired
+from promote.pipeline.settling import settle
 from promote.state.candidate_records import Deployment
 from promote.state.lock_queue import Superseded
 
@@ -49,6 +50,7 @@ def deploy(job: Job) -> Report:
             latest = part.deployed.latest
             if not is_alone:
                 part, latest = _reachable(part)
+                settle(job.clock, job.inputs.settle_time, part.deployed.settled)
             deployment = _record(part, latest)
             if not is_alone:
                 _keep(job, part)

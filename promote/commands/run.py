@@ -51,7 +51,9 @@ def _release(job: Job, targets: Sequence[Target]) -> Report:
         parts, ended = deployed(job, held)
         if ended:
             return ended
-        parts = _verified(job, parts, _in_latest)
+        # Checks of one function may call another one at $LATEST.
+        settled = max(part.deployed.settled for part in parts)
+        parts = _verified(job, parts, partial(_in_latest, settled))
         outcome = None if is_blocked(parts) else _promote(job, parts, Seen.BEFORE)
     if outcome is None:
         return after_failure(job, parts, job.run.commit)
@@ -98,12 +100,12 @@ def _verified(job: Job, parts: Sequence[Part], verified: Callable[[Part], Part])
     return each(record_verdict, parts) if is_blocked(parts) else parts
 
 
-def _in_latest(part: Part) -> Part:
+def _in_latest(settled: float, part: Part) -> Part:
     target = part.target
     if not target.job.inputs.has_verification:
         # The checks of other functions may not call it. A request to its endpoint shows that it runs.
         target = replace(target, verification=replace(target.verification, checks=(PROBE,)))
-    found = verify(target, part.deployed, part.latest_endpoint)
+    found = verify(target, part.deployed, part.latest_endpoint, settled)
     return replace(
         part,
         previous=served_version(found.alias),

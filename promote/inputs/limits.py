@@ -24,6 +24,9 @@ MEMORY_SIZE = Range("MB", 128, 10240)
 TIMEOUT = Range("seconds", 1, 900)
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, function configuration."""
 VERIFY_TIMEOUT = Range("minutes", 0.01, 360)
+SETTLE_TIME = Range("seconds", 0, 60)
+DEFAULT_SETTLE_TIME = 2.0
+"""Seconds. docs/assumptions.md has the reason."""
 LOCK_TIMEOUT = Range("minutes", 0, 360)
 KEEP_VERSIONS = Range("versions", 1, 10_000)
 

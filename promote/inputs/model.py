@@ -87,6 +87,8 @@ class Inputs:
     diverged: Diverged | None
     """If it is None, diverged commits are promoted with a warning, and an unknown order is refused."""
     isolation: Isolation
+    settle_time: float
+    """Seconds between the update of $LATEST and its verification there."""
     candidate: str
     """``version@CodeSha256@operation``, or empty."""
     job_status: str

@@ -11,10 +11,12 @@ from promote.inputs.environment_variables import environment_variables
 from promote.inputs.function_name import region_of, target
 from promote.inputs.limits import (
     ALIAS,
+    DEFAULT_SETTLE_TIME,
     ENVIRONMENT,
     KEEP_VERSIONS,
     LOCK_TIMEOUT,
     MEMORY_SIZE,
+    SETTLE_TIME,
     SHA,
     TAG,
     TIMEOUT,
@@ -84,6 +86,7 @@ def parse(read: Reader, command: Command, region_in_use: str, *, is_part: bool =
         lease=_lease(read, command),
         diverged=read.choice("diverged", Diverged, Diverged.REFUSE) if read.text("diverged") else None,
         isolation=read.choice("isolation", Isolation, Isolation.LATEST),
+        settle_time=read.number("settle-time", SETTLE_TIME, default=DEFAULT_SETTLE_TIME),
         candidate=_candidate(read),
         job_status=_job_status(read),
         source=_environment(read, "from", is_required=False),

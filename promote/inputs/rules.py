@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from promote.core.errors import InputError
+from promote.inputs.limits import DEFAULT_SETTLE_TIME
 from promote.inputs.model import Endpoints, Inputs, Isolation
 from promote.inputs.reader import Reader
 from promote.inputs.usage import INPUTS, NEED_ENDPOINT, Command
@@ -79,12 +80,8 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
             "version needs a temporary endpoint, and endpoints is none",
             hint="Set endpoints: http, or isolation: latest.",
         )
-    if inputs.latest_url and inputs.isolation is Isolation.VERSION:
-        raise read.error(
-            "latest-url",
-            "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
-            hint="Remove latest-url, or set isolation: latest.",
-        )
+    if inputs.isolation is Isolation.VERSION:
+        _require_nothing_of_latest(inputs, read)
     needing = [name for name in NEED_ENDPOINT if name in inputs.verified_by]
     if needing and not _has_endpoint(inputs):
         raise read.error(
@@ -112,6 +109,22 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
     if inputs.endpoints is Endpoints.NONE and inputs.domain_name:
         raise read.error(
             "domain-name", "it has no effect with endpoints: none", hint="Set endpoints: http, or remove domain-name."
+        )
+
+
+def _require_nothing_of_latest(inputs: Inputs, read: Reader) -> None:
+    """Refuse inputs that are about the verification at $LATEST."""
+    if inputs.latest_url:
+        raise read.error(
+            "latest-url",
+            "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
+            hint="Remove latest-url, or set isolation: latest.",
+        )
+    if inputs.settle_time not in (0, DEFAULT_SETTLE_TIME):
+        raise read.error(
+            "settle-time",
+            "it has no effect with isolation: version, because the code of a version never changes",
+            hint="Remove settle-time, or set isolation: latest.",
         )
 
 

@@ -86,6 +86,7 @@ INPUTS: Mapping[str, Input] = {
     "test-command": Input(_VERIFYING),
     "test-environment": Input(_VERIFYING, needs=("tests", "test-command")),
     "isolation": Input(_DEPLOYING, default="latest"),
+    "settle-time": Input(_DEPLOYING, default="2", off="0"),
     "candidate": Input(frozenset({_C.PROMOTE})),
     # Only promote with candidate uses it, but the runner sets it for every command.
     "job-status": Input(_ALL, default=None),
@@ -118,6 +119,7 @@ _ADVICE: Mapping[str, str] = {
     "environment": "The lock covers the function with all of its environments. Remove the input.",
     "candidate": "Set command: promote to promote the candidate, or remove the input.",
     "queue": "Only runs that deploy are superseded. This command waits in order of arrival. Remove the input.",
+    "settle-time": "Only a step that deploys changes $LATEST. Set it there, or remove the input.",
     "isolation": "A candidate keeps the isolation that command: deploy gave it. Remove the input.",
     "from": "Set command: promote to promote what that environment serves, or remove the input.",
 }

@@ -25,6 +25,9 @@ class Deployed:
     latest: Snapshot
     alias: Alias | None = None
     """The environment's alias. It was read before the version."""
+    settled: float = 0.0
+    """When the run first saw that $LATEST had this code and configuration and no update was in progress, on the
+    clock's monotonic time."""
 
 
 def expected_content(target: Target) -> Content | None:
@@ -67,7 +70,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Deployed:
         if target.code is None and target.latest and latest.code_sha256 != target.latest.code_sha256:
             raise changed_by_others(target.function.name)
         try:
-            return _deploy_once(target, latest)
+            return _deploy_once(target, latest, target.job.clock.monotonic())
         except (ConflictError, UnconfirmedError) as error:
             # It may be our own write whose response was lost. Reading again shows what is left to do.
             if attempt == ATTEMPTS:
@@ -78,7 +81,7 @@ def deploy(target: Target, endpoint: Endpoint | None) -> Deployed:
     raise AssertionError("unreachable")
 
 
-def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
+def _deploy_once(target: Target, latest: Snapshot, settled: float) -> Deployed:
     function, code, job = target.function, target.code, target.job
     changes = configuration.changes(job.inputs.configuration, latest.configuration)
     if changes:
@@ -86,7 +89,7 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
             job.say("deploy", line)
         configured = function.configure(latest, changes)
         _require_ours(target, configured, latest.code_sha256)
-        latest = configured
+        latest, settled = configured, job.clock.monotonic()
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
         stored = uploaded(job, code)
         if stored is not code:
@@ -101,11 +104,11 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
             job.say("deploy", f"$LATEST is what version {served.version} was published from")
             if not is_verified(target, served.candidate):
                 latest = ensure_active(target, latest)
-            return Deployed(served.candidate, latest, target.alias)
+            return Deployed(served.candidate, latest, target.alias, settled)
         latest = ensure_active(target, latest)
         response = function.publish(latest)
         job.say("deploy", f"published $LATEST as version {response.version}")
-    published, settled = run_both(
+    published, updated = run_both(
         lambda: function.wait_until_active(response.version, known=response),
         lambda: function.wait_until_active(since=response),
     )
@@ -114,7 +117,9 @@ def _deploy_once(target: Target, latest: Snapshot) -> Deployed:
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    return Deployed(published.candidate, settled, target.alias)
+    if updated.code_sha256 != latest.code_sha256:
+        settled = job.clock.monotonic()
+    return Deployed(published.candidate, updated, target.alias, settled)
 
 
 def _served_version(target: Target, latest: Snapshot) -> Snapshot | None:

@@ -13,6 +13,7 @@ from promote.inputs.model import Endpoints
 from promote.pipeline import configuration
 from promote.pipeline.deploy import Deployed
 from promote.pipeline.previews import preview_endpoint
+from promote.pipeline.settling import settle
 from promote.pipeline.target import Target
 from promote.verification.pytest_suite import KIND
 
@@ -73,8 +74,12 @@ def _not_reached(target: Target, candidate: Candidate, endpoint: Endpoint | None
     return crash or Verdict(Outcome.INCONCLUSIVE, (), problem.rstrip("."))
 
 
-def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verified:
-    """Verify the candidate at $LATEST, and make sure that $LATEST did not change during the verification."""
+def verify(target: Target, built: Deployed, endpoint: Endpoint | None, settled: float | None = None) -> Verified:
+    """Verify the candidate at $LATEST, and make sure that $LATEST did not change during the verification.
+
+    ``settled`` is when the last of the functions that are verified together was updated; see ``Deployed``. If it is
+    None, an earlier step has waited.
+    """
     function, job = target.function, target.job
     candidate, latest = built.candidate, built.latest
     gap = configuration.gap_of_latest(latest.configuration)
@@ -91,10 +96,13 @@ def verify(target: Target, built: Deployed, endpoint: Endpoint | None) -> Verifi
         _report(target, verdict)
         return Verified(verdict, function.alias(target.environment), latest=endpoint)
     job.say("verify", f"version {candidate.version}" + (f" at {endpoint.url}" if endpoint else ""))
-    verdict, endpoint_ok = run_both(
-        lambda: target.verification.run(endpoint, candidate.version, endpoint_ok=target.verification.has_commands),
-        lambda: _record_and_probe(target, candidate),
-    )
+
+    def run() -> Verdict:
+        if settled is not None and target.verification.needs_endpoint:
+            settle(job.clock, job.inputs.settle_time, settled)
+        return target.verification.run(endpoint, candidate.version, endpoint_ok=target.verification.has_commands)
+
+    verdict, endpoint_ok = run_both(run, lambda: _record_and_probe(target, candidate))
     repaired = _repaired(target, endpoint, verdict)
     if repaired is not None:
         endpoint, problems = _probed(target, repaired)

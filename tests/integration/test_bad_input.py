@@ -571,6 +571,14 @@ CASES = [
         do="like 10, which is the default",
     ),
     one("verify-timeout", "361", says="'361' is not a number of minutes", do="like 10, which is the default"),
+    one("settle-time", "2s", says="'2s' is not a number of seconds from 0 to 60", do="like 2, which is the default"),
+    one("settle-time", "61", says="'61' is not a number of seconds", do="like 2, which is the default"),
+    Case(
+        "settle-time: a version",
+        {"settle-time": "5", "isolation": "version"},
+        ["it has no effect with isolation: version"],
+        ["Remove settle-time"],
+    ),
     # --- lock, table, others ---
     one("table", "my table", says="'my table' is not a valid DynamoDB table name", do="3 to 255"),
     one("table", "ab", says="'ab' is not a valid DynamoDB table name", do="3 to 255"),

@@ -54,6 +54,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
     assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
     assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 30)
+    assert (inputs.isolation, inputs.settle_time) == (Isolation.LATEST, 2)
     assert (inputs.queue, inputs.diverged, inputs.reason) == (Queue.NEWEST, None, "")
     assert (inputs.table, inputs.dry_run, inputs.invocations) == ("promote-on-success", False, ())
 

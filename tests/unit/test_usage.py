@@ -37,6 +37,7 @@ SAMPLES: Mapping[str, str] = {
     "test-command": "true",
     "test-environment": "TOKEN_FOR_TESTS",
     "isolation": "version",
+    "settle-time": "5",
     "candidate": f"7@{'0' * 64}@{'0' * 12}",
     "job-status": "failure",
     "from": "test",
