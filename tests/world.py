@@ -122,11 +122,13 @@ class World:
 
 
 def archive(files: Mapping[str, str]) -> bytes:
-    """Write a .zip of ``files``."""
+    """Write a .zip of ``files``, which everyone may read."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as sink:
         for name, text in files.items():
-            sink.writestr(name, text)
+            entry = zipfile.ZipInfo(name, time.localtime()[:6])
+            entry.external_attr = 0o644 << 16
+            sink.writestr(entry, text)
     return target.getvalue()
 
 

@@ -140,7 +140,9 @@ def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> byte
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", method, compresslevel=1) as sink:
         for name, content in files.items():
-            sink.writestr(name, content)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o644 << 16
+            sink.writestr(entry, content, method)
     return target.getvalue()
 
 

@@ -185,7 +185,9 @@ def archive(text: str, source: str = "") -> bytes:
     code = source or f"def handler(event, context): return {{'statusCode': 200, 'body': '{{\"text\": \"{text}\"}}'}}\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as target:
-        target.writestr(zipfile.ZipInfo("app.py"), code)
+        entry = zipfile.ZipInfo("app.py")
+        entry.external_attr = 0o644 << 16
+        target.writestr(entry, code)
     return buffer.getvalue()
 
 

@@ -70,7 +70,9 @@ class Workspace:
 def plant(folder: Path, name: str) -> str:
     """Write an archive whose content depends on its name, and return its CodeSha256."""
     with zipfile.ZipFile(folder / name, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("app.py"), f"# {name}\n")
+        entry = zipfile.ZipInfo("app.py")
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, f"# {name}\n")
     return b64encode(hashlib.sha256((folder / name).read_bytes()).digest()).decode()
 
 
