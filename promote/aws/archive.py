@@ -1,27 +1,24 @@
-"""Pack a directory as a .zip whose bytes depend only on names, contents, executable bits and the build of zlib.
+"""Pack a directory as a .zip whose bytes depend only on names, contents, links, executable bits and the build of zlib.
 
 Only a few chunks are in memory at a time. Files are compressed in parallel, and written in the order of their names.
 Other builds of zlib, such as zlib-ng, produce other bytes. The action's image contains one build.
 """
 
 import os
-import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from promote.aws.package_files import PackedFile, find_files
 from promote.core.concurrency import map_ordered
 from promote.core.errors import InputError
 
 UNPACKED_LIMIT = 250 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, deployment package."""
-
-_LEFT_OUT = frozenset({".git", "__pycache__", ".DS_Store"})
-"""Files that are not part of a function. As ``*.pyc`` files, they differ between builds and would change the digest."""
 
 _LEVEL = 4
 """The compression level. Measured against zip's default of 6: 33% less time, and an archive that is 1% larger."""
@@ -37,20 +34,10 @@ _SAMPLE, _SAMPLES, _WORTHWHILE = 4096, 4, 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """A file to pack."""
-
-    name: str
-    path: str
-    size: int
-    is_executable: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Part:
     """A compressed file, or a chunk of one."""
 
-    file: _File
+    file: PackedFile
     deflated: bytes
     crc: int
     """The CRC of the file, up to the end of this part."""
@@ -58,6 +45,8 @@ class _Part:
     """The bytes of the file, up to the end of this part."""
     is_first: bool = True
     is_last: bool = True
+    is_program: bool = False
+    """Whether the file begins as one that Linux can start."""
 
 
 _Task: TypeAlias = Callable[[], list[_Part]]
@@ -66,17 +55,34 @@ _Task: TypeAlias = Callable[[], list[_Part]]
 def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -> None:
     """Write ``directory`` as a .zip to ``archive``, in ``width`` threads.
 
+    Everyone may read the files, and start those that are programs: Lambda runs them as another user.
+    https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html
+
     Raises:
-        InputError: The directory is empty or too large, or a link in it is broken or leads out of the workspace.
+        InputError: The directory is empty or too large, or an entry of it cannot be packed.
 
     """
+    try:
+        _pack(directory, archive, workspace, width)
+    except OSError as error:
+        if not (error.filename and Path(os.fsdecode(error.filename)).is_relative_to(workspace.resolve())):
+            raise
+        name = os.path.relpath(os.fsdecode(error.filename), workspace.resolve())
+        raise InputError(
+            "artifact",
+            f"{name!r} cannot be read: {error.strerror}",
+            hint="Check its permissions, and that no other process changes the directory.",
+        ) from error
+
+
+def _pack(directory: Path, archive: Path, workspace: Path, width: int) -> None:
     files, size = [], 0
-    for file in _files(str(directory), "", os.path.realpath(workspace), frozenset()):
+    for file in find_files(directory, workspace):
         files.append(file)
         size += file.size
         if size > UNPACKED_LIMIT:
             raise too_large("the directory is too large")
-    if not files:
+    if all(file.is_folder for file in files):
         raise InputError(
             "artifact", "the directory contains no files", hint="Build or download its files in a step before this one."
         )
@@ -104,44 +110,9 @@ def size_of(count: int) -> str:
     return f"{size:.1f} GB"
 
 
-def _files(folder: str, prefix: str, workspace: str, above: frozenset[tuple[int, int]]) -> Iterator[_File]:
-    """Yield the files. Links are followed, as by ``zip -r``, except to one of the parent folders ``above``."""
-    status = os.stat(folder)  # noqa: PTH116 - a Path for each of ten thousand files takes longer than the rest
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        name = prefix + entry.name
-        if entry.name in _LEFT_OUT or entry.name.endswith(".pyc"):
-            continue
-        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(workspace):
-            raise InputError(
-                "artifact",
-                f"the link {name!r} leads out of the workspace",
-                hint="Replace it with a copy of its target.",
-            )
-        try:
-            status = entry.stat()
-            mode = status.st_mode
-        except OSError:  # a link to nothing, or to itself
-            mode = 0
-        if stat.S_ISDIR(mode):
-            yield from _files(entry.path, f"{name}/", workspace, above | {here})
-        elif not stat.S_ISREG(mode):
-            raise InputError(
-                "artifact", f"{name!r} is a broken link or not a regular file", hint="Remove it from the directory."
-            )
-        elif name.encode(errors="replace").decode() != name:
-            raise InputError("artifact", f"{name!r} is not a valid file name in a .zip", hint="Rename it, in UTF-8.")
-        else:
-            yield _File(name, entry.path, status.st_size, bool(mode & stat.S_IXUSR))
-
-
-def _tasks(files: Iterable[_File]) -> Iterator[_Task]:
+def _tasks(files: Iterable[PackedFile]) -> Iterator[_Task]:
     """Yield the tasks in the order of the files: small files together, large files in chunks."""
-    together: list[_File] = []
+    together: list[PackedFile] = []
     size = 0
     for file in files:
         if together and size + file.size > _CHUNK:
@@ -156,31 +127,41 @@ def _tasks(files: Iterable[_File]) -> Iterator[_Task]:
         yield partial(_compressed, tuple(together))
 
 
-def _compressed(files: Iterable[_File]) -> list[_Part]:
+def _compressed(files: Iterable[PackedFile]) -> list[_Part]:
     parts = []
     for file in files:
-        with open(file.path, "rb", buffering=0) as source:  # noqa: PTH123 - as above
+        if not file.path:  # links and folders are not compressed, as by zip -y
+            content = file.target.encode()
+            parts.append(_Part(file, content, zlib.crc32(content), len(content)))
+            continue
+        with open(file.path, "rb", buffering=0) as source:  # noqa: PTH123 - a Path for each of ten thousand files takes longer than the rest
             content = source.read()
-        parts.append(_Part(file, _deflated(content, is_last=True), zlib.crc32(content), len(content)))
+        deflated = _deflated(content, is_last=True)
+        parts.append(_Part(file, deflated, zlib.crc32(content), len(content), is_program=_is_program(content)))
     return parts
 
 
-def _chunks(file: _File) -> Iterator[_Task]:
+def _chunks(file: PackedFile) -> Iterator[_Task]:
     """Yield the task for each chunk. The chunks are read here, one after the other, because a file has one CRC."""
     crc = size = 0
     with open(file.path, "rb", buffering=0) as source:  # noqa: PTH123 - as above
         following = source.read(_CHUNK)
+        is_program = _is_program(following)
         is_last = False
         while not is_last:
             content, following = following, source.read(_CHUNK)
             is_first, is_last = size == 0, not following
             crc, size = zlib.crc32(content, crc), size + len(content)
-            yield partial(_chunk, content, _Part(file, b"", crc, size, is_first, is_last))
+            yield partial(_chunk, content, _Part(file, b"", crc, size, is_first, is_last, is_program))
 
 
 def _chunk(content: bytes, part: _Part) -> list[_Part]:
-    deflated = _deflated(content, is_last=part.is_last)
-    return [_Part(part.file, deflated, part.crc, part.size, part.is_first, part.is_last)]
+    return [replace(part, deflated=_deflated(content, is_last=part.is_last))]
+
+
+def _is_program(content: bytes) -> bool:
+    """Whether a file begins as a script or as a binary of Linux. Its mode may be lost, as in artifacts of GitHub."""
+    return content.startswith((b"#!", b"\x7fELF"))
 
 
 def _deflated(content: bytes, *, is_last: bool) -> bytes:
@@ -206,7 +187,10 @@ _LARGE_END_PLACE = struct.Struct("<4sLQL")
 """https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7, 4.3.12, 4.3.16, 4.3.14 and 4.3.15."""
 
 _VERSION, _LARGE_VERSION, _UNIX = 20, 45, 3
-_DEFLATED = 8
+_STORED, _DEFLATED = 0, 8
+_PLAIN, _EXECUTABLE, _LINK, _FOLDER = 0o100644, 0o100755, 0o120777, 0o040755
+"""The modes of the entries, as ``stat`` shows them."""
+_DOS_FOLDER = 0x10
 _UTF8 = 0x800
 _MIDNIGHT, _FIRST_DAY = 0, 0x21
 """The earliest time in a .zip, 1980-01-01. Every entry has it, so that the same files give the same bytes."""
@@ -230,10 +214,10 @@ def _write(sink: BinaryIO, parts: Iterable[_Part]) -> None:
                 sink.seek(start)
                 sink.write(header)
                 sink.seek(end)
-            mode = stat.S_IFREG | (0o755 if part.file.is_executable else 0o644)
+            attributes = _mode(part) << 16 | (_DOS_FOLDER if part.file.is_folder else 0)
             made_by = _UNIX << 8 | _VERSION
             fields = _HEADER.unpack_from(header)[1:]
-            entries.append(_ENTRY.pack(b"PK\1\2", made_by, *fields, 0, 0, 0, mode << 16, start) + name)
+            entries.append(_ENTRY.pack(b"PK\1\2", made_by, *fields, 0, 0, 0, attributes, start) + name)
     directory = sink.tell()
     sink.writelines(entries)
     size = sink.tell() - directory
@@ -247,7 +231,17 @@ def _write(sink: BinaryIO, parts: Iterable[_Part]) -> None:
     sink.write(_END.pack(b"PK\5\6", 0, 0, count, count, size, directory, 0))
 
 
+def _mode(part: _Part) -> int:
+    """Return the mode of an entry. Lambda starts ``bootstrap`` in functions with a custom runtime."""
+    if part.file.target:
+        return _LINK
+    if part.file.is_folder:
+        return _FOLDER
+    return _EXECUTABLE if part.file.is_executable or part.is_program or part.file.name == "bootstrap" else _PLAIN
+
+
 def _header(part: _Part, name: bytes, deflated_size: int) -> bytes:
     flags = 0 if name.isascii() else _UTF8
-    fields = _VERSION, flags, _DEFLATED, _MIDNIGHT, _FIRST_DAY, part.crc, deflated_size, part.size, len(name), 0
+    method = _DEFLATED if part.file.path else _STORED
+    fields = _VERSION, flags, method, _MIDNIGHT, _FIRST_DAY, part.crc, deflated_size, part.size, len(name), 0
     return _HEADER.pack(b"PK\3\4", *fields) + name

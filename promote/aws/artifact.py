@@ -1,21 +1,23 @@
 """The code to deploy: a directory, a .zip, an S3 object, a container image, or what $LATEST already holds."""
 
 import base64
-import fnmatch
 import hashlib
+import os
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from promote.aws.archive import UNPACKED_LIMIT, pack, size_of, too_large
+from promote.aws.contents import Contents, is_pointer, pointer_error, read_contents, require_deployable, warnings
 from promote.aws.errors import code_of, message_of
+from promote.core.artifact_kind import Kind, is_other_registry, is_valid_image, kind_of
 from promote.core.clock import Clock
 from promote.core.errors import AccessError, InputError
-from promote.core.workspace import require_inside
+from promote.core.workspace import require_inside, require_one
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -34,11 +36,18 @@ class Archive:
     """The digest in Base64, as Lambda returns it."""
     size: int
     """Bytes."""
-    names: frozenset[str]
+    contents: Contents
+    warnings: tuple[str, ...] = ()
+    """What in it may not work, or may not be meant, as sentences."""
     bucket: str = ""
     key: str = ""
     object_version: str = ""
     package_type: Literal["Zip"] = "Zip"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the files in it."""
+        return self.contents.names
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
@@ -78,6 +87,7 @@ class Image:
     uri: str
     package_type: Literal["Image"] = "Image"
     is_local: Literal[False] = False
+    warnings: tuple[str, ...] = ()
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
@@ -96,15 +106,6 @@ class Image:
 Code: TypeAlias = Archive | Image
 
 
-def is_path(artifact: str) -> bool:
-    """Whether the input ``artifact`` names a file or a directory of the workspace."""
-    return bool(artifact) and "://" not in artifact and not _is_image(artifact)
-
-
-def _is_image(artifact: str) -> bool:
-    return bool(re.match(r"[^/]*\.dkr\.ecr\.", artifact))
-
-
 def load(
     artifact: str, workspace: Path, temporary: Path, storage: Callable[[], "S3Client"], *, has_bucket: bool = False
 ) -> Code | None:
@@ -117,48 +118,46 @@ def load(
         InputError: The artifact cannot be deployed.
 
     """
-    if not artifact:
+    kind = kind_of(artifact)
+    if kind is Kind.NOTHING:
         return None
-    if artifact.startswith("s3://"):
+    if kind is Kind.OBJECT:
         return _from_s3(artifact, temporary, storage())
-    if _is_image(artifact):
+    if kind is Kind.IMAGE:
         return _image(artifact)
-    if "://" in artifact:
+    if kind is Kind.UNKNOWN:
         raise InputError(
             "artifact",
             f"{artifact!r} has an unknown scheme",
             hint="Set it to a path, s3://bucket/key or the URI of an image in ECR.",
         )
-    path = require_inside(workspace, artifact, "artifact")
+    path = require_one(workspace, artifact, "artifact")
+    shown = artifact if require_inside(workspace, artifact, "artifact") == path else os.path.relpath(path, workspace)
     if path.is_dir():
         packed = temporary / "promote-on-success.zip"
         pack(path, packed, workspace)
-        archive = _inspect(packed, artifact)
+        archive = _inspect(packed, shown, is_directory=True)
     elif path.is_file():
-        archive = _inspect(path, artifact)
-    elif path.exists():
+        archive = _inspect(path, shown)
+    else:
         raise InputError(
             "artifact",
             f"{artifact!r} is not a file or a directory, but a pipe, a socket or a device",
             hint="Set it to a directory, which the action packs, or to a .zip archive.",
         )
-    else:
-        raise InputError(
-            "artifact",
-            f"{artifact!r} does not exist in the workspace",
-            hint="Build or download it in a step before this one. Paths start at the repository's root.",
-        )
     if archive.is_oversized and not has_bucket:
         raise InputError(
             "artifact",
-            f"the archive of {artifact!r} is {size_of(archive.size)}; Lambda accepts {size_of(DIRECT_LIMIT)} directly",
+            f"the archive of {shown!r} is {size_of(archive.size)}; Lambda accepts {size_of(DIRECT_LIMIT)} directly",
             hint="For larger archives, set the input artifact-bucket to a bucket in the function's region.",
         )
     return archive
 
 
-def _inspect(file: Path, shown: str) -> Archive:
+def _inspect(file: Path, shown: str, *, is_directory: bool = False) -> Archive:
     """Return the archive in ``file``, after a check that Lambda can accept it."""
+    if is_pointer(file):
+        raise pointer_error(repr(shown))
     digest, size = hashlib.sha256(), 0
     with file.open("rb") as source:
         while block := source.read(1 << 20):
@@ -166,26 +165,28 @@ def _inspect(file: Path, shown: str) -> Archive:
             size += len(block)
     try:
         with zipfile.ZipFile(file) as archive:
-            # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
-            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
+            entries = archive.infolist()
+            contents = read_contents(archive)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:  # ValueError: an unknown encoding
         raise InputError(
             "artifact",
             f"{shown!r} is not a valid .zip archive: {error}",
             hint="Set it to a directory, which the action packs, or build the archive with zip -r.",
         ) from error
-    if not entries:
+    if not contents.names:
         raise InputError("artifact", f"{shown!r} contains no files", hint="Check that the build adds the code to it.")
     if any(entry.flag_bits & 1 for entry in entries):
         raise InputError("artifact", f"{shown!r} is encrypted", hint="Build it without a password.")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
         raise too_large(f"{shown!r} is {size_of(unpacked)} when unpacked")
+    require_deployable(contents, shown, is_directory=is_directory)
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
         size=size,
-        names=frozenset(entry.filename for entry in entries),
+        contents=contents,
+        warnings=tuple(warnings(contents, shown)),
     )
 
 
@@ -208,6 +209,9 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
             f"{artifact} does not exist",
             hint="Upload it in a step before this one, to a bucket in the function's region.",
         ) from error
+    if (length := response["ContentLength"]) > UNPACKED_LIMIT:
+        response["Body"].close()
+        raise too_large(f"{artifact} is {size_of(length)}")
     with target.open("wb") as sink:
         for block in response["Body"].iter_chunks(1 << 20):
             sink.write(block)
@@ -281,53 +285,18 @@ def _raise_if_unnamed(error: "ClientError", storage: "S3Client", denied: str, ad
 
 
 def _image(artifact: str) -> Image:
-    if not re.fullmatch(r"\d{12}\.dkr\.ecr\.[a-z0-9.-]+/[a-z0-9._/-]+(:[\w.-]{1,128}|@sha256:[0-9a-f]{64})", artifact):
+    if is_other_registry(artifact):
         raise InputError(
             "artifact",
-            f"{artifact!r} is not a valid image URI with a tag or a digest",
-            hint="Example: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:...",
+            f"{artifact!r} is not in a private registry of ECR, and Lambda reads images from no other registry",
+            hint="Push the image to a private repository of ECR in the function's region, and set artifact to its URI, "
+            f"such as {_EXAMPLE}",
+        )
+    if not is_valid_image(artifact):
+        raise InputError(
+            "artifact", f"{artifact!r} is not a valid image URI with a tag or a digest", hint=f"Example: {_EXAMPLE}"
         )
     return Image(artifact)
 
 
-def require_handler(names: Iterable[str], runtime: str, handler: str) -> None:
-    """Check that the archive contains the file that ``handler`` names, for runtimes whose file names are known.
-
-    Raises:
-        InputError: The file is missing, or ``handler`` is not valid.
-
-    """
-    family = re.match(r"[a-z]*", runtime)
-    endings = _ENDINGS.get(family[0] if family else "")
-    if endings is None or handler.startswith("/"):
-        return
-    folder, slash, last = handler.rpartition("/")
-    # In Python, the function follows the last dot. In the other runtimes, the file precedes the first dot.
-    file, dot, _ = last.rpartition(".") if runtime.startswith("python") else last.partition(".")
-    module = folder + slash + file.replace(".", "/")
-    if runtime.startswith("provided"):
-        module = "bootstrap"
-    elif not (file and dot):
-        raise InputError(
-            "handler",
-            f"{handler!r} is not a valid handler",
-            hint="Write the file without its extension, a dot, and the function. Example: app.handler.",
-        )
-    if not any(
-        name.startswith(module) and any(fnmatch.fnmatchcase(name[len(module) :], ending) for ending in endings)
-        for name in names
-    ):
-        raise InputError(
-            "artifact",
-            f"the handler {handler} needs {module}{endings[0]}, which is not at the root of the archive",
-            hint="Set artifact to the directory that contains that file, or correct the input handler.",
-        )
-
-
-_ENDINGS: Mapping[str, tuple[str, ...]] = {
-    "python": (".py", "/__init__.py", ".pyc", "/__init__.pyc", ".so", ".*.so"),
-    "nodejs": (".js", ".mjs", ".cjs", "", "/index.js", "/package.json"),
-    "ruby": (".rb",),
-    "provided": ("",),
-}
-"""How the files end that a runtime loads for a handler, by the runtime's family."""
+_EXAMPLE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app@sha256:..."

@@ -1,6 +1,13 @@
 """Paths in the user's repository."""
 
 import os
+import re
+from collections import deque
+from contextlib import suppress
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import partial
+from glob import glob, has_magic
 from pathlib import Path
 
 from promote.core.errors import InputError
@@ -43,6 +50,85 @@ def require_inside(workspace: Path, path: str, name: str) -> Path:
             name, f"{path!r} is not a valid path: {error.strerror}", hint="Paths start at the repository's root."
         ) from error
     return resolved
+
+
+def matches(workspace: Path, path: str) -> list[str]:
+    """Return what ``path`` names if it is a glob pattern, such as ``dist/*.zip``, sorted; otherwise return it alone.
+
+    A file that exists is not a pattern, whatever its name.
+    """
+    if not has_magic(path) or os.path.lexists(workspace / path):
+        return [path]
+    try:
+        return sorted(glob(path, root_dir=workspace, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+    except (OSError, ValueError, re.error):
+        return []
+
+
+def require_one(workspace: Path, path: str, name: str) -> Path:
+    """Return the file or directory that ``path`` names, with links resolved. It can be a glob pattern.
+
+    Raises:
+        InputError: It does not exist, is outside of the workspace, or several match the pattern.
+
+    """
+    require_inside(workspace, path, name)
+    found = matches(workspace, path)
+    if len(found) > 1:
+        shown = ", ".join(map(repr, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN))
+        raise InputError(name, f"{path!r} matches {len(found)} paths: {shown}", hint="Name one of them.")
+    one = require_inside(workspace, found[0], name) if found else None
+    if one and one.exists():
+        return one
+    raise InputError(
+        name,
+        f"{path!r} {'matches nothing' if has_magic(path) else 'does not exist'} in the workspace",
+        hint=_missing_hint(workspace, path),
+    )
+
+
+_SHOWN = 3
+_DEPTH, _FOLDERS = 5, 5_000
+"""The depth of the search for a path of a similar name, and the most folders that are searched."""
+_NOT_SEARCHED = frozenset({".git", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"})
+
+
+def _missing_hint(workspace: Path, path: str) -> str:
+    """Return what to do about a path that does not exist."""
+    try:
+        is_empty = not any(workspace.iterdir())
+    except OSError:
+        is_empty = True
+    if is_empty:
+        return (
+            "The workspace is empty: nothing was checked out or downloaded in this job. Use actions/checkout and the "
+            "build, or actions/download-artifact, in steps before this one."
+        )
+    similar = _similar(workspace, path)
+    guess = f"Did you mean {similar}? " if similar else ""
+    return f"{guess}Build or download it in a step before this one. Paths start at the repository's root."
+
+
+def _similar(workspace: Path, path: str) -> str:
+    """Return the path in the workspace that is most similar to one that does not exist; empty if none is similar."""
+    wanted = os.path.normpath(path)
+    pending, known = deque([("", 0)]), []
+    for _ in range(_FOLDERS):
+        if not pending:
+            break
+        folder, depth = pending.popleft()
+        with suppress(OSError), os.scandir(workspace / folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                here = os.path.join(folder, entry.name)  # noqa: PTH118 - as text
+                known.append(here)
+                if depth < _DEPTH and entry.is_dir(follow_symlinks=False) and entry.name not in _NOT_SEARCHED:
+                    pending.append((here, depth + 1))
+    last = os.path.basename(wanted)  # noqa: PTH119 - as text
+    is_last = partial(fnmatchcase, pat=last) if has_magic(last) else last.__eq__
+    moved = next((here for here in known if is_last(os.path.basename(here))), "")  # noqa: PTH119 - as text
+    lower = {here.lower(): here for here in reversed(known)}
+    close = get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+    return moved or (lower[close[0]] if close else "")
 
 
 def _real(path: Path) -> Path:

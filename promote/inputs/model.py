@@ -1,10 +1,10 @@
 """The action's inputs as one frozen value."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from promote.core.artifact_kind import Kind, kind_of
 from promote.core.commit_order import Diverged
 from promote.core.lock_state import Queue
 from promote.core.run import join_names
@@ -150,7 +150,7 @@ class Inputs:
     @property
     def has_archive(self) -> bool:
         """Whether the code is a directory or an archive of the workspace."""
-        return bool(self.artifact) and not re.match(r"s3://|[^/]*\.dkr\.ecr\.", self.artifact)
+        return kind_of(self.artifact) in {Kind.PATH, Kind.UNKNOWN}
 
     @property
     def first_path(self) -> str:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from promote.aws.artifact import is_path
+from promote.core.artifact_kind import Kind, kind_of
 from promote.core.errors import InputError
 from promote.core.run import join_names, short_commit
+from promote.core.workspace import matches
 from promote.github.actions.context import Context
 from promote.github.clone import CloneError, opened
 from promote.github.clone_search import below, find
@@ -57,7 +58,7 @@ def resolve_commit(inputs: Inputs, context: Context) -> Context:
     if inputs.command not in {Command.RUN, Command.DEPLOY}:
         return context
     parts = inputs.each
-    paths = [part.artifact for part in parts if is_path(part.artifact)]
+    paths = [part.artifact for part in parts if kind_of(part.artifact) is Kind.PATH]
     holding = {find(folder, workspace) for folder in {_folder(workspace, path) for path in paths} or {workspace}}
     held = sorted(filter(None, holding))
     given = inputs.commit
@@ -151,7 +152,7 @@ def warning(context: Context, sha: str) -> str:
 
 def _folder(workspace: Path, path: str) -> Path:
     """Return the folder of an artifact. If the path leads out of the workspace, return the workspace."""
-    found = Path(os.path.realpath(workspace / path))
+    found = Path(os.path.realpath(workspace / next(iter(matches(workspace, path)), path)))
     if not found.is_relative_to(workspace):
         return workspace
     return found if os.path.isdir(found) else found.parent  # noqa: PTH112 - Path.is_dir raises where a name is too long

@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.artifact import Code, Image, load, require_handler, stage
+from promote.aws.artifact import Code, Image, load, stage
 from promote.aws.clients import CALLS_AT_ONCE
+from promote.aws.handler_file import require_handler
 from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.decision import require_free
@@ -62,6 +63,8 @@ def _prepare_one(job: Job) -> Target:
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
     require_movable(job, aliases)
     require_fit(code, latest.configuration if latest else creation, inputs.configuration)
+    for text in code.warnings if code else ():
+        job.workflow.warn(text, title=f"Artifact of {job.part}" if job.part else "Artifact")
     # A rollback is urgent: it does not wait for records that it does not need, such as the lock.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
     ledger = job.resources.ledger(arn, job.run, only)
@@ -317,10 +320,10 @@ def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configura
             f"it is {given}, but the function uses {needed}",
             hint="Lambda cannot change a function's package type. Set another artifact or another function-name.",
         )
-    if isinstance(code, Image) or current.get("Layers"):
-        return  # a layer may bring the handler
-    handler = wanted.handler or current.get("Handler", "")
-    require_handler(code.names, wanted.runtime or current.get("Runtime", ""), handler)
+    if isinstance(code, Image):
+        return
+    runtime, handler = wanted.runtime or current.get("Runtime", ""), wanted.handler or current.get("Handler", "")
+    require_handler(code.contents, runtime, handler, may_be_in_layer=bool(current.get("Layers")))
 
 
 def prepare(job: Job) -> tuple[Target, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from promote.aws.artifact import Archive
+from promote.aws.contents import Contents
 from promote.aws.lambda_function import Function
 from promote.core.clock import SystemClock
 from promote.core.errors import ConflictError, LockError
@@ -34,7 +35,7 @@ class Code(Archive):
         yield {"ZipFile": archive({"app.py": "2"})}
 
 
-CODE = Code(Path(), "", 0, frozenset({"app.py"}))
+CODE = Code(Path(), "", 0, Contents({"app.py": None}, {}))
 
 
 @pytest.fixture
