@@ -185,7 +185,7 @@ def _require_endpoint(target: Target, source: Source) -> None:
     if not source.is_in_latest or target.endpoints.known(LATEST_ENDPOINT, target.state.latest):
         return
     # With endpoints: none, a test-command gets no URL, which the user has chosen.
-    if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is Endpoints.HTTP):
+    if verification.needs_url or (verification.needs_endpoint and inputs.endpoints is not Endpoints.NONE):
         raise InputError(
             next(name for name in inputs.verified_by if name in verification.at_endpoint),
             f"the candidate {source.candidate.version} has no endpoint: the step with command: deploy created none",

@@ -163,15 +163,15 @@ class Application:
         unseen = [
             inputs.function_name
             for inputs in read
-            if not (inputs.has_verification or inputs.latest_url or inputs.endpoints is Endpoints.HTTP)
+            if not (inputs.has_verification or inputs.latest_url or inputs.endpoints is not Endpoints.NONE)
         ]
         if unseen:
             raise InputError(
                 "invoke",
                 f"nothing shows whether the code of {join_names(unseen)} runs: there is no check, "
                 "and endpoints is none",
-                hint=f"Add a line for each of them to invoke, such as {unseen[0]}: events/test.json. Or set "
-                "endpoints: http.",
+                hint=f"Add a line for each of them to invoke, such as {unseen[0]}: events/test.json. Or remove "
+                "endpoints: none.",
             )
 
     def _require_different_paths(self, read: Sequence[Inputs]) -> None:

@@ -9,7 +9,7 @@ from promote.core.commit_order import Diverged
 from promote.core.lock_state import Queue
 from promote.core.run import join_names
 from promote.inputs.checks import HttpCheck, Invocation, first_path
-from promote.inputs.usage import Command
+from promote.inputs.usage import USE_ENDPOINT, Command
 
 
 class Isolation(StrEnum):
@@ -22,8 +22,10 @@ class Isolation(StrEnum):
 
 
 class Endpoints(StrEnum):
-    """Whether the action creates API Gateway endpoints."""
+    """Whether the action creates API Gateway endpoints. They are public."""
 
+    AUTO = "auto"
+    """If something needs a URL that the user does not give, or if the function has endpoints of the action already."""
     HTTP = "http"
     NONE = "none"
 
@@ -146,6 +148,16 @@ class Inputs:
     def has_verification(self) -> bool:
         """Whether the inputs say how to verify."""
         return bool(self.verified_by)
+
+    @property
+    def needs_url(self) -> bool:
+        """Whether something needs the URL of an endpoint, and the inputs do not give one.
+
+        A release of several functions sends a request to each function without a check, to see that it runs.
+        """
+        is_requested = self.command is Command.RUN and not self.has_verification
+        uses_url = is_requested or self.command is Command.DEPLOY or not set(USE_ENDPOINT).isdisjoint(self.verified_by)
+        return bool(self.domain_name) or (uses_url and not self.latest_url)
 
     @property
     def has_archive(self) -> bool:

@@ -78,7 +78,7 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
         raise read.error(
             "isolation",
             "version needs a temporary endpoint, and endpoints is none",
-            hint="Set endpoints: http, or isolation: latest.",
+            hint="Remove endpoints: none, or set isolation: latest.",
         )
     if inputs.isolation is Isolation.VERSION:
         _require_nothing_of_latest(inputs, read)
@@ -108,7 +108,7 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
             )
     if inputs.endpoints is Endpoints.NONE and inputs.domain_name:
         raise read.error(
-            "domain-name", "it has no effect with endpoints: none", hint="Set endpoints: http, or remove domain-name."
+            "domain-name", "it has no effect with endpoints: none", hint="Remove endpoints: none, or domain-name."
         )
 
 
@@ -130,16 +130,16 @@ def _require_nothing_of_latest(inputs: Inputs, read: Reader) -> None:
 
 def _has_endpoint(inputs: Inputs) -> bool:
     """Whether the candidate has, or gets, an endpoint for checks."""
-    if inputs.endpoints is Endpoints.HTTP:
+    if inputs.endpoints is not Endpoints.NONE:
         return True
     if inputs.command is Command.PROMOTE and not inputs.candidate:
         return False  # a version is verified at a preview endpoint, and not at latest-url
-    return bool(inputs.latest_url) or inputs.isolation is Isolation.VERSION
+    return bool(inputs.latest_url)
 
 
 _NEED_ENDPOINT = {
-    False: "Set endpoints: http, or latest-url for a gateway that you own, or verify with invoke.",
-    True: "Set endpoints: http for a preview endpoint of the version, or verify with invoke.",
+    False: "Remove endpoints: none, or set latest-url for a gateway that you own, or verify with invoke.",
+    True: "Remove endpoints: none, so that the version gets a preview endpoint, or verify with invoke.",
 }
 """Hints, by whether the version that is promoted may differ from $LATEST."""
 

@@ -57,6 +57,8 @@ VERIFICATION = ("checks", "invoke", "tests", "test-command")
 """The inputs that say how to verify a candidate."""
 NEED_ENDPOINT = ("checks", "tests")
 """Those of them that need an endpoint."""
+USE_ENDPOINT = (*NEED_ENDPOINT, "test-command")
+"""Those of them that use an endpoint if there is one."""
 
 INPUTS: Mapping[str, Input] = {
     "command": Input(_ALL, default="run"),
@@ -74,7 +76,7 @@ INPUTS: Mapping[str, Input] = {
     "memory-size": Input(_DEPLOYING),
     "timeout": Input(_DEPLOYING),
     "environment-variables": Input(_DEPLOYING),
-    "endpoints": Input(_RELEASING, default="http", off="none"),
+    "endpoints": Input(_RELEASING, default="auto", off="none"),
     "latest-url": Input(_RELEASING),
     "environment-url": Input(_RELEASING | {_C.RELEASE_NOTES}),
     "domain-name": Input(_RELEASING),

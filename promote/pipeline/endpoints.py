@@ -38,8 +38,8 @@ class Endpoints:
     ) -> None:
         """Initialize the endpoints.
 
-        If ``is_kept`` is False, the action creates none. ``owned`` has the URLs of the user's gateways. ``emulator`` is
-        the URL of an AWS emulator, or empty.
+        If ``is_kept`` is False, the action creates and uses no endpoint. ``owned`` has the URLs of the user's
+        gateways. ``emulator`` is the URL of an AWS emulator, or empty.
         """
         self._gateways = gateways
         self._ledger = ledger
@@ -74,7 +74,9 @@ class Endpoints:
         """
         if not self.is_missing(qualifier, remembered):
             return self.known(qualifier, remembered)
-        self._say("endpoint", f"making the endpoint of {qualifier}")
+        self._say(
+            "endpoint", f"making the public endpoint of {qualifier}: anybody who knows its URL can call the function"
+        )
         return self._make(qualifier, remembered)
 
     def repair(self, endpoint: Endpoint) -> Endpoint | None:

@@ -78,7 +78,7 @@ def _prepare_one(job: Job) -> Target:
         endpoints=Endpoints(
             gateways,
             ledger,
-            is_kept=inputs.endpoints is EndpointsInput.HTTP,
+            is_kept=_keeps_endpoints(inputs, state),
             owned={LATEST_ENDPOINT: inputs.latest_url, inputs.environment: inputs.environment_url},
             emulator=clients.endpoint_url,
             session=job.session,
@@ -300,6 +300,13 @@ def _require_latest_counts(target: Target) -> None:
             hint="Set isolation: version. Then the candidate is verified as a published version, at a preview "
             "endpoint.",
         )
+
+
+def _keeps_endpoints(inputs: Inputs, state: State) -> bool:
+    """Whether the action creates endpoints that are missing, and repairs and reports those that exist."""
+    if inputs.endpoints is EndpointsInput.AUTO:
+        return inputs.needs_url or state.has_endpoints
+    return inputs.endpoints is EndpointsInput.HTTP
 
 
 def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:

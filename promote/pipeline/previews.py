@@ -96,7 +96,7 @@ def preview_endpoint(job: Job, previews: Previews, version: str) -> Iterator[tup
 
     It is removed however the block ends.
     """
-    job.say("endpoint", f"making a preview endpoint for version {version}")
+    job.say("endpoint", f"making a public preview endpoint for version {version}")
     location = job.location(previews.ledger.arn)
     had_preview = location in job.state.previews
     job.state.add_preview(location)

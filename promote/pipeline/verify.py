@@ -38,7 +38,7 @@ class Verified:
 def verdict_alone(target: Target, candidate: Candidate) -> Verdict:
     """Verify the candidate, at a preview endpoint if the checks need an endpoint."""
     target.ledger.versions.record(candidate)
-    has_gateways = target.job.inputs.endpoints is Endpoints.HTTP
+    has_gateways = target.job.inputs.endpoints is not Endpoints.NONE
     if target.verification.needs_url or (has_gateways and target.verification.needs_endpoint):
         with preview_endpoint(target.job, target.previews, candidate.version) as (endpoint, heartbeat):
             verdict = _verify_alone(target, candidate, endpoint)

@@ -56,6 +56,11 @@ class State:
     lock: LockState = field(default_factory=LockState)
     previews: tuple[Preview, ...] = ()
 
+    @property
+    def has_endpoints(self) -> bool:
+        """Whether the action has created an endpoint for the function."""
+        return self.latest is not None or any(record.gateway for record in self.environments.values())
+
     def served(self, environment: str) -> EnvironmentRecord:
         """Return the record of ``environment``; an empty one before its first promotion."""
         return self.environments.get(environment, EnvironmentRecord())

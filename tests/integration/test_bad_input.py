@@ -511,7 +511,7 @@ CASES = [
         "domain-name",
         "api.example.com",
         says="endpoints: none",
-        do="endpoints: http",
+        do="Remove endpoints: none",
         endpoints="none",
         checks="",
         invoke="event.json",

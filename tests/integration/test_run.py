@@ -297,6 +297,27 @@ def test_without_endpoints_no_command_makes_one_and_a_script_gets_no_url(
         assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1"), ended.log
 
 
+def test_an_endpoint_is_created_only_if_something_needs_a_url(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    (runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+    invoking = {**inputs, "checks": "", "invoke": "event.json statusCode == `200`"}
+    onward = {name: inputs[name] for name in ("function-name", "github-deployments")}
+    onward |= {"command": "promote", "from": "preprod", "environment": "prod"}
+    for number, given in enumerate([invoking, {**invoking, "isolation": "version"}, onward], start=1):
+        (runner.workspace / "function" / "commit").write_text(str(number))
+        ended = runner.run(given, commit=str(number) * 40, run_id=number)
+        assert (ended.result, ended.outputs["environment-url"]) == ("promoted", ""), ended.log
+        assert "public" not in ended.log
+    assert "apigatewayv2" not in {call.service for call in world.account.calls()}
+    # A check needs one. From then on, each environment of the function has one, also if nothing else needs it.
+    ended = runner.run(inputs, commit="4" * 40, run_id=4)
+    assert "making the public endpoint of latest: anybody who knows its URL can call the function" in ended.log
+    assert get(ended.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+    ended = runner.run(onward, commit="4" * 40, run_id=5)
+    assert get(ended.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
+
+
 @pytest.mark.parametrize("gone", ["latest", "preprod"])
 def test_an_endpoint_that_was_deleted_is_created_again(
     runner: Runner, inputs: dict[str, str], world: World, gone: str

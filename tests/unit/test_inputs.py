@@ -52,7 +52,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert inputs == inputs_from_environ({f"INPUT_{name.upper()}": value for name, value in RIGHT.items()})
     assert (inputs.command, inputs.function_name, inputs.function_arn, inputs.region) == (Command.RUN, "hello", "", "")
     assert (inputs.environment, inputs.artifact, inputs.configuration) == ("preprod", "", Configuration())
-    assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.HTTP, "", "")
+    assert (inputs.endpoints, inputs.latest_url, inputs.environment_url) == (Endpoints.AUTO, "", "")
     assert (inputs.verify_timeout, inputs.lock_timeout, inputs.lease) == (600, 1800, 30)
     assert (inputs.isolation, inputs.settle_time) == (Isolation.LATEST, 2)
     assert (inputs.queue, inputs.diverged, inputs.reason) == (Queue.NEWEST, None, "")
@@ -343,6 +343,7 @@ def test_invalid_domains(value: str) -> None:
     [
         ({"checks": ""}, "checks"),
         ({"endpoints": "none"}, "checks"),
+        ({"endpoints": "none", "isolation": "version"}, "checks"),
         ({"base-path": "a"}, "base-path"),
         ({"domain-name": "a.example.com", "latest-url": "https://b"}, "latest-url"),
         ({"isolation": "version", "latest-url": "https://b"}, "latest-url"),
@@ -359,6 +360,27 @@ def test_inputs_that_go_together() -> None:
     assert read(checks="", invoke="a.json").invocations
     assert read(endpoints="none", checks="", invoke="a.json").endpoints is Endpoints.NONE
     assert read(endpoints="none", latest_url="https://a").checks
+
+
+@pytest.mark.parametrize(
+    ("inputs", "needs"),
+    [
+        ({}, True),
+        ({"isolation": "version"}, True),
+        ({"checks": "", "tests": "tests"}, True),
+        ({"checks": "", "test-command": "./smoke"}, True),
+        ({"checks": "", "invoke": "a.json"}, False),
+        ({"checks": "", "invoke": "a.json", "domain-name": "a.example.com"}, True),
+        ({"invoke": "a.json", "latest-url": "https://a"}, False),
+        ({"environment-url": "https://a"}, True),
+        ({"command": "deploy", "checks": ""}, True),
+        ({"command": "deploy", "checks": "", "latest-url": "https://a"}, False),
+        ({"command": "promote", "checks": "", "version": "1", "artifact": ""}, False),
+        ({"command": "promote", "version": "1", "artifact": ""}, True),
+    ],
+)
+def test_what_needs_a_url(inputs: dict[str, str], *, needs: bool) -> None:
+    assert read(**inputs).needs_url is needs
 
 
 CHOICES: dict[str, dict[str, object]] = {

@@ -306,7 +306,11 @@ class TestFile:
                 "",
             ),
             ("functions: {a: {timeout: true}}", "it is true or false", ""),
-            ("functions: {a: {endpoints: htpp}}", ":1: functions.a.endpoints: 'htpp' is neither http nor none", ""),
+            (
+                "functions: {a: {endpoints: htpp}}",
+                ":1: functions.a.endpoints: 'htpp' is neither auto nor http nor none",
+                "",
+            ),
             ("functions: {a: {artifact: ''}}", ":1: functions.a.artifact: it is empty", "remove the key"),
             (
                 "functions: {a: {artifact: }}",

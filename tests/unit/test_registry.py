@@ -9,7 +9,7 @@ import pytest
 
 from promote.core.errors import InputError
 from promote.inputs.parse import inputs_from_environ
-from promote.inputs.usage import NEED_ENDPOINT, VERIFICATION
+from promote.inputs.usage import NEED_ENDPOINT, USE_ENDPOINT, VERIFICATION
 from promote.verification import registry
 from promote.verification.check import Check, EndpointUse
 from promote.verification.registry import KINDS
@@ -47,6 +47,7 @@ def names(wanted: Sequence[EndpointUse]) -> set[str]:
 def test_the_table_of_inputs_and_the_kinds_agree() -> None:
     assert names(list(EndpointUse)) == set(VERIFICATION)
     assert names([EndpointUse.REQUIRED]) == set(NEED_ENDPOINT)
+    assert names([EndpointUse.REQUIRED, EndpointUse.OPTIONAL]) == set(USE_ENDPOINT)
     assert len({kind.input for kind in KINDS}) == len(KINDS)
 
 
