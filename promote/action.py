@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from promote.aws.clients import Clients
 from promote.aws.errors import to_promote_error
+from promote.aws.patience import Patience
 from promote.commands.dispatch import carry_out
 from promote.core.clock import Clock, SystemClock
 from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
@@ -68,6 +69,8 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
     if text := checkout.warning(context, sha):
         workflow.warn(text, title="Commit")
     folder = context.temporary if context.temporary.is_dir() else None
+    chance = Random().random  # noqa: S311 - when to look again, not a secret
+    patience = Patience(clock, chance, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
     temporary = tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True)
     job = Job(
         inputs=inputs,
@@ -75,9 +78,9 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
         run=Run(context.commit, context.run_id, context.attempt, context.run_url, secrets.token_hex(6)),
         workflow=workflow,
         clock=clock,
-        clients=Clients(inputs.region, environ, inputs.verify_timeout, clock),
+        clients=Clients(inputs.region, environ, inputs.verify_timeout, clock, patience),
         session=_session(),
-        chance=Random().random,  # noqa: S311 - when to look again, not a secret
+        chance=chance,
         environ=environ,
         state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
         temporary=Path(cleanup.enter_context(temporary)),

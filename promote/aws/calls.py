@@ -1,39 +1,53 @@
 """The calls of a client, each of which is repeated as long as that is safe and may help."""
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from promote.aws.patience import Patience
 from promote.aws.recent import ASKING, CREATING, Recent
 
 Client = TypeVar("Client")
 
 
-def watched(client: Client, recent: Recent) -> Client:
-    """Return a client that repeats calls which do not find a resource that was just created."""
-    return cast("Client", _Watched(client, recent))
+def watched(client: Client, recent: Recent, patience: Patience) -> Client:
+    """Return a client that repeats calls which AWS throttles, or which do not find a resource that was just created."""
+    return cast("Client", _Watched(client, recent, patience))
 
 
 def guarded(client: Client, guard: Callable[[], None]) -> Client:
     """Return a client that calls ``guard`` before it repeats a call. If the guard raises, the call is not repeated."""
-    return cast("Client", client.guarded(guard)) if isinstance(client, _Watched) else client
+    return cast("Client", replace(client, guard=guard)) if isinstance(client, _Watched) else client
 
 
+def within(client: Client, until: float) -> Client:
+    """Return a client that does not wait for the end of throttling beyond ``until``, in monotonic time."""
+    return cast("Client", replace(client, until=until)) if isinstance(client, _Watched) else client
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
 class _Watched:
     """A boto3 client whose calls are watched."""
 
-    def __init__(self, client: Any, recent: Recent, guard: Callable[[], None] = lambda: None) -> None:
-        self._client = client
-        self._recent = recent
-        self._guard = guard
-
-    def guarded(self, guard: Callable[[], None]) -> "_Watched":
-        return _Watched(self._client, self._recent, guard)
+    client: Any
+    recent: Recent
+    patience: Patience
+    guard: Callable[[], None] = _nothing
+    until: float = math.inf
 
     def __getattr__(self, method: str) -> Any:
-        call = getattr(self._client, method)
+        call = getattr(self.client, method)
+        if not callable(call):
+            return call
+        call = partial(self.patience.call, call, self.guard, self.until)
         if method in CREATING:
-            call = partial(self._recent.create, call, CREATING[method])
+            call = partial(self.recent.create, call, CREATING[method])
         if method in ASKING:
-            call = partial(self._recent.ask, call, ASKING[method], self._guard)
+            call = partial(self.recent.ask, call, ASKING[method], self.guard)
         return call

@@ -4,10 +4,12 @@ import difflib
 import threading
 from collections.abc import Mapping
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.calls import watched
+from promote.aws.calls import Client, watched
 from promote.aws.confirmation import note_attempts
+from promote.aws.patience import Patience, leave_throttling_to_us
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
 from promote.core.clock import Clock, SystemClock
@@ -44,17 +46,27 @@ class Clients:
 
     They retry in botocore's standard mode, so a retried write can find that an earlier attempt took effect. Each write
     is conditional, and ``promote.aws.confirmation`` finds out whether an earlier attempt may have taken effect.
+    ``promote.aws.patience`` repeats throttled calls, except those of heartbeats, which must not be late.
     """
 
     def __init__(
-        self, region: str, environ: Mapping[str, str], longest_invocation: float = 900, clock: Clock | None = None
+        self,
+        region: str,
+        environ: Mapping[str, str],
+        longest_invocation: float = 900,
+        clock: Clock | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """If ``region`` is empty, read it from ``environ``. ``longest_invocation`` is in seconds."""
+        """If ``region`` is empty, read it from ``environ``. ``longest_invocation`` is in seconds.
+
+        ``patience`` repeats throttled calls. By default, it does so without a line in the log.
+        """
         # boto3 reads only AWS_DEFAULT_REGION. The other SDKs and configure-aws-credentials also use AWS_REGION.
         self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
         self._recent = Recent(clock or SystemClock())
+        self._patience = patience or Patience(clock or SystemClock(), Random().random, lambda *_: None)  # noqa: S311 - pauses
         self._lock = threading.RLock()
         self._heartbeat_clients: dict[float, DynamoDBClient] = {}
 
@@ -110,7 +122,11 @@ class Clients:
             # does not catch.
             _ = client.exceptions
         note_attempts(client.meta.events, client.meta.service_model.service_id.hyphenize())
+        leave_throttling_to_us(client, options["retries"]["total_max_attempts"])
         return client
+
+    def _watched(self, client: Client) -> Client:
+        return watched(client, self._recent, self._patience)
 
     def resolve_region(self) -> str:
         """Return the region in use, after a check that the region is valid and that there are credentials.
@@ -147,14 +163,14 @@ class Clients:
         """AWS Lambda. The client takes open files as archives and does not load them into memory."""
         client: LambdaClient = self._client("lambda")
         stream_archives(client.meta.events)
-        return watched(client, self._recent)
+        return self._watched(client)
 
     @cached_property
     def invoker(self) -> "LambdaClient":
-        """AWS Lambda for invocations, which take longer than other calls and are never retried."""
+        """AWS Lambda for invocations, which take longer than other calls. What may have run is not repeated."""
         once = {"total_max_attempts": 1}
         client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
-        return watched(client, self._recent)  # safe to repeat: a function that was not found did not run
+        return self._watched(client)  # safe to repeat: a throttled function, or one that was not found, did not run
 
     def expect_version(self, function: str, version: str) -> None:
         """Repeat calls that do not find the version, because an earlier step of this job has just published it."""
@@ -164,7 +180,7 @@ class Clients:
     def table(self) -> "DynamoDBClient":
         """Amazon DynamoDB."""
         client: DynamoDBClient = self._client("dynamodb")
-        return watched(client, self._recent)
+        return self._watched(client)
 
     def heartbeat(self, limit: float) -> "DynamoDBClient":
         """Return a client of Amazon DynamoDB with a timeout of ``limit`` seconds, without retries."""
@@ -177,7 +193,7 @@ class Clients:
 
     def function_arn(self, name: str) -> str:
         """Return the ARN that the function ``name`` has in the caller's account. The function need not exist."""
-        client: STSClient = self._client("sts")
+        client: STSClient = self._watched(self._client("sts"))
         caller = client.get_caller_identity()
         partition = caller["Arn"].split(":")[1]
         return f"arn:{partition}:lambda:{self.resolve_region()}:{caller['Account']}:function:{name}"
@@ -186,15 +202,16 @@ class Clients:
     def gateway(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""
         client: ApiGatewayV2Client = self._client("apigatewayv2")
-        return watched(client, self._recent)
+        return self._watched(client)
 
     @cached_property
     def gateway_without_retries(self) -> "ApiGatewayV2Client":
         """The same without retries, for calls whose result must be read before they are repeated."""
         client: ApiGatewayV2Client = self._client("apigatewayv2", retries={"total_max_attempts": 1})
-        return watched(client, self._recent)
+        return self._watched(client)
 
     @cached_property
     def storage(self) -> "S3Client":
         """Amazon S3."""
-        return self._client("s3")  # type: ignore[no-any-return]
+        client: S3Client = self._client("s3")
+        return self._watched(client)

@@ -45,6 +45,55 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, ConnectionError | HTTPClientError)
 
 
+_THROTTLING = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+"""Error codes of refused requests, as in botocore's standard retry mode. ThrottlingError is a part of a transaction."""
+
+
+def is_throttled(error: Exception) -> bool:
+    """Return whether AWS has refused a call because there were too many. The attempt had no effect."""
+    return is_throttled_response(getattr(error, "response", None) or {})
+
+
+def is_throttled_response(response: Mapping[str, Any]) -> bool:
+    """Return the same for a parsed response."""
+    found: Mapping[str, Any] = response.get("Error") or {}
+    code = str(found.get("Code", ""))
+    if code == "TransactionCanceledException":
+        reasons = {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])} - {"None"}
+        return bool(reasons) and reasons <= _THROTTLING
+    if code == "InvalidParameterValueException":
+        return "throttled by EC2" in str(found.get("Message", ""))
+    if "maximum number" in str(found.get("Message", "")).lower():
+        return False  # API Gateway returns the same code and status if the quota of a resource is used up
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in _THROTTLING or status == HTTPStatus.TOO_MANY_REQUESTS
+
+
+_WAITED = "PromoteWaited"
+"""The key, in an error's ResponseMetadata, of the seconds for which the call was repeated."""
+
+
+def note_wait(error: Exception, seconds: float) -> None:
+    """Note in an error of AWS for how many seconds the call was repeated."""
+    response: Any = getattr(error, "response", {})
+    response.setdefault("ResponseMetadata", {})[_WAITED] = seconds
+
+
 def code_of(error: Exception) -> str:
     """Return the code of AWS's response, such as ``ResourceNotFoundException``; empty if there was no response."""
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
@@ -89,10 +138,30 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
         )
     if code in DENIED:
         return _denied(operation, message)
+    if is_throttled(error):
+        return _throttled(operation, error)
     return ServiceError(
         f"{operation} failed: {code}: {message}",
         hint="Run the job again. If it fails again, fix the cause in the message from AWS.",
     )
+
+
+def _throttled(operation: str, error: "ClientError") -> ServiceError:
+    """Return the error for a call that AWS has throttled until the action gave up.
+
+    The reasons: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors.
+    """
+    response: Mapping[str, Any] = error.response
+    waited, reason = response.get("ResponseMetadata", {}).get(_WAITED, 0), str(response.get("Reason", ""))
+    long = f" for {waited:.0f} seconds" if waited >= 1 else ""
+    if reason.startswith("Reserved"):
+        hint = "The reserved concurrency of the function is used up, or it is 0. Increase it, and run the job again."
+    elif "Concurrent" in reason:
+        hint = "The account runs as many functions at the same time as its quota allows. Request a higher quota."
+    else:
+        hint = "Find out what else calls AWS so often in this account and region, and run the job again later."
+    why = ": ".join(filter(None, [code_of(error), reason, message_of(error)]))
+    return ServiceError(f"AWS throttles {operation}{long} ({why})", hint=hint)
 
 
 def _denied(operation: str, message: str) -> AccessError:

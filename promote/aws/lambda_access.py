@@ -1,10 +1,11 @@
 """Access to one Lambda function: its name, its clients, and a guard that is called before each change."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.calls import guarded
+from promote.aws.calls import guarded, within
 from promote.core.clock import Clock
 from promote.core.errors import FunctionError
 from promote.core.version import LATEST
@@ -47,10 +48,9 @@ class FunctionAccess:
         """The client for changes: the guard is also called before a change is repeated."""
         return guarded(self.client, self.guard)
 
-    @property
-    def invoker(self) -> "LambdaClient":
-        """The client without retries."""
-        return self.make_invoker()
+    def invoker(self, until: float = math.inf) -> "LambdaClient":
+        """Return the client without retries. It waits for the end of throttling until ``until``, in monotonic time."""
+        return within(self.make_invoker(), until)
 
     def read_configuration(self, version: str) -> Mapping[str, Any]:
         """Read the FunctionConfiguration of $LATEST or of a version.

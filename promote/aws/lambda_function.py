@@ -4,6 +4,7 @@ Every write carries a precondition that Lambda checks. If a response is lost, th
 whether the write took effect.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
@@ -22,9 +23,6 @@ from promote.core.version import LATEST, Published, Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-
-_PROPAGATION = 30.0
-"""Seconds until Lambda can assume a new role."""
 
 _REFUSED = ("InvalidParameterValueException", "CodeStorageExceededException", "RequestEntityTooLargeException")
 """Error codes with which Lambda refuses code or configuration."""
@@ -110,37 +108,32 @@ class Function:
         return lambda_states.wait_until_active(self._access, version, known, since)
 
     def create(self, code: Code, configuration: Mapping[str, Any]) -> None:
-        """Create the function, and wait until it is active. If Lambda cannot assume a new role yet, try again.
+        """Create the function, and wait until it is active.
 
         Raises:
             FunctionError: Lambda refuses the code or the configuration.
 
         """
-        deadline = self._access.clock.monotonic() + _PROPAGATION
-        while True:
-            self._access.guard()
-            try:
-                confirmed(
-                    lambda: self._create(code, configuration),
-                    lambda: self.find() is not None or None,
-                    f"the function {self.name} may have been created",
-                )
-            except self._client.exceptions.ResourceConflictException:
-                # The function exists: an earlier attempt of this call created it, or another process did. In both cases
-                # the deployment that follows compares code and configuration.
-                break
-            except self._client.exceptions.InvalidParameterValueException as error:
-                if "cannot be assumed" in message_of(error) and self._access.clock.monotonic() < deadline:
-                    self._access.clock.sleep(2)
-                    continue
-                raise self._failure(error) from error
-            else:
-                break
+        self._access.guard()
+        try:
+            confirmed(
+                lambda: self._create(code, configuration),
+                lambda: self.find() is not None or None,
+                f"the function {self.name} may have been created",
+            )
+        except self._client.exceptions.InvalidParameterValueException as error:
+            raise self._failure(error) from error
+        except self._client.exceptions.ResourceConflictException:
+            # The function exists: an earlier attempt of this call created it, or another process did. In both cases
+            # the deployment that follows compares code and configuration.
+            pass
         self.wait_until_active()
 
     def _create(self, code: Code, configuration: Mapping[str, Any]) -> bool:
         with code.arguments() as source, redacting_variables(configuration):
-            self._client.create_function(FunctionName=self._access.id, Code=cast("Any", source), **configuration)
+            self._access.guarded_client.create_function(
+                FunctionName=self._access.id, Code=cast("Any", source), **configuration
+            )
         return True
 
     def configure(self, latest: Snapshot, changes: Mapping[str, Any]) -> Snapshot:
@@ -174,7 +167,7 @@ class Function:
         self._access.guard()
         try:
             with code.arguments() as source:
-                response = self._client.update_function_code(
+                response = self._access.guarded_client.update_function_code(
                     FunctionName=self._access.id, RevisionId=latest.revision_id, Publish=True, **source
                 )
         except Exception as error:
@@ -251,13 +244,18 @@ class Function:
 
     def versions(self) -> list[Published]:
         """Return the published versions, those with a number."""
-        pages = self._client.get_paginator("list_versions_by_function").paginate(FunctionName=self._access.id)
-        return [
-            Published(int(found["Version"]), found.get("CodeSha256", ""), found.get("LastModified", ""))
-            for page in pages
-            for found in page["Versions"]
-            if found["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
-        ]
+        found: list[Published] = []
+        following: Any = {}
+        while True:
+            page = self._client.list_versions_by_function(FunctionName=self._access.id, **following)
+            found += (
+                Published(int(version["Version"]), version.get("CodeSha256", ""), version.get("LastModified", ""))
+                for version in page["Versions"]
+                if version["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
+            )
+            if not page.get("NextMarker"):
+                return found
+            following = {"Marker": page["NextMarker"]}
 
     def delete_version(self, number: int) -> bool:
         """Delete a version if it exists; return False if an alias uses it, so that Lambda refuses.
@@ -268,7 +266,7 @@ class Function:
         """
 
         def delete() -> bool:
-            self._client.delete_function(FunctionName=self._access.id, Qualifier=str(number))
+            self._access.guarded_client.delete_function(FunctionName=self._access.id, Qualifier=str(number))
             return True
 
         self._access.guard()
@@ -319,9 +317,14 @@ class Function:
         """Remove a permission, if it exists."""
         lambda_permissions.remove(self._access, qualifier, statement)
 
-    def invoke(self, version: str, event: bytes) -> tuple[bytes, str, str]:
-        """Invoke a version; return the payload, the function's error (empty if none) and the version that ran."""
-        response = self._access.invoker.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
+    def invoke(self, version: str, event: bytes, until: float = math.inf) -> tuple[bytes, str, str]:
+        """Invoke a version; return the payload, the function's error (empty if none) and the version that ran.
+
+        While Lambda throttles the function, it is invoked again, until ``until`` in the clock's monotonic time; with 0,
+        only once.
+        """
+        client = self._access.invoker(until)
+        response = client.invoke(FunctionName=self._access.id, Qualifier=version, Payload=event)
         return response["Payload"].read(), response.get("FunctionError", ""), response.get("ExecutedVersion", "")
 
 

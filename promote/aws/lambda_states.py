@@ -94,7 +94,7 @@ def _wake(function: FunctionAccess, inactive: Snapshot) -> Snapshot:
 
 def _invoke_once(function: FunctionAccess, version: str) -> None:
     """Invoke an Inactive version. The response does not matter, because the caller reads the state next."""
-    client = function.invoker
+    client = function.invoker(function.clock.monotonic() + _WAKING)
     try:
         client.invoke(FunctionName=function.id, Qualifier=version, Payload=b"{}")
     except Exception as error:

@@ -39,7 +39,7 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
             )
     for location in list(state.previews):
         try:
-            if _clear_previews(location, state, environ, clock or SystemClock()):
+            if _clear_previews(location, state, environ, clock or SystemClock(), workflow):
                 workflow.info(f"{'endpoint':<9} removed the preview endpoints of this job")
             state.remove_preview(location)
         except Exception as error:  # noqa: BLE001 - as above; a later run removes it
@@ -65,15 +65,18 @@ def _finish(
     begun: LedgerLocation, release: str, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
 ) -> None:
     """Finish a release that this job has begun."""
-    protocol = Resources.at(begun, environ, clock).releases(_logger(workflow))
+    say = _logger(workflow)
+    protocol = Resources.at(begun, environ, clock, say).releases(say)
     ended = protocol.cancel(ReleaseKey(begun.arn, release))
     if ended:
         workflow.info(f"{'promote':<9} finished the release of {ended.release.names}: {ended.text}")
 
 
-def _clear_previews(location: LedgerLocation, state: JobState, environ: Mapping[str, str], clock: Clock) -> bool:
+def _clear_previews(
+    location: LedgerLocation, state: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
+) -> bool:
     """Remove the preview endpoints that this job has made. Return whether there were any."""
-    resources = Resources.at(location, environ, clock)
+    resources = Resources.at(location, environ, clock, _logger(workflow))
     ledger = resources.ledger(location.arn)
     previews = Previews.of(resources, resources.function(location.arn), ledger)
     left = [preview for preview in ledger.read().previews if preview.job == state.job]
@@ -85,7 +88,8 @@ def _lock_of(
     location: LedgerLocation, state: JobState, environ: Mapping[str, str], clock: Clock, workflow: ActionsLog
 ) -> Lock:
     claim = Claim(owner="post", lease=1, job=state.job)
-    return Resources.at(location, environ, clock).lock(location.arn, claim, _logger(workflow))
+    say = _logger(workflow)
+    return Resources.at(location, environ, clock, say).lock(location.arn, claim, say)
 
 
 def _logger(workflow: ActionsLog) -> Say:

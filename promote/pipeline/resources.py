@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from random import Random
 
 from promote.aws.api_gateway import Gateways
 from promote.aws.clients import Clients
 from promote.aws.dynamodb import Table
 from promote.aws.lambda_function import Function
+from promote.aws.patience import Patience
 from promote.core.clock import Clock
 from promote.core.lock_state import RENEWALS, Claim
 from promote.core.run import Run
@@ -18,6 +20,9 @@ from promote.state.lock import Lock
 
 Say = Callable[[str, str], None]
 """Writes a line into the log, by subject and text."""
+
+_AFTER_JOB = 60.0
+"""Seconds for which the post step repeats a throttled call. What it leaves, the next run or the lease ends."""
 
 _NO_RUN = Run("", 0, 1, "", "")
 """For commands and steps whose records name no run."""
@@ -32,9 +37,10 @@ class Resources:
     clock: Clock
 
     @classmethod
-    def at(cls, location: LedgerLocation, environ: Mapping[str, str], clock: Clock) -> "Resources":
-        """Return the resources of a ledger that an earlier step has used."""
-        return cls(Clients(location.region, environ, clock=clock), location.table, clock)
+    def at(cls, location: LedgerLocation, environ: Mapping[str, str], clock: Clock, say: Say) -> "Resources":
+        """Return the resources of a ledger that an earlier step has used, for the post step."""
+        patience = Patience(clock, Random().random, say, _AFTER_JOB)  # noqa: S311 - pauses, not a secret
+        return cls(Clients(location.region, environ, clock=clock, patience=patience), location.table, clock)
 
     @cached_property
     def table(self) -> Table:

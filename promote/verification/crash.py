@@ -19,7 +19,7 @@ def crash_of(function: "Function", version: str, path: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
     try:
-        payload, trouble, executed = function.invoke(version, _get(path))
+        payload, trouble, executed = function.invoke(version, _get(path), until=0)
     except (BotoCoreError, ClientError):
         return ""
     if not trouble or executed not in ("", version):

@@ -6,19 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 from promote.aws.errors import explain
-from promote.core.clock import Clock
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
 from promote.inputs.checks import Invocation, excerpt
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
-
-if TYPE_CHECKING:
-    from promote.aws.lambda_function import Function
 
 _LARGEST_EVENT = 6 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, invocation payload."""
@@ -50,7 +46,7 @@ class Invocations:
 
 
 def _results(invocation: Invocation, event: bytes, subject: Subject) -> Results:
-    return [run_invocation(invocation, event, subject.function, subject.version, subject.clock)]
+    return [run_invocation(invocation, event, subject)]
 
 
 def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[Invocation, bytes]:
@@ -85,19 +81,18 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
     return events
 
 
-def run_invocation(
-    invocation: Invocation, event: bytes, function: "Function", version: str, clock: Clock
-) -> CheckResult:
-    """Send ``event`` to ``version``, and check the response."""
+def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> CheckResult:
+    """Send ``event`` to the version, and check the response."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
+    clock, version = subject.clock, subject.version
     started = clock.monotonic()
 
     def result(outcome: Outcome, detail: str = "") -> CheckResult:
         return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail)
 
     try:
-        payload, trouble, executed = function.invoke(version, event)
+        payload, trouble, executed = subject.function.invoke(version, event, subject.deadline)
     except (BotoCoreError, ClientError) as error:
         return result(Outcome.INCONCLUSIVE, str(explain(error)))
     if executed and executed != version:

@@ -240,7 +240,7 @@ def test_file_times_do_not_matter(runner: Runner, inputs: dict[str, str], world:
 
 def test_an_image_is_deployed(runner: Runner, inputs: dict[str, str], world: World) -> None:
     # The sandbox runs images only with Docker, so the event fails in any case. What counts is what Lambda received.
-    world.account.inject("error-before", "lambda.Invoke", times=0, status=502, code="EC2ThrottledException")
+    world.account.inject("error-before", "lambda.Invoke", times=0, status=502, code="ENILimitReachedException")
     (runner.workspace / "event.json").write_text("{}")
     image = f"{world.account.id}.dkr.ecr.us-east-1.amazonaws.com/hello@sha256:{'a' * 64}"
     wanted = {

@@ -23,6 +23,8 @@ from urllib3.exceptions import ReadTimeoutError as ReadTimeoutOfUrllib3
 
 from promote.aws.clients import Clients
 from promote.aws.confirmation import note
+from promote.aws.errors import is_throttled_response
+from promote.aws.patience import THROTTLED, Patience
 from tests.simulation.errors import REGION, NotModelledError, Refusal, real, refusal
 from tests.simulation.github import API_URL, routed
 from tests.simulation.plan import Fault, Hit, can_hit
@@ -33,6 +35,8 @@ _THROTTLED: Any = standard.ThrottledRetryableChecker
 _RETRIED_CODES = {*_THROTTLED._THROTTLED_ERROR_CODES, *_TRANSIENT._TRANSIENT_ERROR_CODES}  # noqa: SLF001 - botocore has
 _RETRIED_STATUSES = _TRANSIENT._TRANSIENT_STATUS_CODES  # noqa: SLF001 - these tables nowhere else
 _LONGEST_BACKOFF = 20.0
+_THROTTLED_FOR = 1.2 * THROTTLED
+"""Seconds in which a call is throttled "for good": longer than promote.aws.patience repeats it, on any clock."""
 
 _PATIENCE = {"lambda": 60.0, "dynamodb": 5.0, "apigatewayv2": 30.0, "sts": 30.0}
 """Seconds of the read timeouts in promote.aws.clients."""
@@ -397,6 +401,8 @@ class Client:
         self._service, self._attempts, self._patience = service, attempts, patience
         self.exceptions = real(service).exceptions
         self.meta = real(service).meta
+        self._throttled_until: dict[str, float] = {}
+        """Until when calls are throttled "for good", by their names."""
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         operation = self.meta.method_to_api_mapping[method]
@@ -409,7 +415,7 @@ class Client:
         if operation == "TransactWriteItems":
             arguments.setdefault("ClientRequestToken", f"token-{network.chance.getrandbits(64):x}")
         call = Call(self._service, operation, _sent(arguments), self._subject(operation, arguments))
-        lasting: Hit | None = None
+        lasting = Hit.THROTTLED_FOR_GOOD if self._throttled_until.get(call.name, 0) > network.scheduler.now else None
         is_unreadable = False
         context: dict[str, Any] = {}
         network.backstage.issued(self._caller, call)
@@ -421,6 +427,9 @@ class Client:
                 # As in botocore's event response-received.
                 note(context, getattr(failure, "response", None), failure if isinstance(error, Lost) else None)
                 lasting, is_unreadable = error.lasting, is_unreadable or error.is_unreadable
+                now = network.scheduler.now
+                if lasting is Hit.THROTTLED_FOR_GOOD and self._throttled_until.get(call.name, 0) <= now:
+                    self._throttled_until[call.name] = now + _THROTTLED_FOR
                 if attempt == self._attempts or not _is_retried(error):
                     network.unreadable[process, self._service] += _UNREADABLE * is_unreadable
                     raise failure from None
@@ -457,7 +466,11 @@ def _sent(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_retried(error: Refusal | Lost) -> bool:
-    return isinstance(error, Lost) or error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES
+    """Return whether botocore repeats the call. A throttled call is repeated by promote.aws.patience."""
+    if isinstance(error, Lost):
+        return True
+    response = {"Error": {"Code": error.code, "Message": error.message}, **error.more}
+    return not is_throttled_response(response) and (error.status in _RETRIED_STATUSES or error.code in _RETRIED_CODES)
 
 
 class Table(Client):
@@ -509,7 +522,8 @@ class Reach(Clients):
     """The clients of one process."""
 
     def __init__(self, network: Network, process: Process, caller: Caller, *, has_lock: bool) -> None:
-        super().__init__(REGION, {}, clock=process)
+        quiet = Patience(process, network.chance.random, lambda *_: None)
+        super().__init__(REGION, {}, clock=process, patience=quiet)
         self._network, self._process, self._caller, self._has_lock = network, process, caller, has_lock
 
     def resolve_region(self) -> str:

@@ -47,11 +47,11 @@ from tests.simulation.world import TABLE, World
 
 ONWARD = "prod"
 """The environment after the first."""
-_HORIZON = 3000.0
+_HORIZON = 6000.0
 """Seconds after which a process that still works hangs."""
 _TEST_PAUSE = 0.5
 """Seconds between a test's attempts to reach an endpoint."""
-_LOCK_TIMEOUT = "10"
+_LOCK_TIMEOUT = "30"
 """Minutes."""
 
 

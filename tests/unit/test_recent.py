@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from promote.aws import calls
 from promote.aws.lambda_function import Function
+from promote.aws.patience import Patience
 from promote.aws.recent import ASKING, CREATING, PATIENCE, Recent
 from promote.core.errors import LockError
 from promote.core.version import Snapshot
@@ -16,6 +17,7 @@ from tests.clock import Time
 from tests.simulation.errors import real, refusal
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:hello"
+PATIENT = Patience(Time(), lambda: 0.5, lambda *_: None)
 MISSING = {"lambda": "ResourceNotFoundException", "apigatewayv2": "NotFoundException"}
 
 
@@ -96,7 +98,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, dict[str, Any]]] = [
 
 
 def watched(recent: Recent, **methods: Callable[..., Any]) -> Any:
-    return calls.watched(SimpleNamespace(**methods), recent)
+    return calls.watched(SimpleNamespace(**methods), recent, PATIENT)
 
 
 @pytest.mark.parametrize(("creating", "arguments", "answer", "asking", "asked"), CASES)
@@ -227,7 +229,7 @@ class Missing:
 @pytest.mark.parametrize("change", ["configure", "publish"])
 def test_a_change_is_not_repeated_after_the_lock_was_lost(change: str) -> None:
     missing, time = Missing(), Time()
-    client: Any = calls.watched(missing, Recent(time))
+    client: Any = calls.watched(missing, Recent(time), PATIENT)
     client.create_function(FunctionName="hello")
 
     def require() -> None:
