@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promote.aws.confirmation import confirmed
 from promote.aws.errors import is_transient
 from promote.aws.lambda_function import Function
+from promote.core.arn import Arn
 from promote.core.clock import Clock
 from promote.core.concurrency import run_both
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
@@ -311,8 +312,8 @@ class Gateways:
         return f"promote-on-success-{gateway.api_id}-{qualifier.replace('#', '-')}"[:100]
 
     def _source(self, api: str) -> str:
-        _, partition, _, region, account, *_ = self._arn.split(":")
-        return f"arn:{partition}:execute-api:{region}:{account}:{api}/*"
+        arn = Arn.of(self._arn)
+        return f"arn:{arn.partition}:execute-api:{arn.region}:{arn.account}:{api}/*"
 
 
 def _all(call: Callable[..., Any], **arguments: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from functools import cache, partial
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.dynamodb import Item
 from promote.aws.lambda_function import Function
+from promote.core.arn import Arn
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import GitHubError, InputError
 from promote.core.promotion import Promotion
@@ -16,6 +17,7 @@ from promote.core.report import Link, Report
 from promote.core.run import Result
 from promote.github import git
 from promote.github.api import release_page
+from promote.github.api.release_page import Section
 from promote.github.api.repository import GitHub
 from promote.github.tags import Version, before
 from promote.notes.application import Piece, of_release
@@ -376,13 +378,13 @@ def _published(scope: _Scope, report: Report, notes: Notes, template: Template |
             "the release cannot be published without a github-token",
             hint="Remove the input github-token, so that its default applies. Give the job contents: write.",
         )
-    made = release_page.publish(
-        scope.github,
-        notes.tag,
+    section = Section(
         [member.function.name for member in scope.members],
         lambda limit: render(notes, template, limit=limit, redact=scope.job.workflow.redact),
-        retired=scope.job.inputs.retired,
+        Arn.of(scope.members[0].ledger.arn).place,
+        scope.job.inputs.retired,
     )
+    made = release_page.publish(scope.github, notes.tag, section)
     done = "was published" if made.is_changed else "is up to date"
     draft = " It is a draft. Publish it on GitHub." if made.is_draft else ""
     return replace(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from promote.core.arn import Arn
 from promote.core.errors import InputError
 from promote.core.run import join_names
 from promote.inputs.function_name import region_of
@@ -57,12 +58,12 @@ class Application:
     @property
     def region(self) -> str:
         """The region of the ARNs; empty if no function has an ARN."""
-        return next((part.arn.split(":")[3] for part in self.parts if part.arn), "")
+        return next((Arn.of(part.arn).region for part in self.parts if part.arn), "")
 
     @property
     def account(self) -> str:
         """The account of the ARNs; empty if no function has an ARN."""
-        return next((part.arn.split(":")[4] for part in self.parts if part.arn), "")
+        return next((Arn.of(part.arn).account for part in self.parts if part.arn), "")
 
     def inputs(self, environ: Mapping[str, str]) -> tuple[Inputs, ...]:
         """Return the inputs of each function. Its own values replace those of the step (``INPUT_*``).
@@ -212,8 +213,8 @@ def require_one_application(application: Application) -> Application:
     named = [part for part in application.parts if part.arn]
     for part in named:
         for what, ours, theirs in (
-            ("region", part.arn.split(":")[3], application.region),
-            ("account", part.arn.split(":")[4], application.account),
+            ("region", Arn.of(part.arn).region, application.region),
+            ("account", Arn.of(part.arn).account, application.account),
         ):
             if ours != theirs:
                 raise InputError(

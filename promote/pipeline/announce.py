@@ -7,6 +7,7 @@ from typing import Any
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.errors import to_promote_error
+from promote.core.arn import Arn
 from promote.core.concurrency import map_and_wait, run_both
 from promote.core.promotion import Kind, Promotion
 from promote.core.version import Snapshot, same_content
@@ -190,7 +191,11 @@ def _attempt(job: Job, parts: Sequence[Part], commit: str) -> Attempt:
         commit,
         is_success=move is not None,
         description=texts[move.kind if move else None].format(version=version, names=job.inputs.names),
-        details={**details, **({"promotion": move.identity} if move else {})},
+        details={
+            **details,
+            "place": Arn.of(parts[0].target.ledger.arn).place,
+            **({"promotion": move.identity} if move else {}),
+        },
         environment_url=next(filter(None, map(_url, parts)), ""),
         run_url=job.run.url,
     )

@@ -168,7 +168,7 @@ def test_an_application_has_one_section_in_the_release_of_a_tag(shop: Shop) -> N
         ended = shop.command("release-notes", tag="v1.0.0", function_name=names, publish_release="true")
         assert (ended.code, ended.result) == (0, "reported"), ended.log
     [release] = shop.hub.releases
-    markers = re.findall("<!-- promote-on-success:begin (.*) -->", release["body"])
+    markers = re.findall("<!-- promote-on-success:begin (.*) [0-9a-f]{8} -->", release["body"])
     assert markers == ["worker", "api+mail+worker"]
     assert re.findall("^## .*", release["body"], re.MULTILINE) == ["## worker v1.0.0", "## worker, mail and api v1.0.0"]
 

@@ -124,3 +124,10 @@ def test_the_missing_permission_is_named(github: Repository) -> None:
     with pytest.raises(GitHubError) as raised:
         announce(github.client(), attempt(github))
     assert raised.value.hint.startswith("Add `deployments: write` to the job's permissions")
+
+
+def test_functions_of_the_same_name_in_other_places_stay_active(github: Repository) -> None:
+    for place in ("a1", "b2", "a1"):
+        details = {"function": "hello", "version": "7", "place": place}
+        announce(github.client(), replace(attempt(github), details=details))
+    assert [github.state(number) for number in (1, 2, 3)] == ["inactive", "success", "success"]

@@ -1,16 +1,16 @@
 """Notes in the release of a tag, together with its author's text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pytest
 
 from promote.core.errors import GitHubError
 from promote.github.api import release_page
-from promote.github.api.release_page import BODY_LIMIT, Published, Section, publish
+from promote.github.api.release_page import BODY_LIMIT, Published, Section
 from tests.github import Repository, Request, emulated
 
 NOTES = "## Changes\n\n- one ü 🎉"
-BEGIN, END = (marker.format(function="hello") for marker in (release_page.BEGIN, release_page.END))
+BEGIN, END = (marker.format(function="hello", place="a1") for marker in (release_page.BEGIN, release_page.END))
 SECTION = f"{BEGIN}\n\n{NOTES}\n\n{END}"
 URL = "https://github.com/octo/hello/releases/tag/v1.0.0"
 
@@ -26,8 +26,20 @@ def notes(_limit: int) -> str:
     return NOTES
 
 
+def publish(
+    github: Repository,
+    tag: str,
+    functions: Sequence[str],
+    text_for: Callable[[int], str],
+    *,
+    place: str = "a1",
+    retired: Collection[str] = (),
+) -> Published:
+    return release_page.publish(github.client(), tag, Section(functions, text_for, place, retired))
+
+
 def placed(body: str) -> str:
-    return Section(["hello"], notes).placed(body, "v1")
+    return Section(["hello"], notes, "a1").placed(body, "v1")
 
 
 def writes(github: Repository) -> list[str]:
@@ -35,15 +47,15 @@ def writes(github: Repository) -> list[str]:
 
 
 def test_a_release_is_made_and_made_once(github: Repository) -> None:
-    assert publish(github.client(), "v1.0.0", ["hello"], notes) == Published(URL, is_changed=True, is_draft=False)
+    assert publish(github, "v1.0.0", ["hello"], notes) == Published(URL, is_changed=True, is_draft=False)
     (made,) = github.releases
     assert (made["name"], made["body"], made["draft"], made["prerelease"]) == ("v1.0.0", SECTION, False, False)
     assert github.requests[-1].body["make_latest"] == "legacy"  # an older series does not become the latest one
-    assert publish(github.client(), "v1.0.0", ["hello"], notes) == Published(URL, is_changed=False, is_draft=False)
+    assert publish(github, "v1.0.0", ["hello"], notes) == Published(URL, is_changed=False, is_draft=False)
     made["body"] = made["body"].replace("\n", "\r\n") + "\r\n"  # as written by GitHub's editor
-    assert not publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
+    assert not publish(github, "v1.0.0", ["hello"], notes).is_changed
     assert writes(github) == ["POST releases"]
-    assert publish(github.client(), "v1.0.0", ["hello"], lambda _: "new").is_changed
+    assert publish(github, "v1.0.0", ["hello"], lambda _: "new").is_changed
     assert github.releases[0]["body"] == f"{BEGIN}\n\nnew\n\n{END}\r\n"
     assert github.requests[-2].body.keys() == {"body"}  # the author's other choices stay
 
@@ -51,7 +63,7 @@ def test_a_release_is_made_and_made_once(github: Repository) -> None:
 @pytest.mark.parametrize("tag", ["v1.1.0-rc.1", "v1.1.0b1", "v1.1.0"])
 def test_a_prerelease_is_one_by_its_tag(github: Repository, tag: str) -> None:
     github.tag(tag, github.branches["main"], annotated=1)
-    publish(github.client(), tag, ["hello"], notes)
+    publish(github, tag, ["hello"], notes)
     is_prerelease = tag != "v1.1.0"
     assert github.releases[0]["prerelease"] is is_prerelease
     assert github.requests[-1].body["make_latest"] == ("false" if is_prerelease else "legacy")
@@ -62,7 +74,7 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
     before = dict(github.release("v1.0.0", "The author's\r\nwords  ", **{kind: True}))
     for number in range(250):
         github.release(f"v0.{number}", "")
-    published = publish(github.client(), "v1.0.0", ["hello"], notes)
+    published = publish(github, "v1.0.0", ["hello"], notes)
     assert published == Published(URL, is_changed=True, is_draft=kind == "draft")
     made = github.releases[-1]
     assert made == before | {"body": f"The author's\r\nwords  \n\n{SECTION}"}
@@ -72,13 +84,13 @@ def test_a_release_stays_what_it_is(github: Repository, kind: str) -> None:
 def test_a_published_release_comes_before_a_draft(github: Repository) -> None:
     github.release("v1.0.0", "published")
     github.release("v1.0.0", "draft", draft=True)
-    publish(github.client(), "v1.0.0", ["hello"], notes)
+    publish(github, "v1.0.0", ["hello"], notes)
     assert [release["body"] for release in github.releases] == ["draft", f"published\n\n{SECTION}"]
 
 
 def test_a_release_without_text_is_given_one(github: Repository) -> None:
     github.release("v1.0.0", None)
-    publish(github.client(), "v1.0.0", ["hello"], notes)
+    publish(github, "v1.0.0", ["hello"], notes)
     assert github.releases[0]["body"] == SECTION
 
 
@@ -110,8 +122,8 @@ def test_a_long_body_with_broken_markers_takes_no_time() -> None:
 
 
 def test_notes_cannot_end_their_section() -> None:
-    others = release_page.BEGIN.format(function="other")
-    made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four").placed("", "v1")
+    others = release_page.BEGIN.format(function="other", place="a1")
+    made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four", "a1").placed("", "v1")
     assert made == f"{BEGIN}\n\nonetwothreefour\n\n{END}"
 
 
@@ -124,7 +136,7 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
 
     words = "ü" * 1_000
     github.release("v1.0.0", words)
-    publish(github.client(), "v1.0.0", ["hello"], text_for)
+    publish(github, "v1.0.0", ["hello"], text_for)
     body = github.releases[0]["body"]
     assert len(body) == BODY_LIMIT
     assert body.startswith(words)
@@ -133,7 +145,7 @@ def test_notes_get_the_room_that_the_author_leaves(github: Repository) -> None:
     for length, text in ((BODY_LIMIT, notes), (BODY_LIMIT - 80, notes), (1_000, lambda limit: "n" * (limit + 1))):
         github.releases[0]["body"] = "w" * length
         with pytest.raises(GitHubError, match="leaves no room for the notes") as raised:
-            publish(github.client(), "v1.0.0", ["hello"], text)
+            publish(github, "v1.0.0", ["hello"], text)
         assert raised.value.hint.startswith("Shorten the other text of the release")
         assert github.releases[0]["body"] == "w" * length
 
@@ -144,7 +156,7 @@ def test_a_release_that_another_job_creates_first_is_updated(github: Repository)
             github.release("v1.0.0", "theirs")
 
     github.on_request = interfere
-    assert publish(github.client(), "v1.0.0", ["hello"], notes).is_changed
+    assert publish(github, "v1.0.0", ["hello"], notes).is_changed
     assert [release["body"] for release in github.releases] == [f"theirs\n\n{SECTION}"]
 
 
@@ -153,24 +165,35 @@ def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository
     for text in ("old", "new"):
         for function in ("orders", "orders-2", "invoices"):
             said = f"{function} {text}"
-            assert publish(github.client(), "v1.0.0", [function], lambda _, said=said: said).is_changed  # type: ignore[misc]
+            assert publish(github, "v1.0.0", [function], lambda _, said=said: said).is_changed  # type: ignore[misc]
         github.releases[0]["body"] += "\n\nYours, the team" if text == "old" else ""
     sections = [
-        f"{release_page.BEGIN.format(function=function)}\n\n{function} new\n\n"
-        f"{release_page.END.format(function=function)}"
+        f"{release_page.BEGIN.format(function=function, place='a1')}\n\n{function} new\n\n"
+        f"{release_page.END.format(function=function, place='a1')}"
         for function in ("orders", "orders-2", "invoices")
     ]
     assert github.releases[0]["body"] == "\n\n".join([*sections, "Yours, the team"])
 
 
+def test_functions_of_the_same_name_in_several_places_have_a_section_each(github: Repository) -> None:
+    for text in ("old", "new"):
+        for place in ("a1", "b2"):
+            publish(github, "v1.0.0", ["orders"], lambda _, said=f"{text} of {place}": said, place=place)  # type: ignore[misc]
+            publish(github, "v1.0.0", ["api", "mail"], lambda _, said=f"both {text} of {place}": said, place=place)  # type: ignore[misc]
+    publish(github, "v1.0.0", ["api", "mail", "worker"], lambda _: "all of b2", place="b2")
+    texts = [line for line in github.releases[0]["body"].splitlines() if line and not line.startswith("<!--")]
+    assert texts == ["new of a1", "both new of a1", "new of b2", "all of b2"]
+
+
 def test_an_application_has_one_section_whichever_functions_it_had_before(github: Repository) -> None:
     def written(*functions: str, retired: tuple[str, ...] = ()) -> str:
         said = " ".join(functions)
-        assert publish(github.client(), "v1.0.0", functions, lambda _: said, retired=retired).is_changed
+        assert publish(github, "v1.0.0", functions, lambda _: said, retired=retired).is_changed
         return str(github.releases[0]["body"])
 
     def section(names: str, text: str) -> str:
-        return f"{release_page.BEGIN.format(function=names)}\n\n{text}\n\n{release_page.END.format(function=names)}"
+        begin, end = (marker.format(function=names, place="a1") for marker in (release_page.BEGIN, release_page.END))
+        return f"{begin}\n\n{text}\n\n{end}"
 
     written("mail", "api")
     written("api")
@@ -181,7 +204,9 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
     body = written("api", "worker", retired=("mail",))
     assert body == "\n\n".join([section("api+worker", "api worker"), *others])
     # Left by hand, or by two jobs that wrote at the same moment.
-    github.releases[0]["body"] += section("api+mail", "old") + release_page.BEGIN.format(function="mail+worker")
+    github.releases[0]["body"] += section("api+mail", "old") + release_page.BEGIN.format(
+        function="mail+worker", place="a1"
+    )
     body = written("mail", "api", "worker")
     assert body == "\n\n".join([section("api+mail+worker", "mail api worker"), *others])
 
@@ -206,25 +231,25 @@ def test_what_another_job_overwrites_is_written_again(github: Repository, times:
 
     github.on_request = interfere
     if times < 3:
-        assert publish(github.client(), "v1.0.0", ["hello"], text_for).is_changed
+        assert publish(github, "v1.0.0", ["hello"], text_for).is_changed
         assert github.releases[0]["body"] == f"theirs\n\n{SECTION}"
     else:
         with pytest.raises(GitHubError, match="overwritten by other jobs each time"):
-            publish(github.client(), "v1.0.0", ["hello"], text_for)
+            publish(github, "v1.0.0", ["hello"], text_for)
     assert writes(github) == ["PATCH 1"] * min(times + 1, 3)
     assert len(rendered) == 1
 
 
 def test_without_a_tag_nothing_is_made(github: Repository) -> None:
     with pytest.raises(GitHubError, match=r"the tag v2\.0\.0 does not exist on GitHub") as raised:
-        publish(github.client(), "v2.0.0", ["hello"], notes)
+        publish(github, "v2.0.0", ["hello"], notes)
     assert "git push origin v2.0.0" in raised.value.hint
     assert (github.releases, list(github.tags)) == ([], ["v1.0.0"])
 
 
 def refused(github: Repository) -> GitHubError:
     with pytest.raises(GitHubError) as raised:
-        publish(github.client(), "v1.0.0", ["hello"], notes)
+        publish(github, "v1.0.0", ["hello"], notes)
     return raised.value
 
 

@@ -20,8 +20,8 @@ class Attempt:
     description: str
     """The description. It is shortened to GitHub's limit."""
     details: Mapping[str, Any]
-    """JSON for users of the API: the promotion, and the ``function`` with its version or all ``functions`` with their
-    versions."""
+    """JSON for users of the API: the promotion, the ``function`` with its version or all ``functions`` with their
+    versions, and the ``place`` of their account and region (``promote.core.arn``)."""
     environment_url: str = ""
     run_url: str = ""
 
@@ -59,7 +59,8 @@ def _retire(github: GitHub, attempt: Attempt, since: int) -> None:
         details = earlier.payload.get(_OURS)
         if earlier.id >= since or not isinstance(details, dict) or details.get("success") is not True:
             continue
-        theirs = _functions(details)
+        # Functions of the same name in other accounts and regions are others.
+        theirs = _functions(details) if details.get("place") == attempt.details.get("place") else frozenset()
         if theirs <= ours and theirs & left:
             github.set_status(earlier.id, "inactive")
             left = left - theirs

@@ -9,10 +9,11 @@ from promote.core.errors import GitHubError
 from promote.github.api.repository import GitHub, Release
 from promote.github.tags import Version
 
-BEGIN = "<!-- promote-on-success:begin {function} -->"
-END = "<!-- promote-on-success:end {function} -->"
+BEGIN = "<!-- promote-on-success:begin {function} {place} -->"
+END = "<!-- promote-on-success:end {function} {place} -->"
 """The markers around the section of a function, because several functions of a repository may share a tag. For several
-functions that are released together, ``function`` is their names in alphabetical order, joined with :data:`AND`."""
+functions that are released together, ``function`` is their names in alphabetical order, joined with :data:`AND`.
+``place`` is their account and region (``promote.core.arn``), because functions in several may have the same name."""
 
 AND = "+"
 """A character that function names cannot contain."""
@@ -40,26 +41,19 @@ class Published:
     """Whether the author must still publish it."""
 
 
-def publish(
-    github: GitHub,
-    tag: str,
-    functions: Sequence[str],
-    text_for: Callable[[int], str],
-    *,
-    retired: Collection[str] = (),
-) -> Published:
-    """Create the release of ``tag``, or write the notes of ``functions`` into the existing release.
+def publish(github: GitHub, tag: str, section: "Section") -> Published:
+    """Create the release of ``tag``, or write the section into the existing release.
 
-    ``text_for`` returns the notes with at most the given number of characters. In an existing release, only the text
-    between :data:`BEGIN` and :data:`END` of the functions is replaced. The other text stays, and the release stays a
-    draft, a pre-release or the latest. The text of an immutable release can be edited too.
+    In an existing release, only the text between :data:`BEGIN` and :data:`END` of the functions is replaced. The other
+    text stays, and the release stays a draft, a pre-release or the latest. The text of an immutable release can be
+    edited too.
 
     Raises:
         GitHubError: The tag does not exist on GitHub, GitHub refuses, or there is no room for the notes.
 
     """
     try:
-        return _publish(github, tag, Section(functions, text_for, retired))
+        return _publish(github, tag, section)
     except GitHubError as error:
         if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and "immutable" in str(error):
             raise GitHubError(str(error), hint=_IMMUTABLE_HINT, status=error.status, codes=error.codes) from error
@@ -69,14 +63,18 @@ def publish(
 class Section:
     """The part of a release's text for a function, or for several functions that are released together.
 
-    For several functions, the section is also replaced if it was written before a function was added, or when it
-    contained one of ``retired``.
+    ``text_for`` returns the notes with at most the given number of characters. ``place`` is the functions' account and
+    region. For several functions, the section is also replaced if it was written before a function was added, or when
+    it contained one of ``retired``.
     """
 
-    def __init__(self, functions: Sequence[str], text_for: Callable[[int], str], retired: Collection[str] = ()) -> None:
+    def __init__(
+        self, functions: Sequence[str], text_for: Callable[[int], str], place: str, retired: Collection[str] = ()
+    ) -> None:
         name = AND.join(sorted(functions))
         self._own = {*functions, *retired} if len(functions) > 1 else set()
-        self._begin, self._end = BEGIN.format(function=name), END.format(function=name)
+        self._place = place
+        self._begin, self._end = BEGIN.format(function=name, place=place), END.format(function=name, place=place)
         begin, end = re.escape(self._begin), re.escape(self._end)
         self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
         self._text_for = text_for
@@ -108,8 +106,8 @@ class Section:
 
     def _renamed(self, marker: re.Match[str]) -> str:
         """Return the present marker for one of the same application with other functions."""
-        is_ours = self._own.issuperset(marker["functions"].split(AND))
-        return (self._begin if marker["place"] == "begin" else self._end) if is_ours else marker[0]
+        is_ours = marker["place"] == self._place and self._own.issuperset(marker["functions"].split(AND))
+        return (self._begin if marker["side"] == "begin" else self._end) if is_ours else marker[0]
 
     def _text(self, limit: int) -> str:
         text = self._whole if len(self._whole) <= limit else self._text_for(limit)
@@ -174,5 +172,7 @@ def _same(ours: str, theirs: str) -> bool:
 _MARKER = re.compile(r"<!-- promote-on-success:(?:begin|end)[^>]*-->")
 """The markers of any function. The notes must not contain one."""
 
-_SEVERAL = re.compile(r"<!-- promote-on-success:(?P<place>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) -->")
+_SEVERAL = re.compile(
+    r"<!-- promote-on-success:(?P<side>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) (?P<place>\w+) -->"
+)
 """The markers of several functions."""

@@ -1,0 +1,27 @@
+"""The parts of an ARN, which name where a function is."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Arn:
+    """An ARN: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the parts of a valid ARN."""
+        _, partition, service, region, account, resource = text.split(":", 5)
+        return cls(partition, service, region, account, resource)
+
+    @property
+    def place(self) -> str:
+        """A short name for its account and region, for pages that others can read. It does not show the account."""
+        return hashlib.sha256(f"{self.partition}:{self.region}:{self.account}".encode()).hexdigest()[:8]
