@@ -22,12 +22,13 @@ class Version:
     @classmethod
     def of(cls, tag: str) -> Self | None:
         """Return the version of ``tag``; None if its name is not a version."""
-        found = _DOTTED.fullmatch(tag) or _NUMBERED.fullmatch(tag)
+        name = _name_before(tag)
+        found = _DOTTED.fullmatch(tag, len(name)) or _NUMBERED.fullmatch(tag)
         if not found:
             return None
         numbers = tuple(int(number) for number in re.split(r"\D", found["numbers"]))
         suffix = found.groupdict().get("suffix") or ""
-        return cls(found["prefix"], numbers, "" if suffix.lower() in _FINAL else suffix)
+        return cls(tag[: found.start("numbers")], numbers, "" if suffix.lower() in _FINAL else suffix)
 
     @property
     def is_prerelease(self) -> bool:
@@ -72,10 +73,24 @@ def _parts(suffix: str) -> list[str]:
     return re.findall(r"\d+|[^\d.]+", suffix)
 
 
+def _name_before(tag: str) -> str:
+    """Return the part of ``tag`` that ends with a word before a version: ``python3.12-layer-`` in its ``v1.10.0``."""
+    ends = [
+        found.end()
+        for found in _NAME.finditer(tag.partition("+")[0])
+        if found["word"].lower() not in _FINAL | _EARLIER and not _LATER.match(found["word"])
+    ]
+    return tag[: max(ends, default=0)]
+
+
+_NAME = re.compile(r"(?<![A-Za-z0-9])(?P<word>[A-Za-z]+)\d*[-_/@ ](?=[vV]?\d+(?:\.\d+)+)")
 _DOTTED = re.compile(
     r"(?P<prefix>.*?)(?P<numbers>\d+(?:\.\d+)+)(?:[-._]?(?P<suffix>(?<=[-._])\d[\w.-]*|[A-Za-z][\w.-]*))?(?:\+.*)?"
 )
 _NUMBERED = re.compile(r"(?P<prefix>\D*)(?P<numbers>\d+(?:[-_]\d+)*)")
 """A single number or a date: ``build-123``, ``release-2026-11-23``."""
 _FINAL = frozenset({"final", "ga", "release"})
+_EARLIER = frozenset(
+    ["a", "alpha", "b", "beta", "canary", "cr", "dev", "m", "milestone", "next", "nightly", "pre", "preview", "rc"]
+)
 _LATER = re.compile(r"(?:post|patch|hotfix|sp|p)(?![a-z])", re.IGNORECASE)

@@ -65,6 +65,23 @@ def test_some_tags_name_no_version(tag: str) -> None:
     assert before(tag, ["v1", "v2", "nightly"]) == ()
 
 
+@pytest.mark.parametrize(
+    ("tag", "prefix", "numbers", "suffix"),
+    [
+        ("python3.12-layer-v1.10.0", "python3.12-layer-v", (1, 10, 0), ""),
+        ("python3.12-layer-1.10.0-rc.2", "python3.12-layer-", (1, 10, 0), "rc.2"),
+        ("node18.x/orders@2.0.1", "node18.x/orders@", (2, 0, 1), ""),
+        ("2026.11-app_1.2.3", "2026.11-app_", (1, 2, 3), ""),
+        ("v1.0.0-alpha-1.2", "v", (1, 0, 0), "alpha-1.2"),
+        ("v1.0.0-RC1-2.1", "v", (1, 0, 0), "RC1-2.1"),
+        ("1.2.3-hotfix-1.1", "", (1, 2, 3), "hotfix-1.1"),
+        ("1.2.3+linux-5.4", "", (1, 2, 3), ""),
+    ],
+)
+def test_a_version_is_read_from_the_right(tag: str, prefix: str, numbers: tuple[int, ...], suffix: str) -> None:
+    assert Version.of(tag) == Version(prefix, numbers, suffix)
+
+
 def test_before_a_prerelease_comes_whatever_is_older() -> None:
     names = ["v1.2.0-rc.1", "v1.2.0-beta.1", "v1.1.0", "v1.1.0-rc.1", "v1.2.0", "2.0.0", "w1.0.0"]
     assert before("v1.2.0-rc.2", names) == ("v1.2.0-rc.1", "v1.2.0-beta.1", "v1.1.0", "v1.1.0-rc.1")
