@@ -20,11 +20,17 @@ def crash_of(function: "Function", version: str, path: str) -> str:
 
     try:
         payload, trouble, executed = function.invoke(version, _get(path), until=0)
+        if not trouble or executed not in ("", version):
+            return ""
+        error = _error_of(payload)
+        # After a time-out, a second request would only take as long again.
+        is_of_format = "timed out" not in error and not function.invoke(version, _get_of_format_1(path), until=0)[1]
     except (BotoCoreError, ClientError):
         return ""
-    if not trouble or executed not in ("", version):
-        return ""
-    return f"The function raised an error at GET {path}: {_error_of(payload)}"
+    return f"The function raised an error at GET {path}: {error}{_FORMAT_HINT if is_of_format else ''}"
+
+
+_FORMAT_HINT = ". An event of payload format 1.0 raises none: let the handler read format 2.0, which the endpoint sends"
 
 
 def _get(path: str) -> bytes:
@@ -54,6 +60,47 @@ def _get(path: str) -> bytes:
     }
     if query:
         event["queryStringParameters"] = dict(parse_qsl(query, keep_blank_values=True))
+    return json.dumps(event).encode()
+
+
+def _get_of_format_1(path: str) -> bytes:
+    """Return the event of a GET in payload format 1.0, which REST APIs send. The source is that of ``_get``."""
+    raw_path, _, query = path.partition("?")
+    headers = {"accept": "*/*", "host": "localhost", "user-agent": f"promote-on-success/{__version__}"}
+    pairs = parse_qsl(query, keep_blank_values=True)
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    event = {
+        "version": "1.0",
+        "resource": "$default",
+        "path": unquote(raw_path),
+        "httpMethod": "GET",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "queryStringParameters": dict(pairs) or None,
+        "multiValueQueryStringParameters": values or None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "body": None,
+        "isBase64Encoded": False,
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "promote-on-success",
+            "domainName": "localhost",
+            "domainPrefix": "localhost",
+            "httpMethod": "GET",
+            "identity": {"sourceIp": "127.0.0.1", "userAgent": headers["user-agent"]},
+            "path": unquote(raw_path),
+            "protocol": "HTTP/1.1",
+            "requestId": "promote-on-success",
+            "requestTime": "01/Jan/2026:00:00:00 +0000",
+            "requestTimeEpoch": 1767225600000,
+            "resourceId": "$default",
+            "resourcePath": "$default",
+            "stage": "$default",
+        },
+    }
     return json.dumps(event).encode()
 
 

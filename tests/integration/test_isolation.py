@@ -290,7 +290,18 @@ def test_a_crash_at_a_new_endpoint_is_the_functions_and_says_why(
     assert (ended.code, ended.result, len(ended.errors)) == (1, "blocked", 1), ended.log
     assert world.records("version")[0]["verdict"]["outcome"] == "failed"
     assert ("no_such_module" if crash == "at import" else "no database") in ended.errors[0].message
+    assert "payload format" not in ended.errors[0].message
     assert world.alias_version() == ""
+
+
+def test_a_handler_for_payload_format_1_gets_a_hint(runner: Runner, world: World) -> None:
+    edit(runner.workspace, 'event["rawPath"]', 'event["path"] if event["httpMethod"] else ""')
+    ended = runner.run(make_inputs(world.account))
+    assert (ended.code, ended.result, len(ended.errors)) == (1, "blocked", 1), ended.log
+    assert (
+        "'httpMethod'. An event of payload format 1.0 raises none: let the handler read format 2.0, which the"
+        in ended.errors[0].message
+    )
 
 
 @pytest.mark.parametrize("isolation", ["latest", "version"])
