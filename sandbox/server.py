@@ -69,12 +69,14 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
 
     There is nothing to save. Held requests and running functions must not keep the process alive.
     """
-    from sandbox import workers  # noqa: PLC0415 - MiniStack reads its settings at its import
+    from sandbox import unpacking, workers  # noqa: PLC0415 - MiniStack reads its settings at its import
     from sandbox.app import create  # noqa: PLC0415 - as above
 
     workers.skip_recursion_counter()
     workers.take_logs_at_once()
     workers.fork_python_handlers()
+    unpacking.install()
+    unpacking.respect_modes()
     stopping = asyncio.Event()
     stop_on_request(stopping)
     expose_connections()
@@ -89,6 +91,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     tidying = asyncio.create_task(workers.end_idle_forever())
     await asyncio.wait({server, stopped, tidying}, return_when=asyncio.FIRST_COMPLETED)
     workers.end_all()
+    unpacking.remove_all()
     for task in (server, tidying):
         if task.done():
             task.result()
