@@ -14,6 +14,7 @@ from promote.aws.errors import to_promote_error
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.errors import UnconfirmedError
 from promote.core.promotion import Alias
+from promote.core.release import ReleasePart
 from promote.core.version import Published
 from promote.pipeline.job import Job
 from promote.pipeline.part import Part
@@ -133,11 +134,16 @@ def _window(target: Target, alias: Alias, state: State, keep: int) -> list[int]:
 
 
 def _being_released(target: Target, state: State) -> set[int]:
-    """Return the versions that unfinished releases may end at, completed or rolled back."""
+    """Return the versions of the function that unfinished releases may end at."""
     protocol = target.job.resources.releases(target.job.say)
     releases = [protocol.records.find(served.pending) for served in state.environments.values() if served.pending]
-    parts = [part for found in releases if found for part in found.parts if part.arn == target.ledger.arn]
-    return {*(int(part.promotion.version) for part in parts), *named(part.before for part in parts if part.before)}
+    return ends(target.ledger.arn, (part for found in releases if found for part in found.parts))
+
+
+def ends(arn: str, parts: Iterable[ReleasePart]) -> set[int]:
+    """Return the versions of the function ``arn`` that these parts may end at, completed or rolled back."""
+    own = [part for part in parts if part.arn == arn]
+    return {*(int(part.promotion.version) for part in own), *named(part.before for part in own if part.before)}
 
 
 def at_work(state: State, deployments: Iterable[Deployment], now: datetime) -> Iterator[int]:

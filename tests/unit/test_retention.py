@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promote.core.promotion import Alias
+from promote.core.promotion import Alias, Kind, Promotion
+from promote.core.release import ReleasePart
 from promote.core.version import Candidate, Published
-from promote.pipeline.retention import at_work, named, unsettled, versions_to_delete
+from promote.pipeline.retention import at_work, ends, named, unsettled, versions_to_delete
 from promote.state.candidate_records import Deployment
 from promote.state.endpoint_records import Preview
 from promote.state.ledger import State
@@ -66,6 +67,20 @@ def test_the_choice(
 def test_whatever_an_alias_names_stays() -> None:
     aliases = [Alias("prod", "3", "r", "", {"7": 0.1}), Alias("dev", "$LATEST", "r", "", {})]
     assert set(named(aliases)) == {3, 7}
+
+
+def test_both_ends_of_an_unfinished_release_stay_and_no_version_of_its_other_functions() -> None:
+    def part(arn: str, version: str, before: Alias | None) -> ReleasePart:
+        promotion = Promotion("prod", version, None, "", 1, 1, 1, "op", Kind.PROMOTION)
+        return ReleasePart(arn, promotion, Candidate(version, "", ""), "", 0, before)
+
+    parts = [
+        part("hello", "9", Alias("prod", "3", "r", "", {"7": 0.1})),
+        part("worker", "5", Alias("prod", "4", "r", "", {"2": 0.1})),
+        part("hello", "11", None),
+    ]
+    assert ends("hello", parts) == {9, 3, 7, 11}
+    assert ends("mail", parts) == set()
 
 
 def test_a_preview_endpoint_in_use_keeps_its_version() -> None:
