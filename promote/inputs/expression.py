@@ -36,7 +36,6 @@ class _Interpreter(TreeInterpreter):
 
     def __init__(self, *, unknown: bool) -> None:
         super().__init__()
-        self.has_met_null = False
         self._unknown = unknown
 
     def visit_comparator(self, node: Any, value: Any) -> Any:
@@ -45,7 +44,6 @@ class _Interpreter(TreeInterpreter):
             return super().visit_comparator(node, value)
         found = [self.visit(child, value) for child in node["children"]]
         if None in found:
-            self.has_met_null = True
             return self._unknown
         literals: Any = [{"type": "literal", "value": side, "children": []} for side in found]
         compared: Any = {"type": "comparator", "value": node["value"], "children": literals}
@@ -81,9 +79,8 @@ def complaint(expression: str, document: Any) -> str:
 
     """
     parsed = _parse(expression).parsed
-    interpreter = _Interpreter(unknown=False)
-    found = interpreter.visit(parsed, document)
-    if interpreter.has_met_null and bool(found) != bool(_Interpreter(unknown=True).visit(parsed, document)):
+    found = _Interpreter(unknown=False).visit(parsed, document)
+    if bool(found) != bool(_Interpreter(unknown=True).visit(parsed, document)):
         return _UNKNOWN
     return "" if found else f"is {json.dumps(found)} of"
 
