@@ -258,7 +258,7 @@ def _extensions(file: Path) -> dict[str, str]:
     if version not in {"0", "1"}:
         raise CloneError(f"its format has the version {version}")
     found = _configuration(file).items((b"extensions",)) if version == "1" else ()
-    return {name.decode(errors="replace").lower(): value.decode(errors="replace") for name, value in found}
+    return {name.decode().lower(): value.decode(errors="replace") for name, value in found}
 
 
 def _setting(file: Path, *names: str) -> str:
