@@ -249,7 +249,7 @@ class Function:
         while True:
             page = self._client.list_versions_by_function(FunctionName=self._access.id, **following)
             found += (
-                Published(int(version["Version"]), version.get("CodeSha256", ""), version.get("LastModified", ""))
+                Published(int(version["Version"]), version["CodeSha256"], version.get("LastModified", ""))
                 for version in page["Versions"]
                 if version["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
             )
