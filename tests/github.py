@@ -143,19 +143,24 @@ class Repository:
         message: str,
         *,
         login: str = "mona",
-        name: str = "Mona Lisa",
+        name: str | None = "Mona Lisa",
         bot: bool = False,
         parents: tuple[str, ...] | None = None,
         branch: str = "main",
         sha: str = "",
     ) -> str:
-        """Add a commit to ``branch`` and return it. ``sha`` is its name, if it is a commit of a clone."""
+        """Add a commit to ``branch`` and return it.
+
+        ``sha`` is its name, if it is a commit of a clone. If ``name`` is None, it has no author, and if it is empty, an
+        author without a name.
+        """
         number = len(self.commits)
         sha = sha or hashlib.sha1(f"commit {number}".encode(), usedforsecurity=False).hexdigest()
         if parents is None:
             parents = (self.branches[branch],) if branch in self.branches else ()
         at = _iso(START + timedelta(minutes=number))
-        signed = {"name": name, "email": f"{login or 'nobody'}@example.com", "date": at}
+        known = {"email": f"{login or 'nobody'}@example.com", "date": at}
+        signed = None if name is None else {**known, "name": name} if name else known
         self.commits[sha] = complete(
             "commit",
             sha=sha,

@@ -114,6 +114,15 @@ def test_the_clone_is_found_from_the_artifact_upwards(tmp_path: Path) -> None:
         assert find(nested, tmp_path) == nested.parent
 
 
+def test_a_clone_without_a_version_of_its_format_has_the_first_one(clone: Path) -> None:
+    """Its extensions do not count. https://git-scm.com/docs/repository-version."""
+    head = commit(clone, "first")
+    git(clone, "config", "--unset", "core.repositoryformatversion")
+    git(clone, "config", "extensions.somethingNew", "true")
+    with opened(clone) as found:
+        assert found.head == head
+
+
 def test_partial_clones_and_worktrees_are_read(clone: Path) -> None:
     first, second = commit(clone, "first"), commit(clone, "second")
     git(clone, "worktree", "add", "--quiet", "--detach", str(clone / "tree"), first)
@@ -123,6 +132,10 @@ def test_partial_clones_and_worktrees_are_read(clone: Path) -> None:
         with opened(folder) as found:
             assert found.head == head
         assert relation(folder, second, first) is CommitRelation.NEWER
+    file = clone / ".git" / "config"
+    file.write_bytes(file.read_bytes() + b"[extensions]\n\tpartialClone = \xff\n")
+    with opened(clone) as found:
+        assert found.head == second
     git(clone, "config", "extensions.somethingNew", "true")
     with pytest.raises(CloneError, match="extension somethingnew"), opened(clone):
         pass

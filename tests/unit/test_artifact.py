@@ -261,6 +261,17 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, damaged: bytes, problem: s
     assert str(caught.value).startswith(f"artifact: 'code.zip' {problem}")
 
 
+def test_what_unpacks_to_250_mb_is_taken_and_no_byte_more(tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+
+    def declaring(size: int) -> bytes:
+        return WHOLE[: DIRECTORY + 24] + size.to_bytes(4, "little") + WHOLE[DIRECTORY + 28 :]
+
+    assert load_bytes(declaring(250 * 2**20), tmp_path).names == {"grüße.py"}
+    with pytest.raises(InputError, match="when unpacked"):
+        load_bytes(declaring(250 * 2**20 + 1), tmp_path)
+
+
 @pytest.mark.parametrize(
     "content",
     [

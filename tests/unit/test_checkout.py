@@ -195,6 +195,14 @@ def test_a_pull_request_that_another_event_has_checked_out(workspace: Path) -> N
     assert settled(workspace, event="issue_comment").commit == base
 
 
+def test_a_merge_of_a_pull_request_without_its_parents_stands_for_itself(workspace: Path) -> None:
+    """As in a clone whose history was cut, or rewritten by another tool."""
+    for alone in cloned(workspace):  # the first has no parent, the second has one
+        git(workspace, "checkout", "--quiet", "--detach", alone)
+        git(workspace, "update-ref", "refs/remotes/pull/8/merge", alone)
+        assert settled(workspace, {"dry-run": "true"}, event="issue_comment").commit == alone
+
+
 def test_a_pull_request_that_was_fetched_by_hand(workspace: Path) -> None:
     base = cloned(workspace)[-1]
     git(workspace, "checkout", "--quiet", "-b", "topic", "HEAD~1")

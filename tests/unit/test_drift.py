@@ -66,6 +66,19 @@ def test_what_has_become_of_one_since_its_release(api: Alias | None, expected: D
     assert found(api) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "why"),
+    [
+        ("9", Kind.PIN, "pinned, because its alias followed $LATEST"),
+        ("8", Kind.PIN, "was moved externally"),
+        ("9", Kind.PROMOTION, "was moved externally"),
+    ],
+)
+def test_only_the_pin_that_moved_the_alias_explains_its_version(version: str, kind: Kind, why: str) -> None:
+    external = replace(MOVED, version="9", description="")
+    assert found(external, entry={**ENTRY, "kind": kind, "version": version}) == [Drift("api", "9", "2", why)]
+
+
 def test_one_that_was_released_with_others_was_not_moved_alone() -> None:
     [deviation] = found(
         alias(promotion("3", "2", 6)), entry={**ENTRY, "release": {"pk": "arn:api", "sk": "other", "functions": 2}}

@@ -84,8 +84,11 @@ def test_a_commit_has_its_people_but_no_address(repository: Repository) -> None:
     )
     repository.commit(message)
     repository.commit("by a machine", login="Copilot", name="Copilot", bot=True)
-    head = repository.commit("plain", login="", name="old@example.com")
-    plain, machine, rich = repository.client().compare(base, head).commits.items
+    repository.commit("plain", login="", name="old@example.com")
+    repository.commit("without a name", login="", name="")
+    head = repository.commit("without an author", login="", name=None)
+    *unknown, plain, machine, rich = repository.client().compare(base, head).commits.items
+    assert [commit.authors for commit in unknown] == [(Person("unknown"),)] * 2
     assert plain.authors == (Person("old"),)
     assert machine.authors == (Person("Copilot", "Copilot", is_bot=True),)
     assert rich.authors == (

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from promote.core.errors import InputError
 from promote.inputs.application import Application
 from promote.inputs.function_lines import parse_lines
+from promote.inputs.located_yaml import LocatedError, read
 from promote.inputs.manifest import LARGEST, parse
 from promote.inputs.manifest_schema import FUNCTION, MOST, WHOLE, check
 from promote.inputs.model import Inputs
@@ -388,6 +389,21 @@ class TestFile:
             f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
         )
         assert "it is too large" in str(refused(bomb))
+
+    def test_the_largest_file_and_the_deepest_one(self) -> None:
+        """A file has 20,000 values, including what its aliases repeat, and 20 levels."""
+
+        def sized(count: int) -> str:
+            repeated, left = divmod(count - 102, 100)  # two values of these three lines, and the first list
+            items = ["*a"] * repeated + ["x"] * left
+            return f"a: &a [{', '.join(['x'] * 99)}]\nb: [{', '.join(items)}]\n"
+
+        assert read(sized(20_000)).kind == "a mapping"
+        with pytest.raises(LocatedError, match="it is too large"):
+            read(sized(20_001))
+        assert read("[" * 19 + "x" + "]" * 19).kind == "a list"
+        with pytest.raises(LocatedError, match="nested too deeply"):
+            read("[" * 20 + "x" + "]" * 20)
 
     def test_an_environment_that_the_file_does_not_have_is_a_mistake(self) -> None:
         text = "functions: {a: }\nenvironments:\n  preprod:\n  prod:"

@@ -27,7 +27,8 @@ from promote.notes.model import Carried, Change, Changes, Difference, Newcomer, 
 from promote.notes.render import Template, load_template, render
 from promote.notes.sandbox import SECONDS
 from promote.notes.template import BUILTIN_FILTERS, FUNCTIONS, VARIABLES, Environment, compiled, rendered
-from promote.notes.template_values import ANYWHERE, OURS, Refused
+from promote.notes.template_values import ANYWHERE, OURS, Refused, Style
+from promote.notes.template_values import shown as inserted
 from promote.notes.truncate import Task
 
 URL = "https://github.com/octo-org/hello"
@@ -250,6 +251,14 @@ def test_any_text_reads_as_written(words: str) -> None:
         seen = "".join(_Text(html).parts)
         # Text between backticks may be shown as code.
         assert seen.replace("`", "").split() == f"🙂 {expected}".replace("`", "").split(), shown
+
+
+@pytest.mark.parametrize("style", [OURS, ANYWHERE])
+@pytest.mark.parametrize("words", ["a b", " a", "a ", "\ta b\n", "", " "])
+def test_an_inserted_value_is_separated_as_it_is_written(words: str, style: Style) -> None:
+    """A space around it stays, and none is added."""
+    around = [" " if words[:1].isspace() else "", " " if words.strip() and words[-1].isspace() else ""]
+    assert inserted(words, style) == f"{around[0]}{' '.join(words.split())}{around[1]}"
 
 
 class _Text(HTMLParser):

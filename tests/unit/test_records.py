@@ -206,6 +206,17 @@ def test_a_value_that_cannot_be_or_contradicts_the_key_is_an_error(kind: str, ch
         read({**item, **changed})
 
 
+@pytest.mark.parametrize("weight", ["-0.1", "1.1", "nan", "inf", "", "x"])
+def test_a_weight_that_is_not_a_share_of_the_traffic_is_an_error(weight: str) -> None:
+    with pytest.raises(RecordError, match="cannot be read: its weights"):
+        Record({"weights": {"7": "0.5", "8": weight}}, ARN, "release#prod#1").weights("weights")
+
+
+def test_the_least_and_the_largest_share_are_weights() -> None:
+    found = Record({"weights": {"7": "0", "8": "1"}}, ARN, "release#prod#1").weights("weights")
+    assert found == {"7": 0.0, "8": 1.0}
+
+
 def test_an_environment_that_was_never_promoted_to_serves_nothing() -> None:
     item = {"pk": ARN, "sk": "environment#prod", "endpoint": GATEWAY}
     assert served_of(item) == EnvironmentRecord(gateway=Gateway(**GATEWAY))

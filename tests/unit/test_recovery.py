@@ -209,3 +209,12 @@ def test_a_weight_that_lambda_has_set_does_not_keep_an_alias_from_being_restored
     assert next_alias(found, one, moving) == before()
     assert is_restored(found, one, replace(before(), weights={"2": 1.0}, capacity=Capacity.MOVING))
     assert not is_restored(found, one, replace(before(), weights={"9": 0.5}))
+
+
+def test_all_traffic_on_the_version_that_a_rollback_left_may_be_lambdas_weight() -> None:
+    """Also if the state of provisioned concurrency could not be read."""
+    found, one = release(), part()
+    unknown = replace(before(), capacity=Capacity.UNKNOWN)
+    assert is_restored(found, one, replace(unknown, weights={"2": 1.0}))
+    for weights in ({"2": 0.5}, {"2": 0.0}, {"9": 1.0}):
+        assert not is_restored(found, one, replace(unknown, weights=weights))

@@ -134,6 +134,8 @@ def test_each_input_counts_or_is_refused(name: str, command: Command) -> None:
     which = "run, the default" if command is Command.RUN else command
     assert str(error) == f"{name}: it has no effect with command: {which}"
     assert SAMPLES[name] not in str(error), "it may be a secret"
+    if command is not Command.DEPLOY:
+        assert "candidate of command: deploy" not in error.hint
 
 
 @pytest.mark.parametrize("name", [name for name, known in INPUTS.items() if known.needs])
