@@ -145,13 +145,9 @@ def failed(error: PromoteError, job: Job | None) -> Report:
 def _session() -> "Callable[[], requests.Session]":
     @cache
     def session() -> "requests.Session":
-        import requests  # noqa: PLC0415 - takes a while, and wrong inputs do not need it
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
+        from promote.core.http_session import new_session  # noqa: PLC0415 - slow, and wrong inputs do not need it
 
-        made = requests.Session()
-        for scheme in ("http://", "https://"):
-            made.mount(scheme, HTTPAdapter(pool_maxsize=32))
-        return made
+        return new_session()
 
     return session
 

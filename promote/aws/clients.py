@@ -14,6 +14,7 @@ from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
 from promote.core.clock import Clock, SystemClock
 from promote.core.errors import AccessError, InputError, ServiceError
+from promote.core.network import KEEP_ALIVE
 
 if TYPE_CHECKING:
     import boto3
@@ -121,6 +122,8 @@ class Clients:
             # Create the exception classes now. If two threads did it, each would have classes that the other's `except`
             # does not catch.
             _ = client.exceptions
+        # botocore has no setting for the time of the first keep-alive packet. Both it and its proxies use this list.
+        client._endpoint.http_session._socket_options.extend(KEEP_ALIVE)  # noqa: SLF001
         note_attempts(client.meta.events, client.meta.service_model.service_id.hyphenize())
         leave_throttling_to_us(client, options["retries"]["total_max_attempts"])
         return client

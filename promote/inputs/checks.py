@@ -13,6 +13,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 GRAMMAR = "METHOD PATH [STATUS] [JMESPath expression], as in: GET /health 200 status == 'ok'"
 
 
+_MOST_VALUES = 250_000
+"""The most values of a JSON document. In memory, each takes up to 120 bytes, whatever it takes in the document."""
+
+_SEPARATORS = (b",", b":", b"[", b"{")
+"""What stands beside each value of a JSON document."""
+
+
+class UnreadableError(Exception):
+    """A document is not read, so it is not known whether it meets an expectation."""
+
+
 @dataclass(frozen=True)
 class Expectation:
     """A JMESPath expression that must be true of a JSON document."""
@@ -20,9 +31,16 @@ class Expectation:
     expression: str
 
     def complaint(self, document: bytes) -> str:
-        """Return why ``document`` does not meet the expectation; empty if it does. See ``inputs.expression``."""
+        """Return why ``document`` does not meet the expectation; empty if it does. See ``inputs.expression``.
+
+        Raises:
+            UnreadableError: The document has too many values to be read.
+
+        """
         if not self.expression:
             return ""
+        if sum(map(document.count, _SEPARATORS)) > _MOST_VALUES:
+            raise UnreadableError(f"the body has more than {_MOST_VALUES:,} values, so it was not read as JSON")
         try:
             value = json.loads(document)
         except (ValueError, RecursionError):

@@ -1,33 +1,47 @@
 """Why the function crashes. API Gateway hides the reason, so the action invokes the version itself."""
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from promote import __version__
+from promote.core.concurrency import with_timeout
 from promote.inputs.checks import excerpt
 
 if TYPE_CHECKING:
     from promote.aws.lambda_function import Function
 
 
-def crash_of(function: "Function", version: str, path: str) -> str:
+_LONGEST = 30.0
+"""Seconds. API Gateway's timeout for a function."""
+
+
+def crash_of(function: "Function", version: str, path: str, seconds: float) -> str:
     """Invoke ``version`` with a GET of ``path``, as API Gateway does. Return its error; empty if none is known.
 
-    API Gateway hides why an invocation failed, and whether the function or a missing permission is the reason.
+    It takes at most ``seconds``, and no longer than API Gateway waits for a function. API Gateway hides
+    why an invocation failed, and whether the function or a missing permission is the reason.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
-    try:
+    errors: list[str] = []
+
+    def look() -> bool:
+        """Note the error, and return whether the function accepts payload format 1.0."""
         payload, trouble, executed = function.invoke(version, _get(path), until=0)
         if not trouble or executed not in ("", version):
-            return ""
-        error = _error_of(payload)
+            return False
+        errors.append(_error_of(payload))
         # After a time-out, a second request would only take as long again.
-        is_of_format = "timed out" not in error and not function.invoke(version, _get_of_format_1(path), until=0)[1]
-    except (BotoCoreError, ClientError):
+        return "timed out" not in errors[0] and not function.invoke(version, _get_of_format_1(path), until=0)[1]
+
+    is_of_format = False
+    with suppress(BotoCoreError, ClientError, TimeoutError):
+        is_of_format = with_timeout(max(0, min(seconds, _LONGEST)), look)
+    if not errors:
         return ""
-    return f"The function raised an error at GET {path}: {error}{_FORMAT_HINT if is_of_format else ''}"
+    return f"The function raised an error at GET {path}: {errors[0]}{_FORMAT_HINT if is_of_format else ''}"
 
 
 _FORMAT_HINT = ". An event of payload format 1.0 raises none: let the handler read format 2.0, which the endpoint sends"

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from promote.core.clock import Clock
 from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint
 from promote.core.verdict import CheckResult, Outcome
-from promote.inputs.checks import Expectation, HttpCheck, excerpt, first_path, unambiguous_path
+from promote.inputs.checks import (
+    Expectation,
+    HttpCheck,
+    UnreadableError,
+    excerpt,
+    first_path,
+    unambiguous_path,
+)
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
 from promote.verification.crash import crash_of
@@ -69,7 +76,8 @@ class HttpChecks:
         if result.outcome is Outcome.PASSED or not result.crash_symptom:
             return result
         path = check.path if check.method in ("GET", "HEAD") else first_path(self.checks)
-        reason = crash_of(subject.function, subject.version, path)
+        left = subject.deadline - subject.clock.monotonic()
+        reason = crash_of(subject.function, subject.version, path, left)
         if not reason:
             return result
         return replace(result, outcome=Outcome.FAILED, detail=f"{result.detail}. {reason}")
@@ -100,13 +108,19 @@ class Reach:
         """Take a response into account."""
         self.is_seen = self.is_seen or response.is_functions_own
 
-    def look(self, check: HttpCheck, limit: float) -> None:
+    def look(self, check: HttpCheck, clock: Clock, deadline: float) -> None:
         """Send a request to the path that may show it, unless ``check`` has sent the same."""
         if (check.method, check.path) == ("GET", self._path):
             return
-        with self._lock:
-            if not self.is_seen:
-                self.note(ask(self._session, self._endpoint, "GET", self._path, limit))
+        with self._lock:  # other checks may have waited for it before
+            left = deadline - clock.monotonic()
+            if left > 0 and not self.is_seen:
+                self.note(ask(self._session, self._endpoint, "GET", self._path, _limit(left)))
+
+
+def _limit(left: float) -> float:
+    """Return the seconds for one request if ``left`` are left for all."""
+    return min(_LONGEST_RESPONSE, max(left, 0.1))
 
 
 def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
@@ -129,11 +143,12 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         if left <= 0:
             detail = "verify-timeout was reached before it could run"
             return CheckResult(check.name, KIND, Outcome.INCONCLUSIVE, clock.monotonic() - started, detail)
-        limit = min(_LONGEST_RESPONSE, max(left, 0.1))
+        limit = _limit(left)
         endpoint_ok = reach.is_seen
         response = ask(session, endpoint, check.method, check.path, limit)
         reach.note(response)
-        complaint = response.trouble or _complaint(check, response) or _crash(endpoint, response)
+        complaint, is_judged = _judged(check, response)
+        complaint = complaint or _crash(endpoint, response)
         waited = clock.monotonic() - started
         patience = _patience(response, endpoint, endpoint_ok=endpoint_ok, is_as_expected=not complaint)
         if waited + pause >= patience or waited + pause >= deadline - started:
@@ -141,7 +156,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         clock.sleep(pause)
         pause = min(2 * pause, 2.0)
         if not reach.is_seen:
-            reach.look(check, limit)
+            reach.look(check, clock, deadline)
     outcome, detail = Outcome.FAILED if complaint else Outcome.PASSED, complaint
     if response.cached:
         outcome, detail = (
@@ -151,7 +166,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
     elif not endpoint_ok and response.is_gateways_own:
         outcome = Outcome.INCONCLUSIVE
         detail = detail or f"status {response.status} may come from API Gateway: the endpoint was just created"
-    elif response.is_unreachable or (response.trouble and limit < _LONGEST_RESPONSE):
+    elif not is_judged or response.is_unreachable or (response.trouble and limit < _LONGEST_RESPONSE):
         outcome = Outcome.INCONCLUSIVE  # the response of the function is unknown
     return CheckResult(
         check.name,
@@ -189,12 +204,33 @@ def _crash(endpoint: Endpoint, response: Response) -> str:
     return "status 500 comes from API Gateway: the function crashed, timed out, or returned an invalid response"
 
 
-def _complaint(check: HttpCheck, response: Response) -> str:
+_reading = threading.Lock()
+"""Held while a body is in memory as a whole. Python judges one at a time anyway, and each can be large."""
+
+
+def _judged(check: HttpCheck, response: Response) -> tuple[str, bool]:
+    """Return why the response is not as expected, empty if it is, and whether that is known."""
+    if response.trouble:
+        return response.trouble, not response.is_unknown
+    complaint = _status_complaint(check, response)
+    if complaint or check.is_probe or not check.expectation.expression:
+        return complaint, True
+    if response.coding:
+        why = f"the response has the Content-Encoding {excerpt(response.coding.encode(), 40)}"
+        return f"{why}, which the action did not accept and cannot decode", False
+    try:
+        with _reading:
+            return check.expectation.complaint(response.whole()), True
+    except UnreadableError as error:
+        return str(error), False
+
+
+def _status_complaint(check: HttpCheck, response: Response) -> str:
     if check.is_probe:
-        return "" if response.status < 500 else f"status {response.status}: {excerpt(response.body)}"  # noqa: PLR2004
+        return "" if response.status < 500 else f"status {response.status}: {excerpt(response.start)}"  # noqa: PLR2004
     if check.status is None:
         if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-            return f"status {response.status} instead of 2xx: {excerpt(response.body)}"
+            return f"status {response.status} instead of 2xx: {excerpt(response.start)}"
     elif response.status != check.status:
-        return f"status {response.status} instead of {check.status}: {excerpt(response.body)}"
-    return check.expectation.complaint(response.body)
+        return f"status {response.status} instead of {check.status}: {excerpt(response.start)}"
+    return ""

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from http.client import HTTPException
+from typing import IO, TYPE_CHECKING, Any
 
 from promote import __version__
 from promote.core.endpoint import Endpoint
@@ -35,9 +36,16 @@ class Response:
     """A response, or why there was none."""
 
     status: int
-    body: bytes
+    start: bytes
+    """The beginning of the body."""
+    whole: Callable[[], bytes] = bytes
+    """Return the whole body."""
     trouble: str = ""
     is_unreachable: bool = False
+    is_unknown: bool = False
+    """Whether the function responded, but not with a whole body that can be read."""
+    coding: str = ""
+    """The Content-Encoding that the action cannot decode; empty if there is none."""
     is_bodiless: bool = False
     """Whether the request was a HEAD, whose response never has a body."""
     cached: str = ""
@@ -61,30 +69,72 @@ class Response:
         if self.status not in _GATEWAY_MESSAGES or self.is_bodiless:
             return self.status in _GATEWAY_MESSAGES
         try:
-            return bool(json.loads(self.body) == {"message": _GATEWAY_MESSAGES[self.status]})
+            return bool(json.loads(self.start) == {"message": _GATEWAY_MESSAGES[self.status]})
         except (ValueError, RecursionError):
             return False
 
 
+_START = 8192
+"""Bytes of the beginning of a body."""
+
+
 def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Response:
-    """Send one request with a timeout of ``limit`` seconds. Redirects are not followed."""
+    """Send one request, and return its response, within ``limit`` seconds. Redirects are not followed."""
     import requests  # noqa: PLC0415 - already loaded with the session
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - see above
 
-    headers = {"User-Agent": f"promote-on-success/{__version__}", "Cache-Control": "no-cache"}
+    from promote.core.http_session import (  # noqa: PLC0415 - see above
+        LARGEST,
+        BrokenError,
+        TooLargeError,
+        UnfinishedError,
+        unknown_coding,
+    )
+
+    headers = {
+        "User-Agent": f"promote-on-success/{__version__}",
+        "Accept-Encoding": "gzip, deflate",
+        "Cache-Control": "no-cache",
+    }
     if endpoint.host:
         headers["Host"] = endpoint.host
     try:
         response = session.request(
-            method, endpoint.address + path, headers=headers, timeout=(min(5, limit), limit), allow_redirects=False
+            method,
+            endpoint.address + path,
+            headers=headers,
+            timeout=(min(5, limit), limit),
+            allow_redirects=False,
+            stream=True,
         )
+    except UnfinishedError:
+        return Response(0, b"", trouble=f"the response did not end within {limit:.0f} seconds")
     except requests.ReadTimeout:
-        return Response(0, b"", f"no response within {limit:.0f} seconds")
-    except (requests.RequestException, HTTPError) as error:  # requests does not catch all errors of an invalid address
-        return Response(0, b"", f"not reachable: {_reason(error)}", is_unreachable=True)
+        return Response(0, b"", trouble=f"no response within {limit:.0f} seconds")
+    except TooLargeError:
+        size = f"the response is larger than {LARGEST >> 20} MB, so the rest of it was not read"
+        return Response(0, b"", trouble=size, is_unknown=True)
+    except BrokenError as error:
+        return Response(0, b"", trouble=f"the response cannot be read: {_reason(error)}", is_unreachable=True)
+    except (OSError, HTTPError) as error:  # requests does not catch all errors of an invalid address
+        is_response = isinstance(cause(error), HTTPException) and not isinstance(cause(error), ConnectionError)
+        what = "the response cannot be read" if is_response else "not reachable"
+        return Response(0, b"", trouble=f"{what}: {_reason(error)}", is_unreachable=True)
+    body: Any = response.raw  # a file
+    start = body.read(_START)
     return Response(
-        response.status_code, response.content, is_bodiless=method == "HEAD", cached=_cached(response.headers)
+        response.status_code,
+        start,
+        lambda: _whole(body),
+        is_bodiless=method == "HEAD",
+        coding=unknown_coding(response.headers),
+        cached=_cached(response.headers),
     )
+
+
+def _whole(body: IO[bytes]) -> bytes:
+    body.seek(0)
+    return body.read()
 
 
 def _cached(headers: Mapping[str, str]) -> str:

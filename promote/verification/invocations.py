@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from promote.aws.errors import explain
+from promote.core.concurrency import with_timeout
 from promote.core.errors import InputError
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
-from promote.inputs.checks import Invocation, excerpt
+from promote.inputs.checks import Invocation, UnreadableError, excerpt
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
 
 _LARGEST_EVENT = 6 * 1024 * 1024
 """Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, invocation payload."""
+
+_GRACE = 0.5
+"""Seconds by which an invocation may exceed the time limit."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +86,35 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
 
 
 def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> CheckResult:
-    """Send ``event`` to the version, and check the response."""
+    """Send ``event`` to the version, and check the response. The invocation ends with the verification."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
     clock, version = subject.clock, subject.version
     started = clock.monotonic()
+    left = subject.deadline - started
+    outcome = Outcome.INCONCLUSIVE
+    if left <= 0:
+        detail = "verify-timeout was reached before it could run"
+    else:
+        try:
+            # The client's own limits come first, and say more. They are for each part of a response and each attempt.
+            answer = with_timeout(left + _GRACE, lambda: subject.function.invoke(version, event, subject.deadline))
+            outcome, detail = _judged(invocation, version, *answer)
+        except TimeoutError:
+            detail = "verify-timeout was reached before the function responded"
+        except (BotoCoreError, ClientError) as error:
+            detail = str(explain(error))
+    return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail)
 
-    def result(outcome: Outcome, detail: str = "") -> CheckResult:
-        return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail)
 
-    try:
-        payload, trouble, executed = subject.function.invoke(version, event, subject.deadline)
-    except (BotoCoreError, ClientError) as error:
-        return result(Outcome.INCONCLUSIVE, str(explain(error)))
+def _judged(invocation: Invocation, version: str, payload: bytes, trouble: str, executed: str) -> tuple[Outcome, str]:
+    """Return the outcome of a response and its detail."""
     if executed and executed != version:
-        return result(Outcome.INCONCLUSIVE, f"version {executed} ran instead of {version}")
+        return Outcome.INCONCLUSIVE, f"version {executed} ran instead of {version}"
     if trouble:
-        return result(Outcome.FAILED, f"the function raised an error ({trouble}): {excerpt(payload)}")
-    complaint = invocation.expectation.complaint(payload)
-    return result(Outcome.FAILED if complaint else Outcome.PASSED, complaint)
+        return Outcome.FAILED, f"the function raised an error ({trouble}): {excerpt(payload)}"
+    try:
+        complaint = invocation.expectation.complaint(payload)
+    except UnreadableError as error:
+        return Outcome.INCONCLUSIVE, str(error)
+    return Outcome.FAILED if complaint else Outcome.PASSED, complaint

@@ -87,7 +87,7 @@ class Verification:
 
     def crash(self, version: str, path: str) -> Verdict | None:
         """Return the verdict on a version that crashes at a GET of ``path``; None if no crash is known."""
-        reason = crash_of(self.function, version, path)
+        reason = crash_of(self.function, version, path, self.seconds)
         if not reason:
             return None
         check = CheckResult(f"GET {path}", HTTP, Outcome.FAILED, 0, reason)

@@ -1,15 +1,18 @@
 """Verification by tests and commands, in parallel with checks and invocations: every result, and any output."""
 
+import gzip
 import io
 import json
 import os
 import re
 import signal
 import textwrap
+import threading
 import time
 import zipfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from signal import Signals
 from xml.etree import ElementTree as ET
@@ -523,3 +526,81 @@ def test_wrong_inputs_change_nothing(
     assert "a value of mine" not in ended.log
     writes = [call.name for call in world.account.calls() if not re.search(r"\.(Get|List|Query|Describe)", call.name)]
     assert writes == []
+
+
+def zeros(number: int) -> bytes:
+    """Return gzip data of zeros."""
+    return gzip.compress(bytes(number))
+
+
+ENDS_BADLY: dict[str, tuple[bytes, bytes, float]] = {
+    # What is sent first, what follows it forever, and the pause before each repetition.
+    "/endless": (b"Content-Type: text/plain\r\n\r\n", b"x", 0.1),
+    "/flood": (b"Content-Type: text/plain\r\n\r\n", b"x" * 65536, 0),
+    "/headers": (b"", b"X: " + b"x" * 60_000 + b"\r\n", 0),
+    "/drip": (b"", b"X: x\r\n", 0.1),
+    "/bomb": (b"Content-Encoding: gzip\r\n\r\n", zeros(400_000_000), 1),
+    "/lists": (b"Content-Length: 6000001\r\n\r\n", b"[" + b"[]," * 1_999_999 + b"1]" + b" " * 2, 60),
+    "/text": (b"Content-Length: 6000006\r\n\r\n", '["😀'.encode() + b"x" * 5_999_998 + b'"]', 60),
+}
+
+
+@contextmanager
+def hostile() -> Iterator[str]:
+    """Serve what never ends or is too large."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            first, repeated, pause = ENDS_BADLY[self.path.partition("?")[0]]
+            with suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" + first)
+                while True:
+                    self.wfile.write(repeated)
+                    time.sleep(pause)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_no_response_takes_more_time_or_memory_than_it_may(runner: Runner, inputs: dict[str, str]) -> None:
+    """Each response several times, side by side."""
+    paths = [f"{path}?{number}" for path in ENDS_BADLY for number in range(2)]
+    checks = "\n".join(f"GET {path} 200 length(@) > `0`" for path in paths)
+    peak = 0
+    with hostile() as url:
+        asked = {
+            **inputs,
+            "latest-url": url,
+            "environment-url": f"{url}/served",
+            "checks": checks,
+            "verify-timeout": "0.1",
+        }
+        started = runner.start(asked, environ={"NO_PROXY": "127.0.0.1"})
+        while started.process.poll() is None:
+            peak = max(peak, peak_memory(started.process.pid))
+            time.sleep(0.02)
+        log = started.wait().log
+    assert peak < 150_000
+    seen = {
+        path: (outcome, int(milliseconds), detail)
+        for outcome, path, milliseconds, detail in re.findall(
+            r"(passed|FAILED|unknown) +GET (/\w+)\S* .* \((\d+) ms\):? ?(.*)", log
+        )
+    }
+    assert {path: (outcome, detail) for path, (outcome, _, detail) in seen.items()} == {
+        "/endless": ("unknown", "the response did not end within 6 seconds"),
+        "/flood": ("unknown", "the response is larger than 6 MB, so the rest of it was not read"),
+        "/headers": ("unknown", "the response cannot be read: its headers are larger than 256 KB"),
+        "/drip": ("unknown", "no response within 6 seconds"),
+        "/bomb": ("unknown", "the response is larger than 6 MB, so the rest of it was not read"),
+        "/lists": ("unknown", "the body has more than 250,000 values, so it was not read as JSON"),
+        "/text": ("passed", ""),
+    }
+    assert max(milliseconds for _, milliseconds, _ in seen.values()) < 7000

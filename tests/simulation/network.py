@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from http import HTTPStatus
 from http.client import responses
+from io import BytesIO
 from random import Random
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -564,6 +565,7 @@ class Session:
         params: Any = None,
         json: Any = None,
         auth: Any = None,
+        stream: bool = False,  # noqa: ARG002 - the bodies are small
     ) -> Any:
         """Send a request to an endpoint or to GitHub."""
         if url.startswith(f"{API_URL}/") and auth:
@@ -575,12 +577,12 @@ class Session:
             answer = self._exchange(Call("execute-api", "Invoke", {"api": api}), timeout[1])
         except Refusal as error:
             body = f'{{"message":"{responses[error.status]}"}}'.encode()
-            return SimpleNamespace(status_code=error.status, content=body, headers={})
+            return SimpleNamespace(status_code=error.status, raw=BytesIO(body), headers={})
         except Lost as error:
             raise (requests.ConnectionError("closed") if error.in_time else requests.ReadTimeout("late")) from None
         if answer is None:
             raise requests.ConnectionError("its name does not resolve yet")
-        return SimpleNamespace(status_code=answer.status, content=answer.body, headers={})
+        return SimpleNamespace(status_code=answer.status, raw=BytesIO(answer.body), headers={})
 
     def _ask_github(self, method: str, url: str, query: Any, body: Any, limit: float) -> "Response":
         """Retry as the adapter decides, like urllib3.HTTPConnectionPool.urlopen and requests' adapter."""

@@ -1,5 +1,6 @@
 """HTTP checks: what passes, what is repeated, and for how long. The test controls time."""
 
+import io
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -49,7 +50,8 @@ class Server:
         if isinstance(answer, Exception):
             raise answer
         response = requests.Response()
-        response.status_code, response._content = answer  # noqa: SLF001 - how requests' own tests do it
+        response.status_code, body = answer
+        response.raw = io.BytesIO(body)
         response.headers.update(self._headers)
         return response
 
@@ -211,7 +213,7 @@ def test_an_answer_of_a_cache_does_not_show_that_an_endpoint_reaches_the_functio
     time = Time()
     session = cast("requests.Session", Server(time, [(200, b"")], headers={"Age": "1"}))
     reach = Reach(session, NEW)
-    reach.look(parse_checks(Value("GET /x"))[0], 1)
+    reach.look(parse_checks(Value("GET /x"))[0], time, 1)
     assert not reach.is_seen
 
 

@@ -201,9 +201,10 @@ def _retrying_adapter(budget: _Budget) -> "HTTPAdapter":
     If GitHub limits the rate, the retry is at the time that GitHub gives:
     https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit.
     """
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - loaded with the session
-    from urllib3.exceptions import MaxRetryError, ResponseError  # noqa: PLC0415 - the same
+    from urllib3.exceptions import MaxRetryError, ResponseError  # noqa: PLC0415 - loaded with the session
     from urllib3.util import Retry  # noqa: PLC0415 - the same
+
+    from promote.core.http_session import KeepingAdapter  # noqa: PLC0415 - the same
 
     class Retries(Retry):
         def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:  # noqa: FBT001, FBT002 - its signature
@@ -225,7 +226,7 @@ def _retrying_adapter(budget: _Budget) -> "HTTPAdapter":
         def _pause(self, response: Any) -> float:
             return (response and self.get_retry_after(response)) or self.get_backoff_time()
 
-    return HTTPAdapter(
+    return KeepingAdapter(
         max_retries=Retries(
             total=_RETRIES,
             backoff_factor=0.5,

@@ -1,0 +1,60 @@
+"""Invocations of the version: they end with the verification."""
+
+import json
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from promote.core.clock import SystemClock
+from promote.core.verdict import Outcome
+from promote.inputs.checks import Expectation, Invocation
+from promote.verification.check import Subject
+from promote.verification.crash import crash_of
+from promote.verification.invocations import run_invocation
+
+
+class Slow:
+    """A function that responds after some time, or with a payload."""
+
+    def __init__(self, seconds: float = 0, payload: bytes = b"{}") -> None:
+        self._seconds, self._payload = seconds, payload
+
+    def invoke(self, version: str, _event: bytes, until: float) -> tuple[bytes, str, str]:
+        del until
+        time.sleep(self._seconds)
+        return self._payload, "", version
+
+
+def subject(function: Slow, seconds: float) -> Subject:
+    clock = SystemClock()
+    facts = SimpleNamespace(function=function, version="1", clock=clock, deadline=clock.monotonic() + seconds)
+    return cast("Subject", facts)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "detail"),
+    [
+        (0.3, "verify-timeout was reached before the function responded"),
+        (-1, "verify-timeout was reached before it could run"),
+    ],
+)
+def test_an_invocation_ends_with_the_verification(seconds: float, detail: str) -> None:
+    found = run_invocation(Invocation("event.json", Expectation("")), b"{}", subject(Slow(20), seconds))
+    assert (found.outcome, found.detail) == (Outcome.INCONCLUSIVE, detail)
+    assert found.seconds < 1.3
+
+
+def test_the_look_for_the_reason_of_a_crash_ends_with_the_verification() -> None:
+    started = time.monotonic()
+    assert crash_of(cast("Any", Slow(20)), "1", "/", 0.3) == ""
+    assert crash_of(cast("Any", Slow(20)), "1", "/", -1) == ""
+    assert time.monotonic() - started < 1.3
+
+
+def test_a_payload_with_too_many_values_is_not_judged() -> None:
+    payload = json.dumps([0] * 300_000).encode()
+    found = run_invocation(Invocation("event.json", Expectation("[0] == `0`")), b"{}", subject(Slow(0, payload), 60))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "more than 250,000 values" in found.detail
