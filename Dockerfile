@@ -6,11 +6,11 @@ ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP
 WORKDIR /build
 
 # Dependencies first, because they change less often than the code.
-COPY requirements/build.lock requirements/runtime.lock ./
+COPY requirements/build.txt requirements/runtime.txt ./
 RUN python3 -m venv tools; \
     python3 -m venv --without-pip /opt/promote; \
-    tools/bin/pip install --require-hashes --no-deps -r build.lock; \
-    tools/bin/pip --python /opt/promote/bin/python install --require-hashes --no-deps -r runtime.lock
+    tools/bin/pip install --require-hashes --no-deps -r build.txt; \
+    tools/bin/pip --python /opt/promote/bin/python install --require-hashes --no-deps -r runtime.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY promote promote

@@ -63,50 +63,50 @@ docs: $(VENV)/.ready  ## update the README's tables and the schema of promote.ym
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade
 
 lock:  ## update the lock files (needs uv)
-	$(LOCK) --override requirements/overrides.in pyproject.toml -o requirements/runtime.lock
-	$(LOCK) --override requirements/overrides.in -c requirements/runtime.lock pyproject.toml requirements/dev.in -o requirements/dev.lock
-	$(LOCK) requirements/build.in -o requirements/build.lock
-	$(LOCK) requirements/e2e.in -o requirements/e2e.lock
-	$(LOCK) requirements/check.in -o requirements/check.lock
-	$(LOCK) -c requirements/runtime.lock requirements/bench.in -o requirements/bench.lock
+	$(LOCK) --override requirements/overrides.in pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --override requirements/overrides.in -c requirements/runtime.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) requirements/e2e.in -o requirements/e2e.txt
+	$(LOCK) requirements/check.in -o requirements/check.txt
+	$(LOCK) -c requirements/runtime.txt requirements/bench.in -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(IMAGE) $(CHECKS) .demo .e2e
 
-$(VENV)/.ready: requirements/dev.lock
+$(VENV)/.ready: requirements/dev.txt
 	@echo "setting up $(VENV): the action and its tools (once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with: make PYTHON=python3.13 ...")'
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/dev.lock
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --editable .
 	@touch $@
 
 # Separate, because only the tests that need Docker need a runner for workflows.
 PICTURES := tests/e2e/pictures
-$(VENV)/.e2e: requirements/e2e.lock $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)/.ready
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/e2e.lock
+$(VENV)/.e2e: requirements/e2e.txt $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)/.ready
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/e2e.txt
 	@cp $(PICTURES)/package.json $(PICTURES)/package-lock.json $(VENV)
 	@$(BIN)/npm ci --prefix $(VENV) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(SANDBOX)/.ready: sandbox/requirements.lock
+$(SANDBOX)/.ready: sandbox/requirements.txt
 	@echo "setting up $(SANDBOX): the embedded AWS (once)"
 	@$(PYTHON) -m venv --clear $(SANDBOX)
-	@$(SANDBOX)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r sandbox/requirements.lock
+	@$(SANDBOX)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r sandbox/requirements.txt
 	@touch $@
 
 # Separate, because only the benchmarks need the tools that they compare with.
-$(PEERS)/.ready: requirements/bench.lock
+$(PEERS)/.ready: requirements/bench.txt
 	@echo "setting up $(PEERS): tools for the benchmarks (once)"
 	@$(PYTHON) -m venv --clear $(PEERS)
-	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.lock
+	@$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/bench.txt
 	@touch $@
 
 # The benchmarks measure what users run: the packages of the image, and the code of this folder.
-$(IMAGE)/.ready: requirements/runtime.lock promote/aws/clients.py $(VENV)/.ready
+$(IMAGE)/.ready: requirements/runtime.txt promote/aws/clients.py $(VENV)/.ready
 	@echo "setting up $(IMAGE): the action with the packages of its image (once)"
 	@$(PYTHON) -m venv --clear --without-pip $(IMAGE)
-	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.lock
+	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.txt
 	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --no-deps --editable .
 	@$(IMAGE)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws.clients as aws; \
 	  data = pathlib.Path(botocore.__file__).parent / 'data'; \
@@ -114,10 +114,10 @@ $(IMAGE)/.ready: requirements/runtime.lock promote/aws/clients.py $(VENV)/.ready
 	@touch $@
 
 # Separate, so that the demo and the tests do not install the linters, most of which is Node.
-$(CHECKS)/.ready: requirements/check.lock requirements/node/package-lock.json
+$(CHECKS)/.ready: requirements/check.txt requirements/node/package-lock.json
 	@echo "setting up $(CHECKS): the linters of the Dockerfile, the action and the workflows (once)"
 	@$(PYTHON) -m venv --clear $(CHECKS)
-	@$(CHECKS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/check.lock
+	@$(CHECKS)/bin/python -m pip install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/check.txt
 	@cp requirements/node/package.json requirements/node/package-lock.json $(CHECKS)
 	@$(CHECKS)/bin/npm ci --prefix $(CHECKS) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -97,7 +97,7 @@ class Sandbox:
         """
         interpreter = python or INTERPRETER
         if not interpreter.exists():
-            message = f"The sandbox's interpreter {interpreter} is missing: install sandbox/requirements.lock there."
+            message = f"The sandbox's interpreter {interpreter} is missing: install sandbox/requirements.txt there."
             raise SandboxError(message)
         process = subprocess.Popen(  # noqa: S603 - the arguments are our own
             [str(interpreter), "-m", "sandbox.server", "--settle", str(settle), "--seed", str(seed)],

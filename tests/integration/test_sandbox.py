@@ -1012,5 +1012,5 @@ class TestServer:
                     held.result(5)
 
     def test_needs_its_interpreter(self, tmp_path: Path) -> None:
-        with pytest.raises(SandboxError, match=r"requirements\.lock"):
+        with pytest.raises(SandboxError, match=r"requirements\.txt"):
             Sandbox.start(python=tmp_path / "python")
