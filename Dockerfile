@@ -1,5 +1,7 @@
 # Two stages, so that the image has nothing of the build. No `RUN --mount`: nektos/act uses Docker's classic builder.
-FROM python:3.13-slim-trixie AS build
+# Releases set it to the digest in requirements/base/Dockerfile. A build on the spot takes the tag.
+ARG BASE=python:3.13-slim-trixie
+FROM ${BASE} AS build
 SHELL ["/bin/sh", "-euc"]
 # PYTHONHASHSEED: the same sources result in the same bytecode.
 ENV PIP_COMPILE=0 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONHASHSEED=0
@@ -35,7 +37,7 @@ RUN site=$(echo /opt/promote/lib/python3*/site-packages); \
     ln -s entrypoint.py /opt/promote/post
 
 
-FROM python:3.13-slim-trixie
+FROM ${BASE}
 LABEL org.opencontainers.image.title="promote-on-success" \
       org.opencontainers.image.description="Deploys an AWS Lambda function, verifies it, and promotes it on success" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -64,7 +64,7 @@ def point(action: str, image: str) -> str:
         ValueError: the image is not named by its digest, or the Dockerfile is not named exactly once.
 
     """
-    if not re.fullmatch(r"[a-z0-9.-]+(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}", image):
+    if not re.fullmatch(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}", image):
         raise ValueError(f"{image!r} does not name an image by its digest")
     if action.count(BUILT_ON_THE_SPOT) != 1:
         raise ValueError(f"action.yml does not have exactly one line {BUILT_ON_THE_SPOT.strip()!r}")

@@ -13,6 +13,11 @@ from promote.inputs.parse import inputs_from_environ
 from promote.inputs.usage import Command
 from tools.document import REPOSITORY
 
+
+def text_of(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
 OURS = "org/promote-on-success@v1"
 INPUTS: Mapping[str, Mapping[str, Any]] = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))[
     "inputs"
@@ -172,16 +177,41 @@ def test_a_release_is_published_only_after_everything_else() -> None:
 def test_ci_runs_what_a_change_has_to_pass_with_each_python_there_is() -> None:
     found = dict(jobs(OWN["ci.yml"]))
     commands = {step["run"].partition(" ARGS=")[0] for step in steps(found) if "run" in step}
-    local = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    local = text_of(".ci/run")
     assert set(re.findall(r"^make [\w-]+", local, re.MULTILINE)) <= commands
     pythons = found["test-all"]["strategy"]["matrix"]["python"]
-    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    project = text_of("pyproject.toml")
     assert f'requires-python = ">={pythons[0]}"' in project
-    image = re.search(
-        r"^FROM python:(\d+\.\d+)-", (REPOSITORY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert image
-    assert image[1] in pythons
+    built = re.search(r"^ARG BASE=(python:(\d+\.\d+)-.+)$", text_of("Dockerfile"), re.MULTILINE)
+    assert built
+    assert built[2] in pythons
+
+
+def test_a_release_is_built_from_images_that_are_named_by_digest() -> None:
+    digest = "@sha256:[0-9a-f]{64}"
+    tag = re.search(r"^ARG BASE=(.+)$", text_of("Dockerfile"), re.MULTILINE)
+    assert tag
+    assert re.search(rf"^FROM {re.escape(tag[1])}{digest}$", text_of("requirements/base/Dockerfile"), re.MULTILINE)
+    (build,) = (step for step in load(OWN["release.yml"])["jobs"]["build"]["steps"] if step.get("id") == "build")
+    for name, option in (("BUILDKIT", "image=$BUILDKIT"), ("SBOM_SCANNER", "generator=$SBOM_SCANNER")):
+        assert re.fullmatch(rf"[\w./:-]+{digest}", build["env"][name])
+        assert option in build["run"]
+    assert "requirements/base/Dockerfile" in build["run"]
+
+
+def test_dependabot_knows_every_file_that_pins_something() -> None:
+    updates = yaml.safe_load(text_of(".github/dependabot.yml"))["updates"]
+    found = {
+        (update["package-ecosystem"], folder)
+        for update in updates
+        for folder in update.get("directories", [update.get("directory")])
+    }
+    for ecosystem, pattern in (("pip", "*.txt"), ("docker", "base/Dockerfile"), ("npm", "package-lock.json")):
+        folders = {
+            path.parent for root in ("requirements", "sandbox", "tests") for path in (REPOSITORY / root).rglob(pattern)
+        }
+        assert folders
+        assert {(ecosystem, f"/{folder.relative_to(REPOSITORY).as_posix()}") for folder in folders} <= found
 
 
 def test_ci_runs_each_test_module_once_on_each_python() -> None:
