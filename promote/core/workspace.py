@@ -88,8 +88,8 @@ def require_one(workspace: Path, path: str, name: str) -> Path:
 
 
 _SHOWN = 3
-_DEPTH, _FOLDERS = 5, 5_000
-"""The depth of the search for a path of a similar name, and the most folders that are searched."""
+_DEPTH, _FOLDERS, _PATHS = 5, 5_000, 20_000
+"""The depth of the search for a path of a similar name, and the most folders and paths that are searched."""
 _NOT_SEARCHED = frozenset({".git", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"})
 
 
@@ -112,9 +112,9 @@ def _missing_hint(workspace: Path, path: str) -> str:
 def _similar(workspace: Path, path: str) -> str:
     """Return the path in the workspace that is most similar to one that does not exist; empty if none is similar."""
     wanted = os.path.normpath(path)
-    pending, known = deque([("", 0)]), []
+    pending, known = deque([("", 0)]), list[str]()
     for _ in range(_FOLDERS):
-        if not pending:
+        if not pending or len(known) > _PATHS:
             break
         folder, depth = pending.popleft()
         with suppress(OSError), os.scandir(workspace / folder) as entries:

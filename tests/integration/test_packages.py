@@ -175,6 +175,16 @@ def test_a_package_is_deployed_and_answers(
     assert world.versions() == ["1"]
 
 
+def test_files_that_often_contain_secrets_are_named_once(runner: Runner, inputs: dict[str, str]) -> None:
+    (runner.workspace / "function" / ".env").write_text("TOKEN=hunter2\n")
+    (runner.workspace / "function" / ".npmrc").write_text("//registry.example.com/:_authToken=hunter2\n")
+    ended = runner.run({**inputs, "dry-run": "true"})
+    assert (ended.code, ended.result) == (0, "planned"), ended.log
+    [warning] = [one.message for one in ended.annotations if one.kind == "warning" and "'.env'" in one.message]
+    assert warning.startswith("'function' has '.env', '.npmrc'. Such files often contain secrets")
+    assert "hunter2" not in ended.log
+
+
 def zipped(*files: tuple[str, str, int]) -> bytes:
     """Return an archive of names, texts and modes."""
     target = io.BytesIO()
