@@ -54,6 +54,7 @@ def unpack(archive: zipfile.ZipFile, folder: str) -> None:
         if stat.S_ISLNK(mode):
             links.append((file, archive.read(entry).decode()))
             continue
+        file.unlink(missing_ok=True)  # another entry may have the same name
         with archive.open(entry) as source, file.open("wb") as sink:
             shutil.copyfileobj(source, sink)
         file.chmod(seen_by_others(stat.S_IMODE(mode) or 0o644))

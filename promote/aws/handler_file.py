@@ -20,9 +20,14 @@ def require_handler(contents: Contents, runtime: str, handler: str, *, may_be_in
     """
     family = re.match(r"[a-z]*", runtime)
     endings = _ENDINGS.get(family[0] if family else "")
-    if endings is None or (may_be_in_layer and not runtime.startswith("provided")):
+    if endings is None:
         return
-    module = "bootstrap" if runtime.startswith("provided") else _module(runtime, handler)
+    try:
+        module = "bootstrap" if runtime.startswith("provided") else _module(runtime, handler)
+    except InputError:
+        if may_be_in_layer:  # a layer may take handlers of another form, such as a script
+            return
+        raise
     if module is None:
         return
     found = next(_files(contents, module, endings, is_node=runtime.startswith("nodejs")), "")

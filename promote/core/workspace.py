@@ -78,6 +78,12 @@ def require_one(workspace: Path, path: str, name: str) -> Path:
         shown = ", ".join(map(repr, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN))
         raise InputError(name, f"{path!r} matches {len(found)} paths: {shown}", hint="Name one of them.")
     one = require_inside(workspace, found[0], name) if found else None
+    if one and ".git" in one.relative_to(_real(workspace)).parts:
+        raise InputError(
+            name,
+            f"{path!r} leads to Git's own files, which may contain a token",
+            hint="Set it to the output of the build.",
+        )
     if one and one.exists():
         return one
     raise InputError(

@@ -63,8 +63,8 @@ def _prepare_one(job: Job) -> Target:
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
     require_movable(job, aliases)
     require_fit(code, latest.configuration if latest else creation, inputs.configuration)
-    for text in code.warnings if code else ():
-        job.workflow.warn(text, title=f"Artifact of {job.part}" if job.part else "Artifact")
+    if code and code.warnings:  # in one annotation, because GitHub shows only ten of a step
+        job.workflow.warn("\n".join(code.warnings), title=f"Artifact of {job.part}" if job.part else "Artifact")
     # A rollback is urgent: it does not wait for records that it does not need, such as the lock.
     only = inputs.environment if inputs.command is Command.ROLLBACK else ""
     ledger = job.resources.ledger(arn, job.run, only)

@@ -163,12 +163,16 @@ def test_a_pattern_that_matches_one_file_is_that_file(tmp_path: Path) -> None:
         ("b.zip", "'b.zip' does not exist", "Did you mean dist/b.zip?"),
         ("Dist", "'Dist' does not exist", "Did you mean dist?"),
         ("else", "'else' does not exist", "Build or download it"),
+        (".git", "'.git' leads to Git's own files", "the output of the build"),
+        (".gi[t]/*", "'.gi[t]/*' leads to Git's own files", "the output of the build"),
         ("../*", "'../*' lies outside the workspace", "relative to its root"),
     ],
 )
 def test_paths_that_do_not_exist(tmp_path: Path, path: str, says: str, do: str) -> None:
     workspace = tmp_path / "workspace"
     (workspace / "dist").mkdir(parents=True)
+    (workspace / ".git").mkdir()
+    (workspace / ".git" / "config").touch()
     for name in ("a.zip", "b.zip"):
         (workspace / "dist" / name).write_bytes(zipped(("app.py", "", 0o644)))
     with pytest.raises(InputError) as caught:

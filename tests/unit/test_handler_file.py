@@ -135,3 +135,10 @@ def test_a_handler_that_not_everyone_may_read(mode: int) -> None:
         require_handler(contents("app.py", mode=mode), "python3.13", "app.handler")
     assert "chmod -R a+rX" in caught.value.hint
     require_handler(contents("app.py", mode=mode), "java21", "example.Handler")
+    with pytest.raises(InputError, match=r"not everyone may read app.py"):
+        require_handler(contents("app.py", mode=mode), "python3.13", "app.handler", may_be_in_layer=True)
+
+
+@pytest.mark.parametrize("handler", ["app.handler", "run", "run.sh", "datadog_lambda.handler.handler"])
+def test_a_layer_may_bring_the_handler(handler: str) -> None:
+    require_handler(contents("else.py"), "python3.13", handler, may_be_in_layer=True)
