@@ -1,6 +1,6 @@
 """Write the release notes after a release, and create its deployment on GitHub. A failure does not undo the release."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from promote.state.sizes import ITEM_LIMIT
 _PATIENCE = 20
 """Seconds for all calls of GitHub. They are short because the release is complete, and the job waits for them."""
 
-_STORED = ITEM_LIMIT - 10_000
+STORED = ITEM_LIMIT - 10_000
 """The most bytes of the notes in the ledger. The rest of the item is small."""
 
 
@@ -142,9 +142,7 @@ def _store(job: Job, notes: Notes, text: str, parts: Sequence[Part]) -> tuple[st
     except Exception as error:  # noqa: BLE001 - the release is complete
         warnings.append(_warning(error))
     try:
-        is_short = len(text.encode("utf-8", "replace")) <= _STORED
-        # A character has at most four bytes.
-        short = text if is_short else render(notes, limit=_STORED // 4, redact=job.workflow.redact)
+        short = storable(notes, text, job.workflow.redact)
         moves = [(part.target, part.move) for part in parts if part.move]
         map_and_wait(
             [partial(target.ledger.record_notes, target.environment, move.identity, short) for target, move in moves],
@@ -153,6 +151,13 @@ def _store(job: Job, notes: Notes, text: str, parts: Sequence[Part]) -> tuple[st
     except Exception as error:  # noqa: BLE001 - as above
         warnings.append(_warning(error))
     return path, warnings
+
+
+def storable(notes: Notes, text: str, redact: Callable[[str], str]) -> str:
+    """Return ``text``, the rendered ``notes``, or a shorter one that an item of the ledger can hold."""
+    if len(text.encode("utf-8", "replace")) <= STORED:
+        return text
+    return render(notes, limit=STORED // 4, redact=redact)  # a character has at most four bytes
 
 
 def _warning(error: Exception) -> str:

@@ -100,6 +100,10 @@ def test_all_are_made_and_promoted_then_only_what_has_changed(application: Appli
     # An unchanged function is verified with the others.
     checks = [record["verdict"]["run_id"] for record in world.records("version") if record["pk"].endswith(":api")]
     assert checks == [2]
+    # One that has no checks takes part in those of the others.
+    silent = [record for record in world.records("version") if record["pk"].endswith(":mail")][-1]
+    checks_of_mail = [(check["name"], check["kind"]) for check in silent["verdict"]["checks"]]
+    assert checks_of_mail == [("GET / responds", "http"), ("verified with api and worker", "application")]
     assert "The 2 aliases were moved within" in second.log
     notes = second.outputs["release-notes"]
     assert notes.startswith("## preprod of api, mail and worker")
@@ -432,7 +436,7 @@ def test_a_rollback_brings_all_back_to_the_release_before_and_the_next_further_b
     assert application.serves() == {"api": "2", "mail": "2", "worker": "2"}
     bare = {"command": "rollback", "function_name": "\n".join(NAMES)}
     planned = application.run(3, **bare, dry_run="true")
-    assert "a run would roll back api to version 1" in planned.log
+    assert "a run would roll back api to version 1: preprod of api, mail and worker." in planned.log
     for serves in ({"api": "1", "mail": "2", "worker": "2"}, {"api": "1", "mail": "1", "worker": "1"}):
         back = application.run(3, **bare)
         assert (back.code, back.result) == (0, "rolled-back"), back.log

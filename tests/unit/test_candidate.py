@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from promote.core.version import Candidate
-from promote.state.candidate_records import CandidateClaim, Deployment, PromoteStep
+from promote.state.candidate_records import CandidateClaim, Deployment, PromoteStep, claimed
 
 STEP = PromoteStep("prod", 7, 2, "release", "number")
 CLAIM = CandidateClaim("prod", 7, 2, "promotion")
@@ -38,6 +38,15 @@ DEPLOYMENT = Deployment(
 )
 def test_only_the_job_that_tested_a_candidate_promotes_it_and_once(deployment: Deployment, why: str) -> None:
     assert why in str(deployment.refusal(STEP))
+
+
+def test_who_has_claimed_a_candidate_is_said_if_it_is_known() -> None:
+    assert "run 7 has claimed it for prod" in str(claimed(CLAIM))
+    gone = claimed(None)
+    assert (str(gone), gone.hint) == (
+        "the record of the candidate is gone",
+        "Deploy again and promote the new candidate.",
+    )
 
 
 @pytest.mark.parametrize("deployment", [DEPLOYMENT, replace(DEPLOYMENT, claim=CLAIM, used="promotion")])

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from promote.core.errors import InputError
 from promote.inputs.application import Application
 from promote.inputs.function_lines import parse_lines
-from promote.inputs.located_yaml import LocatedError, read
+from promote.inputs.located_yaml import Located, LocatedError, read
 from promote.inputs.manifest import LARGEST, parse
 from promote.inputs.manifest_schema import FUNCTION, MOST, WHOLE, check
 from promote.inputs.model import Inputs
@@ -389,6 +389,26 @@ class TestFile:
             f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
         )
         assert "it is too large" in str(refused(bomb))
+
+    @pytest.mark.parametrize(
+        "merged",
+        ["{<<: *a, x: 9}", "{x: 9, <<: *a}", "{<<: [*a, *b]}", "{<<: [*b, *a], z: 9}", "{<<: []}", "{<<: {y: 7}}"],
+    )
+    def test_mappings_are_merged_as_yaml_says(self, merged: str) -> None:
+        """The mapping's own keys win, and of the merged ones the first."""
+
+        def plain(found: Located) -> object:
+            if isinstance(found.value, Mapping):
+                return {key: plain(value) for key, value in found.value.items()}
+            return found.value
+
+        text = f"a: &a {{x: 1, y: 2}}\nb: &b {{y: 3, z: 4}}\nc: {merged}\n"
+        assert plain(read(text)) == yaml.safe_load(text)
+
+    @pytest.mark.parametrize("merged", ["7", "[*a, 7]", "[7, *a]", "[[*a]]", "text", ""])
+    def test_only_mappings_can_be_merged(self, merged: str) -> None:
+        with pytest.raises(LocatedError, match="<< accepts only mappings"):
+            read(f"a: &a {{x: 1}}\nc: {{<<: {merged}}}\n")
 
     def test_the_largest_file_and_the_deepest_one(self) -> None:
         """A file has 20,000 values, including what its aliases repeat, and 20 levels."""

@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from promote.core.errors import InputError
+from promote.core.verdict import Outcome
 from promote.inputs.parse import inputs_from_environ
 from promote.inputs.usage import NEED_ENDPOINT, USE_ENDPOINT, VERIFICATION
 from promote.verification import registry
-from promote.verification.check import Check, EndpointUse
+from promote.verification.check import Check, EndpointUse, Subject
 from promote.verification.registry import KINDS
 
 
@@ -49,6 +51,17 @@ def test_the_table_of_inputs_and_the_kinds_agree() -> None:
     assert names([EndpointUse.REQUIRED]) == set(NEED_ENDPOINT)
     assert names([EndpointUse.REQUIRED, EndpointUse.OPTIONAL]) == set(USE_ENDPOINT)
     assert len({kind.input for kind in KINDS}) == len(KINDS)
+
+
+def test_a_check_that_needs_an_endpoint_is_inconclusive_without_one(workspace: Path) -> None:
+    found, _ = checks(workspace, {"checks": "GET /a\nGET /b", "tests": "tests"})
+    assert {check.endpoint_use for check in found} == {EndpointUse.REQUIRED}
+    nothing: Any = None
+    subject = Subject(nothing, "7", None, False, 0, nothing, nothing, nothing)  # noqa: FBT003 - not asked for
+    results = [result for check in found for call in check.calls(subject) for result in call()]
+    assert [(result.name, result.outcome, result.detail) for result in results] == [
+        (name, Outcome.INCONCLUSIVE, "the candidate has no endpoint") for name in ("tests", "GET /a", "GET /b")
+    ]
 
 
 def test_each_kind_is_found_by_its_input(workspace: Path) -> None:

@@ -15,7 +15,12 @@ from promote.core.rolled_back import MOST as MOST_ROLLED_BACK
 from promote.core.run import Run
 from promote.core.verdict import CheckResult, Outcome, Verdict
 from promote.core.version import Candidate
+from promote.github.actions.markdown import LIMIT
+from promote.github.api.release_page import BODY_LIMIT
 from promote.inputs.manifest_schema import MOST
+from promote.notes.model import Change, Changes, Notes, Section
+from promote.notes.render import render
+from promote.pipeline.announce import STORED, storable
 from promote.state.environment_records import served_item
 from promote.state.ledger import Ledger
 from promote.state.lock import LONGEST_QUEUE
@@ -130,3 +135,15 @@ def test_a_lock_with_as_many_tickets_as_there_can_be_fits_into_one_item() -> Non
     claim = Claim(RUN.url, 21600, 10**10, 10**11, 99, WIDEST * 500, since="t" * 30, url=RUN.url, job=job).item()
     opened = {"token": 1, "by": "b" * 300, "reason": WIDEST * 500, "at": "t" * 30}
     assert size_of({**claim, "tickets": [claim] * LONGEST_QUEUE, "opened": opened}) < ITEM_LIMIT - 50_000
+
+
+def test_notes_are_stored_as_they_are_or_shorter() -> None:
+    changes = tuple(Change(WIDEST * (LIMIT - 1), f"{number:040x}", ()) for number in range(300))
+    notes = Notes("hello", "preprod", changes=Changes((Section("Features", changes),), (), count=len(changes)))
+    text = render(notes, limit=BODY_LIMIT)
+    assert len(text.encode()) > STORED
+    short = storable(notes, text, str)
+    assert 0.8 * STORED < len(short.encode()) <= STORED
+    assert storable(notes, short, str) == short
+    for size, is_whole in ((STORED, True), (STORED + 1, False)):
+        assert (storable(notes, "x" * size, str) == "x" * size) is is_whole
