@@ -17,13 +17,15 @@ from promote.aws.errors import to_promote_error
 from promote.aws.patience import Patience
 from promote.commands.dispatch import carry_out
 from promote.core.clock import Clock, SystemClock
+from promote.core.disk import writing
+from promote.core.environment import require_usable
 from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
 from promote.core.progress import Progress
 from promote.core.report import Report
 from promote.core.run import Result, Run
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState
-from promote.github.actions.log import SECRETS, ActionsLog
+from promote.github.actions.log import ActionsLog, secrets_of
 from promote.github.actions.summary import render
 from promote.inputs import step
 from promote.inputs.reviewed import require_reviewed
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None) -> int:
     """Run the main step as the runner starts it. Return the exit code, 0 or 1."""
-    workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
+    workflow = ActionsLog(environ, stream, secrets_of(environ))
     context, job = Context.from_environ(environ), None
     with _interruptible() as ignore, ExitStack() as cleanup:
         try:
@@ -65,13 +67,15 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
     """
     inputs = step.read(environ, context.workspace)
     require_reviewed(inputs, environ)
+    require_usable(environ)
     sha, context = context.commit, checkout.resolve_commit(inputs, context)
     if text := checkout.warning(context, sha):
         workflow.warn(text, title="Commit")
     folder = context.temporary if context.temporary.is_dir() else None
     chance = Random().random  # noqa: S311 - when to look again, not a secret
     patience = Patience(clock, chance, lambda subject, text: workflow.info(f"{subject:<9} {text}"))
-    temporary = tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True)
+    with writing(folder or "the temporary folder"):
+        temporary = tempfile.TemporaryDirectory(prefix="promote-", dir=folder, ignore_cleanup_errors=True)
     job = Job(
         inputs=inputs,
         context=context,
@@ -94,12 +98,15 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
 def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | None) -> int:
     """Write the report to the outputs, the job summary and the log. Return the exit code."""
     workflow.close_group()  # of a command that was cancelled
+    if workflow.problem:
+        report = replace(report, warnings=(*report.warnings, f"The log is not complete: {workflow.problem}."))
     try:
         for name, value in report.outputs().items():
             workflow.output(name, value)
         workflow.summary(render(report, context, job, workflow.redact))
     except Exception as error:  # noqa: BLE001 - the result is the same without outputs and summary
-        workflow.warn(f"Outputs or summary could not be written: {error}", title="Summary and outputs")
+        problem = to_promote_error(error)
+        workflow.warn(f"Outputs or summary could not be written: {problem.full_text}", title="Summary and outputs")
     for note in report.notes:
         workflow.info(f"{'note':<9} {note}")
     for warning in report.warnings:

@@ -15,6 +15,7 @@ from typing import BinaryIO, TypeAlias
 
 from promote.aws.package_files import PackedFile, find_files
 from promote.core.concurrency import map_ordered
+from promote.core.disk import writing
 from promote.core.errors import InputError
 
 UNPACKED_LIMIT = 250 * 1024 * 1024
@@ -87,7 +88,7 @@ def _pack(directory: Path, archive: Path, workspace: Path, width: int) -> None:
             "artifact", "the directory contains no files", hint="Build or download its files in a step before this one."
         )
     files.sort(key=lambda file: file.name)
-    with archive.open("wb") as sink:
+    with writing(archive), archive.open("wb") as sink:
         _write(sink, (part for parts in map_ordered(_tasks(files), width) for part in parts))
 
 

@@ -16,6 +16,7 @@ from promote.aws.contents import Contents, is_pointer, pointer_error, read_conte
 from promote.aws.errors import code_of, message_of
 from promote.core.artifact_kind import Kind, is_other_registry, is_valid_image, kind_of
 from promote.core.clock import Clock
+from promote.core.disk import writing
 from promote.core.errors import AccessError, InputError
 from promote.core.workspace import require_inside, require_one
 
@@ -212,7 +213,7 @@ def _from_s3(artifact: str, temporary: Path, storage: "S3Client") -> Archive:
     if (length := response["ContentLength"]) > UNPACKED_LIMIT:
         response["Body"].close()
         raise too_large(f"{artifact} is {size_of(length)}")
-    with target.open("wb") as sink:
+    with writing(target), target.open("wb") as sink:
         for block in response["Body"].iter_chunks(1 << 20):
             sink.write(block)
     version = response.get("VersionId", "")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from promote.aws.calls import Client, watched
 from promote.aws.confirmation import note_attempts
+from promote.aws.errors import explain_settings
 from promote.aws.patience import Patience, leave_throttling_to_us
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
 from promote.core.clock import Clock, SystemClock
-from promote.core.errors import AccessError, InputError, ServiceError
+from promote.core.environment import missing_credentials, require_url
+from promote.core.errors import AccessError, InputError
 from promote.core.network import KEEP_ALIVE
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Clients:
         ``patience`` repeats throttled calls. By default, it does so without a line in the log.
         """
         # boto3 reads only AWS_DEFAULT_REGION. The other SDKs and configure-aws-credentials also use AWS_REGION.
+        self._environ = environ
         self.region = region or environ.get("AWS_REGION", "") or environ.get("AWS_DEFAULT_REGION", "")
         self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         self._longest_invocation = min(900, max(1, longest_invocation))  # Lambda's own limit
@@ -74,14 +77,21 @@ class Clients:
     @cached_property
     def _session(self) -> "boto3.session.Session":
         import boto3.session  # noqa: PLC0415 - takes a tenth of a second, and is not needed if an input is invalid
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - loaded with it
 
-        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
-            raise ServiceError(
-                f"AWS_ENDPOINT_URL: {self.endpoint_url!r} is not a valid http(s) URL",
-                hint="Set it to a URL such as http://localhost:4566, or unset it to use AWS.",
-            )
-        session = boto3.session.Session(region_name=self.region or None)
-        if not session.region_name:
+        if self.endpoint_url:
+            require_url("AWS_ENDPOINT_URL", self.endpoint_url)
+        try:
+            session = boto3.session.Session(region_name=self.region or None)
+            self._require_region(session)
+            self._require_credentials(session)
+        except (BotoCoreError, ClientError) as error:
+            raise explain_settings(error, self._environ) from error
+        return session
+
+    def _require_region(self, session: "boto3.session.Session") -> None:
+        region: str | None = session.region_name
+        if not region:
             raise InputError(
                 "aws-region",
                 "it is empty, and no region is set in the environment",
@@ -92,19 +102,28 @@ class Clients:
             for partition in session.get_available_partitions()
             for region in session.get_available_regions("lambda", partition)
         }
-        if session.region_name not in known:
-            near = difflib.get_close_matches(session.region_name, sorted(known), n=1)
+        if region not in known:
+            variables = ("AWS_REGION", "AWS_DEFAULT_REGION")
+            variable = next((name for name in variables if self._environ.get(name) == region), "")
+            near = difflib.get_close_matches(region, sorted(known), n=1)
             raise InputError(
                 "aws-region",
-                f"{session.region_name!r} is not a valid region of Lambda",
+                f"{region!r} is not a valid region of Lambda" + (f", set by {variable}" if variable else ""),
                 hint=(f"Did you mean {near[0]}? " if near else "") + "Example: eu-west-1.",
             )
-        if session.get_credentials() is None:
+
+    def _require_credentials(self, session: "boto3.session.Session") -> None:
+        """Check that there are credentials. Those of a role or of a program are requested now, and then kept."""
+        try:
+            credentials = session.get_credentials()
+            if credentials is None:
+                raise missing_credentials(self._environ)
+            credentials.get_frozen_credentials()
+        except (OSError, ValueError) as error:  # a file, a program or a URL that a variable or the profile names
             raise AccessError(
-                "there are no AWS credentials",
-                hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
-            )
-        return session
+                f"the AWS credentials cannot be read: {error}",
+                hint="Correct the variable or the profile that names it, or use aws-actions/configure-aws-credentials.",
+            ) from error
 
     def _client(self, service: str, **different: Any) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - as above

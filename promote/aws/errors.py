@@ -8,11 +8,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promote.aws.error_codes import MEANINGS
+from promote.core.disk import disk_problem
+from promote.core.environment import missing_credentials
 from promote.core.errors import AccessError, PromoteError, ServiceError
 from promote.core.redaction import Redactor
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 
 @contextmanager
@@ -107,15 +110,19 @@ def message_of(error: "ClientError") -> str:
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_SKEWED = {"RequestInTheFuture", "RequestTimeTooSkewed"}
+_UNSIGNED = {"InvalidSignatureException", "SignatureDoesNotMatch"}
 _UNKNOWN = {
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
-    "InvalidSignatureException",
     "InvalidToken",
-    "SignatureDoesNotMatch",
     "UnrecognizedClientException",
+    *_UNSIGNED,
 }
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
+
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+"""The statuses of refusals (4xx) after which the same request may succeed later."""
 
 
 def explain(error: "ClientError | BotoCoreError") -> PromoteError:
@@ -125,25 +132,99 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
     if not isinstance(error, ClientError):
         return _without_response(error)
     code, message, operation = code_of(error), message_of(error), error.operation_name
+    if access := _of_credentials(code, message, operation):
+        return access
+    if code in DENIED:
+        return _denied(operation, message)
+    if is_throttled(error):
+        return _throttled(operation, error)
+    if meaning := MEANINGS.get(code):
+        return ServiceError(f"{operation} failed: {meaning.cause} ({code}: {message})", hint=meaning.hint)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    is_final = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+    return ServiceError(
+        f"{operation} failed: {code}: {message}",
+        hint="AWS refuses this request each time. Fix the cause in the message from AWS."
+        if is_final
+        else "Run the job again. If it fails again, fix the cause in the message from AWS.",
+    )
+
+
+def _of_credentials(code: str, message: str, operation: str) -> AccessError | None:
+    """Return the error if the credentials or the clock are the cause, else None."""
+    is_time = re.search(
+        r"signature (has )?expired|signature not yet current|is now (earlier|later) than", message, re.IGNORECASE
+    )
+    if code in _SKEWED or (code in _UNSIGNED and is_time):
+        return AccessError(
+            f"the clock of the runner is wrong, so AWS does not accept its signatures ({operation}: {code}: {message})",
+            hint="Set the clock of the runner, for example with NTP (timedatectl set-ntp true). It may differ from the "
+            "time of AWS by five minutes.",
+        )
     if code in _EXPIRED:
+        if operation == "AssumeRoleWithWebIdentity":
+            return AccessError(
+                f"the token in AWS_WEB_IDENTITY_TOKEN_FILE has expired ({message})",
+                hint="Request the token right before this step, or use aws-actions/configure-aws-credentials.",
+            )
         return AccessError(
             f"the AWS credentials have expired ({operation}: {message})",
             hint="Set a longer role-duration-seconds at configure-aws-credentials, or run it right before this step.",
         )
     if code in _UNKNOWN:
+        wrong = "AWS does not know AWS_ACCESS_KEY_ID or AWS_SESSION_TOKEN"
+        if code in _UNSIGNED:
+            wrong = "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID"
         return AccessError(
             f"the AWS credentials are not valid ({operation}: {message})",
-            hint="Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs no secrets. "
-            "The error is the same if the region is not enabled for the account.",
+            hint=f"{wrong}. Check the secrets, or use aws-actions/configure-aws-credentials with OIDC, which needs no "
+            "secrets. The error is the same if the region is not enabled for the account.",
         )
-    if code in DENIED:
-        return _denied(operation, message)
-    if is_throttled(error):
-        return _throttled(operation, error)
-    return ServiceError(
-        f"{operation} failed: {code}: {message}",
-        hint="Run the job again. If it fails again, fix the cause in the message from AWS.",
+    return None
+
+
+def explain_settings(error: "ClientError | BotoCoreError", environ: Mapping[str, str]) -> PromoteError:
+    """Return the error with cause and fix for an error in the AWS configuration: a variable, a profile or a file."""
+    from botocore.exceptions import (  # noqa: PLC0415 - loaded long before they can occur
+        ConfigParseError,
+        ParamValidationError,
+        PartialCredentialsError,
+        ProfileNotFound,
     )
+
+    if isinstance(error, PartialCredentialsError) and error.kwargs.get("provider") == "env":
+        return missing_credentials(environ)
+    if isinstance(error, ProfileNotFound):
+        variable = next((name for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if environ.get(name)), "AWS_PROFILE")
+        files = " and ".join(
+            environ.get(name, f"~/.aws/{file}")
+            for name, file in (("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+        )
+        return AccessError(
+            f"there are no valid AWS credentials: {variable} names {environ.get(variable, '')!r}, and there is no such "
+            "profile",
+            hint=f"Correct or unset {variable}. The action looks for profiles in {files}. Its container has another "
+            "home folder than the runner. Or use aws-actions/configure-aws-credentials, which needs no profile.",
+        )
+    if isinstance(error, ConfigParseError):
+        path = str(error.kwargs.get("path", ""))
+        variable = next(
+            (name for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE") if environ.get(name) == path), ""
+        )
+        return AccessError(
+            f"{variable}{': ' if variable else ''}the AWS configuration file {path} cannot be read",
+            hint="Each line must be a [section], a name = value, or a comment that begins with #, in UTF-8.",
+        )
+    if isinstance(error, ParamValidationError):
+        return AccessError(
+            f"the AWS credentials of a role cannot be requested: {_wrong_parameters(error)}",
+            hint="Correct AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME or AWS_WEB_IDENTITY_TOKEN_FILE, or the same settings of "
+            "the profile.",
+        )
+    explained = explain(error)
+    if isinstance(explained, AccessError | ServiceError):
+        return explained
+    return AccessError(str(explained), hint=explained.hint)
 
 
 def _throttled(operation: str, error: "ClientError") -> ServiceError:
@@ -179,6 +260,12 @@ def _denied(operation: str, message: str) -> AccessError:
         action, resource = f"s3:{object_['action']}", f" on s3://{object_['place']}"
     else:
         action, resource = operation, ""
+    if action.startswith("sts:AssumeRole"):
+        return AccessError(
+            f"AWS denies {action}{resource}: {message}",
+            hint="Allow it in the trust policy of the role, for this repository and branch. The README of this action "
+            "has an example. Check the ARN of the role and its account.",
+        )
     silent = re.search(r"because no (?P<policy>[\w -]+?) allows", message)
     if "explicit deny" in message:
         hint = "An explicit deny overrides what the job's role allows. Ask the owner of the policy that AWS names."
@@ -214,22 +301,42 @@ def _without_response(error: "BotoCoreError") -> PromoteError:
             hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
         )
     if isinstance(error, HTTPClientError | ConnectionError):
-        return ServiceError(
-            f"AWS is not reachable: {error}",
-            hint="Check aws-region and the runner's network, and run the job again.",
-        )
+        return _unreachable(error)
     if isinstance(error, ParamValidationError):
-        # The message repeats the values, which may be secrets, after the names of the parameters.
-        wrong = re.findall(
-            r"^(?:Invalid|Missing|Unknown) [\w ]+? (?:for parameter|in) [\w.[\]]+", str(error), re.MULTILINE
-        )
         return ServiceError(
-            f"a request to AWS is not valid: {', '.join(wrong)}",
+            f"a request to AWS is not valid: {_wrong_parameters(error)}",
             hint="Correct the input that sets this parameter. If no input sets it, report a bug of the action.",
         )
     return ServiceError(
         f"the AWS client failed: {error}",
         hint="Correct the setting that it names, such as an AWS variable or file in the environment of this step.",
+    )
+
+
+def _wrong_parameters(error: "ParamValidationError") -> str:
+    """Return what is wrong with which parameters. The message repeats the values, which may be secrets, after that."""
+    wrong = re.findall(r"^(?:Invalid|Missing|Unknown) [\w ]+? (?:for parameter|in) [\w.[\]]+", str(error), re.MULTILINE)
+    return ", ".join(wrong)
+
+
+def _unreachable(error: "BotoCoreError") -> ServiceError:
+    """Return the error if there is no connection, with the variable that may be the cause."""
+    from botocore.exceptions import ProxyConnectionError, SSLError  # noqa: PLC0415 - loaded long before they can occur
+
+    if isinstance(error, ProxyConnectionError):
+        return ServiceError(
+            f"the proxy is not reachable: {error}",
+            hint="Correct HTTPS_PROXY or HTTP_PROXY. Hosts that need no proxy belong in NO_PROXY.",
+        )
+    if isinstance(error, SSLError):
+        if re.search(r"not yet valid|has expired", str(error)):
+            hint = "Check the clock of the runner. If it is right, the certificate of the server or proxy is not valid."
+        else:
+            hint = "If a proxy has another certificate, set AWS_CA_BUNDLE to a file with that of its authority."
+        return ServiceError(f"the certificate of AWS, or of a proxy, is not accepted: {error}", hint=hint)
+    return ServiceError(
+        f"AWS is not reachable: {error}",
+        hint="Check aws-region, HTTPS_PROXY, NO_PROXY and the runner's network, and run the job again.",
     )
 
 
@@ -241,6 +348,8 @@ def to_promote_error(error: Exception) -> PromoteError:
 
     if isinstance(error, BotoCoreError | ClientError):
         return explain(error)
+    if isinstance(error, OSError) and (problem := disk_problem(error)):
+        return problem
     where = traceback.extract_tb(error.__traceback__)[-1]
     return PromoteError(
         f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",

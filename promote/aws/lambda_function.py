@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from promote.aws import lambda_aliases, lambda_permissions, lambda_states
 from promote.aws.artifact import Code
 from promote.aws.confirmation import confirmed, may_have_taken_effect, unconfirmed
+from promote.aws.error_codes import MEANINGS
 from promote.aws.errors import code_of, message_of, redacting_variables
 from promote.aws.fingerprint import snapshot
 from promote.aws.lambda_access import STALE, FunctionAccess, MissingError
@@ -227,7 +228,8 @@ class Function:
         if isinstance(error, self._client.exceptions.ClientError) and code in _REFUSED:
             advice = "Use a bucket in the function's region. Lambda reads only from that region."
             if "PermanentRedirect" not in message_of(error):
-                advice = "Fix the cause that Lambda names, and run the job again. The environment was not changed."
+                advice = "Fix the cause that Lambda names, and run the job again."
+                advice = f"{MEANINGS[code].hint if code in MEANINGS else advice} The environment was not changed."
             return FunctionError(
                 f"Lambda refused the deployment to {self.name}: {message_of(error)}",
                 hint=advice,

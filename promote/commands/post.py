@@ -10,7 +10,7 @@ from promote.core.lock_state import Claim
 from promote.core.promotion import ReleaseKey
 from promote.github.actions.context import Context
 from promote.github.actions.job_state import JobState, LedgerLocation
-from promote.github.actions.log import SECRETS, ActionsLog
+from promote.github.actions.log import ActionsLog, secrets_of
 from promote.pipeline.previews import Previews
 from promote.pipeline.resources import Resources, Say
 from promote.state.lock import Lock
@@ -21,7 +21,7 @@ def post(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
 
     The exit code is always 0, because the main steps have reported their results already.
     """
-    workflow = ActionsLog(environ, stream, [environ.get(name, "") for name in SECRETS])
+    workflow = ActionsLog(environ, stream, secrets_of(environ))
     state = JobState(environ, Context.from_environ(environ), workflow, draw=str)
     _finish_releases(state, environ, clock or SystemClock(), workflow)
     for location, token in list(state.locks.items()):

@@ -5,6 +5,7 @@
     ├── AccessError      AWS credentials are missing or expired, or lack a permission
     ├── ServiceError     AWS is not reachable, or returned an unexpected error
     │   └── UnconfirmedError  a write may have taken effect, because AWS did not confirm it
+    ├── DiskError        the disk of the runner is full, or a file cannot be read or written
     ├── FunctionError    the function does not exist, or an update of it failed
     ├── ConflictError    the function or the alias was changed externally during this run
     ├── EndpointError    an API Gateway endpoint cannot be created or reached
@@ -81,6 +82,12 @@ class UnconfirmedError(ServiceError):
     def __init__(self, message: str, *, hint: str = "", may_have_moved: bool = False) -> None:
         super().__init__(message, hint=hint or "Run command: status to see what took effect. Then run the job again.")
         self.may_have_moved = may_have_moved
+
+
+class DiskError(PromoteError):
+    """The disk of the runner is full, or a file of it cannot be read or written."""
+
+    title = "Runner"
 
 
 class FunctionError(PromoteError):

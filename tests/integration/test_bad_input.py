@@ -186,6 +186,20 @@ def cloned(workspace: Path) -> None:
     commit(workspace, "first")
 
 
+IDENTITY: Mapping[str, str | None] = {
+    "AWS_ACCESS_KEY_ID": None,
+    "AWS_SECRET_ACCESS_KEY": None,
+    "AWS_WEB_IDENTITY_TOKEN_FILE": __file__,
+    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/release",
+}
+"""The variables of a web identity, whose token is checked before it is sent."""
+
+
+def environment(name: str, variables: Mapping[str, str | None], *, says: str, do: str) -> Case:
+    """Return a case of environment variables."""
+    return Case(f"environment: {name}", {}, [says], [do], environ=variables)
+
+
 CASES = [
     # --- what, where ---
     one("command", "deplyo", says="'deplyo' is not known", do=["Known are:", "run"]),
@@ -252,7 +266,7 @@ CASES = [
     Case(
         "aws-region: the environment's is unknown",
         {"aws-region": ""},
-        ["aws-region: 'us-esat-1' is not a valid region of Lambda"],
+        ["aws-region: 'us-esat-1' is not a valid region of Lambda, set by AWS_REGION"],
         ["Did you mean us-west-1?"],
         environ={"AWS_REGION": "us-esat-1"},
     ),
@@ -840,16 +854,143 @@ CASES = [
     Case(
         "credentials in part",
         {},
-        ["There are no valid AWS credentials", "AWS_SECRET_ACCESS_KEY"],
-        ["configure-aws-credentials"],
-        environ={"AWS_SECRET_ACCESS_KEY": None},
+        ["There are no valid AWS credentials", "AWS_SECRET_ACCESS_KEY is empty, and AWS_ACCESS_KEY_ID is set"],
+        ["configure-aws-credentials", "A secret that does not exist"],
+        environ={"AWS_SECRET_ACCESS_KEY": " \n"},
     ),
     Case(
         "credentials of a profile that is not there",
         {},
-        ["There are no valid AWS credentials", "somebody"],
-        ["configure-aws-credentials"],
+        ["There are no valid AWS credentials", "AWS_PROFILE names 'somebody'"],
+        ["configure-aws-credentials", "~/.aws/config"],
         environ={"AWS_PROFILE": "somebody"},
+    ),
+    environment(
+        "a line break in the key",
+        {"AWS_SECRET_ACCESS_KEY": KEY[:20] + "\n" + KEY[20:]},
+        says="AWS_SECRET_ACCESS_KEY contains a line break",
+        do="Store the secret again",
+    ),
+    environment(
+        "a line break in the token",
+        {"AWS_SESSION_TOKEN": f"{KEY}\r\n{KEY}"},
+        says="AWS_SESSION_TOKEN contains a line break",
+        do="Store the secret again",
+    ),
+    environment(
+        "a quote in the key",
+        {"AWS_ACCESS_KEY_ID": "\N{LEFT DOUBLE QUOTATION MARK}AKIA"},
+        says="AWS_ACCESS_KEY_ID contains a character that is not ASCII",
+        do="Store the secret again",
+    ),
+    environment(
+        "a space in the key",
+        {"AWS_SECRET_ACCESS_KEY": f"{KEY} {KEY}"},
+        says="AWS_SECRET_ACCESS_KEY contains a space",
+        do="Store the secret again",
+    ),
+    Case(
+        "a line break in the token of GitHub",
+        {"github-token": f"{TOKEN}\n{TOKEN}"},
+        ["github-token: it contains a line break"],
+        ["Write it on one line"],
+    ),
+    environment(
+        "no token file",
+        {**IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"},
+        says="AWS_WEB_IDENTITY_TOKEN_FILE: the file /nowhere/token does not exist",
+        do="configure-aws-credentials",
+    ),
+    environment(
+        "an empty token file",
+        {**IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE": os.devnull},
+        says="AWS_WEB_IDENTITY_TOKEN_FILE: the file /dev/null is empty",
+        do="configure-aws-credentials",
+    ),
+    environment(
+        "no role for the token",
+        {**IDENTITY, "AWS_ROLE_ARN": ""},
+        says="AWS_ROLE_ARN is empty, and AWS_WEB_IDENTITY_TOKEN_FILE is set",
+        do="the ARN of the role",
+    ),
+    environment(
+        "no ARN of a role",
+        {**IDENTITY, "AWS_ROLE_ARN": "release"},
+        says="AWS_ROLE_ARN: 'release' is not the ARN of a role",
+        do="arn:aws:iam::123456789012:role/release",
+    ),
+    environment(
+        "no session name",
+        {**IDENTITY, "AWS_ROLE_SESSION_NAME": "x"},
+        says="AWS_ROLE_SESSION_NAME: 'x' is not a valid name",
+        do="2 to 64 letters",
+    ),
+    *(
+        environment(f"{name}: {why}", {name: value}, says=f"{name}: the file {value} {why}", do="runs in a container")
+        for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        for value, why in (("/nowhere/ca.pem", "does not exist"), (__file__, "has no certificate in PEM format"))
+    ),
+    environment(
+        "a folder of certificates",
+        {"AWS_CA_BUNDLE": "/etc"},
+        says="AWS_CA_BUNDLE: the file /etc is a folder",
+        do="runs in a container",
+    ),
+    environment(
+        "a proxy without a host",
+        {"HTTPS_PROXY": f"http://me:{KEY}@"},
+        says="The proxy in HTTPS_PROXY cannot be used: it is not a valid URL",
+        do="http://host:3128",
+    ),
+    environment(
+        "a SOCKS proxy",
+        {"http_proxy": "socks5://127.0.0.1:1080"},
+        says="The proxy in http_proxy cannot be used: it is a SOCKS proxy",
+        do="http://host:3128",
+    ),
+    environment(
+        "an emulator's port that is not one",
+        {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:x"},
+        says="AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:x' is not a valid http(s) URL",
+        do="http://",
+    ),
+    environment(
+        "an AWS configuration that cannot be read",
+        {"AWS_CONFIG_FILE": __file__},
+        says=f"AWS_CONFIG_FILE: the AWS configuration file {__file__} cannot be read",
+        do="[section]",
+    ),
+    answered(
+        "a clock that is wrong",
+        "lambda.*",
+        "InvalidSignatureException",
+        "Signature expired: 20261201T000000Z is now earlier than 20261201T001500Z (20261201T002000Z - 5 min.)",
+        says="The clock of the runner is wrong",
+        do="NTP",
+    ),
+    answered(
+        "a clock that is wrong, at S3",
+        "s3.*",
+        "RequestTimeTooSkewed",
+        "The difference between the request time and the current time is too large.",
+        says="The clock of the runner is wrong",
+        do="NTP",
+        artifact="s3://builds/text",
+    ),
+    Case(
+        "code without a signature",
+        {},
+        ["the code has no valid signature, and the function requires one"],
+        ["AWS Signer"],
+        changed,
+        faults=[
+            Fault(
+                "lambda.UpdateFunctionCode",
+                "CodeVerificationFailedException",
+                "The code signature failed one or more of the validation checks",
+            )
+        ],
+        writes=LOCKED,
     ),
     answered(
         "credentials expired",

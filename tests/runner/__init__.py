@@ -25,6 +25,7 @@ import yaml
 from promote.action import main
 from promote.commands.post import post
 from promote.core.clock import Clock
+from promote.core.environment import tidy
 from sandbox.forks import Forked
 from tests.runner.commands import Annotation, Command, Log, Masks, parse_command, split_lines
 from tests.runner.files import FileCommandError, parse_file_command
@@ -309,6 +310,7 @@ class InProcessRunner(Runner):
         stream, before, log = io.StringIO(), dict(os.environ), Log(self.masks)
         os.environ.clear()
         os.environ.update({"PATH": before["PATH"], **step.variables})
+        tidy(os.environ)
         try:
             code = (post if step.is_post else main)(dict(os.environ), stream, self._clock)
         finally:

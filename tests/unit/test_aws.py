@@ -15,12 +15,14 @@ from botocore.exceptions import (
 )
 
 from promote.aws.clients import Clients
-from promote.aws.errors import explain
+from promote.aws.error_codes import MEANINGS
+from promote.aws.errors import explain, is_throttled
 from promote.core.errors import AccessError, InputError, ServiceError
 
 
-def error(code: str, message: str, operation: str = "GetFunctionConfiguration") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+def error(code: str, message: str, status: int = 0) -> ClientError:
+    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "GetFunctionConfiguration")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,6 @@ def error(code: str, message: str, operation: str = "GetFunctionConfiguration") 
             'is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/k"',
             "s3:GetObject on arn:aws:s3:::b/k",
         ),
-        ("Not authorized to perform sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity"),
         ("Access Denied", "GetFunctionConfiguration"),
     ],
 )
@@ -46,6 +47,12 @@ def test_a_denial_names_action_and_resource(message: str, denied: str) -> None:
     assert isinstance(made, AccessError)
     assert str(made) == f"AWS denies {denied}: {message}"
     assert made.hint.startswith(f"Allow {denied} in the policy of the role")
+
+
+def test_a_role_that_does_not_trust_the_job_is_not_a_missing_permission_of_its_policy() -> None:
+    made = explain(error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"))
+    assert str(made).startswith("AWS denies sts:AssumeRoleWithWebIdentity: ")
+    assert "trust policy of the role" in made.hint
 
 
 def test_an_explicit_deny_cannot_be_allowed_away() -> None:
@@ -63,6 +70,71 @@ def test_credentials_expire(code: str) -> None:
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"])
 def test_credentials_may_be_unknown(code: str) -> None:
     assert str(explain(error(code, "no"))) == "the AWS credentials are not valid (GetFunctionConfiguration: no)"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("InvalidSignatureException", "Signature expired: 20261201T000000Z is now earlier than 20261201T001500Z"),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261201T003000Z is still later than 20261201T001500Z"),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        ("RequestInTheFuture", "no"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_not_a_wrong_secret(code: str, message: str) -> None:
+    made = explain(error(code, message, 403))
+    assert isinstance(made, AccessError)
+    assert str(made).startswith("the clock of the runner is wrong")
+    assert message in str(made)
+    assert "NTP" in made.hint
+
+
+def test_a_wrong_signature_is_a_wrong_secret() -> None:
+    made = explain(error("SignatureDoesNotMatch", "The request signature we calculated does not match", 403))
+    assert str(made).startswith("the AWS credentials are not valid")
+    assert "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID" in made.hint
+
+
+@pytest.mark.parametrize("code", sorted(MEANINGS))
+def test_a_code_that_aws_documents_is_said_in_words(code: str) -> None:
+    made = explain(error(code, "The message of AWS", 400))
+    assert str(made) == f"GetFunctionConfiguration failed: {MEANINGS[code].cause} ({code}: The message of AWS)"
+    assert "un the job again" not in made.hint.replace("and run the job again", "")
+    assert made.hint.endswith(".")
+
+
+def test_the_table_of_codes_has_those_of_lambda() -> None:
+    """The others are handled where they occur, or are passing."""
+    model = Session().client("lambda", region_name="eu-west-1").meta.service_model
+    refusals = {name for name in model.shape_names if model.shape_for(name).metadata.get("exception")}
+    passing = {
+        "CodeArtifactUserPendingException",
+        "PreconditionFailedException",
+        "ResourceConflictException",
+        "ResourceNotReadyException",
+        "ServiceException",
+        "SnapStartNotReadyException",
+    }
+    others = {  # of operations that the action does not call, or about a parameter that the message names
+        "CallbackTimeoutException",
+        "DurableExecutionAlreadyStartedException",
+        "InvalidParameterValueException",
+        "InvalidRequestContentException",
+        "NoPublishedVersionException",
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "UnsupportedMediaTypeException",
+    }
+    throttled = {name for name in refusals if is_throttled(error(name, "", 400))}
+    assert refusals - set(MEANINGS) == passing | others | throttled
+
+
+@pytest.mark.parametrize(("status", "again"), [(400, False), (402, False), (404, False), (409, True), (503, True)])
+def test_a_refusal_with_an_unknown_code_is_not_repeated(status: int, *, again: bool) -> None:
+    made = explain(error("BrandNewException", "no", status))
+    assert ("Run the job again" in made.hint) == again
+    assert "AWS" in made.hint
 
 
 def test_any_other_error_has_the_message_of_aws() -> None:

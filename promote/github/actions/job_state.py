@@ -119,13 +119,19 @@ class JobState:
         text = json.dumps(
             {"job": self.job, "locks": locks, "previews": previews, **({"begun": begun} if begun else {})}
         )
+        is_saved = False
         for file in self._files:
             # If a folder is missing or not writable, the other places may be enough.
             with suppress(OSError):
                 fresh = file.with_suffix(".new")
                 fresh.write_text(text, encoding="utf-8")
                 fresh.replace(file)
-        self._workflow.state(_STATE, text)
+                is_saved = True
+        try:
+            self._workflow.state(_STATE, text)
+        except OSError:
+            if not is_saved:
+                raise
 
 
 def _read(text: str) -> _Saved:

@@ -4,22 +4,30 @@ The runner reads commands (``::error::...``) from the log, so untrusted text is 
 that the action knows are redacted in everything it writes.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
 from actions_toolkit.command import Command
 from actions_toolkit.file_command import prepare_key_value_message
 
+from promote.core.disk import writing
+from promote.core.environment import secrets_in
 from promote.core.redaction import Redactor
 
 ANNOTATION_LIMIT = 4096
 SUMMARY_LIMIT = 1024 * 1024
 """The runner's limits: characters of an annotation, and bytes of a summary. It drops a larger summary."""
 
+
+_UNWRITTEN: Mapping[int, str] = {
+    errno.EBADF: "stdout is closed",
+    errno.EPIPE: "stdout is closed: the process that read it has ended",
+    errno.ENOSPC: "the disk with the file that stdout goes to is full",
+}
 
 _UNWRITABLE = "backslashreplace"
 """How characters that cannot be encoded are written. One in a file name, for example, must not end the run."""
@@ -44,6 +52,8 @@ class ActionsLog:
         self._state = environ.get("GITHUB_STATE", "")
         self.redact = Redactor(secrets)
         self._has_group = False
+        self.problem = ""
+        """Why lines of the log could not be written; empty if all were."""
 
     def info(self, text: str) -> None:
         """Write one line to the log."""
@@ -98,15 +108,19 @@ class ActionsLog:
 
     def _print(self, line: str) -> None:
         # If the log cannot be written (a closed pipe), the promotion still continues.
-        with suppress(OSError, ValueError):
+        try:
             self._stream.write(line.encode(errors=_UNWRITABLE).decode() + "\n")
             self._stream.flush()
+        except (OSError, ValueError) as error:
+            number = error.errno if isinstance(error, OSError) else errno.EBADF  # ValueError: Python has closed it
+            self.problem = _UNWRITTEN.get(number or 0, f"stdout cannot be written ({error})")
 
 
 def _append(file: str, text: str) -> None:
-    with Path(file).open("a", encoding="utf-8", errors=_UNWRITABLE, newline="") as sink:
+    with writing(file), Path(file).open("a", encoding="utf-8", errors=_UNWRITABLE, newline="") as sink:
         sink.write(text)
 
 
-SECRETS = ("INPUT_GITHUB-TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_RUNTIME_TOKEN")
-"""Environment variables whose values are secret."""
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets in the environment variables of a step."""
+    return [*(environ.get(name, "") for name in ("INPUT_GITHUB-TOKEN", "ACTIONS_RUNTIME_TOKEN")), *secrets_in(environ)]
