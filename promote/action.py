@@ -83,7 +83,7 @@ def _job(environ: Mapping[str, str], context: Context, workflow: ActionsLog, clo
         workflow=workflow,
         clock=clock,
         clients=Clients(inputs.region, environ, inputs.verify_timeout, clock, patience),
-        session=_session(),
+        session=_session(environ),
         chance=chance,
         environ=environ,
         state=JobState(environ, context, workflow, draw=lambda: secrets.token_hex(16)),
@@ -149,12 +149,19 @@ def failed(error: PromoteError, job: Job | None) -> Report:
     )
 
 
-def _session() -> "Callable[[], requests.Session]":
+def _session(environ: Mapping[str, str]) -> "Callable[[], requests.Session]":
+    """Return what makes the session, for checks and GitHub. boto3's setting for certificates holds there, too.
+
+    requests reads the variables of proxies, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE itself. The last two come first.
+    """
+
     @cache
     def session() -> "requests.Session":
         from promote.core.http_session import new_session  # noqa: PLC0415 - slow, and wrong inputs do not need it
 
-        return new_session()
+        made = new_session()
+        made.verify = environ.get("AWS_CA_BUNDLE") or True
+        return made
 
     return session
 

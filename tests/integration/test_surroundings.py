@@ -1,6 +1,8 @@
 """A machine that lacks something, played as processes: stripped secrets, proxies, full disks, a closed log."""
 
 import os
+import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -34,20 +36,22 @@ def test_white_space_around_values_of_the_environment_does_not_matter(
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """A proxy that notes the hosts that it was asked for."""
+    """A proxy that notes the hosts that it was asked for. Requests to itself go to the host ``behind`` it, if any."""
 
     protocol_version = "HTTP/1.1"
     asked: list[str]
+    behind: str
 
     def _forward(self) -> None:
         url = urlsplit(self.path)
-        if not url.netloc:  # a request to this server itself, which has nothing
+        host = url.netloc or self.behind
+        if not host:
             self.send_error(404)
             return
-        self.asked.append(url.netloc)
+        self.asked.append(host)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = url._replace(scheme="", netloc="").geturl()
-        with closing(HTTPConnection(url.netloc, timeout=30)) as connection:
+        with closing(HTTPConnection(host, timeout=30)) as connection:
             connection.request(self.command, path, body, dict(self.headers.items()))
             response = connection.getresponse()
             content = response.read()
@@ -66,12 +70,17 @@ class Proxy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxy() -> Iterator[tuple[str, list[str]]]:
-    """Yield the URL of a proxy, and the hosts that it was asked for."""
+def proxy(behind: str = "", certificate: Path | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Yield the URL of a proxy, and the hosts that it was asked for. ``certificate`` has a certificate and its key."""
     asked: list[str] = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Noting", (Proxy,), {"asked": asked})) as server:
+    handler = type("Noting", (Proxy,), {"asked": asked, "behind": behind})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}", asked
         server.shutdown()
 
 
@@ -93,6 +102,32 @@ def test_a_proxy_is_for_aws_the_checks_and_github_and_no_proxy_is_not(
         ended = runner.start(given, environ={**environ, "NO_PROXY": "localhost,127.0.0.1"}).wait()
         assert ended.result == "unchanged", ended.log
         assert asked == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_the_certificates_of_aws_are_for_the_checks_and_github_too(
+    runner: Runner, inputs: dict[str, str], account: Account, tmp_path: Path
+) -> None:
+    key, authority, both = tmp_path / "key.pem", tmp_path / "ca.pem", tmp_path / "both.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=proxy"]
+    making += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(authority)]
+    subprocess.run(making, check=True, capture_output=True)  # noqa: S603 - our own command
+    both.write_bytes(key.read_bytes() + authority.read_bytes())
+    given = {**inputs, "github-deployments": "true", "github-token": "ghs_0123456789abcdefghij"}
+    sandbox = urlsplit(account.environ["AWS_ENDPOINT_URL"]).netloc
+    with proxy(sandbox, both) as (aws, _), proxy(certificate=both) as (github, _):
+        environ = {"AWS_ENDPOINT_URL": aws, "GITHUB_API_URL": github}
+        refused = runner.start(given, environ=environ).wait()
+        assert (refused.code, refused.result) == (1, "failed")
+        [error] = refused.errors
+        assert "The certificate of AWS, or of a proxy, is not accepted" in error.message
+        assert "AWS_CA_BUNDLE" in error.message
+        assert account.calls() == []
+        ended = runner.start(given, environ={**environ, "AWS_CA_BUNDLE": str(authority)}).wait()
+        assert ended.result == "promoted", ended.log
+        assert ended.outputs["environment-url"].startswith("https://")
+        assert "not reachable" not in ended.log
+        assert "GitHub returned 404" in ended.log
 
 
 def test_the_password_of_a_proxy_is_not_shown(runner: Runner, inputs: dict[str, str]) -> None:
