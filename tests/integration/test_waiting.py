@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from promote.core.errors import LockError, UnconfirmedError
 from promote.core.lock_state import Claim, LockState, Queue
-from promote.state.lock import LONGEST_QUEUE, Lease, Lock
+from promote.state.lock import LOCK, LONGEST_QUEUE, Lease, Lock
 from promote.state.lock_queue import Superseded, acquire
 from sandbox.client import Account
 from tests.clock import Time
@@ -581,6 +581,16 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
     assert 3 <= len(calm) <= 4
     last = waiter.log[-1][1]
     assert last.startswith("held by run 1 since 00:00:00 UTC, in phase phase 59; next in the queue; waited ")
+
+
+def test_a_holder_whose_phase_is_not_known_is_named_all_the_same(scene: Scene) -> None:
+    scene.lock(HOLDER).try_acquire()
+    scene.table.update(scene.table.change(ARN, LOCK, remove=["phase"]))
+    lines: list[str] = []
+    waiter = Lock(scene.table, ARN, WAITER, Time(1000), lambda _, text: lines.append(text))
+    with pytest.raises(LockError, match=r"it is held by run 1 since 00:00:00 UTC$"):
+        acquire(waiter, 3, Random(1).random)  # noqa: S311 - no secret
+    assert lines[0].startswith("held by run 1 since 00:00:00 UTC; next in the queue")
 
 
 def test_a_lock_that_is_kept_is_said_to_be(scene: Scene) -> None:
