@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
+from botocore.response import StreamingBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -309,6 +310,26 @@ def test_whatever_is_damaged_it_is_an_error_of_the_artifact_or_the_file_as_it_is
 
 def test_nothing_is_to_be_adopted(tmp_path: Path) -> None:
     assert load("", tmp_path, tmp_path, no_storage) is None
+
+
+@pytest.mark.parametrize(("response", "version"), [({"VersionId": "v1"}, "v1"), ({"VersionId": "null"}, ""), ({}, "")])
+def test_the_version_of_an_object_that_was_read_is_the_one_that_is_deployed(
+    tmp_path: Path, response: Mapping[str, str], version: str
+) -> None:
+    """In a bucket whose versioning is suspended, S3 calls it ``null``, and the next upload replaces it."""
+    content = zipped({"app.py": ""})
+
+    class Storage:
+        def get_object(self, **_: str) -> dict[str, Any]:
+            body = StreamingBody(io.BytesIO(content), len(content))
+            return {"Body": body, "ContentLength": len(content), **response}
+
+    storage: Any = Storage()
+    archive = load("s3://builds/code.zip", tmp_path, tmp_path, lambda: storage)
+    assert isinstance(archive, Archive)
+    with archive.arguments() as arguments:
+        where = {"S3Bucket": "builds", "S3Key": "code.zip"}
+        assert arguments == ({**where, "S3ObjectVersion": version} if version else where)
 
 
 @pytest.mark.parametrize("tag", [":1.2.3", ":latest", f"@sha256:{DIGEST}"])
