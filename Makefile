@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 SANDBOX := .venv-sandbox
 PEERS := .venv-bench
-IMAGE := .venv-image
+IMAGE_VENV := .venv-image
 CHECKS := .venv-check
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
@@ -11,7 +11,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 # Some containers set it. Each test process would then compile every module and each of its assertions again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all check prove histories bench e2e lock docs clean
+.PHONY: demo test test-all aws check prove histories bench e2e lock docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready $(SANDBOX)/.ready  ## promote on success, on an embedded AWS
@@ -22,6 +22,12 @@ test: $(VENV)/.ready $(SANDBOX)/.ready  ## what to run before each commit: one t
 
 test-all: $(VENV)/.ready $(SANDBOX)/.ready  ## every test: the full matrices, 2,000 simulated schedules, every mutant
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+aws: $(VENV)/.ready  ## ask your AWS account what no recording shows: REGION=eu-west-1 PREFIX=try-1; docs/assumptions.md has the other options
+	@$(BIN)/python -m conformance --region "$(REGION)" --prefix "$(PREFIX)" $(if $(IMAGE),--image "$(IMAGE)") \
+	  $(if $(ROLE),--role "$(ROLE)") $(if $(SUBNETS),--subnets "$(SUBNETS)") $(if $(GROUPS),--security-groups "$(GROUPS)") \
+	  $(if $(REPEAT),--repeat "$(REPEAT)") $(if $(WATCH),--watch "$(WATCH)") $(if $(ONLY),--only "$(ONLY)") \
+	  $(if $(REPORT),--report "$(REPORT)") $(if $(CLEAN),--clean)
 
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/workflows/*.yml)
 
@@ -51,7 +57,7 @@ PAIRS ?= 20000
 histories: $(VENV)/.ready  ## compare the order of commits with git, on PAIRS=20000 pairs of random histories
 	$(BIN)/python -m tests.histories --pairs $(PAIRS)
 
-bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE)/.ready  ## all benchmarks, written into docs/benchmarks.md; or PARTS="calls packing"
+bench: $(VENV)/.ready $(SANDBOX)/.ready $(PEERS)/.ready $(IMAGE_VENV)/.ready  ## all benchmarks, written into docs/benchmarks.md; or PARTS="calls packing"
 	$(BIN)/python -m benchmarks $(PARTS) --write docs/benchmarks.md
 
 e2e: $(VENV)/.ready $(VENV)/.e2e $(SANDBOX)/.ready  ## the image and workflows as a runner starts them, and pictures of their output; needs a Docker Engine
@@ -71,7 +77,7 @@ lock:  ## update the lock files (needs uv)
 	$(LOCK) -c requirements/runtime.txt requirements/bench.in -o requirements/bench.txt
 
 clean:
-	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(IMAGE) $(CHECKS) .demo .e2e
+	rm -rf $(VENV) $(SANDBOX) $(PEERS) $(IMAGE_VENV) $(CHECKS) .demo .e2e
 
 $(VENV)/.ready: requirements/dev.txt
 	@echo "setting up $(VENV): the action and its tools (once)"
@@ -103,12 +109,12 @@ $(PEERS)/.ready: requirements/bench.txt
 	@touch $@
 
 # The benchmarks measure what users run: the packages of the image, and the code of this folder.
-$(IMAGE)/.ready: requirements/runtime.txt promote/aws/clients.py $(VENV)/.ready
-	@echo "setting up $(IMAGE): the action with the packages of its image (once)"
-	@$(PYTHON) -m venv --clear --without-pip $(IMAGE)
-	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.txt
-	@$(BIN)/python -m pip --python $(IMAGE)/bin/python install $(PIP_FLAGS) --no-deps --editable .
-	@$(IMAGE)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws.clients as aws; \
+$(IMAGE_VENV)/.ready: requirements/runtime.txt promote/aws/clients.py $(VENV)/.ready
+	@echo "setting up $(IMAGE_VENV): the action with the packages of its image (once)"
+	@$(PYTHON) -m venv --clear --without-pip $(IMAGE_VENV)
+	@$(BIN)/python -m pip --python $(IMAGE_VENV)/bin/python install $(PIP_FLAGS) --require-hashes --no-deps -r requirements/runtime.txt
+	@$(BIN)/python -m pip --python $(IMAGE_VENV)/bin/python install $(PIP_FLAGS) --no-deps --editable .
+	@$(IMAGE_VENV)/bin/python -Ic "import pathlib, shutil, botocore, promote.aws.clients as aws; \
 	  data = pathlib.Path(botocore.__file__).parent / 'data'; \
 	  [shutil.rmtree(each) for each in data.iterdir() if each.is_dir() and each.name not in aws.SERVICES]"
 	@touch $@

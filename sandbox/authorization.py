@@ -124,6 +124,8 @@ def needs(operation: Operation, request: Request, *, are_tags_inherited: bool = 
             yield from _gateway(operation, request, body, are_tags_inherited=are_tags_inherited)
         case "s3":
             yield _s3(operation, request)
+        case "iam":
+            yield from _iam(operation, request)
         case _:
             yield Need(f"{operation.service}:{operation.name}", "*")
 
@@ -142,6 +144,8 @@ def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> 
         qualifier = parse_qs(request.query).get("Qualifier", [qualifier])[0]
         resource = f"arn:aws:lambda:{operation.region}:{operation.account}:function:{name}"
         resource += f":{qualifier}" if qualifier else ""
+    elif name and "/tags/" in request.path:
+        resource = name
     context = {}
     if operation.name == "AddPermission":
         context["lambda:principal"] = body.get("Principal")
@@ -180,7 +184,8 @@ def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
                 context = {"dynamodb:enclosingoperation": ["TransactWriteItems"], **_leading_keys(operation, given)}
                 yield Need(f"dynamodb:{_PARTS[kind]}", table(given), context)
     else:
-        yield Need(f"dynamodb:{operation.name}", table(body), _leading_keys(operation, body))
+        resource = str(body.get("ResourceArn") or table(body))
+        yield Need(f"dynamodb:{operation.name}", resource, _leading_keys(operation, body))
         if body.get("Tags"):
             yield Need("dynamodb:TagResource", table(body))
 
@@ -242,6 +247,19 @@ def _tags(operation: Operation, path: str, *, are_tags_inherited: bool) -> Mappi
     arn = f"arn:aws:apigateway:{operation.region}::/apis/{parts[0]}"
     found: Mapping[str, str] = apigateway._api_tags.get_scoped(operation.account, operation.region, arn) or {}  # noqa: SLF001 - as above
     return found
+
+
+def _iam(operation: Operation, request: Request) -> Iterator[Need]:
+    """Yield what IAM checks. An operation on a role needs permission on it; tags in a request also need TagRole.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    """
+    form = parse_qs(request.body.decode("latin-1"))
+    role = form.get("RoleName", [""])[0]
+    resource = f"arn:aws:iam::{operation.account}:role/{role}" if role else "*"
+    yield Need(f"iam:{operation.name}", resource)
+    if operation.name == "CreateRole" and any(name.startswith("Tags.") for name in form):
+        yield Need("iam:TagRole", resource)
 
 
 def _s3(operation: Operation, request: Request) -> Need:

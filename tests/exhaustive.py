@@ -100,6 +100,11 @@ EXHAUSTIVE: Mapping[str, Mapping[str, Kept]] = {
             0, "The simulation, with runs that die at each call of a preview endpoint"
         ),
     },
+    "integration/test_kit.py": {
+        "test_a_cancelled_run_removes_everything": Kept(1, "One of two signals"),
+        "test_what_a_killed_run_has_left_is_removed_and_nothing_else": Kept(1, "One of three moments"),
+        "test_without_a_permission_it_ends_in_one_line_and_leaves_nothing": Kept(2, "Two of ten permissions"),
+    },
     "integration/test_large.py": {
         "test_it_goes_through_the_bucket_and_is_stored_once": Kept(
             0, "`test_the_same_is_noticed_if_the_upload_begins_under_the_lock`, and `unit/test_artifact.py`"

@@ -1,7 +1,8 @@
 """Write the generated files: ``python -m tools.document``.
 
 They are the README's tables of inputs and outputs, from action.yml and the table of inputs and commands
-(``promote.inputs.usage``), the table of mutants in docs/proof.md, that of docs/tests.md, and the schema of promote.yml.
+(``promote.inputs.usage``), the table of mutants in docs/proof.md, those of docs/tests.md and docs/assumptions.md, and
+the schema of promote.yml.
 """
 
 import json
@@ -11,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from conformance.assumptions import table as assumption_table
+from conformance.questions.registry import QUESTIONS
 from promote.inputs.usage import INPUTS, Command
 from tests.exhaustive import table
 from tools.schema import schema
@@ -34,6 +37,11 @@ def mutants(caught: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return the Markdown of the table of mutants, from tests/simulation/caught.json."""
     rows = [f"| {name} | {how['by']} | {how['schedules']:,} |" for name, how in caught.items()]
     return {"mutants": "\n".join(["| mutant | caught by | schedules |", "| --- | --- | ---: |", *rows])}
+
+
+def assumptions() -> dict[str, str]:
+    """Return the Markdown of the table of assumptions about AWS."""
+    return {"assumptions": assumption_table(QUESTIONS)}
 
 
 def _commands(name: str) -> str:
@@ -78,6 +86,7 @@ def main() -> None:
         ("README.md", tables(action)),
         ("docs/proof.md", mutants(caught)),
         ("docs/tests.md", table()),
+        ("docs/assumptions.md", assumptions()),
     ):
         page = REPOSITORY / name
         page.write_text(document(page.read_text(encoding="utf-8"), parts), encoding="utf-8")

@@ -31,7 +31,7 @@ WORDS = (
     "(?<!there )is no (?!longer|more)[a-z]+",
 )
 _AVOIDED = re.compile(rf"(?<![a-z])(?:{'|'.join(WORDS)})(?![a-z])", re.IGNORECASE)
-_ROOTS = ("promote", "sandbox", "benchmarks", "examples", "tools", "tests", "docs", ".github")
+_ROOTS = ("conformance", "promote", "sandbox", "benchmarks", "examples", "tools", "tests", "docs", ".github")
 _KINDS = {".py", ".md", ".yml", ".yaml", ".sh", ".jinja"}
 _QUOTING = ("tests/unit/test_plain_words.py", "tests/unit/golden/")
 """Files that quote the words."""

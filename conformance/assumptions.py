@@ -1,0 +1,296 @@
+"""Each assumption about AWS that the action depends on, with its evidence.
+
+docs/assumptions.md is made from this module, and a test compares them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+_GUIDE = "https://docs.aws.amazon.com/lambda/latest/dg"
+_API = "https://docs.aws.amazon.com/lambda/latest/api"
+_GATEWAY = "https://docs.aws.amazon.com/apigateway/latest/developerguide"
+_TABLE = "https://docs.aws.amazon.com/amazondynamodb/latest"
+_LOCALSTACK = (
+    "https://github.com/localstack/localstack/blob/8b9a79f05846835cf4dff63ab7eefdde9df83783/tests/aws/services"
+)
+_MOTO = "https://github.com/getmoto/moto/blob/0af643a5dbfc98797f08ee64f5be3ef8002d56ff/tests"
+
+
+class Kind(Enum):
+    """How an assumption is known."""
+
+    RECORDED = "recorded"
+    """AWS's own responses were recorded by others, or reported with their text."""
+    DOCUMENTED = "documented"
+    """AWS's documentation states it."""
+    UNPROVEN = "unproven"
+    """Neither. The kit asks it, if it can."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One source."""
+
+    kind: Kind
+    source: str = ""
+    """Such as the name of a page or a test."""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What the action takes for true, why it matters, and how it is known."""
+
+    text: str
+    use: str
+    """What depends on it, and what happens if it does not hold."""
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether no source shows it."""
+        return any(found.kind is Kind.UNPROVEN for found in self.evidence)
+
+
+def _recorded(source: str, url: str) -> Evidence:
+    return Evidence(Kind.RECORDED, source, url)
+
+
+def _functions(test: str) -> Evidence:
+    """Return a test of LocalStack, whose snapshot has the responses of AWS."""
+    return _recorded(f"LocalStack, {test}", f"{_LOCALSTACK}/lambda_/test_lambda_api.py")
+
+
+def _tables(test: str) -> Evidence:
+    return _recorded(f"LocalStack, {test}", f"{_LOCALSTACK}/dynamodb/test_dynamodb.py")
+
+
+def _documented(source: str, url: str) -> Evidence:
+    return Evidence(Kind.DOCUMENTED, source, url)
+
+
+_UNPROVEN = (Evidence(Kind.UNPROVEN),)
+
+ASSUMPTIONS: Mapping[str, Assumption] = {
+    "update-in-progress": Assumption(
+        "During an update, $LATEST runs the previous code. A second update fails with ResourceConflictException.",
+        "The action waits until LastUpdateStatus is Successful.",
+        (
+            _documented("Lambda function states", f"{_GUIDE}/functions-states.html"),
+            _functions("test_lambda_concurrent_code_updates"),
+        ),
+    ),
+    "new-code-archive": Assumption(
+        "Two seconds after LastUpdateStatus is Successful, $LATEST answers from the new code only (archive).",
+        "Verification with isolation: latest. The wait (settle-time) covers old code that answers for a moment. Old "
+        "code that answers longer could pass for the new code. isolation: version does not depend on it.",
+        _UNPROVEN,
+    ),
+    "new-code-image": Assumption(
+        "The same for a function from a container image, after a change of its configuration.",
+        "As above.",
+        _UNPROVEN,
+    ),
+    "new-code-vpc": Assumption("The same for a function in a VPC.", "As above.", _UNPROVEN),
+    "alias-under-load": Assumption(
+        "While an alias moves under load, no request fails, and the traffic follows.",
+        "The environment stays up. The version that the alias has left is kept, because a deleted one gives "
+        "errors for a while.",
+        (
+            _recorded("AWS Support, in DataBiosphere/azul#7883", "https://github.com/DataBiosphere/azul/issues/7883"),
+            *_UNPROVEN,
+        ),
+    ),
+    "provisioned-concurrency": Assumption(
+        "After an alias with provisioned concurrency has moved, it has weight 1 for the old version, which keeps the "
+        "traffic, until the capacity has moved. Then Lambda removes the weight.",
+        "The action waits for the capacity and reports which version has the traffic. It never clears this weight.",
+        (
+            _recorded(
+                "hashicorp/terraform-provider-aws#48116",
+                "https://github.com/hashicorp/terraform-provider-aws/pull/48116",
+            ),
+            *_UNPROVEN,
+        ),
+    ),
+    "revision-ids": Assumption(
+        "Tags, reserved concurrency, function URLs and permissions of an alias change no RevisionId.",
+        "If they did, a run in which they change would end as inconclusive, and could be repeated. Whether a "
+        "permission of $LATEST changes it does not matter, because the action reads it again.",
+        (_functions("test_function_revisions_version_and_alias"), *_UNPROVEN),
+    ),
+    "revision-id-stale": Assumption(
+        "The RevisionId in the response to an update is stale when the update completes.",
+        "The action reads $LATEST again after the wait, and uses only that RevisionId.",
+        (
+            _recorded("aws/aws-sdk#377", "https://github.com/aws/aws-sdk/issues/377"),
+            _functions("test_function_revisions_basic"),
+        ),
+    ),
+    "revision-id-condition": Assumption(
+        "An update of code, configuration or alias with another RevisionId fails with PreconditionFailedException.",
+        "No external change is overwritten.",
+        (
+            _documented("UpdateAlias, RevisionId", f"{_API}/API_UpdateAlias.html"),
+            _functions("test_function_revisions_basic"),
+        ),
+    ),
+    "publish-condition": Assumption(
+        "PublishVersion with the CodeSha256 of other code fails.",
+        "Only the code that was uploaded is published.",
+        (
+            _documented("PublishVersion, CodeSha256", f"{_API}/API_PublishVersion.html"),
+            _functions("test_publish_with_wrong_sha256"),
+        ),
+    ),
+    "version-immutable": Assumption(
+        "Code and configuration of a version never change.",
+        "The version that was verified is the version that is served.",
+        (_documented("Lambda function versions", f"{_GUIDE}/configuration-versions.html"),),
+    ),
+    "new-resources": Assumption(
+        "A new function, version or alias is found within 15 seconds, and a read after that is not stale.",
+        "Calls about what the run has just created are repeated for 15 seconds.",
+        (
+            _recorded(
+                "hashicorp/terraform-provider-aws#25440",
+                "https://github.com/hashicorp/terraform-provider-aws/issues/25440",
+            ),
+            *_UNPROVEN,
+        ),
+    ),
+    "update-repeated": Assumption(
+        "UpdateFunctionCode with Publish and RevisionId takes effect once, if it is sent again.",
+        "A retry after a lost response cannot publish a second version.",
+        _UNPROVEN,
+    ),
+    "publish-unchanged": Assumption(
+        "The version that PublishVersion returns has the code of $LATEST, also after a change and its reverse.",
+        "The action compares code and configuration of the version with those of $LATEST before it verifies.",
+        (_functions("test_publish_with_update"), *_UNPROVEN),
+    ),
+    "new-api": Assumption(
+        "A new HTTP API reaches the function within 30 seconds. Until then, its responses are those of API Gateway "
+        "that the action recognizes.",
+        "After that time, the verdict is inconclusive. A response that is not recognized counts as the function's.",
+        _UNPROVEN,
+    ),
+    "two-writers": Assumption(
+        "Two changes of one HTTP API at the same time fail at most with ConflictException or TooManyRequestsException, "
+        "and succeed when they are repeated.",
+        "The action repeats them for 15 seconds.",
+        (
+            _recorded(
+                "hashicorp/terraform-provider-aws#18018",
+                "https://github.com/hashicorp/terraform-provider-aws/issues/18018",
+            ),
+            *_UNPROVEN,
+        ),
+    ),
+    "new-table": Assumption(
+        "The first write to a table that is ACTIVE succeeds within 15 seconds.",
+        "Calls that do not find a new table are repeated for 15 seconds.",
+        (
+            _recorded("scalar-labs/scalardb#2769", "https://github.com/scalar-labs/scalardb/pull/2769"),
+            *_UNPROVEN,
+        ),
+    ),
+    "two-transactions": Assumption(
+        "Of two transactions with the same condition on one item, one at most succeeds. The other one is canceled with "
+        "ConditionalCheckFailed or TransactionConflict.",
+        "One run begins a release, and others see who did. After TransactionConflict, the action repeats it.",
+        (
+            _documented("TransactWriteItems", f"{_TABLE}/APIReference/API_TransactWriteItems.html"),
+            _tables("test_transaction_write_canceled"),
+            *_UNPROVEN,
+        ),
+    ),
+    "condition-returns-item": Assumption(
+        "A failed condition of a write or transaction returns the item as it is (ReturnValuesOnConditionCheckFailure).",
+        "The run that does not get the lock sees who has it, without another read.",
+        (
+            _tables("test_return_values_on_conditions_check_failure"),
+            _recorded(
+                "moto, test_transact_write_items_failure__return_item",
+                f"{_MOTO}/test_dynamodb/test_dynamodb_transact.py",
+            ),
+        ),
+    ),
+    "transaction-token": Assumption(
+        "A transaction that is sent again with the same ClientRequestToken takes effect once.",
+        "A retry after a lost response does not count twice.",
+        (
+            _documented("TransactWriteItems, ClientRequestToken", f"{_TABLE}/APIReference/API_TransactWriteItems.html"),
+            _tables("test_dynamodb_idempotent_writing"),
+        ),
+    ),
+    "consistent-reads": Assumption(
+        "A query with ConsistentRead sees each earlier write.",
+        "What is read under the lock is what other runs have written.",
+        (_documented("DynamoDB read consistency", f"{_TABLE}/developerguide/HowItWorks.ReadConsistency.html"),),
+    ),
+    "snapstart-version": Assumption(
+        "A version with SnapStart is Pending, and not invoked, until its snapshot exists, within ten minutes.",
+        "The action waits for State Active of the version before it verifies.",
+        (
+            _documented("SnapStart function states", f"{_GUIDE}/snapstart-activate.html#snapstart-function-states"),
+            *_UNPROVEN,
+        ),
+    ),
+    "image-version": Assumption(
+        "A version of a container image says truly when it can be invoked, and can be within ten minutes.",
+        "As above.",
+        _UNPROVEN,
+    ),
+    "empty-weights": Assumption(
+        "UpdateAlias with an empty map of weights removes all weights.",
+        "A promoted version gets all of the traffic.",
+        (_functions("test_alias_lifecycle"), _functions("test_notfound_and_invalid_routingconfigs")),
+    ),
+    "permission-per-qualifier": Assumption(
+        "A permission belongs to $LATEST, to one version or to one alias. API Gateway needs it for exactly what it "
+        "invokes, and responds with 500 without it.",
+        "Each endpoint has a permission. A missing one is added again.",
+        (
+            _documented("Resource-based policies", f"{_GUIDE}/access-control-resource-based.html"),
+            _documented("Lambda integrations", f"{_GATEWAY}/http-api-develop-integrations-lambda.html"),
+            _functions("test_lambda_permission_fn_versioning"),
+        ),
+    ),
+    "executed-version": Assumption(
+        "The response to an invocation names the version that ran.",
+        "An event that is sent to a version has tested this version.",
+        (_documented("Invoke, ExecutedVersion", f"{_API}/API_Invoke.html#API_Invoke_ResponseElements"),),
+    ),
+    "inactive": Assumption(
+        "A version that was idle for weeks is Inactive. An invocation fails and wakes it, and runs no code.",
+        "The action wakes a version before it moves an alias to it.",
+        (_documented("Lambda function states", f"{_GUIDE}/functions-states.html"),),
+    ),
+    "version-in-use": Assumption(
+        "A version that an alias names, also with a weight, cannot be deleted.",
+        "keep-versions deletes nothing that serves.",
+        (_documented("DeleteFunction, Qualifier", f"{_API}/API_DeleteFunction.html"),),
+    ),
+}
+"""All assumptions. Those with a question in ``conformance.questions.registry`` have its id, in its order."""
+
+
+def table(asked: Collection[str]) -> str:
+    """Return the Markdown of the table of all assumptions. The kit asks those in ``asked``."""
+    rows = ["| assumption | what depends on it | evidence |", "| --- | --- | --- |"]
+    for name, assumption in ASSUMPTIONS.items():
+        rows.append(f"| {assumption.text} | {assumption.use} | {'; '.join(_sources(assumption, name in asked))} |")
+    return "\n".join(rows)
+
+
+def _sources(assumption: Assumption, is_asked: bool) -> Iterator[str]:  # noqa: FBT001 - one caller
+    for found in assumption.evidence:
+        if found.kind is not Kind.UNPROVEN:
+            yield f"{found.kind.value}: [{found.source}]({found.url})"
+    name = next(name for name, known in ASSUMPTIONS.items() if known is assumption)
+    if assumption.is_unproven:
+        yield "**unproven**" if len(assumption.evidence) == 1 else "unproven in detail"
+    if is_asked:
+        yield f"the kit asks it: `{name}`"

@@ -1,0 +1,113 @@
+"""Provisioned concurrency: what the alias shows, and which version gets the traffic, while the capacity moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from conformance.cost import Usage
+from conformance.finding import CouldNotAskError, Finding, judged
+from conformance.questions.question import Question
+from conformance.stage import Stage, Subject
+from promote.pipeline.capacity import PATIENCE
+
+_ALIAS = "provisioned"
+_LONGEST_PAUSE = 5.0
+_ALLOCATION = 900.0
+"""Seconds for the first allocation."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen at one moment. ``status`` was the same before and after the other reads."""
+
+    after: float
+    status: str
+    weights: Mapping[str, float]
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """The move of an alias with provisioned concurrency, from its response to the end."""
+
+    old: str
+    """The version that the alias has left. The code of each version answers with its stamp."""
+    old_stamp: str
+    new_stamp: str
+    first_revision: str
+    last_revision: str
+    samples: tuple[Sample, ...]
+
+
+def judge(move: Move) -> Finding:
+    """Decide whether the old version keeps the traffic, by a weight of 1, until the capacity has moved."""
+    *moving, last = move.samples
+    under_way = [sample for sample in moving if sample.status == "IN_PROGRESS"]
+    kept = all(dict(sample.weights) == {move.old: 1.0} and sample.stamp == move.old_stamp for sample in under_way)
+    in_time = last.after < PATIENCE
+    has_ended = last.status == "READY" and not last.weights and last.stamp == move.new_stamp
+    revision = "changed" if move.first_revision != move.last_revision else "did not change"
+    if under_way:
+        weights = sorted({str(dict(sample.weights)) for sample in under_way})
+        stamps = sorted({sample.stamp for sample in under_way})
+        seen = f"for {last.after:.0f} s: weights {' or '.join(weights)}, traffic at {' and '.join(stamps)}"
+    else:
+        seen = "the capacity had moved before the first look"
+    end = f"then weights {dict(last.weights)}, traffic at {last.stamp}"
+    return judged(f"{seen}; {end}; RevisionId {revision} again", holds=kept and has_ended and in_time)
+
+
+def ask(stage: Stage) -> Move:
+    """Move an alias with one unit of provisioned concurrency, and look until the capacity has moved."""
+    subject, client = stage.plain, stage.account.function
+    old, new = subject.release("provisioned-old"), subject.release("provisioned-new")
+    subject.point(_ALIAS, old)
+    endpoint = stage.open_api(subject, _ALIAS)
+    client.put_provisioned_concurrency_config(
+        FunctionName=subject.name, Qualifier=_ALIAS, ProvisionedConcurrentExecutions=1
+    )
+    try:
+        _wait(stage, subject)
+        first = str(subject.point(_ALIAS, new)["RevisionId"])
+        started = stage.clock.monotonic()
+        samples: list[Sample] = []
+        pause = 0.02
+        while True:
+            before = _status(stage, subject)
+            alias = client.get_alias(FunctionName=subject.name, Name=_ALIAS)
+            weights = dict(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {})
+            answer = stage.get(endpoint, started)
+            after = _status(stage, subject)
+            if before == after:
+                samples.append(Sample(answer.after, after, weights, answer.stamp))
+                if after == "READY" and answer.stamp == "provisioned-new" and not weights:
+                    break
+            if after == "FAILED" or answer.after > stage.options.patience:
+                raise CouldNotAskError(f"the capacity did not move; its status is {after}")
+            stage.clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    finally:
+        client.delete_provisioned_concurrency_config(FunctionName=subject.name, Qualifier=_ALIAS)
+    return Move(old, "provisioned-old", "provisioned-new", first, str(alias["RevisionId"]), tuple(samples))
+
+
+def _status(stage: Stage, subject: Subject) -> str:
+    found = stage.account.function.get_provisioned_concurrency_config(FunctionName=subject.name, Qualifier=_ALIAS)
+    return str(found["Status"])
+
+
+def _wait(stage: Stage, subject: Subject) -> None:
+    deadline = stage.clock.monotonic() + _ALLOCATION
+    while (status := _status(stage, subject)) != "READY":
+        if status == "FAILED" or stage.clock.monotonic() > deadline:
+            raise CouldNotAskError(f"the provisioned concurrency was not allocated; its status is {status}")
+        stage.clock.sleep(1)
+
+
+QUESTIONS = (
+    Question(
+        "provisioned-concurrency",
+        ask,
+        judge,
+        lambda options: Usage(requests=600, provisioned=_ALLOCATION + 2 * options.patience),
+    ),
+)

@@ -1,0 +1,306 @@
+"""The kit: what its observations mean, its options, its cost, and its report."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import ClassVar
+
+import pytest
+
+from conformance import cost
+from conformance.assumptions import ASSUMPTIONS, Kind, table
+from conformance.finding import Finding, Result
+from conformance.kit import main
+from conformance.options import Options, parse
+from conformance.questions import capacity, gateways, new_code, reads, revisions, transactions, versions
+from conformance.questions.new_code import Change
+from conformance.questions.registry import QUESTIONS
+from conformance.report import Cleaner, Row, document
+from conformance.report import table as terminal
+from conformance.stage import Answer, archive
+from promote.core.clock import SystemClock
+from promote.core.errors import InputError
+from tests.runner import REPOSITORY
+from tools.document import assumptions
+from tools.document import document as page
+
+HOLDS, FAILS = Result.HOLDS, Result.FAILS
+OLD, NEW = "update-1", "update-2"
+
+
+def change(*answers: tuple[float, int, str]) -> Change:
+    return Change(NEW, tuple(Answer(*answer) for answer in answers))
+
+
+class TestNewCode:
+    @pytest.mark.parametrize(
+        ("answers", "result", "seen"),
+        [
+            ([(0.1, 200, NEW), (2.5, 200, NEW)], HOLDS, "none from old code"),
+            ([(0.1, 200, OLD), (2.5, 200, NEW)], HOLDS, "1 with old code, at most 0.1 s after Successful"),
+            ([(0.1, 200, OLD), (2.5, 200, OLD)], FAILS, "1 with old code, at most 2.5 s"),
+            ([(0.1, 200, NEW), (0.2, 500, "")], FAILS, "1 without an answer of the function"),
+            ([(0.1, 0, "")], FAILS, "1 without an answer"),
+        ],
+    )
+    def test_old_code_must_have_gone_when_the_action_begins(
+        self, answers: Sequence[tuple[float, int, str]], result: Result, seen: str
+    ) -> None:
+        finding = new_code.judge_updates([change(*answers)])
+        assert finding.result is result
+        assert seen in finding.seen
+
+    @pytest.mark.parametrize(
+        ("answers", "result"),
+        [
+            ([(-0.1, 200, OLD), (0.1, 200, NEW)], HOLDS),
+            ([(-0.1, 200, OLD), (0.1, 200, OLD), (0.5, 200, NEW)], HOLDS),
+            ([(-0.1, 200, OLD), (0.1, 503, ""), (0.5, 200, NEW)], FAILS),
+            ([(-0.1, 200, OLD), (0.1, 200, NEW), (0.5, 200, OLD)], FAILS),
+        ],
+    )
+    def test_an_alias_moves_without_failures(self, answers: Sequence[tuple[float, int, str]], result: Result) -> None:
+        assert new_code.judge_moves([change(*answers)]).result is result
+
+
+class TestCapacity:
+    IN_PROGRESS = capacity.Sample(1, "IN_PROGRESS", {"3": 1.0}, "old")
+    READY = capacity.Sample(400, "READY", {}, "new")
+
+    @pytest.mark.parametrize(
+        ("samples", "result"),
+        [
+            ([IN_PROGRESS, READY], HOLDS),
+            ([READY], HOLDS),
+            ([capacity.Sample(1, "IN_PROGRESS", {}, "old"), READY], FAILS),
+            ([capacity.Sample(1, "IN_PROGRESS", {"3": 1.0}, "new"), READY], FAILS),
+            ([IN_PROGRESS, capacity.Sample(400, "READY", {"3": 1.0}, "old")], FAILS),
+            ([IN_PROGRESS, capacity.Sample(1000, "READY", {}, "new")], FAILS),
+        ],
+    )
+    def test_the_old_version_keeps_the_traffic_until_the_capacity_has_moved(
+        self, samples: Sequence[capacity.Sample], result: Result
+    ) -> None:
+        assert capacity.judge(capacity.Move("3", "old", "new", "r1", "r2", tuple(samples))).result is result
+
+
+class TestRevisions:
+    def test_only_a_permission_of_latest_may_change_a_revision(self) -> None:
+        nothing = dict.fromkeys(("a permission of $LATEST", "a permission of an alias", "tags"), False)
+        assert revisions.judge_revisions(revisions.Revisions(nothing, nothing)).result is HOLDS
+        permitted = {**nothing, "a permission of $LATEST": True}
+        assert revisions.judge_revisions(revisions.Revisions(permitted, nothing)).result is HOLDS
+        tagged = revisions.judge_revisions(revisions.Revisions({**nothing, "tags": True}, nothing))
+        assert (tagged.result, tagged.seen) == (FAILS, "$LATEST: changed by tags; alias: by nothing")
+        assert revisions.judge_revisions(revisions.Revisions(nothing, {"tags": True})).result is FAILS
+
+    @pytest.mark.parametrize(
+        ("codes", "published", "result"),
+        [
+            (("ResourceConflictException", "PreconditionFailedException"), 1, HOLDS),
+            (("", "PreconditionFailedException"), 1, FAILS),
+            (("ResourceConflictException", ""), 2, FAILS),
+            (("ResourceConflictException", "ServiceException"), 1, FAILS),
+        ],
+    )
+    def test_an_update_takes_effect_once(self, codes: tuple[str, ...], published: int, result: Result) -> None:
+        assert revisions.judge_repeated(revisions.Repeated(codes, published)).result is result
+
+    def test_a_new_version_of_the_same_code_is_as_good_as_the_old_one(self) -> None:
+        assert revisions.judge_published(revisions.Published("1", "1", has_same_code=True)).result is HOLDS
+        assert revisions.judge_published(revisions.Published("1", "2", has_same_code=True)).result is HOLDS
+        assert revisions.judge_published(revisions.Published("1", "1", has_same_code=False)).result is FAILS
+
+
+class TestReads:
+    @pytest.mark.parametrize(
+        ("look", "result"),
+        [
+            (reads.Look("alias", 0, 0, 0.0), HOLDS),
+            (reads.Look("alias", 3, 0, 1.5), HOLDS),
+            (reads.Look("alias", 99, 0, 15.5), FAILS),
+            (reads.Look("alias", 0, 1, 0.1), FAILS),
+        ],
+    )
+    def test_what_is_missing_is_found_in_time_and_nothing_is_stale(self, look: reads.Look, result: Result) -> None:
+        assert reads.judge([look]).result is result
+
+    def test_a_read_is_repeated_until_it_has_found_the_state_five_times_in_turn(self) -> None:
+        found = iter([False, True, True, False, True, True, True, True, True])
+        seen = reads.look("alias", Quick(), lambda: next(found))
+        assert (seen.missing, seen.stale, list(found)) == (0, 2, [])
+
+
+class Quick:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class TestGateways:
+    def test_a_new_api_answers_in_time_and_its_own_responses_are_recognized(self) -> None:
+        early = gateways.Early(404, '{"message":"Not Found"}', is_recognized=True)
+        opening = gateways.Opening(1.2, is_open=True, early=(early, early), relapses=1)
+        finding = gateways.judge_openings([opening])
+        assert finding.result is HOLDS
+        assert '2 times 404 {"message":"Not Found"}' in finding.seen
+        assert "1 later requests did not reach it" in finding.seen
+        late = gateways.Opening(31, is_open=True, early=(), relapses=0)
+        never = gateways.Opening(60, is_open=False, early=(early,), relapses=0)
+        other = gateways.Early(502, "?", is_recognized=False)
+        strange = gateways.Opening(1, is_open=True, early=(other,), relapses=0)
+        assert {gateways.judge_openings([opening, one]).result for one in (late, never, strange)} == {FAILS}
+
+    @pytest.mark.parametrize(
+        ("errors", "made", "result"),
+        [
+            ({}, 40, HOLDS),
+            ({"ConflictException: Unable to complete operation": 3, "TooManyRequestsException: ": 1}, 40, HOLDS),
+            ({"ConflictException: Unable to complete operation": 9}, 39, FAILS),
+            ({"BadRequestException: no": 1}, 40, FAILS),
+        ],
+    )
+    def test_two_writers_get_errors_that_a_repetition_ends(
+        self, errors: dict[str, int], made: int, result: Result
+    ) -> None:
+        assert gateways.judge_writers(gateways.Writers(errors, 40, made)).result is result
+
+
+@pytest.mark.parametrize(
+    ("results", "value", "result"),
+    [
+        (("", "ConditionalCheckFailed"), 1, HOLDS),
+        (("TransactionConflict", ""), 1, HOLDS),
+        (("TransactionConflict", "TransactionConflict"), 0, HOLDS),
+        (("", ""), 2, FAILS),
+        (("", "ConditionalCheckFailed"), 0, FAILS),
+        (("", "InternalServerError"), 1, FAILS),
+    ],
+)
+def test_one_of_two_transactions_succeeds_at_most(results: tuple[str, str], value: int, result: Result) -> None:
+    assert transactions.judge([transactions.Round(results, value)]).result is result
+
+
+@pytest.mark.parametrize(
+    ("first", "early", "last", "seconds", "executed", "result"),
+    [
+        ("Pending", "ResourceConflictException", "Active", 90, "1", HOLDS),
+        ("Active", "", "Active", 0, "1", HOLDS),
+        ("Active", "ResourceConflictException", "Active", 1, "1", FAILS),
+        ("Pending", "ResourceConflictException", "Active", 700, "1", FAILS),
+        ("Pending", "ResourceConflictException", "Active", 90, "$LATEST", FAILS),
+    ],
+)
+def test_a_version_says_when_it_is_ready(  # noqa: PLR0917 - the parameters of the test
+    first: str, early: str, last: str, seconds: float, executed: str, result: Result
+) -> None:
+    assert versions.judge(versions.Readiness(first, early, last, seconds, executed, "1")).result is result
+
+
+class TestOptions:
+    RIGHT = ("--region", "eu-west-1", "--prefix", "try-1")
+
+    def test_of_a_run(self) -> None:
+        assert parse(self.RIGHT, ()) == Options("eu-west-1", "try-1")
+        network = ("--subnets", "subnet-1, subnet-2", "--security-groups", "sg-1")
+        found = parse((*self.RIGHT, *network, "--only", "new-api", "--repeat", "7", "--clean"), tuple(QUESTIONS))
+        assert (found.subnets, found.groups, found.only) == (("subnet-1", "subnet-2"), ("sg-1",), ("new-api",))
+        assert (found.repeat, found.fewer(5), found.fewer(9), found.is_clean) == (7, 5, 7, True)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("region", ""),
+            ("prefix", ""),
+            ("prefix", "1-try"),
+            ("prefix", "Try"),
+            ("prefix", "ab"),
+            ("prefix", "try-"),
+            ("prefix", "a" * 31),
+            ("prefix", "a;b c"),
+            ("repeat", "0"),
+            ("repeat", "1.5"),
+            ("repeat", "201"),
+            ("watch", "soon"),
+            ("only", "everything"),
+            ("subnets", "subnet-1"),
+            ("role", "my-role"),
+        ],
+    )
+    def test_that_are_wrong_are_named(self, name: str, value: str) -> None:
+        with pytest.raises(InputError) as caught:
+            parse((*self.RIGHT, f"--{name}", value), tuple(QUESTIONS))
+        assert caught.value.name == name
+        assert caught.value.hint
+
+    def test_that_cost_too_much_are_refused_before_anything_is_called(self) -> None:
+        said: list[str] = []
+        arguments = (*self.RIGHT, "--repeat", "200", "--watch", "60")
+        assert main(arguments, {}, SystemClock(), said.append) == 2
+        [line] = said
+        assert "USD, and the limit is 0.10 USD" in line
+
+
+def test_a_run_with_all_options_costs_less_than_the_limit() -> None:
+    everything = Options("eu-west-1", "try-1", image="image", subnets=("a",), groups=("b",))
+    assert 0 < cost.total(question.usage(everything) for question in QUESTIONS.values()).dollars < cost.LIMIT
+
+
+class TestReport:
+    ENVIRON: ClassVar = {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
+        "AWS_SESSION_TOKEN": "",
+    }
+    DIRTY = (
+        "User: arn:aws:sts::123456789012:assumed-role/dev/ann@example.com is denied on arn:aws:iam::123456789012:role/x"
+        " \x1b[31mAKIAEXAMPLE wJalrXUtnFEMI | <b>\n# title"
+    )
+
+    def test_has_no_account_no_person_no_secret_and_no_markup(self) -> None:
+        observed = {"text": self.DIRTY, "many": list(range(99))}
+        rows = [Row("new-api", "It works.", Finding(FAILS, self.DIRTY), observed, 3)]
+        clean = Cleaner(self.ENVIRON)
+        for text in (document(rows, {"region": self.DIRTY}, clean), terminal(rows, clean)):
+            assert not any(part in text for part in ("123456789012", "ann@", "AKIA", "wJalr", "\x1b"))
+        found = document(rows, {}, clean)
+        assert len([line for line in found.splitlines() if line.startswith("| ")]) == 3
+        assert "\n# title" not in found
+        [block] = [line for line in found.splitlines() if line.startswith("{")]
+        assert json.loads(block)["many"][9:12] == [9, "79 more", 89]
+
+
+class TestAssumptions:
+    def test_those_that_the_kit_asks_are_its_questions_in_its_order(self) -> None:
+        assert set(QUESTIONS) <= set(ASSUMPTIONS)
+        assert [name for name in ASSUMPTIONS if name in QUESTIONS] == list(QUESTIONS)
+        assert [name for name, known in ASSUMPTIONS.items() if known.is_unproven and name not in QUESTIONS] == []
+
+    def test_each_has_evidence_with_a_source(self) -> None:
+        for assumption in ASSUMPTIONS.values():
+            assert assumption.evidence
+            for found in assumption.evidence:
+                assert found.url.startswith("https://") is (found.kind is not Kind.UNPROVEN)
+
+    def test_the_page_has_them(self) -> None:
+        text = (REPOSITORY / "docs" / "assumptions.md").read_text(encoding="utf-8")
+        assert page(text, assumptions()) == text, "run: make docs"
+        assert table(QUESTIONS).count("the kit asks it") == len(QUESTIONS)
+
+
+def test_the_function_of_an_archive_is_that_of_the_image_with_a_stamp() -> None:
+    image = (REPOSITORY / "conformance" / "image" / "app.py").read_text(encoding="utf-8")
+    with zipfile.ZipFile(BytesIO(archive("a stamp"))) as packed:
+        assert packed.getinfo("app.py").external_attr >> 16 == 0o644
+        assert packed.read("app.py").decode() == image.replace('STAMP = ""', "STAMP = 'a stamp'")
+    assert archive("a stamp") == archive("a stamp")
