@@ -7,7 +7,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 
 from promote.core.errors import InputError
@@ -55,14 +55,20 @@ def require_inside(workspace: Path, path: str, name: str) -> Path:
 def matches(workspace: Path, path: str) -> list[str]:
     """Return what ``path`` names if it is a glob pattern, such as ``dist/*.zip``, sorted; otherwise return it alone.
 
-    A file that exists is not a pattern, whatever its name.
+    A file that exists is not a pattern, whatever its name. As in a shell, ``*`` matches no name that begins with a dot.
+    ``**`` does not follow links, which may form a loop.
     """
     if not has_magic(path) or os.path.lexists(workspace / path):
         return [path]
+    pattern = os.path.relpath(workspace / path, workspace)
+    written = pattern.split("/")
     try:
-        return sorted(glob(path, root_dir=workspace, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        found = [file.relative_to(workspace).as_posix() for file in workspace.glob(pattern)]
     except (OSError, ValueError, re.error):
         return []
+    return sorted(
+        {file for file in found if not any(part.startswith(".") and part not in written for part in file.split("/"))}
+    )
 
 
 def require_one(workspace: Path, path: str, name: str) -> Path:

@@ -148,7 +148,16 @@ def test_a_java_function_may_have_one_archive(tmp_path: Path) -> None:
 def test_a_pattern_that_matches_one_file_is_that_file(tmp_path: Path) -> None:
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "app-1.2.3.zip").write_bytes(zipped(("app.py", "", 0o644)))
-    for pattern in ("dist/*.zip", "**/app-*.zip", "dist/app-?.?.?.zip", str(tmp_path / "dist" / "*")):
+    (tmp_path / "dist" / ".hidden").touch()
+    (tmp_path / "loop").symlink_to(".")
+    for pattern in (
+        "./dist/*.zip",
+        "out/../dist/*",
+        "dist/*.zip",
+        "**/app-*.zip",
+        "dist/app-?.?.?.zip",
+        str(tmp_path / "dist" / "*"),
+    ):
         archive = load(pattern, tmp_path, tmp_path, no_storage)
         assert isinstance(archive, Archive)
         assert archive.file.name == "app-1.2.3.zip"
@@ -164,7 +173,8 @@ def test_a_pattern_that_matches_one_file_is_that_file(tmp_path: Path) -> None:
         ("Dist", "'Dist' does not exist", "Did you mean dist?"),
         ("else", "'else' does not exist", "Build or download it"),
         (".git", "'.git' leads to Git's own files", "the output of the build"),
-        (".gi[t]/*", "'.gi[t]/*' leads to Git's own files", "the output of the build"),
+        (".git/*", "'.git/*' leads to Git's own files", "the output of the build"),
+        (".gi[t]/*", "'.gi[t]/*' matches nothing", "Build or download it"),
         ("../*", "'../*' lies outside the workspace", "relative to its root"),
     ],
 )
