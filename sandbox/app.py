@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ministack.app
 
-from sandbox import faults, owners, pages, strict
+from sandbox import dynamodb_answers, expressions, faults, lambda_answers, lambda_requests, owners, pages, strict
 from sandbox.authorization import Callers, Permission, Ruling
 from sandbox.exchange import (
     Answer,
@@ -30,6 +30,7 @@ from sandbox.exchange import (
 from sandbox.operations import DEFAULT_ACCOUNT, UNKNOWN, Operation, name_signed
 from sandbox.strict.emulator import function_record
 from sandbox.strict.updates import make_inactive
+from sandbox.tables import Tables
 from sandbox.unseen import Newborn
 
 if TYPE_CHECKING:
@@ -59,15 +60,16 @@ class Call:
 def create(settle: float, chance: random.Random) -> Application:
     """Return the application, with MiniStack made strict; updates take `settle` seconds."""
     strict.install(settle, chance)
-    return Wrapper(ministack.app.app)
+    return Wrapper(ministack.app.app, settle)
 
 
 class Wrapper:
     """Records every request to an application and injects faults. `/_sandbox/` controls it."""
 
-    def __init__(self, inner: Application) -> None:
-        """Wrap an application."""
+    def __init__(self, inner: Application, settle: float) -> None:
+        """Wrap an application in which a creation takes `settle` seconds."""
         self._inner = inner
+        self._tables = Tables(settle)
         self._board = faults.Board()
         self._callers = Callers()
         self._newborn = Newborn()
@@ -113,6 +115,9 @@ class Wrapper:
                 real = (
                     ruling.refusal
                     or self._newborn.missing(operation, request)
+                    or self._tables.refuse(operation, request)
+                    or lambda_requests.refuse(operation, request)
+                    or expressions.refuse(operation, request)
                     or await self._answer(operation, request, scope, receive, faults.page_size(applying))
                 )
                 if seconds := faults.seconds_unseen(applying):
@@ -130,11 +135,12 @@ class Wrapper:
         self, operation: Operation, request: Request, scope: Scope, receive: Receive, size: int
     ) -> Answer:
         """Return the emulator's response. If `size` is not 0, a list has at most as many entries per page."""
-        if not size:
-            return await answer_of(self._inner, scope, request, receive)
-        asked = pages.whole(operation, request, size)
-        real = await answer_of(self._inner, {**scope, "query_string": asked.query.encode()}, asked, receive)
-        return pages.cut(operation, request, real, size)
+        known = lambda_requests.plain(operation, request)
+        asked = pages.whole(operation, known, size) if size else known
+        real = await answer_of(self._inner, scope if asked is request else asked.scope(scope), asked, receive)
+        shaped = dynamodb_answers.shaped(operation, lambda_answers.shaped(operation, request, real))
+        found = self._tables.shown(operation, request, shaped)
+        return pages.cut(operation, request, found, size) if size else found
 
     def _record(  # noqa: PLR0913 - the fields of a request
         self,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from sandbox.exchange import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Error:
     status: int
     code: str
     message: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Members beside the message."""
 
 
 THROTTLING = {
@@ -50,6 +56,18 @@ DENIAL = {
 """Status and code of each service's error for a missing permission."""
 OTHER_DENIAL = (403, "AccessDenied")
 
+CONCURRENT_MODIFICATION = Error(
+    409,
+    "ConflictException",
+    "Unable to complete operation due to concurrent modification. Please try again later.",
+)
+"""API Gateway's error while another change of the same API is in progress:
+https://github.com/hashicorp/terraform-provider-aws/issues/18018."""
+
+LATEST_WITH_WEIGHTS = "$LATEST is not supported for an alias pointing to more than 1 version"
+UNTYPED = frozenset({LATEST_WITH_WEIGHTS})
+"""Messages of Lambda's errors without a Type."""
+
 REST_JSON = ("lambda", "apigateway", "apigatewayv2")
 JSON = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
 """The namespace of the error codes of each service that speaks the json protocol."""
@@ -76,10 +94,10 @@ def answer(service: str, error: Error) -> Answer:
     if service == "execute-api":
         return _answer(error, "application/json", json.dumps({"message": error.message}), identifier)
     if service in REST_JSON:
-        text = json.dumps({"Type": "User" if error.status < 500 else "Service", "message": error.message})  # noqa: PLR2004
-        return _answer(error, "application/json", text, identifier, error.code)
+        members = _lambda_members(error) if service == "lambda" else {"message": error.message}
+        return _answer(error, "application/json", json.dumps(members), identifier, error.code)
     if service in JSON:
-        text = json.dumps({"__type": JSON[service] + error.code, "message": error.message})
+        text = json.dumps({"__type": JSON[service] + error.code, "message": error.message, **error.more})
         return _answer(error, "application/x-amz-json-1.0", text, identifier)
     fault = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
     if service == "s3":
@@ -88,6 +106,18 @@ def answer(service: str, error: Error) -> Answer:
         )
     text = f"<ErrorResponse><Error>{fault}</Error><RequestId>{identifier}</RequestId></ErrorResponse>"
     return _answer(error, "text/xml", text, identifier)
+
+
+def _lambda_members(error: Error) -> dict[str, Any]:
+    """Return the members of Lambda's error, as recorded: which name the message has, and whether there is a Type.
+
+    https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.snapshot.json
+    """
+    if error.code in ("ValidationException", "AccessDeniedException") or error.message in UNTYPED:
+        return {"message": error.message}
+    kind = "User" if error.status < 500 else "Service"  # noqa: PLR2004 - HTTP's limit between the two
+    name = "Message" if error.code in ("ResourceNotFoundException", "ServiceException") else "message"
+    return {"Type": kind, name: error.message, **error.more}
 
 
 def _answer(error: Error, content_type: str, text: str, identifier: str, error_type: str = "") -> Answer:

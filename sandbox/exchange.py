@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,6 +50,25 @@ class Request:
         found = _EXECUTION_ENVIRONMENT.search(self.headers.get("user-agent", ""))
         return found[1] if found else ""
 
+    def with_body(self, body: bytes) -> Request:
+        """Return the request with another body."""
+        return replace(self, body=body, headers={**self.headers, "content-length": str(len(body))})
+
+    def with_path(self, raw_path: str) -> Request:
+        """Return the request with another path, which has its escapes."""
+        return replace(self, raw_path=raw_path, path=unquote(raw_path))
+
+    def scope(self, scope: Scope) -> Scope:
+        """Return the scope of the request, as it is now."""
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        return {
+            **scope,
+            "path": self.path,
+            "raw_path": self.raw_path.encode("latin-1"),
+            "query_string": self.query.encode("latin-1"),
+            "headers": headers,
+        }
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -56,6 +77,13 @@ class Answer:
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+
+    def with_json(self, data: Mapping[str, Any]) -> Answer:
+        """Return the response with another JSON object, without the checksum of the one before."""
+        body = json.dumps(data).encode()
+        stale = (b"content-length", b"x-amz-crc32")
+        others = [(name, value) for name, value in self.headers if name.lower() not in stale]
+        return replace(self, headers=[*others, (b"content-length", str(len(body)).encode())], body=body)
 
 
 async def read(scope: Scope, receive: Receive) -> Request:

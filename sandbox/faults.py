@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from sandbox import errors
 from sandbox.exchange import Answer, ConnectionCutError, Receive, gone
 from sandbox.pages import PAGED
 from sandbox.strict.previous import planned_overlap
+from sandbox.strict.routing import planned_delay
 from sandbox.strict.updates import Failure, planned_duration, planned_failure
 from sandbox.unseen import CREATING
 
@@ -132,6 +133,16 @@ def seconds_unseen(faults: list[Fault]) -> float:
     return max((float(fault.parameters["seconds"]) for fault in faults if fault.kind == "appears-late"), default=0.0)
 
 
+async def refuse_concurrent(_: Fault, victim: Victim) -> Answer:
+    """Respond as API Gateway does while another change of the same API is in progress."""
+    return errors.answer(victim.operation.service, errors.CONCURRENT_MODIFICATION)
+
+
+async def keep_left_version(fault: Fault, _: Victim) -> None:
+    """Let requests to an alias go to the version that it has left, for `seconds`."""
+    planned_delay.set(float(fault.parameters["seconds"]))
+
+
 async def return_pages(_: Fault, __: Victim) -> None:
     """Let the list of the response have at most `items` entries per page (see `page_size`)."""
 
@@ -156,9 +167,7 @@ async def conceal_environment(_: Fault, victim: Victim) -> Answer | None:
         "Please check the function's KMS key settings. KMS Exception: AccessDeniedException"
     )
     data["Environment"] = {"Error": {"ErrorCode": "AccessDeniedException", "Message": message}}
-    body = json.dumps(data).encode()
-    others = [(name, value) for name, value in victim.answer.headers if name.lower() != b"content-length"]
-    return replace(victim.answer, headers=[*others, (b"content-length", str(len(body)).encode())], body=body)
+    return victim.answer.with_json(data)
 
 
 Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
@@ -174,6 +183,8 @@ BEFORE: dict[str, Step] = {
     "update-lasts": prolong_update,
     "old-code-lasts": prolong_previous,
     "appears-late": appear_late,
+    "concurrent-modification": refuse_concurrent,
+    "left-version-serves": keep_left_version,
     "small-pages": return_pages,
 }
 """The action of each kind of fault before the effect."""
@@ -193,6 +204,7 @@ PARAMETERS: dict[str, set[str]] = {
     "update-lasts": {"seconds"},
     "old-code-lasts": {"seconds"},
     "appears-late": {"seconds"},
+    "left-version-serves": {"seconds"},
     "small-pages": {"items"},
 }
 """The parameters of each kind, in addition to the common ones."""
@@ -257,7 +269,7 @@ class Board:
         if strange := parameters.keys() - PARAMETERS.get(kind, set()):
             message = f"A fault of kind {kind} has no parameter {', '.join(sorted(strange))}."
             raise ValueError(message)
-        if kind in ("latency", "appears-late", "old-code-lasts") and "seconds" not in parameters:
+        if kind in ("latency", "appears-late", "left-version-serves", "old-code-lasts") and "seconds" not in parameters:
             message = f"A fault of kind {kind} needs seconds."
             raise ValueError(message)
         if kind == "appears-late" and fault.operation not in CREATING:

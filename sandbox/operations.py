@@ -52,6 +52,8 @@ class Route:
     operation: str
     method: str
     path: re.Pattern[str]
+    labels: tuple[str, ...]
+    """The names of what the path's groups match."""
     query: frozenset[tuple[str, str]]
     """The query parameters with fixed values in the operation's URI."""
     parameters: frozenset[str]
@@ -133,6 +135,7 @@ def _route(operation: Any) -> Route:
         operation=operation.name,
         method=operation.http["method"],
         path=re.compile(_pattern(path.rstrip("/") or "/")),
+        labels=tuple(label[1] for label in _LABEL.finditer(path)),
         query=frozenset((name, values[0]) for name, values in parse_qs(query, keep_blank_values=True).items()),
         parameters=frozenset(located["querystring"]),
         headers=frozenset(name.lower() for name in located["header"]),

@@ -72,6 +72,4 @@ def cut(operation: Operation, request: Request, answer: Answer, size: int) -> An
     if end < len(data[found.entries]):
         data[found.following] = str(end)
     data[found.entries] = data[found.entries][start:end]
-    body = json.dumps(data).encode()
-    others = [(name, value) for name, value in answer.headers if name.lower() != b"content-length"]
-    return replace(answer, headers=[*others, (b"content-length", str(len(body)).encode())], body=body)
+    return answer.with_json(data)

@@ -73,6 +73,7 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     from sandbox.app import create  # noqa: PLC0415 - as above
 
     workers.skip_recursion_counter()
+    workers.tell_failures()
     workers.take_logs_at_once()
     workers.fork_python_handlers()
     unpacking.install()

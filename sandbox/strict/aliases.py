@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ministack.services import lambda_svc
 
-from sandbox.strict.emulator import Record, Reply, function_arn, function_missing, function_record, refusal, replace
+from sandbox.errors import LATEST_WITH_WEIGHTS
+from sandbox.strict.emulator import (
+    Record,
+    Reply,
+    alias_missing,
+    first,
+    function_arn,
+    function_missing,
+    function_record,
+    json_reply,
+    refusal,
+    replace,
+)
+from sandbox.strict.permissions import REVISIONS
 from sandbox.strict.versions import refuse_stale_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-ALIAS = re.compile(r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)")
-
-
-def refuse_bad_name(name: str) -> Reply | None:
-    """Refuse a name that an alias cannot have.
-
-    botocore lambda:Alias, pattern and length; Lambda's constraint violations are ValidationException (400).
-    """
-    if ALIAS.fullmatch(name) and len(name) <= 128:  # noqa: PLR2004 - botocore lambda:Alias
-        return None
-    message = (
-        f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
-        f"Member must satisfy regular expression pattern: {ALIAS.pattern}"
-    )
-    return refusal("ValidationException", message, 400)
 
 
 def refuse_missing_version(name: str, function: Record, version: str) -> Reply | None:
@@ -55,28 +51,54 @@ def refuse_failed_version(name: str, function: Record, version: str) -> Reply | 
     return refusal("ResourceConflictException", message, 409)
 
 
-def refuse_bad_weights(function: Record, version: str, weights: Mapping[str, float]) -> Reply | None:
-    """Refuse to split an alias's traffic in a way that Lambda cannot.
+def refuse_bad_weights(name: str, function: Record, version: str, weights: Mapping[str, float]) -> Reply | None:
+    """Refuse to split an alias's traffic in a way that Lambda cannot. Values and names are checked with the request.
 
-    botocore lambda:AdditionalVersionWeights (keys: versions, not $LATEST; values: 0.0 to 1.0),
-    InvalidParameterValueException (400); https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html:
-    at most two versions, both published, not the same one twice.
+    test_notfound_and_invalid_routingconfigs (see `sandbox.strict.updates.renew_revision`);
+    https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html: at most two versions, both published,
+    not the same one twice.
     """
     if not weights:
         return None
-    if version == "$LATEST":
-        message = "An alias with weights cannot point to $LATEST."
-    elif len(weights) > 1:
-        message = "An alias can route traffic to one additional version at most."
-    elif missing := weights.keys() - function["versions"].keys():
-        message = f"The additional version {', '.join(missing)} does not exist or is not a published version."
+    if len(weights) > 1:
+        message = "Number of items in AdditionalVersionWeights cannot be greater than 1"
     elif version in weights:
-        message = f"The additional version {version} is the alias's own version."
-    elif not all(0 <= weight <= 1 for weight in weights.values()):
-        message = "The weight of an additional version is between 0.0 and 1.0."
+        message = (
+            f"Invalid function version {version}. "
+            f"Function version {version} is already included in routing configuration."
+        )
+    elif version == "$LATEST":
+        message = LATEST_WITH_WEIGHTS
+    elif missing := weights.keys() - function["versions"].keys():
+        return function_missing(name, missing.pop())
+    else:
+        return refuse_different_roles(function, version, *weights)
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+def refuse_different_roles(function: Record, version: str, other: str) -> Reply | None:
+    """Refuse to split traffic between versions with different roles or dead-letter queues.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
+    """
+    one, another = (function["versions"][number]["config"] for number in (version, other))
+    if one.get("Role") != another.get("Role"):
+        message = "Specified versions must be associated with the same execution role."
+    elif one.get("DeadLetterConfig") != another.get("DeadLetterConfig"):
+        message = "Specified versions must have the same dead-letter queue configuration."
     else:
         return None
     return refusal("InvalidParameterValueException", message, 400)
+
+
+def refuse_existing(name: str, function: Record, alias: str) -> Reply | None:
+    """Refuse to create an alias that exists.
+
+    test_notfound_and_invalid_routingconfigs.
+    """
+    if alias not in function["aliases"]:
+        return None
+    return refusal("ResourceConflictException", f"Alias already exists: {function_arn(name, alias)}", 409)
 
 
 def forget_permissions(name: str, function: Record, alias: str) -> None:
@@ -87,6 +109,7 @@ def forget_permissions(name: str, function: Record, alias: str) -> None:
     """
     policy, resource = function["policy"], function_arn(name, alias)
     policy["Statement"] = [statement for statement in policy["Statement"] if statement["Resource"] != resource]
+    function.get(REVISIONS, {}).pop(alias, None)
 
 
 def install() -> None:
@@ -94,16 +117,18 @@ def install() -> None:
     replace(lambda_svc, "_create_alias", _create)
     replace(lambda_svc, "_update_alias", _update)
     replace(lambda_svc, "_delete_alias", _delete)
+    replace(lambda_svc, "_get_alias", _get)
+    replace(lambda_svc, "_list_aliases", _list)
 
 
 def _create(original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
     def create(name: str, data: Record) -> Reply:
         function = function_record(name)
         if function is None:
-            return function_missing(name)
+            return function_missing(name, data.get("FunctionVersion"))
         return (
-            refuse_bad_name(data.get("Name", ""))
-            or _refuse_target(name, function, data.get("FunctionVersion", ""), data.get("RoutingConfig"))
+            _refuse_target(name, function, data.get("FunctionVersion", ""), data.get("RoutingConfig"))
+            or refuse_existing(name, function, data["Name"])
             or original(name, data)
         )
 
@@ -114,8 +139,10 @@ def _update(original: Callable[[str, str, Record], Reply]) -> Callable[[str, str
     def update(name: str, alias: str, data: Record) -> Reply:
         function = function_record(name)
         current = function["aliases"].get(alias) if function else None
-        if function is None or current is None:
-            return original(name, alias, data)
+        if function is None:
+            return function_missing(name)
+        if current is None:
+            return refusal("ResourceNotFoundException", f"Alias not found: {function_arn(name, alias)}", 404)
         target = current | data
         return (
             refuse_stale_revision({"config": current}, data)
@@ -128,13 +155,43 @@ def _update(original: Callable[[str, str, Record], Reply]) -> Callable[[str, str
 
 def _delete(original: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
     def delete(name: str, alias: str) -> Reply:
-        reply = original(name, alias)
         function = function_record(name)
-        if reply[0] == 204 and function is not None:  # noqa: PLR2004 - botocore lambda:DeleteAlias responseCode
-            forget_permissions(name, function, alias)
+        if function is None or alias not in function["aliases"]:
+            return 204, {}, b""  # test_non_existent_alias_deletion
+        reply = original(name, alias)
+        forget_permissions(name, function, alias)
+        for kept in ("provisioned_concurrency", "provisioned_versions"):
+            function.get(kept, {}).pop(alias, None)
         return reply
 
     return delete
+
+
+def _get(_: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
+    def get(name: str, alias: str) -> Reply:
+        found = (function_record(name) or {"aliases": {}})["aliases"].get(alias)
+        return json_reply(found) if found else alias_missing(name, alias)
+
+    return get
+
+
+def _list(original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+    """List aliases by their names, of one version if the request names one: test_alias_lifecycle."""
+
+    def list_aliases(name: str, query: Record) -> Reply:
+        function = function_record(name)
+        version = first(query, "FunctionVersion")
+        if function is None:
+            return original(name, query)
+        every = function["aliases"]
+        chosen = {one: every[one] for one in sorted(every) if version in (None, every[one]["FunctionVersion"])}
+        try:
+            function["aliases"] = chosen
+            return original(name, query)
+        finally:
+            function["aliases"] = every
+
+    return list_aliases
 
 
 def _refuse_target(name: str, function: Record, version: str, routing: Record | None) -> Reply | None:
@@ -142,5 +199,5 @@ def _refuse_target(name: str, function: Record, version: str, routing: Record | 
     return (
         refuse_missing_version(name, function, version)
         or refuse_failed_version(name, function, version)
-        or refuse_bad_weights(function, version, weights)
+        or refuse_bad_weights(name, function, version, weights)
     )

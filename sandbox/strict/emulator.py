@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.responses import error_response_json, get_account_id, get_region
@@ -40,15 +41,31 @@ def function_arn(name: str, qualifier: str | None = None) -> str:
     return f"{arn}:{qualifier}" if qualifier else arn
 
 
-def refusal(code: str, message: str, status: int) -> Reply:
-    """Return an error in the shape of Lambda's protocol."""
-    reply: Reply = error_response_json(code, message, status, content_type="application/json")
+def refusal(code: str, message: str, status: int, more: Record | None = None) -> Reply:
+    """Return an error in the shape of Lambda's protocol, with members beside the message."""
+    reply: Reply = error_response_json(code, message, status, more, content_type="application/json")
     return reply
 
 
 def function_missing(name: str, qualifier: str | None = None) -> Reply:
     """Return Lambda's error for a resource that does not exist."""
     return refusal("ResourceNotFoundException", f"Function not found: {function_arn(name, qualifier)}", 404)
+
+
+def alias_missing(name: str, alias: str) -> Reply:
+    """Return Lambda's error for an alias that does not exist."""
+    return refusal("ResourceNotFoundException", f"Cannot find alias arn: {function_arn(name, alias)}", 404)
+
+
+def qualifier_missing(name: str, function: Record | None, qualifier: str) -> Reply | None:
+    """Return Lambda's error if a function has no such version or alias, in the words of its policies and capacity.
+
+    What can be the name of an alias is called one. test_permission_exceptions, test_provisioned_concurrency_exceptions.
+    """
+    if function and (qualifier in function["aliases"] or qualifier in function["versions"] or qualifier == "$LATEST"):
+        return None
+    is_alias = re.fullmatch(r"(?![0-9]+$)[a-zA-Z0-9-_]+", qualifier)
+    return alias_missing(name, qualifier) if is_alias else function_missing(name, qualifier)
 
 
 def json_reply(data: Record, status: int = 200) -> Reply:

@@ -9,6 +9,7 @@ from ministack.services import apigateway, apigateway_v1, lambda_svc
 
 from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, refusal, replace
 from sandbox.strict.permissions import allows
+from sandbox.strict.routing import refuse_deleted, refuse_without_concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +50,26 @@ def refuse_mapped(api: str) -> Reply | None:
     return refusal("BadRequestException", message, 400)
 
 
+def refuse_existing_route(api: str, key: str) -> Reply | None:
+    """Refuse a route whose key exists.
+
+    https://github.com/anomalyco/sst/issues/5031 (ConflictException, 409)
+    """
+    if all(route["routeKey"] != key for route in apigateway._routes.get(api, {}).values()):  # noqa: SLF001 - as above
+        return None
+    return refusal("ConflictException", f"Route with key {key} already exists for this API", 409)
+
+
+def refuse_existing_stage(api: str, name: str) -> Reply | None:
+    """Refuse a stage that exists.
+
+    botocore apigatewayv2:CreateStage, ConflictException (409)
+    """
+    if name not in apigateway._stages.get(api, {}):  # noqa: SLF001 - as above
+        return None
+    return refusal("ConflictException", "Stage already exists", 409)
+
+
 def hide_function_error(original: Callable[[Record], object]) -> Callable[[Record], object]:
     """Respond with 500 without details if a function fails.
 
@@ -73,6 +94,8 @@ class Gateway:
     def install(self) -> None:
         """Replace MiniStack's functions."""
         replace(apigateway, "_delete_api", _delete)
+        replace(apigateway, "_create_route", _create_route)
+        replace(apigateway, "_create_stage", _create_stage)
         replace(apigateway, "_handle_execute_in_scope", _execute)
         replace(apigateway, "_invoke_lambda_proxy", self._invoke)
         replace(lambda_svc, "lambda_execute_result_to_api_proxy_response", hide_function_error)
@@ -87,7 +110,9 @@ class Gateway:
             if function is None or not allows(function, function_arn(name, qualifier), source, get_account_id()):
                 return json_reply(INTERNAL_ERROR, 500)
             chosen = self._routing.route(function, qualifier)
-            if self._routing.refuse_not_active(function, chosen):
+            if refuse_deleted(name, function, chosen or None):
+                return json_reply(INTERNAL_ERROR, 502)  # as users saw it: DataBiosphere/azul#7883
+            if refuse_without_concurrency(function) or self._routing.refuse_not_active(function, chosen):
                 return json_reply(INTERNAL_ERROR, 500)
             target = {**integration, "integrationUri": function_arn(name, chosen)}
             return await original(target, *arguments, **rest)
@@ -100,6 +125,20 @@ def _delete(original: Callable[[str], Reply]) -> Callable[[str], Reply]:
         return refuse_mapped(api) or original(api)
 
     return delete
+
+
+def _create_route(original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+    def create(api: str, data: Record) -> Reply:
+        return refuse_existing_route(api, data.get("routeKey", "$default")) or original(api, data)
+
+    return create
+
+
+def _create_stage(original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+    def create(api: str, data: Record) -> Reply:
+        return refuse_existing_stage(api, data.get("stageName", "$default")) or original(api, data)
+
+    return create
 
 
 def _execute(original: Callable[..., Awaitable[Reply]]) -> Callable[..., Awaitable[Reply]]:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ministack.services import lambda_svc
 
-from sandbox.strict.emulator import Record, Reply, first, function_arn, function_record, refusal, replace
-from sandbox.strict.updates import renew_revision
+from sandbox.strict.emulator import (
+    Record,
+    Reply,
+    first,
+    function_arn,
+    function_missing,
+    function_record,
+    json_reply,
+    qualifier_missing,
+    refusal,
+    replace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+REVISIONS = "policy_revisions"
+"""This module's key of the RevisionIds of a function's policies, by qualifier; that of $LATEST is empty."""
+PRINCIPAL = re.compile(r"\*|\d{12}|arn:aws[a-z-]*:(iam|sts)::\d{12}:\S+|[a-z0-9.-]+\.amazon(aws)?\.com(\.cn)?")
 
 
 def refuse_latest(qualifier: str | None) -> Reply | None:
@@ -44,14 +60,58 @@ def policy_of_qualifier(name: str, function: Record, qualifier: str | None) -> I
         policy["Statement"] = others + policy["Statement"]
 
 
-def refuse_empty_policy(statements: list[Record]) -> Reply | None:
-    """Refuse to return a policy without statements.
+def refuse_stale_policy(function: Record, qualifier: str | None, given: str | None) -> Reply | None:
+    """Refuse to change a policy that has changed since the caller read it.
 
-    botocore lambda:GetPolicy, ResourceNotFoundException (404).
+    test_lambda_permission_fn_versioning: the RevisionId of a policy is another one than that of its function, version
+    or alias. The latter is accepted as well, as it was recorded for an alias without a policy.
     """
-    if statements:
+    alias = function["aliases"].get(qualifier)
+    resource = alias or function["versions"].get(qualifier, function)["config"]
+    if given in (None, resource["RevisionId"], function.get(REVISIONS, {}).get(qualifier or "")):
         return None
-    return refusal("ResourceNotFoundException", "The resource you requested does not exist.", 404)
+    message = (
+        "The Revision Id provided does not match the latest Revision Id. "
+        "Call the GetPolicy API to retrieve the latest Revision Id"
+    )
+    return refusal("PreconditionFailedException", message, 412)
+
+
+def refuse_bad_principal(principal: str) -> Reply | None:
+    """Refuse a principal that is not a service, an account, an ARN of IAM or everybody.
+
+    test_permission_exceptions
+    """
+    if PRINCIPAL.fullmatch(principal):
+        return None
+    message = "The provided principal was invalid. Please check the principal and try again."
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+def refuse_missing_statement(statements: list[Record], wanted: str) -> Reply | None:
+    """Refuse to remove a statement that does not exist.
+
+    test_permission_exceptions, test_remove_multi_permissions
+    """
+    if any(statement["Sid"] == wanted for statement in statements):
+        return None
+    message = (
+        f"Statement {wanted} is not found in resource policy."
+        if statements
+        else "No policy is associated with the given resource."
+    )
+    return refusal("ResourceNotFoundException", message, 404)
+
+
+def change_revision(function: Record, qualifier: str | None) -> None:
+    """Change the RevisionId of a policy and, without a qualifier, that of the function to the same value.
+
+    test_function_revisions_permissions. Later changes of the function do not change that of the policy:
+    test_lambda_permission_fn_versioning.
+    """
+    revision = function.setdefault(REVISIONS, {})[qualifier or ""] = str(uuid4())
+    if not qualifier:
+        function["config"]["RevisionId"] = revision
 
 
 def allows(function: Record, resource: str, source: str, account: str) -> bool:
@@ -93,11 +153,21 @@ def _add(original: Callable[..., Reply]) -> Callable[..., Reply]:
         qualifier = path_qualifier or first(query, "Qualifier")
         function = function_record(name)
         if function is None:
-            return original(name, data, query, path_qualifier)
+            return function_missing(name, qualifier)
+        refused = (
+            refuse_latest(qualifier)
+            or (qualifier_missing(name, function, qualifier) if qualifier else None)
+            or refuse_bad_principal(data.get("Principal", ""))
+            or refuse_stale_policy(function, qualifier, data.get("RevisionId"))
+        )
+        if refused:
+            return refused
+        if (account := data["Principal"]).isdecimal():
+            data = {**data, "Principal": f"arn:aws:iam::{account}:root"}
         with policy_of_qualifier(name, function, qualifier):
-            reply = refuse_latest(qualifier) or original(name, data, query, path_qualifier)
-        if reply[0] == 201 and not qualifier:  # noqa: PLR2004 - botocore lambda:AddPermission responseCode
-            renew_revision(function)
+            reply = original(name, data, query, path_qualifier)
+        if reply[0] == 201:  # noqa: PLR2004 - botocore lambda:AddPermission responseCode
+            change_revision(function, qualifier)
         return reply
 
     return add
@@ -106,25 +176,36 @@ def _add(original: Callable[..., Reply]) -> Callable[..., Reply]:
 def _remove(original: Callable[..., Reply]) -> Callable[..., Reply]:
     def remove(name: str, statement: str, query: Record, path_qualifier: str | None = None) -> Reply:
         function = function_record(name)
-        if function is None:
-            return original(name, statement, query, path_qualifier)
         qualifier = path_qualifier or first(query, "Qualifier")
-        with policy_of_qualifier(name, function, qualifier):
-            reply = original(name, statement, query, path_qualifier)
-        if reply[0] == 204 and not qualifier:  # noqa: PLR2004 - botocore lambda:RemovePermission responseCode
-            renew_revision(function)
+        if function is None:
+            arn = function_arn(name, qualifier)
+            return refusal("ResourceNotFoundException", f"No policy found for: {arn}", 404)
+        if qualifier and (refused := qualifier_missing(name, function, qualifier)):
+            return refused
+        with policy_of_qualifier(name, function, qualifier) as statements:
+            reply = (
+                refuse_missing_statement(statements, statement)
+                or refuse_stale_policy(function, qualifier, first(query, "RevisionId"))
+                or original(name, statement, query, path_qualifier)
+            )
+        if reply[0] == 204:  # noqa: PLR2004 - botocore lambda:RemovePermission responseCode
+            change_revision(function, qualifier)
         return reply
 
     return remove
 
 
-def _get(original: Callable[..., Reply]) -> Callable[..., Reply]:
+def _get(_: Callable[..., Reply]) -> Callable[..., Reply]:
     def get(name: str, query: Record | None = None, path_qualifier: str | None = None) -> Reply:
         function = function_record(name)
-        if function is None:
-            return original(name, query, path_qualifier)
-        with policy_of_qualifier(name, function, path_qualifier or first(query, "Qualifier")) as statements:
-            return refuse_empty_policy(statements) or original(name, query, path_qualifier)
+        qualifier = path_qualifier or first(query, "Qualifier")
+        resource = function_arn(name, qualifier)
+        policy = function["policy"] if function else {"Statement": []}
+        statements = [statement for statement in policy["Statement"] if statement["Resource"] == resource]
+        if function is None or not statements:
+            return refusal("ResourceNotFoundException", "The resource you requested does not exist.", 404)
+        revision = function[REVISIONS][qualifier or ""]
+        return json_reply({"Policy": json.dumps({**policy, "Statement": statements}), "RevisionId": revision})
 
     return get
 

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ministack.services import lambda_svc
 
-from sandbox.strict.emulator import Record, Reply, first, function_record, refusal, replace
+from sandbox.strict import failures
+from sandbox.strict.emulator import Record, Reply, first, function_missing, function_record, refusal, replace
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
 
     from sandbox.strict.updates import Updates
+
+LEFT = "left_versions"
+"""This module's key of the versions that aliases have left: the version, and until when it serves requests."""
+
+planned_delay: ContextVar[float] = ContextVar("planned_delay", default=0.0)
+"""The seconds that a fault sets for the current request, during which the version that an alias leaves serves."""
+
+
+def refuse_without_concurrency(function: Record) -> Reply | None:
+    """Refuse to invoke a function whose reserved concurrency is 0.
+
+    test_reserved_concurrency, validated against AWS:
+    https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda.py
+    """
+    if function.get("concurrency") != 0:
+        return None
+    more = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
+    return refusal("TooManyRequestsException", "Rate Exceeded.", 429, more)
+
+
+def refuse_deleted(name: str, function: Record, version: str | None) -> Reply | None:
+    """Refuse to invoke a version or alias that does not exist.
+
+    botocore lambda:Invoke, ResourceNotFoundException (404).
+    """
+    known = {None, "$LATEST", *function["aliases"], *function["versions"]}
+    return None if version in known else function_missing(name, version)
 
 
 class Routing:
@@ -26,6 +56,7 @@ class Routing:
     def install(self) -> None:
         """Replace MiniStack's invocation."""
         replace(lambda_svc, "_invoke", self._invoke)
+        replace(lambda_svc, "_update_alias", _update)
 
     def route(self, function: Record, qualifier: str | None) -> str | None:
         """Choose the version that an invocation of an alias with weights runs. Other qualifiers do not change.
@@ -33,6 +64,9 @@ class Routing:
         botocore lambda:AliasRoutingConfiguration.AdditionalVersionWeights: "The second version, and the percentage of
         traffic that's routed to it"; https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
         """
+        left, until = function.get(LEFT, {}).get(qualifier, ("", 0.0))
+        if time.monotonic() < until:
+            return str(left)
         alias = function["aliases"].get(qualifier, {})
         for version, weight in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}).items():
             if self._chance.random() < weight:
@@ -66,8 +100,33 @@ class Routing:
             function = function_record(name)
             qualifier = path_qualifier or first(query, "Qualifier")
             if function is None:
-                return await original(name, event, headers, path_qualifier, query)
+                return function_missing(name, qualifier or "$LATEST")
             chosen = self.route(function, qualifier)
-            return self.refuse_not_active(function, chosen) or await original(name, event, headers, chosen, query)
+            refused = (
+                refuse_without_concurrency(function)
+                or refuse_deleted(name, function, chosen)
+                or self.refuse_not_active(function, chosen)
+            )
+            if refused:
+                return refused
+            reply = await original(name, event, headers, chosen, query)
+            return failures.with_log(headers, failures.shaped(reply))
 
         return invoke
+
+
+def _update(original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:
+    """Let the version that an alias leaves serve for the planned time.
+
+    AWS may still invoke it for a while: https://github.com/DataBiosphere/azul/issues/7883 (answer of AWS Support).
+    """
+
+    def update(name: str, alias: str, data: Record) -> Reply:
+        function = function_record(name) or {"aliases": {}}
+        before = function["aliases"].get(alias, {}).get("FunctionVersion")
+        reply = original(name, alias, data)
+        if planned_delay.get() and reply[0] == 200:  # noqa: PLR2004 - botocore lambda:UpdateAlias
+            function.setdefault(LEFT, {})[alias] = before, time.monotonic() + planned_delay.get()
+        return reply
+
+    return update

@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, s3
 
 from sandbox.strict.emulator import (
     Record,
@@ -26,10 +26,6 @@ from sandbox.strict.updates import Updates, refuse_while_updating, renew_revisio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-UPLOAD_LIMIT = 52_428_800
-"""The largest archive in a request, in bytes (50 MB)."""
-REQUEST_LIMIT = 69_905_067
-"""The bytes of such an archive in base64, as in AWS's message."""
 NOT_CONTENT = frozenset(
     {
         "FunctionArn",
@@ -64,30 +60,37 @@ def refuse_other_code(function: Record, data: Record) -> Reply | None:
 
 
 def refuse_stale_revision(function: Record, data: Record) -> Reply | None:
-    """Refuse to publish $LATEST if it has changed since the caller read it.
+    """Refuse a change of $LATEST or an alias, or a publication, if it has changed since the caller read it.
 
-    botocore lambda:PublishVersionRequest.RevisionId; PreconditionFailedException (412).
+    botocore lambda:PublishVersionRequest.RevisionId; PreconditionFailedException (412), in the words of
+    test_function_revisions_basic (see `sandbox.strict.updates.renew_revision`).
     """
     wanted = data.get("RevisionId")
     if not wanted or wanted == function["config"]["RevisionId"]:
         return None
     message = (
-        "The RevisionId provided does not match the latest RevisionId for the Lambda function or alias. "
-        "Call the GetFunction or the GetAlias API to retrieve the latest RevisionId for your resource."
+        "The Revision Id provided does not match the latest Revision Id. "
+        "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
     )
     return refusal("PreconditionFailedException", message, 412)
 
 
-def refuse_large_upload(operation: str, archive: str | None) -> Reply | None:
-    """Refuse an archive in the request that is larger than 50 MB.
+def refuse_missing_object(code: Record) -> Reply | None:
+    """Refuse code in S3 that does not exist.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, "Deployment package (.zip file archive)
-    size"; RequestEntityTooLargeException (413), which botocore's model does not have.
+    test_lambda_code_location_s3_errors (see `sandbox.strict.updates.renew_revision`).
     """
-    if archive is None or len(archive) * 3 // 4 - archive[-2:].count("=") <= UPLOAD_LIMIT:
+    bucket, key = code.get("S3Bucket"), code.get("S3Key")
+    if not bucket or not key or lambda_svc.s3_code_region_message(bucket):
         return None
-    message = f"Request must be smaller than {REQUEST_LIMIT} bytes for the {operation} operation"
-    return refusal("RequestEntityTooLargeException", message, 413)
+    if lambda_svc._fetch_code_from_s3(bucket, key, code.get("S3ObjectVersion")) is not None:  # noqa: SLF001 - MiniStack's
+        return None
+    message = (
+        "S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist."
+        if s3.bucket_region(bucket) is not None
+        else "S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist"
+    )
+    return refusal("InvalidParameterValueException", f"Error occurred while GetObject. {message}", 400)
 
 
 def refuse_deleting_latest(qualifier: str | None) -> Reply | None:
@@ -173,6 +176,8 @@ class Versions:
         replace(lambda_svc, "_update_config", self._update_configuration)
         replace(lambda_svc, "_publish_version", lambda _: self._publish_version)
         replace(lambda_svc, "_delete_function", self._delete)
+        replace(lambda_svc, "_get_function", _read)
+        replace(lambda_svc, "_get_function_config", _read)
 
     def publish(self, function: Record, description: str | None = None) -> Record:
         """Publish $LATEST and return the version's configuration, or the last version's if nothing has changed.
@@ -182,6 +187,7 @@ class Versions:
         PublishVersion separately."
         """
         config: Record = function["config"]
+        is_settled = config["State"] == "Active" and config["LastUpdateStatus"] != "InProgress"
         versions: dict[str, Record] = function["versions"]
         last = versions[max(versions, key=int)] if versions else None
         if last is not None and last["published_from"] == content(config):
@@ -198,7 +204,7 @@ class Versions:
         }
         version = {"config": published, "code_zip": function["code_zip"], "published_from": content(config)}
         versions[number] = version
-        self._updates.begin_publication(version)
+        self._updates.begin_publication(version, is_settled=is_settled)
         renew_revision(function)
         return published
 
@@ -215,7 +221,7 @@ class Versions:
 
     def _create(self, original: Callable[[Record], Reply]) -> Callable[[Record], Reply]:
         def create(data: Record) -> Reply:
-            if refused := refuse_large_upload("CreateFunction", data.get("Code", {}).get("ZipFile")):
+            if refused := refuse_missing_object(data.get("Code", {})):
                 return refused
             reply = original(_without(data, "Publish"))
             function = function_record(data.get("FunctionName", ""))
@@ -223,7 +229,9 @@ class Versions:
                 return reply
             resolve_image(function["config"])
             self._updates.begin_creation(function)
-            return json_reply(self._outcome(function, data), 201)
+            # The ARN in this response has no qualifier, also with Publish=true: test_publish_version_on_create.
+            arn = function["config"]["FunctionArn"]
+            return json_reply({**self._outcome(function, data), "FunctionArn": arn}, 201)
 
         return create
 
@@ -232,8 +240,11 @@ class Versions:
             function = function_record(name)
             if function is None:
                 return function_missing(name)
-            refused = refuse_while_updating(function) or refuse_large_upload("UpdateFunctionCode", data.get("ZipFile"))
-            if refused:
+            if (
+                refused := refuse_missing_object(data)
+                or refuse_while_updating(function)
+                or refuse_stale_revision(function, data)
+            ):
                 return refused
             if data.get("DryRun"):
                 return dry_run(name, data, original)
@@ -252,7 +263,7 @@ class Versions:
             function = function_record(name)
             if function is None:
                 return function_missing(name)
-            if refused := refuse_while_updating(function):
+            if refused := refuse_while_updating(function) or refuse_stale_revision(function, data):
                 return refused
             before = running(function)
             reply = original(name, data)
@@ -283,6 +294,20 @@ class Versions:
         """Return the configuration in the response to a creation or an update of the code."""
         config: Record = self.publish(function) if data.get("Publish") else function["config"]
         return config
+
+
+def _read(original: Callable[[str, str | None], Reply]) -> Callable[[str, str | None], Reply]:
+    """Name the qualifier in the error for a function or version that does not exist.
+
+    test_ops_on_nonexisting_version, test_ops_with_arn_qualifier_mismatch
+    """
+
+    def read(name: str, qualifier: str | None = None) -> Reply:
+        function = function_record(name)
+        known = {None, "$LATEST", *function["aliases"], *function["versions"]} if function else {}
+        return original(name, qualifier) if qualifier in known else function_missing(name, qualifier)
+
+    return read
 
 
 def dry_run(name: str, data: Record, original: Callable[[str, Record], Reply]) -> Reply:

@@ -77,6 +77,7 @@ class Function:
         self.aliases: dict[str, Alias] = {}
         self.policies: dict[str, dict[str, str]] = {}
         """Source ARNs by statement by qualifier. The qualifier of $LATEST is empty."""
+        self._policy_revisions: dict[str, str] = {}
         self.update_fails = False
         """Whether the next update fails."""
         self.deleted_at = -1.0
@@ -222,7 +223,6 @@ class Function:
             "CodeSha256": _digest(**Code),
             "RevisionId": self._revision(),
             "State": "Pending",
-            "LastUpdateStatus": "InProgress",
             **given,
         }
         self._complete_later(lambda failed: self._completed(is_new=True, failed=failed))
@@ -277,8 +277,12 @@ class Function:
             "Version": number,
             "FunctionArn": f"{self.arn}:{number}",
             "RevisionId": self._revision(),
-            "State": "Pending",
         }
+        # A version of settled code is Active at once.
+        is_settled = self.latest["LastUpdateStatus"] != "InProgress"
+        if not is_settled:
+            configuration["State"] = "Pending"
+            del configuration["LastUpdateStatus"]
         version = self.versions[number] = Version(configuration, content)
 
         self._created[number] = self._scheduler.now
@@ -286,9 +290,11 @@ class Function:
 
         def complete(failed: bool) -> None:  # noqa: FBT001 - the only fact of the completion
             status = "Failed" if failed else "Successful"
-            version.configuration |= {"State": "Failed" if failed else "Active", "LastUpdateStatus": status}
+            state = "Failed" if failed else "Active"
+            version.configuration |= {"State": state, "LastUpdateStatus": status, "RevisionId": self._revision()}
 
-        self._complete_later(complete)
+        if not is_settled:
+            self._complete_later(complete)
         self.latest = {**self.latest, "RevisionId": self._revision()}
         return dict(configuration)
 
@@ -312,9 +318,12 @@ class Function:
 
     def _require_rest(self, latest: Mapping[str, Any]) -> None:
         if latest["State"] == "Pending" or latest["LastUpdateStatus"] == "InProgress":
+            what = f"An update is in progress for resource: {self.arn}"
+            if latest["State"] == "Pending":
+                what = "The function is currently in the following state: Pending"
             raise Refusal(
                 "ResourceConflictException",
-                f"The operation cannot be performed at this time. An update is in progress for resource: {self.arn}",
+                f"The operation cannot be performed at this time. {what}",
                 409,
             )
 
@@ -325,15 +334,14 @@ class Function:
     # Aliases
 
     def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
-        self._function(FunctionName)
-        if Name not in self.aliases:
+        if self._found(FunctionName) is None or Name not in self.aliases:
             raise self._no_alias(Name)
         return self._shown(Name)
 
     def create_alias(
         self, *, FunctionName: str, Name: str, FunctionVersion: str, Description: str = ""
     ) -> dict[str, Any]:
-        self._function(FunctionName)
+        self._function(FunctionName, FunctionVersion)
         self._require_target(FunctionVersion)
         if Name in self.aliases:
             raise Refusal("ResourceConflictException", f"Alias already exists: {self.arn}:{Name}", 409)
@@ -353,7 +361,7 @@ class Function:
     ) -> dict[str, Any]:
         self._function(FunctionName)
         if Name not in self.aliases:
-            raise self._no_alias(Name)
+            raise Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{Name}", 404)
         alias = self.aliases[Name]
         if RevisionId and alias.revision_id != RevisionId:
             raise _stale()
@@ -361,8 +369,7 @@ class Function:
         self._used[alias.version] = max(self._scheduler.now, self._used.get(alias.version, 0.0))
         weights = alias.weights if RoutingConfig is None else RoutingConfig["AdditionalVersionWeights"]
         self._require_target(version)
-        if weights and (version == "$LATEST" or version in weights or set(weights) - set(self.versions)):
-            raise Refusal("InvalidParameterValueException", "The weights are none that this alias can have.")
+        self._require_weights(version, weights)
         self.aliases[Name] = replace(
             alias,
             version=version,
@@ -375,6 +382,19 @@ class Function:
             self._holders.setdefault(Name, alias.version)
             self._follow(Name)
         return self._shown(Name)
+
+    def _require_weights(self, version: str, weights: Mapping[str, float]) -> None:
+        """Refuse weights that an alias of this version cannot have."""
+        invalid = "InvalidParameterValueException"
+        if len(weights) > 1:
+            raise Refusal(invalid, "Number of items in AdditionalVersionWeights cannot be greater than 1")
+        if version in weights:
+            text = f"Invalid function version {version}. Function version {version} is already included in routing "
+            raise Refusal(invalid, f"{text}configuration.")
+        if weights and version == "$LATEST":
+            raise Refusal(invalid, "$LATEST is not supported for an alias pointing to more than 1 version")
+        if missing := set(weights) - set(self.versions):
+            raise self._missing(missing.pop())
 
     def _follow(self, name: str) -> None:
         """Let provisioned concurrency follow an updated alias, as the sandbox does.
@@ -420,7 +440,7 @@ class Function:
     def get_provisioned_concurrency_config(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
         self._function(FunctionName)
         if Qualifier not in self.provisioned or Qualifier not in self.aliases:
-            text = f"No Provisioned Concurrency Config found for function: {self.arn}:{Qualifier}"
+            text = "No Provisioned Concurrency Config found for this function"
             raise Refusal("ProvisionedConcurrencyConfigNotFoundException", text, 404)
         _, status = self._moving.get(Qualifier, ("", "READY"))
         return {"Status": status, **({"StatusReason": "it could not be allocated"} if status == "FAILED" else {})}
@@ -466,11 +486,11 @@ class Function:
     # Policies and invocations
 
     def get_policy(self, *, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:
-        self._function(FunctionName)
         statements = self.policies.get(Qualifier, {})
-        if not statements:
+        if self._found(FunctionName) is None or not statements:
             raise Refusal("ResourceNotFoundException", "The resource you requested does not exist.", 404)
-        return {"Policy": json.dumps({"Statement": [{"Sid": statement} for statement in statements]})}
+        policy = json.dumps({"Statement": [{"Sid": statement} for statement in statements]})
+        return {"Policy": policy, "RevisionId": self._policy_revisions[Qualifier]}
 
     def add_permission(
         self,
@@ -484,9 +504,8 @@ class Function:
     ) -> dict[str, Any]:
         if (Action, Principal) != ("lambda:InvokeFunction", "apigateway.amazonaws.com"):
             raise NotModelledError((Action, Principal))
-        latest = self._function(FunctionName)
-        if Qualifier and Qualifier not in self.aliases and Qualifier not in self.versions:
-            raise self._missing(Qualifier)
+        self._function(FunctionName, Qualifier)
+        self._require_qualifier(Qualifier)
         statements = self.policies.setdefault(Qualifier, {})
         if StatementId in statements:
             raise Refusal(
@@ -496,28 +515,48 @@ class Function:
                 409,
             )
         statements[StatementId] = SourceArn
-        if not Qualifier:
-            self.latest = {**latest, "RevisionId": self._revision()}
+        self._change_policy(Qualifier)
         return {"Statement": json.dumps({"Sid": StatementId})}
 
     def remove_permission(self, *, FunctionName: str, StatementId: str, Qualifier: str = "") -> dict[str, Any]:
-        latest = self._function(FunctionName)
-        if StatementId not in self.policies.get(Qualifier, {}):
-            raise Refusal("ResourceNotFoundException", "No policy is associated with the given resource.", 404)
-        del self.policies[Qualifier][StatementId]
-        if not Qualifier:
-            self.latest = {**latest, "RevisionId": self._revision()}
+        if self._found(FunctionName) is None:
+            arn = f"{self.arn}:{Qualifier}" if Qualifier else self.arn
+            raise Refusal("ResourceNotFoundException", f"No policy found for: {arn}", 404)
+        self._require_qualifier(Qualifier)
+        statements = self.policies.get(Qualifier, {})
+        if StatementId not in statements:
+            text = "No policy is associated with the given resource."
+            text = f"Statement {StatementId} is not found in resource policy." if statements else text
+            raise Refusal("ResourceNotFoundException", text, 404)
+        del statements[StatementId]
+        self._change_policy(Qualifier)
         return {}
 
-    def _function(self, name: str) -> dict[str, Any]:
+    def _require_qualifier(self, qualifier: str) -> None:
+        """Refuse a version or an alias that does not exist, in the words of the operations on policies."""
+        if qualifier and qualifier not in self.aliases and qualifier not in self.versions:
+            raise self._missing(qualifier) if qualifier.isdecimal() else self._no_alias(qualifier)
+
+    def _change_policy(self, qualifier: str) -> None:
+        """Change the RevisionId of a policy and, without a qualifier, that of $LATEST to the same value."""
+        revision = self._policy_revisions[qualifier] = self._revision()
+        if not qualifier and self.latest is not None:
+            self.latest = {**self.latest, "RevisionId": revision}
+
+    def _function(self, name: str, qualifier: str = "") -> dict[str, Any]:
+        latest = self._found(name)
+        if latest is None:
+            raise self._missing(qualifier)
+        return latest
+
+    def _found(self, name: str) -> dict[str, Any] | None:
+        """Return the configuration of $LATEST, or None if the function does not exist."""
         if name not in (self.name, self.arn):
             raise NotModelledError(name)
-        if self.latest is None:
-            raise self._missing("")
         return self.latest
 
     def _no_alias(self, name: str) -> Refusal:
-        return Refusal("ResourceNotFoundException", f"Alias not found: {self.arn}:{name}", 404)
+        return Refusal("ResourceNotFoundException", f"Cannot find alias arn: {self.arn}:{name}", 404)
 
     def _missing(self, qualifier: str) -> Refusal:
         arn = f"{self.arn}:{qualifier}" if qualifier else self.arn
@@ -568,8 +607,8 @@ def _digest(*, ZipFile: bytes) -> str:
 def _stale() -> Refusal:
     return Refusal(
         "PreconditionFailedException",
-        "The RevisionId provided does not match the latest RevisionId for the Lambda function or alias. "
-        "Call the GetFunction or the GetAlias API to retrieve the latest RevisionId for your resource.",
+        "The Revision Id provided does not match the latest Revision Id. "
+        "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
         412,
     )
 

@@ -91,6 +91,8 @@ class Twins:
                 getattr(client, method)(**self._for_sandbox(arguments))
             response: Mapping[str, Any] = raised.value.response
             assert response["Error"]["Code"] == answer.code, (method, arguments, response)
+            if service == "lambda":
+                assert response["Error"]["Message"] == self._for_sandbox(answer.message), (method, arguments)
             assert response["ResponseMetadata"]["HTTPStatusCode"] == answer.status
             assert response.get("Item") == answer.more.get("Item"), (method, arguments)
             codes = [reason["Code"] for reason in answer.more.get("CancellationReasons", [])]
@@ -363,7 +365,8 @@ def create_table(twins: Twins) -> None:
     )
     twins.scheduler.at(5, lambda: None)
     twins.scheduler.run()
-    twins.sandbox.table.get_waiter("table_exists").wait(TableName=TABLE)
+    while twins.sandbox.table.describe_table(TableName=TABLE)["Table"]["TableStatus"] != "ACTIVE":
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -390,7 +393,6 @@ def test_gateways(twins: Twins, seed: int) -> None:
         api = chance.choice(apis)
         made = twins.model.gateways.apis.get(api)
         target = f"integrations/{chance.choice(list(made.integrations))}" if made and made.integrations else "none"
-        has_route = made is not None and bool(made.routes)
         integration = {
             "IntegrationType": "AWS_PROXY",
             "IntegrationUri": f"arn:{chance.randint(1, 3)}",
@@ -411,10 +413,8 @@ def test_gateways(twins: Twins, seed: int) -> None:
             ("get_stages", {"ApiId": api}),
         ]
         method, arguments = chance.choice(calls)
-        if (method == "create_route" and (has_route or target == "none")) or (
-            method == "create_stage" and made and made.stages
-        ):
-            continue  # the sandbox creates a second one; API Gateway and the model refuse it
+        if method == "create_route" and target == "none":
+            continue
         twins.call("gateway", method, **arguments)
 
 

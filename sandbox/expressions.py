@@ -1,0 +1,98 @@
+"""What DynamoDB refuses in the expressions of a request, and MiniStack accepts or words in another way.
+
+Sources are moto's tests that are verified against AWS:
+https://github.com/getmoto/moto/blob/master/tests/test_dynamodb/exceptions/test_dynamodb_exceptions.py
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from sandbox import errors
+from sandbox.parameters import json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.exchange import Answer, Request
+    from sandbox.operations import Operation
+
+EXPRESSIONS = (
+    "UpdateExpression",
+    "ConditionExpression",
+    "KeyConditionExpression",
+    "FilterExpression",
+    "ProjectionExpression",
+)
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
+_OTHERS = ("GetItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems")
+_SECTION = re.compile(r"(?<![\w.#:])(SET|REMOVE|ADD|DELETE)(?=\s)", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"[#:]\w+")
+_STEP = re.compile(r"\[\d+\]|[^.\[\]]+")
+
+
+def refuse(operation: Operation, request: Request) -> Answer | None:
+    """Return DynamoDB's error for a request with an expression that it does not accept."""
+    if operation.service != "dynamodb" or operation.name not in _WRITES + _OTHERS:
+        return None
+    data = json_object(request.body)
+    parts = [part for item in data.get("TransactItems", ()) for part in item.values()] or [data]
+    message = next((text for part in parts for text in _wrong(part)), "")
+    if not message:
+        return None
+    # A write of one item has its message inside the one of the validation.
+    message = f"1 validation error detected: {message}" if operation.name in _WRITES else message
+    return errors.answer("dynamodb", errors.Error(400, "ValidationException", message))
+
+
+def _wrong(part: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the expressions of one item."""
+    expressions = [part[name] for name in EXPRESSIONS if isinstance(part.get(name), str)]
+    if not expressions:
+        return  # MiniStack refuses placeholders without expressions
+    used = set(_PLACEHOLDER.findall(" ".join(expressions)))
+    for member in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        unused = [name for name in part.get(member) or {} if name not in used]
+        if unused:
+            yield f"Value provided in {member} unused in expressions: keys: {{{', '.join(unused)}}}"
+    if update := part.get("UpdateExpression"):
+        yield from _wrong_update(update, part.get("ExpressionAttributeNames") or {})
+
+
+def _wrong_update(expression: str, names: dict[str, str]) -> Iterator[str]:
+    _, *sections = _SECTION.split(expression)
+    kinds = [kind.upper() for kind in sections[::2]]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            section = f'The "{kind}" section can only be used once in an update expression;'
+            yield f"Invalid UpdateExpression: {section}"
+    paths = [
+        _path(change, names)
+        for kind, text in zip(kinds, sections[1::2], strict=True)
+        for change in _changes(kind, text)
+    ]
+    for one, two in combinations(paths, 2):
+        length = min(len(one), len(two))
+        if length and one[:length] == two[:length]:
+            yield (
+                "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of "
+                f"these paths; path one: [{', '.join(one)}], path two: [{', '.join(two)}]"
+            )
+
+
+def _changes(kind: str, text: str) -> Iterator[str]:
+    """Yield the path of each change in a section."""
+    depth, start = 0, 0
+    for position, character in enumerate(f"{text},"):
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:
+            change = text[start:position].strip()
+            yield change.partition("=")[0].strip() if kind == "SET" else change.split()[0] if change else ""
+            start = position + 1
+
+
+def _path(text: str, names: dict[str, str]) -> tuple[str, ...]:
+    """Return the steps of a path. A name from ExpressionAttributeNames is one step, also with a dot in it."""
+    return tuple(names.get(step, step) for step in _STEP.findall(text))
