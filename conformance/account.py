@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promote.aws.clients import Clients
+from promote.core.clock import Clock
 from promote.core.errors import AccessError, InputError
 
 if TYPE_CHECKING:
@@ -17,15 +18,16 @@ _CREDENTIALS = "Set AWS_PROFILE, or the variables AWS_ACCESS_KEY_ID and AWS_SECR
 
 
 class Account:
-    """The clients of one account and region. Those with a name that ends in ``once`` never retry.
+    """The clients of one account and region.
 
-    Questions about errors use the latter, because a retry hides what AWS has answered.
+    Those with a name that ends in ``once`` never repeat a call, for questions about errors. The others are the action's
+    own, which wait for the end of throttling, and repeat calls that do not find what was just created.
     """
 
-    def __init__(self, region: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, region: str, environ: Mapping[str, str], clock: Clock) -> None:
         self.region = region
-        self.environ = environ
-        self.endpoint_url = environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+        self._clients = Clients(region, environ, clock=clock)
+        self.endpoint_url = self._clients.endpoint_url
         """The URL of an emulator, or empty."""
 
     @cached_property
@@ -38,7 +40,7 @@ class Account:
 
         """
         try:
-            Clients(self.region, self.environ).resolve_region()
+            self._clients.resolve_region()
         except InputError as error:
             raise InputError("region", str(error).partition(": ")[2], hint=error.hint) from error
         except AccessError as error:
@@ -61,35 +63,34 @@ class Account:
             "connect_timeout": 5,
             "read_timeout": 60,
         }
-        config = Config(**options)
-        client = self._session.client(service, config=config)  # type: ignore[call-overload] # not a literal
+        client = self._session.client(service, config=Config(**options))  # type: ignore[call-overload] # not a literal
         _ = client.exceptions  # create the classes before threads use them
         return client
 
-    @cached_property
+    @property
     def function(self) -> "LambdaClient":
         """AWS Lambda."""
-        return self._client("lambda")  # type: ignore[no-any-return]
+        return self._clients.function
 
     @cached_property
     def function_once(self) -> "LambdaClient":
         """AWS Lambda."""
         return self._client("lambda", 1)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def gateway(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""
-        return self._client("apigatewayv2")  # type: ignore[no-any-return]
+        return self._clients.gateway
 
     @cached_property
     def gateway_once(self) -> "ApiGatewayV2Client":
         """Amazon API Gateway, HTTP APIs."""
         return self._client("apigatewayv2", 1)  # type: ignore[no-any-return]
 
-    @cached_property
+    @property
     def table(self) -> "DynamoDBClient":
         """Amazon DynamoDB."""
-        return self._client("dynamodb")  # type: ignore[no-any-return]
+        return self._clients.table
 
     @cached_property
     def table_once(self) -> "DynamoDBClient":

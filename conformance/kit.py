@@ -18,9 +18,9 @@ from conformance.report import Cleaner, Row, document, table
 from conformance.resources import Resources, new_run
 from conformance.stage import Stage
 from promote import __version__
-from promote.aws.errors import to_promote_error
+from promote.aws.errors import DENIED, code_of, to_promote_error
 from promote.core.clock import Clock
-from promote.core.errors import InputError, PromoteError, RefusedError
+from promote.core.errors import InputError, RefusedError
 
 DONE, FAILED, UNUSABLE, CANCELLED = 0, 1, 2, 130
 """Exit codes: all that was asked holds; something does not; nothing could be asked, or something is left; cancelled."""
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], clock: Clock, say
     clean = Cleaner(environ)
     try:
         options = parse(arguments, tuple(QUESTIONS))
-        account = Account(options.region, environ)
+        account = Account(options.region, environ, clock)
         resources = Resources(account, options.prefix, new_run(), clock)
         if options.is_clean:
             return _clean(account, resources, say, clean)
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], clock: Clock, say
 
 
 def _explained(error: Exception) -> str:
-    """Return the cause and the fix. The hints of the action are about workflows, which the kit has not."""
+    """Return the cause and the fix. The hints of the action about AWS's errors are about workflows."""
     found = to_promote_error(error)
-    if isinstance(error, PromoteError):
-        return found.full_text
-    return f"{found.sentence} docs/kit-policy.json has the permissions that the kit needs."
+    if code_of(error) in DENIED:
+        return f"{found.sentence} docs/kit-policy.json has the permissions that the kit needs."
+    return found.sentence if code_of(error) else found.full_text
 
 
 def _run(  # noqa: PLR0913, PLR0917 - what a run works with

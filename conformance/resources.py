@@ -160,8 +160,9 @@ class Resources:
                     FunctionName=name, Role=role, Tags=dict(self.tags), MemorySize=128, Timeout=10, **parameters
                 )
             except function.exceptions.InvalidParameterValueException as error:
-                # The role is new, and Lambda cannot assume it yet.
-                if "role" not in str(error).lower() or self._clock.monotonic() > deadline:
+                # The role is new, and Lambda cannot assume it yet, or cannot use a key of KMS with it.
+                is_new = any(word in str(error) for word in ("role", "KMS"))
+                if not is_new or self._clock.monotonic() > deadline:
                     raise
                 self._clock.sleep(2)
             else:
@@ -262,13 +263,12 @@ class Resources:
                 yield "role", self.names.base
 
     def _functions(self) -> list[str]:
-        listed = self._account.function.get_paginator("list_functions").paginate()
-        return [function["FunctionName"] for page in listed for function in page["Functions"]]
+        listed = pages(self._account.function.list_functions, "Functions", "NextMarker", "Marker")
+        return [function["FunctionName"] for function in listed]
 
     def _tables(self) -> list[str]:
-        return [
-            name for page in self._account.table.get_paginator("list_tables").paginate() for name in page["TableNames"]
-        ]
+        mark = "LastEvaluatedTableName", "ExclusiveStartTableName"
+        return list(pages(self._account.table.list_tables, "TableNames", *mark))
 
     def _tags_of_function(self, name: str) -> Mapping[str, str]:
         client = self._account.function
@@ -359,15 +359,20 @@ class Resources:
             client.delete_role(RoleName=name)
 
 
-def pages(call: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
-    """Yield the items of all pages of a list of API Gateway."""
-    token: dict[str, str] = {}
+def pages(
+    call: Callable[..., Any], items: str = "Items", mark: str = "NextToken", given: str = "NextToken", **arguments: Any
+) -> Iterator[Any]:
+    """Yield the items of all pages of a list. The default names are those of API Gateway.
+
+    ``mark`` names the member of a response that the next request sends back as ``given``.
+    """
+    following: dict[str, Any] = {}
     while True:
-        page = call(**arguments, **token)
-        yield from page["Items"]
-        if not page.get("NextToken"):
+        page = call(**arguments, **following)
+        yield from page[items]
+        if not page.get(mark):
             return
-        token = {"NextToken": page["NextToken"]}
+        following = {given: page[mark]}
 
 
 def new_run() -> str:

@@ -142,13 +142,26 @@ class Stage:
         made = self.resources.make_api(f"{subject.name}-{qualifier or 'latest'}")
         api, target = made["ApiId"], subject.arn + (f":{qualifier}" if qualifier else "")
         self.permit(subject, qualifier, api)
-        integration = gateway.create_integration(
-            ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=target, PayloadFormatVersion="2.0"
+        integration = self._changed(
+            gateway.create_integration,
+            ApiId=api,
+            IntegrationType="AWS_PROXY",
+            IntegrationUri=target,
+            PayloadFormatVersion="2.0",
         )["IntegrationId"]
-        gateway.create_route(ApiId=api, RouteKey=ROUTE, Target=f"integrations/{integration}")
-        gateway.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True)
+        self._changed(gateway.create_route, ApiId=api, RouteKey=ROUTE, Target=f"integrations/{integration}")
+        self._changed(gateway.create_stage, ApiId=api, StageName=STAGE, AutoDeploy=True)
         found = Gateway(api, made["ApiEndpoint"])
         return locate(qualifier or "latest", found, self.account.endpoint_url, is_new=True)
+
+    def _changed(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """Change an HTTP API. Repeat the call while API Gateway is still busy with the last change."""
+        for pause in (0.5, 1.0, 2.0, 4.0, 8.0):
+            try:
+                return call(**arguments)
+            except self.account.gateway.exceptions.ConflictException:
+                self.clock.sleep(pause)
+        return call(**arguments)
 
     def permit(self, subject: Subject, qualifier: str, api: str) -> None:
         """Let an API invoke the function, a version or an alias."""

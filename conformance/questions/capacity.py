@@ -1,5 +1,6 @@
 """Provisioned concurrency: what the alias shows, and which version gets the traffic, while the capacity moves."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,16 +41,16 @@ class Move:
 
 def judge(move: Move) -> Finding:
     """Decide whether the old version keeps the traffic, by a weight of 1, until the capacity has moved."""
-    *moving, last = move.samples
-    under_way = [sample for sample in moving if sample.status == "IN_PROGRESS"]
+    last = move.samples[-1]
+    under_way = [sample for sample in move.samples if sample.status == "IN_PROGRESS"]
     kept = all(dict(sample.weights) == {move.old: 1.0} and sample.stamp == move.old_stamp for sample in under_way)
-    in_time = last.after < PATIENCE
+    in_time = not under_way or under_way[-1].after < PATIENCE
     has_ended = last.status == "READY" and not last.weights and last.stamp == move.new_stamp
     revision = "changed" if move.first_revision != move.last_revision else "did not change"
     if under_way:
         weights = sorted({str(dict(sample.weights)) for sample in under_way})
         stamps = sorted({sample.stamp for sample in under_way})
-        seen = f"for {last.after:.0f} s: weights {' or '.join(weights)}, traffic at {' and '.join(stamps)}"
+        seen = f"for {under_way[-1].after:.0f} s: weights {' or '.join(weights)}, traffic at {' and '.join(stamps)}"
     else:
         seen = "the capacity had moved before the first look"
     end = f"then weights {dict(last.weights)}, traffic at {last.stamp}"
@@ -70,7 +71,7 @@ def ask(stage: Stage) -> Move:
         first = str(subject.point(_ALIAS, new)["RevisionId"])
         started = stage.clock.monotonic()
         samples: list[Sample] = []
-        pause = 0.02
+        pause, ended = 0.02, math.inf
         while True:
             before = _status(stage, subject)
             alias = client.get_alias(FunctionName=subject.name, Name=_ALIAS)
@@ -79,8 +80,11 @@ def ask(stage: Stage) -> Move:
             after = _status(stage, subject)
             if before == after:
                 samples.append(Sample(answer.after, after, weights, answer.stamp))
-                if after == "READY" and answer.stamp == "provisioned-new" and not weights:
-                    break
+            # Lambda may begin to move the capacity a moment after the response, so the end must stay for a while.
+            is_end = before == after == "READY" and answer.stamp == "provisioned-new" and not weights
+            ended = min(ended, answer.after) if is_end else math.inf
+            if answer.after - ended >= stage.options.watch:
+                break
             if after == "FAILED" or answer.after > stage.options.patience:
                 raise CouldNotAskError(f"the capacity did not move; its status is {after}")
             stage.clock.sleep(pause)

@@ -7,6 +7,7 @@ from typing import Any
 from conformance.cost import Usage
 from conformance.finding import Finding, judged
 from conformance.questions.question import Question
+from conformance.resources import pages
 from conformance.stage import Stage, archive
 from promote.aws.errors import code_of
 
@@ -103,8 +104,9 @@ def ask_repeated(stage: Stage) -> Repeated:
 
 
 def _versions(stage: Stage) -> set[str]:
-    listed = stage.account.function.get_paginator("list_versions_by_function").paginate(FunctionName=stage.plain.name)
-    return {version["Version"] for page in listed for version in page["Versions"]}
+    call = stage.account.function.list_versions_by_function
+    listed = pages(call, "Versions", "NextMarker", "Marker", FunctionName=stage.plain.name)
+    return {version["Version"] for version in listed}
 
 
 @dataclass(frozen=True)

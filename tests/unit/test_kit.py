@@ -77,7 +77,7 @@ class TestCapacity:
             ([capacity.Sample(1, "IN_PROGRESS", {}, "old"), READY], FAILS),
             ([capacity.Sample(1, "IN_PROGRESS", {"3": 1.0}, "new"), READY], FAILS),
             ([IN_PROGRESS, capacity.Sample(400, "READY", {"3": 1.0}, "old")], FAILS),
-            ([IN_PROGRESS, capacity.Sample(1000, "READY", {}, "new")], FAILS),
+            ([IN_PROGRESS, capacity.Sample(950, "IN_PROGRESS", {"3": 1.0}, "old"), READY], FAILS),
         ],
     )
     def test_the_old_version_keeps_the_traffic_until_the_capacity_has_moved(
