@@ -4,7 +4,6 @@ boto3 and requests read them too, and their errors do not name them.
 """
 
 import re
-import ssl
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -130,6 +129,8 @@ def _require_certificates(name: str, path: Path) -> None:
     """Check that the file has certificates. A folder of certificates is only for requests, not for boto3."""
     problem = "" if path.is_dir() and not name.startswith("AWS_") else _unreadable(path)
     if not problem and path.is_file():
+        import ssl  # noqa: PLC0415 - takes a while, and most runs have no bundle
+
         try:
             ssl.create_default_context(cafile=str(path))
         except (ssl.SSLError, ValueError):

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, Any
 
 from promote import __version__
@@ -80,6 +79,8 @@ _START = 8192
 
 def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str, limit: float) -> Response:
     """Send one request, and return its response, within ``limit`` seconds. Redirects are not followed."""
+    from http.client import HTTPException  # noqa: PLC0415 - loads ssl, which wrong inputs do not need
+
     import requests  # noqa: PLC0415 - already loaded with the session
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - see above
 
