@@ -134,7 +134,7 @@ def decide(request: PromotionRequest, situation: Situation) -> Decision:
         previous,
         order,
         promotion,
-        () if is_back else tuple(_warnings(situation)),
+        () if is_back else tuple(_warnings(situation, candidate.version)),
         since=served.promoted,
     )
 
@@ -238,14 +238,16 @@ def require_not_lower(function: str, version: str, environment: str, replaced: s
     )
 
 
-def _warnings(situation: Situation) -> Iterator[str]:
-    """Yield what to look into after a promotion that is made nevertheless."""
+def _warnings(situation: Situation, version: str) -> Iterator[str]:
+    """Yield what to look into after a promotion to ``version`` that is made nevertheless."""
     name, found, alias, served = situation.environment, situation.order, situation.alias, situation.served
     if alias and alias.split is not Split.NONE:
         yield f"This promotion ended a traffic split of {name} that was set externally: {alias.shares}."
     elif alias and served.sequence and alias.is_moved_by_others and not situation.is_pinned:
         is_same = alias.version == served.version
         how = "the description of its alias was changed" if is_same else f"it was moved to version {alias.version}"
+        if alias.version == version and not is_same:
+            how += ", before that version was verified"
         yield f"{name} was changed externally since its last promotion: {how}."
     if found.relation is CommitRelation.DIVERGED:
         ours, theirs = short_commit(found.ours), short_commit(found.commit)
