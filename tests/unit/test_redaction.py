@@ -1,10 +1,14 @@
 """Secrets are found in every form."""
 
 import json
+from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from promote.core.redaction import Redactor
+from promote.pipeline.job import Job
+from promote.verification.process import CommandContext
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,10 @@ def test_what_is_short_stays_short_in_json() -> None:
 
 def test_the_longest_is_found_first_and_short_ones_are_left() -> None:
     assert Redactor(["secret", "secret-and-more", "abc", ""])("secret-and-more secret abc") == "*** *** abc"
+
+
+@pytest.mark.parametrize("kind", [Job, CommandContext])
+def test_no_text_of_an_object_has_the_variables_of_the_step(kind: type[Any]) -> None:
+    """Secrets are among them."""
+    [environ] = [field for field in fields(kind) if field.name == "environ"]
+    assert not environ.repr
