@@ -620,6 +620,13 @@ def everywhere(words: str) -> Report:
     )
 
 
+def test_each_outcome_has_its_mark_and_what_did_not_pass_comes_first() -> None:
+    checks = tuple(CheckResult("words", "http", outcome, 0.001, "words") for outcome in Outcome)
+    text = render(replace(BLOCKED, verdict=Verdict.of(checks)), CONTEXT, job(*PHASES))
+    marks = re.findall(r"^\| (\S+) \| `?words`? \|", text, re.MULTILINE)
+    assert marks == ["❌", "❓", "⏭️", "✅"]
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_text_from_outside_is_only_ever_text(attack: str, parser: MarkdownIt) -> None:
     tokens = parser.parse(render(everywhere(attack), CONTEXT, job(*PHASES)))
