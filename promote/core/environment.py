@@ -92,7 +92,7 @@ def _not_one_line(secret: str) -> str:
         return "a line break"
     if not secret.isascii():
         return "a character that is not ASCII, such as a typographic quote or an invisible space"
-    return "a space or a control character" if not secret.isprintable() or " " in secret else ""
+    return "" if secret.isprintable() else "a control character"
 
 
 def _require_token_file(environ: Mapping[str, str]) -> None:
