@@ -1,11 +1,15 @@
 """Links in a packed directory: kept within it, followed once out of it, as package managers need it."""
 
+import os
 import stat
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from promote.aws.archive import pack
 from promote.core.errors import InputError
@@ -209,3 +213,48 @@ def test_links_give_the_same_bytes_again(workspace: Path) -> None:
         (folder / link).symlink_to(target)
     pack(folder, workspace.parent / "second.zip", workspace, width=1)
     assert (workspace.parent / "first.zip").read_bytes() == (workspace.parent / "second.zip").read_bytes()
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack with links, which come last."""
+    with zipfile.ZipFile(archive) as file:
+        entries = sorted(file.infolist(), key=lambda entry: stat.S_ISLNK(entry.external_attr >> 16))
+        for entry in entries:
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                (folder / entry.filename).parent.mkdir(parents=True, exist_ok=True)
+                (folder / entry.filename).symlink_to(file.read(entry).decode())
+            else:
+                file.extract(entry, folder)
+
+
+def tree(folder: Path, depth: int = 3) -> Iterator[tuple[str, str]]:
+    """Yield each path, also through links, to this depth, with the text of a file or the word "folder"."""
+    for entry in sorted(folder.iterdir()):
+        yield entry.name, "folder" if entry.is_dir() else entry.read_text(encoding="utf-8")
+        if entry.is_dir() and depth:
+            yield from ((f"{entry.name}/{name}", text) for name, text in tree(entry, depth - 1))
+
+
+FOLDERS = ("function", "function/a", "function/a/b", "shared", "shared/a", "shared/c", "else")
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.tuples(st.sampled_from(FOLDERS), st.sampled_from("xyz"), st.sampled_from(FOLDERS), st.booleans())),
+)
+def test_each_path_through_links_leads_to_the_same_file(links: list[tuple[str, str, str, bool]]) -> None:
+    """Whatever links lead to, the unpacked archive has the same files at the same paths."""
+    with tempfile.TemporaryDirectory() as temporary:
+        workspace = Path(temporary).resolve() / "workspace"
+        plant(workspace, {f"{folder}/file": folder for folder in FOLDERS})
+        for folder, name, target, is_file in links:
+            link, to = workspace / folder / name, workspace / target / ("file" if is_file else "")
+            if not os.path.lexists(link):
+                link.symlink_to(os.path.relpath(to, link.parent))
+        pack(workspace / "function", workspace.parent / "packed.zip", workspace)
+        (workspace.parent / "unpacked").mkdir()
+        unpack(workspace.parent / "packed.zip", workspace.parent / "unpacked")
+        assert dict(tree(workspace.parent / "unpacked")) == dict(tree(workspace / "function"))
+        with zipfile.ZipFile(workspace.parent / "packed.zip") as archive:
+            files = [entry for entry in archive.infolist() if not stat.S_ISLNK(entry.external_attr >> 16)]
+            assert len(files) <= len(FOLDERS), "each file is there once"
