@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node, ScalarNode
 
+LARGEST = 256 * 1024
+"""The most bytes of a file."""
+
 _MOST, _DEEPEST = 20_000, 20
 """The most values, including those that aliases repeat, and the most levels. More are a mistake or an attack."""
 
@@ -44,6 +47,13 @@ class Located:
     first_line: int = 0
     """The line of the text. The text of a block scalar begins below its ``|``."""
 
+    @property
+    def plain(self) -> Any:
+        """The value with the values in it, as dictionaries, lists, texts, numbers, booleans and None."""
+        if isinstance(self.value, Mapping):
+            return {key: item.plain for key, item in self.value.items()}
+        return [item.plain for item in self.value] if isinstance(self.value, tuple) else self.value
+
 
 def read(text: str) -> Located:
     """Read one document. An empty document is null.
@@ -54,6 +64,8 @@ def read(text: str) -> Located:
     """
     import yaml  # noqa: PLC0415 - few runs have a file to read
 
+    if len(text) > LARGEST:
+        raise LocatedError(1, f"it is larger than {LARGEST >> 10} KB", "Check that it is the right file.")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

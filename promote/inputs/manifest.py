@@ -8,12 +8,9 @@ from promote.core.errors import InputError
 from promote.core.workspace import require_inside
 from promote.inputs.application import Application, FunctionInputs, require_one_application
 from promote.inputs.function_name import parse_function
-from promote.inputs.located_yaml import Located
+from promote.inputs.located_yaml import LARGEST, Located
 from promote.inputs.manifest_schema import FUNCTION, WHOLE, Key, check, hint_of, refuse
 from promote.inputs.value import Line, Place, Value
-
-LARGEST = 256 * 1024
-"""The most bytes of the file."""
 
 
 def parse(text: str, file: str, environment: str) -> Application:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from promote.github.model import Person
+from promote.inputs import located_yaml
+from promote.inputs.located_yaml import LocatedError
 from promote.notes.model import Change, Section
-
-LIMIT = 100_000
-"""The most characters of the file. Real files have a few hundred."""
 
 _ANY = "*"
 _BREAKING = "Breaking changes"
@@ -78,17 +77,10 @@ def read(text: str) -> Categories:
         ValueError: The file does not have the documented format. The message is the cause.
 
     """
-    import yaml  # noqa: PLC0415 - few repositories have the file
-
-    if len(text) > LIMIT:
-        raise ValueError(f"it is longer than {LIMIT} characters")
     try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"it is not valid YAML{line}") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        raise ValueError("it is not valid YAML") from None
+        content = located_yaml.read(text).plain
+    except LocatedError as error:
+        raise ValueError(f"{error} (line {error.line})") from None
     changelog = _mapping(_mapping(content, "the file").get("changelog"), "changelog")
     return Categories(
         tuple(

@@ -13,7 +13,7 @@ from promote.github import git
 from promote.github.api.repository import GitHub
 from promote.github.commits import Listing
 from promote.github.model import Commit, PullRequest
-from promote.notes.categories import LIMIT
+from promote.inputs.located_yaml import LARGEST
 from promote.notes.changes import changes
 from promote.notes.model import Changes
 
@@ -127,13 +127,13 @@ class Sources:
             if file is None or not file.is_file():
                 return ""
             with file.open("rb") as opened:
-                return opened.read(LIMIT).decode(errors="replace")
+                return opened.read(LARGEST + 1).decode(errors="replace")
         except (OSError, RuntimeError):
             return ""
 
     def _configuration(self, commit: str) -> str:
         found = self.github.file(_CONFIGURATION, commit)
-        return found[:LIMIT].decode(errors="replace") if found else ""
+        return found[: LARGEST + 1].decode(errors="replace") if found else ""
 
 
 def _without_pull_request(commits: tuple[Commit, ...], pulls: tuple[PullRequest, ...]) -> Iterator[str]:

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from promote.core.errors import InputError
 from promote.inputs.application import Application
 from promote.inputs.function_lines import parse_lines
-from promote.inputs.located_yaml import Located, LocatedError, read
-from promote.inputs.manifest import LARGEST, parse
+from promote.inputs.located_yaml import LARGEST, Located, LocatedError, read
+from promote.inputs.manifest import parse
 from promote.inputs.manifest_schema import FUNCTION, MOST, WHOLE, check
 from promote.inputs.model import Inputs
 from promote.inputs.step import application
