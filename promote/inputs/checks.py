@@ -71,10 +71,30 @@ class HttpCheck:
 
     @property
     def name(self) -> str:
-        """The check as its author wrote it."""
+        """The check for people and records: as its author wrote it, but without the values of the query."""
+        return self._with(without_values(self.path))
+
+    @property
+    def written(self) -> str:
+        """The check as its author wrote it. The query may have a secret."""
+        return self._with(self.path)
+
+    def _with(self, path: str) -> str:
         if self.is_probe:
-            return f"{self.method} {self.path} responds"
-        return " ".join(filter(None, [self.method, self.path, str(self.status or ""), self.expectation.expression]))
+            return f"{self.method} {path} responds"
+        return " ".join(filter(None, [self.method, path, str(self.status or ""), self.expectation.expression]))
+
+
+def without_values(path: str) -> str:
+    """Return ``path`` with ``…`` in place of each value of its query, such as ``/hook?token=…``."""
+
+    def without_value(part: re.Match[str]) -> str:
+        name, equals, value = part[0].partition("=")
+        # Without =, the name may be the secret.
+        return name + equals + ("…" if value else "") if equals else "…"
+
+    before, mark, query = path.partition("?")
+    return before + mark + re.sub(r"[^&;]+", without_value, query)
 
 
 @dataclass(frozen=True)
@@ -150,9 +170,15 @@ def _http_check(line: str, place: Place) -> HttpCheck:
             if method.upper() in METHODS
             else f"it must be one of {', '.join(METHODS)}"
         )
-        raise place.error("checks", f"{method!r} is not an HTTP method; {known}", hint=f"Write {GRAMMAR}.")
+        raise place.error(
+            "checks", f"{without_values(method)!r} is not an HTTP method; {known}", hint=f"Write {GRAMMAR}."
+        )
     if not re.fullmatch(r"/[!-~]*", path) or "#" in path:
-        what = f"the path {path!r} must begin with / and be ASCII without #" if path else "the path is missing"
+        what = (
+            f"the path {without_values(path)!r} must begin with / and be ASCII without #"
+            if path
+            else "the path is missing"
+        )
         raise place.error("checks", what, hint=f"Write {GRAMMAR}; percent-encode other characters in the path.")
     status, expression = _word(rest)
     if not status.isdecimal():

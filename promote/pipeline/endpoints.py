@@ -11,6 +11,7 @@ from promote.aws.api_gateway import STAGE, Gateways
 from promote.core.clock import Clock
 from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint, Gateway
 from promote.core.errors import EndpointError
+from promote.inputs.checks import without_values
 from promote.state.ledger import Ledger
 from promote.verification.http_client import Response, ask
 
@@ -114,7 +115,9 @@ class Endpoints:
             is_in_vain = self._clock.monotonic() - started > patience
             if repaired is None and (not endpoint.is_new or is_in_vain):
                 what = response.trouble or f"status {response.status}"
-                return endpoint, (f"The endpoint {endpoint.url}{path} does not reach the function: {what}.",)
+                return endpoint, (
+                    f"The endpoint {endpoint.url}{without_values(path)} does not reach the function: {what}.",
+                )
             endpoint = repaired or endpoint
             self._clock.sleep(0.5)
         return endpoint, ()

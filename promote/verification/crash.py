@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from promote import __version__
 from promote.core.concurrency import with_timeout
-from promote.inputs.checks import excerpt
+from promote.inputs.checks import excerpt, without_values
 
 if TYPE_CHECKING:
     from promote.aws.lambda_function import Function
@@ -41,7 +41,9 @@ def crash_of(function: "Function", version: str, path: str, seconds: float) -> s
         is_of_format = with_timeout(max(0, min(seconds, _LONGEST)), look)
     if not errors:
         return ""
-    return f"The function raised an error at GET {path}: {errors[0]}{_FORMAT_HINT if is_of_format else ''}"
+    return (
+        f"The function raised an error at GET {without_values(path)}: {errors[0]}{_FORMAT_HINT if is_of_format else ''}"
+    )
 
 
 _FORMAT_HINT = ". An event of payload format 1.0 raises none: let the handler read format 2.0, which the endpoint sends"

@@ -52,7 +52,7 @@ class HttpChecks:
 
     def digest(self) -> Mapping[str, object]:
         """Return the checks as they are written."""
-        return {self.input: [check.name for check in self.checks]}
+        return {self.input: [check.written for check in self.checks]}
 
     def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
         """Yield one call per check."""

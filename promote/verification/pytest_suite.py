@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,9 @@ from promote.verification.log_groups import Group
 from promote.verification.process import CommandContext, run
 
 KIND = "pytest"
+
+_LARGEST_RECORD = 1000
+"""Bytes of the counts of tests. A test can write there as well."""
 
 _NOTHING_COLLECTED = 5
 _REASONS: Mapping[int, str] = {
@@ -119,7 +123,10 @@ def run_suite(suite: Suite, url: str, context: CommandContext, deadline: float) 
     An error of the suite as a whole is an additional result.
     """
     started = context.clock.monotonic()
-    name = " ".join(["pytest", *(shlex.quote(argument) for argument in suite.arguments)])
+    # Options may have a secret.
+    paths = list(takewhile(lambda argument: not argument.startswith("-"), suite.arguments))
+    more = ["…"] if len(paths) < len(suite.arguments) else []
+    name = " ".join(["pytest", *map(shlex.quote, paths), *more])
     report = context.temporary / "tests.xml"
     results: list[CheckResult] = []
     python, trouble = sys.executable, ""
@@ -175,7 +182,8 @@ def _results(code: int | None, report: Path, record: Path, group: Group) -> tupl
 def _unfinished(record: Path) -> str:
     """Return how many of the collected tests completed, as text; empty if all did."""
     try:
-        counts = json.loads(record.read_text(encoding="utf-8"))
+        with record.open("rb") as file:
+            counts = json.loads(file.read(_LARGEST_RECORD))
         collected, finished = int(counts["collected"]), int(counts["finished"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         return f"the number of completed tests is unknown: {error}"

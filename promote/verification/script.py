@@ -1,5 +1,6 @@
 """The input ``test-command``: a bash script, which records its commands while it runs."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +13,17 @@ from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
 from promote.verification.process import CommandContext, run
 
+NAME = "test-command"
+"""The name of the check. The text of the script may have a secret."""
+
 _LONGEST = 200
 """Characters of a command in a message."""
+
+_LARGEST_RECORD = 1_000_000
+"""Bytes of the record. The first entries are the ones that are shown."""
+
+_BEGINNING = "the beginning"
+"""What stands for the command before the first one."""
 
 _WATCH = r"""
 command_not_found_handle() {
@@ -21,7 +31,7 @@ command_not_found_handle() {
   printf 'bash: %s: command not found\n' "$1" >&2
   return 127
 }
-__promote_before='the beginning'
+__promote_before=BEGINNING
 __promote_look() {
   [[ ! ${__promote_busy-} ]] || return 0
   case " $1 " in *" 126 "*|*" 127 "*)
@@ -127,8 +137,7 @@ class Script:
 def run_script(script: str, context: CommandContext, deadline: float) -> CheckResult:
     """Run a bash script as a step of a workflow does. Exit code 0 passes."""
     started = context.clock.monotonic()
-    name = next(line.strip() for line in script.splitlines() if line.strip())
-    with context.console.group(name) as group:
+    with context.console.group(NAME) as group:
         options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
         record = context.temporary / "test-command.record"
         record.unlink(missing_ok=True)
@@ -155,7 +164,7 @@ def run_script(script: str, context: CommandContext, deadline: float) -> CheckRe
         outcome, detail = Outcome.INCONCLUSIVE, f"{what}. {advice}"
     elif not seen.has_run:
         outcome, detail = Outcome.INCONCLUSIVE, "the script ran no command"
-    return CheckResult(name, "command", outcome, context.clock.monotonic() - started, detail)
+    return CheckResult(NAME, "command", outcome, context.clock.monotonic() - started, detail)
 
 
 _NOT_RUN: Mapping[int, str] = {126: "a command cannot be executed", 127: "a command was not found"}
@@ -178,9 +187,14 @@ def watch(file: Path, record: Path, also: str) -> None:
     """Write the commands for BASH_ENV, which write to ``record``. ``also`` is the previous value of BASH_ENV."""
     settings = "|".join(f"{word}|{word}\\ *" for word in (":", "exit", *SETTINGS))
     first = f"if [[ -r {shlex.quote(also)} ]]; then . {shlex.quote(also)}; fi\n" if also else ""
-    file.write_text(
-        first + _WATCH.replace("SETTINGS", settings).replace("RECORD", shlex.quote(str(record))), encoding="utf-8"
-    )
+    commands = _WATCH
+    for word, text in (
+        ("SETTINGS", settings),
+        ("RECORD", shlex.quote(str(record))),
+        ("BEGINNING", shlex.quote(_BEGINNING)),
+    ):
+        commands = commands.replace(word, text)
+    file.write_text(first + commands, encoding="utf-8")
 
 
 def ended(script: str) -> str:
@@ -191,9 +205,22 @@ def ended(script: str) -> str:
 
 def traces(record: Path) -> Traces:
     """Read the record of a script that has ended."""
-    lines = record.read_text(encoding="utf-8", errors="replace").splitlines() if record.is_file() else []
+    lines: list[str] = []
+    if record.is_file():
+        with record.open("rb") as file:
+            lines = file.read(_LARGEST_RECORD).decode(errors="replace").splitlines()
 
     def reported(word: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(line[len(word) :][:_LONGEST] for line in lines if line.startswith(word)))
 
-    return Traces(reported("missing "), reported("near "), "ran" in lines)
+    near = tuple(dict.fromkeys(map(_command, reported("near "))))
+    return Traces(reported("missing "), near, "ran" in lines)
+
+
+def _command(text: str) -> str:
+    """Return the name of the command in ``text``. Its arguments and variables may have a secret."""
+    if text == _BEGINNING:
+        return text
+    words = text.split()
+    named = next((word for word in words if not re.match(r"[A-Za-z_]\w*=", word)), "a variable")
+    return named if [named] == words else f"{named} …"

@@ -8,6 +8,7 @@ from promote.core.concurrency import map_concurrently
 from promote.core.endpoint import Endpoint
 from promote.core.redaction import Redactor
 from promote.core.verdict import CheckResult, Outcome, Verdict
+from promote.inputs.checks import without_values
 from promote.verification.check import Check, EndpointUse, Subject
 from promote.verification.crash import crash_of
 from promote.verification.http_checks import KIND as HTTP
@@ -90,7 +91,7 @@ class Verification:
         reason = crash_of(self.function, version, path, self.seconds)
         if not reason:
             return None
-        check = CheckResult(f"GET {path}", HTTP, Outcome.FAILED, 0, reason)
+        check = CheckResult(f"GET {without_values(path)}", HTTP, Outcome.FAILED, 0, reason)
         return Verdict.of((self._presentable(check),))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
