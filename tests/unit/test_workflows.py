@@ -138,6 +138,15 @@ def test_nothing_from_outside_becomes_code(path: Path) -> None:
                 assert step["with"]["persist-credentials"] is False
 
 
+def test_a_checkout_leaves_no_token_in_the_clone() -> None:
+    """Tests of the repository, and anything else in the job, could read it there."""
+    shown = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    written = [*map(yaml.safe_load, shown), *map(load, [*OWN.values(), *EXAMPLES.values()])]
+    checkouts = [step for one in written for step in steps(one) if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) > 10
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
 def test_every_action_is_pinned_and_to_one_version_everywhere() -> None:
     pins: dict[str, set[str]] = {}
     for path in (*OWN.values(), *EXAMPLES.values(), *(REPOSITORY / "tests" / "e2e").glob("*.yml")):
