@@ -18,6 +18,15 @@ for _descriptor in range(3):
         # stdin, stdout or stderr is closed. Otherwise, the next file or connection would take its number.
         os.open(os.devnull, os.O_RDONLY)
 
+import ctypes  # noqa: E402
+from contextlib import suppress  # noqa: E402
+
+with suppress(OSError, AttributeError):  # not Linux
+    # PR_SET_DUMPABLE (linux/prctl.h). Other processes can read neither the memory nor the variables of this one, which
+    # have the job's credentials. The tests that it starts run as the same user, and in a container as root without
+    # CAP_SYS_PTRACE: proc(5), ptrace(2).
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+
 import gc  # noqa: E402
 
 # Almost all objects are modules, which stay. Frequent garbage collections would take a third of the run's own time.
@@ -25,7 +34,6 @@ gc.set_threshold(50_000, 50, 100)
 
 import io  # noqa: E402
 import sys  # noqa: E402
-from contextlib import suppress  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from promote.action import main  # noqa: E402

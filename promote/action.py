@@ -49,7 +49,7 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
                 report = carry_out(job)
             except Exception as error:  # noqa: BLE001 - every error becomes one annotation
                 if environ.get("RUNNER_DEBUG") == "1":
-                    for line in traceback.format_exc().splitlines():
+                    for line in workflow.redact_outside(traceback.format_exc()).splitlines():
                         workflow.info(line)
                 report = failed(to_promote_error(error), job)
             ignore()
@@ -101,6 +101,7 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
     if workflow.problem:
         report = replace(report, warnings=(*report.warnings, f"The log is not complete: {workflow.problem}."))
     try:
+        _restore_files(workflow, job)
         for name, value in report.outputs().items():
             workflow.output(name, value)
         workflow.summary(render(report, context, job, workflow.redact))
@@ -120,6 +121,16 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
         return 0
     workflow.error("\n".join([report.headline, *report.failures, report.hint]), title=report.title)
     return 1
+
+
+def _restore_files(workflow: ActionsLog, job: Job | None) -> None:
+    """Undo what tests and commands have written to the files by which the step tells the runner of its outputs."""
+    for name in workflow.files.restore(job.inputs.test_environment if job else ()):
+        workflow.warn(
+            f"a command changed the runner's file {name}, and the action has undone this. To let tests and "
+            f"test-command write to it, add {name} to test-environment.",
+            title="Tests",
+        )
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

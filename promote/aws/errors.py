@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def redacting_variables(configuration: Mapping[str, Any]) -> Iterator[None]:
-    """Redact the values of the environment variables in ``configuration`` from errors, which may repeat them."""
+def redacting_variables(*configurations: Mapping[str, Any]) -> Iterator[None]:
+    """Redact the values of the environment variables in ``configurations`` from errors, which may repeat them."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - a client has loaded it
 
-    variables: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
+    variables = [value for one in configurations for value in one.get("Environment", {}).get("Variables", {}).values()]
     try:
         yield
     except ClientError as error:
-        error.response["Error"]["Message"] = Redactor(variables.values())(message_of(error))
+        error.response["Error"]["Message"] = Redactor(variables)(message_of(error))
         raise
 
 

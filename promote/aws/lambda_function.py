@@ -148,7 +148,7 @@ class Function:
         """
         self._access.guard()
         try:
-            with redacting_variables(changes):
+            with redacting_variables(latest.configuration, changes):
                 self._access.guarded_client.update_function_configuration(
                     FunctionName=self._access.id, RevisionId=latest.revision_id, **changes
                 )

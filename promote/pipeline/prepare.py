@@ -59,6 +59,7 @@ def _prepare_one(job: Job) -> Target:
         lambda: run_both(lambda: read_function(job, function), job.table.connect),
     )
     arn, creation = _identity(job, region, code, latest)
+    job.workflow.hide_outside(_variables(latest, inputs.configuration))
     if latest and not job.part:  # several functions share the input, and a function need not have all aliases
         require_known(inputs.function_name, aliases, inputs.latest_aliases)
     require_movable(job, aliases)

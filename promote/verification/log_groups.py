@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from promote.core.redaction import Redactor
 from promote.github.actions.log import ActionsLog
 
 _HEAD, _TAIL = 500_000, 200
@@ -45,10 +46,19 @@ class Console:
 
     def __init__(self, workflow: ActionsLog) -> None:
         self._workflow = workflow
-        self.redact = workflow.redact
         self._groups: deque[Group] = deque()
         self._lock = threading.Lock()
         self._is_over = False
+
+    @property
+    def redact(self) -> Redactor:
+        """Redacts the output of commands, and what they name."""
+        return self._workflow.redact_outside
+
+    @property
+    def redact_own(self) -> Redactor:
+        """Redacts what the inputs name."""
+        return self._workflow.redact
 
     @contextmanager
     def group(self, title: str) -> Iterator[Group]:

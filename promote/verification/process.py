@@ -14,6 +14,7 @@ from typing import IO
 from promote.core.clock import Clock
 from promote.core.concurrency import start_daemon
 from promote.core.redaction import Redactor
+from promote.github.actions.command_files import NAMES
 from promote.verification import supervisor
 from promote.verification.log_groups import Console
 
@@ -26,8 +27,10 @@ _ENDING, _LATE_OUTPUT = 5.0, 1.0
 _HELD_BACK = re.compile(
     r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE|CONFIG_FILE)\w*|ACTIONS_\w*TOKEN\w*"
     r"|(GITHUB|GH)_(ENTERPRISE_)?TOKEN|(INPUT|STATE)_.*"
+    rf"|{'|'.join(NAMES)}"
 )
-"""Variables that commands do not get: credentials of this run, and inputs, which include GitHub's token."""
+"""Variables that commands do not get: credentials of this run, inputs, which include GitHub's token, and the files of
+the runner, by which they could change variables and outputs of the job."""
 
 
 @dataclass(frozen=True)

@@ -99,4 +99,6 @@ class Verification:
         hide = self.context.console.redact
         detail = hide(self.redact(result.detail))
         detail = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"
-        return replace(result, name=hide(result.name), detail=detail)
+        # The names of tests are text from outside.
+        name = (hide if result.file else self.context.console.redact_own)(result.name)
+        return replace(result, name=name, detail=detail)

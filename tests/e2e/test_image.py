@@ -99,6 +99,23 @@ def test_blocked(runner: ContainerRunner, inputs: dict[str, str], world: World) 
     assert world.alias_version() == ""
 
 
+PEEK = """
+for name in environ mem maps fd/1; do
+  if head -c 1 "/proc/1/$name"; then echo "$name can be read"; fi
+done
+for file in /github/file_commands/*; do echo forged=1 >>"$file"; done
+"""
+
+
+def test_what_tests_can_neither_read_nor_write(runner: ContainerRunner, inputs: dict[str, str]) -> None:
+    ended = runner.run({**inputs, "test-command": PEEK})
+    assert ended.result == "promoted", ended.log
+    assert ended.log.count("Permission denied") == 4
+    assert "can be read" not in ended.log
+    assert "forged" not in {*ended.outputs, *ended.state}
+    assert "forged" not in ended.summary
+
+
 def test_bad_input(runner: ContainerRunner, inputs: dict[str, str], account: Account) -> None:
     ended = runner.run({**inputs, "function-name": ""})
     assert ended.code == 1, ended.log

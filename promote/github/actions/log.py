@@ -7,16 +7,16 @@ that the action knows are redacted in everything it writes.
 import errno
 import os
 import re
+import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TextIO
 
 from actions_toolkit.command import Command
 from actions_toolkit.file_command import prepare_key_value_message
 
-from promote.core.disk import writing
 from promote.core.environment import secrets_in
 from promote.core.redaction import Redactor
+from promote.github.actions.command_files import CommandFiles
 
 ANNOTATION_LIMIT = 4096
 SUMMARY_LIMIT = 1024 * 1024
@@ -47,13 +47,23 @@ class ActionsLog:
 
     def __init__(self, environ: Mapping[str, str], stream: TextIO, secrets: Iterable[str] = ()) -> None:
         self._stream = stream
-        self._output = environ.get("GITHUB_OUTPUT", "")
-        self._summary = environ.get("GITHUB_STEP_SUMMARY", "")
-        self._state = environ.get("GITHUB_STATE", "")
-        self.redact = Redactor(secrets)
+        self._secrets = frozenset(secrets)
+        self._lock = threading.Lock()
+        self.files = CommandFiles(environ)
+        self.redact = self.redact_outside = Redactor(self._secrets)
+        """``redact_outside`` is for text from outside, such as the output of tests: see ``hide_outside``."""
         self._has_group = False
         self.problem = ""
         """Why lines of the log could not be written; empty if all were."""
+
+    def hide_outside(self, values: Iterable[str]) -> None:
+        """Redact ``values`` in text from outside, but not in the action's own messages and outputs.
+
+        A variable of a function may have any value, such as the name of the environment.
+        """
+        with self._lock:
+            self._secrets |= frozenset(values)
+            self.redact_outside = Redactor(self._secrets)
 
     def info(self, text: str) -> None:
         """Write one line to the log."""
@@ -80,21 +90,18 @@ class ActionsLog:
 
     def output(self, name: str, value: str) -> None:
         """Set an output of the step."""
-        if self._output:
-            _append(self._output, prepare_key_value_message(name, self.redact(value)) + os.linesep)
+        self.files.append("GITHUB_OUTPUT", prepare_key_value_message(name, self.redact(value)) + os.linesep)
 
     def state(self, name: str, value: str) -> None:
         """Save a value for the post step."""
-        if self._state:
-            _append(self._state, prepare_key_value_message(name, value) + os.linesep)
+        self.files.append("GITHUB_STATE", prepare_key_value_message(name, value) + os.linesep)
 
     def summary(self, markdown: str) -> None:
         """Add ``markdown`` to the job summary. Untrusted text in it must be escaped."""
         text = self.redact(markdown)
         if len(text.encode(errors=_UNWRITABLE)) >= SUMMARY_LIMIT:  # with a line feed
             text = "The summary is larger than the runner accepts. See the log.\n"
-        if self._summary:
-            _append(self._summary, text + "\n")
+        self.files.append("GITHUB_STEP_SUMMARY", text + "\n")
 
     def _annotate(self, kind: str, text: str, title: str, place: Mapping[str, str] | None = None) -> None:
         message = "\n".join(map(plain, self.redact(text).replace("\r\n", "\n").split("\n")))
@@ -114,11 +121,6 @@ class ActionsLog:
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else errno.EBADF  # ValueError: Python has closed it
             self.problem = _UNWRITTEN.get(number or 0, f"stdout cannot be written ({error})")
-
-
-def _append(file: str, text: str) -> None:
-    with writing(file), Path(file).open("a", encoding="utf-8", errors=_UNWRITABLE, newline="") as sink:
-        sink.write(text)
 
 
 def secrets_of(environ: Mapping[str, str]) -> list[str]:
