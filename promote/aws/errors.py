@@ -144,7 +144,7 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
     is_final = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
     return ServiceError(
         f"{operation} failed: {code}: {message}",
-        hint="AWS refuses this request each time. Fix the cause in the message from AWS."
+        hint="AWS refuses this request each time, so fix the cause in the message from AWS."
         if is_final
         else "Run the job again. If it fails again, fix the cause in the message from AWS.",
     )

@@ -884,9 +884,9 @@ CASES = [
         do="Store the secret again",
     ),
     environment(
-        "a space in the key",
-        {"AWS_SECRET_ACCESS_KEY": f"{KEY} {KEY}"},
-        says="AWS_SECRET_ACCESS_KEY contains a space",
+        "a tab in the key",
+        {"AWS_SECRET_ACCESS_KEY": f"{KEY}\t{KEY}"},
+        says="AWS_SECRET_ACCESS_KEY contains a control character",
         do="Store the secret again",
     ),
     Case(

@@ -125,6 +125,7 @@ MUTANTS = (
         "metadata[_MARK] = earlier",
         "metadata[_MARK] = False",
         ("lambda.UpdateAlias",),
+        (Hit.LOST_THEN_THROTTLED, Hit.LOST_THEN_REFUSED),
     ),
     Mutant(
         "a retry that finds its own effect counts as a lost race",
