@@ -33,18 +33,23 @@ def commit(folder: Path, message: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-NAMES = (*(f"{number:040x}" for number in range(100)), *(digit * 40 for digit in "123456789abcdef"))
-"""Readable names of commits: numbers, the oldest 0, followed by ``"1" * 40`` to ``"f" * 40``."""
+def readable_names(numbers: int) -> tuple[str, ...]:
+    """Return readable names of commits: so many numbers, the oldest 0, followed by ``"1" * 40`` to ``"f" * 40``."""
+    return (*(f"{number:040x}" for number in range(numbers)), *(digit * 40 for digit in "123456789abcdef"))
+
+
+NAMES = readable_names(20)
+"""Each step reads all of them, so a longer history takes time."""
 
 
 def line(folder: Path, names: Sequence[str] = NAMES) -> None:
     """Create a history in ``folder`` without git: commits with these names, one after the other.
 
     Each name is replaced by a commit: https://git-scm.com/docs/git-replace.
-    None is checked out, so ``GITHUB_SHA`` is the deployed commit.
+    None is checked out, so ``GITHUB_SHA`` is the deployed commit. A second call replaces the history.
     """
     store, who, parent, refs = folder / ".git", "A <a@example.com>", "", []
-    (store / "refs").mkdir(parents=True)
+    (store / "refs").mkdir(parents=True, exist_ok=True)
     for place, name in enumerate(names):
         at = f"{1_700_000_000 + place} +0000"
         text = f"tree {_EMPTY}\n{parent}author {who} {at}\ncommitter {who} {at}\n\ncommit {name}\n".encode()

@@ -11,7 +11,7 @@ import pytest
 from promote.core.clock import Clock
 from sandbox.client import Account, Sandbox
 from tests.conftest import counting, make_runner, make_several
-from tests.repository import line
+from tests.repository import line, readable_names
 from tests.runner import Ended
 from tests.world import TABLE, World, archive, get
 
@@ -574,6 +574,7 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
 def test_killed_after_each_call_from_the_release_on(sandbox: Sandbox, tmp_path: Path, share: int) -> None:
     """The process is killed. The next run, also one of a single function, brings all functions to one release."""
     application = Application(tmp_path / "runner", sandbox.account())
+    line(application.runner.workspace, readable_names(100))
     application.run(1)
     url = json.loads(application.run(1).outputs["functions"])["api"]["environment-url"]
     for number in count(share + 1, SHARES):
