@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import ministack.app
 
-from sandbox import dynamodb_answers, expressions, faults, lambda_answers, lambda_requests, owners, pages, strict
+from sandbox import (
+    copies,
+    dynamodb_answers,
+    expressions,
+    faults,
+    lambda_answers,
+    lambda_requests,
+    owners,
+    pages,
+    strict,
+)
 from sandbox.authorization import Callers, Permission, Ruling
 from sandbox.exchange import (
     Answer,
@@ -172,15 +182,18 @@ class Wrapper:
     async def _control(self, request: Request) -> Answer:
         """Serve a control request about an account's calls, faults and callers."""
         account, *rest = request.path.removeprefix(CONTROL).split("/")
+        answer: Answer | None = None
         match rest:
             case ["calls"]:
-                return self._control_calls(request.method, account)
+                answer = self._control_calls(request.method, account)
             case ["faults"]:
-                return self._control_faults(request, account)
+                answer = self._control_faults(request, account)
             case ["callers", token]:
-                return self._control_callers(request, account, token)
+                answer = self._control_callers(request, account, token)
+            case ["copies", target]:
+                answer = self._control_copies(request, account, target)
             case ["functions", name, qualifier, "idle"]:
-                return self._control_idle(request, account, name, qualifier)
+                answer = self._control_idle(request, account, name, qualifier)
             case ["faults", identifier, ("release" | "wait") as action]:
                 for fault in self._board.of(account):
                     if fault.id != identifier:
@@ -190,8 +203,8 @@ class Wrapper:
                     else:
                         with suppress(TimeoutError):
                             await asyncio.wait_for(fault.hit.wait(), float(json.loads(request.body)["seconds"]))
-                    return reply(200, fault.describe())
-        return reply(404, {"message": f"There is no {request.path}."})
+                    answer = reply(200, fault.describe())
+        return answer or reply(404, {"message": f"There is no {request.path}."})
 
     def _control_calls(self, method: str, account: str) -> Answer:
         """Return an account's calls, or forget them."""
@@ -208,6 +221,13 @@ class Wrapper:
         except (KeyError, TypeError, ValueError) as error:
             return reply(400, {"message": str(error)})
         return reply(201, {"token": token})
+
+    def _control_copies(self, request: Request, account: str, target: str) -> Answer:
+        """Copy what an account has into another account."""
+        try:
+            return reply(201, {"names": copies.copy_account(account, target, json.loads(request.body)["names"])})
+        except copies.NotEmptyError as error:
+            return reply(409, {"message": str(error)})
 
     def _control_idle(self, request: Request, account: str, name: str, qualifier: str) -> Answer:
         """Make a function or version Inactive, as after weeks without an invocation."""

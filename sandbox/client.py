@@ -180,6 +180,16 @@ class Account:
         """Clear the calls."""
         self._ask("DELETE", "calls")
 
+    def copy_to(self, other: Account, given: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give another account, which has nothing yet, all resources of this one. Return the new names by the old ones.
+
+        The number of the account and the ids of its HTTP APIs are other ones, wherever they are written. `given` has
+        more new names by the old ones, such as those of digests that include the number. Calls, faults and callers are
+        not copied. No update of a function may be in progress.
+        """
+        names: dict[str, str] = self._ask("POST", f"copies/{other.id}", {"names": dict(given or {})})["names"]
+        return names
+
     def idle(self, function: str, qualifier: str, stuck: str = "") -> None:
         """Make a version, or $LATEST, Inactive, as Lambda does after weeks without an invocation.
 

@@ -15,6 +15,7 @@ from promote.core.clock import Clock, SystemClock
 from promote.inputs.usage import INPUTS, Command
 from sandbox.client import INTERPRETER, Account, Sandbox
 from tests.exhaustive import mark
+from tests.past import Pasts
 from tests.repository import line
 from tests.runner import REPOSITORY, InProcessRunner, Runner
 from tests.runner.botocore_data import share_service_models
@@ -143,6 +144,11 @@ def counting(inputs: Mapping[str, str]) -> dict[str, str]:
     command = inputs.get("command", "run")
     is_known = command in set(Command)
     return {name: value for name, value in inputs.items() if not is_known or command in INPUTS[name].commands}
+
+
+@pytest.fixture(scope="session")
+def pasts(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Pasts:
+    return Pasts(sandbox, tmp_path_factory)
 
 
 @pytest.fixture

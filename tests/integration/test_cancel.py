@@ -19,6 +19,7 @@ from types import FrameType
 import pytest
 
 from sandbox.client import Call, Fault
+from tests.past import Pasts, first_release
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World
 
@@ -51,10 +52,9 @@ class Cancelled:
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], world: World) -> Ended:
     """Commit 1 is served. Commit 2 is in the workspace."""
-    ended = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, world.account, inputs)
     (runner.workspace / "function" / "commit").write_text("2")
     world.account.forget()
     return ended

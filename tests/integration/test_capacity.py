@@ -7,6 +7,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import hurried
+from tests.past import Pasts, first_release
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World, get
 
@@ -16,10 +17,9 @@ READS = ("Get", "Query", "List", "Invoke", "Describe")
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], world: World) -> Ended:
     """Version 1 is served, with provisioned concurrency. Commit 2 is in the workspace."""
-    ended = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, world.account, inputs)
     world.function.put_provisioned_concurrency_config(
         FunctionName=FUNCTION, Qualifier="preprod", ProvisionedConcurrentExecutions=1
     )

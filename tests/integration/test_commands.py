@@ -11,6 +11,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from sandbox.client import Account
 from tests.conftest import hurried
+from tests.past import Pasts, first_release
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, TABLE, World
 
@@ -22,10 +23,9 @@ STATUS = {"command": "status", "function-name": FUNCTION}
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Commit 1 is served. Commit 2 is in the workspace."""
-    ended = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, account, inputs)
     (runner.workspace / "function" / "commit").write_text("2")
     account.forget()
     return ended

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import hurried
+from tests.past import Pasts, first_release
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, World, get
 
@@ -22,10 +23,9 @@ def handler(event, context):
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Commit 1 is served. Commit 2 is in the workspace."""
-    ended = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, account, inputs)
     (runner.workspace / "function" / "commit").write_text("2")
     account.forget()
     return ended

@@ -18,6 +18,7 @@ from promote.state.ledger import Ledger
 from sandbox.client import Account
 from tests.clock import Time
 from tests.conftest import make_inputs, make_runner
+from tests.past import Pasts, first_release
 from tests.repository import line
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World, archive, get
@@ -36,10 +37,9 @@ def alone(inputs: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def promoted(runner: Runner, alone: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, alone: dict[str, str], account: Account) -> Ended:
     """Commit 1 is served. Commit 2 is in the workspace."""
-    ended = runner.run(alone, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, account, alone)
     change(runner, "2")
     account.forget()
     return ended

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import counting, hurried
+from tests.past import Pasts
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World, archive, get
 
@@ -59,13 +60,18 @@ def create_again(world: World, alias: str = "") -> None:
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Commit 1 is served as version 1, and commit 2 as version 2."""
-    first = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert first.result == "promoted", first.log
-    edit(runner.workspace, "Hello", "Goodbye")
-    ended = runner.run({**inputs, "checks": "GET /health"}, commit="2" * 40, run_id=2)
-    assert ended.result == "promoted", ended.log
+
+    def make() -> Ended:
+        first = runner.run(inputs, commit="1" * 40, run_id=1)
+        assert first.result == "promoted", first.log
+        edit(runner.workspace, "Hello", "Goodbye")
+        ended = runner.run({**inputs, "checks": "GET /health"}, commit="2" * 40, run_id=2)
+        assert ended.result == "promoted", ended.log
+        return ended
+
+    ended = pasts.of("commit 1 is served, then Goodbye", runner, account, inputs, make)
     account.forget()
     return ended
 

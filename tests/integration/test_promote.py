@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.client import Account
 from tests.conftest import hurried, make_runner
+from tests.past import Pasts, first_release
 from tests.repository import commit, git
 from tests.runner import Ended, Runner, Started, edit
 from tests.world import FUNCTION, World, get
@@ -40,10 +41,9 @@ assert body["greeting"] == sys.argv[2], body
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Commit 1 is served and returns Hello. Commit 2, which returns Goodbye, is in the workspace."""
-    ended = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert ended.result == "promoted", ended.log
+    ended = first_release(pasts, runner, account, inputs)
     edit(runner.workspace, "Hello", "Goodbye")
     account.forget()
     return ended

@@ -9,6 +9,7 @@ from boto3.dynamodb.types import TypeSerializer
 from promote.aws.api_gateway import TAG
 from sandbox.client import Account
 from tests.conftest import hurried
+from tests.past import Pasts
 from tests.runner import Ended, Runner, edit
 from tests.world import FUNCTION, TABLE, World
 
@@ -27,15 +28,21 @@ STATUS = {"command": "status", "function-name": FUNCTION}
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Versions 1 and 2 were served, in this order."""
     inputs["diverged"] = "promote"  # the order of commits is not tested here
-    first = runner.run(inputs, commit="1" * 40, run_id=1)
-    assert first.result == "promoted", first.log
-    edit(runner.workspace, "Hello", "Goodbye")
-    inputs["checks"] = "GET /health 200"
-    second = runner.run(inputs, commit="2" * 40, run_id=2)
-    assert second.result == "promoted", second.log
+    goodbye = {**inputs, "checks": "GET /health 200"}
+
+    def make() -> Ended:
+        first = runner.run(inputs, commit="1" * 40, run_id=1)
+        assert first.result == "promoted", first.log
+        edit(runner.workspace, "Hello", "Goodbye")
+        second = runner.run(goodbye, commit="2" * 40, run_id=2)
+        assert second.result == "promoted", second.log
+        return second
+
+    second = pasts.of("commits 1 and 2 were served, the second says Goodbye", runner, account, inputs, make)
+    inputs |= goodbye
     account.forget()
     return second
 

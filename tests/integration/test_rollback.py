@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.client import Account
+from tests.past import Pasts
 from tests.runner import Ended, Runner, Started
 from tests.world import FUNCTION, World
 
@@ -18,9 +19,14 @@ LOCK = {"command": "lock", "function-name": FUNCTION}
 
 
 @pytest.fixture
-def promoted(runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
+def promoted(pasts: Pasts, runner: Runner, inputs: dict[str, str], account: Account) -> Ended:
     """Versions 1, 2 and 3 were served, in this order."""
-    *_, last = [release(runner, inputs, number) for number in (1, 2, 3)]
+
+    def make() -> Ended:
+        *_, last = [release(runner, inputs, number) for number in (1, 2, 3)]
+        return last
+
+    last = pasts.of("commits 1, 2 and 3 were served", runner, account, inputs, make)
     account.forget()
     return last
 

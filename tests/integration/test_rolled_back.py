@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from sandbox.client import Account
+from tests.past import Pasts
 from tests.runner import Ended, Runner
 from tests.world import FUNCTION, World
 
@@ -53,13 +54,18 @@ def assert_refused(ended: Ended, *texts: str) -> None:
 
 
 @pytest.fixture
-def rolled_back(runner: Runner, inputs: dict[str, str], world: World) -> Ended:
+def rolled_back(pasts: Pasts, runner: Runner, inputs: dict[str, str], world: World) -> Ended:
     """Commits 1 and 3 were served, as versions 1 and 2; the second was rolled back."""
-    assert release(runner, inputs, 1).result == "promoted"
-    last = release(runner, inputs, 3)
-    assert last.result == "promoted", last.log
-    assert back(runner).outputs["version"] == "1"
-    assert kept_out(world) == [("2", "3")]
+
+    def make() -> Ended:
+        assert release(runner, inputs, 1).result == "promoted"
+        last = release(runner, inputs, 3)
+        assert last.result == "promoted", last.log
+        assert back(runner).outputs["version"] == "1"
+        assert kept_out(world) == [("2", "3")]
+        return last
+
+    last = pasts.of("commit 3 was served and rolled back", runner, world.account, inputs, make)
     world.account.forget()
     return last
 

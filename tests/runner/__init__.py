@@ -15,7 +15,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -44,6 +45,7 @@ __all__ = [
     "InProcessRunner",
     "Log",
     "Masks",
+    "Past",
     "Runner",
     "Started",
     "docker",
@@ -60,6 +62,9 @@ EVENT = {"ref": "refs/heads/main", "repository": {"full_name": "octo/hello"}}
 
 _EXPRESSIONS: Mapping[str, str] = {"${{ job.status }}": "success"}
 """The values of expressions in action.yml, while no step has failed. Others are empty here."""
+
+
+_CLONE = shutil.ignore_patterns(".git")
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,17 @@ class _Main:
     environ: Mapping[str, str | None]
 
 
+@dataclass(frozen=True)
+class Past:
+    """What a runner has done so far."""
+
+    folder: Path
+    """A copy of its files."""
+    steps: int
+    unfinished: tuple[tuple[Mapping[str, str], _Main], ...]
+    """The main steps whose post steps have not run yet, each with the state that it has saved."""
+
+
 class Runner:
     """One repository's runner, whose steps are processes. ``environ`` has the credentials; ``folder`` is new and empty.
 
@@ -89,6 +105,7 @@ class Runner:
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.folder = folder
         self.workspace = folder / "workspace"
         self.masks = Masks()
         self._temporary = folder / "runner_temp"
@@ -133,6 +150,30 @@ class Runner:
             environ = {**step.environ, **step.saved()}
             ended.append(self.post(step.inputs, run_id=step.run_id, attempt=step.attempt, environ=environ))
         return ended
+
+    def save(self, folder: Path) -> Past:
+        """Return what it has done, for runners that are to continue from here. ``folder`` does not exist yet.
+
+        Its clone is not copied.
+        """
+        shutil.copytree(self.folder, folder, ignore=_CLONE)
+        return Past(folder, next(self._steps), tuple((step.saved(), step) for step in self._stack))
+
+    def load(self, past: Past, rename: Callable[[str], str]) -> None:
+        """Continue where another runner was. ``rename`` gives texts the names of this runner and its account."""
+        shutil.copytree(past.folder, self.folder, dirs_exist_ok=True)
+        for file in self._temporary.rglob("*"):
+            if file.is_file():
+                text = file.read_bytes().decode(errors="surrogateescape")
+                if (renamed := rename(text)) != text:
+                    file.write_bytes(renamed.encode(errors="surrogateescape"))
+        for _ in range(past.steps):
+            next(self._steps)
+        for state, step in past.unfinished:
+            renamed_state, inputs = (
+                {name: rename(value) for name, value in each.items()} for each in (state, step.inputs)
+            )
+            self._stack.append(replace(step, saved=partial(dict, renamed_state), inputs=inputs))
 
     def _prepare(
         self,
