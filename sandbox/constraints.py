@@ -7,6 +7,7 @@ https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/te
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sandbox.parameters import NUMBERS
@@ -32,7 +33,7 @@ def _broken(shape: Any, value: Any) -> Iterator[str]:
     if shape.type_name == "string" and isinstance(value, str):
         yield from _range(shape, len(value), "length")
         pattern, options = shape.metadata.get("pattern"), shape.metadata.get("enum")
-        if pattern and not re.fullmatch(pattern, value):
+        if pattern and not _compiled(pattern).fullmatch(value):
             yield f"Member must satisfy regular expression pattern: {pattern}"
         if options and value not in options:
             yield f"Member must satisfy enum value set: [{', '.join(options)}]"
@@ -48,6 +49,14 @@ def _broken(shape: Any, value: Any) -> Iterator[str]:
             yield f"Map keys must satisfy constraint: [{', '.join(_all(shape.key)[:-1])}]"
         elif any(True for part in value.values() for _ in _broken(shape.value, part)):
             yield f"Map value must satisfy constraint: [{', '.join(_all(shape.value))}]"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of botocore's model, which may have classes of Unicode that Python writes in another way."""
+    for name, ours in (("L", "\\w"), ("N", "\\d"), ("Z", "\\s"), ("IsLetter", "\\w"), ("IsDigit", "\\d")):
+        pattern = pattern.replace(f"\\p{{{name}}}", ours)
+    return re.compile(pattern)
 
 
 def _range(shape: Any, size: float, what: str) -> Iterator[str]:

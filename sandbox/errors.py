@@ -65,8 +65,12 @@ CONCURRENT_MODIFICATION = Error(
 https://github.com/hashicorp/terraform-provider-aws/issues/18018."""
 
 LATEST_WITH_WEIGHTS = "$LATEST is not supported for an alias pointing to more than 1 version"
-UNTYPED = frozenset({LATEST_WITH_WEIGHTS})
-"""Messages of Lambda's errors without a Type."""
+UNRESERVED = (
+    "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+    "minimum value of [100]."
+)
+UNTYPED = frozenset({LATEST_WITH_WEIGHTS, UNRESERVED})
+"""Messages of Lambda's errors without a Type. So is that about less reserved than provisioned concurrency."""
 
 REST_JSON = ("lambda", "apigateway", "apigatewayv2")
 JSON = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}
@@ -113,8 +117,9 @@ def _lambda_members(error: Error) -> dict[str, Any]:
 
     https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.snapshot.json
     """
-    if error.code in ("ValidationException", "AccessDeniedException") or error.message in UNTYPED:
-        return {"message": error.message}
+    is_untyped = error.message in UNTYPED or error.message.startswith(" ReservedConcurrentExecutions")
+    if is_untyped or error.code in ("ValidationException", "AccessDeniedException"):
+        return {"message": error.message or None}
     kind = "User" if error.status < 500 else "Service"  # noqa: PLR2004 - HTTP's limit between the two
     name = "Message" if error.code in ("ResourceNotFoundException", "ServiceException") else "message"
     return {"Type": kind, name: error.message, **error.more}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Fault:
     hit: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it is applied for the first time."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    served: list[float] = field(default_factory=list)
+    """When requests were served under a limit of the rate."""
 
     def applies(self, operation: Operation) -> bool:
         """Count a request and return whether the fault applies to it."""
@@ -82,6 +85,16 @@ async def latency(fault: Fault, _: Victim) -> None:
 async def throttle(fault: Fault, victim: Victim) -> Answer:
     """Respond with the service's throttling error. `code` and `message` can replace its own."""
     return _error(fault, victim, errors.throttling(victim.operation.service))
+
+
+async def limit_rate(fault: Fault, victim: Victim) -> Answer | None:
+    """Respond with the service's throttling error to what exceeds `per_second` requests in a second."""
+    now = time.monotonic()
+    fault.served = [when for when in fault.served if now - when < 1]
+    if len(fault.served) >= float(fault.parameters["per_second"]):
+        return _error(fault, victim, errors.throttling(victim.operation.service))
+    fault.served.append(now)
+    return None
 
 
 async def fail(fault: Fault, victim: Victim) -> Answer:
@@ -176,6 +189,7 @@ Step = Callable[[Fault, Victim], Coroutine[Any, Any, Answer | None]]
 BEFORE: dict[str, Step] = {
     "latency": latency,
     "throttle": throttle,
+    "limit-rate": limit_rate,
     "error-before": fail,
     "cut-before": cut,
     "hold-before": hold,
@@ -198,6 +212,7 @@ AFTER: dict[str, Step] = {
 PARAMETERS: dict[str, set[str]] = {
     "latency": {"seconds"},
     "throttle": {"status", "code", "message"},
+    "limit-rate": {"per_second"},
     "error-before": {"status", "code", "message"},
     "error-after": {"status", "code", "message"},
     "update-fails": {"reason", "code"},
@@ -271,6 +286,9 @@ class Board:
             raise ValueError(message)
         if kind in ("latency", "appears-late", "left-version-serves", "old-code-lasts") and "seconds" not in parameters:
             message = f"A fault of kind {kind} needs seconds."
+            raise ValueError(message)
+        if kind == "limit-rate" and "per_second" not in parameters:
+            message = "A fault of kind limit-rate needs per_second."
             raise ValueError(message)
         if kind == "appears-late" and fault.operation not in CREATING:
             message = f"A fault of kind appears-late needs one of these operations: {', '.join(sorted(CREATING))}."

@@ -66,6 +66,7 @@ def refuse(operation: Operation, request: Request) -> Answer | None:
         or unreachable(operation, given)
         or long_name(operation.name, given)
         or other_qualifier(given)
+        or for_functions_only(operation.name, given)
         or large_environment(given)
     )
     return errors.answer("lambda", error) if error else None
@@ -148,6 +149,20 @@ def other_qualifier(given: dict[str, Any]) -> Error | None:
     if not derived or not qualifier or derived == qualifier:
         return None
     message = "The derived qualifier from the function name does not match the specified qualifier."
+    return Error(400, "InvalidParameterValueException", message)
+
+
+def for_functions_only(operation: str, given: dict[str, Any]) -> Error | None:
+    """Refuse a reserved concurrency of a version or an alias.
+
+    test_function_concurrency_exceptions
+    """
+    if operation != "PutFunctionConcurrency" or not refer(str(given.get("FunctionName", ""))).qualifier:
+        return None
+    message = (
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+        "Please specify either a function name or an unqualified function ARN."
+    )
     return Error(400, "InvalidParameterValueException", message)
 
 

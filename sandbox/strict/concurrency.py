@@ -9,7 +9,18 @@ from uuid import uuid4
 
 from ministack.services import lambda_svc
 
-from sandbox.strict.emulator import Record, Reply, function_record, json_reply, refusal, replace
+from sandbox.errors import UNRESERVED
+from sandbox.strict.emulator import (
+    Record,
+    Reply,
+    function_arn,
+    function_missing,
+    function_record,
+    json_reply,
+    qualifier_missing,
+    refusal,
+    replace,
+)
 from sandbox.strict.updates import Failure, planned_duration, planned_failure
 
 if TYPE_CHECKING:
@@ -21,10 +32,55 @@ HOLDERS = "provisioned_versions"
 """This module's key of the version that has the capacity of an alias."""
 
 
+ALLOCATED = ("AllocatedProvisionedConcurrentExecutions", "AvailableProvisionedConcurrentExecutions")
+NOT_PUBLISHED = "The function resource provided must be an alias or a published version."
+MOST_RESERVED = 900
+"""What one function can reserve of an account's 1,000 concurrent executions, of which 100 stay unreserved."""
+
+
 def weights_of(alias: Record) -> Record:
     """Return the weights of an alias."""
     weights: Record = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return weights
+
+
+def refuse_latest(qualifier: str, message: str) -> Reply | None:
+    """Refuse a provisioned concurrency of $LATEST.
+
+    test_provisioned_concurrency_exceptions, recorded:
+    https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.py
+    """
+    return refusal("InvalidParameterValueException", message, 400) if qualifier == "$LATEST" else None
+
+
+def refuse_second(function: Record, qualifier: str) -> Reply | None:
+    """Refuse a version that an alias with provisioned concurrency points to, and an alias of a version that has it.
+
+    test_lambda_provisioned_lifecycle
+    """
+    configs, aliases = function.get(CONFIGS, {}), function["aliases"]
+    if qualifier in aliases and aliases[qualifier]["FunctionVersion"] in configs:
+        message = "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
+    elif any(name in configs and alias["FunctionVersion"] == qualifier for name, alias in aliases.items()):
+        message = "Version is pointed by a Provisioned Concurrency alias"
+    else:
+        return None
+    return refusal("ResourceConflictException", message, 409)
+
+
+def refuse_more_than_reserved(function: Record, wanted: int) -> Reply | None:
+    """Refuse more provisioned than reserved concurrency.
+
+    test_reserved_provisioned_overlap, recorded:
+    https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda.py
+    """
+    reserved = function.get("concurrency")
+    if reserved is None or wanted <= reserved:
+        return None
+    message = (
+        "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"
+    )
+    return refusal("InvalidParameterValueException", message, 400)
 
 
 def refuse_with_weights(function: Record, qualifier: str) -> Reply | None:
@@ -48,18 +104,42 @@ class Concurrency:
     def install(self) -> None:
         """Replace MiniStack's operations."""
         replace(lambda_svc, "_put_provisioned_concurrency", self._put)
+        replace(lambda_svc, "_get_provisioned_concurrency", _get)
+        replace(lambda_svc, "_delete_provisioned_concurrency", _delete)
+        replace(lambda_svc, "_put_function_concurrency", _reserve)
         replace(lambda_svc, "_update_alias", self._update)
 
     def _put(self, original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:
         def put(name: str, qualifier: str, data: Record) -> Reply:
             function = function_record(name)
-            refused = refuse_with_weights(function, qualifier) if function else None
-            reply = refused or original(name, qualifier, data)
-            if function and refused is None and qualifier in function["aliases"]:
+            refused = (
+                refuse_latest(
+                    qualifier, "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+                )
+                or qualifier_missing(name, function, qualifier)
+                or (
+                    refuse_second(function, qualifier) or refuse_with_weights(function, qualifier) if function else None
+                )
+            )
+            if refused or function is None:
+                return refused or function_missing(name)
+            wanted = data["ProvisionedConcurrentExecutions"]
+            if over := refuse_more_than_reserved(function, wanted):
+                return over
+            reply = original(name, qualifier, data)
+            if qualifier in function["aliases"]:
                 function.setdefault(HOLDERS, {})[qualifier] = function["aliases"][qualifier]["FunctionVersion"]
-            return reply
+            config = function[CONFIGS][qualifier]
+            config.update(Status="IN_PROGRESS", **dict.fromkeys(ALLOCATED, 0))
+            answer = json_reply(config, reply[0])
+            self._later(lambda: _allocate(function, qualifier, config, wanted))
+            return answer
 
         return put
+
+    def _later(self, arrive: Callable[[], None]) -> None:
+        planned = planned_duration.get()
+        asyncio.get_running_loop().call_later(self._settle if planned is None else planned, arrive)
 
     def _update(self, original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:
         def update(name: str, alias: str, data: Record) -> Reply:
@@ -89,10 +169,65 @@ class Concurrency:
         alias["RoutingConfig"] = {"AdditionalVersionWeights": {holders[name]: 1.0}}
         config.update(Status="IN_PROGRESS", Version=version)
         failure = planned_failure.get()
-        seconds = planned_duration.get()
-        asyncio.get_running_loop().call_later(
-            self._settle if seconds is None else seconds, lambda: _arrive(function, alias, version, failure)
+        self._later(lambda: _arrive(function, alias, version, failure))
+
+
+def _allocate(function: Record, qualifier: str, config: Record, wanted: int) -> None:
+    """Let the capacity be ready, unless its configuration has changed or the capacity moves."""
+    if function[CONFIGS].get(qualifier) is config and not config.get("Version"):
+        config.update(Status="READY", **dict.fromkeys(ALLOCATED, wanted))
+
+
+def _get(_: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
+    def get(name: str, qualifier: str) -> Reply:
+        function = function_record(name)
+        if not qualifier:  # ListProvisionedConcurrencyConfigs
+            if function is None:
+                return function_missing(name)
+            configs = function.get(CONFIGS, {})
+            listed = [{"FunctionArn": function_arn(name, one), **configs[one]} for one in sorted(configs)]
+            return json_reply({"ProvisionedConcurrencyConfigs": listed})
+        refused = refuse_latest(qualifier, NOT_PUBLISHED) or qualifier_missing(name, function, qualifier)
+        config = (function or {}).get(CONFIGS, {}).get(qualifier)
+        if refused or config:
+            return refused or json_reply(config)
+        message = "No Provisioned Concurrency Config found for this function"
+        return refusal("ProvisionedConcurrencyConfigNotFoundException", message, 404)
+
+    return get
+
+
+def _delete(original: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
+    def delete(name: str, qualifier: str) -> Reply:
+        refused = refuse_latest(qualifier, NOT_PUBLISHED) or qualifier_missing(name, function_record(name), qualifier)
+        return refused or original(name, qualifier)
+
+    return delete
+
+
+def _reserve(original: Callable[[str, Record], Reply]) -> Callable[[str, Record], Reply]:
+    """Keep the limits of reserved concurrency: test_function_concurrency_limits, test_reserved_provisioned_overlap."""
+
+    def reserve(name: str, data: Record) -> Reply:
+        function = function_record(name)
+        if function is None:
+            return function_missing(name, "$LATEST")
+        wanted = data.get("ReservedConcurrentExecutions", 0)
+        provisioned = sum(
+            config["RequestedProvisionedConcurrentExecutions"] for config in function.get(CONFIGS, {}).values()
         )
+        if wanted < provisioned:
+            message = (
+                f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned "
+                f"concurrency [{provisioned}]."
+            )
+        elif wanted > MOST_RESERVED:
+            message = UNRESERVED
+        else:
+            return original(name, data)
+        return refusal("InvalidParameterValueException", message, 400)
+
+    return reserve
 
 
 def _arrive(function: Record, alias: Record, version: str, failure: Failure | None) -> None:

@@ -38,6 +38,14 @@ def shaped(reply: Reply) -> Reply:
     return status, headers, json.dumps(failed).encode()
 
 
+def without_version(reply: Reply) -> Reply:
+    """Return the reply to an event or a dry run without the version: test_invocation_type_event."""
+    status, headers, body = reply
+    if status == 200:  # noqa: PLR2004 - botocore lambda:Invoke, RequestResponse
+        return reply
+    return status, {name: value for name, value in headers.items() if name != "X-Amz-Executed-Version"}, body
+
+
 def with_log(request: Record, reply: Reply) -> Reply:
     """Return the reply with the end of the log, if the request asks for it.
 

@@ -110,7 +110,7 @@ class Routing:
             if refused:
                 return refused
             reply = await original(name, event, headers, chosen, query)
-            return failures.with_log(headers, failures.shaped(reply))
+            return failures.with_log(headers, failures.without_version(failures.shaped(reply)))
 
         return invoke
 

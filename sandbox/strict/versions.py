@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -110,7 +111,7 @@ def refuse_deleting_alias(qualifier: str | None) -> Reply | None:
 
     https://github.com/floci-io/floci/pull/2824; InvalidParameterValueException (400).
     """
-    if qualifier is None or qualifier.isdecimal():
+    if qualifier is None or not re.fullmatch(r"(?![0-9]+$)[a-zA-Z0-9-_]+", qualifier):
         return None
     return refusal("InvalidParameterValueException", "Deletion of aliases is not currently supported.", 400)
 
@@ -278,12 +279,11 @@ class Versions:
         def delete(name: str, query: Record, path_qualifier: str | None = None) -> Reply:
             qualifier = path_qualifier or first(query, "Qualifier")
             function = function_record(name)
-            if function is None:
-                return function_missing(name)
+            refused = refuse_deleting_latest(qualifier) or refuse_deleting_alias(qualifier)
+            if refused or function is None:
+                return refused or function_missing(name)
             return (
-                refuse_deleting_latest(qualifier)
-                or refuse_deleting_alias(qualifier)
-                or refuse_deleting_referenced(function, qualifier)
+                refuse_deleting_referenced(function, qualifier)
                 or nothing_to_delete(function, qualifier)
                 or original(name, query, path_qualifier)
             )

@@ -110,7 +110,7 @@ def _python(result: Mapping[str, Any]) -> str:
 
 
 def _payload(result: Mapping[str, Any]) -> Any:
-    payload = result.get("Payload")
+    payload = result.get("Payload") or "null"
     return json.loads(payload) if isinstance(payload, str) else payload
 
 

@@ -698,6 +698,46 @@ class TestFaults:
         again = aws.awslambda.get_function_configuration(FunctionName=NAME)
         assert again["Environment"] == {"Variables": {"LEVEL": "info"}}
 
+    def test_limit_the_rate(self, aws: World) -> None:
+        aws.make_table()
+        aws.account.inject("limit-rate", "dynamodb.PutItem", times=0, per_second=2)
+        aws.put("a")
+        aws.put("b")
+        with pytest.raises(ClientError) as caught:
+            aws.put("c")
+        assert refused(caught) == ("ThrottlingException", 400)
+        assert not aws.has("c")
+        time.sleep(1)
+        aws.put("c")
+        assert aws.has("c")
+
+    def test_the_version_that_an_alias_leaves_serves_for_a_while(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        aws.release("two")
+        client = aws.awslambda
+        client.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1")
+        aws.permit("prod", "*/*/*")
+        api = aws.api("prod")
+        aws.account.inject("left-version-serves", "lambda.UpdateAlias", seconds=4)
+        client.update_alias(FunctionName=NAME, Name="prod", FunctionVersion="2")
+        assert aws.invoke("prod")["ExecutedVersion"] == "1"
+        client.delete_function(FunctionName=NAME, Qualifier="1")
+        with pytest.raises(ClientError) as caught:
+            aws.invoke("prod")
+        assert refused(caught) == ("ResourceNotFoundException", 404)
+        assert aws.get(api)[0] == 502
+        time.sleep(4)
+        assert aws.invoke("prod")["ExecutedVersion"] == "2"
+
+    def test_another_change_of_an_api(self, aws: World) -> None:
+        api = aws.api("prod")
+        aws.account.inject("concurrent-modification", "apigatewayv2.CreateRoute")
+        with pytest.raises(ClientError, match="concurrent modification") as caught:
+            aws.gateway.create_route(ApiId=api, RouteKey="GET /more")
+        assert refused(caught) == ("ConflictException", 409)
+        aws.gateway.create_route(ApiId=api, RouteKey="GET /more")
+
+
     def test_small_pages(self, aws: World) -> None:
         aws.ready()
         versions = [aws.awslambda.publish_version(FunctionName=NAME)["Version"], aws.release("two"), aws.release("3")]
