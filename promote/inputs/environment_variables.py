@@ -56,21 +56,26 @@ def _from_json(value: Value) -> Mapping[str, Any] | None:
 def require_size(variables: Mapping[str, str], which: str, place: Place = STEP) -> None:
     """Refuse environment variables that are larger than Lambda accepts. ``which`` names them in the error.
 
+    Lambda measures them as JSON, without escapes and blanks: ``{"NAME":"value"}``.
+
     Raises:
         InputError: The variables are too large.
 
     """
-    size = sum(len(key.encode()) + len(item.encode()) for key, item in variables.items())
+    measured = "{" + ",".join(f'"{key}":"{item}"' for key, item in variables.items()) + "}"
+    size = len(measured.encode())
     if size > VARIABLES_LIMIT:
         raise place.error(
             _NAME,
-            f"{which} {size} bytes, and Lambda accepts {VARIABLES_LIMIT}",
+            f"{which} {size} bytes as JSON, and Lambda accepts {VARIABLES_LIMIT}",
             hint="Keep large values in Parameter Store or Secrets Manager.",
         )
 
 
 VARIABLES_LIMIT = 4096
-"""Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, environment variables."""
+"""Bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, environment variables. What Lambda
+measures is recorded in test_large_environment_variables_fails and test_lambda_envvars_near_limit_succeeds:
+https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.py"""
 
 
 RESERVED_VARIABLES = frozenset(

@@ -514,14 +514,14 @@ CASES = [
         "environment-variables",
         json.dumps({"KEY": VARIABLE + "x" * 4096}),
         why="over 4 KB",
-        says="bytes, and Lambda accepts 4096",
+        says="bytes as JSON, and Lambda accepts 4096",
         do="Secrets Manager",
     ),
     one(
         "environment-variables",
         json.dumps({"KEY": "x" * 4070}),
         why="over 4 KB with what the function has",
-        says=["bytes, and Lambda accepts 4096", "the function's existing variables"],
+        says=["bytes as JSON, and Lambda accepts 4096", "the function's existing variables"],
         do="Secrets Manager",
     ),
     # --- endpoints ---

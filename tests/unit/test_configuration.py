@@ -55,7 +55,7 @@ def test_no_variable_is_ever_wiped(existing: dict[str, str], wanted: dict[str, s
 
 
 def test_variables_that_become_too_large_together_are_refused() -> None:
-    existing = {"OLD": "x" * (VARIABLES_LIMIT - 6)}
+    existing = {"OLD": "x" * (VARIABLES_LIMIT - 19)}
     current = {**CURRENT, "Environment": {"Variables": existing}}
     assert changes(Configuration(environment_variables={"A": "yz"}), current)
     with pytest.raises(InputError, match=r"together with the function.s existing variables, they are 4097 bytes"):
