@@ -156,7 +156,9 @@ def _update(original: Callable[[str, str, Record], Reply]) -> Callable[[str, str
 def _delete(original: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
     def delete(name: str, alias: str) -> Reply:
         function = function_record(name)
-        if function is None or alias not in function["aliases"]:
+        if function is None:
+            return function_missing(name)
+        if alias not in function["aliases"]:
             return 204, {}, b""  # test_non_existent_alias_deletion
         reply = original(name, alias)
         forget_permissions(name, function, alias)

@@ -79,6 +79,16 @@ def test_another_change_of_an_api_at_the_same_time_is_waited_for(
             assert get(url_of(world, qualifier))[0] == 200
 
 
+def test_a_run_ends_well_under_the_rates_of_aws(runner: Runner, world: World, inputs: dict[str, str]) -> None:
+    """Other jobs of the account use most of the requests that AWS allows in a second."""
+    for service, rate in (("lambda", 3), ("apigatewayv2", 2)):
+        world.account.inject("limit-rate", f"{service}.*", times=0, per_second=rate)
+    ended = runner.run(inputs, run_id=1)
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    throttled = {call.service for call in world.account.calls() if call.status == 429}
+    assert throttled == {"lambda", "apigatewayv2"}
+
+
 @pytest.fixture
 def gateways(world: World, account: Account) -> Gateways:
     world.create("def handler(event, context): return {}")

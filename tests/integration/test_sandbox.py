@@ -699,7 +699,6 @@ class TestFaults:
         assert again["Environment"] == {"Variables": {"LEVEL": "info"}}
 
     def test_limit_the_rate(self, aws: World) -> None:
-        aws.make_table()
         aws.account.inject("limit-rate", "dynamodb.PutItem", times=0, per_second=2)
         aws.put("a")
         aws.put("b")
@@ -736,7 +735,6 @@ class TestFaults:
             aws.gateway.create_route(ApiId=api, RouteKey="GET /more")
         assert refused(caught) == ("ConflictException", 409)
         aws.gateway.create_route(ApiId=api, RouteKey="GET /more")
-
 
     def test_small_pages(self, aws: World) -> None:
         aws.ready()
