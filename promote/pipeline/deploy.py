@@ -90,13 +90,14 @@ def _deploy_once(target: Target, latest: Snapshot, settled: float) -> Deployed:
         configured = function.configure(latest, changes)
         _require_ours(target, configured, latest.code_sha256)
         latest, settled = configured, job.clock.monotonic()
+    is_uploaded = False
     if code is not None and (latest.has_failed or not code.is_in(latest.code_sha256)):
         stored = uploaded(job, code)
         if stored is not code:
             # The upload may have taken minutes. The environment's alias was pinned before it.
             alias = recheck_aliases(target).alias
             require_published(function.name, [alias] if alias else [], job.inputs.latest_aliases)
-        response = function.upload(latest, stored)
+        response, is_uploaded = function.upload(latest, stored), True
         job.say("deploy", f"uploaded {code.describe()}, published as version {response.version}")
     else:
         served = _served_version(target, latest)
@@ -117,7 +118,7 @@ def _deploy_once(target: Target, latest: Snapshot, settled: float) -> Deployed:
     _require_ours(target, published, expected)
     if published.fingerprint != latest.fingerprint:
         raise changed_by_others(target.function.name)
-    if updated.code_sha256 != latest.code_sha256:
+    if is_uploaded:
         settled = job.clock.monotonic()
     return Deployed(published.candidate, updated, target.alias, settled)
 

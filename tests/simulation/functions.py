@@ -1,7 +1,7 @@
 """AWS Lambda: functions with versions, aliases, policies and asynchronous updates, as strict as the sandbox.
 
-sandbox/README.md lists the rules and their sources. One rule is only here: until an update has completed, $LATEST runs
-its previous code.
+sandbox/README.md lists the rules and their sources. One rule is only here: $LATEST runs its previous code for a moment
+after each update (docs/assumptions.md).
 """
 
 import base64
@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from random import Random
 from typing import Any
@@ -17,6 +18,8 @@ from tests.simulation.errors import ACCOUNT, REGION, NotModelledError, Refusal
 from tests.simulation.pages import Pages
 from tests.simulation.scheduler import Scheduler
 
+OVERLAP = 1.5
+"""Seconds after an update for which $LATEST runs its previous code."""
 FUNCTIONS = ("hello", "api", "mail", "worker")
 FUNCTION = FUNCTIONS[0]
 """The function of most schedules."""
@@ -73,6 +76,8 @@ class Function:
         """The configuration of $LATEST, or None if the function does not exist."""
         self.running: Content | None = None
         """The content that an invocation of $LATEST runs."""
+        self._update = 0
+        """The number of updates that have completed."""
         self.versions: dict[str, Version] = {}
         self.aliases: dict[str, Alias] = {}
         self.policies: dict[str, dict[str, str]] = {}
@@ -99,11 +104,11 @@ class Function:
 
     def save(self) -> Any:
         """Return the whole state."""
-        return self.latest, self.running, self.versions, self.aliases, self.policies
+        return self.latest, self.running, self.versions, self.aliases, self.policies, self._policy_revisions
 
     def load(self, saved: Any) -> None:
         """Restore a saved state."""
-        self.latest, self.running, self.versions, self.aliases, self.policies = saved
+        self.latest, self.running, self.versions, self.aliases, self.policies, self._policy_revisions = saved
 
     def not_found(self, qualifier: str) -> Refusal | None:
         """Return Lambda's possible error for a version or an alias that was just created, or None."""
@@ -309,7 +314,16 @@ class Function:
         state |= {"State": "Failed" if failed else "Active"} if is_new else {}
         self.latest = {**self.latest, **state, "RevisionId": self._revision()}
         if not failed:
-            self.running = content_of(self.latest)
+            content, self._update = content_of(self.latest), self._update + 1
+            if is_new:
+                self.running = content
+            else:
+                self._scheduler.at(self._scheduler.now + OVERLAP, partial(self._run, self._update, content))
+
+    def _run(self, update: int, content: Content) -> None:
+        """Run the code and configuration of an update, unless a later one has completed or the function is gone."""
+        if update == self._update and self.latest is not None:
+            self.running = content
 
     def _complete_later(self, complete: Callable[[bool], None]) -> None:
         failed = self.update_fails

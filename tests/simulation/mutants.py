@@ -263,6 +263,20 @@ MUTANTS = (
         ("execute-api.Invoke", "dynamodb.PutItem version"),
     ),
     Mutant(
+        "a verification at $LATEST begins while old code may answer",
+        "promote.pipeline.settling",
+        "if left > 0:",
+        "if left > seconds:",
+    ),
+    Mutant(
+        "an upload of code that $LATEST had already does not count as an update",
+        "promote.pipeline.deploy",
+        "    if is_uploaded:\n",
+        "    if updated.code_sha256 != latest.code_sha256:\n",
+        ("lambda.UpdateFunctionConfiguration", "lambda.UpdateFunctionCode"),
+        (Hit.UPDATE_FAILS,),
+    ),
+    Mutant(
         "$LATEST is not read again after the verification",
         "promote.pipeline.verify",
         "now.revision_id != latest.revision_id or not same_content(latest, candidate)",
