@@ -1,5 +1,6 @@
 """HTTP checks against an endpoint."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -131,7 +132,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
     deadline: float,
     reach: Reach | None = None,
 ) -> CheckResult:
-    """Run one check. It is repeated only until the endpoint is reachable.
+    """Run one check. It is repeated only until the endpoint is reachable, and while API Gateway throttles it.
 
     ``deadline`` is on the clock's monotonic time. The checks of one verification share ``reach``.
     """
@@ -163,6 +164,8 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
             Outcome.INCONCLUSIVE,
             f"the response came from a cache, not from the function ({response.cached})",
         )
+    elif complaint and response.is_throttled:
+        outcome, detail = Outcome.INCONCLUSIVE, "API Gateway throttled the requests until verify-timeout (status 429)"
     elif not endpoint_ok and response.is_gateways_own:
         outcome = Outcome.INCONCLUSIVE
         detail = detail or f"status {response.status} may come from API Gateway: the endpoint was just created"
@@ -181,6 +184,8 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
 
 def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
     """Return the seconds after the first request in which the check is repeated; 0 if the response is final."""
+    if response.is_throttled and not is_as_expected:
+        return math.inf  # until verify-timeout
     if response.is_unreachable:
         return NEW_TIMEOUT if endpoint.is_new else _TIMEOUT
     if not (endpoint.is_new and response.is_gateways_own):

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
 
 from promote import __version__
@@ -53,7 +54,12 @@ class Response:
     @property
     def is_functions_own(self) -> bool:
         """Whether only the function can have returned it."""
-        return not (self.trouble or self.cached or self.is_gateways_own)
+        return not (self.trouble or self.cached or self.is_gateways_own or self.is_throttled)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether API Gateway has refused the request because there were too many. The function has not seen it."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS and self._has_message("Too Many Requests")
 
     @property
     def is_failure(self) -> bool:
@@ -65,10 +71,14 @@ class Response:
         """Whether it may come from the endpoint itself, and not from the function."""
         if self.is_unreachable:
             return True
-        if self.status not in _GATEWAY_MESSAGES or self.is_bodiless:
-            return self.status in _GATEWAY_MESSAGES
+        return self.status in _GATEWAY_MESSAGES and self._has_message(_GATEWAY_MESSAGES[self.status])
+
+    def _has_message(self, text: str) -> bool:
+        """Return whether the body is that of API Gateway with this message; True if there is never a body."""
+        if self.is_bodiless:
+            return True
         try:
-            return bool(json.loads(self.start) == {"message": _GATEWAY_MESSAGES[self.status]})
+            return bool(json.loads(self.start) == {"message": text})
         except (ValueError, RecursionError):
             return False
 

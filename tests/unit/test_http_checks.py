@@ -256,3 +256,38 @@ def test_a_custom_domain_on_an_emulator_is_named_by_its_host_header() -> None:
     method, url, options = server.requests[0]
     assert (method, url) == ("GET", "http://127.0.0.1:1/x/latest/health")
     assert options["headers"]["Host"] == "api.example.com"
+
+
+THROTTLED = (429, b'{"message":"Too Many Requests"}')
+
+
+@pytest.mark.parametrize("endpoint", [OURS, NEW])
+def test_requests_that_api_gateway_throttles_are_repeated(endpoint: Endpoint) -> None:
+    time = Time()
+    server = Server(time, [THROTTLED] * 20 + [(200, b"{}")])
+    assert check("POST /orders 200", endpoint, server, time).outcome is Outcome.PASSED
+    assert len(server.requests) >= 21
+
+
+def test_requests_that_are_throttled_until_the_end_say_nothing_about_the_function() -> None:
+    time = Time()
+    result = check("GET /health 200", OURS, Server(time, [THROTTLED]), time, 60)
+    assert (result.outcome, result.detail) == (
+        Outcome.INCONCLUSIVE,
+        "API Gateway throttled the requests until verify-timeout (status 429)",
+    )
+    assert 55 < time.seconds <= 60
+
+
+@pytest.mark.parametrize(
+    ("line", "response", "outcome"),
+    [
+        ("GET /health 200", (429, b'{"message":"slow down"}'), Outcome.FAILED),
+        ("GET /health 429", THROTTLED, Outcome.PASSED),
+    ],
+)
+def test_the_functions_own_limit_is_its_response(line: str, response: tuple[int, bytes], outcome: Outcome) -> None:
+    time = Time()
+    server = Server(time, [response])
+    assert check(line, OURS, server, time).outcome is outcome
+    assert len(server.requests) == 1
