@@ -337,3 +337,14 @@ def test_what_an_unfinished_release_of_another_environment_may_end_at_stays(  # 
     ended = release(runner, inputs, 6, keep_versions="1")
     assert (ended.code, ended.result) == (0, "promoted"), ended.log
     assert (versions(world), world.history()) == ([4, 5, 6], [("", "1"), ("1", "2"), ("2", "4"), ("4", "6"), ("", "5")])
+
+
+def test_the_version_that_the_alias_has_left_is_kept_because_lambda_may_still_use_it(
+    later: Runner, inputs: dict[str, str], world: World
+) -> None:
+    """After the move, Lambda sends requests to the version before for a while. If it is deleted, they fail."""
+    world.account.inject("left-version-serves", "lambda.UpdateAlias", seconds=60)
+    ended = release(later, inputs, 5, keep_versions="1")
+    assert (ended.code, ended.result) == (0, "promoted"), ended.log
+    assert versions(world) == [4, 5]
+    assert world.function.invoke(FunctionName=FUNCTION, Qualifier="preprod")["ExecutedVersion"] == "4"
