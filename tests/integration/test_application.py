@@ -27,8 +27,13 @@ class Application:
         self.inputs = {
             **make_several(self.runner, account, NAMES),
             "checks": "GET /health 200 status == 'ok'\nworker: GET /greeting?name=you 200",
-            "lease": "2",
+            "lease": "30",
         }
+
+    @property
+    def mortal(self) -> dict[str, str]:
+        """The inputs of a run that will be killed. Others wait for its lease."""
+        return {**self.inputs, "lease": "2"}
 
     def change(self, *names: str, text: str) -> None:
         for name in names:
@@ -348,11 +353,13 @@ def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> 
     application.run(1)
     application.change(*NAMES, text="2")
     held = world.account.inject("hold-before", "execute-api.Invoke")
-    run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
+    run = application.runner.start({**application.inputs, "lease": "6"}, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
     opened = application.runner.run({"command": "unlock", "function-name": "mail", "reason": "it hangs"}, run_id=9)
     assert opened.code == 0, opened.log
-    time.sleep(2.5)  # longer than the lease, so a heartbeat has detected it
+    world.account.forget()
+    while sum(call.name == "dynamodb.UpdateItem" for call in world.account.calls()) < len(NAMES):
+        time.sleep(0.1)  # until each lock has had a heartbeat, which detects it
     held.release()
     ended = run.wait()
     assert ended.code == 1, ended.log
@@ -522,7 +529,7 @@ def test_the_post_step_finishes_the_release_of_a_killed_step(application: Applic
     before = application.serves()
     application.change("mail", "worker", text="2")
     started = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems", nth=2)  # after the locks
-    run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
+    run = application.runner.start(application.mortal, commit=f"{2:040x}", run_id=2)
     started.wait_until_hit(60)
     if number == 4:  # the moves have ended before the release is recorded as done, however many heartbeats there were
         held = application.world.account.inject("hold-before", "dynamodb.TransactWriteItems")
@@ -548,7 +555,7 @@ def test_versions_of_an_unfinished_release_are_kept(application: Application) ->
     world = application.world
     application.run(1)
     to_prod = {
-        **counting({**application.inputs, "command": "promote", "checks": ""}),
+        **counting({**application.mortal, "command": "promote", "checks": ""}),
         "function-name": "\n".join(NAMES),
         "environment": "prod",
         "from": "preprod",
@@ -584,7 +591,7 @@ def test_killed_after_each_call_from_the_release_on(sandbox: Sandbox, tmp_path: 
         started = application.world.account.inject(
             "hold-before", "dynamodb.TransactWriteItems", nth=2
         )  # after the locks
-        run = application.runner.start(application.inputs, commit=f"{commit:040x}", run_id=commit)
+        run = application.runner.start(application.mortal, commit=f"{commit:040x}", run_id=commit)
         started.wait_until_hit(60)
         held = application.world.account.inject("hold-after", nth=number)
         started.release()

@@ -68,7 +68,7 @@ def test_first_run(sandbox: Sandbox, tmp_path: Path, made: str) -> None:
     runner = make_runner(tmp_path, account)
     inputs, world = make_inputs(account), World(account)
     kill_after_call(FIRST_RUN[made], runner, inputs, world, "1" * 40)
-    ended = runner.run({**inputs, "lease": "2"}, commit="1" * 40, attempt=2)
+    ended = runner.run({**inputs, "lease": "30"}, commit="1" * 40, attempt=2)
     assert ended.code == 0, ended.log
     assert ended.result == ("unchanged" if made in MOVED else "promoted"), ended.log
     assert world.history() == [("", "1")], ended.log
@@ -85,7 +85,7 @@ def test_further_runs(runner: Runner, inputs: dict[str, str], world: World) -> N
         (runner.workspace / "function" / "commit").write_text(commit)
         kill_after_call(call, runner, inputs, world, commit)
         assert get(url + "/health") == (200, {"status": "ok"})
-        ended = runner.run({**inputs, "lease": "2"}, commit=commit, attempt=2)
+        ended = runner.run({**inputs, "lease": "30"}, commit=commit, attempt=2)
         assert ended.code == 0, f"killed after the {made}:\n{ended.log}"
         history.append((str(number), str(number + 1)))
         assert world.history() == history, f"killed after the {made}:\n{ended.log}"
