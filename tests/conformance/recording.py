@@ -101,9 +101,14 @@ class Recording:
 
 
 def load(file: Path = RECORDED) -> list[Recording]:
-    """Read the sequences of a file."""
+    """Read the sequences of a file. Reports that describe their calls in words cannot be played, and are left out."""
     data = json.loads(file.read_text(encoding="utf-8"))
-    return [_recording(entry, data["key_sets"]) for entry in data["entries"]]
+    return [_recording(entry, data["key_sets"]) for entry in data["entries"] if _is_written_out(entry)]
+
+
+def _is_written_out(entry: Mapping[str, Any]) -> bool:
+    has_answers = all(isinstance(one, dict) and "answer" in one for one in entry["recorded"].values())
+    return has_answers and all(isinstance(call.get("parameters", {}), dict) for call in entry["calls"])
 
 
 def _recording(entry: Mapping[str, Any], key_sets: Mapping[str, Sequence[str]]) -> Recording:

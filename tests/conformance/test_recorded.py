@@ -1,11 +1,12 @@
 """The sandbox answers as AWS has answered: sequences that were recorded on AWS, played again."""
 
+import json
 import re
 
 import pytest
 
 from sandbox.client import Account
-from tests.conformance.recording import Recording, load
+from tests.conformance.recording import RECORDED, Recording, load
 from tests.conformance.replay import Player
 from tests.conformance.unsupported import MOST, UNSUPPORTED, reason_of
 from tests.runner import REPOSITORY
@@ -20,6 +21,10 @@ def test_the_sandbox_answers_as_aws(recording: Recording, account: Account) -> N
         assert differences, "the sandbox plays it: remove it from the list"
     else:
         assert differences == []
+
+
+def test_every_sequence_is_read() -> None:
+    assert len(RECORDINGS) == len(json.loads(RECORDED.read_text(encoding="utf-8"))["entries"])
 
 
 def test_the_list_of_what_is_not_played_is_short_and_says_why() -> None:
