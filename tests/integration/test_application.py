@@ -352,7 +352,7 @@ def test_a_lock_that_was_opened_by_force_stops_all(application: Application) -> 
     world = application.world
     application.run(1)
     application.change(*NAMES, text="2")
-    held = world.account.inject("hold-before", "execute-api.Invoke")
+    held = world.hold("hold-before", "execute-api.Invoke")
     run = application.runner.start({**application.inputs, "lease": "6"}, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
     opened = application.runner.run({"command": "unlock", "function-name": "mail", "reason": "it hangs"}, run_id=9)
@@ -423,7 +423,7 @@ def test_a_release_that_was_rolled_back_reports_why_and_what_is_served(applicati
 def test_latest_of_a_function_without_checks_is_watched(application: Application) -> None:
     application.run(1)
     application.change(*NAMES, text="2")
-    held = application.world.account.inject("hold-before", "execute-api.Invoke")
+    held = application.world.hold("hold-before", "execute-api.Invoke")
     run = application.runner.start(application.inputs, commit=f"{2:040x}", run_id=2)
     held.wait_until_hit(60)
     application.world.function.update_function_code(FunctionName="mail", ZipFile=archive({"app.py": "external"}))

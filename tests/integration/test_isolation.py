@@ -107,7 +107,7 @@ def commands() -> Iterator[str]:
 def test_a_run_killed_after_any_call_leaves_nothing_when_its_post_step_has_run(
     runner: Runner, alone: dict[str, str], world: World, promoted: Ended
 ) -> None:
-    given = {**alone, "endpoints": "none"}
+    given = alone
     whole = runner.run(given, commit="2" * 40, run_id=2)
     assert whole.result == "promoted", whole.log
     names = [call.name for call in world.account.calls()]

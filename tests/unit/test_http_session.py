@@ -28,6 +28,10 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
+_BUSY = 20
+"""Seconds for what takes one second if the machine is not busy, and for ever if the limit does not hold."""
+
+
 @contextmanager
 def serving(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
     """Serve each connection with ``answer``, which gets the socket and the request. Yield the address."""
@@ -94,7 +98,7 @@ def checked(address: str, line: str = "GET / 200 ok") -> CheckResult:
         (forever(HEAD, b"A: b\r\n", pause=0.1), "no response within 1 seconds"),
         (forever(b"H", pause=0.1), "no response within 1 seconds"),
         (forever(b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.1), "no response within 1 seconds"),
-        (lambda *_: time.sleep(5), "no response within 1 seconds"),
+        (lambda *_: time.sleep(60), "no response within 1 seconds"),
     ],
     ids=["body", "chunks", "trailers", "blocks", "headers", "status", "continue", "silent"],
 )
@@ -104,7 +108,7 @@ def test_a_response_that_does_not_end_ends_with_the_limit(
     with serving(answer) as address:
         started = time.monotonic()
         found = response_of(address, 1)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < _BUSY
     assert (found.trouble, found.is_unreachable) == (trouble, False)
 
 
@@ -120,7 +124,7 @@ def test_a_connection_that_is_not_made_in_time_is_not_a_response_of_the_function
             session.trust_env = False
             with pytest.raises(requests.ConnectTimeout):
                 session.get(f"http://127.0.0.1:{address[1]}/", timeout=(30, 1))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < _BUSY
         assert response_of(f"http://127.0.0.1:{address[1]}", 1).is_unreachable
         for one in waiting:
             one.close()
@@ -245,7 +249,10 @@ def test_each_connection_is_kept_alive_before_a_nat_drops_it(monkeypatch: pytest
         def require_kept(_: object) -> None:
             nonlocal made
             made += 1
-            timers = keep_alive_timers(port)
+            deadline = time.monotonic() + 20
+            # While a packet is not acknowledged, the kernel shows another timer of the connection.
+            while len(timers := keep_alive_timers(port)) < made and time.monotonic() < deadline:
+                time.sleep(0.05)
             assert len(timers) == made
             assert max(timers) <= 60
 
