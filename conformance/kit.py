@@ -1,5 +1,6 @@
 """One run of the kit: check, say what it costs, ask, remove, report."""
 
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from conformance import cost
 from conformance.account import Account
 from conformance.assumptions import ASSUMPTIONS
-from conformance.finding import Result
+from conformance.finding import Result, counted
 from conformance.options import Options, parse
 from conformance.questions.question import Question
 from conformance.questions.registry import QUESTIONS
@@ -60,6 +61,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run works with
 ) -> int:
     asked = [QUESTIONS[name] for name in QUESTIONS if not options.only or name in options.only]
     dollars = cost.total(question.usage(options) for question in asked).dollars
+    dollars = math.ceil(100 * dollars) / 100
     if dollars > cost.LIMIT:
         raise InputError(
             "repeat",
@@ -74,7 +76,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run works with
     # The clients are made before threads use them.
     _ = account.function_once, account.gateway_once, account.table_once
     say(
-        f"{len(asked)} questions in {account.region}. The cost is at most {dollars:.2f} USD. "
+        f"{counted(len(asked), 'question')} in {account.region}. The cost is at most {dollars:.2f} USD. "
         f"Everything has a name that begins with {resources.names.base}, and is removed at the end."
     )
     stage = Stage(options, account, resources, clock)

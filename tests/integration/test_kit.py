@@ -158,6 +158,19 @@ def test_the_policy_of_the_documentation_is_enough(kit: Kit, world: World) -> No
     assert {name for name in inventory(world) - before if not name.startswith("/aws/lambda/")} == set()
 
 
+def test_with_a_role_it_needs_no_permission_to_make_one(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    role = f"arn:aws:iam::{kit.account.id}:role/mine"
+    given = policy(kit.account)
+    given["Statement"] = [
+        *(statement for statement in given["Statement"] if "iam:" not in str(statement["Action"])),
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role},
+    ]
+    code, output = kit.run(*QUICK, "--only", "new-api", "--role", role, environ=kit.account.assume(given))
+    assert code == 0, output
+    assert {name for name in inventory(world) - before if not name.startswith("/aws/lambda/")} == set()
+
+
 @pytest.mark.parametrize(
     "missing",
     [
