@@ -19,7 +19,7 @@ from promote.commands.dispatch import carry_out
 from promote.core.clock import Clock, SystemClock
 from promote.core.disk import writing
 from promote.core.environment import require_usable
-from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError
+from promote.core.errors import InputError, Interrupted, PromoteError, RefusedError, UnexpectedError
 from promote.core.progress import Progress
 from promote.core.report import Report
 from promote.core.run import Result, Run
@@ -51,7 +51,10 @@ def main(environ: Mapping[str, str], stream: TextIO, clock: Clock | None = None)
                 if environ.get("RUNNER_DEBUG") == "1":
                     for line in workflow.redact_outside(traceback.format_exc()).splitlines():
                         workflow.info(line)
-                report = failed(to_promote_error(error), job)
+                problem = to_promote_error(error)
+                if isinstance(problem, UnexpectedError):
+                    problem = problem.reworded(workflow.redact_outside(str(problem)))
+                report = failed(problem, job)
             ignore()
         except KeyboardInterrupt:
             report = failed(INTERRUPTED, job)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promote.aws.error_codes import MEANINGS
 from promote.core.disk import disk_problem
 from promote.core.environment import missing_credentials
-from promote.core.errors import AccessError, PromoteError, ServiceError
+from promote.core.errors import AccessError, PromoteError, ServiceError, UnexpectedError
 from promote.core.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -351,7 +351,7 @@ def to_promote_error(error: Exception) -> PromoteError:
     if isinstance(error, OSError) and (problem := disk_problem(error)):
         return problem
     where = traceback.extract_tb(error.__traceback__)[-1]
-    return PromoteError(
+    return UnexpectedError(
         f"an unexpected {type(error).__name__} in {Path(where.filename).name}:{where.lineno}: {error}",
         hint="This is a bug of the action. Run the job again with debug logging, and report the log.",
     )

@@ -14,6 +14,7 @@
     ├── LockError        the lock was not acquired, or was lost
     ├── GitHubError      GitHub is not reachable, or refused a request
     ├── RefusedError     the release is refused: no passed verdict, an older commit, or a similar reason
+    ├── UnexpectedError  a bug of the action
     └── Interrupted      the runner cancelled the run
 
 Each has the cause (``str(error)``) and the fix (``error.hint``).
@@ -66,6 +67,10 @@ class AccessError(PromoteError):
     """AWS credentials are missing or expired, or lack a permission."""
 
     title = "AWS access"
+
+
+class UnexpectedError(PromoteError):
+    """A bug of the action. Its text is that of any exception, so it may repeat what the function's variables have."""
 
 
 class ServiceError(PromoteError):

@@ -64,7 +64,7 @@ def read(text: str) -> Located:
     """
     import yaml  # noqa: PLC0415 - few runs have a file to read
 
-    if len(text) > LARGEST:
+    if len(text.encode(errors="replace")) > LARGEST:
         raise LocatedError(1, f"it is larger than {LARGEST >> 10} KB", "Check that it is the right file.")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

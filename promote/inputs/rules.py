@@ -6,7 +6,7 @@ from promote.core.errors import InputError
 from promote.inputs.limits import DEFAULT_SETTLE_TIME
 from promote.inputs.model import Endpoints, Inputs, Isolation
 from promote.inputs.reader import Reader
-from promote.inputs.usage import INPUTS, NEED_ENDPOINT, Command
+from promote.inputs.usage import INPUTS, NEED_ENDPOINT, USE_ENDPOINT, Command
 
 
 def require_consistency(inputs: Inputs, read: Reader, *, is_part: bool = False) -> None:
@@ -80,8 +80,7 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
             "version needs a temporary endpoint, and endpoints is none",
             hint="Remove endpoints: none, or set isolation: latest.",
         )
-    if inputs.isolation is Isolation.VERSION:
-        _require_nothing_of_latest(inputs, read)
+    _require_latest(inputs, read, is_part=is_part)
     needing = [name for name in NEED_ENDPOINT if name in inputs.verified_by]
     if needing and not _has_endpoint(inputs):
         raise read.error(
@@ -112,19 +111,23 @@ def _require_release(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
         )
 
 
-def _require_nothing_of_latest(inputs: Inputs, read: Reader) -> None:
-    """Refuse inputs that are about the verification at $LATEST."""
-    if inputs.latest_url:
+def _require_latest(inputs: Inputs, read: Reader, *, is_part: bool) -> None:
+    """Refuse inputs about the verification at $LATEST if nothing is verified there."""
+    is_at_version = inputs.isolation is Isolation.VERSION
+    if inputs.latest_url and is_at_version:
         raise read.error(
             "latest-url",
             "it has no effect with isolation: version, which verifies the candidate at a temporary endpoint",
             hint="Remove latest-url, or set isolation: latest.",
         )
-    if inputs.settle_time not in (0, DEFAULT_SETTLE_TIME):
+    is_invoked = not is_part and inputs.has_verification and set(USE_ENDPOINT).isdisjoint(inputs.verified_by)
+    if (is_at_version or is_invoked) and inputs.settle_time not in (0, DEFAULT_SETTLE_TIME):
         raise read.error(
             "settle-time",
-            "it has no effect with isolation: version, because the code of a version never changes",
-            hint="Remove settle-time, or set isolation: latest.",
+            "it has no effect with isolation: version, because the code of a version never changes"
+            if is_at_version
+            else "it has no effect, because nothing is verified at the endpoint of $LATEST",
+            hint="Remove settle-time.",
         )
 
 

@@ -148,7 +148,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         endpoint_ok = reach.is_seen
         response = ask(session, endpoint, check.method, check.path, limit)
         reach.note(response)
-        complaint, is_judged = _judged(check, response)
+        complaint, is_judged = _judged(check, response, deadline - clock.monotonic())
         complaint = complaint or _crash(endpoint, response)
         waited = clock.monotonic() - started
         patience = _patience(response, endpoint, endpoint_ok=endpoint_ok, is_as_expected=not complaint)
@@ -213,8 +213,11 @@ _reading = threading.Lock()
 """Held while a body is in memory as a whole. Python judges one at a time anyway, and each can be large."""
 
 
-def _judged(check: HttpCheck, response: Response) -> tuple[str, bool]:
-    """Return why the response is not as expected, empty if it is, and whether that is known."""
+def _judged(check: HttpCheck, response: Response, left: float) -> tuple[str, bool]:
+    """Return why the response is not as expected, empty if it is, and whether that is known.
+
+    Other large responses are waited for, for ``left`` seconds at most.
+    """
     if response.trouble:
         return response.trouble, not response.is_unknown
     complaint = _status_complaint(check, response)
@@ -223,11 +226,14 @@ def _judged(check: HttpCheck, response: Response) -> tuple[str, bool]:
     if response.coding:
         why = f"the response has the Content-Encoding {excerpt(response.coding.encode(), 40)}"
         return f"{why}, which the action did not accept and cannot decode", False
+    if not _reading.acquire(timeout=max(0.0, left)):
+        return "verify-timeout was reached while the other responses were judged", False
     try:
-        with _reading:
-            return check.expectation.complaint(response.whole()), True
+        return check.expectation.complaint(response.whole()), True
     except UnreadableError as error:
         return str(error), False
+    finally:
+        _reading.release()
 
 
 def _status_complaint(check: HttpCheck, response: Response) -> str:

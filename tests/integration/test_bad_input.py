@@ -618,6 +618,13 @@ CASES = [
     one("settle-time", "2s", says="'2s' is not a number of seconds from 0 to 60", do="like 2, which is the default"),
     one("settle-time", "61", says="'61' is not a number of seconds", do="like 2, which is the default"),
     Case(
+        "settle-time: without an endpoint",
+        {"settle-time": "5", "checks": "", "invoke": "event.json statusCode == `200`"},
+        ["settle-time: it has no effect, because nothing is verified at the endpoint of $LATEST"],
+        ["Remove settle-time"],
+        write("event.json", "{}"),
+    ),
+    Case(
         "settle-time: a version",
         {"settle-time": "5", "isolation": "version"},
         ["it has no effect with isolation: version"],

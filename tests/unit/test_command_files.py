@@ -51,6 +51,33 @@ def test_what_others_change_is_undone(tmp_path: Path, change: Callable[[Path], N
     assert not other.exists()
 
 
+@pytest.mark.parametrize("change", [redirect, replace_by_pipe], ids=lambda one: one.__name__)
+def test_a_file_that_was_replaced_is_written_again_before_more_is_appended(
+    tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    file = tmp_path / "state"
+    files = CommandFiles({"GITHUB_STATE": str(file)})
+    files.append("GITHUB_STATE", "first=1\n")
+    change(file)
+    files.append("GITHUB_STATE", "second=2\n")
+    assert (file.is_symlink(), file.read_text()) == (False, "first=1\nsecond=2\n")
+
+
+def test_what_is_not_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    """As on a developer's machine, or with a runner that is set up wrongly."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    given = {"GITHUB_ENV": tmp_path, "GITHUB_OUTPUT": link, "GITHUB_PATH": pipe, "GITHUB_STATE": "/dev/null"}
+    files = CommandFiles({name: str(path) for name, path in given.items()})
+    files.append("GITHUB_OUTPUT", "first=1\n")
+    files.append("GITHUB_STATE", "first=1\n")
+    with pytest.raises(IsADirectoryError):
+        files.append("GITHUB_ENV", "first=1\n")
+    assert files.restore(()) == []
+    assert (pipe.is_fifo(), link.is_symlink(), Path("/dev/null").is_char_device()) == (True, True, True)
+
+
 def test_a_file_may_be_left_to_commands(tmp_path: Path) -> None:
     paths = {name: tmp_path / name for name in NAMES}
     files = CommandFiles({name: str(path) for name, path in paths.items()})

@@ -96,6 +96,8 @@ def refused(inputs: Mapping[str, str]) -> InputError:
 
 def with_what_it_needs(name: str, command: Command) -> dict[str, str]:
     needed = {**SUFFICIENT.get(command, {}), **COMPANY.get(name, {})}
+    if name == "settle-time" and command is Command.RUN:
+        needed["checks"] = "GET /health"  # an event is sent to the version, and not to $LATEST
     if name in SOURCES and command is Command.PROMOTE:
         needed = {other: value for other, value in needed.items() if other not in SOURCES}
     return {"function-name": "hello", "command": command.value, **needed, name: SAMPLES[name]}

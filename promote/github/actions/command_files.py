@@ -4,9 +4,9 @@ Commands of the user run as the same user as the action, so they can write to th
 them. The action knows what it has written itself, and undoes everything else.
 """
 
+import stat
 import threading
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from promote.core.disk import writing
@@ -27,9 +27,18 @@ class CommandFiles:
         self._content = dict.fromkeys(self._files, b"")
         """What the files should have."""
         self._lock = threading.Lock()
+        self._foreign: set[str] = set()
+        """The variables that do not name a file, but for example ``/dev/null`` on a developer's machine."""
         for name, file in self._files.items():
-            with suppress(FileNotFoundError):  # it is created when it is written
-                self._content[name] = file.read_bytes()
+            try:
+                if _is_regular(file):
+                    self._content[name] = file.read_bytes()
+                else:
+                    self._foreign.add(name)
+            except FileNotFoundError:
+                pass  # it is created when it is written
+            except OSError:
+                self._foreign.add(name)
 
     def append(self, name: str, text: str) -> None:
         """Append to the file that the variable ``name`` names.
@@ -40,10 +49,13 @@ class CommandFiles:
         """
         if name not in self._files:
             return
-        content = text.encode(errors=_UNWRITABLE)
-        with self._lock, writing(self._files[name]), self._files[name].open("ab") as sink:
-            self._content[name] += content
-            sink.write(content)
+        content, file = text.encode(errors=_UNWRITABLE), self._files[name]
+        with self._lock, writing(file):
+            if name not in self._foreign and file.exists() and not _is_regular(file):
+                self._write(name)  # a command has replaced it, for example by a named pipe without a reader
+            with file.open("ab") as sink:
+                self._content[name] += content
+                sink.write(content)
 
     def restore(self, allowed: Collection[str]) -> list[str]:
         """Undo what others have changed, except in files of the ``allowed`` variables. Return the variables.
@@ -53,20 +65,35 @@ class CommandFiles:
 
         """
         with self._lock:
-            changed = [name for name in self._files if name not in allowed and not self._is_own(name)]
+            watched = self._files.keys() - self._foreign - {*allowed}
+            changed = [name for name in NAMES if name in watched and not self._is_own(name)]
             for name in changed:
-                file = self._files[name]
-                if not file.is_file() or file.is_symlink():
-                    file.unlink(missing_ok=True)
-                file.write_bytes(self._content[name])
+                self._write(name)
         return changed
+
+    def _write(self, name: str) -> None:
+        """Write the file again as the action has left it. A command may have replaced or removed it."""
+        file = self._files[name]
+        if file.is_symlink() or not file.is_file():
+            file.unlink(missing_ok=True)
+        file.write_bytes(self._content[name])
 
     def _is_own(self, name: str) -> bool:
         """Whether the file has what the action has written, and what it had before. It may be large, or no file."""
         file, content = self._files[name], self._content[name]
         try:
-            return not file.is_symlink() and file.stat().st_size == len(content) and content == file.read_bytes()
+            return _is_regular(file) and file.stat().st_size == len(content) and content == file.read_bytes()
         except FileNotFoundError:
             return not content
         except OSError:
             return False
+
+
+def _is_regular(file: Path) -> bool:
+    """Whether it is a file and not a link, a folder or a named pipe, which could be read for ever.
+
+    Raises:
+        FileNotFoundError: It does not exist.
+
+    """
+    return stat.S_ISREG(file.lstat().st_mode)
