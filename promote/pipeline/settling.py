@@ -1,8 +1,9 @@
-"""Wait after an update of $LATEST, so that old code cannot pass a verification for the new code.
+"""Wait after an update of $LATEST, to reduce the risk that old code passes a verification for the new code.
 
 Lambda reports an update as Successful. Whether $LATEST answers from old code for a moment after that is not known
 (docs/assumptions.md). A response does not show the code that it comes from, and the version that ran is always
-``$LATEST``. So nothing is tested in this time, and old code can neither pass nor fail.
+``$LATEST``. So nothing is tested in this time. Old code that answers
+longer could pass.
 """
 
 from promote.core.clock import Clock
