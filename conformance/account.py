@@ -1,10 +1,12 @@
 """The clients of the user's account."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from promote.aws.clients import Clients
+from promote.aws.patience import Patience
 from promote.core.clock import Clock
 from promote.core.errors import AccessError, InputError
 
@@ -24,9 +26,11 @@ class Account:
     own, which wait for the end of throttling, and repeat calls that do not find what was just created.
     """
 
-    def __init__(self, region: str, environ: Mapping[str, str], clock: Clock) -> None:
+    def __init__(self, region: str, environ: Mapping[str, str], clock: Clock, say: Callable[[str], None]) -> None:
+        """``say`` prints a line when the action's own clients begin to wait."""
         self.region = region
-        self._clients = Clients(region, environ, clock=clock)
+        patience = Patience(clock, Random().random, lambda _, text: say(text))  # noqa: S311 - pauses, not a secret
+        self._clients = Clients(region, environ, clock=clock, patience=patience)
         self.endpoint_url = self._clients.endpoint_url
         """The URL of an emulator, or empty."""
 

@@ -24,6 +24,8 @@ class Kind(Enum):
     """AWS's own responses were recorded by others, or reported with their text."""
     DOCUMENTED = "documented"
     """AWS's documentation states it."""
+    MEASURED = "measured"
+    """A report of the kit from a user's account shows it."""
     UNPROVEN = "unproven"
     """Neither. The kit asks it, if it can."""
 
@@ -70,6 +72,11 @@ def _documented(source: str, url: str) -> Evidence:
     return Evidence(Kind.DOCUMENTED, source, url)
 
 
+def measured(region: str, date: str, report: str) -> Evidence:
+    """Return a report of the kit: its region, the date of its run (YYYY-MM-DD), and the URL of the issue with it."""
+    return Evidence(Kind.MEASURED, f"the kit in {region} on {date}", report)
+
+
 _UNPROVEN = (Evidence(Kind.UNPROVEN),)
 
 ASSUMPTIONS: Mapping[str, Assumption] = {
@@ -83,8 +90,8 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
     ),
     "new-code-archive": Assumption(
         "Two seconds after LastUpdateStatus is Successful, $LATEST answers from the new code only (archive).",
-        "Verification with isolation: latest. The wait (settle-time) covers old code that answers for a moment. Old "
-        "code that answers longer could pass for the new code. isolation: version does not depend on it.",
+        "Verification with isolation: latest. The wait (settle-time) reduces the risk that old code passes for the new "
+        "code. Old code that answers longer could pass. isolation: version does not depend on it.",
         _UNPROVEN,
     ),
     "new-code-image": Assumption(
@@ -277,20 +284,21 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
 """All assumptions. Those with a question in ``conformance.questions.registry`` have its id, in its order."""
 
 
-def table(asked: Collection[str]) -> str:
-    """Return the Markdown of the table of all assumptions. The kit asks those in ``asked``."""
+def table(asked: Collection[str], assumptions: Mapping[str, Assumption] = ASSUMPTIONS) -> str:
+    """Return the Markdown of the table of assumptions. The kit asks those in ``asked``."""
     rows = ["| assumption | what depends on it | evidence |", "| --- | --- | --- |"]
-    for name, assumption in ASSUMPTIONS.items():
-        rows.append(f"| {assumption.text} | {assumption.use} | {'; '.join(_sources(assumption, name in asked))} |")
+    for name, assumption in assumptions.items():
+        sources = "; ".join(_sources(assumption, name if name in asked else ""))
+        rows.append(f"| {assumption.text} | {assumption.use} | {sources} |")
     return "\n".join(rows)
 
 
-def _sources(assumption: Assumption, is_asked: bool) -> Iterator[str]:  # noqa: FBT001 - one caller
+def _sources(assumption: Assumption, question: str) -> Iterator[str]:
+    """Yield the evidence, and the question of the kit if it has a name."""
     for found in assumption.evidence:
         if found.kind is not Kind.UNPROVEN:
             yield f"{found.kind.value}: [{found.source}]({found.url})"
-    name = next(name for name, known in ASSUMPTIONS.items() if known is assumption)
     if assumption.is_unproven:
         yield "**unproven**" if len(assumption.evidence) == 1 else "unproven in detail"
-    if is_asked:
-        yield f"the kit asks it: `{name}`"
+    if question:
+        yield f"the kit asks it: `{question}`"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from conformance import cost
@@ -24,18 +25,25 @@ from promote.core.clock import Clock
 from promote.core.errors import InputError, RefusedError
 
 DONE, FAILED, UNUSABLE, CANCELLED = 0, 1, 2, 130
-"""Exit codes: all that was asked holds; something does not; nothing could be asked, or something is left; cancelled."""
+"""Exit codes: all that was asked holds; something does not; nothing could be asked, something is left, or there is no
+report; cancelled."""
 
 Say = Callable[[str], None]
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str], clock: Clock, say: Say) -> int:
-    """Run the kit, and return the exit code. Every error ends in one line."""
+def main(
+    arguments: Sequence[str], environ: Mapping[str, str], clock: Clock, token: Callable[[int], str], say: Say
+) -> int:
+    """Run the kit, and return the exit code. Every error ends in one line.
+
+    ``token`` returns random hexadecimal digits for a number of bytes.
+    """
     clean = Cleaner(environ)
     try:
         options = parse(arguments, tuple(QUESTIONS))
-        account = Account(options.region, environ, clock)
-        resources = Resources(account, options.prefix, new_run(), clock)
+        account = Account(options.region, environ, clock, lambda text: say(clean(text)))
+        run = new_run(clock, token)
+        resources = Resources(account, options.prefix, run, clock, makes_role=not options.role)
         if options.is_clean:
             return _clean(account, resources, say, clean)
         with _signals():
@@ -52,7 +60,7 @@ def _explained(error: Exception) -> str:
     """Return the cause and the fix. The hints of the action about AWS's errors are about workflows."""
     found = to_promote_error(error)
     if code_of(error) in DENIED:
-        return f"{found.sentence} docs/kit-policy.json has the permissions that the kit needs."
+        return f"{found.sentence} docs/assumptions.md says which permissions the kit needs."
     return found.sentence if code_of(error) else found.full_text
 
 
@@ -68,11 +76,10 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run works with
             f"{options.repeat} repetitions may cost {dollars:.2f} USD, and the limit is {cost.LIMIT:.2f} USD",
             hint="Set a lower --repeat or --watch.",
         )
-    if not options.report.parent.is_dir():
-        raise InputError("report", f"the folder {options.report.parent} does not exist", hint="Create it.")
+    _require_writable(options.report)
     _ = account.id
     resources.require_free()
-    resources.require_removable(has_role=not options.role)
+    resources.require_removable()
     # The clients are made before threads use them.
     _ = account.function_once, account.gateway_once, account.table_once
     say(
@@ -83,33 +90,65 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run works with
     rows: list[Row] = []
     started = datetime.now(UTC)
     left: list[str] = []
+    is_written = True
     try:
         _ = stage.plain  # a permission that is missing ends the run here, and not in each question
-        rows.extend(_asked(question, stage, clock, say, clean) for question in asked)
+        for question in asked:
+            rows.append(_asked(question, stage, clock, say, clean))  # noqa: PERF401 - an error must not lose the others
     finally:
-        left = _removed(resources, say, clean)
-    facts = {
-        "kit": f"promote-on-success {__version__}",
-        "region": account.region,
-        "started": started.strftime("%Y-%m-%d %H:%M UTC"),
-        "endpoint": "an emulator" if account.endpoint_url else "AWS",
-        "repetitions": str(options.repeat),
-        "watched": f"{options.watch:g} seconds after each update",
-        "cost": f"at most {dollars:.2f} USD",
-    }
-    options.report.write_text(document(rows, facts, clean), encoding="utf-8")
+        with _ignoring_signals():
+            left = _removed(resources, say, clean)
+            if rows:
+                facts = {
+                    "kit": f"promote-on-success {__version__}",
+                    "region": account.region,
+                    "started": started.strftime("%Y-%m-%d %H:%M UTC"),
+                    "endpoint": "an emulator" if account.endpoint_url else "AWS",
+                    "questions": f"{len(rows)} of {len(asked)}",
+                    "repetitions": str(options.repeat),
+                    "watched": f"{options.watch:g} seconds after each update, "
+                    f"{options.watch_of(0):g} after one update in ten",
+                    "cost": f"at most {dollars:.2f} USD",
+                }
+                is_written = _report(rows, facts, options.report, say, clean)
+    return _code(rows, is_complete=is_written and not left)
+
+
+def _require_writable(report: Path) -> None:
+    """Check that the report can be written, before anything is asked."""
+    folder = report.parent
+    if not folder.is_dir():
+        raise InputError("report", f"the folder {folder} does not exist", hint="Create it.")
+    is_new = not report.exists()
+    try:
+        report.open("a", encoding="utf-8").close()
+        if is_new:
+            report.unlink()
+    except OSError as error:
+        raise InputError(
+            "report", f"{report} cannot be written: {error.strerror}", hint="Name another file."
+        ) from error
+
+
+def _report(rows: Sequence[Row], facts: Mapping[str, str], file: Path, say: Say, clean: Cleaner) -> bool:
+    """Print the table, and write the report. Return whether it is written."""
     say("")
     say(table(rows, clean))
     say("")
-    say(f"The report is in {options.report}. It contains no account number and no credentials.")
-    return _code(rows, left)
+    try:
+        file.write_text(document(rows, facts, clean), encoding="utf-8")
+    except OSError as error:
+        say(f"error: the report could not be written to {file}: {error.strerror}. The results are above.")
+        return False
+    say(f"The report is in {file}. It contains no account number and no credentials.")
+    return True
 
 
-def _code(rows: Iterable[Row], left: Sequence[str]) -> int:
+def _code(rows: Iterable[Row], *, is_complete: bool) -> int:
     results = {row.finding.result for row in rows}
     if Result.FAILS in results:
         return FAILED
-    return UNUSABLE if left or Result.HOLDS not in results else DONE
+    return DONE if is_complete and Result.HOLDS in results else UNUSABLE
 
 
 def _asked(question: Question[Any], stage: Stage, clock: Clock, say: Say, clean: Cleaner) -> Row:
@@ -122,8 +161,7 @@ def _asked(question: Question[Any], stage: Stage, clock: Clock, say: Say, clean:
 
 def _removed(resources: Resources, say: Say, clean: Cleaner) -> list[str]:
     """Remove what this run has made. Return what is left, which is also shown."""
-    with _ignoring_signals():
-        removed, left = resources.remove()
+    removed, left = resources.remove()
     say(f"Removed: {clean(', '.join(removed)) or 'nothing, because nothing was made'}.")
     for thing in left:
         say(f"NOT removed: {clean(thing)}")
@@ -155,7 +193,7 @@ def _signals() -> Iterator[None]:
 
 @contextmanager
 def _ignoring_signals() -> Iterator[None]:
-    """Do not let a second Ctrl-C stop the removal."""
+    """Do not let a second Ctrl-C stop the removal and the report."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -31,12 +31,19 @@ class Options:
     repeat: int = 50
     """How often a question about timing is asked."""
     watch: float = 3.0
-    """Seconds for which the answers after each update are watched."""
+    """Seconds for which the answers after most updates are watched. ``watch_of`` has those of each."""
     patience: float = 1200.0
     """The longest wait in seconds, which is for provisioned concurrency."""
     only: tuple[str, ...] = ()
     """The questions to ask; empty to ask all."""
     report: Path = Path("conformance-report.md")
+
+    def watch_of(self, number: int) -> float:
+        """Return the seconds for which the answers after an update are watched. Updates are counted from 0.
+
+        One in ten is watched ten times as long, to see old code that comes back late.
+        """
+        return self.watch if number % 10 else max(self.watch, min(60.0, 10 * self.watch))
 
     def fewer(self, most: int) -> int:
         """Return the number of repetitions of a question that takes long or costs more."""
@@ -63,7 +70,11 @@ def parse(arguments: Sequence[str], questions: Sequence[str]) -> Options:
     parser.add_argument("--subnets", default="", help="subnets for a function in a VPC, separated by commas")
     parser.add_argument("--security-groups", default="", help="its security groups, separated by commas")
     parser.add_argument("--repeat", default="50", help=f"how often to ask about timing, from 1 to {MOST}; default 50")
-    parser.add_argument("--watch", default="3", help="seconds to watch after each update, from 0.1 to 60; default 3")
+    parser.add_argument(
+        "--watch",
+        default="3",
+        help="seconds to watch after each update, from 0.1 to 60, and ten times as long after one in ten; default 3",
+    )
     parser.add_argument("--only", default="", help=f"questions, separated by commas, of {', '.join(questions)}")
     parser.add_argument("--report", default="conformance-report.md", help="the file that the report is written to")
     given = parser.parse_args(arguments)

@@ -5,18 +5,17 @@ removes nothing else.
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from conformance.account import Account
 from conformance.finding import CouldNotAskError
-from promote.aws.errors import DENIED, code_of, explain, to_promote_error
+from promote.aws.errors import DENIED, code_of, to_promote_error
 from promote.core.clock import Clock
-from promote.core.errors import PromoteError, RefusedError
+from promote.core.errors import RefusedError, ServiceError
 
 TAG = "promote-on-success-kit"
 """The tag of everything. Its value is the prefix."""
@@ -27,9 +26,12 @@ APIS, FUNCTIONS, TABLES, ROLES = "HTTP APIs", "functions", "tables", "roles"
 """The kinds of resources, for messages."""
 
 _GONE = frozenset({"ResourceNotFoundException", "NotFoundException", "NoSuchEntity", "NoSuchEntityException"})
-_ROLE_PATIENCE = 120.0
-"""Seconds until Lambda can assume a new role. Terraform waits for five minutes, and rarely needs them."""
 _TABLE_PATIENCE = 120.0
+"""Seconds until a new table is ACTIVE, or a deleted one has gone."""
+_POLICY = "network"
+"""The name of the role's policy."""
+_NO_API = "0000000000"
+"""The identity of no HTTP API."""
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -87,12 +89,16 @@ class Thing:
 
 
 class Resources:
-    """The resources of one prefix in one account. ``run`` identifies this run."""
+    """The resources of one prefix in one account. ``run`` identifies this run.
 
-    def __init__(self, account: Account, prefix: str, run: str, clock: Clock) -> None:
+    If ``makes_role`` is false, the functions use a role of the user, and the caller needs no permission of IAM.
+    """
+
+    def __init__(self, account: Account, prefix: str, run: str, clock: Clock, *, makes_role: bool) -> None:
         self._account = account
         self._clock = clock
         self._run = run
+        self._makes_role = makes_role
         self.names = Names(prefix)
         self._made: dict[str, list[Thing]] = {}
         """What AWS has confirmed, in case that the caller may not read tags."""
@@ -122,18 +128,25 @@ class Resources:
                     hint="Choose another prefix. Nothing was made.",
                 )
 
-    def require_removable(self, *, has_role: bool) -> None:
+    def require_removable(self) -> None:
         """Check, with names that nothing has, that the caller may find and remove what the kit will make."""
         base, account = self.names.base, self._account
-        functions, tables, roles = account.function, account.table, account.roles
+        functions, tables, roles, gateway = account.function, account.table, account.roles, account.gateway
         checks: list[Callable[[], Any]] = [
             lambda: functions.get_function(FunctionName=base),
             lambda: functions.delete_function(FunctionName=base),
             lambda: tables.describe_table(TableName=base),
             lambda: tables.delete_table(TableName=base),
+            lambda: gateway.delete_api(ApiId=_NO_API),
         ]
-        if has_role:
-            checks += [lambda: roles.list_role_tags(RoleName=base), lambda: roles.delete_role(RoleName=base)]
+        if self._makes_role:
+            checks += [
+                lambda: roles.get_role(RoleName=base),
+                lambda: roles.list_role_tags(RoleName=base),
+                lambda: roles.list_role_policies(RoleName=base),
+                lambda: roles.delete_role_policy(RoleName=base, PolicyName=_POLICY),
+                lambda: roles.delete_role(RoleName=base),
+            ]
         for check in checks:
             try:
                 check()
@@ -147,27 +160,16 @@ class Resources:
         tags = [{"Key": key, "Value": value} for key, value in self.tags.items()]
         made = roles.create_role(RoleName=base, AssumeRolePolicyDocument=json.dumps(_TRUST), Tags=tags)
         self._note(ROLES, Thing("role", base, partial(self._remove_role, base)))
-        roles.put_role_policy(RoleName=base, PolicyName="network", PolicyDocument=json.dumps(_NETWORK))
+        roles.put_role_policy(RoleName=base, PolicyName=_POLICY, PolicyDocument=json.dumps(_NETWORK))
         return str(made["Role"]["Arn"])
 
     def make_function(self, name: str, role: str, **parameters: Any) -> str:
-        """Make a function, wait until it is active, and return its ARN."""
-        function = self._account.function
-        deadline = self._clock.monotonic() + _ROLE_PATIENCE
-        while True:
-            try:
-                made = function.create_function(
-                    FunctionName=name, Role=role, Tags=dict(self.tags), MemorySize=128, Timeout=10, **parameters
-                )
-            except function.exceptions.InvalidParameterValueException as error:
-                # The role is new, and Lambda cannot assume it yet, or cannot use a key of KMS with it.
-                is_new = any(word in str(error) for word in ("role", "KMS"))
-                if not is_new or self._clock.monotonic() > deadline:
-                    raise
-                self._clock.sleep(2)
-            else:
-                self._note(FUNCTIONS, Thing("function", name, partial(self._remove_function, name)))
-                return made["FunctionArn"]
+        """Make a function, and return its ARN. The client waits until Lambda can use a new role."""
+        made = self._account.function.create_function(
+            FunctionName=name, Role=role, Tags=dict(self.tags), MemorySize=128, Timeout=10, **parameters
+        )
+        self._note(FUNCTIONS, Thing("function", name, partial(self._remove_function, name)))
+        return made["FunctionArn"]
 
     def make_table(self, name: str) -> None:
         """Begin to make a table."""
@@ -209,9 +211,9 @@ class Resources:
             try:
                 found = list(find(any_run))
             except Exception as error:  # noqa: BLE001 - the others must be removed, whatever the reason
-                found = self._made.get(kind, [])
-                if any_run:
-                    left.append(f"{kind} that could not be listed: {_reason(error)}")
+                found = [] if any_run else self._made.get(kind, [])
+                others = "other " if found else ""
+                left.append(f"{others}{kind}, if there are any, because they could not be listed: {_reason(error)}")
             for thing in found:
                 try:
                     thing.remove()
@@ -258,9 +260,8 @@ class Resources:
         yield from (("function", name) for name in self._functions())
         yield from (("table", name) for name in self._tables())
         yield from (("HTTP API", str(api.get("Name", ""))) for api in pages(self._account.gateway.get_apis))
-        with suppress(PromoteError):
-            if self._role() is not None:
-                yield "role", self.names.base
+        if self._has_role():
+            yield "role", self.names.base
 
     def _functions(self) -> list[str]:
         listed = pages(self._account.function.list_functions, "Functions", "NextMarker", "Marker")
@@ -285,30 +286,28 @@ class Resources:
         except client.exceptions.ResourceNotFoundException:
             return {}
 
-    def _role(self) -> Mapping[str, Any] | None:
-        """Return the role with our name; None if it does not exist.
-
-        Raises:
-            PromoteError: The caller may not read it. With `--role`, the caller needs no permission of IAM.
-
-        """
+    def _has_role(self) -> bool:
+        """Return whether the role with our name exists."""
         client = self._account.roles
-        try:
-            found: Mapping[str, Any] = client.get_role(RoleName=self.names.base)["Role"]
-        except client.exceptions.NoSuchEntityException:
-            return None
-        except client.exceptions.ClientError as error:
-            if code_of(error) in DENIED:
-                raise explain(error) from error
-            raise
-        return found
+        with self._needing_no_permission(), suppress(client.exceptions.NoSuchEntityException):
+            client.get_role(RoleName=self.names.base)
+            return True
+        return False
 
     def _tags_of_role(self, name: str) -> Mapping[str, str]:
-        with suppress(PromoteError):
-            if self._role() is not None:
-                tags = self._account.roles.list_role_tags(RoleName=name)["Tags"]
-                return {tag["Key"]: tag["Value"] for tag in tags}
+        client = self._account.roles
+        with self._needing_no_permission(), suppress(client.exceptions.NoSuchEntityException):
+            return {tag["Key"]: tag["Value"] for tag in client.list_role_tags(RoleName=name)["Tags"]}
         return {}
+
+    @contextmanager
+    def _needing_no_permission(self) -> Iterator[None]:
+        """Ignore that the caller may not use IAM, if the kit makes no role."""
+        try:
+            yield
+        except self._account.roles.exceptions.ClientError as error:
+            if self._makes_role or code_of(error) not in DENIED:
+                raise
 
     def _status(self, table: str) -> str:
         client = self._account.table
@@ -325,21 +324,36 @@ class Resources:
         """Delete a function with all its versions, aliases and permissions, and its log."""
         client = self._account.function
         missing = client.exceptions.ResourceNotFoundException
+        try:
+            self._remove_capacity(name)
+        except client.exceptions.ClientError as error:
+            # The deletion of the function ends it as well.
+            if code_of(error) not in DENIED:
+                raise
+        with suppress(missing):
+            client.delete_function(FunctionName=name)
+        self._remove_log(f"/aws/lambda/{name}")
+
+    def _remove_capacity(self, name: str) -> None:
+        """End the provisioned concurrency. It costs money, so it ends first, also if the deletion fails."""
+        client = self._account.function
+        missing = client.exceptions.ResourceNotFoundException
         with suppress(missing, client.exceptions.ProvisionedConcurrencyConfigNotFoundException):
-            # It costs money, so it ends first, also if the deletion fails.
             configs = client.list_provisioned_concurrency_configs(FunctionName=name)
             for config in configs.get("ProvisionedConcurrencyConfigs", []):
                 qualifier = config["FunctionArn"].rpartition(":")[2]
                 client.delete_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
-        with suppress(missing):
-            client.delete_function(FunctionName=name)
+
+    def _remove_log(self, group: str) -> None:
         logs = self._account.logs
         try:
-            logs.delete_log_group(logGroupName=f"/aws/lambda/{name}")
+            logs.delete_log_group(logGroupName=group)
         except logs.exceptions.ClientError as error:
-            # The role of the kit writes no logs, so a caller need not be allowed to delete them.
-            if code_of(error) not in _GONE | DENIED:
-                raise
+            # The role that the kit makes writes no logs, so a caller need not be allowed to delete them.
+            if code_of(error) in _GONE or (self._makes_role and code_of(error) in DENIED):
+                return
+            text = f"it is deleted, but its log group {group} may be left: {_reason(error)}"
+            raise ServiceError(text, hint="Delete the log group.") from error
 
     def _remove_table(self, name: str) -> None:
         client = self._account.table
@@ -348,7 +362,9 @@ class Resources:
             self._clock.sleep(0.5)
         with suppress(client.exceptions.ResourceNotFoundException):
             client.delete_table(TableName=name)
-        while self._status(name) and self._clock.monotonic() < deadline:
+        while status := self._status(name):
+            if self._clock.monotonic() >= deadline:
+                raise ServiceError(f"it is {status} after two minutes", hint="Delete it with --clean.")
             self._clock.sleep(0.5)
 
     def _remove_role(self, name: str) -> None:
@@ -375,9 +391,12 @@ def pages(
         following = {given: page[mark]}
 
 
-def new_run() -> str:
-    """Return the identity of a run."""
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+def new_run(clock: Clock, token: Callable[[int], str]) -> str:
+    """Return the identity of a run. ``token`` returns random hexadecimal digits for a number of bytes.
+
+    Two runs may begin in the same second, and must not remove what the other one makes.
+    """
+    return f"{clock.now():%Y%m%dT%H%M%S}-{token(4)}"
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from conformance.finding import CouldNotAskError
 from conformance.options import Options
 from conformance.resources import Resources
 from promote.aws.api_gateway import ROUTE, STAGE
+from promote.core.arn import Arn
 from promote.core.clock import Clock
 from promote.core.concurrency import map_concurrently
 from promote.core.endpoint import Endpoint, Gateway
@@ -165,14 +166,14 @@ class Stage:
 
     def permit(self, subject: Subject, qualifier: str, api: str) -> None:
         """Let an API invoke the function, a version or an alias."""
-        _, partition, _, region, account, *_ = subject.arn.split(":")
+        arn = Arn.of(subject.arn)
         client: Any = self.account.function
         client.add_permission(
             FunctionName=subject.name,
             StatementId=f"kit-{api}",
             Action="lambda:InvokeFunction",
             Principal="apigateway.amazonaws.com",
-            SourceArn=f"arn:{partition}:execute-api:{region}:{account}:{api}/*",
+            SourceArn=f"arn:{arn.partition}:execute-api:{arn.region}:{arn.account}:{api}/*",
             **({"Qualifier": qualifier} if qualifier else {}),
         )
 
@@ -201,10 +202,10 @@ class Stage:
         calls: Sequence[Callable[[], Answer]] = [lambda: self.get(endpoint, since)] * WIDTH
         return map_concurrently(calls, WIDTH)
 
-    def watch(self, endpoint: Endpoint, since: float) -> tuple[Answer, ...]:
-        """Send requests until the option ``watch`` has passed since the change."""
+    def watch(self, endpoint: Endpoint, since: float, seconds: float) -> tuple[Answer, ...]:
+        """Send requests until ``seconds`` have passed since the change."""
         answers: list[Answer] = []
-        while not answers or self.clock.monotonic() - since < self.options.watch:
+        while not answers or self.clock.monotonic() - since < seconds:
             if answers:
                 self.clock.sleep(pause_of(self.options))
             answers += self.burst(endpoint, since)
@@ -219,9 +220,9 @@ def pause_of(options: Options) -> float:
     return min(0.25, options.watch / 5)
 
 
-def requests_per_watch(options: Options) -> int:
-    """Return the most requests while the answers after one update are watched, for the cost."""
-    return WIDTH * (2 + int(options.watch / pause_of(options)))
+def requests_per_watch(options: Options, seconds: float) -> int:
+    """Return the most requests while the answers after one change are watched for ``seconds``, for the cost."""
+    return WIDTH * (2 + int(seconds / pause_of(options)))
 
 
 def stamp_of(response: Response) -> str:

@@ -126,6 +126,10 @@ def needs(operation: Operation, request: Request, *, are_tags_inherited: bool = 
             yield _s3(operation, request)
         case "iam":
             yield from _iam(operation, request)
+        case "logs" if group := body.get("logGroupName"):
+            yield Need(
+                f"logs:{operation.name}", f"arn:aws:logs:{operation.region}:{operation.account}:log-group:{group}"
+            )
         case _:
             yield Need(f"{operation.service}:{operation.name}", "*")
 

@@ -38,9 +38,17 @@ def judge_updates(changes: Sequence[Change]) -> Finding:
         seen += f"{stale} with old code, at most {late[-1]:.1f} s after Successful"
     else:
         seen += "none from old code after Successful"
+    seen += f", watched for {_watched(changes)}"
     if failed:
         seen += f"; {failed} without an answer of the function"
     return judged(seen, holds=(not late or late[-1] < DEFAULT_SETTLE_TIME) and not failed)
+
+
+def _watched(changes: Sequence[Change]) -> str:
+    """Return for how long the answers after the updates were watched."""
+    last = [change.answers[-1].after for change in changes]
+    shortest, longest = f"{min(last):.1f}", f"{max(last):.1f}"
+    return f"{shortest} s each" if shortest == longest else f"{shortest} to {longest} s"
 
 
 def judge_moves(changes: Sequence[Change]) -> Finding:
@@ -62,12 +70,12 @@ def _old(change: Change) -> list[Answer]:
 def _updated(stage: Stage, subject: Subject, update: Callable[[str], Any]) -> tuple[Change, ...]:
     endpoint = stage.open_api(subject, "")
     changes = []
-    for number in range(1, stage.options.repeat + 1):
+    for number in range(stage.options.repeat):
         stage.burst(endpoint)  # environments with the old code are warm
         stamp = f"update-{number}"
         update(stamp)
         subject.settle()
-        changes.append(Change(stamp, stage.watch(endpoint, stage.clock.monotonic())))
+        changes.append(Change(stamp, stage.watch(endpoint, stage.clock.monotonic(), stage.options.watch_of(number))))
     return tuple(changes)
 
 
@@ -136,11 +144,12 @@ def _under_load(stage: Stage, endpoint: Endpoint, change: Callable[[], Any]) -> 
 
 
 def _usage(options: Options) -> Usage:
-    return Usage(requests=options.repeat * (requests_per_watch(options) + 8) + 200)
+    watched = sum(requests_per_watch(options, options.watch_of(number)) for number in range(options.repeat))
+    return Usage(requests=watched + 8 * options.repeat + 200)
 
 
 def _load_usage(options: Options) -> Usage:
-    return Usage(requests=options.repeat * 3 * requests_per_watch(options) + 200)
+    return Usage(requests=options.repeat * 3 * requests_per_watch(options, options.watch) + 200)
 
 
 QUESTIONS: tuple[Question[Any], ...] = (

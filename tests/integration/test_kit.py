@@ -119,12 +119,29 @@ def test_what_a_killed_run_has_left_is_removed_and_nothing_else(kit: Kit, world:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_removes_everything(kit: Kit, world: World, number: signal.Signals) -> None:
     before = inventory(world)
-    held = kit.account.inject("hold-after", "apigatewayv2.CreateApi")
-    process = kit.start(*QUICK)
+    held = kit.account.inject("hold-after", "apigatewayv2.CreateApi", nth=2)
+    process = kit.start(*QUICK, "--only", "new-api,two-writers")
     held.wait_until_hit(30)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert (process.returncode, "The kit was cancelled." in output) == (130, True), output
+    assert inventory(world) == before
+    report = (kit.folder / "report.md").read_text(encoding="utf-8")
+    assert ("- questions: 1 of 2" in report, "| `new-api` |" in report) == (True, True)
+    assert output.index("assumption ") < output.index("The report is in")
+
+
+def test_a_report_that_cannot_be_written_at_the_end_loses_no_answer(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    held = kit.account.inject("hold-after", "apigatewayv2.CreateApi")
+    process = kit.start(*QUICK, "--only", "new-api")
+    held.wait_until_hit(30)
+    (kit.folder / "report.md").mkdir()
+    held.release()
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, "error: the report could not be written to" in output) == (2, True), output
+    assert "The results are above." in output
+    assert "new-api: holds" in output
     assert inventory(world) == before
 
 
@@ -133,6 +150,18 @@ def test_a_lost_response_leaves_nothing(kit: Kit, world: World) -> None:
     kit.account.inject("cut-after", "apigatewayv2.CreateApi", times=2)
     code, output = kit.run(*QUICK, "--only", "new-api")
     assert code == 0, output
+    assert inventory(world) == before
+
+
+def test_a_wait_for_a_new_role_is_shown(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    text = "The role defined for the function cannot be assumed by Lambda."
+    kit.account.inject(
+        "error-before", "lambda.CreateFunction", status=400, code="InvalidParameterValueException", message=text
+    )
+    code, output = kit.run(*QUICK, "--only", "new-api")
+    assert code == 0, output
+    assert output.count("Lambda cannot use the function's role yet: repeating such calls") == 1
     assert inventory(world) == before
 
 
@@ -154,21 +183,50 @@ def test_the_policy_of_the_documentation_is_enough(kit: Kit, world: World) -> No
     before = inventory(world)
     code, output = kit.run(*QUICK, environ=kit.account.assume(policy(kit.account)))
     assert (code, output.count(": could not be asked (")) == (0, len(WITHOUT)), output
-    # The sandbox writes a log for each function. The role of the kit lets Lambda write none.
-    assert {name for name in inventory(world) - before if not name.startswith("/aws/lambda/")} == set()
+    assert inventory(world) == before
+
+
+def with_role(account: Account, role: str) -> dict[str, Any]:
+    """Return the policy for a caller who gives a role."""
+    given = policy(account)
+    given["Statement"] = [
+        *(statement for statement in given["Statement"] if "iam:" not in str(statement["Action"])),
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role},
+    ]
+    return given
+
+
+def denying(policy: dict[str, Any], *actions: str) -> dict[str, Any]:
+    """Return the policy with a denial."""
+    return {**policy, "Statement": [*policy["Statement"], {"Effect": "Deny", "Action": list(actions), "Resource": "*"}]}
 
 
 def test_with_a_role_it_needs_no_permission_to_make_one(kit: Kit, world: World) -> None:
     before = inventory(world)
     role = f"arn:aws:iam::{kit.account.id}:role/mine"
-    given = policy(kit.account)
-    given["Statement"] = [
-        *(statement for statement in given["Statement"] if "iam:" not in str(statement["Action"])),
-        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": role},
-    ]
+    given = with_role(kit.account, role)
     code, output = kit.run(*QUICK, "--only", "new-api", "--role", role, environ=kit.account.assume(given))
     assert code == 0, output
-    assert {name for name in inventory(world) - before if not name.startswith("/aws/lambda/")} == set()
+    assert inventory(world) == before
+
+
+def test_a_log_that_a_given_role_has_written_is_not_left_in_silence(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    role = f"arn:aws:iam::{kit.account.id}:role/mine"
+    given = denying(with_role(kit.account, role), "logs:DeleteLogGroup")
+    code, output = kit.run(*QUICK, "--only", "new-api", "--role", role, environ=kit.account.assume(given))
+    group = f"/aws/lambda/{PREFIX}-kit"
+    assert code == 2, output
+    assert f"NOT removed: function {PREFIX}-kit: it is deleted, but its log group {group} may be left" in output
+    assert inventory(world) - before == {group}
+
+
+def test_provisioned_concurrency_that_may_not_be_listed_does_not_keep_the_function(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    given = denying(policy(kit.account), "lambda:ListProvisionedConcurrencyConfigs")
+    code, output = kit.run(*QUICK, "--only", "new-api", environ=kit.account.assume(given))
+    assert code == 0, output
+    assert inventory(world) == before
 
 
 @pytest.mark.parametrize(
@@ -180,17 +238,19 @@ def test_with_a_role_it_needs_no_permission_to_make_one(kit: Kit, world: World) 
         "lambda:TagResource",
         "iam:CreateRole",
         "iam:DeleteRole",
+        "iam:DeleteRolePolicy",
+        "iam:GetRole",
+        "iam:ListRolePolicies",
         "iam:PutRolePolicy",
         "iam:PassRole",
         "dynamodb:DeleteTable",
+        "apigateway:DELETE",
         "apigateway:GET",
     ],
 )
 def test_without_a_permission_it_ends_in_one_line_and_leaves_nothing(kit: Kit, world: World, missing: str) -> None:
     before = inventory(world)
-    weaker = policy(kit.account)
-    weaker["Statement"].append({"Effect": "Deny", "Action": missing, "Resource": "*"})
-    code, output = kit.run(*QUICK, environ=kit.account.assume(weaker))
+    code, output = kit.run(*QUICK, environ=kit.account.assume(denying(policy(kit.account), missing)))
     lines = [line for line in output.splitlines() if line.startswith("error:")]
     assert (code, len(lines)) == (2, 1), output
     assert missing in lines[0]
@@ -208,8 +268,9 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         (("--region", "eu-west-9"), (), ["region: 'eu-west-9' is not a valid region of Lambda", "Did you mean"]),
         (("--prefix", "Try 1"), (), ["prefix: 'Try 1' is not", "try-1"]),
         (("--report", "/nowhere/report.md"), (), ["report: the folder /nowhere does not exist"]),
+        (("--report", "/proc/report.md"), (), ["report: /proc/report.md cannot be written"]),
     ],
-    ids=["credentials", "region", "prefix", "report"],
+    ids=["credentials", "region", "prefix", "folder", "report"],
 )
 def test_bad_input_ends_in_one_line_before_anything_is_made(
     kit: Kit, world: World, arguments: tuple[str, ...], without: tuple[str, ...], says: list[str]

@@ -5,12 +5,15 @@ import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
-from typing import ClassVar
+from secrets import token_hex
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 
 from conformance import cost
-from conformance.assumptions import ASSUMPTIONS, Kind, table
+from conformance.assumptions import ASSUMPTIONS, Assumption, Kind, measured, table
 from conformance.finding import Finding, Result
 from conformance.kit import main
 from conformance.options import Options, parse
@@ -19,6 +22,7 @@ from conformance.questions.new_code import Change
 from conformance.questions.registry import QUESTIONS
 from conformance.report import Cleaner, Row, document
 from conformance.report import table as terminal
+from conformance.resources import Resources, new_run
 from conformance.stage import Answer, archive
 from promote.core.clock import SystemClock
 from promote.core.errors import InputError
@@ -38,7 +42,7 @@ class TestNewCode:
     @pytest.mark.parametrize(
         ("answers", "result", "seen"),
         [
-            ([(0.1, 200, NEW), (2.5, 200, NEW)], HOLDS, "none from old code"),
+            ([(0.1, 200, NEW), (2.5, 200, NEW)], HOLDS, "none from old code after Successful, watched for 2.5 s each"),
             ([(0.1, 200, OLD), (2.5, 200, NEW)], HOLDS, "1 with old code, at most 0.1 s after Successful"),
             ([(0.1, 200, OLD), (2.5, 200, OLD)], FAILS, "1 with old code, at most 2.5 s"),
             ([(0.1, 200, NEW), (0.2, 500, "")], FAILS, "1 without an answer of the function"),
@@ -51,6 +55,10 @@ class TestNewCode:
         finding = new_code.judge_updates([change(*answers)])
         assert finding.result is result
         assert seen in finding.seen
+
+    def test_the_finding_says_how_long_it_has_watched(self) -> None:
+        finding = new_code.judge_updates([change((3.0, 200, NEW)), change((30.1, 200, NEW)), change((3.1, 200, NEW))])
+        assert finding.seen.endswith("none from old code after Successful, watched for 3.0 to 30.1 s")
 
     @pytest.mark.parametrize(
         ("answers", "result"),
@@ -217,6 +225,11 @@ class TestOptions:
         assert (found.subnets, found.groups, found.only) == (("subnet-1", "subnet-2"), ("sg-1",), ("new-api",))
         assert (found.repeat, found.fewer(5), found.fewer(9), found.is_clean) == (7, 5, 7, True)
 
+    def test_one_update_in_ten_is_watched_longer(self) -> None:
+        options = parse(self.RIGHT, ())
+        assert [options.watch_of(number) for number in (0, 1, 9, 10, 20)] == [30, 3, 3, 30, 30]
+        assert [Options("r", "p", watch=watch).watch_of(0) for watch in (0.2, 10, 60)] == [2, 60, 60]
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [
@@ -246,9 +259,86 @@ class TestOptions:
     def test_that_cost_too_much_are_refused_before_anything_is_called(self) -> None:
         said: list[str] = []
         arguments = (*self.RIGHT, "--repeat", "200", "--watch", "60")
-        assert main(arguments, {}, SystemClock(), said.append) == 2
+        assert main(arguments, {}, SystemClock(), token_hex, said.append) == 2
         [line] = said
         assert "USD, and the limit is 0.10 USD" in line
+
+
+def test_two_runs_in_one_second_are_not_the_same() -> None:
+    tokens = iter(["0a1b2c3d", "4e5f6071"])
+    runs = [new_run(Quick(), lambda _: next(tokens)) for _ in range(2)]
+    assert runs == ["19700101T000000-0a1b2c3d", "19700101T000000-4e5f6071"]
+
+
+def refused(operation: str, code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+class MissingError(Exception):
+    """A resource that does not exist."""
+
+
+class Tables:
+    """DynamoDB with one table, which is never deleted."""
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=MissingError)
+
+    def describe_table(self, **_: Any) -> Any:
+        return {"Table": {"TableStatus": "DELETING", "TableArn": "arn"}}
+
+    def list_tables(self) -> Any:
+        return {"TableNames": ["try-1-kit"]}
+
+    def list_tags_of_resource(self, **_: Any) -> Any:
+        return {"Tags": [{"Key": "promote-on-success-kit", "Value": "try-1"}]}
+
+    def delete_table(self, **_: Any) -> None:
+        pass
+
+
+class Roles:
+    """IAM with a role that may be made and removed, but not be read."""
+
+    exceptions = SimpleNamespace(NoSuchEntityException=MissingError, ClientError=ClientError)
+
+    def create_role(self, **_: Any) -> Any:
+        return {"Role": {"Arn": "arn"}}
+
+    def list_role_policies(self, **_: Any) -> Any:
+        return {"PolicyNames": []}
+
+    def put_role_policy(self, **_: Any) -> None:
+        pass
+
+    delete_role = put_role_policy
+
+    def list_role_tags(self, **_: Any) -> Any:
+        raise refused("ListRoleTags", "AccessDenied")
+
+
+class TestRemoval:
+    NOTHING: ClassVar = {
+        "gateway": SimpleNamespace(get_apis=lambda: {"Items": []}),
+        "function": SimpleNamespace(list_functions=lambda: {"Functions": []}),
+        "table": SimpleNamespace(list_tables=lambda: {"TableNames": []}),
+    }
+
+    def resources(self, *, makes_role: bool, **clients: Any) -> Resources:
+        account: Any = SimpleNamespace(**{**self.NOTHING, "roles": Roles(), **clients})
+        return Resources(account, "try-1", "run", Quick(), makes_role=makes_role)
+
+    def test_a_role_that_may_not_be_read_is_removed_and_the_denial_is_shown(self) -> None:
+        resources = self.resources(makes_role=True)
+        resources.make_role()
+        removed, [left] = resources.remove()
+        assert removed == ["role try-1-kit"]
+        assert left.startswith("other roles, if there are any, because they could not be listed: ")
+        assert self.resources(makes_role=True).remove(any_run=True)[1]
+        assert self.resources(makes_role=False).remove(any_run=True) == ([], [])
+
+    def test_a_table_that_is_still_there_is_left(self) -> None:
+        resources = self.resources(makes_role=False, table=Tables())
+        assert resources.remove(any_run=True) == ([], ["table try-1-kit: it is DELETING after two minutes"])
 
 
 def test_a_run_with_all_options_costs_less_than_the_limit() -> None:
@@ -291,6 +381,13 @@ class TestAssumptions:
             assert assumption.evidence
             for found in assumption.evidence:
                 assert found.url.startswith("https://") is (found.kind is not Kind.UNPROVEN)
+
+    def test_a_report_of_a_user_has_its_place(self) -> None:
+        found = measured("eu-west-1", "2026-12-01", "https://github.com/someone/project/issues/1")
+        known = {"new-api": Assumption("It works.", "All.", (found,))}
+        cell = "measured: [the kit in eu-west-1 on 2026-12-01](https://github.com/someone/project/issues/1)"
+        assert cell in table((), known)
+        assert not known["new-api"].is_unproven
 
     def test_the_page_has_them(self) -> None:
         text = (REPOSITORY / "docs" / "assumptions.md").read_text(encoding="utf-8")
