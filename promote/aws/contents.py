@@ -36,7 +36,7 @@ class Contents:
     pointers: tuple[str, ...] = ()
     """Pointers of Git LFS, in place of files."""
     scripts: tuple[str, ...] = ()
-    """Shell scripts that are not executable."""
+    """Scripts that begin with ``#!`` and are not executable."""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -98,9 +98,14 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
             links[name] = _beginning(archive, entry, 4096).decode(errors="replace")
         elif entry.file_size in _POINTER_SIZES and _beginning(archive, entry, len(_POINTER)) == _POINTER:
             pointers.append(name)
-        elif name.endswith(".sh") and not mode & stat.S_IXOTH and _beginning(archive, entry, 2) == b"#!":
+        elif _may_be_script(name) and not mode & stat.S_IXOTH and _beginning(archive, entry, 2) == b"#!":
             scripts.append(name)
     return Contents(modes, links, _with_parents(modes, folders), tuple(pointers), tuple(scripts))
+
+
+def _may_be_script(name: str) -> bool:
+    """Whether a name is that of a program: ``bin/migrate``, ``start.sh``. Python or Node read others as modules."""
+    return name.endswith(".sh") or "." not in posixpath.basename(name)
 
 
 def _with_parents(names: Iterable[str], folders: Iterable[str]) -> frozenset[str]:

@@ -77,9 +77,16 @@ def test_files_that_not_everyone_may_read_are_named(tmp_path: Path) -> None:
 
 
 def test_scripts_that_are_not_executable_are_named(tmp_path: Path) -> None:
-    files = (("run.sh", "#!/bin/sh\n", 0o644), ("ok.sh", "#!/bin/sh\n", 0o755), ("sourced.sh", "a=1\n", 0o644))
+    files = (
+        ("run.sh", "#!/bin/sh\n", 0o644),
+        ("bin/migrate", "#!/usr/bin/env python3\n", 0o644),
+        ("ok.sh", "#!/bin/sh\n", 0o755),
+        ("sourced.sh", "a=1\n", 0o644),
+        ("module.py", "#!/usr/bin/env python3\n", 0o644),
+        ("LICENSE", "#\n", 0o644),
+    )
     [warning] = loaded(zipped(*files), tmp_path).warnings
-    assert warning.startswith("'code.zip' has 'run.sh', which is not executable.")
+    assert warning.startswith("'code.zip' has 'run.sh', 'bin/migrate', which is not executable.")
 
 
 def test_backslashes_are_named(tmp_path: Path) -> None:
