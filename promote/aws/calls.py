@@ -27,6 +27,11 @@ def within(client: Client, until: float) -> Client:
     return cast("Client", replace(client, until=until)) if isinstance(client, _Watched) else client
 
 
+def telling(client: Client, again: Callable[[], None]) -> Client:
+    """Return a client that calls ``again`` right before it repeats a call of which no attempt had an effect."""
+    return cast("Client", replace(client, again=again)) if isinstance(client, _Watched) else client
+
+
 def _nothing() -> None:
     pass
 
@@ -40,12 +45,13 @@ class _Watched:
     patience: Patience
     guard: Callable[[], None] = _nothing
     until: float = math.inf
+    again: Callable[[], None] = _nothing
 
     def __getattr__(self, method: str) -> Any:
         call = getattr(self.client, method)
         if not callable(call):
             return call
-        call = partial(self.patience.call, call, self.guard, self.until)
+        call = partial(self.patience.call, call, self.guard, self.until, self.again)
         if method in CREATING:
             call = partial(self.recent.create, call, CREATING[method])
         if method in ASKING:

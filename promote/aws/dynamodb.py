@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from promote.aws.calls import telling
 from promote.aws.confirmation import confirmed, mark_response_lost, may_have_taken_effect, unconfirmed
 from promote.aws.errors import code_of, message_of
 from promote.core.clock import Clock
@@ -28,12 +29,27 @@ if TYPE_CHECKING:
 Item: TypeAlias = Mapping[str, Any]
 Shown: TypeAlias = Callable[[Item], bool]
 """Returns whether an item shows that a write took effect. The item is empty if it does not exist."""
+Sent: TypeAlias = Callable[[], None]
+"""Called right before each attempt of a write, unless an earlier attempt may have taken effect.
+
+So the write has not taken effect before the last of these calls.
+"""
 
 _ATTEMPTS, _PAUSE = 8, 0.1
 _IN_PROGRESS = "TransactionInProgressException"
 """The error code if an earlier call of the same transaction, whose response was lost, is still in progress."""
 _CREATION_TIMEOUT = 120.0
 """Seconds to wait until a new table is active."""
+
+
+def _unnoted() -> None:
+    """Do nothing before an attempt whose time is not needed."""
+
+
+def _sending(client: "DynamoDBClient", sent: Sent) -> "DynamoDBClient":
+    """Call ``sent``, and return the client that calls it again before each repetition."""
+    sent()
+    return telling(client, sent)
 
 
 class ConditionFailed(Exception):  # noqa: N818 - a result, not a failure
@@ -133,7 +149,7 @@ class Table:
     def delete(self, pk: str, sk: str) -> None:
         """Delete an item, if it exists."""
         key = self.encode({"pk": pk, "sk": sk})
-        self._write("delete_item", key, lambda item: not item, "", Key=key)
+        self._write("delete_item", key, lambda item: not item, "", _unnoted, Key=key)
 
     def put(self, item: Item, condition: str = "", **values: Any) -> None:
         """Write ``item`` if ``condition`` holds; ``values`` are those of its names after ``:``.
@@ -148,14 +164,16 @@ class Table:
         if values:
             conditional["ExpressionAttributeValues"] = self.encode({f":{name}": it for name, it in values.items()})
         written = {"Item": self.encode(item)}
-        self._write("put_item", written["Item"], partial(self._shows, written), "", **written, **conditional)
+        self._write("put_item", written["Item"], partial(self._shows, written), "", _unnoted, **written, **conditional)
 
-    def update(self, change: Mapping[str, Any], shown: Shown | None = None, what: str = "") -> Item:
+    def update(
+        self, change: Mapping[str, Any], shown: Shown | None = None, what: str = "", sent: Sent = _unnoted
+    ) -> Item:
         """Make an update (see ``change``), and return the item after it.
 
         If the response is lost, ``shown`` decides from the item whether the update took effect. By default, the item
         must have the assigned values and lack the removed attributes. ``what`` is the start of the error message if the
-        item cannot be read.
+        item cannot be read. ``sent`` is called before attempts (see ``Sent``).
 
         Raises:
             ConditionFailed: The condition does not hold.
@@ -168,6 +186,7 @@ class Table:
             change["Key"],
             shown or partial(self._shows, change),
             what,
+            sent,
             **change,
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -175,13 +194,17 @@ class Table:
         return self._decode(response.get("Attributes", {}))
 
     def transact(
-        self, parts: Sequence[tuple[str, Mapping[str, Any]]], shown: Shown | None = None, what: str = ""
+        self,
+        parts: Sequence[tuple[str, Mapping[str, Any]]],
+        shown: Shown | None = None,
+        what: str = "",
+        sent: Sent = _unnoted,
     ) -> None:
         """Write all ``parts`` (``("Update", change)`` or ``("Put", ...)``) in one transaction, or none.
 
         The transaction has an idempotency token, so a retry has no second effect. If the response is lost, the item of
-        the first part shows whether the transaction took effect; ``shown`` and ``what`` are as in ``update``. So the
-        first part should write a value that no other write writes.
+        the first part shows whether the transaction took effect; ``shown``, ``what`` and ``sent`` are as in ``update``.
+        So the first part should write a value that no other write writes.
 
         Raises:
             TransactionCancelled: A condition does not hold.
@@ -194,6 +217,7 @@ class Table:
             first.get("Key") or first["Item"],
             shown or partial(self._shows, first),
             what,
+            sent,
             ClientRequestToken=secrets.token_hex(16),  # otherwise botocore uses a new one after each conflict
             TransactItems=[{kind: {"TableName": self.name, **arguments}} for kind, arguments in parts],
         )
@@ -272,10 +296,12 @@ class Table:
         except client.exceptions.ResourceNotFoundException:
             return ""  # DescribeTable is eventually consistent, and may not find a new table yet
 
-    def _write(self, method: str, key: Item, shown: Shown, what: str, **arguments: Any) -> Mapping[str, Any]:
+    def _write(
+        self, method: str, key: Item, shown: Shown, what: str, sent: Sent, **arguments: Any
+    ) -> Mapping[str, Any]:
         """Write the item at ``key``, and return the response. If it is lost, read the item and check ``shown``."""
         try:
-            return self._call(method, **arguments)
+            return self._call(method, sent, **arguments)
         except (ConditionFailed, TransactionCancelled):
             raise
         except Exception as error:
@@ -302,7 +328,7 @@ class Table:
         has_all = all(name in item and item[name] == value for name, value in expected.items())
         return bool(expected or gone) and has_all and not any(name in item for name in gone)
 
-    def _call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+    def _call(self, method: str, sent: Sent = _unnoted, **arguments: Any) -> Mapping[str, Any]:
         """Call the client. Retry after a conflict with another write, and raise errors that explain a failure."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - as for TypeSerializer
 
@@ -311,8 +337,9 @@ class Table:
         if method != "transact_write_items":
             arguments["TableName"] = self.name
         for attempt in range(1, _ATTEMPTS + 1):
+            attempted = client if is_response_lost else _sending(client, sent)
             try:
-                response: Mapping[str, Any] = getattr(client, method)(**arguments)
+                response: Mapping[str, Any] = getattr(attempted, method)(**arguments)
                 self._note_time(response)
             except Exception as error:
                 if not isinstance(error, ClientError):

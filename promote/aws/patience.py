@@ -61,11 +61,19 @@ class Patience:
         self._logged: set[str] = set()
         self._lock = threading.Lock()
 
-    def call(self, call: Callable[..., Any], guard: Callable[[], None], until: float, **arguments: Any) -> Any:
+    def call(
+        self,
+        call: Callable[..., Any],
+        guard: Callable[[], None],
+        until: float,
+        again: Callable[[], None] = lambda: None,
+        **arguments: Any,
+    ) -> Any:
         """Make a call, and repeat it while AWS refuses it only for the moment.
 
         ``guard`` is called before each repetition. If it raises, the call is not repeated. ``until`` is the end of all
-        attempts, in the clock's monotonic time.
+        attempts, in the clock's monotonic time. ``again`` is called right before each repetition, if no earlier attempt
+        may have taken effect.
         """
         started = self._clock.monotonic()
         pause = _FIRST_PAUSE
@@ -96,6 +104,8 @@ class Patience:
                     raise
                 pause = min(_LONGEST_PAUSE, 2 * pause)
                 _rewind(arguments)
+                if not is_response_lost:
+                    again()
 
     def _reason(self, error: Exception) -> _Reason | None:
         """Return why the call may be repeated; None if ``error`` is final."""

@@ -46,7 +46,7 @@ class Lease:
     seconds: float
     """The lease duration: the lock expires after this time without a beat."""
     asked: float
-    """When its acquisition was sent, in the clock's monotonic time."""
+    """When its acquisition was sent, in the clock's monotonic time: the first attempt that may have taken effect."""
     waited: float
     """Seconds until it was acquired."""
     kept_by: str = ""
@@ -81,7 +81,7 @@ class Lock:
         self.found_dead: set[str] = set()
         """Owners that this process has found dead. Locks that it acquires one after the other share this set."""
         self.asked = 0.0
-        """When the last transition was sent, in the clock's monotonic time."""
+        """When the last transition was sent, in the clock's monotonic time. Attempts without an effect do not count."""
         self._table = table
         self.arn = arn
         self.clock = clock
@@ -348,7 +348,6 @@ class Lock:
 
         If the response is lost, ``is_done`` decides from the new state whether the transition took effect.
         """
-        self.asked = self.clock.monotonic()
         try:
             return self._update(change, is_done)
         except ConditionFailed as refused:
@@ -356,7 +355,12 @@ class Lock:
 
     def _update(self, change: dict[str, Any], is_done: Callable[[LockState], bool]) -> LockState:
         with possibly_held([self]) as what:
-            return LockState.read(self._table.update(change, lambda item: is_done(LockState.read(item)), what))
+            item = self._table.update(change, lambda item: is_done(LockState.read(item)), what, self.note_sent)
+            return LockState.read(item)
+
+    def note_sent(self) -> None:
+        """Note that a transition is sent now."""
+        self.asked = self.clock.monotonic()
 
     def _now(self) -> str:
         return self.clock.now().isoformat(timespec="seconds")

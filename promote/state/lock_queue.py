@@ -66,10 +66,11 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
     """
     if any(state.holder or state.tickets for _, state in wanted):
         return []
-    asked = wanted[0][0].clock.monotonic()
+    first, _ = wanted[0]
+    started = first.clock.monotonic()
     try:
         with possibly_held([lock for lock, _ in wanted]) as what:
-            table.transact([lock.acquire_update(state) for lock, state in wanted], what=what)
+            table.transact([lock.acquire_update(state) for lock, state in wanted], what=what, sent=first.note_sent)
     except (TransactionCancelled, TableNotFound):
         return []
     except BaseException:
@@ -77,10 +78,10 @@ def acquire_together(wanted: Sequence[tuple[Lock, LockState]], table: Table) -> 
         with suppress(Exception):
             with_timeout(_TIDYING, lambda: map_concurrently([lock.abandon for lock, _ in wanted], len(wanted)))
         raise
-    waited = wanted[0][0].clock.monotonic() - asked
+    waited = first.clock.monotonic() - started
     return [
         # The locks were waited for once, and not once for each.
-        Lease(lock.claim.owner, state.token + 1, lock.claim.lease, asked, 0 if number else waited)
+        Lease(lock.claim.owner, state.token + 1, lock.claim.lease, first.asked, 0 if number else waited)
         for number, (lock, state) in enumerate(wanted)
     ]
 

@@ -52,6 +52,16 @@ def test_throttling_is_waited_for(runner: Runner, inputs: dict[str, str], world:
     assert not ended.annotations
 
 
+@pytest.mark.usefixtures("promoted")
+def test_a_lock_whose_acquisition_is_throttled_for_longer_than_the_lease_is_held(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    world.account.inject("throttle", "dynamodb.UpdateItem", times=15)
+    ended = hurried(runner).run(inputs, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "2"), ended.log
+    assert not ended.annotations
+
+
 def test_throttling_of_a_first_run_is_waited_for(runner: Runner, inputs: dict[str, str], world: World) -> None:
     for operation in (
         "lambda.CreateFunction",
