@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -142,6 +143,51 @@ MEANINGS: Mapping[str, Meaning] = {
     "ItemCollectionSizeLimitExceededException": Meaning(
         "the records of the function take more than 10 GB, and the table has a local index", "Remove the local index."
     ),
-    "LimitExceededException": Meaning("too many tables are created or changed at the same time", _QUOTA),
+    "LimitExceededException": Meaning(
+        "too many tables are created or changed at the same time, or the account has as many as its quota allows",
+        "Wait a few minutes, and run the job again. If it fails again, request a higher quota in Service Quotas.",
+    ),
 }
 """The meaning of each code, by the code."""
+
+_NO_KEY = Meaning(
+    "AWS could not get the keys of the identity provider, with which it checks the token",
+    "Wait a few minutes, and run the job again. If it fails again, check that the URL of the OIDC provider in this AWS "
+    "account is https://token.actions.githubusercontent.com.",
+)
+
+_BY_MESSAGE: Mapping[str, tuple[re.Pattern[str], Meaning]] = {
+    "InvalidIdentityToken": (re.compile("retrieve verification key", re.IGNORECASE), _NO_KEY),
+    "InvalidIdentityTokenException": (re.compile("retrieve verification key", re.IGNORECASE), _NO_KEY),
+    "LimitExceededException": (
+        re.compile("simultaneous|concurrent|too many operations", re.IGNORECASE),
+        Meaning(
+            "too many tables are created or changed at the same time", "Wait a few minutes, and run the job again."
+        ),
+    ),
+}
+"""The other meaning of a code that has two, and the pattern of its messages."""
+
+PASSING = frozenset(
+    {
+        "IDPCommunicationError",
+        "IDPCommunicationErrorException",
+        "IncompleteBody",
+        "ReplicatedWriteConflictException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ResourceInUseException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Codes with the status 400 after which the same request may succeed later.
+
+S3: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html (IncompleteBody, RequestTimeout).
+"""
+
+
+def meaning_of(code: str, message: str) -> Meaning | None:
+    """Return the meaning of an error; None if its code is not in the table."""
+    pattern, other = _BY_MESSAGE.get(code, (None, None))
+    return other if pattern and pattern.search(message) else MEANINGS.get(code)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promote.aws.error_codes import MEANINGS
+from promote.aws.error_codes import PASSING, meaning_of
 from promote.core.disk import disk_problem
 from promote.core.environment import missing_credentials
 from promote.core.errors import AccessError, PromoteError, ServiceError, UnexpectedError
@@ -77,14 +77,19 @@ def is_throttled_response(response: Mapping[str, Any]) -> bool:
     found: Mapping[str, Any] = response.get("Error") or {}
     code = str(found.get("Code", ""))
     if code == "TransactionCanceledException":
-        reasons = {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])} - {"None"}
-        return bool(reasons) and reasons <= _THROTTLING
+        return _is_cancelled_by(response, _THROTTLING)
     if code == "InvalidParameterValueException":
         return "throttled by EC2" in str(found.get("Message", ""))
     if "maximum number" in str(found.get("Message", "")).lower():
         return False  # API Gateway returns the same code and status if the quota of a resource is used up
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return code in _THROTTLING or status == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _is_cancelled_by(response: Mapping[str, Any], codes: frozenset[str]) -> bool:
+    """Return whether all reasons of a cancelled transaction are in ``codes``."""
+    reasons = {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])} - {"None"}
+    return bool(reasons) and reasons <= codes
 
 
 _WAITED = "PromoteWaited"
@@ -121,7 +126,7 @@ _UNKNOWN = {
 }
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "ForbiddenException"}
 
-_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
+_PASSING_STATUSES = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}
 """The statuses of refusals (4xx) after which the same request may succeed later."""
 
 
@@ -138,16 +143,25 @@ def explain(error: "ClientError | BotoCoreError") -> PromoteError:
         return _denied(operation, message)
     if is_throttled(error):
         return _throttled(operation, error)
-    if meaning := MEANINGS.get(code):
+    if meaning := meaning_of(code, message):
         return ServiceError(f"{operation} failed: {meaning.cause} ({code}: {message})", hint=meaning.hint)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    is_final = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
     return ServiceError(
         f"{operation} failed: {code}: {message}",
         hint="AWS refuses this request each time, so fix the cause in the message from AWS."
-        if is_final
+        if _is_final(error)
         else "Run the job again. If it fails again, fix the cause in the message from AWS.",
     )
+
+
+def _is_final(error: "ClientError") -> bool:
+    """Return whether AWS refuses the same request each time."""
+    response: Mapping[str, Any] = error.response
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUSES:
+        return False
+    if code_of(error) == "TransactionCanceledException":
+        return not _is_cancelled_by(response, _THROTTLING | {"TransactionConflict"})
+    return code_of(error) not in PASSING
 
 
 def _of_credentials(code: str, message: str, operation: str) -> AccessError | None:

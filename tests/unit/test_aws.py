@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 
 from promote.aws.clients import Clients
-from promote.aws.error_codes import MEANINGS
+from promote.aws.error_codes import MEANINGS, PASSING
 from promote.aws.errors import explain, is_throttled
 from promote.core.errors import AccessError, InputError, ServiceError
 
@@ -135,6 +135,55 @@ def test_a_refusal_with_an_unknown_code_is_not_repeated(status: int, *, again: b
     made = explain(error("BrandNewException", "no", status))
     assert ("Run the job again" in made.hint) == again
     assert "AWS" in made.hint
+
+
+@pytest.mark.parametrize("code", sorted(PASSING))
+def test_a_refusal_that_may_pass_is_repeated(code: str) -> None:
+    made = explain(error(code, "no", 400))
+    assert "Run the job again" in made.hint
+    assert "each time" not in made.hint
+
+
+@pytest.mark.parametrize(
+    ("reasons", "again"),
+    [
+        (["None", "TransactionConflict"], True),
+        (["TransactionConflict", "ThrottlingError"], True),
+        (["TransactionConflict", "ValidationError"], False),
+        (["AccessDenied"], False),
+        ([], False),
+    ],
+)
+def test_a_cancelled_transaction_may_pass_if_each_reason_may(reasons: list[str], *, again: bool) -> None:
+    cancelled = error("TransactionCanceledException", "Transaction cancelled", 400)
+    response: Any = cancelled.response
+    response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    assert ("each time" not in explain(cancelled).hint) == again
+
+
+@pytest.mark.parametrize("code", ["InvalidIdentityToken", "InvalidIdentityTokenException"])
+def test_keys_that_aws_cannot_get_are_not_a_missing_provider(code: str) -> None:
+    message = "Couldn't retrieve verification key from your identity provider"
+    made = explain(error(code, message, 400))
+    assert "could not get the keys of the identity provider" in str(made)
+    assert "run the job again" in made.hint
+    assert "Create the OIDC provider" not in made.hint
+    assert "Create the OIDC provider" in explain(error(code, "No OpenIDConnect provider found", 400)).hint
+
+
+@pytest.mark.parametrize(
+    ("message", "quota"),
+    [
+        ("Subscriber limit exceeded: Only 500 tables can be created, updated, or deleted simultaneously", False),
+        ("There are too many concurrent control plane operations", False),
+        ("Too many operations for a given subscriber.", False),
+        ("Subscriber limit exceeded: There is a limit of 2500 tables per region", True),
+    ],
+)
+def test_too_many_tables_at_the_same_time_are_not_too_many_tables(message: str, *, quota: bool) -> None:
+    made = explain(error("LimitExceededException", message, 400))
+    assert "run the job again" in made.hint
+    assert ("higher quota" in made.hint) == quota
 
 
 def test_any_other_error_has_the_message_of_aws() -> None:
