@@ -86,6 +86,15 @@ def is_throttled_response(response: Mapping[str, Any]) -> bool:
     return code in _THROTTLING or status == HTTPStatus.TOO_MANY_REQUESTS
 
 
+def lacks_reserved_concurrency(error: Exception) -> bool:
+    """Return whether an invocation was refused because the function's reserved concurrency is used up, or is 0.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, TooManyRequestsException, Reason.
+    """
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Reason", "")).startswith("ReservedFunctionConcurrent")
+
+
 def _is_cancelled_by(response: Mapping[str, Any], codes: frozenset[str]) -> bool:
     """Return whether all reasons of a cancelled transaction are in ``codes``."""
     reasons = {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])} - {"None"}
@@ -249,8 +258,9 @@ def _throttled(operation: str, error: "ClientError") -> ServiceError:
     response: Mapping[str, Any] = error.response
     waited, reason = response.get("ResponseMetadata", {}).get(_WAITED, 0), str(response.get("Reason", ""))
     long = f" for {waited:.0f} seconds" if waited >= 1 else ""
-    if reason.startswith("Reserved"):
-        hint = "The reserved concurrency of the function is used up, or it is 0. Increase it, and run the job again."
+    if lacks_reserved_concurrency(error):
+        hint = "Increase the reserved concurrency of the function, and run the job again."
+        long += ": the reserved concurrency of the function is used up, or it is 0"
     elif "Concurrent" in reason:
         hint = "The account runs as many functions at the same time as its quota allows. Request a higher quota."
     else:

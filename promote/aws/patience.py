@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promote.aws.confirmation import mark_response_lost, may_have_taken_effect
-from promote.aws.errors import code_of, is_throttled, is_throttled_response, message_of, note_wait
+from promote.aws.errors import (
+    code_of,
+    is_throttled,
+    is_throttled_response,
+    lacks_reserved_concurrency,
+    message_of,
+    note_wait,
+)
 from promote.core.clock import Clock
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-THROTTLED, NEW_ROLE = 600.0, 300.0
-"""Seconds for which one call is repeated while AWS throttles it, and while Lambda cannot use a new role."""
+THROTTLED, NEW_ROLE, RESERVED = 600.0, 300.0, 60.0
+"""Seconds for which one call is repeated while AWS throttles it, while Lambda cannot use a new role, and while the
+function has no reserved concurrency left. If that is 0, no invocation succeeds."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 20.0
 """Seconds between two attempts, on average."""
@@ -109,6 +117,10 @@ class Patience:
 
     def _reason(self, error: Exception) -> _Reason | None:
         """Return why the call may be repeated; None if ``error`` is final."""
+        if lacks_reserved_concurrency(error):
+            return _Reason(
+                f"No reserved concurrency of the function is left ({_named(error)})", min(self._longest, RESERVED)
+            )
         if is_throttled(error):
             longest = min(self._longest, THROTTLED)
             return _Reason(f"AWS throttles {_named(error)}", longest)

@@ -101,6 +101,18 @@ def test_a_throttled_invocation_is_repeated(runner: Runner, event: dict[str, str
     assert (ended.code, ended.result, world.alias_version()) == (0, "promoted", "1"), ended.log
 
 
+def test_a_function_whose_reserved_concurrency_is_0_does_not_hold_the_lock_until_verify_timeout(
+    runner: Runner, event: dict[str, str], world: World
+) -> None:
+    assert runner.run(event, commit="1" * 40, run_id=1).result == "promoted"
+    world.function.put_function_concurrency(FunctionName="hello", ReservedConcurrentExecutions=0)
+    (runner.workspace / "function" / "commit").write_text("2")
+    ended = hurried(runner).run(event, commit="2" * 40, run_id=2)
+    assert (ended.code, ended.result, world.alias_version()) == (1, "blocked", "1"), ended.log
+    assert "AWS throttles Invoke for 60 seconds: the reserved concurrency of the function is used up" in ended.log
+    assert world.lock_owner() == ""
+
+
 def test_an_invocation_that_is_throttled_until_verify_timeout_is_inconclusive(
     runner: Runner, event: dict[str, str], world: World
 ) -> None:

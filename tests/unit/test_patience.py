@@ -14,7 +14,7 @@ from promote.aws.calls import guarded, watched, within
 from promote.aws.clients import Clients
 from promote.aws.confirmation import mark_response_lost, may_have_taken_effect
 from promote.aws.errors import explain, is_throttled
-from promote.aws.patience import NEW_ROLE, THROTTLED, Patience
+from promote.aws.patience import NEW_ROLE, RESERVED, THROTTLED, Patience
 from promote.aws.recent import Recent
 from promote.core.errors import LockError
 from tests.clock import Time
@@ -113,8 +113,18 @@ def test_any_other_error_is_final(final: Exception) -> None:
         (RATE, THROTTLED, THROTTLED),
         (RATE, 60.0, 60.0),
         (error("InvalidParameterValueException", ASSUMED), THROTTLED, NEW_ROLE),
+        (
+            error(
+                "TooManyRequestsException",
+                "Rate Exceeded.",
+                429,
+                Reason="ReservedFunctionConcurrentInvocationLimitExceeded",
+            ),
+            THROTTLED,
+            RESERVED,
+        ),
     ],
-    ids=["throttled", "after the job", "role"],
+    ids=["throttled", "after the job", "role", "reserved concurrency"],
 )
 @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
 def test_it_is_repeated_for_a_limited_time(refused: ClientError, longest: float, seconds: float, chance: float) -> None:
