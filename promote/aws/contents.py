@@ -35,6 +35,8 @@ class Contents:
     """The folders, also those that have no entry, and ``.`` for the root."""
     pointers: tuple[str, ...] = ()
     """Pointers of Git LFS, in place of files."""
+    outside: tuple[str, ...] = ()
+    """Names that are absolute or lead out of the archive. The latter are not files of the function."""
     scripts: tuple[str, ...] = ()
     """Scripts that begin with ``#!`` and are not executable."""
 
@@ -62,6 +64,11 @@ class Contents:
             path = ""
         return path or "."
 
+    def has_file(self, name: str) -> bool:
+        """Whether a name leads to a file: in the archive, or in a folder of Lambda that is not known here."""
+        found = self.follow(name)
+        return found is None or found in self.modes
+
     def is_readable(self, name: str) -> bool:
         """Whether everyone may read a file. Lambda runs functions as a user that does not own it."""
         return self._allows(name, stat.S_IROTH, unknown=True)
@@ -84,9 +91,15 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
     links: dict[str, str] = {}
     folders: list[str] = []
     pointers: list[str] = []
+    outside: list[str] = []
     scripts: list[str] = []
     for entry in archive.infolist():
-        name = posixpath.normpath(entry.filename).lstrip("/")
+        name = posixpath.normpath(entry.filename)
+        if name.startswith(("/", "../")):
+            outside.append(entry.filename)
+        name = name.lstrip("/")
+        if name.startswith("../"):
+            continue
         # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
         if entry.filename.endswith("/"):
             folders.append(name)
@@ -100,7 +113,7 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
             pointers.append(name)
         elif _may_be_script(name) and not mode & stat.S_IXOTH and _beginning(archive, entry, 2) == b"#!":
             scripts.append(name)
-    return Contents(modes, links, _with_parents(modes, folders), tuple(pointers), tuple(scripts))
+    return Contents(modes, links, _with_parents(modes, folders), tuple(pointers), tuple(outside), tuple(scripts))
 
 
 def _may_be_script(name: str) -> bool:
@@ -188,6 +201,11 @@ def warnings(contents: Contents, shown: str) -> Iterator[str]:
         yield (
             f"{shown!r} has {_listed(contents.scripts)}, which is not executable. If the function starts it, it gets "
             f"'Permission denied'. {_MODES_HINT}"
+        )
+    if contents.outside:
+        yield (
+            f"{shown!r} has {_listed(contents.outside)}, which is not a path in the function's folder. Do not rely on "
+            "it: AWS does not document what Lambda does with it."
         )
     flat = sorted(name for name in contents.names if "\\" in name)
     if flat:

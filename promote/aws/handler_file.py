@@ -30,7 +30,8 @@ def require_handler(contents: Contents, runtime: str, handler: str, *, may_be_in
         raise
     if module is None:
         return
-    found = next(_files(contents, module, endings, is_node=runtime.startswith("nodejs")), "")
+    is_node = runtime.startswith("nodejs")
+    found = next(filter(contents.has_file, _files(contents, module, endings, is_node=is_node)), "")
     if not found:
         if not may_be_in_layer:
             raise _missing(contents, module, endings, handler)

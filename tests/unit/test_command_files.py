@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from promote.core.errors import DiskError
 from promote.github.actions.command_files import NAMES, CommandFiles
 from promote.github.actions.log import ActionsLog
 
@@ -72,7 +73,7 @@ def test_what_is_not_a_file_stays_as_it_is(tmp_path: Path) -> None:
     files = CommandFiles({name: str(path) for name, path in given.items()})
     files.append("GITHUB_OUTPUT", "first=1\n")
     files.append("GITHUB_STATE", "first=1\n")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(DiskError, match="which the variable GITHUB_ENV names, is not a file"):
         files.append("GITHUB_ENV", "first=1\n")
     assert files.restore(()) == []
     assert (pipe.is_fifo(), link.is_symlink(), Path("/dev/null").is_char_device()) == (True, True, True)

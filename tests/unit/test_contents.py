@@ -89,6 +89,13 @@ def test_scripts_that_are_not_executable_are_named(tmp_path: Path) -> None:
     assert warning.startswith("'code.zip' has 'run.sh', 'bin/migrate', which is not executable.")
 
 
+def test_names_that_lead_out_of_the_archive_are_named_and_are_not_the_handler(tmp_path: Path) -> None:
+    code = loaded(zipped(("app.py", "", 0o644), ("/etc/x", "", 0o644), ("a/../../y", "", 0o644)), tmp_path)
+    [warning] = code.warnings
+    assert warning.startswith("'code.zip' has '/etc/x', 'a/../../y', which is not a path in the function's folder.")
+    assert code.contents.names == {"app.py", "etc/x"}
+
+
 def test_backslashes_are_named(tmp_path: Path) -> None:
     [warning] = loaded(zipped(("app.py", "", 0), ("lib\\b.py", "", 0), system=WINDOWS), tmp_path).warnings
     assert r"has 'lib\\b.py'. Its path has backslashes" in warning

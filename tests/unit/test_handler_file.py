@@ -101,6 +101,11 @@ def test_a_handler_behind_links(links: Mapping[str, str], name: str) -> None:
     require_handler(contents(name, links=links), "python3.13", "src/app.handler")
 
 
+def test_a_handler_that_is_a_link_to_nothing() -> None:
+    with pytest.raises(InputError, match=r"needs app\.py, which is not at the root"):
+        require_handler(contents("else.txt", links={"app.py": "gone.py"}), "python3.13", "app.handler")
+
+
 def test_a_link_that_leads_to_no_handler() -> None:
     with pytest.raises(InputError, match=r"needs src/app.py, which is not at the root"):
         require_handler(contents("app.py", links={"src": "nowhere"}), "python3.13", "src/app.handler")

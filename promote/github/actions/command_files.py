@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promote.core.disk import writing
+from promote.core.errors import DiskError
 
 NAMES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 """The variables that name the files:
@@ -44,6 +45,7 @@ class CommandFiles:
         """Append to the file that the variable ``name`` names.
 
         Raises:
+            DiskError: The variable does not name a file.
             OSError: It cannot be written.
 
         """
@@ -53,9 +55,15 @@ class CommandFiles:
         with self._lock, writing(file):
             if name not in self._foreign and file.exists() and not _is_regular(file):
                 self._write(name)  # a command has replaced it, for example by a named pipe without a reader
-            with file.open("ab") as sink:
-                self._content[name] += content
-                sink.write(content)
+            try:
+                with file.open("ab") as sink:
+                    self._content[name] += content
+                    sink.write(content)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+                raise DiskError(
+                    f"{file}, which the variable {name} names, is not a file that can be written: {error.strerror}",
+                    hint=f"Leave {name} as the runner sets it.",
+                ) from error
 
     def restore(self, allowed: Collection[str]) -> list[str]:
         """Undo what others have changed, except in files of the ``allowed`` variables. Return the variables.
