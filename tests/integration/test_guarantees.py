@@ -98,7 +98,7 @@ def test_an_external_change_of_the_configuration_during_verification_is_detected
     held = world.hold("hold-before", "execute-api.Invoke")
     started = runner.start(inputs, commit="2" * 40, run_id=2)
     held.wait_until_hit(20)
-    world.function.update_function_configuration(FunctionName=FUNCTION, Environment={"Variables": {"A": "b"}})
+    world.function.update_function_configuration(FunctionName=FUNCTION, Environment={"Variables": {"NAME": "b"}})
     held.release()
     ended = started.wait()
     assert (ended.result, world.alias_version()) == ("blocked", promoted.outputs["version"])

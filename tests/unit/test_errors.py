@@ -18,6 +18,7 @@ def test_each_kind_of_error_has_its_title() -> None:
         "AccessError": "AWS access",
         "ConflictError": "Changed externally",
         "DiskError": "Runner",
+        "UnexpectedError": "promote-on-success",
         "EndpointError": "Endpoint",
         "FunctionError": "Lambda function",
         "GitHubError": "GitHub",

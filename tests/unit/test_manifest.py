@@ -154,7 +154,7 @@ class TestFile:
                 2,
                 "tests/smoke -k 'not slow'",
             )
-            assert (mail.checks, mail.endpoints.value, mail.invocations[0].event) == ((), "none", "events/order.json")
+            assert (mail.checks, mail.endpoints.value, mail.invocations[0].event) == ((), "auto", "events/order.json")
             assert (mail.tests, mail.configuration.memory_size, mail.verify_timeout) == ("", 256, 300)
             assert (reports.configuration.timeout, reports.configuration.handler) == (120, "app.handler")
             assert found.retired == {"shop-legacy"}
@@ -612,7 +612,7 @@ RIGHT: Mapping[str, st.SearchStrategy[Any]] = {
     "memory-size": rarely(st.integers(128, 10240), st.integers(126, 129)),
     "timeout": rarely(st.integers(1, 900), st.floats(0, 2)),
     "verify-timeout": rarely(st.floats(0.01, 360), st.floats(0, 361)),
-    "endpoints": rarely(st.sampled_from(["http", "none"]), st.just("htpp")),
+    "endpoints": rarely(st.sampled_from(["auto", "http", "none"]), st.just("htpp")),
     "environment-variables": st.dictionaries(
         rarely(st.sampled_from(["AB", "LEVEL"]), st.sampled_from(["A", "_A", "AWS_REGION", "A_\n"])),
         rarely(st.text(max_size=3), odd),
