@@ -1,6 +1,7 @@
 """Our own workflows and those that users copy: rules that no linter knows."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -227,5 +228,6 @@ def test_ci_runs_each_test_module_once_on_each_python() -> None:
     matrix = load(OWN["ci.yml"])["jobs"]["test-all"]["strategy"]["matrix"]
     run = [found for part in matrix["part"] for pattern in part.split() for found in REPOSITORY.glob(pattern)]
     modules = [module for found in run for module in (found.rglob("test_*.py") if found.is_dir() else [found])]
-    folders = [REPOSITORY / "tests" / name for name in ("unit", "integration", "simulation")]
+    settings = tomllib.loads(text_of("pyproject.toml"))["tool"]["pytest"]
+    folders = [REPOSITORY / name for name in settings.get("ini_options", settings)["testpaths"]]
     assert sorted(modules) == sorted(module for folder in folders for module in folder.rglob("test_*.py"))
