@@ -868,9 +868,9 @@ CASES = [
     Case(
         "credentials of a profile that is not there",
         {},
-        ["There are no valid AWS credentials", "AWS_PROFILE names 'somebody'"],
+        ["There are no valid AWS credentials", "AWS_PROFILE names 'no-such-profile'"],
         ["configure-aws-credentials", "~/.aws/config"],
-        environ={"AWS_PROFILE": "somebody"},
+        environ={"AWS_PROFILE": "no-such-profile"},
     ),
     environment(
         "a line break in the key",
