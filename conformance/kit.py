@@ -2,7 +2,6 @@
 
 import math
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -205,4 +204,3 @@ def _ignoring_signals() -> Iterator[None]:
 def say_to_stdout(text: str) -> None:
     """Print a line at once."""
     print(text, flush=True)  # noqa: T201 - a program for the terminal
-    sys.stdout.flush()

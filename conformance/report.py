@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from conformance.finding import Finding, Result
+from promote.core.environment import CREDENTIALS
 from promote.core.redaction import Redactor
 from promote.github.actions.markdown import code, escape
 from promote.github.actions.markdown import row as markdown_row
@@ -16,7 +17,6 @@ _LONGEST = 20
 """Items of a list in the file."""
 _WIDTHS = (52, 52)
 """Characters of the first two columns in the terminal."""
-_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cleaner:
     """Removes account numbers, the caller's name and credentials from a text, and what a terminal would obey."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._redact = Redactor(filter(None, (environ.get(name, "") for name in _SECRETS)))
+        self._redact = Redactor(filter(None, (environ.get(name, "") for name in CREDENTIALS)))
 
     def __call__(self, text: str) -> str:
         """Return ``text`` without them, on one line."""

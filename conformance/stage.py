@@ -166,14 +166,13 @@ class Stage:
 
     def permit(self, subject: Subject, qualifier: str, api: str) -> None:
         """Let an API invoke the function, a version or an alias."""
-        arn = Arn.of(subject.arn)
         client: Any = self.account.function
         client.add_permission(
             FunctionName=subject.name,
             StatementId=f"kit-{api}",
             Action="lambda:InvokeFunction",
             Principal="apigateway.amazonaws.com",
-            SourceArn=f"arn:{arn.partition}:execute-api:{arn.region}:{arn.account}:{api}/*",
+            SourceArn=Arn.of(subject.arn).of_api(api),
             **({"Qualifier": qualifier} if qualifier else {}),
         )
 

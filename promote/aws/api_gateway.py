@@ -312,8 +312,7 @@ class Gateways:
         return f"promote-on-success-{gateway.api_id}-{qualifier.replace('#', '-')}"[:100]
 
     def _source(self, api: str) -> str:
-        arn = Arn.of(self._arn)
-        return f"arn:{arn.partition}:execute-api:{arn.region}:{arn.account}:{api}/*"
+        return Arn.of(self._arn).of_api(api)
 
 
 def _all(call: Callable[..., Any], **arguments: Any) -> Iterator[Any]:

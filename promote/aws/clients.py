@@ -13,6 +13,7 @@ from promote.aws.errors import explain_settings
 from promote.aws.patience import Patience, leave_throttling_to_us
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
+from promote.core.arn import Arn
 from promote.core.clock import Clock, SystemClock
 from promote.core.environment import missing_credentials, require_url
 from promote.core.errors import AccessError, InputError
@@ -217,7 +218,7 @@ class Clients:
         """Return the ARN that the function ``name`` has in the caller's account. The function need not exist."""
         client: STSClient = self._watched(self._client("sts"))
         caller = client.get_caller_identity()
-        partition = caller["Arn"].split(":")[1]
+        partition = Arn.of(caller["Arn"]).partition
         return f"arn:{partition}:lambda:{self.resolve_region()}:{caller['Account']}:function:{name}"
 
     @cached_property

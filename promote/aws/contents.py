@@ -5,12 +5,13 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from promote.core.errors import InputError
+from promote.core.workspace import listed
 
 _UNIX = frozenset({3, 19})
 """Unix and macOS, whose archives have modes: APPNOTE.TXT, 4.4.2."""
@@ -164,7 +165,7 @@ def require_deployable(contents: Contents, shown: str, *, is_directory: bool) ->
 
     """
     if contents.pointers:
-        raise pointer_error(f"{_listed(contents.pointers)} in {shown!r}")
+        raise pointer_error(f"{listed(contents.pointers)} in {shown!r}")
     inner = _only_archive(contents.names)
     if inner:
         raise InputError(
@@ -188,32 +189,32 @@ def warnings(contents: Contents, shown: str) -> Iterator[str]:
     secret = sorted(filter(is_secret, contents.names))
     if secret:
         yield (
-            f"{shown!r} has {_listed(secret)}. Such files often contain secrets, and everyone who may read the "
+            f"{shown!r} has {listed(secret)}. Such files often contain secrets, and everyone who may read the "
             "function's code can read them. If the function does not need them, remove them before this step."
         )
     unreadable = sorted(name for name in contents.names if not contents.is_readable(name))
     if unreadable:
         yield (
-            f"{shown!r} has {_listed(unreadable)} with permissions that do not let everyone read. Lambda runs the "
+            f"{shown!r} has {listed(unreadable)} with permissions that do not let everyone read. Lambda runs the "
             f"function as another user, which gets 'Permission denied'. {_MODES_HINT}"
         )
     if contents.scripts:
         yield (
-            f"{shown!r} has {_listed(contents.scripts)}, which is not executable. If the function starts it, it gets "
+            f"{shown!r} has {listed(contents.scripts)}, which is not executable. If the function starts it, it gets "
             f"'Permission denied'. {_MODES_HINT}"
         )
     if contents.outside:
         yield (
-            f"{shown!r} has {_listed(contents.outside)}, which is not a path in the function's folder. Do not rely on "
+            f"{shown!r} has {listed(contents.outside)}, which is not a path in the function's folder. Do not rely on "
             "it: AWS does not document what Lambda does with it."
         )
     flat = sorted(name for name in contents.names if "\\" in name)
     if flat:
-        yield f"{shown!r} has {_listed(flat)}. {BACKSLASHES}"
+        yield f"{shown!r} has {listed(flat)}. {BACKSLASHES}"
     missing = sorted(name for name in contents.links if not _leads_somewhere(contents, name))
     if missing:
         yield (
-            f"{shown!r} has the link {_listed(missing)}, whose target is not in the archive. If the function needs it, "
+            f"{shown!r} has the link {listed(missing)}, whose target is not in the archive. If the function needs it, "
             "add its target."
         )
 
@@ -247,13 +248,3 @@ def is_secret(name: str) -> bool:
     """Whether files with this name often contain secrets."""
     is_package = any(part in _PACKAGES for part in name.split("/"))
     return bool(_SECRET.search(name)) and not _SAMPLE.search(name) and not is_package
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-_SHOWN = 3

@@ -21,6 +21,10 @@ class Arn:
         _, partition, service, region, account, resource = text.split(":", 5)
         return cls(partition, service, region, account, resource)
 
+    def of_api(self, api: str) -> str:
+        """Return the ARN of all requests to the HTTP API ``api`` in the same account and region."""
+        return f"arn:{self.partition}:execute-api:{self.region}:{self.account}:{api}/*"
+
     @property
     def place(self) -> str:
         """A short name for its account and region, for pages that others can read. It does not show the account."""

@@ -3,6 +3,7 @@
 import os
 import re
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -81,8 +82,7 @@ def require_one(workspace: Path, path: str, name: str) -> Path:
     require_inside(workspace, path, name)
     found = matches(workspace, path)
     if len(found) > 1:
-        shown = ", ".join(map(repr, found[:_SHOWN])) + (f" and {len(found) - _SHOWN} more" * (len(found) > _SHOWN))
-        raise InputError(name, f"{path!r} matches {len(found)} paths: {shown}", hint="Name one of them.")
+        raise InputError(name, f"{path!r} matches {len(found)} paths: {listed(found)}", hint="Name one of them.")
     one = require_inside(workspace, found[0], name) if found else None
     if one and ".git" in one.relative_to(_real(workspace)).parts:
         raise InputError(
@@ -97,6 +97,13 @@ def require_one(workspace: Path, path: str, name: str) -> Path:
         f"{path!r} {'matches nothing' if has_magic(path) else 'does not exist'} in the workspace",
         hint=_missing_hint(workspace, path),
     )
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Return the first paths as text, and how many more there are."""
+    shown = ", ".join(map(repr, paths[:_SHOWN]))
+    more = len(paths) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 _SHOWN = 3

@@ -16,7 +16,7 @@ NAMES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_S
 """The variables that name the files:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#environment-files."""
 
-_UNWRITABLE = "backslashreplace"
+UNWRITABLE = "backslashreplace"
 """How characters that cannot be encoded are written. One in a file name, for example, must not end the run."""
 
 
@@ -51,7 +51,7 @@ class CommandFiles:
         """
         if name not in self._files:
             return
-        content, file = text.encode(errors=_UNWRITABLE), self._files[name]
+        content, file = text.encode(errors=UNWRITABLE), self._files[name]
         with self._lock, writing(file):
             if name not in self._foreign and file.exists() and not _is_regular(file):
                 self._write(name)  # a command has replaced it, for example by a named pipe without a reader

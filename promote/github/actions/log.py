@@ -16,7 +16,7 @@ from actions_toolkit.file_command import prepare_key_value_message
 
 from promote.core.environment import secrets_in
 from promote.core.redaction import Redactor
-from promote.github.actions.command_files import CommandFiles
+from promote.github.actions.command_files import UNWRITABLE, CommandFiles
 
 ANNOTATION_LIMIT = 4096
 SUMMARY_LIMIT = 1024 * 1024
@@ -28,9 +28,6 @@ _UNWRITTEN: Mapping[int, str] = {
     errno.EPIPE: "stdout is closed: the process that read it has ended",
     errno.ENOSPC: "the disk with the file that stdout goes to is full",
 }
-
-_UNWRITABLE = "backslashreplace"
-"""How characters that cannot be encoded are written. One in a file name, for example, must not end the run."""
 
 
 def plain(text: str) -> str:
@@ -99,7 +96,7 @@ class ActionsLog:
     def summary(self, markdown: str) -> None:
         """Add ``markdown`` to the job summary. Untrusted text in it must be escaped."""
         text = self.redact(markdown)
-        if len(text.encode(errors=_UNWRITABLE)) >= SUMMARY_LIMIT:  # with a line feed
+        if len(text.encode(errors=UNWRITABLE)) >= SUMMARY_LIMIT:  # with a line feed
             text = "The summary is larger than the runner accepts. See the log.\n"
         self.files.append("GITHUB_STEP_SUMMARY", text + "\n")
 
@@ -116,7 +113,7 @@ class ActionsLog:
     def _print(self, line: str) -> None:
         # If the log cannot be written (a closed pipe), the promotion still continues.
         try:
-            self._stream.write(line.encode(errors=_UNWRITABLE).decode() + "\n")
+            self._stream.write(line.encode(errors=UNWRITABLE).decode() + "\n")
             self._stream.flush()
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else errno.EBADF  # ValueError: Python has closed it
