@@ -42,27 +42,26 @@ def blocked(job: Job, parts: Sequence[Part], announced: Announcement = NOTHING) 
         shown = missed[0].latest_endpoint if missed[0].is_in_latest else None
         look = f"The broken build is still at {shown.url}. " if shown else ""
         hint = f"{look}Push a fix. A rollback is not needed."
-    if users_get := [part for part in missed if part.candidate and part.candidate.version == part.previous]:
-        return _blocked_and_served(job, parts, users_get, f"{what} {how}", verdict.reason, announced)
-    headline = f"{what} {how}, so {job.place} {serves}: {verdict.reason}."
-    return report_of(parts, Result.BLOCKED, headline, hint, announced=announced)
+    end = f"so {job.place} {serves}: {verdict.reason}."
+    if served := [part for part in missed if part.candidate and part.candidate.version == part.previous]:
+        which = "it" if len(parts) == 1 else join_names([part.target.function.name for part in served])
+        cause, hint = _served_unverified(job, served)
+        end = f"and {job.place} serves {which} already: {verdict.reason}.{cause}"
+    return report_of(parts, Result.BLOCKED, f"{what} {how}, {end}", hint, announced=announced)
 
 
-def _blocked_and_served(  # noqa: PLR0917, PLR0913 - the parts of one sentence
-    job: Job, parts: Sequence[Part], served: Sequence[Part], what: str, reason: str, announced: Announcement
-) -> Report:
-    """Return the report if the environment serves a candidate that has not passed: an external change put it there.
+def _served_unverified(job: Job, served: Sequence[Part]) -> tuple[str, str]:
+    """Return why the environment serves candidates that have not passed, and what to do.
 
-    Or it passed before, with other checks.
+    An external change put them there. Or they passed before, with other checks, and the cause is empty.
     """
-    which = "it" if len(parts) == 1 else join_names([part.target.function.name for part in served])
-    is_external = any(part.target.served.version != part.previous for part in served)
-    cause = f" Another tool moved the alias {job.inputs.environment} before the verification." if is_external else ""
     hint = "Users get it now. Return to what was served before with command: rollback, or push a fix."
-    if is_external:
-        hint += " Then remove the alias from the stack, or pin it, as examples/workflows does for each tool."
-    headline = f"{what}, and {job.place} serves {which} already: {reason}.{cause}"
-    return report_of(parts, Result.BLOCKED, headline, hint, announced=announced)
+    if all(part.target.served.version == part.previous for part in served):
+        return "", hint
+    return (
+        f" Another tool moved the alias {job.inputs.environment} before the verification.",
+        f"{hint} Then remove the alias from the stack, or pin it, as examples/workflows does for each tool.",
+    )
 
 
 def superseded(job: Job, parts: Sequence[Part], orders: Sequence[CommitOrder]) -> Report:
