@@ -20,8 +20,8 @@ _LONGEST = 30.0
 def crash_of(function: "Function", version: str, path: str, seconds: float) -> str:
     """Invoke ``version`` with a GET of ``path``, as API Gateway does. Return its error; empty if none is known.
 
-    It takes at most ``seconds``, and no longer than API Gateway waits for a function. API Gateway hides
-    why an invocation failed, and whether the function or a missing permission is the reason.
+    It takes at most ``seconds``, and no longer than API Gateway waits for a function. API Gateway hides why an
+    invocation failed, and whether the function or a missing permission is the reason.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
 
@@ -49,28 +49,39 @@ def crash_of(function: "Function", version: str, path: str, seconds: float) -> s
 _FORMAT_HINT = ". An event of payload format 1.0 raises none: let the handler read format 2.0, which the endpoint sends"
 
 
+_AGENT = f"promote-on-success/{__version__}"
+_HEADERS = {"accept": "*/*", "host": "localhost", "user-agent": _AGENT}
+_CONTEXT = {
+    "accountId": "anonymous",
+    "apiId": "promote-on-success",
+    "domainName": "localhost",
+    "domainPrefix": "localhost",
+    "requestId": "promote-on-success",
+    "stage": "$default",
+}
+"""What both payload formats have in their requestContext.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+_TIME, _MILLISECONDS = "01/Jan/2026:00:00:00 +0000", 1767225600000
+
+
 def _get(path: str) -> bytes:
-    """Return the event of a GET: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
+    """Return the event of a GET in payload format 2.0."""
     raw_path, _, query = path.partition("?")
-    agent = f"promote-on-success/{__version__}"
-    http = {"method": "GET", "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": agent}
+    http = {"method": "GET", "path": raw_path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": _AGENT}
     event = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": unquote(raw_path),
         "rawQueryString": query,
-        "headers": {"accept": "*/*", "host": "localhost", "user-agent": agent},
+        "headers": _HEADERS,
         "requestContext": {
-            "accountId": "anonymous",
-            "apiId": "promote-on-success",
-            "domainName": "localhost",
-            "domainPrefix": "localhost",
+            **_CONTEXT,
             "http": http,
-            "requestId": "promote-on-success",
             "routeKey": "$default",
-            "stage": "$default",
-            "time": "01/Jan/2026:00:00:00 +0000",
-            "timeEpoch": 1767225600000,
+            "time": _TIME,
+            "timeEpoch": _MILLISECONDS,
         },
         "isBase64Encoded": False,
     }
@@ -80,9 +91,8 @@ def _get(path: str) -> bytes:
 
 
 def _get_of_format_1(path: str) -> bytes:
-    """Return the event of a GET in payload format 1.0, which REST APIs send. The source is that of ``_get``."""
+    """Return the event of a GET in payload format 1.0, which REST APIs send."""
     raw_path, _, query = path.partition("?")
-    headers = {"accept": "*/*", "host": "localhost", "user-agent": f"promote-on-success/{__version__}"}
     pairs = parse_qsl(query, keep_blank_values=True)
     values: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -92,8 +102,8 @@ def _get_of_format_1(path: str) -> bytes:
         "resource": "$default",
         "path": unquote(raw_path),
         "httpMethod": "GET",
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "headers": _HEADERS,
+        "multiValueHeaders": {name: [value] for name, value in _HEADERS.items()},
         "queryStringParameters": dict(pairs) or None,
         "multiValueQueryStringParameters": values or None,
         "pathParameters": None,
@@ -101,20 +111,15 @@ def _get_of_format_1(path: str) -> bytes:
         "body": None,
         "isBase64Encoded": False,
         "requestContext": {
-            "accountId": "anonymous",
-            "apiId": "promote-on-success",
-            "domainName": "localhost",
-            "domainPrefix": "localhost",
+            **_CONTEXT,
             "httpMethod": "GET",
-            "identity": {"sourceIp": "127.0.0.1", "userAgent": headers["user-agent"]},
+            "identity": {"sourceIp": "127.0.0.1", "userAgent": _AGENT},
             "path": unquote(raw_path),
             "protocol": "HTTP/1.1",
-            "requestId": "promote-on-success",
-            "requestTime": "01/Jan/2026:00:00:00 +0000",
-            "requestTimeEpoch": 1767225600000,
+            "requestTime": _TIME,
+            "requestTimeEpoch": _MILLISECONDS,
             "resourceId": "$default",
             "resourcePath": "$default",
-            "stage": "$default",
         },
     }
     return json.dumps(event).encode()
