@@ -179,8 +179,7 @@ class _Walk:
     def _broken(self, name: str, text: str, target: str, error: OSError) -> PackedFile:
         """Return a link whose target is missing, if it may stay.
 
-        Package managers leave broken links in ``node_modules``. A chain of links may end in a folder
-        of Lambda.
+        Package managers leave broken links in ``node_modules``. A chain of links may end in a folder of Lambda.
         """
         is_loop = error.errno == errno.ELOOP
         end = os.path.realpath(target)

@@ -69,10 +69,6 @@ class AccessError(PromoteError):
     title = "AWS access"
 
 
-class UnexpectedError(PromoteError):
-    """A bug of the action. Its text is that of any exception, so it may repeat what the function's variables have."""
-
-
 class ServiceError(PromoteError):
     """AWS is not reachable, or returned an unexpected error."""
 
@@ -150,6 +146,10 @@ class RefusedError(PromoteError):
     """The release is refused, for example because the verdict did not pass or the commit is older."""
 
     title = "Refused"
+
+
+class UnexpectedError(PromoteError):
+    """A bug of the action. Its text is that of any exception, so it may repeat what the function's variables have."""
 
 
 class Interrupted(PromoteError):  # noqa: N818 - not a failure: a user cancelled the run

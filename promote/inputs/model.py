@@ -161,7 +161,7 @@ class Inputs:
 
     @property
     def has_archive(self) -> bool:
-        """Whether the code is a directory or an archive of the workspace."""
+        """Whether the code is a directory or an archive of the workspace, or of a kind that is refused later."""
         return kind_of(self.artifact) in {Kind.PATH, Kind.UNKNOWN}
 
     @property

@@ -2,8 +2,7 @@
 
 Lambda reports an update as Successful. Whether $LATEST answers from old code for a moment after that is not known
 (docs/assumptions.md). A response does not show the code that it comes from, and the version that ran is always
-``$LATEST``. So nothing is tested in this time. Old code that answers
-longer could pass.
+``$LATEST``. So nothing is tested in this time. Old code that answers longer could pass.
 """
 
 from promote.core.clock import Clock
