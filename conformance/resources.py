@@ -13,6 +13,7 @@ from typing import Any
 
 from conformance.account import Account
 from conformance.finding import CouldNotAskError
+from promote.aws.calls import pages
 from promote.aws.errors import DENIED, code_of, to_promote_error
 from promote.core.clock import Clock
 from promote.core.errors import RefusedError, ServiceError
@@ -373,22 +374,6 @@ class Resources:
             for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
                 client.delete_role_policy(RoleName=name, PolicyName=policy)
             client.delete_role(RoleName=name)
-
-
-def pages(
-    call: Callable[..., Any], items: str = "Items", mark: str = "NextToken", given: str = "NextToken", **arguments: Any
-) -> Iterator[Any]:
-    """Yield the items of all pages of a list. The default names are those of API Gateway.
-
-    ``mark`` names the member of a response that the next request sends back as ``given``.
-    """
-    following: dict[str, Any] = {}
-    while True:
-        page = call(**arguments, **following)
-        yield from page[items]
-        if not page.get(mark):
-            return
-        following = {given: page[mark]}
 
 
 def new_run(clock: Clock, token: Callable[[int], str]) -> str:

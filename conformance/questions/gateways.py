@@ -8,8 +8,8 @@ from typing import Any
 from conformance.cost import Usage
 from conformance.finding import Finding, counted, judged
 from conformance.questions.question import Question
-from conformance.resources import pages
 from conformance.stage import OPENING, Stage
+from promote.aws.calls import pages
 from promote.aws.errors import code_of
 from promote.core.concurrency import run_both
 from promote.core.endpoint import NEW_TIMEOUT

@@ -7,8 +7,8 @@ from typing import Any
 from conformance.cost import Usage
 from conformance.finding import Finding, judged
 from conformance.questions.question import Question
-from conformance.resources import pages
 from conformance.stage import Stage, archive
+from promote.aws.calls import pages
 from promote.aws.errors import code_of
 
 _ALIAS = "revisions"

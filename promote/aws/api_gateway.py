@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from promote.aws.calls import pages
 from promote.aws.confirmation import confirmed
 from promote.aws.errors import is_transient
 from promote.aws.lambda_function import Function
@@ -88,7 +89,7 @@ class Gateways:
         """
         if remembered and (found := self._own(qualifier, remembered.api_id)):
             return found
-        for api in _all(self._client.get_apis):
+        for api in pages(self._client.get_apis):
             if self._is_own(qualifier, api):
                 return Gateway(api["ApiId"], api["ApiEndpoint"])
         return None
@@ -188,15 +189,15 @@ class Gateways:
         """Yield a call for each missing part that creates it. A later part may need an earlier one."""
         api, client = gateway.api_id, self._client
         target = self._target(qualifier)
-        routes = {route["RouteKey"]: route.get("Target") for route in _all(client.get_routes, ApiId=api)}
+        routes = {route["RouteKey"]: route.get("Target") for route in pages(client.get_routes, ApiId=api)}
         integrations = {
             f"integrations/{integration['IntegrationId']}"
-            for integration in _all(client.get_integrations, ApiId=api)
+            for integration in pages(client.get_integrations, ApiId=api)
             if integration.get("IntegrationUri") == target
         }
         if routes.get(ROUTE) not in integrations:
             yield lambda: self._route(api, target, integrations, is_there=ROUTE in routes)
-        if STAGE not in {stage["StageName"] for stage in _all(client.get_stages, ApiId=api)}:
+        if STAGE not in {stage["StageName"] for stage in pages(client.get_stages, ApiId=api)}:
             yield lambda: self._stage(api)
         statement = self._statement(qualifier, gateway)
         if statement not in self._function.statements(_alias(qualifier)):
@@ -244,12 +245,12 @@ class Gateways:
                     PayloadFormatVersion="2.0",
                     TimeoutInMillis=30_000,
                 ),
-                lambda: _having(_all(client.get_integrations, ApiId=api), "IntegrationUri", target),
+                lambda: _having(pages(client.get_integrations, ApiId=api), "IntegrationUri", target),
             )
             integration = f"integrations/{made['IntegrationId']}"
 
         def find() -> Any:
-            return _having(_all(client.get_routes, ApiId=api), "RouteKey", ROUTE)
+            return _having(pages(client.get_routes, ApiId=api), "RouteKey", ROUTE)
 
         if is_there and (route := find()):
             wanted = {"ApiId": api, "RouteId": route["RouteId"], "Target": integration}
@@ -262,7 +263,7 @@ class Gateways:
         client = self._client
         self._change(
             lambda: client.create_stage(ApiId=api, StageName=STAGE, AutoDeploy=True),
-            lambda: _having(_all(client.get_stages, ApiId=api), "StageName", STAGE),
+            lambda: _having(pages(client.get_stages, ApiId=api), "StageName", STAGE),
         )
 
     def _map(self, qualifier: str, mapping: Mapping[str, Any] | None, api: str) -> None:
@@ -297,7 +298,7 @@ class Gateways:
     def _find_mapping(self, qualifier: str) -> Mapping[str, Any] | None:
         """Return the mapping of the path of ``qualifier`` on the custom domain; None if it has none."""
         domain, _, key = self.mapping(qualifier).partition("/")
-        mappings = _all(self._client.get_api_mappings, DomainName=domain)
+        mappings = pages(self._client.get_api_mappings, DomainName=domain)
         return next((item for item in mappings if item.get("ApiMappingKey", "") == key), None)
 
     def mapping(self, qualifier: str) -> str:
@@ -313,17 +314,6 @@ class Gateways:
 
     def _source(self, api: str) -> str:
         return Arn.of(self._arn).of_api(api)
-
-
-def _all(call: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
-    """Yield the items of all pages of a list."""
-    token: dict[str, str] = {}
-    while True:
-        page = call(**arguments, **token)
-        yield from page["Items"]
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
 
 
 def _having(items: Iterable[Any], name: str, value: str) -> Any:

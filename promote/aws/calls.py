@@ -1,7 +1,7 @@
-"""The calls of a client, each of which is repeated as long as that is safe and may help."""
+"""The calls of a client: each is repeated as long as that is safe and may help, and a list is read to its end."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -30,6 +30,22 @@ def within(client: Client, until: float) -> Client:
 def telling(client: Client, again: Callable[[], None]) -> Client:
     """Return a client that calls ``again`` right before it repeats a call of which no attempt had an effect."""
     return cast("Client", replace(client, again=again)) if isinstance(client, _Watched) else client
+
+
+def pages(
+    call: Callable[..., Any], items: str = "Items", mark: str = "NextToken", given: str = "NextToken", **arguments: Any
+) -> Iterator[Any]:
+    """Yield the items of all pages of a list. The default names are those of API Gateway.
+
+    ``mark`` names the member of a response that the next request sends back as ``given``.
+    """
+    following: dict[str, Any] = {}
+    while True:
+        page = call(**arguments, **following)
+        yield from page[items]
+        if not page.get(mark):
+            return
+        following = {given: page[mark]}
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from promote.aws.calls import pages
 from promote.aws.confirmation import may_have_taken_effect, unconfirmed_move
 from promote.aws.errors import code_of, message_of, to_promote_error
 from promote.aws.lambda_access import BUSY_PAUSES, STALE, FunctionAccess
@@ -26,17 +27,12 @@ def read(function: FunctionAccess, name: str) -> Alias | None:
 
 def list_aliases(function: FunctionAccess) -> list[Alias] | None:
     """Return all aliases of the function; None if the function does not exist."""
-    found: list[Alias] = []
-    following: Any = {}
-    while True:
-        try:
-            page = function.client.list_aliases(FunctionName=function.id, **following)
-        except function.client.exceptions.ResourceNotFoundException:
-            return None
-        found += (_with_capacity(function, _alias(response)) for response in page["Aliases"])
-        if not page.get("NextMarker"):
-            return found
-        following = {"Marker": page["NextMarker"]}
+    call = function.client.list_aliases
+    try:
+        listed = list(pages(call, "Aliases", "NextMarker", "Marker", FunctionName=function.id))
+    except function.client.exceptions.ResourceNotFoundException:
+        return None
+    return [_with_capacity(function, _alias(response)) for response in listed]
 
 
 def _with_capacity(function: FunctionAccess, alias: Alias) -> Alias:

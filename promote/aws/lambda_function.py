@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from promote.aws import lambda_aliases, lambda_permissions, lambda_states
 from promote.aws.artifact import Code
+from promote.aws.calls import pages
 from promote.aws.confirmation import confirmed, may_have_taken_effect, unconfirmed
 from promote.aws.error_codes import MEANINGS
 from promote.aws.errors import code_of, message_of, redacting_variables
@@ -246,18 +247,12 @@ class Function:
 
     def versions(self) -> list[Published]:
         """Return the published versions, those with a number."""
-        found: list[Published] = []
-        following: Any = {}
-        while True:
-            page = self._client.list_versions_by_function(FunctionName=self._access.id, **following)
-            found += (
-                Published(int(version["Version"]), version["CodeSha256"], version.get("LastModified", ""))
-                for version in page["Versions"]
-                if version["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
-            )
-            if not page.get("NextMarker"):
-                return found
-            following = {"Marker": page["NextMarker"]}
+        call = self._client.list_versions_by_function
+        return [
+            Published(int(version["Version"]), version["CodeSha256"], version.get("LastModified", ""))
+            for version in pages(call, "Versions", "NextMarker", "Marker", FunctionName=self._access.id)
+            if version["Version"].isdecimal()  # neither $LATEST nor $LATEST.PUBLISHED
+        ]
 
     def delete_version(self, number: int) -> bool:
         """Delete a version if it exists; return False if an alias uses it, so that Lambda refuses.
