@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sandbox import errors
 from sandbox.lambda_requests import refer
 from sandbox.parameters import json_object, parameters
+from sandbox.strict.versions import STATES
 
 if TYPE_CHECKING:
     from sandbox.exchange import Answer, Request
     from sandbox.operations import Operation
 
-STATES = (
-    "State",
-    "StateReason",
-    "StateReasonCode",
-    "LastUpdateStatus",
-    "LastUpdateStatusReason",
-    "LastUpdateStatusReasonCode",
-)
 _CONFIGURATION = (
     "CreateFunction",
     "GetFunctionConfiguration",

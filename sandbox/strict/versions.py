@@ -27,20 +27,17 @@ from sandbox.strict.updates import Updates, refuse_while_updating, renew_revisio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOT_CONTENT = frozenset(
-    {
-        "FunctionArn",
-        "Version",
-        "RevisionId",
-        "LastModified",
-        "State",
-        "StateReason",
-        "StateReasonCode",
-        "LastUpdateStatus",
-        "LastUpdateStatusReason",
-        "LastUpdateStatusReasonCode",
-    }
+STATES = (
+    "State",
+    "StateReason",
+    "StateReasonCode",
+    "LastUpdateStatus",
+    "LastUpdateStatusReason",
+    "LastUpdateStatusReasonCode",
 )
+"""The members of a FunctionConfiguration that show its state. Lists do not have them."""
+
+NOT_CONTENT = frozenset({"FunctionArn", "Version", "RevisionId", "LastModified", *STATES})
 """The members of a FunctionConfiguration that are neither code nor configuration."""
 
 
