@@ -135,10 +135,7 @@ class LimitingAdapter(KeepingAdapter):
         try:
             return with_timeout(timeout[1], received)
         except TimeoutError:
-            exchange.end()
-            if exchange.has_begun:
-                raise UnfinishedError(request=request) from None
-            raise (requests.ReadTimeout if exchange.is_sent else requests.ConnectTimeout)(request=request) from None
+            raise exchange.end()(request=request) from None
 
 
 class _Exchange:
@@ -148,10 +145,14 @@ class _Exchange:
         self.connection: HTTPConnection | None = None
         self.is_sent = self.has_begun = False
 
-    def end(self) -> None:
-        """Wake up the thread that waits for the connection, so that it ends."""
+    def end(self) -> type[requests.Timeout]:
+        """Wake up the thread that waits for the connection, and return the error that says how far it has come."""
+        # Before the connection is closed, because http.client takes headers that are cut off for complete ones.
+        waited_for_response = requests.ReadTimeout if self.is_sent else requests.ConnectTimeout
+        error = UnfinishedError if self.has_begun else waited_for_response
         with suppress(OSError, AttributeError):  # it has just ended, or there is no connection yet
             self.connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+        return error
 
 
 _current: ContextVar[_Exchange] = ContextVar("exchange")

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ import requests
 
 from promote.aws.clients import Clients
 from promote.core.endpoint import Endpoint
-from promote.core.http_session import LARGEST, KeepingAdapter, new_session
+from promote.core.http_session import LARGEST, KeepingAdapter, UnfinishedError, new_session
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import parse_checks
 from promote.inputs.value import Value
@@ -110,6 +111,20 @@ def test_a_response_that_does_not_end_ends_with_the_limit(
         found = response_of(address, 1)
         assert time.monotonic() - started < _BUSY
     assert (found.trouble, found.is_unreachable) == (trouble, False)
+
+
+def test_headers_that_are_cut_off_at_the_limit_are_not_a_response() -> None:
+    """http.client takes them for complete ones, in the thread that wakes up when the connection is closed."""
+
+    def trouble(_number: int) -> type[Exception]:
+        with new_session() as session:
+            session.trust_env = False
+            with pytest.raises(requests.Timeout) as raised:
+                session.get(address, timeout=(30, 0.05))
+        return raised.type
+
+    with serving(forever(HEAD, b"A: b\r\n", pause=0.005)) as address, ThreadPoolExecutor(8) as pool:
+        assert UnfinishedError not in set(pool.map(trouble, range(200)))
 
 
 def test_a_connection_that_is_not_made_in_time_is_not_a_response_of_the_function() -> None:
