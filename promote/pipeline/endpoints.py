@@ -4,6 +4,7 @@ It does not change the endpoints of gateways that the user owns.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,12 @@ class Endpoints:
         self._session = session
         self._clock = clock
         self._say = say
+
+    def kept(self, *, is_kept: bool) -> "Endpoints":
+        """Return the endpoints as they are after the ledger was read again."""
+        again = copy(self)
+        again._is_kept = is_kept  # noqa: SLF001 - its own
+        return again
 
     def is_missing(self, qualifier: str, remembered: Gateway | None) -> bool:
         """Whether the endpoint must be created, or mapped to another path."""

@@ -102,7 +102,7 @@ def _read_again(target: Target, *, is_deployed: bool) -> Target:
             f"the function {name} was deleted externally while this run waited for the lock",
             hint="Find out what deleted it. Then run the job again.",
         )
-    target = replace(target, state=state).seeing(find_alias(aliases, target.environment))
+    target = target.reading(state).seeing(find_alias(aliases, target.environment))
     if is_deployed:
         return replace(target, latest=latest)
     require_movable(target.job, aliases)

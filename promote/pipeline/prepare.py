@@ -20,7 +20,6 @@ from promote.core.redaction import Redactor
 from promote.core.run import join_names
 from promote.core.version import Snapshot
 from promote.inputs.model import Configuration, Inputs, Isolation
-from promote.inputs.model import Endpoints as EndpointsInput
 from promote.inputs.usage import Command
 from promote.pipeline import configuration
 from promote.pipeline.endpoints import Endpoints
@@ -28,7 +27,7 @@ from promote.pipeline.job import Job
 from promote.pipeline.latest import require_known, require_published
 from promote.pipeline.locks import make_lock
 from promote.pipeline.previews import Previews
-from promote.pipeline.target import Target
+from promote.pipeline.target import Target, keeps_endpoints
 from promote.state.ledger import State
 from promote.verification import registry
 from promote.verification.log_groups import Console
@@ -79,7 +78,7 @@ def _prepare_one(job: Job) -> Target:
         endpoints=Endpoints(
             gateways,
             ledger,
-            is_kept=_keeps_endpoints(inputs, state),
+            is_kept=keeps_endpoints(inputs, state),
             owned={LATEST_ENDPOINT: inputs.latest_url, inputs.environment: inputs.environment_url},
             emulator=clients.endpoint_url,
             session=job.session,
@@ -301,13 +300,6 @@ def _require_latest_counts(target: Target) -> None:
             hint="Set isolation: version. Then the candidate is verified as a published version, at a preview "
             "endpoint.",
         )
-
-
-def _keeps_endpoints(inputs: Inputs, state: State) -> bool:
-    """Whether the action creates endpoints that are missing, and repairs and reports those that exist."""
-    if inputs.endpoints is EndpointsInput.AUTO:
-        return inputs.needs_url or state.has_endpoints
-    return inputs.endpoints is EndpointsInput.HTTP
 
 
 def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:

@@ -1,7 +1,5 @@
 """Finish releases that an earlier run left unfinished."""
 
-from dataclasses import replace
-
 from promote.aws.errors import to_promote_error
 from promote.core.errors import AccessError, ConflictError
 from promote.core.promotion import ReleaseKey
@@ -46,7 +44,7 @@ def _end(target: Target, undo: Undo | None) -> tuple[Target, Release | None]:
                 hint=f"Find out what else writes to the table. Then remove the attribute pending from the item "
                 f"environment#{target.environment} of {target.ledger.arn}.",
             )
-    return replace(target, state=state).seeing_now(), release
+    return target.reading(state).seeing_now(), release
 
 
 def finish(job: Job, pending: ReleaseKey, undo: Undo | None = None) -> Release:

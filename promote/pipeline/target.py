@@ -10,6 +10,8 @@ from promote.core.endpoint import LATEST_ENDPOINT
 from promote.core.lock_state import LockState
 from promote.core.promotion import Alias, EnvironmentRecord
 from promote.core.version import Snapshot, same_content
+from promote.inputs.model import Endpoints as EndpointsInput
+from promote.inputs.model import Inputs
 from promote.pipeline import configuration
 from promote.pipeline.endpoints import Endpoints
 from promote.pipeline.job import Job
@@ -112,6 +114,11 @@ class Target:
         job = replace(self.job, run=replace(self.job.run, commit=commit))
         return replace(self, job=job, ledger=self.ledger.of_run(job.run))
 
+    def reading(self, state: State) -> "Target":
+        """Return the target with the ledger as it was just read. Other runs may have created endpoints since."""
+        is_kept = keeps_endpoints(self.job.inputs, state)
+        return replace(self, state=state, endpoints=self.endpoints.kept(is_kept=is_kept))
+
     def seeing(self, alias: Alias | None) -> "Target":
         """Return the target with the environment's alias as it was just read.
 
@@ -137,3 +144,10 @@ class Target:
         """Return the target with another record of the environment."""
         environments = {**self.state.environments, self.environment: served}
         return replace(self, state=replace(self.state, environments=environments))
+
+
+def keeps_endpoints(inputs: Inputs, state: State) -> bool:
+    """Whether the action creates endpoints that are missing, and repairs and reports those that exist."""
+    if inputs.endpoints is EndpointsInput.AUTO:
+        return inputs.needs_url or state.has_endpoints
+    return inputs.endpoints is EndpointsInput.HTTP

@@ -318,6 +318,26 @@ def test_an_endpoint_is_created_only_if_something_needs_a_url(
     assert get(ended.outputs["environment-url"] + "/health") == (200, {"status": "ok"})
 
 
+def test_an_endpoint_that_was_created_while_a_run_waited_is_known_to_it(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    (runner.workspace / "event.json").write_text(json.dumps({"rawPath": "/health"}))
+    invoking = {**inputs, "checks": "", "invoke": "event.json statusCode == `200`"}
+    assert runner.run(invoking, commit="1" * 40, run_id=1).outputs["environment-url"] == ""
+    assert runner.run({"function-name": FUNCTION, "command": "lock"}, run_id=2).result == "locked"
+    (runner.workspace / "function" / "commit").write_text("3")
+    waiting = runner.start(invoking, commit="3" * 40, run_id=3)
+    waiting.wait_for("next in the queue")
+    (runner.workspace / "function" / "commit").write_text("2")
+    made = runner.run(inputs, commit="2" * 40, run_id=2)
+    assert made.outputs["environment-url"]
+    runner.finish()
+    ended = waiting.wait()
+    assert ended.result == "promoted", ended.log
+    assert ended.outputs["environment-url"] == made.outputs["environment-url"]
+    assert world.alias_version() == "3"
+
+
 @pytest.mark.parametrize("gone", ["latest", "preprod"])
 def test_an_endpoint_that_was_deleted_is_created_again(
     runner: Runner, inputs: dict[str, str], world: World, gone: str
