@@ -446,9 +446,12 @@ def test_a_promotion_from_an_environment_is_finished_after_a_crash_at_any_call(
         world.account.clear_faults()
         if not is_killed:
             assert started.wait().code == 0
+        # The next run finishes the release that it finds.
+        is_unfinished = any(item["sk"].endswith(f"#prod-{number}") for item in world.records("environment"))
         # On a busy machine, it could not renew such a short lease in time itself.
         ended = runner.run({**given, "lease": "30"}, run_id=6, attempt=number)
-        assert (ended.code, ended.result) in ((0, "promoted"), (0, "unchanged")), f"call {number}:\n{ended.log}"
+        expected = "unchanged" if is_unfinished else "promoted"
+        assert (ended.code, ended.result) == (0, expected), f"call {number}:\n{ended.log}"
         served = next(item for item in world.records("environment") if item["sk"].endswith(f"#prod-{number}"))
         assert (world.alias_version(f"prod-{number}"), served["version"]) == ("1", "1")
         assert "pending" not in served
