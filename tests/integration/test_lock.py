@@ -90,19 +90,20 @@ class Hurried(SystemClock):
 
 def test_threads_that_really_run_at_once_lose_none_either(scene: Scene) -> None:
     # Fewer, because here they share the processor.
+    threads, increments = 6, 6
     counter, tokens = Counter(), list[int]()
 
     def work(number: int) -> None:
-        for turn in range(INCREMENTS):
+        for turn in range(increments):
             lock = Lock(scene.table, ARN, Claim(f"{number}/{turn}", 600), Hurried(), lambda _subject, _text: None)
             lease = acquire(lock, 100, Random(number).random)  # noqa: S311 - no secret
             counter.increment(lock.clock)
             tokens.append(lease.token)
             lock.release(lease)
 
-    map_concurrently([lambda number=number: work(number) for number in range(8)], 8)  # type: ignore[misc]
-    assert counter.value == 8 * INCREMENTS
-    assert tokens == list(range(1, 8 * INCREMENTS + 1))
+    map_concurrently([lambda number=number: work(number) for number in range(threads)], threads)  # type: ignore[misc]
+    assert counter.value == threads * increments
+    assert tokens == list(range(1, threads * increments + 1))
 
 
 @pytest.mark.timeout(300)

@@ -138,7 +138,7 @@ def test_an_older_waiter_is_superseded_by_a_newer_one_that_lives(scene: Scene) -
         lock = scene.lock(HOLDER)
         clock.sleep(9.9)  # until just before run 3 arrives
         while not any(ticket.run_id == 3 and ticket.beat for ticket in lock.read().tickets):
-            clock.sleep(0.01)
+            clock.sleep(0.1)
         alive.append(clock.monotonic() - zero)
 
     watcher = scene.stage.enter(watch, 0)
@@ -147,7 +147,7 @@ def test_an_older_waiter_is_superseded_by_a_newer_one_that_lives(scene: Scene) -
     assert isinstance(older.error, Superseded)
     assert older.error.by.run_id == 3
     assert str(older.error) == "run 3, https://github.com/octo/hello/actions/runs/3"
-    assert alive[0] - 0.02 <= older.ended_at <= alive[0] + 5
+    assert alive[0] - 0.11 <= older.ended_at <= alive[0] + 5
     assert scene.took_turns() == [1, 3]
     assert waiting(scene) == []
 
@@ -569,7 +569,7 @@ def test_the_log_says_who_holds_the_lock_and_how_far_it_is(scene: Scene) -> None
 
 
 def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
-    holder = scene.job(1, works=300, lease=4)
+    holder = scene.job(1, works=150, lease=4)
     waiter = scene.job(2, at=1)
     # New text every second for a minute, then nothing.
     for second in range(60):
@@ -577,8 +577,8 @@ def test_the_log_is_at_a_pace_that_people_read(scene: Scene) -> None:
     scene.stage.run()
     assert min(quiet(waiter)) >= 5
     assert 10 <= sum(at < 60 for at, _ in waiter.log) <= 12
-    calm = [at for at, _ in waiter.log if 66 < at < 300]
-    assert 3 <= len(calm) <= 4
+    calm = [at for at, _ in waiter.log if 66 < at < 150]
+    assert 1 <= len(calm) <= 2
     last = waiter.log[-1][1]
     assert last.startswith("held by run 1 since 00:00:00 UTC, in phase phase 59; next in the queue; waited ")
 

@@ -545,7 +545,7 @@ class TestSchema:
         known = {*FUNCTION, *WHOLE, "functions", "environments", "retired"}
         assert known <= set(re.findall(r"`([a-z-]+)`", DOCUMENT))
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(st.data())
     def test_they_agree(self, data: st.DataObject) -> None:
         document = data.draw(documents())
