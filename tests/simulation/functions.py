@@ -453,7 +453,12 @@ class Function:
 
     def get_provisioned_concurrency_config(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
         self._function(FunctionName)
-        if Qualifier not in self.provisioned or Qualifier not in self.aliases:
+        if Qualifier == "$LATEST":
+            text = "The function resource provided must be an alias or a published version."
+            raise Refusal("InvalidParameterValueException", text)
+        if Qualifier not in self.versions and Qualifier not in self.aliases:
+            raise self._missing(Qualifier) if Qualifier.isdecimal() else self._no_alias(Qualifier)
+        if Qualifier not in self.provisioned:
             text = "No Provisioned Concurrency Config found for this function"
             raise Refusal("ProvisionedConcurrencyConfigNotFoundException", text, 404)
         _, status = self._moving.get(Qualifier, ("", "READY"))
