@@ -114,6 +114,7 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
             method,
             endpoint.address + path,
             headers=headers,
+            auth=_anonymous,
             timeout=(min(5, limit), limit),
             allow_redirects=False,
             stream=True,
@@ -141,6 +142,11 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
         coding=unknown_coding(response.headers),
         cached=_cached(response.headers),
     )
+
+
+def _anonymous(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+    """Return the request as it is. Without any ``auth``, requests adds the credentials of a .netrc file."""
+    return request
 
 
 def _whole(body: IO[bytes]) -> bytes:

@@ -53,6 +53,23 @@ def serving(answer: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
+def test_a_check_sends_no_credentials_of_the_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login user password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    seen: list[bytes] = []
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        seen.append(request)
+        connection.sendall(HEAD + b"Content-Length: 0\r\n\r\n")
+
+    with serving(answer) as address, new_session() as session:
+        assert session.get(address, timeout=(5, 5)).status_code == 200
+        assert ask(session, Endpoint("latest", address, address), "GET", "/", 5).status == 200
+    assert [b"Authorization" in request for request in seen] == [True, False]
+
+
 def forever(*parts: bytes, pause: float = 0) -> Callable[[socket.socket, bytes], None]:
     """Send the parts, and repeat the last one forever."""
 
