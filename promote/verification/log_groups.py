@@ -4,7 +4,6 @@ The output of the first command is shown at once. That of the others is kept unt
 much, only the beginning and the end are shown.
 """
 
-import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -15,9 +14,6 @@ from promote.github.actions.log import ActionsLog
 
 _HEAD, _TAIL = 500_000, 200
 """Characters that are shown at once, and lines that are shown of the rest."""
-
-_ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])")
-"""Colors and cursor movements: ECMA-48, 5.4 and 8.3."""
 
 
 class Group:
@@ -32,8 +28,8 @@ class Group:
         self._console = console
 
     def write(self, line: str) -> None:
-        """Take one line of the command's output."""
-        self._console.write(self, _ESCAPE.sub("", line))
+        """Take one line of the command's output, without escape sequences and secrets. See ``process.run``."""
+        self._console.write(self, line)
 
     @property
     def last_lines(self) -> list[str]:

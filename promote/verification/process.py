@@ -24,6 +24,9 @@ _LONGEST_LINE = 4096
 _ENDING, _LATE_OUTPUT = 5.0, 1.0
 """Seconds to wait for a process to end after the signal, and for the last of its output."""
 
+_ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])")
+"""Colors and cursor movements: ECMA-48, 5.4 and 8.3."""
+
 _HELD_BACK = re.compile(
     r"AWS_\w*(KEY|TOKEN|SECRET|CREDENTIAL|ROLE|PROFILE|CONFIG_FILE)\w*|ACTIONS_\w*TOKEN\w*"
     r"|(GITHUB|GH)_(ENTERPRISE_)?TOKEN|(INPUT|STATE)_.*"
@@ -57,7 +60,7 @@ def environment(environ: Mapping[str, str], handed_over: Sequence[str]) -> dict[
 def run(command: Sequence[str], context: CommandContext, seconds: float, write: Callable[[str], None]) -> int | None:
     """Run ``command`` in the workspace. Return its exit code, or None if it was stopped after ``seconds``.
 
-    ``write`` is called with each line of its output, from another thread.
+    ``write`` is called with each line of its output, from another thread. The line has no secrets and no colors.
     """
     process = subprocess.Popen(  # noqa: S603 - a command of the user
         [sys.executable, "-I", "-S", supervisor.__file__, *command],
@@ -91,7 +94,8 @@ def _read(stream: IO[bytes], write: Callable[[str], None], redact: Redactor) -> 
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     line = ""
     while chunk := stream.readline(_LONGEST_LINE):
-        line = redact(line + decode(chunk))
+        # A secret may have a color in it, which is not shown.
+        line = redact(_ESCAPE.sub("", line + decode(chunk)))
         if line.endswith("\n"):
             write(line.rstrip("\r\n"))
             line = ""

@@ -588,6 +588,26 @@ def test_a_character_is_read_whole_wherever_the_line_is_broken(place: Place) -> 
     assert "".join(lines) == "a" + "ä" * 10_000
 
 
+def test_colors_are_not_shown_and_hide_no_secret(place: Place) -> None:
+    workflow = ActionsLog({}, place.stream)
+    workflow.hide_outside(["s3cr3t-of-the-function"])
+    context = replace(place.context, console=Console(workflow))
+    shown = {
+        "\x1b[31;1mred\x1b[0m": "red",
+        "\x1b[2K\x1b[1Gprogress": "progress",
+        "\x1b]0;title\x07text": "text",
+        "\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\": "link",
+        "\x1b[::error::x": "::error::x",
+        "a \x1b[32ms3cr3t-\x1b[0mof-the-\x1b[1mfunction z": "a *** z",
+        # A line that is read in two parts, the first of which ends within the secret.
+        "x" * 4090 + "s3cr3t-\x1b[0mof-the-function": "x" * 4090 + "***",
+    }
+    place.write("output.txt", "".join(f"{line}\n" for line in shown))
+    lines: list[str] = []
+    assert run(["cat", "output.txt"], context, 60, lines.append) == 0
+    assert lines == list(shown.values())
+
+
 def test_a_missing_program_is_reported(place: Place) -> None:
     lines: list[str] = []
     assert run(["no-such-program"], place.context, 60, lines.append) == 127
