@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from promote.inputs.expression import complaint, problem
 from promote.inputs.value import Place, Value
@@ -95,6 +96,14 @@ def without_values(path: str) -> str:
 
     before, mark, query = path.partition("?")
     return before + mark + re.sub(r"[^&;]+", without_value, query)
+
+
+def values_of(path: str) -> Iterator[str]:
+    """Yield what ``without_values`` hides: as it is written, and decoded, as a response may repeat it."""
+    for part in re.split(r"[&;]", path.partition("?")[2]):
+        name, equals, value = part.partition("=")
+        written = value if equals else name
+        yield from (written, unquote(written), unquote_plus(written))
 
 
 @dataclass(frozen=True)

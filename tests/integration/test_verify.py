@@ -674,6 +674,19 @@ def test_commands_cannot_write_what_the_runner_reads(runner: Runner, inputs: dic
     assert len(warned) == (4 if allowed else 5)
 
 
+def test_values_of_a_query_are_shown_nowhere_if_the_response_repeats_them(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    ended = runner.run({**inputs, "checks": "GET /greeting?name=t0k%2Fof+query 201"})
+    assert_blocked(ended, world, "failed")
+    detail = 'status 200 instead of 201: {"greeting": "Hello, ***!"}'
+    assert f"GET /greeting?name=… 201: {detail}" in ended.errors[0].message
+    assert "Hello, ***!" in ended.summary.replace("\\*", "*")
+    [report] = (runner.folder / "runner_temp").rglob("junit-*.xml")
+    known = [ended.log, ended.summary, report.read_text(), *map(str, [*world.items(), *ended.outputs.values()])]
+    assert not [text for text in known if re.search("t0k.*of.*query", text)]
+
+
 def test_variables_of_the_function_are_redacted_in_output_and_tracebacks(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:

@@ -18,6 +18,7 @@ from promote.inputs.checks import (
     json_type,
     parse_checks,
     parse_invocations,
+    values_of,
 )
 from promote.inputs.value import Value
 
@@ -221,6 +222,15 @@ def test_a_name_has_no_value_of_a_query(path: str, shown: str) -> None:
         with pytest.raises(InputError) as caught:
             parse_checks(Value(line))
         assert "s3cr3t" not in str(caught.value)
+
+
+def test_the_values_of_a_query_are_known_as_written_and_decoded() -> None:
+    assert list(values_of("/a?token=s3+cr%2Bt&bare%21;b=")) == [
+        *("s3+cr%2Bt", "s3+cr+t", "s3 cr+t"),
+        *("bare%21", "bare!", "bare!"),
+        *("", "", ""),
+    ]
+    assert not any(values_of("/a"))
 
 
 # jmespath accepts it, with a deprecation warning, so users are not stopped.
