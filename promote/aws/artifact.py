@@ -18,6 +18,7 @@ from promote.core.artifact_kind import Kind, is_other_registry, is_valid_image, 
 from promote.core.clock import Clock
 from promote.core.disk import writing
 from promote.core.errors import AccessError, InputError
+from promote.core.redaction import quoted
 from promote.core.workspace import require_inside, require_one
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def load(
     if kind is Kind.UNKNOWN:
         raise InputError(
             "artifact",
-            f"{artifact!r} has an unknown scheme",
+            f"{quoted(artifact)} has an unknown scheme",
             hint="Set it to a path, s3://bucket/key or the URI of an image in ECR.",
         )
     path = require_one(workspace, artifact, "artifact")

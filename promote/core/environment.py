@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from promote.core.errors import AccessError, InputError, ServiceError
+from promote.core.redaction import without_secrets
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -163,9 +164,8 @@ def require_url(name: str, value: str) -> None:
 
     """
     if not _is_url(value):
-        shown = "it" if "@" in value else repr(value)  # it may have a password
         raise ServiceError(
-            f"{name}: {shown} is not a valid http(s) URL",
+            f"{name}: {without_secrets(value)!r} is not a valid http(s) URL",
             hint="Set it to a URL such as http://localhost:4566, or unset it to use AWS.",
         )
 

@@ -12,6 +12,7 @@ from glob import has_magic
 from pathlib import Path
 
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 
 
 def inside(workspace: Path, path: str) -> Path | None:
@@ -41,14 +42,14 @@ def require_inside(workspace: Path, path: str, name: str) -> Path:
     if not resolved.is_relative_to(_real(workspace)):
         raise InputError(
             name,
-            f"{path!r} lies outside the workspace",
+            f"{quoted(path)} lies outside the workspace",
             hint="Use a path in the checked-out repository, relative to its root.",
         )
     try:
         resolved.exists()
     except OSError as error:
         raise InputError(
-            name, f"{path!r} is not a valid path: {error.strerror}", hint="Paths start at the repository's root."
+            name, f"{quoted(path)} is not a valid path: {error.strerror}", hint="Paths start at the repository's root."
         ) from error
     return resolved
 
@@ -82,19 +83,19 @@ def require_one(workspace: Path, path: str, name: str) -> Path:
     require_inside(workspace, path, name)
     found = matches(workspace, path)
     if len(found) > 1:
-        raise InputError(name, f"{path!r} matches {len(found)} paths: {listed(found)}", hint="Name one of them.")
+        raise InputError(name, f"{quoted(path)} matches {len(found)} paths: {listed(found)}", hint="Name one of them.")
     one = require_inside(workspace, found[0], name) if found else None
     if one and ".git" in one.relative_to(_real(workspace)).parts:
         raise InputError(
             name,
-            f"{path!r} leads to Git's own files, which may contain a token",
+            f"{quoted(path)} leads to Git's own files, which may contain a token",
             hint="Set it to the output of the build.",
         )
     if one and one.exists():
         return one
     raise InputError(
         name,
-        f"{path!r} {'matches nothing' if has_magic(path) else 'does not exist'} in the workspace",
+        f"{quoted(path)} {'matches nothing' if has_magic(path) else 'does not exist'} in the workspace",
         hint=_missing_hint(workspace, path),
     )
 

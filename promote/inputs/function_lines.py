@@ -3,6 +3,7 @@
 import re
 
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 from promote.inputs.application import Application, FunctionInputs, require_one_application
 from promote.inputs.function_name import parse_function
 from promote.inputs.value import Place, Value
@@ -38,7 +39,7 @@ def _line_part(line: str, place: Place) -> FunctionInputs:
     if equals and not name:
         raise place.error(
             "function-name",
-            f"the artifact {artifact!r} has no function",
+            f"the artifact {quoted(artifact)} has no function",
             hint="Write name = artifact.",
         )
     if equals and not artifact:

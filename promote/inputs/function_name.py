@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from promote.core.redaction import quoted
 from promote.inputs.limits import FUNCTION_ARN, FUNCTION_NAME
 from promote.inputs.reader import Reader
 from promote.inputs.value import Place, step_values
@@ -61,7 +62,7 @@ def parse_function(value: str, place: Place) -> tuple[str, str, str]:
     if not re.fullmatch(FUNCTION_ARN, value):
         raise place.error(
             "function-name",
-            f"{value!r} is neither a function's name nor its ARN",
+            f"{quoted(value)} is neither a function's name nor its ARN",
             hint="A name has up to 64 letters, digits, - and _; an ARN looks like "
             "arn:aws:lambda:eu-west-1:123456789012:function:my-function.",
         )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 from promote.core.workspace import require_inside
 from promote.inputs.application import Application, FunctionInputs, require_one_application
 from promote.inputs.function_name import parse_function
@@ -118,7 +119,7 @@ def read_file(workspace: Path, path: str) -> str:
     file = require_inside(workspace, path, "application")
     if not file.is_file():
         raise InputError(
-            "application", f"{path!r} {'is a directory' if file.is_dir() else 'does not exist'}", hint=hint
+            "application", f"{quoted(path)} {'is a directory' if file.is_dir() else 'does not exist'}", hint=hint
         )
     try:
         with file.open("rb") as source:

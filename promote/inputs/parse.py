@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from promote.core.commit_order import Diverged
 from promote.core.lock_state import LEASE, LONGEST_LEASE, Queue
+from promote.core.redaction import quoted
 from promote.inputs.checks import parse_checks, parse_invocations, require_command
 from promote.inputs.environment_variables import environment_variables
 from promote.inputs.function_name import region_of, target
@@ -142,7 +143,7 @@ def _path(read: Reader, name: str) -> str:
     if value and (path.is_absolute() or ".." in path.parts or path.name in ("", ".git") or ".git" in path.parts):
         raise read.error(
             name,
-            f"{value!r} is not the path of a file in the repository",
+            f"{quoted(value)} is not the path of a file in the repository",
             hint="Write its path from the repository's root, such as docs/release-notes.md.",
         )
     return str(path) if value else ""
@@ -270,7 +271,7 @@ def _bucket(read: Reader) -> str:
     if value and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[a-zA-Z0-9!_.*'()-]{1,200}){0,4}", value):
         raise read.error(
             "artifact-bucket",
-            f"{value!r} is not a valid S3 bucket",
+            f"{quoted(value)} is not a valid S3 bucket",
             hint="Write its name, such as my-builds, or my-builds/some/folder to use one folder of it.",
         )
     return value
@@ -308,7 +309,7 @@ def _domain_name(read: Reader) -> str:
     ):
         raise read.error(
             "domain-name",
-            f"{value!r} is not a valid domain name",
+            f"{quoted(value)} is not a valid domain name",
             hint="Write it like api.example.com, without https://.",
         )
     return value.lower()

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 from typing import TypeVar
 
 from promote.core.errors import InputError
+from promote.core.redaction import without_secrets
 from promote.inputs.limits import Range
 from promote.inputs.value import Line, Place, Value
 
@@ -116,10 +117,10 @@ class Reader:
         """Return an http(s) URL without a slash at its end; empty if none is given."""
         value = self.text(name).rstrip("/")
         if value and not _is_url(value):
-            # A user or a query may contain a password, so the error does not show it.
-            shown = "it" if set(value) & {"@", "?"} else repr(value)
             raise self.error(
-                name, f"{shown} is not an http(s) URL without user, query and fragment", hint="Write https://host/path."
+                name,
+                f"{without_secrets(value)!r} is not an http(s) URL without user, query and fragment",
+                hint="Write https://host/path.",
             )
         return value
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 from promote.core.workspace import inside
 from promote.github.actions.markdown import Markdown
 from promote.github.api.release_page import BODY_LIMIT
@@ -51,10 +52,10 @@ def load_template(path: str, workspace: Path) -> Template:
     try:
         file = inside(workspace, path)
         if file is None:
-            raise InputError(_INPUT, f"{path!r} is not in the repository", hint=_FROM_ROOT)
+            raise InputError(_INPUT, f"{quoted(path)} is not in the repository", hint=_FROM_ROOT)
         if not file.is_file():
             what = "a directory" if file.is_dir() else "not there"
-            raise InputError(_INPUT, f"{path!r} is {what}", hint=_FROM_ROOT)
+            raise InputError(_INPUT, f"{quoted(path)} is {what}", hint=_FROM_ROOT)
         if file.stat().st_size > _LARGEST:
             raise InputError(_INPUT, f"{path!r} is larger than 64 KB", hint="Check that it is the template.")
         source = file.read_text(encoding="utf-8-sig")

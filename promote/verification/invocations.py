@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 from promote.aws.errors import explain
 from promote.core.concurrency import with_timeout
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
 from promote.inputs.checks import Invocation, UnreadableError, excerpt
@@ -66,7 +67,7 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
         if not path.is_file():
             raise InputError(
                 "invoke",
-                f"the event file {invocation.event!r} does not exist in the workspace",
+                f"the event file {quoted(invocation.event)} does not exist in the workspace",
                 hint="Paths start at the repository's root.",
             )
         events[invocation] = path.read_bytes()

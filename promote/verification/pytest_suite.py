@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from promote.core.errors import InputError
+from promote.core.redaction import quoted
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
 from promote.inputs.model import Inputs
@@ -102,7 +103,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
         if is_path and not require_inside(workspace, path, "tests").exists():
             raise InputError(
                 "tests",
-                f"{path!r} does not exist in the workspace",
+                f"{quoted(path)} does not exist in the workspace",
                 hint="Paths start at the repository's root. Check out the repository before this step.",
             )
     file = None
@@ -111,7 +112,7 @@ def read_suite(arguments: str, requirements: str, workspace: Path) -> Suite | No
         if not file.is_file():
             raise InputError(
                 "tests-requirements",
-                f"the file {requirements!r} does not exist in the workspace",
+                f"the file {quoted(requirements)} does not exist in the workspace",
                 hint="Paths start at the repository's root.",
             )
     return Suite(tuple(split), file, (arguments, requirements))

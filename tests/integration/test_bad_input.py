@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VARIABLE, TOKEN, KEY = "correct-horse-battery-staple", "ghs_0123456789abcdefghij", "the/secret/access/key+of+a+user"
 """Secrets of all cases, which no message may repeat."""
+LOGIN = f"https://me:{VARIABLE}@example.com/a"
 
 READS = re.compile(r"\w+\.(Get|List|Describe|Head|Query|Scan|BatchGet)")
 LOCKED = ("dynamodb.UpdateItem",)
@@ -421,6 +422,20 @@ CASES = [
     one("artifact", "s3://no-such-bucket/a.zip", says="s3://no-such-bucket/a.zip does not exist", do="before this one"),
     one("artifact", f"s3://{BUCKET}/text", says="is not a valid .zip archive", do="zip -r"),
     one("artifact", "https://example.com/a.zip", says="an unknown scheme", do="s3://bucket/key"),
+    one(
+        "artifact",
+        LOGIN,
+        says="'https://…' has an unknown scheme",
+        do="s3://bucket/key",
+        why="a URL with a password",
+    ),
+    one(
+        "artifact",
+        f"https://example.com/a.zip?X-Amz-Signature={VARIABLE}",
+        says="'https://example.com/a.zip?…' has an unknown scheme",
+        do="s3://bucket/key",
+        why="a presigned URL",
+    ),
     one("artifact", "docker://app:1", says="an unknown scheme", do="an image in ECR"),
     one(
         "artifact", IMAGE.rpartition(":")[0], says="is not a valid image URI with a tag or", do="@sha256:", why="no tag"
@@ -656,6 +671,12 @@ CASES = [
     one("test-command", "set -e\n\n# later\n:", says="it has no command", do="python3 smoke.py", why="no command"),
     one("tests", "function -k 'half", says="it cannot be split into arguments", do="Close the quotes", checks=""),
     one("tests-requirements", "r.txt", says="it has no effect without tests", do="Add tests"),
+    one("tests", LOGIN, says=["'https:/", "…'"], do="repository", why="a URL with a password"),
+    one("tests-requirements", LOGIN, says=["'https:/", "…'"], do="repository", why="a password", tests="function"),
+    one("release-notes-template", LOGIN, says=["'https:/", "…'"], do="repository", why="a URL with a password"),
+    one("invoke", LOGIN, says=["'https:/", "…'"], do="repository", why="a URL with a password", checks=""),
+    one("application", LOGIN, says=["'https:/", "…'"], do="repository", why="a password", function_name=""),
+    one("function-name", f"hello {LOGIN}", says="'…' is neither", do="A name has"),
     one(
         "tests-requirements",
         "nowhere.txt",

@@ -71,7 +71,7 @@ def test_what_boto3_and_requests_can_use_is_accepted(environ: dict[str, str]) ->
         ),
         ({"ALL_PROXY": "socks5h://proxy"}, ServiceError, "the proxy in ALL_PROXY cannot be used: it is a SOCKS proxy"),
         ({"AWS_ENDPOINT_URL_S3": "ftp://a"}, ServiceError, "AWS_ENDPOINT_URL_S3: 'ftp://a' is not a valid"),
-        ({"AWS_ENDPOINT_URL": "//me:password@host"}, ServiceError, "AWS_ENDPOINT_URL: it is not a valid"),
+        ({"AWS_ENDPOINT_URL": "//me:password@host"}, ServiceError, "AWS_ENDPOINT_URL: '…' is not a valid"),
     ],
     ids=str,
 )
