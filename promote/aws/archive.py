@@ -53,8 +53,11 @@ class _Part:
 _Task: TypeAlias = Callable[[], list[_Part]]
 
 
-def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -> None:
+def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -> dict[str, str]:
     """Write ``directory`` as a .zip to ``archive``, in ``width`` threads.
+
+    Return the origins of the files that links out of the directory led to: names in the archive, and the paths of the
+    files in the workspace.
 
     Everyone may read the files, and start those that are programs: Lambda runs them as another user.
     https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html
@@ -64,7 +67,7 @@ def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -
 
     """
     try:
-        _pack(directory, archive, workspace, width)
+        return _pack(directory, archive, workspace, width)
     except OSError as error:
         if not (error.filename and Path(os.fsdecode(error.filename)).is_relative_to(workspace.resolve())):
             raise
@@ -76,7 +79,7 @@ def pack(directory: Path, archive: Path, workspace: Path, width: int = _WIDTH) -
         ) from error
 
 
-def _pack(directory: Path, archive: Path, workspace: Path, width: int) -> None:
+def _pack(directory: Path, archive: Path, workspace: Path, width: int) -> dict[str, str]:
     files, size = [], 0
     for file in find_files(directory, workspace):
         files.append(file)
@@ -90,6 +93,9 @@ def _pack(directory: Path, archive: Path, workspace: Path, width: int) -> None:
     files.sort(key=lambda file: file.name)
     with writing(archive), archive.open("wb") as sink:
         _write(sink, (part for parts in map_ordered(_tasks(files), width) for part in parts))
+    root, top = os.path.realpath(directory), os.path.realpath(workspace)
+    outside = [file for file in files if file.path and not file.path.startswith(f"{root}/")]
+    return {file.name: os.path.relpath(file.path, top) for file in outside}
 
 
 def too_large(what: str) -> InputError:

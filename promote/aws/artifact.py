@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,8 +137,8 @@ def load(
     shown = artifact if require_inside(workspace, artifact, "artifact") == path else os.path.relpath(path, workspace)
     if path.is_dir():
         packed = temporary / "promote-on-success.zip"
-        pack(path, packed, workspace)
-        archive = _inspect(packed, shown, is_directory=True)
+        origins = pack(path, packed, workspace)
+        archive = _inspect(packed, shown, origins)
     elif path.is_file():
         archive = _inspect(path, shown)
     else:
@@ -156,8 +156,11 @@ def load(
     return archive
 
 
-def _inspect(file: Path, shown: str, *, is_directory: bool = False) -> Archive:
-    """Return the archive in ``file``, after a check that Lambda can accept it."""
+def _inspect(file: Path, shown: str, origins: Mapping[str, str] | None = None) -> Archive:
+    """Return the archive in ``file``, after a check that Lambda can accept it.
+
+    If it is a packed directory, ``origins`` is what ``pack`` has returned.
+    """
     if is_pointer(file):
         raise pointer_error(repr(shown))
     digest, size = hashlib.sha256(), 0
@@ -182,13 +185,13 @@ def _inspect(file: Path, shown: str, *, is_directory: bool = False) -> Archive:
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > UNPACKED_LIMIT:
         raise too_large(f"{shown!r} is {size_of(unpacked)} when unpacked")
-    require_deployable(contents, shown, is_directory=is_directory)
+    require_deployable(contents, shown, is_directory=origins is not None)
     return Archive(
         file=file,
         code_sha256=base64.b64encode(digest.digest()).decode(),
         size=size,
         contents=contents,
-        warnings=tuple(warnings(contents, shown)),
+        warnings=tuple(warnings(contents, shown, origins or {})),
     )
 
 

@@ -40,6 +40,8 @@ class Contents:
     """Names that are absolute or lead out of the archive. The latter are not files of the function."""
     scripts: tuple[str, ...] = ()
     """Scripts that begin with ``#!`` and are not executable."""
+    keys: tuple[str, ...] = ()
+    """Files with a private key."""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -87,13 +89,14 @@ class Contents:
 
 
 def read_contents(archive: zipfile.ZipFile) -> Contents:
-    """Read the entries. Only links, and files that may be scripts or pointers, are unpacked."""
+    """Read the entries. Only links, and files that may be scripts, pointers or private keys, are unpacked."""
     modes: dict[str, int | None] = {}
     links: dict[str, str] = {}
     folders: list[str] = []
     pointers: list[str] = []
     outside: list[str] = []
     scripts: list[str] = []
+    keys: list[str] = []
     for entry in archive.infolist():
         name = posixpath.normpath(entry.filename)
         if name.startswith(("/", "../")):
@@ -114,12 +117,22 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
             pointers.append(name)
         elif _may_be_script(name) and not mode & stat.S_IXOTH and _beginning(archive, entry, 2) == b"#!":
             scripts.append(name)
-    return Contents(modes, links, _with_parents(modes, folders), tuple(pointers), tuple(outside), tuple(scripts))
+        elif _may_be_key(name, entry.file_size) and _KEY.search(_beginning(archive, entry, _KEY_SIZE)):
+            keys.append(name)
+    return Contents(
+        modes, links, _with_parents(modes, folders), tuple(pointers), tuple(outside), tuple(scripts), tuple(keys)
+    )
 
 
 def _may_be_script(name: str) -> bool:
     """Whether a name is that of a program: ``bin/migrate``, ``start.sh``. Python or Node read others as modules."""
     return name.endswith(".sh") or "." not in posixpath.basename(name)
+
+
+def _may_be_key(name: str, size: int) -> bool:
+    """Whether a file may have a private key. Packages have many JSON files. That of an account is small."""
+    suffix = posixpath.splitext(name.lower())[1]
+    return not _is_of_package(name) and (suffix in (".key", ".pem") or (suffix == ".json" and size <= _KEY_SIZE))
 
 
 def _with_parents(names: Iterable[str], folders: Iterable[str]) -> frozenset[str]:
@@ -184,9 +197,11 @@ def _only_archive(names: Iterable[str]) -> str:
     return found[0] if is_archive and not found[0].startswith("lib/") else ""
 
 
-def warnings(contents: Contents, shown: str) -> Iterator[str]:
-    """Yield what may not work, or may not be meant, with what to do."""
-    secret = sorted(filter(is_secret, contents.names))
+def warnings(contents: Contents, shown: str, origins: Mapping[str, str]) -> Iterator[str]:
+    """Yield what may not work, or may not be meant, with what to do. ``origins``: see ``archive.pack``."""
+    secret = sorted(
+        name for name in contents.names if is_secret(name) or name in contents.keys or is_secret(origins.get(name, ""))
+    )
     if secret:
         yield (
             f"{shown!r} has {listed(secret)}. Such files often contain secrets, and everyone who may read the "
@@ -236,15 +251,25 @@ BACKSLASHES = (
 """Reported in https://github.com/aws/aws-cli/issues/8501."""
 
 _SECRET = re.compile(
-    r"(^|/)(\.env(\..+)?|\.npmrc|\.yarnrc(\.yml)?|\.pypirc|[._]netrc|\.git-credentials|\.dockercfg|gha-creds-[^/]*\.json"
-    r"|id_(rsa|dsa|ecdsa|ed25519)|[^/]*\.tfstate|credentials(\.json)?|\.aws/.*|\.ssh/.*|\.kube/.*|\.docker/config\.json)$"
+    r"(^|/)(\.env(\..+)?|[^/]+\.env|\.envrc|\.npmrc|\.yarnrc(\.yml)?|\.pypirc|[._]netrc|\.git-credentials|\.dockercfg"
+    r"|gha-creds-[^/]*\.json|id_(rsa|dsa|ecdsa|ed25519)|[^/]*\.tfstate(\.[^/]*backup)?|[^/]*\.tfvars(\.json)?"
+    r"|credentials(\.json)?|\.aws/.*|\.ssh/.*|\.kube/.*|\.docker/config\.json)$",
+    re.IGNORECASE,
 )
-_SAMPLE = re.compile(r"\.(dist|defaults?|example|sample|template|tmpl)$")
+_SAMPLE = re.compile(r"\.(dist|defaults?|example|sample|template|tmpl)$", re.IGNORECASE)
+_KEY = re.compile(rb'-----BEGIN [A-Z ]*PRIVATE KEY-----|"private_key"\s*:\s*"')
+"""A private key in PEM format, and that of a service account of Google in JSON."""
+_KEY_SIZE = 16384
+"""Bytes in which it is looked for. A certificate may be before it."""
 _PACKAGES = frozenset({"node_modules", "site-packages"})
 """Folders of packages from registries. What is in them is public already."""
 
 
 def is_secret(name: str) -> bool:
-    """Whether files with this name often contain secrets."""
-    is_package = any(part in _PACKAGES for part in name.split("/"))
-    return bool(_SECRET.search(name)) and not _SAMPLE.search(name) and not is_package
+    """Whether files with this name often contain secrets. A name from Windows may have backslashes."""
+    path = name.replace("\\", "/")
+    return bool(_SECRET.search(path)) and not _SAMPLE.search(path) and not _is_of_package(name)
+
+
+def _is_of_package(name: str) -> bool:
+    return not _PACKAGES.isdisjoint(re.split(r"[/\\]", name))

@@ -106,6 +106,16 @@ def test_backslashes_are_named(tmp_path: Path) -> None:
     [
         *(".env", "a/.env", ".env.production", ".npmrc", ".yarnrc.yml", ".pypirc", ".netrc", ".git-credentials"),
         *(".aws/credentials", ".ssh/id", "id_ed25519", "credentials.json", "gha-creds-0a1b.json", "terraform.tfstate"),
+        *(
+            ".ENV",
+            "a/prod.env",
+            ".envrc",
+            ".Env.Production",
+            "Credentials.JSON",
+            "x.tfstate.backup",
+            "prod.auto.tfvars",
+        ),
+        *("terraform.tfvars.json", "terraform.tfstate.1700000000.backup", ".aws\\credentials", "a\\.env"),
     ],
 )
 def test_files_that_often_contain_secrets(name: str) -> None:
@@ -117,6 +127,13 @@ def test_files_that_often_contain_secrets(name: str) -> None:
     [
         *(".env.example", ".env.dist", "node_modules/a/.npmrc", "lib/site-packages/x/.env", "env", "a.env.py"),
         *(".aws-sam/build.toml", "botocore/credentials.py", "certifi/cacert.pem", ".environment"),
+        *(
+            ".ENV.EXAMPLE",
+            "prod.env.template",
+            "environment.env.ts",
+            "terraform.tfvars.example",
+            "node_modules\\a\\.env",
+        ),
     ],
 )
 def test_files_that_do_not(name: str) -> None:
@@ -127,6 +144,44 @@ def test_files_that_often_contain_secrets_are_named_and_nothing_of_them_is_shown
     [warning] = loaded(zipped(("app.py", "", 0o644), (".env", "TOKEN=hunter2", 0o644)), tmp_path).warnings
     assert "has '.env'. Such files often contain secrets" in warning
     assert "hunter2" not in warning
+
+
+CERTIFICATE, PRIVATE = (
+    f"-----BEGIN {kind}-----\n{'MIIB' * 300}\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "RSA PRIVATE KEY")
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_named"),
+    [
+        ("server.key", PRIVATE, True),
+        ("certs/SERVER.PEM", CERTIFICATE + PRIVATE, True),
+        ("firebase.json", '{"type": "service_account", "private_key" : "-----BEGIN"}', True),
+        ("certifi/cacert.pem", CERTIFICATE * 3, False),
+        ("public.key", "-----BEGIN PUBLIC KEY-----", False),
+        ("schema.json", '{"private_key": {"type": "string"}}', False),
+        ("fixtures.json", '{"private_key": ""}' + " " * 20000, False),
+        ("docs/keys.md", PRIVATE, False),
+        ("node_modules/a/test/server.key", PRIVATE, False),
+    ],
+)
+def test_files_with_a_private_key_are_named(tmp_path: Path, name: str, text: str, is_named: bool) -> None:  # noqa: FBT001 - a table's column
+    found = loaded(zipped(("app.py", "", 0o644), (name, text, 0o644)), tmp_path).warnings
+    assert [f"has {name!r}. Such files often contain secrets" in warning for warning in found] == [True] * is_named
+
+
+def test_a_secret_is_named_if_a_link_gives_it_another_name(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    for name in ("function/app.py", ".env", ".aws/config", "shared/.npmrc", "notes.txt"):
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).touch()
+    for name, target in {"config.txt": "../.env", "data": "../.aws", "notes": "../notes.txt"}.items():
+        (workspace / "function" / name).symlink_to(target)
+    (workspace / "function" / "node_modules").symlink_to("../shared")
+    archive = load("function", workspace, tmp_path, no_storage)
+    assert archive
+    [warning] = archive.warnings
+    assert "has 'config.txt', 'data/config', 'node_modules/.npmrc'. Such files often contain secrets" in warning
 
 
 def test_a_pointer_of_git_lfs_is_refused(tmp_path: Path) -> None:
