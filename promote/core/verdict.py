@@ -17,7 +17,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of one check. ``detail`` is untrusted text."""
+    """The result of one check. ``detail`` is untrusted text, except for ``own``."""
 
     name: str
     kind: str
@@ -31,6 +31,8 @@ class CheckResult:
     """Whether API Gateway itself seems to have sent the response, so that the endpoint may be the cause."""
     crash_symptom: bool = False
     """Whether it is the response of API Gateway to a crash of the function."""
+    own: str = ""
+    """How ``detail`` begins, if these are the words of the action or of the inputs."""
 
 
 @dataclass(frozen=True)

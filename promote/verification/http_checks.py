@@ -171,6 +171,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         detail = detail or f"status {response.status} may come from API Gateway: the endpoint was just created"
     elif not is_judged or response.is_unreachable or (response.trouble and limit < _LONGEST_RESPONSE):
         outcome = Outcome.INCONCLUSIVE  # the response of the function is unknown
+    sentences = (_status_complaint(check, response), check.expectation.expression)
     return CheckResult(
         check.name,
         KIND,
@@ -179,6 +180,7 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         detail,
         gateway_symptom=response.is_gateways_own,
         crash_symptom=endpoint.gateway is not None and response.is_failure,
+        own=next((text for text in sentences if text and detail.startswith(text)), ""),
     )
 
 
@@ -222,7 +224,7 @@ def _judged(check: HttpCheck, response: Response, left: float) -> tuple[str, boo
         return response.trouble, not response.is_unknown
     complaint = _status_complaint(check, response)
     if complaint or check.is_probe or not check.expectation.expression:
-        return complaint, True
+        return f"{complaint}: {excerpt(response.start)}" if complaint else "", True
     if response.coding:
         why = f"the response has the Content-Encoding {excerpt(response.coding.encode(), 40)}"
         return f"{why}, which the action did not accept and cannot decode", False
@@ -237,11 +239,9 @@ def _judged(check: HttpCheck, response: Response, left: float) -> tuple[str, boo
 
 
 def _status_complaint(check: HttpCheck, response: Response) -> str:
+    """Return how the status differs from what is expected; empty if it does not."""
     if check.is_probe:
-        return "" if response.status < 500 else f"status {response.status}: {excerpt(response.start)}"  # noqa: PLR2004
+        return f"status {response.status}" if response.status >= 500 else ""  # noqa: PLR2004
     if check.status is None:
-        if not 200 <= response.status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-            return f"status {response.status} instead of 2xx: {excerpt(response.start)}"
-    elif response.status != check.status:
-        return f"status {response.status} instead of {check.status}: {excerpt(response.start)}"
-    return ""
+        return "" if 200 <= response.status < 300 else f"status {response.status} instead of 2xx"  # noqa: PLR2004 - RFC 9110, 15.3
+    return "" if response.status == check.status else f"status {response.status} instead of {check.status}"

@@ -105,7 +105,9 @@ def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> Ch
             detail = "verify-timeout was reached before the function responded"
         except (BotoCoreError, ClientError) as error:
             detail = str(explain(error))
-    return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail)
+    own = invocation.expectation.expression
+    own = own if detail.startswith(own) else ""
+    return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail, own=own)
 
 
 def _judged(invocation: Invocation, version: str, payload: bytes, trouble: str, executed: str) -> tuple[Outcome, str]:

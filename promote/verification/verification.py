@@ -95,10 +95,13 @@ class Verification:
         return Verdict.of((self._presentable(check),))
 
     def _presentable(self, result: CheckResult) -> CheckResult:
-        """Redact secrets in the detail, and then shorten it."""
-        hide = self.context.console.redact
-        detail = hide(self.redact(result.detail))
+        """Redact secrets in the detail, and then shorten it.
+
+        The values of variables are not redacted in what the action itself says. They may be any words.
+        """
+        hide, hide_own = self.context.console.redact, self.context.console.redact_own
+        detail = hide_own(result.own) + hide(self.redact(result.detail.removeprefix(result.own)))
         detail = detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + "…"
         # The names of tests are text from outside.
-        name = (hide if result.file else self.context.console.redact_own)(result.name)
-        return replace(result, name=name, detail=detail)
+        name = (hide if result.file else hide_own)(result.name)
+        return replace(result, name=name, detail=detail, own="")

@@ -674,6 +674,18 @@ def test_commands_cannot_write_what_the_runner_reads(runner: Runner, inputs: dic
     assert len(warned) == (4 if allowed else 5)
 
 
+def test_a_message_is_readable_if_a_variable_has_one_of_its_words(runner: Runner, inputs: dict[str, str]) -> None:
+    variables = json.dumps({"MODE": "status", "WORD": "instead", "FIELD": "greeting"})
+    checks = "GET /greeting 201\nGET /greeting 200 greeting == 'x'"
+    ended = runner.run({**inputs, "checks": checks, "environment-variables": variables})
+    assert ended.result == "blocked", ended.log
+    [error] = ended.errors
+    assert error.message.splitlines()[1:3] == [
+        'GET /greeting 201: status 200 instead of 201: {"***": "Hello, world!"}',
+        """GET /greeting 200 greeting == 'x': greeting == 'x' is false of {"***": "Hello, world!"}""",
+    ]
+
+
 def test_values_of_a_query_are_shown_nowhere_if_the_response_repeats_them(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:
