@@ -103,14 +103,7 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
     workflow.close_group()  # of a command that was cancelled
     if workflow.problem:
         report = replace(report, warnings=(*report.warnings, f"The log is not complete: {workflow.problem}."))
-    try:
-        _restore_files(workflow, job)
-        for name, value in report.outputs().items():
-            workflow.output(name, value)
-        workflow.summary(render(report, context, job, workflow.redact))
-    except Exception as error:  # noqa: BLE001 - the result is the same without outputs and summary
-        problem = to_promote_error(error)
-        workflow.warn(f"Outputs or summary could not be written: {problem.full_text}", title="Summary and outputs")
+    report = _written(report, workflow, context, job)
     for note in report.notes:
         workflow.info(f"{'note':<9} {note}")
     for warning in report.warnings:
@@ -124,6 +117,39 @@ def _tell(report: Report, workflow: ActionsLog, context: Context, job: Job | Non
         return 0
     workflow.error("\n".join([report.headline, *report.failures, report.hint]), title=report.title)
     return 1
+
+
+def _written(report: Report, workflow: ActionsLog, context: Context, job: Job | None) -> Report:
+    """Write outputs and summary. Return the report, which is another one if outputs that are needed are lost."""
+    unwritten = {
+        "The files of the runner": _problem(lambda: _restore_files(workflow, job)),
+        "The outputs": _problem(lambda: _write_outputs(workflow, report)),
+    }
+    if report.result in _FOR_LATER_STEPS and (lost := unwritten.pop("The outputs")):
+        report = failed(lost.reworded(f"the outputs of this step are lost, and later steps need them: {lost}"), job)
+    unwritten["The job summary"] = _problem(lambda: workflow.summary(render(report, context, job, workflow.redact)))
+    for what, problem in unwritten.items():
+        if problem:
+            workflow.warn(f"{what} could not be written: {problem.full_text}", title="Summary and outputs")
+    return report
+
+
+_FOR_LATER_STEPS = (Result.DEPLOYED, Result.LOCKED)
+"""Results that are only for later steps, which read the outputs. Without outputs, they are skipped or do wrong."""
+
+
+def _problem(write: Callable[[], None]) -> PromoteError | None:
+    """Return why ``write`` failed; None if it did not. The result of most runs is the same without outputs."""
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - the other files are written nevertheless
+        return to_promote_error(error)
+    return None
+
+
+def _write_outputs(workflow: ActionsLog, report: Report) -> None:
+    for name, value in report.outputs().items():
+        workflow.output(name, value)
 
 
 def _restore_files(workflow: ActionsLog, job: Job | None) -> None:

@@ -149,6 +149,23 @@ class TestAFullDisk:
         [warning] = ended.annotations
         assert "the disk of the runner is full, so /dev/full cannot be written" in warning.message
 
+    @pytest.mark.parametrize("command", ["deploy", "lock"])
+    def test_outputs_that_later_steps_need_are_not_lost_in_silence(
+        self, runner: Runner, inputs: dict[str, str], world: World, command: str
+    ) -> None:
+        assert runner.run(inputs).code == 0
+        given = {name: value for name, value in inputs.items() if name != "checks"}
+        given = {"function-name": inputs["function-name"]} if command == "lock" else given
+        ended = runner.run({**given, "command": command}, environ={"GITHUB_OUTPUT": FULL})
+        assert (ended.code, world.alias_version()) == (1, "1"), ended.log
+        [error] = ended.annotations
+        assert (error.kind, error.title) == ("error", "Runner")
+        assert "later steps need them: the disk of the runner is full, so /dev/full cannot be written" in error.message
+        assert "Free space on the runner before this step" in error.message
+        assert world.lock_owner()
+        assert all(post.code == 0 for post in runner.finish())
+        assert not world.lock_owner()
+
     def test_a_log_that_cannot_be_written_does_not_change_the_result(
         self, tmp_path: Path, account: Account, world: World
     ) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,36 @@ def test_a_value_that_is_hidden_outside_is_shown_in_messages_of_the_action() -> 
     assert stream.getvalue() == "preprod ***\n"
     text = "preprod the token a password worker's password"
     assert workflow.redact_outside(text) == "*** *** *** ***"
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond ``size``, as on a disk that is almost full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_no_half_of_a_value_stays_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    files = CommandFiles({"GITHUB_STATE": str(file)})
+    files.append("GITHUB_STATE", "first=1\n")
+    with largest_file(100), pytest.raises(OSError, match="File too large"):
+        files.append("GITHUB_STATE", "second=" + "2" * 200 + "\n")
+    assert file.read_text() == "first=1\n"
+    assert files.restore(()) == [], "nobody else has changed it"
+
+
+def test_a_file_that_cannot_be_restored_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    paths = {name: tmp_path / name for name in NAMES}
+    files = CommandFiles({name: str(path) for name, path in paths.items()})
+    for path in paths.values():
+        append(path)
+    paths["GITHUB_ENV"].unlink()
+    paths["GITHUB_ENV"].mkdir()
+    with pytest.raises(OSError, match=str(paths["GITHUB_ENV"])):
+        files.restore(())
+    assert [paths[name].read_text() for name in NAMES if name != "GITHUB_ENV"] == [""] * 4

@@ -4,9 +4,11 @@ Commands of the user run as the same user as the action, so they can write to th
 them. The action knows what it has written itself, and undoes everything else.
 """
 
+import os
 import stat
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from promote.core.disk import writing
@@ -56,9 +58,9 @@ class CommandFiles:
             if name not in self._foreign and file.exists() and not _is_regular(file):
                 self._write(name)  # a command has replaced it, for example by a named pipe without a reader
             try:
-                with file.open("ab") as sink:
-                    self._content[name] += content
+                with _whole(file), file.open("ab") as sink:
                     sink.write(content)
+                self._content[name] += content
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
                 raise DiskError(
                     f"{file}, which the variable {name} names, is not a file that can be written: {error.strerror}",
@@ -69,14 +71,21 @@ class CommandFiles:
         """Undo what others have changed, except in files of the ``allowed`` variables. Return the variables.
 
         Raises:
-            OSError: A file cannot be restored.
+            OSError: A file cannot be restored. The others are.
 
         """
+        problem: OSError | None = None
         with self._lock:
             watched = self._files.keys() - self._foreign - {*allowed}
             changed = [name for name in NAMES if name in watched and not self._is_own(name)]
             for name in changed:
-                self._write(name)
+                try:
+                    with writing(self._files[name]):
+                        self._write(name)
+                except OSError as error:
+                    problem = problem or error
+        if problem:
+            raise problem
         return changed
 
     def _write(self, name: str) -> None:
@@ -95,6 +104,18 @@ class CommandFiles:
             return not content
         except OSError:
             return False
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Remove what a failed write to the end of ``file`` has written. The runner refuses a file with half a value."""
+    size = file.stat().st_size if file.exists() else 0
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            os.truncate(file, size)
+        raise
 
 
 def _is_regular(file: Path) -> bool:
