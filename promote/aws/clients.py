@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from promote.aws.calls import Client, watched
 from promote.aws.confirmation import note_attempts
 from promote.aws.errors import explain_settings
+from promote.aws.other_responses import refuse_other_responses
 from promote.aws.patience import Patience, leave_throttling_to_us
 from promote.aws.recent import Recent
 from promote.aws.upload_stream import stream_archives
@@ -84,6 +85,7 @@ class Clients:
             require_url("AWS_ENDPOINT_URL", self.endpoint_url)
         try:
             session = boto3.session.Session(region_name=self.region or None)
+            refuse_other_responses(session.events, self._environ)
             self._require_region(session)
             self._require_credentials(session)
         except (BotoCoreError, ClientError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promote.aws.error_codes import PASSING, meaning_of
+from promote.aws.other_responses import problem_of
 from promote.core.disk import disk_problem
 from promote.core.environment import missing_credentials
 from promote.core.errors import AccessError, PromoteError, ServiceError, UnexpectedError
@@ -324,6 +325,8 @@ def _without_response(error: "BotoCoreError") -> PromoteError:
             f"there are no valid AWS credentials: {error}",
             hint="Run aws-actions/configure-aws-credentials before this step, with permissions: id-token: write.",
         )
+    if problem := problem_of(error):
+        return problem
     if isinstance(error, HTTPClientError | ConnectionError):
         return _unreachable(error)
     if isinstance(error, ParamValidationError):

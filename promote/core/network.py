@@ -1,7 +1,8 @@
-"""Connections: how they stay alive, and the cause of a network error."""
+"""Connections: how they stay alive, which proxy they use, and the cause of a network error."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 KEEP_ALIVE: Sequence[tuple[int, int, int]] = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -15,6 +16,22 @@ KEEP_ALIVE: Sequence[tuple[int, int, int]] = (
 
 The NAT of a runner drops connections that are idle for four minutes. Linux would send the first packet after two hours.
 """
+
+
+def proxy_variable(url: str, environ: Mapping[str, str], others: Sequence[str] = ()) -> str:
+    """Return the variable whose proxy is used for ``url``; empty if none is. boto3 and requests do not name it.
+
+    ``others`` are schemes that count after that of the URL: requests also reads the proxy of ``all``.
+    """
+    from urllib.request import (  # type: ignore[attr-defined] # noqa: PLC0415 - loads ssl
+        proxy_bypass_environment,
+    )
+
+    parts = urlsplit(url)
+    if proxy_bypass_environment(parts.netloc, {"no": environ.get("no_proxy") or environ.get("NO_PROXY", "")}):
+        return ""
+    names = [name for scheme in (parts.scheme, *others) for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())]
+    return next((name for name in names if environ.get(name)), "")
 
 
 def cause(error: BaseException) -> BaseException:

@@ -1,6 +1,7 @@
 """HTTP requests to an endpoint, and which responses come from API Gateway itself or from a cache."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from promote import __version__
 from promote.core.endpoint import Endpoint
-from promote.core.network import cause
+from promote.core.network import cause, proxy_variable
 
 if TYPE_CHECKING:
     import requests
@@ -131,7 +132,8 @@ def ask(session: "requests.Session", endpoint: Endpoint, method: str, path: str,
     except (OSError, HTTPError) as error:  # requests does not catch all errors of an invalid address
         is_response = isinstance(cause(error), HTTPException) and not isinstance(cause(error), ConnectionError)
         what = "the response cannot be read" if is_response else "not reachable"
-        return Response(0, b"", trouble=f"{what}: {_reason(error)}", is_unreachable=True)
+        route = "" if is_response else _route(session, endpoint.address)
+        return Response(0, b"", trouble=f"{what}: {_reason(error)}{route}", is_unreachable=True)
     body: Any = response.raw  # a file
     start = body.read(_START)
     return Response(
@@ -163,6 +165,17 @@ def _cached(headers: Mapping[str, str]) -> str:
         if name.lower() == "age" or (_CACHE.fullmatch(name) and _FROM_CACHE.search(value)):
             return f"{name}: {value}"
     return ""
+
+
+def _route(session: "requests.Session", url: str) -> str:
+    """Return the proxy between here and ``url``, as the end of a sentence; empty if there is none."""
+    from requests.utils import should_bypass_proxies  # noqa: PLC0415 - loaded with the session
+
+    if not session.trust_env or should_bypass_proxies(url, no_proxy=None):
+        return ""
+    # As for requests, the environment is that of the process.
+    variable = proxy_variable(url, os.environ, ["all"])
+    return f", through the proxy of {variable}" if variable else ""
 
 
 def _reason(error: Exception) -> str:

@@ -24,6 +24,8 @@ _LARGEST_EVENT = 6 * 1024 * 1024
 _GRACE = 0.5
 """Seconds by which an invocation may exceed the time limit."""
 
+_LATE = "verify-timeout was reached before the function responded"
+
 
 @dataclass(frozen=True)
 class Invocations:
@@ -88,7 +90,11 @@ def read_events(invocations: tuple[Invocation, ...], workspace: Path) -> dict[In
 
 def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> CheckResult:
     """Send ``event`` to the version, and check the response. The invocation ends with the verification."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - already loaded by the clients
+    from botocore.exceptions import (  # noqa: PLC0415 - already loaded by the clients
+        BotoCoreError,
+        ClientError,
+        ReadTimeoutError,
+    )
 
     clock, version = subject.clock, subject.version
     started = clock.monotonic()
@@ -98,13 +104,14 @@ def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> Ch
         detail = "verify-timeout was reached before it could run"
     else:
         try:
-            # The client's own limits come first, and say more. They are for each part of a response and each attempt.
+            # The client's own limits come first. They are for each part of a response and each attempt.
             answer = with_timeout(left + _GRACE, lambda: subject.function.invoke(version, event, subject.deadline))
             outcome, detail = _judged(invocation, version, *answer)
         except TimeoutError:
-            detail = "verify-timeout was reached before the function responded"
+            detail = _LATE
         except (BotoCoreError, ClientError) as error:
-            detail = str(explain(error))
+            is_late = isinstance(error, ReadTimeoutError) and clock.monotonic() >= subject.deadline
+            detail = _LATE if is_late else str(explain(error))
     own = invocation.expectation.expression
     own = own if detail.startswith(own) else ""
     return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail, own=own)

@@ -130,6 +130,15 @@ def test_the_certificates_of_aws_are_for_the_checks_and_github_too(
         assert "GitHub returned 404" in ended.log
 
 
+def test_something_else_than_aws_is_named(runner: Runner, inputs: dict[str, str], account: Account) -> None:
+    with proxy() as (other, _):
+        ended = runner.run(inputs, environ={"AWS_ENDPOINT_URL": other})
+    assert (ended.code, ended.result, account.calls()) == (1, "failed", [])
+    [error] = ended.errors
+    assert "something else than AWS at AWS_ENDPOINT_URL responded with status 404: <!DOCTYPE HTML" in error.message
+    assert "Correct AWS_ENDPOINT_URL, or unset it to use AWS." in error.message
+
+
 def test_the_password_of_a_proxy_is_not_shown(runner: Runner, inputs: dict[str, str]) -> None:
     ended = runner.start(inputs, environ={"HTTP_PROXY": "http://me:hunter22@127.0.0.1:9"}).wait()
     assert (ended.code, ended.result) == (1, "failed")

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from promote.core.endpoint import Endpoint, Gateway
+from promote.core.http_session import new_session
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import first_path, parse_checks
 from promote.inputs.value import Value
@@ -22,6 +23,8 @@ NEW = Endpoint("latest", "http://a", "http://a", gateway=Gateway("1", "http://a"
 
 class Server:
     """A session that returns the responses in turn, and the last one forever."""
+
+    trust_env = False
 
     def __init__(
         self,
@@ -109,6 +112,32 @@ def test_an_address_that_cannot_be_one_is_an_answer_too(address: str, reason: st
     assert (answer.status, answer.is_unreachable) == (0, True)
     assert answer.trouble.startswith("not reachable: ")
     assert reason in answer.trouble
+
+
+@pytest.mark.parametrize(
+    ("environ", "end"),
+    [
+        ({"HTTP_PROXY": "http://me:hunter22@127.0.0.1:9"}, "refused, through the proxy of HTTP_PROXY"),
+        ({"http_proxy": "127.0.0.1:9", "HTTP_PROXY": "http://a"}, "refused, through the proxy of http_proxy"),
+        ({"ALL_PROXY": "http://me:hunter22@127.0.0.1:9"}, "refused, through the proxy of ALL_PROXY"),
+        ({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.0/8"}, "refused"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9"}, "refused"),
+    ],
+)
+def test_the_proxy_of_a_connection_that_failed_is_named(
+    monkeypatch: pytest.MonkeyPatch, environ: Mapping[str, str], end: str
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    address = "http://127.0.0.1:9"
+    with new_session() as session:
+        answer = ask(session, Endpoint("latest", address, address), "GET", "/", 5)
+    assert answer.trouble.startswith("not reachable: ")
+    assert answer.trouble.endswith(end)
+    assert "hunter22" not in answer.trouble
 
 
 @pytest.mark.parametrize(("endpoint", "patience"), [(OURS, 5), (NEW, 30)])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from promote.core.clock import SystemClock
 from promote.core.verdict import Outcome
@@ -13,6 +14,7 @@ from promote.inputs.checks import Expectation, Invocation
 from promote.verification.check import Subject
 from promote.verification.crash import crash_of
 from promote.verification.invocations import run_invocation
+from tests.clock import Time
 
 
 class Slow:
@@ -44,6 +46,26 @@ def test_an_invocation_ends_with_the_verification(seconds: float, detail: str) -
     found = run_invocation(Invocation("event.json", Expectation("")), b"{}", subject(Slow(20), seconds))
     assert (found.outcome, found.detail) == (Outcome.INCONCLUSIVE, detail)
     assert found.seconds < 1.3
+
+
+class Unreachable:
+    """A function whose client gives up after some time."""
+
+    def __init__(self, clock: Time) -> None:
+        self._clock = clock
+
+    def invoke(self, *_: object) -> tuple[bytes, str, str]:
+        self._clock.sleep(6)
+        raise ReadTimeoutError(endpoint_url="https://a")
+
+
+@pytest.mark.parametrize(("limit", "detail"), [(6, "verify-timeout was reached"), (900, "AWS is not reachable")])
+def test_the_limit_of_the_client_is_the_same_as_that_of_the_verification(limit: float, detail: str) -> None:
+    clock = Time()
+    facts = SimpleNamespace(function=Unreachable(clock), version="1", clock=clock, deadline=clock.monotonic() + limit)
+    found = run_invocation(Invocation("event.json", Expectation("")), b"{}", cast("Subject", facts))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.detail.startswith(detail)
 
 
 def test_the_look_for_the_reason_of_a_crash_ends_with_the_verification() -> None:

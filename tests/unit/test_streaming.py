@@ -69,6 +69,7 @@ def service() -> Iterator[Service]:
             made.signatures.append(signed[2])
             answer = b"{}"
             self.send_response(500 if len(made.requests) == 1 else 200)
+            self.send_header("x-amzn-requestid", "1")
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
