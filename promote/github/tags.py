@@ -18,17 +18,24 @@ class Version:
     numbers: tuple[int, ...]
     suffix: str = ""
     """The suffix of a pre-release (``rc.1``) or a later edition (``post1``); empty for the release itself."""
+    variant: str = ""
+    """Any other text after the number, such as ``arm64``. Tags with different ones belong to different series, too."""
 
     @classmethod
     def of(cls, tag: str) -> Self | None:
         """Return the version of ``tag``; None if its name is not a version."""
-        name = _name_before(tag)
-        found = _DOTTED.fullmatch(tag, len(name)) or _NUMBERED.fullmatch(tag)
+        start = len(_name_before(tag))
+        found = _DATED.fullmatch(tag) or _DOTTED.fullmatch(tag, start) or _NUMBERED.fullmatch(tag, start)
         if not found:
             return None
+        prefix = tag[: found.start("numbers")]
         numbers = tuple(int(number) for number in re.split(r"\D", found["numbers"]))
         suffix = found.groupdict().get("suffix") or ""
-        return cls(tag[: found.start("numbers")], numbers, "" if suffix.lower() in _FINAL else suffix)
+        if suffix.lower() in _FINAL or _COMMIT.fullmatch(suffix):
+            return cls(prefix, numbers)
+        if suffix[:1].isdecimal() or _LATER.match(suffix) or _word(suffix) in _EARLIER:
+            return cls(prefix, numbers, suffix)
+        return cls(prefix, numbers, variant=suffix)
 
     @property
     def is_prerelease(self) -> bool:
@@ -45,7 +52,7 @@ class Version:
         while numbers and numbers[-1] == 0:  # 1.2 is 1.2.0
             numbers = numbers[:-1]
         parts = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _parts(self.suffix))
-        return (self.prefix, numbers, -1 if self.is_prerelease else int(bool(self.suffix)), parts)
+        return (self.prefix, self.variant, numbers, -1 if self.is_prerelease else int(bool(self.suffix)), parts)
 
 
 def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -60,7 +67,7 @@ def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
     found = []
     for name in set(names) - {tag}:
         version = Version.of(name)
-        if version is None or version.prefix != ours.prefix or not version < ours:
+        if version is None or (version.prefix, version.variant) != (ours.prefix, ours.variant) or not version < ours:
             continue
         if ours.is_prerelease or not version.is_prerelease:
             found.append((version, name))
@@ -69,21 +76,35 @@ def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(found, key=itemgetter(0))[::-1])
 
 
+def _word(suffix: str) -> str:
+    """Return the letters at the start of a suffix, in lower case: ``rc`` in ``RC1`` and in ``rc.1``."""
+    return re.split(r"[^a-z]", suffix.lower(), maxsplit=1)[0]
+
+
 def _parts(suffix: str) -> list[str]:
     return re.findall(r"\d+|[^\d.]+", suffix)
 
 
 def _name_before(tag: str) -> str:
-    """Return the part of ``tag`` that ends with a word before a version: ``python3.12-layer-`` in its ``v1.10.0``."""
+    """Return the part of ``tag`` that ends with a word before a version: ``python3.12-`` before ``v1.10.0``."""
     ends = [
         found.end()
         for found in _NAME.finditer(tag.partition("+")[0])
-        if found["word"].lower() not in _FINAL | _EARLIER and not _LATER.match(found["word"])
+        if found["word"].lower() not in _FINAL | _EARLIER
+        and not _LATER.match(found["word"])
+        and not _VERSION.match(found[0])
     ]
     return tag[: max(ends, default=0)]
 
 
-_NAME = re.compile(r"(?<![A-Za-z0-9])(?P<word>[A-Za-z]+)\d*[-_/@ ](?=[vV]?\d+(?:\.\d+)+)")
+_NAME = re.compile(
+    r"(?<![A-Za-z0-9])(?P<word>[A-Za-z]+)"
+    r"[\d.]*[-_/@ ](?:(?:\d[\d.]*[-_/@ ])?(?=[vV]\d)|(?=\d+(?:\.\d+)+))"
+)
+"""A word, with the number of what it names: ``python3.12-``. Before ``v``, that may be apart: ``python-3.12-``."""
+_VERSION = re.compile(r"[vV]\d+\.")
+_DATED = re.compile(r"(?P<prefix>\D*)(?P<numbers>\d{4}([-_])\d\d?\3\d\d?(?:[-_.T]\d+)*)")
+"""A date, which may have a counter or a time: ``release/2026-11-23.2``, ``2026-11-23T10-30``."""
 _DOTTED = re.compile(
     r"(?P<prefix>.*?)(?P<numbers>\d+(?:\.\d+)+)(?:[-._]?(?P<suffix>(?<=[-._])\d[\w.-]*|[A-Za-z][\w.-]*))?(?:\+.*)?"
 )
@@ -91,6 +112,8 @@ _NUMBERED = re.compile(r"(?P<prefix>\D*)(?P<numbers>\d+(?:[-_]\d+)*)")
 """A single number or a date: ``build-123``, ``release-2026-11-23``."""
 _FINAL = frozenset({"final", "ga", "release"})
 _EARLIER = frozenset(
-    ["a", "alpha", "b", "beta", "canary", "cr", "dev", "m", "milestone", "next", "nightly", "pre", "preview", "rc"]
+    re.findall(r"\w+", "a alpha b beta c canary cr dev m milestone next nightly pre preview rc snapshot")
 )
+_COMMIT = re.compile(r"(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{7,40}")
+"""The short SHA of a commit, which says nothing about the order."""
 _LATER = re.compile(r"(?:post|patch|hotfix|sp|p)(?![a-z])", re.IGNORECASE)

@@ -21,6 +21,14 @@ from promote.github.tags import Version, before
         "v1.2.0-rc.1 v1.2 v1.2.1",
         "build-9 build-10 build-100",
         "fn@1.2.3-beta.0 fn@1.2.3+build.5 fn@1.2.4",
+        "release/2026-01-31.1 release/2026-02-01 release/2026-02-01.1 release/2026-02-01.2",
+        "deploy-2026-01-01T10-30 deploy-2026-01-01T11-05",
+        "python3.12-v1.9.0 python3.12-v1.10.0-rc.1 python3.12-v1.10.0",
+        "python3.12-1.9.0 python3.12-1.10.0",
+        "python-3.12-v1.9 python-3.12-v1.10",
+        "python3.12-v9 python3.12-v10",
+        "v1.0.0-arm64 v1.0.1-arm64 v1.0.10-arm64",
+        "v2026.1.1-a1b2c3d v2026.1.2-ffffff1",
     ],
 )
 def test_versions_follow_one_another(series: str) -> None:
@@ -51,6 +59,15 @@ def test_versions_follow_one_another(series: str) -> None:
         ("1.0.0.Final", False),
         ("release-2026-11-23", False),
         ("v7", False),
+        ("python3.12-v1.10.0", False),
+        ("python3.12-1.10.0", False),
+        ("v1.0.1-arm64", False),
+        ("v1.2.4-aws", False),
+        ("v1.2.3-a1b2c3d", False),
+        ("release/2026-02-01.1", False),
+        ("v1.2.0-SNAPSHOT", True),
+        ("v1.2.0-canary.20260101", True),
+        ("1.2c1", True),
     ],
 )
 def test_a_prerelease_is_known_by_its_name(tag: str, expected: bool) -> None:  # noqa: FBT001 - the expectation
@@ -76,10 +93,26 @@ def test_some_tags_name_no_version(tag: str) -> None:
         ("v1.0.0-RC1-2.1", "v", (1, 0, 0), "RC1-2.1"),
         ("1.2.3-hotfix-1.1", "", (1, 2, 3), "hotfix-1.1"),
         ("1.2.3+linux-5.4", "", (1, 2, 3), ""),
+        ("python3.12-v1.10.0", "python3.12-v", (1, 10, 0), ""),
+        ("python3.12-1.10.0", "python3.12-", (1, 10, 0), ""),
+        ("layer-python3.12-1.10.0-rc.1", "layer-python3.12-", (1, 10, 0), "rc.1"),
+        ("python-3.12-v1.10", "python-3.12-v", (1, 10), ""),
+        ("python3.12-v10", "python3.12-v", (10,), ""),
+        ("v1.0.0-1.2", "v", (1, 0, 0), "1.2"),
+        ("hello/v1.0.0-1.2", "hello/v", (1, 0, 0), "1.2"),
+        ("hello-1.0.0-1.2", "hello-", (1, 0, 0), "1.2"),
+        ("release/2026-02-01.1", "release/", (2026, 2, 1, 1), ""),
+        ("node20-v7", "node20-v", (7,), ""),
     ],
 )
 def test_a_version_is_read_from_the_right(tag: str, prefix: str, numbers: tuple[int, ...], suffix: str) -> None:
     assert Version.of(tag) == Version(prefix, numbers, suffix)
+
+
+def test_each_variant_has_its_own_series() -> None:
+    names = ["v1.0.0", "v1.0.0-arm64", "v1.0.0-x86_64", "v1.0.1-x86_64", "v1.0.1-rc.1"]
+    assert before("v1.0.1-arm64", names) == ("v1.0.0-arm64",)
+    assert before("v1.0.1", names) == ("v1.0.0",)
 
 
 def test_before_a_prerelease_comes_whatever_is_older() -> None:
