@@ -123,9 +123,14 @@ class Clients:
                 raise missing_credentials(self._environ)
             credentials.get_frozen_credentials()
         except (OSError, ValueError) as error:  # a file, a program or a URL that a variable or the profile names
+            file = str(getattr(error, "filename", None) or "")
+            variable = next(
+                (name for name in sorted(self._environ) if name.startswith("AWS_") and self._environ[name] == file), ""
+            )
             raise AccessError(
-                f"the AWS credentials cannot be read: {error}",
-                hint="Correct the variable or the profile that names it, or use aws-actions/configure-aws-credentials.",
+                f"the AWS credentials cannot be read: {f'{variable}: ' if variable else ''}{error}",
+                hint=f"Correct {variable or 'the variable or the profile that names it'}, or use "
+                "aws-actions/configure-aws-credentials.",
             ) from error
 
     def _client(self, service: str, **different: Any) -> Any:

@@ -42,6 +42,8 @@ class Contents:
     """Scripts that begin with ``#!`` and are not executable."""
     keys: tuple[str, ...] = ()
     """Files with a private key."""
+    closed: tuple[str, ...] = ()
+    """Folders that not everyone may read and enter."""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -97,6 +99,7 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
     outside: list[str] = []
     scripts: list[str] = []
     keys: list[str] = []
+    closed: list[str] = []
     for entry in archive.infolist():
         name = posixpath.normpath(entry.filename)
         if name.startswith(("/", "../")):
@@ -104,11 +107,13 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
         name = name.lstrip("/")
         if name.startswith("../"):
             continue
+        mode = entry.external_attr >> 16 if entry.create_system in _UNIX else 0
         # ZipInfo.is_dir raises IndexError where a damaged archive has an empty name.
         if entry.filename.endswith("/"):
             folders.append(name)
+            if mode and ~mode & (stat.S_IROTH | stat.S_IXOTH):
+                closed.append(f"{name}/")
             continue
-        mode = entry.external_attr >> 16 if entry.create_system in _UNIX else 0
         modes[name] = stat.S_IMODE(mode) if mode else None
         if stat.S_ISLNK(mode):
             modes[name] = None
@@ -120,7 +125,14 @@ def read_contents(archive: zipfile.ZipFile) -> Contents:
         elif _may_be_key(name, entry.file_size) and _KEY.search(_beginning(archive, entry, _KEY_SIZE)):
             keys.append(name)
     return Contents(
-        modes, links, _with_parents(modes, folders), tuple(pointers), tuple(outside), tuple(scripts), tuple(keys)
+        modes=modes,
+        links=links,
+        folders=_with_parents(modes, folders),
+        pointers=tuple(pointers),
+        outside=tuple(outside),
+        scripts=tuple(scripts),
+        keys=tuple(keys),
+        closed=tuple(closed),
     )
 
 
@@ -207,7 +219,7 @@ def warnings(contents: Contents, shown: str, origins: Mapping[str, str]) -> Iter
             f"{shown!r} has {listed(secret)}. Such files often contain secrets, and everyone who may read the "
             "function's code can read them. If the function does not need them, remove them before this step."
         )
-    unreadable = sorted(name for name in contents.names if not contents.is_readable(name))
+    unreadable = sorted({*contents.closed, *(name for name in contents.names if not contents.is_readable(name))})
     if unreadable:
         yield (
             f"{shown!r} has {listed(unreadable)} with permissions that do not let everyone read. Lambda runs the "

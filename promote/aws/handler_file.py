@@ -34,7 +34,7 @@ def require_handler(contents: Contents, runtime: str, handler: str, *, may_be_in
     found = next(filter(contents.has_file, _files(contents, module, endings, is_node=is_node)), "")
     if not found:
         if not may_be_in_layer:
-            raise _missing(contents, module, endings, handler)
+            raise _missing(contents, module, endings, handler, is_node=is_node)
         return
     if runtime.startswith("provided") and not contents.is_executable(found):
         raise InputError(
@@ -99,14 +99,28 @@ def _ends(rest: str, endings: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(rest, ending) for ending in endings)
 
 
-def _missing(contents: Contents, module: str, endings: Iterable[str], handler: str) -> InputError:
+def _missing(contents: Contents, module: str, endings: Iterable[str], handler: str, *, is_node: bool) -> InputError:
     """Return the error for a missing file, with where a file of that name is."""
+    link = next(filter(contents.links.get, _files(contents, module, endings, is_node=is_node)), "")
+    if link:
+        return InputError(
+            "artifact",
+            f"the handler {handler} needs {link}, which is a link to {contents.links[link]!r}, and the archive does "
+            "not have that",
+            hint="Add the target of the link to the archive, or replace the link with the file.",
+        )
     first = next(iter(endings))
     name = f"{module}{first}"
     message = f"the handler {handler} needs {name}, which is not at the root of the archive"
     for other in sorted(contents.names):
         if "\\" in other and other.replace("\\", "/") == name:
             return InputError("artifact", f"{message}. It has {other!r}", hint=BACKSLASHES)
+        if other.lower() == name.lower():
+            return InputError(
+                "artifact",
+                f"{message}. It has {other!r}, and upper and lower case are different",
+                hint="Rename the file, or correct the input handler.",
+            )
     deeper = min((other for other in contents.names if other.endswith(f"/{name}")), key=len, default="")
     return InputError(
         "artifact",

@@ -16,7 +16,7 @@ class Kind(Enum):
     IMAGE = "image"
     """A container image, of any registry."""
     UNKNOWN = "unknown"
-    """A URL with another scheme."""
+    """A URL with another scheme, or an ARN."""
 
 
 _PRIVATE = r"dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.[a-z0-9.-]+"
@@ -43,7 +43,7 @@ def kind_of(artifact: str) -> Kind:
         return Kind.OBJECT
     if _IMAGE.match(artifact):
         return Kind.IMAGE
-    return Kind.UNKNOWN if "://" in artifact else Kind.PATH
+    return Kind.UNKNOWN if "://" in artifact or artifact.startswith("arn:") else Kind.PATH
 
 
 def is_valid_image(uri: str) -> bool:

@@ -108,6 +108,7 @@ def listed(paths: Sequence[str]) -> str:
 
 
 _SHOWN = 3
+_SHORT = 4
 _DEPTH, _FOLDERS, _PATHS = 5, 5_000, 20_000
 """The depth of the search for a path of a similar name, and the most folders and paths that are searched."""
 _NOT_SEARCHED = frozenset({".git", ".venv", "__pycache__", "node_modules", "site-packages", "vendor", "venv"})
@@ -147,7 +148,9 @@ def _similar(workspace: Path, path: str) -> str:
     is_last = partial(fnmatchcase, pat=last) if has_magic(last) else last.__eq__
     moved = next((here for here in known if is_last(os.path.basename(here))), "")  # noqa: PTH119 - as text
     lower = {here.lower(): here for here in reversed(known)}
-    close = get_close_matches(wanted.lower(), lower, n=1, cutoff=0.75)
+    # In a short name, two letters that are swapped are a large part.
+    cutoff = 0.75 if len(wanted) > _SHORT else 0.65
+    close = get_close_matches(wanted.lower(), lower, n=1, cutoff=cutoff)
     return moved or (lower[close[0]] if close else "")
 
 

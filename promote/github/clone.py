@@ -247,6 +247,12 @@ def _git_directory(folder: Path) -> Path:
                 hint="Set the input commit. Or create the worktree in the workspace, with git worktree add "
                 "--relative-paths (git 2.48).",
             )
+        if not place.exists():
+            raise CloneError(
+                f"its file .git names the git directory {named}, which does not exist",
+                hint="Check out again with actions/checkout, for a submodule with submodules: true. Or set the input "
+                "commit.",
+            )
     if not (place / "HEAD").is_file() and not (place / "HEAD").is_symlink():
         raise CloneError(f"there is no HEAD in {place.name if place.name == '.git' else place}")
     return place

@@ -63,14 +63,14 @@ def resolve_commit(inputs: Inputs, context: Context) -> Context:
     held = sorted(filter(None, holding))
     given = inputs.commit
     try:
-        heads = _heads(held)
-        near = _heads([clone for clone in around if clone not in held]) if len(heads) < len(holding) else []
+        heads = _heads(held, workspace)
+        near = _heads([clone for clone in around if clone not in held], workspace) if len(heads) < len(holding) else []
     except CloneError as error:
         if given:
             return replace(context, commit=_branch_commit(given, (), context))
         raise InputError(
             "commit",
-            f"the commit that is deployed is not known: the clone in the workspace cannot be read: {error}",
+            f"the commit that is deployed is not known: {error}",
             hint=error.hint or "Check out again with actions/checkout, or set the input commit.",
         ) from error
     is_held = bool(heads) and (
@@ -101,7 +101,7 @@ def _with_history(context: Context, clones: Sequence[Path]) -> Context:
     heads: list[_Head] = []
     for clone in clones:
         with suppress(CloneError):
-            heads += _heads([clone])
+            heads += _heads([clone], context.workspace)
     ours = next((head.folder for head in heads if _is_ours(head, context)), None)
     return replace(context, clone=ours or context.clone, head=" ".join(head.commit for head in heads))
 
@@ -158,14 +158,21 @@ def _folder(workspace: Path, path: str) -> Path:
     return found if os.path.isdir(found) else found.parent  # noqa: PTH112 - Path.is_dir raises where a name is too long
 
 
-def _heads(clones: Sequence[Path]) -> list[_Head]:
+def _heads(clones: Sequence[Path], workspace: Path) -> list[_Head]:
     """Return what is checked out in each clone that has a commit.
 
     Raises:
-        CloneError: A clone cannot be read.
+        CloneError: A clone cannot be read. The message names its folder.
 
     """
-    return [head for clone in clones if (head := _head(clone))]
+    heads = []
+    for clone in clones:
+        try:
+            heads.append(_head(clone))
+        except CloneError as error:
+            where = "the workspace" if clone == workspace else repr(os.path.relpath(clone, workspace))
+            raise CloneError(f"the clone in {where} cannot be read: {error}", error.hint) from error
+    return list(filter(None, heads))
 
 
 def _head(clone: Path) -> _Head | None:

@@ -436,6 +436,7 @@ CASES = [
         do="s3://bucket/key",
         why="a presigned URL",
     ),
+    one("artifact", "arn:aws:s3:::bucket/key.zip", says="an unknown scheme", do="s3://bucket/key"),
     one("artifact", "docker://app:1", says="an unknown scheme", do="an image in ECR"),
     one(
         "artifact", IMAGE.rpartition(":")[0], says="is not a valid image URI with a tag or", do="@sha256:", why="no tag"

@@ -283,6 +283,19 @@ def test_a_worktree_whose_git_directory_is_on_the_host(workspace: Path) -> None:
     assert settled(workspace, {"artifact": "tree"}).commit == first
 
 
+def test_a_submodule_that_leads_nowhere_is_named(workspace: Path) -> None:
+    cloned(workspace)
+    (workspace / "lib" / "dist").mkdir(parents=True)
+    (workspace / "lib" / ".git").write_text("gitdir: ../missing/lib\n")
+    with pytest.raises(InputError) as caught:
+        settled(workspace, {"artifact": "lib/dist"})
+    assert str(caught.value) == (
+        "commit: the commit that is deployed is not known: the clone in 'lib' cannot be read: its file .git names the "
+        "git directory ../missing/lib, which does not exist"
+    )
+    assert "submodules: true" in caught.value.hint
+
+
 def test_several_functions_have_one_commit(workspace: Path) -> None:
     several = {"artifact": "", "checks": "api: GET /", "function-name": "api = a/dist\nworker = b/dist"}
     (workspace / "a" / "dist").mkdir(parents=True)

@@ -76,6 +76,13 @@ def test_files_that_not_everyone_may_read_are_named(tmp_path: Path) -> None:
     assert "Set artifact to the directory" in warning
 
 
+def test_folders_that_not_everyone_may_enter_are_named(tmp_path: Path) -> None:
+    folders = [("a/", "", 0o040700), ("b/", "", 0o040600), ("c/", "", 0o040755), ("d/", "", 0)]
+    content = zipped(("app.py", "", 0o644), *folders, ("a/x.py", "", 0o644))
+    [warning] = loaded(content, tmp_path).warnings
+    assert "has 'a/', 'b/' with permissions that do not let everyone read" in warning
+
+
 def test_scripts_that_are_not_executable_are_named(tmp_path: Path) -> None:
     files = (
         ("run.sh", "#!/bin/sh\n", 0o644),
@@ -240,6 +247,7 @@ def test_a_pattern_that_matches_one_file_is_that_file(tmp_path: Path) -> None:
         ("dits/a.zip", "'dits/a.zip' does not exist", "Did you mean dist/a.zip?"),
         ("b.zip", "'b.zip' does not exist", "Did you mean dist/b.zip?"),
         ("Dist", "'Dist' does not exist", "Did you mean dist?"),
+        ("./dits", "'./dits' does not exist", "Did you mean dist?"),
         ("else", "'else' does not exist", "Build or download it"),
         (".git", "'.git' leads to Git's own files", "the output of the build"),
         (".git/*", "'.git/*' leads to Git's own files", "the output of the build"),

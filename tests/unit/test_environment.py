@@ -94,6 +94,23 @@ def test_the_passwords_of_proxies_are_secrets() -> None:
     assert "a" not in found
 
 
+def test_the_variable_of_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*KEYS, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    environ = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/nowhere/token",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AccessError) as caught:
+        Clients("eu-west-1", environ).resolve_region()
+    assert "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: " in str(caught.value)
+    assert "/nowhere/token" in str(caught.value)
+    assert caught.value.hint.startswith("Correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or use")
+
+
 @pytest.mark.parametrize(
     ("profile", "text"),
     [

@@ -62,6 +62,20 @@ def test_a_handler_that_is_missing(runtime: str, handler: str, name: str, missin
     )
 
 
+@pytest.mark.parametrize(
+    ("handler", "packed", "text"),
+    [
+        ("app.handler", contents("App.py"), "It has 'App.py', and upper and lower case are different"),
+        ("src.app.handler", contents("Src/app.py"), "It has 'Src/app.py', and upper"),
+    ],
+    ids=["case", "case of a folder"],
+)
+def test_a_handler_that_is_almost_there(handler: str, packed: Contents, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        require_handler(packed, "python3.13", handler)
+    assert text in str(caught.value)
+
+
 @pytest.mark.parametrize("handler", ["app", "src/app", ".handler", "src/.handler", ""])
 def test_a_handler_that_names_no_function(handler: str) -> None:
     with pytest.raises(InputError, match="is not a valid handler") as caught:
@@ -102,7 +116,9 @@ def test_a_handler_behind_links(links: Mapping[str, str], name: str) -> None:
 
 
 def test_a_handler_that_is_a_link_to_nothing() -> None:
-    with pytest.raises(InputError, match=r"needs app\.py, which is not at the root"):
+    with pytest.raises(
+        InputError, match=r"needs app\.py, which is a link to 'gone\.py', and the archive does not have that"
+    ):
         require_handler(contents("else.txt", links={"app.py": "gone.py"}), "python3.13", "app.handler")
 
 
