@@ -191,14 +191,17 @@ def _attempt(job: Job, parts: Sequence[Part], commit: str) -> Attempt:
         texts = _DESCRIPTIONS
         version = part.candidate.version if part.candidate else ""
         details = {"function": job.inputs.names, "version": version, "previous": part.previous}
+    arn = Arn.of(parts[0].target.ledger.arn)
+    text = texts[move.kind if move else None].format(version=version, names=job.inputs.names)
     return Attempt(
         job.inputs.environment,
         commit,
         is_success=move is not None,
-        description=texts[move.kind if move else None].format(version=version, names=job.inputs.names),
+        # Jobs for several regions make one deployment each, which look the same otherwise.
+        description=f"{arn.region}: {text}",
         details={
             **details,
-            "place": Arn.of(parts[0].target.ledger.arn).place,
+            "place": arn.place,
             **({"promotion": move.identity} if move else {}),
         },
         environment_url=next(filter(None, map(_url, parts)), ""),
@@ -232,10 +235,10 @@ def _show_on_github(job: Job, attempt: Attempt, github: GitHub) -> Iterator[str]
 
 
 _DESCRIPTIONS = {
-    Kind.PROMOTION: "version {version} passed verification and was promoted",
-    Kind.OVERRIDE: "version {version} was promoted with override: true",
-    Kind.ROLLBACK: "rolled back to version {version}",
-    None: "version {version} did not pass verification",
+    Kind.PROMOTION: "version {version} of {names} passed verification and was promoted",
+    Kind.OVERRIDE: "version {version} of {names} was promoted with override: true",
+    Kind.ROLLBACK: "{names} was rolled back to version {version}",
+    None: "version {version} of {names} did not pass verification",
 }
 _DESCRIPTIONS_OF_SEVERAL = {
     Kind.PROMOTION: "{names} passed verification and were promoted together",

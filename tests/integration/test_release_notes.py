@@ -315,6 +315,10 @@ def test_functions_of_one_repository_share_its_environments_and_releases(team: T
         ended = team.run(first, function_name=function)
         assert (ended.result, ended.annotations) == ("promoted", ()), ended.log
     assert [state for _, state, _ in team.shown()] == ["success", "success"]
+    assert sorted(str(made["description"]) for made in team.hub.deployments) == [
+        "us-east-1: version 1 of hello passed verification and was promoted",
+        "us-east-1: version 1 of other passed verification and was promoted",
+    ]
     second = team.commit("feat: Be faster")
     assert team.run(second).result == "promoted"
     assert [(sha, state) for sha, state, _ in team.shown()] == [

@@ -273,3 +273,20 @@ def test_what_github_forbids_has_the_message_of_github(github: Repository, metho
     assert error.hint == (
         "The tag belongs to an immutable release, which may be deleted. Use another tag, or remove publish-release."
     )
+
+
+def test_functions_of_the_same_name_in_two_regions_have_different_headings() -> None:
+    def placed(body: str, place: str, region: str, text: str = "## hello v1\n\nNews") -> str:
+        return Section(["hello"], lambda _: text, place, region=region).placed(body, "v1")
+
+    first = placed("", "a1", "eu-west-1")
+    assert "## hello v1\n" in first, "there is only one"
+    both = placed(first, "b2", "us-east-1")
+    assert "## hello v1\n" in both
+    assert "## hello v1 in us-east-1\n" in both
+    both = placed(both, "a1", "eu-west-1")
+    assert "## hello v1 in eu-west-1\n" in both
+    assert placed(both, "b2", "us-east-1") == both
+    assert "in us-east-1" not in placed(first, "b2", "us-east-1", "News\n## hello v1"), "of a template"
+    other = Section(["other"], lambda _: "## other v1", "b2", region="us-east-1").placed(first, "v1")
+    assert "in us-east-1" not in other

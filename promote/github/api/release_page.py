@@ -64,12 +64,18 @@ class Section:
     """The part of a release's text for a function, or for several functions that are released together.
 
     ``text_for`` returns the notes with at most the given number of characters. ``place`` is the functions' account and
-    region. For several functions, the section is also replaced if it was written before a function was added, or when
-    it contained one of ``retired``.
+    region. If the release has a section of the same functions in another place, the heading shows ``region``, because
+    both would look the same. For several functions, the section is also replaced if it was written before a function
+    was added, or when it contained one of ``retired``.
     """
 
     def __init__(
-        self, functions: Sequence[str], text_for: Callable[[int], str], place: str, retired: Collection[str] = ()
+        self,
+        functions: Sequence[str],
+        text_for: Callable[[int], str],
+        place: str,
+        retired: Collection[str] = (),
+        region: str = "",
     ) -> None:
         name = AND.join(sorted(functions))
         self._own = {*functions, *retired} if len(functions) > 1 else set()
@@ -77,6 +83,9 @@ class Section:
         self._begin, self._end = BEGIN.format(function=name, place=place), END.format(function=name, place=place)
         begin, end = re.escape(self._begin), re.escape(self._end)
         self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
+        elsewhere = re.escape(BEGIN.format(function=name, place="@")).replace("@", f"(?!{place} )\\w+")
+        self._elsewhere = re.compile(elsewhere)
+        self._region = f" in {region}" if region else ""
         self._text_for = text_for
         # Rendered now, because it takes long. Between the read and the write of a release, other jobs may write it.
         self._whole = text_for(BODY_LIMIT)
@@ -93,8 +102,9 @@ class Section:
 
         """
         before, after = self._around(_SEVERAL.sub(self._renamed, body))
+        region = self._region if self._elsewhere.search(body) else ""
         frame = f"{before}{self._begin}\n\n", f"\n\n{self._end}{after}"
-        limit = BODY_LIMIT - sum(map(len, frame))
+        limit = BODY_LIMIT - sum(map(len, frame)) - len(region)
         text = self._text(limit) if limit > 0 else ""
         if limit <= 0 or len(text) > limit:
             raise GitHubError(
@@ -102,7 +112,8 @@ class Section:
                 f"{BODY_LIMIT:,} characters in all",
                 hint="Shorten the other text of the release, or remove publish-release.",
             )
-        return text.join(frame)
+        # The first line of the action's own notes is a heading. A template may begin with anything.
+        return re.sub(r"\A## .+", lambda line: line[0].rstrip() + region, text).join(frame)
 
     def _renamed(self, marker: re.Match[str]) -> str:
         """Return the present marker for one of the same application with other functions."""
