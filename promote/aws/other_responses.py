@@ -49,18 +49,28 @@ def _require_of_aws(
     environ: Mapping[str, str], operation_model: "OperationModel", response_dict: Mapping[str, Any], **_: Any
 ) -> None:
     """Check a response. The names of the parameters are those of botocore's event."""
-    if not _is_other(operation_model, response_dict):
+    variable = _endpoint_variable(environ, operation_model)
+    if not _is_other(operation_model, response_dict, is_emulated=bool(variable)):
         return
     from botocore.exceptions import HTTPClientError  # noqa: PLC0415 - a client has loaded it
 
     # As after a broken connection, it is not known whether a write took effect.
     error = HTTPClientError(error="the response is not of AWS")
-    vars(error)[_PROBLEM] = _problem(environ, operation_model, response_dict)
+    vars(error)[_PROBLEM] = _problem(environ, variable, operation_model, response_dict)
     raise error
 
 
-def _is_other(operation: "OperationModel", response: Mapping[str, Any]) -> bool:
-    """Return whether a response is not of AWS. Load balancers of AWS itself return 5xx as HTML."""
+def _endpoint_variable(environ: Mapping[str, str], operation: "OperationModel") -> str:
+    """Return the variable that names another endpoint than that of AWS; empty if none does."""
+    service = operation.service_model.service_id.replace(" ", "_").upper()
+    return next((name for name in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL") if environ.get(name)), "")
+
+
+def _is_other(operation: "OperationModel", response: Mapping[str, Any], *, is_emulated: bool) -> bool:
+    """Return whether a response is not of AWS. Load balancers of AWS itself return 5xx as HTML.
+
+    An emulator may leave out the headers of AWS, so its responses may be empty documents.
+    """
     status, headers = response["status_code"], response["headers"]
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or any(name in headers for name in _OF_AWS):
         return False
@@ -69,7 +79,7 @@ def _is_other(operation: "OperationModel", response: Mapping[str, Any]) -> bool:
     if not isinstance(response["body"], bytes):  # a stream
         return False
     if body := response["body"].strip():
-        return not _is_document(body)
+        return not (body == b"{}" and is_emulated) and not _is_document(body)
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         return operation.service_model.resolved_protocol != "rest-xml"  # a HEAD of S3 has no body
     # In S3, headers may be the whole response.
@@ -88,11 +98,11 @@ def _is_document(body: bytes) -> bool:
     return isinstance(found, dict) and bool(found)
 
 
-def _problem(environ: Mapping[str, str], operation: "OperationModel", response: Mapping[str, Any]) -> ServiceError:
-    service = operation.service_model
-    names = (f"AWS_ENDPOINT_URL_{service.service_id.replace(' ', '_').upper()}", "AWS_ENDPOINT_URL")
-    variable = next((name for name in names if environ.get(name)), "")
-    proxy = proxy_variable(environ.get(variable) or f"https://{service.endpoint_prefix}.amazonaws.com", environ)
+def _problem(
+    environ: Mapping[str, str], variable: str, operation: "OperationModel", response: Mapping[str, Any]
+) -> ServiceError:
+    host = f"https://{operation.service_model.endpoint_prefix}.amazonaws.com"
+    proxy = proxy_variable(environ.get(variable) or host, environ)
     if proxy:
         who = f", probably the proxy of {proxy},"
         hint = f"Let the proxy pass the requests to {variable or 'amazonaws.com'}, or add the host to NO_PROXY."

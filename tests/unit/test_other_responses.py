@@ -139,6 +139,12 @@ def test_a_response_of_aws_is_explained_as_before(
     assert str(response_to(service, status, headers, body) or "").startswith(text)
 
 
+def test_an_emulator_may_leave_out_the_headers_of_aws() -> None:
+    """An item that does not exist."""
+    for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        assert response_to("dynamodb", 200, JSON, b"{}", {variable: "http://localhost:8000"}) is None
+
+
 def test_a_write_whose_response_is_not_of_aws_may_have_taken_effect() -> None:
     session = Session(aws_access_key_id="1", aws_secret_access_key="2", region_name="eu-west-1")
     refuse_other_responses(session.events, {})
