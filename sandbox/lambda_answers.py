@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import errors
 from sandbox.lambda_requests import refer
 from sandbox.parameters import json_object, parameters
-from sandbox.strict.versions import STATES
+from sandbox.strict.emulator import STATES
 
 if TYPE_CHECKING:
     from sandbox.exchange import Answer, Request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,19 @@ Record = dict[str, Any]
 Reply = tuple[int, dict[str, str], bytes]
 """Status, headers and body, as MiniStack's operations return them."""
 
+STATES = (
+    "State",
+    "StateReason",
+    "StateReasonCode",
+    "LastUpdateStatus",
+    "LastUpdateStatusReason",
+    "LastUpdateStatusReasonCode",
+)
+"""The members of a FunctionConfiguration that show its state. Lists do not have them."""
+
+NOT_CONTENT = frozenset({"FunctionArn", "Version", "RevisionId", "LastModified", *STATES})
+"""The members of a FunctionConfiguration that are neither code nor configuration."""
+
 
 def replace(module: ModuleType, name: str, make: Callable[[Any], Any]) -> None:
     """Replace one of a module's functions with `make(original)`."""
@@ -33,6 +47,15 @@ def function_record(name: str) -> Record | None:
 def set_function_record(name: str, record: Record) -> None:
     """Replace the record of a function in the current account and region."""
     lambda_svc._functions[name] = record  # noqa: SLF001 - MiniStack has no other access
+
+
+def content(config: Record) -> Record:
+    """Return the code and configuration, which are equal for two versions with the same content.
+
+    botocore lambda:PublishVersion: "Lambda doesn't publish a version if the function's configuration and code haven't
+    changed since the last version."
+    """
+    return copy.deepcopy({name: value for name, value in config.items() if name not in NOT_CONTENT})
 
 
 def function_arn(name: str, qualifier: str | None = None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import lambda_runtime as runtime
 from ministack.services import lambda_svc
 
-from sandbox.strict.emulator import Record, function_record, replace
+from sandbox.strict.emulator import Record, content, function_record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = "previous"
 """This module's key in the record of a function."""
-ENDING = 5.0
-"""Seconds in which the processes of the previous code can end their last invocations."""
 
 planned_overlap: ContextVar[float] = ContextVar("planned_overlap", default=0.0)
 """The seconds after the update of the current request for which a fault lets the previous code serve."""
@@ -34,9 +31,10 @@ class Previous:
 
 
 def running(function: Record) -> Previous:
-    """Return what $LATEST runs now."""
-    found: Previous | None = function.get(KEY)
-    return found or Previous(copy.deepcopy(function["config"]), function.get("code_zip"))
+    """Return what $LATEST runs now, as a new object: what an update keeps ends with this update."""
+    now = Previous({**function["config"]}, function.get("code_zip"))
+    before: Previous | None = function.get(KEY)
+    return Previous(before.config, before.code_zip) if before else now
 
 
 def keep(function: Record, before: Previous) -> Callable[[], None]:
@@ -52,7 +50,6 @@ def keep(function: Record, before: Previous) -> Callable[[], None]:
     def end() -> None:
         if function.get(KEY) is before:
             del function[KEY]
-            _retire(function["config"])
 
     def complete() -> None:
         if overlap:
@@ -64,29 +61,52 @@ def keep(function: Record, before: Previous) -> Callable[[], None]:
 
 
 def install() -> None:
-    """Replace MiniStack's execution of functions."""
-    replace(lambda_svc, "_execute_function", _execute)
+    """Replace MiniStack's execution of functions, and its choice of a process."""
+    replace(lambda_svc, "_execute_function", execution)
+    replace(lambda_svc, "acquire_worker", lease)
 
 
-def _execute(original: Callable[[Record, object], Record]) -> Callable[[Record, object], Record]:
+def execution(original: Callable[[Record, object], Record]) -> Callable[[Record, object], Record]:
+    """Let an invocation of $LATEST run what $LATEST ran when it began, even if an update completes in between."""
+
     def execute(record: Record, event: object) -> Record:
         config: Record = record.get("config") or record
         function = function_record(config.get("FunctionName", "")) if config.get("Version") == "$LATEST" else None
-        before: Previous | None = function.get(KEY) if function else None
-        if before is None:
+        if function is None:
             return original(record, event)
+        now = running(function)
         # The ARN is that of the invocation.
-        old = {**before.config, "FunctionArn": config["FunctionArn"]}
-        return original({**record, "config": old, "code_zip": before.code_zip}, event)
+        run = {**now.config, "FunctionArn": config["FunctionArn"]}
+        return original({**record, "config": run, "code_zip": now.code_zip}, event)
 
     return execute
 
 
-def _retire(config: Record) -> None:
-    """Let new invocations start new processes, and end those of the previous code some time later."""
-    key = runtime._worker_key(config["FunctionName"], config, "$LATEST")  # noqa: SLF001 - MiniStack has no other access
-    with runtime._lock:  # noqa: SLF001 - as above
-        old = runtime._workers.pop(key, [])  # noqa: SLF001 - as above
-    if old:
-        loop = asyncio.get_running_loop()
-        loop.call_later(ENDING, lambda: loop.run_in_executor(None, runtime.kill_workers, old))
+def lease(original: Callable[..., tuple[Any, str]]) -> Callable[..., tuple[Any, str]]:
+    """Let an invocation use only a process with the code and configuration that the invocation runs.
+
+    MiniStack keeps the processes of $LATEST in one pool, before and after an update. An invocation that began before
+    the end of the previous code can start a process of that code after this end.
+    """
+
+    def acquire(name: str, config: Record, code_zip: bytes, **options: Any) -> tuple[Any, str]:
+        wanted = content(config), code_zip
+        while True:
+            worker, reason = original(name, config, code_zip, **options)
+            if reason == "spawn":
+                worker.runs = wanted
+            elif worker is not None and worker.runs != wanted:
+                _end(worker)
+                continue
+            return worker, reason
+
+    return acquire
+
+
+def _end(worker: Any) -> None:
+    """End a process that is leased, and remove it from its pool."""
+    with runtime._lock:  # noqa: SLF001 - MiniStack has no other access
+        for pool in runtime._workers.values():  # noqa: SLF001 - as above
+            if worker in pool:
+                pool.remove(worker)
+    runtime.kill_workers([worker])

@@ -13,6 +13,7 @@ from ministack.services import lambda_svc, s3
 from sandbox.strict.emulator import (
     Record,
     Reply,
+    content,
     first,
     function_missing,
     function_record,
@@ -26,19 +27,6 @@ from sandbox.strict.updates import Updates, refuse_while_updating, renew_revisio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-STATES = (
-    "State",
-    "StateReason",
-    "StateReasonCode",
-    "LastUpdateStatus",
-    "LastUpdateStatusReason",
-    "LastUpdateStatusReasonCode",
-)
-"""The members of a FunctionConfiguration that show its state. Lists do not have them."""
-
-NOT_CONTENT = frozenset({"FunctionArn", "Version", "RevisionId", "LastModified", *STATES})
-"""The members of a FunctionConfiguration that are neither code nor configuration."""
 
 
 def refuse_other_code(function: Record, data: Record) -> Reply | None:
@@ -148,15 +136,6 @@ def resolve_image(config: Record) -> None:
     """
     if uri := config.get("ImageUri"):
         config["CodeSha256"] = uri.partition("@sha256:")[2] or hashlib.sha256(uri.encode()).hexdigest()
-
-
-def content(config: Record) -> Record:
-    """Return the code and configuration, which are equal for two versions with the same content.
-
-    botocore lambda:PublishVersion: "Lambda doesn't publish a version if the function's configuration and code haven't
-    changed since the last version."
-    """
-    return copy.deepcopy({name: value for name, value in config.items() if name not in NOT_CONTENT})
 
 
 class Versions:
