@@ -116,6 +116,39 @@ def test_what_a_killed_run_has_left_is_removed_and_nothing_else(kit: Kit, world:
     assert kit.run("--clean") == (0, "Nothing carries the tag of this prefix.\n")
 
 
+def test_a_function_that_aws_does_not_find_yet_is_removed(kit: Kit, world: World) -> None:
+    moment = "lambda.CreateFunction"
+    before = inventory(world)
+    kit.account.inject("appears-late", moment, seconds=4)
+    held = kit.account.inject("hold-after", moment)
+    process = kit.start(*QUICK, "--only", "new-api")
+    held.wait_until_hit(30)
+    process.kill()
+    process.communicate()
+    held.release()
+    assert inventory(world) > before
+    code, output = kit.run("--clean")
+    assert code == 0, output
+    assert inventory(world) == before
+
+
+@pytest.mark.parametrize("moment", ["logs.DeleteLogGroup", "lambda.DeleteFunction"])
+def test_the_log_of_a_function_does_not_outlive_a_killed_removal(kit: Kit, world: World, moment: str) -> None:
+    before = inventory(world)
+    called = kit.account.inject("hold-after", "apigatewayv2.CreateApi")
+    process = kit.start(*QUICK, "--only", "new-api")
+    called.wait_until_hit(30)
+    held = kit.account.inject("hold-after", moment)
+    called.release()
+    held.wait_until_hit(30)
+    process.kill()
+    process.communicate()
+    held.release()
+    code, output = kit.run("--clean")
+    assert code == 0, output
+    assert inventory(world) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_removes_everything(kit: Kit, world: World, number: signal.Signals) -> None:
     before = inventory(world)
@@ -233,6 +266,7 @@ def test_provisioned_concurrency_that_may_not_be_listed_does_not_keep_the_functi
     "missing",
     [
         "lambda:ListFunctions",
+        "lambda:ListTags",
         "lambda:CreateFunction",
         "lambda:DeleteFunction",
         "lambda:TagResource",
@@ -244,6 +278,7 @@ def test_provisioned_concurrency_that_may_not_be_listed_does_not_keep_the_functi
         "iam:PutRolePolicy",
         "iam:PassRole",
         "dynamodb:DeleteTable",
+        "dynamodb:ListTagsOfResource",
         "apigateway:DELETE",
         "apigateway:GET",
     ],

@@ -281,7 +281,7 @@ class MissingError(Exception):
 class Tables:
     """DynamoDB with one table, which is never deleted."""
 
-    exceptions = SimpleNamespace(ResourceNotFoundException=MissingError)
+    exceptions = SimpleNamespace(ResourceNotFoundException=MissingError, ClientError=ClientError)
 
     def describe_table(self, **_: Any) -> Any:
         return {"Table": {"TableStatus": "DELETING", "TableArn": "arn"}}
@@ -316,6 +316,78 @@ class Roles:
         raise refused("ListRoleTags", "AccessDenied")
 
 
+class Late:
+    """Lambda, API Gateway and DynamoDB with one resource each, which they list and do not find before a time."""
+
+    exceptions = SimpleNamespace(
+        ClientError=ClientError,
+        NotFoundException=MissingError,
+        ProvisionedConcurrencyConfigNotFoundException=MissingError,
+        ResourceNotFoundException=MissingError,
+    )
+
+    def __init__(self, clock: Quick, seconds: float, run: str = "run") -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._listed = ["try-1-kit"]
+        self._tags = {"promote-on-success-kit": "try-1", "promote-on-success-kit-run": run}
+
+    def _require_found(self) -> None:
+        if self._clock.time < self._seconds:
+            raise MissingError
+
+    def list_functions(self) -> Any:
+        return {"Functions": [{"FunctionName": name, "FunctionArn": "arn"} for name in self._listed]}
+
+    def list_tags(self, **_: Any) -> Any:
+        self._require_found()
+        return {"Tags": self._tags}
+
+    def get_apis(self) -> Any:
+        return {"Items": [{"ApiId": name, "Tags": self._tags} for name in self._listed]}
+
+    def list_tables(self) -> Any:
+        return {"TableNames": self._listed}
+
+    def describe_table(self, **_: Any) -> Any:
+        return {"Table": {"TableArn": "arn"}}
+
+    def list_tags_of_resource(self, **_: Any) -> Any:
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self._tags.items()]}
+
+    def list_provisioned_concurrency_configs(self, **_: Any) -> Any:
+        return {}
+
+    def delete(self, **_: Any) -> None:
+        self._require_found()
+        self._listed.clear()
+
+    delete_function = delete_api = delete_table = delete
+
+
+class Renewed(Late):
+    """The same, but another run makes the resource again after its deletion."""
+
+    deletions = 0
+
+    def delete(self, **_: Any) -> None:
+        self.deletions += 1
+        self._tags = {**self._tags, "promote-on-success-kit-run": "other"}
+
+    delete_function = delete_api = delete_table = delete
+
+
+class Busy(Late):
+    """The same, but the resource is busy before the time."""
+
+    def delete(self, **_: Any) -> None:
+        if self._clock.time < self._seconds:
+            raise refused("DeleteTable", "ResourceInUseException")
+        self._listed.clear()
+
+    delete_function = delete_api = delete_table = delete
+
+
 class TestRemoval:
     NOTHING: ClassVar = {
         "gateway": SimpleNamespace(get_apis=lambda: {"Items": []}),
@@ -323,9 +395,40 @@ class TestRemoval:
         "table": SimpleNamespace(list_tables=lambda: {"TableNames": []}),
     }
 
-    def resources(self, *, makes_role: bool, **clients: Any) -> Resources:
-        account: Any = SimpleNamespace(**{**self.NOTHING, "roles": Roles(), **clients})
-        return Resources(account, "try-1", "run", Quick(), makes_role=makes_role)
+    LOGS = SimpleNamespace(exceptions=SimpleNamespace(ClientError=ClientError), delete_log_group=lambda **_: None)
+
+    def resources(self, *, makes_role: bool, clock: Quick | None = None, **clients: Any) -> Resources:
+        account: Any = SimpleNamespace(**{**self.NOTHING, "roles": Roles(), "logs": self.LOGS, **clients})
+        return Resources(account, "try-1", "run", clock or Quick(), makes_role=makes_role)
+
+    @pytest.mark.parametrize("service", ["gateway", "function", "table"])
+    @pytest.mark.parametrize("kind", [Late, Busy])
+    @pytest.mark.parametrize("any_run", [True, False])
+    def test_what_aws_lists_is_removed_as_soon_as_aws_finds_it(
+        self, service: str, kind: type[Late], *, any_run: bool
+    ) -> None:
+        clock = Quick()
+        late = kind(clock, 15)
+        removed, left = self.resources(makes_role=False, clock=clock, **{service: late}).remove(any_run=any_run)
+        assert ([name.rpartition(" ")[2] for name in removed], left) == (["try-1-kit"], [])
+        assert 15 <= clock.time < 16
+        assert not late.list_tables()["TableNames"]
+
+    def test_what_aws_never_finds_is_left(self) -> None:
+        clock = Quick()
+        never: dict[str, Any] = {"function": Late(clock, 999), "gateway": Late(clock, 999)}
+        removed, left = self.resources(makes_role=False, clock=clock, **never).remove()
+        assert removed == []
+        assert left == [
+            "HTTP API try-1-kit: AWS lists it two minutes later",
+            "function try-1-kit: AWS lists it, but did not find its tags for two minutes",
+        ]
+
+    def test_what_another_run_makes_again_is_not_removed(self) -> None:
+        clock = Quick()
+        renewed = Renewed(clock, 0)
+        removed, left = self.resources(makes_role=False, clock=clock, function=renewed).remove()
+        assert (removed, left, renewed.deletions) == (["function try-1-kit"], [], 1)
 
     def test_a_role_that_may_not_be_read_is_removed_and_the_denial_is_shown(self) -> None:
         resources = self.resources(makes_role=True)
@@ -338,7 +441,7 @@ class TestRemoval:
 
     def test_a_table_that_is_still_there_is_left(self) -> None:
         resources = self.resources(makes_role=False, table=Tables())
-        assert resources.remove(any_run=True) == ([], ["table try-1-kit: it is DELETING after two minutes"])
+        assert resources.remove(any_run=True) == ([], ["table try-1-kit: AWS lists it two minutes later"])
 
 
 def test_a_run_with_all_options_costs_less_than_the_limit() -> None:
