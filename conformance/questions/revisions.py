@@ -7,7 +7,7 @@ from typing import Any
 from conformance.cost import Usage
 from conformance.finding import Finding, judged
 from conformance.questions.question import Question
-from conformance.stage import Stage, archive
+from conformance.stage import RUNTIME, Stage, Subject, archive
 from promote.aws.calls import pages
 from promote.aws.errors import code_of
 
@@ -34,7 +34,9 @@ def judge_revisions(seen: Revisions) -> Finding:
 
 def ask_revisions(stage: Stage) -> Revisions:
     """Make each change, and read $LATEST and an alias before and after it."""
-    subject, client = stage.plain, stage.account.function
+    # A function for this question alone: if its reserved concurrency stays 0, it answers no other question.
+    subject = stage.make("revisions", Code={"ZipFile": archive("made")}, Runtime=RUNTIME, Handler="app.handler")
+    client = stage.account.function
     subject.point(_ALIAS, subject.release("revisions"))
     url = {"FunctionName": subject.name, "AuthType": "AWS_IAM"}
     changes: Mapping[str, Callable[[], Any]] = {
@@ -49,19 +51,15 @@ def ask_revisions(stage: Stage) -> Revisions:
         "a function URL": lambda: client.create_function_url_config(**url),  # type: ignore[arg-type] # its literal
     }
     of_latest, of_alias = {}, {}
-    try:
-        for name, change in changes.items():
-            before = _revisions(stage)
-            change()
-            after = _revisions(stage)
-            of_latest[name], of_alias[name] = before[0] != after[0], before[1] != after[1]
-    finally:
-        client.delete_function_concurrency(FunctionName=subject.name)
+    for name, change in changes.items():
+        before = _revisions(stage, subject)
+        change()
+        after = _revisions(stage, subject)
+        of_latest[name], of_alias[name] = before[0] != after[0], before[1] != after[1]
     return Revisions(of_latest, of_alias)
 
 
-def _revisions(stage: Stage) -> tuple[str, str]:
-    subject = stage.plain
+def _revisions(stage: Stage, subject: Subject) -> tuple[str, str]:
     alias = stage.account.function.get_alias(FunctionName=subject.name, Name=_ALIAS)
     return str(subject.settle()["RevisionId"]), str(alias["RevisionId"])
 

@@ -149,6 +149,14 @@ def test_the_log_of_a_function_does_not_outlive_a_killed_removal(kit: Kit, world
     assert inventory(world) == before
 
 
+def test_a_question_that_fails_does_not_change_the_answer_of_a_later_one(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    given = denying(policy(kit.account), "lambda:DeleteFunctionConcurrency")
+    code, output = kit.run(*QUICK, "--only", "revision-ids,new-api", environ=kit.account.assume(given))
+    assert (code, "revision-ids: could not be asked" in output, "new-api: holds" in output) == (0, True, True), output
+    assert inventory(world) == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_removes_everything(kit: Kit, world: World, number: signal.Signals) -> None:
     before = inventory(world)
