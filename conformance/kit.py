@@ -1,7 +1,9 @@
 """One run of the kit: check, say what it costs, ask, remove, report."""
 
 import math
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +28,9 @@ from promote.core.errors import InputError, RefusedError
 DONE, FAILED, UNUSABLE, CANCELLED = 0, 1, 2, 130
 """Exit codes: all that was asked holds; something does not; nothing could be asked, something is left, or there is no
 report; cancelled."""
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a program in general, beside that of Ctrl-C."""
 
 Say = Callable[[str], None]
 
@@ -116,10 +121,10 @@ def _run(  # noqa: PLR0913, PLR0917 - what a run works with
 def _require_writable(report: Path) -> None:
     """Check that the report can be written, before anything is asked."""
     folder = report.parent
-    if not folder.is_dir():
-        raise InputError("report", f"the folder {folder} does not exist", hint="Create it.")
-    is_new = not report.exists()
     try:
+        if not folder.is_dir():
+            raise InputError("report", f"the folder {folder} does not exist", hint="Create it.")
+        is_new = not report.exists()
         report.open("a", encoding="utf-8").close()
         if is_new:
             report.unlink()
@@ -178,29 +183,38 @@ def _clean(account: Account, resources: Resources, say: Say, clean: Cleaner) -> 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Let SIGTERM interrupt the block as Ctrl-C does, so that everything is removed."""
+    """Let SIGTERM and a closed terminal interrupt the block as Ctrl-C does, so that everything is removed."""
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    # nohup lets a program ignore that its terminal is closed
+    numbers = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handling(numbers, interrupt):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def _ignoring_signals() -> Iterator[None]:
     """Do not let a second Ctrl-C stop the removal and the report."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handling([signal.SIGINT, *_ENDING], signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def say_to_stdout(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)  # noqa: T201 - a program for the terminal
+    """Print a line at once. If nobody reads it, because a pipe or the terminal was closed, the run continues."""
+    try:
+        print(text, flush=True)  # noqa: T201 - a program for the terminal
+    except OSError:
+        # The run must remove what it has made, and the report has the results. Python prints the rest again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -78,8 +78,8 @@ def parse(arguments: Sequence[str], questions: Sequence[str]) -> Options:
     parser.add_argument("--only", default="", help=f"questions, separated by commas, of {', '.join(questions)}")
     parser.add_argument("--report", default="conformance-report.md", help="the file that the report is written to")
     given = parser.parse_args(arguments)
-    only = _names(given.only)
-    subnets, groups = _names(given.subnets), _names(given.security_groups)
+    only = _names("only", given.only)
+    subnets, groups = _names("subnets", given.subnets), _names("security-groups", given.security_groups)
     if not given.region.strip():
         raise InputError("region", "it is empty", hint="Example: eu-west-1 (make aws: REGION=eu-west-1).")
     if not PREFIX.fullmatch(given.prefix):
@@ -113,8 +113,11 @@ def parse(arguments: Sequence[str], questions: Sequence[str]) -> Options:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (name.strip() for name in text.split(","))))
+def _names(option: str, text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (name.strip() for name in text.split(","))))
+    if text.strip() and not names:
+        raise InputError(option, f"{text!r} names nothing", hint="Name at least one, or leave the option out.")
+    return names
 
 
 def _number(name: str, text: str, least: float, most: float) -> float:

@@ -157,7 +157,7 @@ def test_a_question_that_fails_does_not_change_the_answer_of_a_later_one(kit: Ki
     assert inventory(world) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_cancelled_run_removes_everything(kit: Kit, world: World, number: signal.Signals) -> None:
     before = inventory(world)
     held = kit.account.inject("hold-after", "apigatewayv2.CreateApi", nth=2)
@@ -184,6 +184,17 @@ def test_a_report_that_cannot_be_written_at_the_end_loses_no_answer(kit: Kit, wo
     assert "The results are above." in output
     assert "new-api: holds" in output
     assert inventory(world) == before
+
+
+def test_a_reader_that_leaves_stops_nothing(kit: Kit, world: World) -> None:
+    before = inventory(world)
+    process = kit.start(*QUICK, "--only", "new-api")
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert inventory(world) == before
+    assert "| holds |" in (kit.folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_a_lost_response_leaves_nothing(kit: Kit, world: World) -> None:
@@ -312,8 +323,9 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         (("--prefix", "Try 1"), (), ["prefix: 'Try 1' is not", "try-1"]),
         (("--report", "/nowhere/report.md"), (), ["report: the folder /nowhere does not exist"]),
         (("--report", "/proc/report.md"), (), ["report: /proc/report.md cannot be written"]),
+        (("--report", "a" * 300), (), ["report: aaa", "cannot be written: File name too long", "Name another file."]),
     ],
-    ids=["credentials", "region", "prefix", "folder", "report"],
+    ids=["credentials", "region", "prefix", "folder", "report", "long-name"],
 )
 def test_bad_input_ends_in_one_line_before_anything_is_made(
     kit: Kit, world: World, arguments: tuple[str, ...], without: tuple[str, ...], says: list[str]

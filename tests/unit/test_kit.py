@@ -246,7 +246,10 @@ class TestOptions:
             ("repeat", "201"),
             ("watch", "soon"),
             ("only", "everything"),
+            ("only", ","),
             ("subnets", "subnet-1"),
+            ("subnets", ", ,"),
+            ("security-groups", ","),
             ("role", "my-role"),
         ],
     )
