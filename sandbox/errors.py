@@ -69,8 +69,16 @@ UNRESERVED = (
     "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
     "minimum value of [100]."
 )
-UNTYPED = frozenset({LATEST_WITH_WEIGHTS, UNRESERVED})
+UNRESERVED_PROVISIONED = UNRESERVED.replace("ReservedConcurrentExecutions", "ConcurrentExecutions", 1)
+OVER_LIMIT = "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [1000]."
+UNTYPED = frozenset({LATEST_WITH_WEIGHTS, UNRESERVED, UNRESERVED_PROVISIONED, OVER_LIMIT})
 """Messages of Lambda's errors without a Type. So is that about less reserved than provisioned concurrency."""
+
+
+def missing_api(account: str, api: str) -> str:
+    """Return API Gateway's message about an API that does not exist."""
+    return f"Invalid API identifier specified {account}:{api}"
+
 
 REST_JSON = ("lambda", "apigateway", "apigatewayv2")
 JSON = {"dynamodb": "com.amazonaws.dynamodb.v20120810#"}

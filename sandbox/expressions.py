@@ -30,6 +30,11 @@ _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 _OTHERS = ("GetItem", "Query", "Scan", "TransactGetItems", "TransactWriteItems")
 _SECTION = re.compile(r"(?<![\w.#:])(SET|REMOVE|ADD|DELETE)(?=\s)", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"[#:]\w+")
+_SETS = {
+    "SS": "An string set  may not be empty",
+    "NS": "An number set  may not be empty",
+    "BS": "Binary sets should not be empty",
+}
 _STEP = re.compile(r"\[\d+\]|[^.\[\]]+")
 
 
@@ -49,16 +54,45 @@ def refuse(operation: Operation, request: Request) -> Answer | None:
 
 def _wrong(part: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the expressions of one item."""
-    expressions = [part[name] for name in EXPRESSIONS if isinstance(part.get(name), str)]
-    if not expressions:
-        return  # MiniStack refuses placeholders without expressions
-    used = set(_PLACEHOLDER.findall(" ".join(expressions)))
+    names, values = part.get("ExpressionAttributeNames"), part.get("ExpressionAttributeValues")
+    yield from _wrong_placeholders(part)
+    yield from _empty_sets([part.get("Item"), part.get("Key"), values])
+    given = {name: part[name] for name in EXPRESSIONS if isinstance(part.get(name), str)}
+    yield from (f"Invalid {name}: The expression can not be empty;" for name in given if not given[name].strip())
+    if not given:
+        if names and not values:  # MiniStack refuses values without expressions
+            yield "ExpressionAttributeNames can only be specified when using expressions"
+        return
+    used = set(_PLACEHOLDER.findall(" ".join(given.values())))
     for member in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
         unused = [name for name in part.get(member) or {} if name not in used]
         if unused:
             yield f"Value provided in {member} unused in expressions: keys: {{{', '.join(unused)}}}"
     if update := part.get("UpdateExpression"):
         yield from _wrong_update(update, part.get("ExpressionAttributeNames") or {})
+
+
+def _wrong_placeholders(part: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the names of placeholders."""
+    for member, sign in (("ExpressionAttributeNames", "#"), ("ExpressionAttributeValues", ":")):
+        if part.get(member) == {}:
+            yield f"{member} must not be empty"
+        for name in part.get(member) or {}:
+            if not name.startswith(sign):
+                yield f'{member} contains invalid key: Syntax error; key: "{name}"'
+
+
+def _empty_sets(value: Any) -> Iterator[str]:
+    """Yield what is wrong with the sets in an item, in values or in a list of them."""
+    if isinstance(value, dict):
+        for kind, part in value.items():
+            if kind in _SETS and part == []:
+                yield f"One or more parameter values were invalid: {_SETS[kind]}"
+            else:
+                yield from _empty_sets(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _empty_sets(part)
 
 
 def _wrong_update(expression: str, names: dict[str, str]) -> Iterator[str]:

@@ -30,9 +30,15 @@ EVENT_LIMIT = 6_291_456
 ENVIRONMENT_LIMIT = 4096
 """The most bytes of the environment variables, as JSON without escapes and blanks."""
 NAME_LIMIT = 64
+RUNTIMES = (
+    *("nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x", "nodejs22.x", "java25"),
+    *("python3.10", "python3.11", "java21", "ruby3.3", "ruby3.4", "ruby3.2", "python3.8", "python3.9", "java17"),
+    *("nodejs16.x", "dotnet10", "dotnet8", "java11", "dotnet6", "nodejs18.x", "provided.al2", "java8.al2"),
+)
+"""The runtimes that AWS's message about an unknown one names, as in January 2026: test_create_lambda_exceptions."""
 _CODE = ("CreateFunction", "UpdateFunctionCode")
 _REFERENCE = re.compile(
-    r"(?:(?:arn:aws[a-zA-Z-]*:lambda:)?(?:(?P<region>[a-z]+(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?function:)?"
+    r"(?:arn:aws[a-zA-Z-]*:lambda:)?(?:(?P<region>[a-z]+(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
     r"(?P<name>[a-zA-Z0-9-_.]+)(?::(?P<qualifier>.+))?"
 )
 
@@ -105,7 +111,7 @@ def invalid(operation: Operation, given: dict[str, Any]) -> Error | None:
     if runtime and runtime not in options:
         message = (
             f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: "
-            f"[{', '.join(options)}] or be a valid ARN"
+            f"[{', '.join(RUNTIMES)}] or be a valid ARN"
         )
         return Error(400, "InvalidParameterValueException", message)
     return None

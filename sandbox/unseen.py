@@ -31,7 +31,6 @@ CREATING = {
 
 _MISSING = {
     "lambda": errors.Error(404, "ResourceNotFoundException", "The resource you requested does not exist."),
-    "apigatewayv2": errors.Error(404, "NotFoundException", "Invalid API identifier specified"),
     "dynamodb": errors.Error(400, "ResourceNotFoundException", "Requested resource not found"),
 }
 
@@ -70,9 +69,17 @@ class Newborn:
         now = time.monotonic()
         known = [one for one in self._unseen.get(operation.account, []) if one.until > now]
         names = _names(operation, request) if known else set()
-        if any(one.service == operation.service and one.names <= names for one in known):
-            return errors.answer(operation.service, _MISSING[operation.service])
+        for one in known:
+            if one.service == operation.service and one.names <= names:
+                return errors.answer(operation.service, _missing(operation, one))
         return None
+
+
+def _missing(operation: Operation, unseen: Unseen) -> errors.Error:
+    """Return the error of a service for a hidden resource."""
+    if operation.service != "apigatewayv2":
+        return _MISSING[operation.service]
+    return errors.Error(404, "NotFoundException", errors.missing_api(operation.account, *unseen.names))
 
 
 def _names(operation: Operation, request: Request) -> set[str]:

@@ -12,8 +12,11 @@ from promote.aws.calls import pages
 from promote.aws.errors import code_of
 
 _ALIAS = "revisions"
-_EXTERNAL = ("tags", "reserved concurrency", "a function URL", "a permission of an alias")
-"""Changes that are none of code and configuration."""
+_TAGS = "tags"
+"""The change that gives $LATEST a new RevisionId, as recorded:
+https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda_api.py (test_tag_lifecycle)"""
+_WITHOUT_EFFECT = ("reserved concurrency", "a function URL", "a permission of an alias")
+"""Changes that give no new RevisionId."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,12 @@ class Revisions:
 
 
 def judge_revisions(seen: Revisions) -> Finding:
-    """Decide whether a RevisionId changes with other things than code, configuration and target."""
+    """Decide whether tags change the RevisionId of $LATEST alone, and nothing else of what is external changes one."""
     latest = [name for name, changed in seen.of_latest.items() if changed]
     alias = [name for name, changed in seen.of_alias.items() if changed]
     text = f"$LATEST: changed by {', '.join(latest) or 'nothing'}; alias: by {', '.join(alias) or 'nothing'}"
-    return judged(text, holds=not set(_EXTERNAL) & {*latest, *alias})
+    is_of_latest_alone = _TAGS in latest and _TAGS not in alias
+    return judged(text, holds=is_of_latest_alone and not set(_WITHOUT_EFFECT) & {*latest, *alias})
 
 
 def ask_revisions(stage: Stage) -> Revisions:
@@ -42,7 +46,7 @@ def ask_revisions(stage: Stage) -> Revisions:
     changes: Mapping[str, Callable[[], Any]] = {
         "a permission of $LATEST": lambda: stage.permit(subject, "", "0000000000"),
         "a permission of an alias": lambda: stage.permit(subject, _ALIAS, "0000000000"),
-        "tags": lambda: client.tag_resource(Resource=subject.arn, Tags={"promote-on-success-kit-asks": "tags"}),
+        _TAGS: lambda: client.tag_resource(Resource=subject.arn, Tags={"promote-on-success-kit-asks": "tags"}),
         # A reservation of 0 takes nothing from the other functions of the account.
         "reserved concurrency": lambda: client.put_function_concurrency(
             FunctionName=subject.name, ReservedConcurrentExecutions=0

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.strict import aliases, concurrency, gateway, permissions, previous, routing, updates, versions
+from sandbox.strict import (
+    aliases,
+    concurrency,
+    gateway,
+    permissions,
+    previous,
+    routing,
+    tags,
+    updates,
+    urls,
+    versions,
+)
 
 if TYPE_CHECKING:
     import random
@@ -22,6 +33,8 @@ def install(settle: float, chance: random.Random) -> None:
     aliases.install()
     permissions.install()
     previous.install()
+    tags.install()
+    urls.install()
     weighted = routing.Routing(chance, completing)
     weighted.install()
     gateway.Gateway(weighted).install()

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from ministack.services import lambda_svc
 
-from sandbox.errors import UNRESERVED
+from sandbox.errors import OVER_LIMIT, UNRESERVED, UNRESERVED_PROVISIONED
 from sandbox.strict.emulator import (
     Record,
     Reply,
@@ -21,7 +21,7 @@ from sandbox.strict.emulator import (
     refusal,
     replace,
 )
-from sandbox.strict.updates import Failure, planned_duration, planned_failure
+from sandbox.strict.updates import Failure, planned_duration, planned_failure, renew_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ ALLOCATED = ("AllocatedProvisionedConcurrentExecutions", "AvailableProvisionedCo
 NOT_PUBLISHED = "The function resource provided must be an alias or a published version."
 MOST_RESERVED = 900
 """What one function can reserve of an account's 1,000 concurrent executions, of which 100 stay unreserved."""
+MOST = 1000
 
 
 def weights_of(alias: Record) -> Record:
@@ -68,14 +69,40 @@ def refuse_second(function: Record, qualifier: str) -> Reply | None:
     return refusal("ResourceConflictException", message, 409)
 
 
-def refuse_more_than_reserved(function: Record, wanted: int) -> Reply | None:
-    """Refuse more provisioned than reserved concurrency.
+def provisioned_total(function: Record, without: str = "") -> int:
+    """Return the sum of a function's provisioned concurrency, without that of one qualifier."""
+    configs = function.get(CONFIGS, {})
+    return sum(config["RequestedProvisionedConcurrentExecutions"] for one, config in configs.items() if one != without)
+
+
+def has_capacity(function: Record, qualifier: str | None) -> bool:
+    """Return whether a version or an alias has provisioned concurrency.
+
+    The version of an alias with provisioned concurrency uses it too:
+    test_lambda_provisioned_concurrency_moves_with_alias.
+    """
+    return qualifier in function.get(CONFIGS, {}) or qualifier in function.get(HOLDERS, {}).values()
+
+
+def refuse_over_limit(function: Record, wanted: int) -> Reply | None:
+    """Refuse more provisioned concurrency than the account has.
+
+    test_provisioned_concurrency_limits, as above
+    """
+    if function.get("concurrency") is not None or wanted <= MOST_RESERVED:
+        return None
+    message = OVER_LIMIT if wanted > MOST else UNRESERVED_PROVISIONED
+    return refusal("InvalidParameterValueException", message, 400)
+
+
+def refuse_more_than_reserved(function: Record, qualifier: str, wanted: int) -> Reply | None:
+    """Refuse more provisioned than reserved concurrency, in total.
 
     test_reserved_provisioned_overlap, recorded:
     https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda.py
     """
     reserved = function.get("concurrency")
-    if reserved is None or wanted <= reserved:
+    if reserved is None or provisioned_total(function, without=qualifier) + wanted <= reserved:
         return None
     message = (
         "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"
@@ -124,7 +151,7 @@ class Concurrency:
             if refused or function is None:
                 return refused or function_missing(name)
             wanted = data["ProvisionedConcurrentExecutions"]
-            if over := refuse_more_than_reserved(function, wanted):
+            if over := refuse_more_than_reserved(function, qualifier, wanted) or refuse_over_limit(function, wanted):
                 return over
             reply = original(name, qualifier, data)
             if qualifier in function["aliases"]:
@@ -176,6 +203,13 @@ def _allocate(function: Record, qualifier: str, config: Record, wanted: int) -> 
     """Let the capacity be ready, unless its configuration has changed or the capacity moves."""
     if function[CONFIGS].get(qualifier) is config and not config.get("Version"):
         config.update(Status="READY", **dict.fromkeys(ALLOCATED, wanted))
+        _renew(function, function.get(HOLDERS, {}).get(qualifier, qualifier))
+
+
+def _renew(function: Record, version: str) -> None:
+    """Give a version that has got capacity a new RevisionId: test_lambda_provisioned_concurrency_moves_with_alias."""
+    if version in function["versions"]:
+        renew_revision(function["versions"][version])
 
 
 def _get(_: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
@@ -213,9 +247,7 @@ def _reserve(original: Callable[[str, Record], Reply]) -> Callable[[str, Record]
         if function is None:
             return function_missing(name, "$LATEST")
         wanted = data.get("ReservedConcurrentExecutions", 0)
-        provisioned = sum(
-            config["RequestedProvisionedConcurrentExecutions"] for config in function.get(CONFIGS, {}).values()
-        )
+        provisioned = provisioned_total(function)
         if wanted < provisioned:
             message = (
                 f" ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned "
@@ -240,5 +272,6 @@ def _arrive(function: Record, alias: Record, version: str, failure: Failure | No
         return
     config.update(Status="READY", Version="")
     function[HOLDERS][name] = version
+    _renew(function, version)
     alias.pop("RoutingConfig", None)
     alias["RevisionId"] = str(uuid4())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import apigateway, apigateway_v1, lambda_svc
 
+from sandbox.errors import missing_api
 from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, refusal, replace
 from sandbox.strict.permissions import allows
 from sandbox.strict.routing import refuse_deleted, refuse_without_concurrency
@@ -70,6 +72,34 @@ def refuse_existing_stage(api: str, name: str) -> Reply | None:
     return refusal("ConflictException", "Stage already exists", 409)
 
 
+def refuse_used_integration(api: str, integration: str) -> Reply | None:
+    """Refuse to delete an integration that a route uses.
+
+    https://github.com/milliHQ/terraform-aws-next-js/issues/247 (ConflictException, 409)
+    """
+    routes = apigateway._routes.get(api, {})  # noqa: SLF001 - MiniStack has no other access
+    users = [route for route, found in routes.items() if found.get("target") == f"integrations/{integration}"]
+    if not users:
+        return None
+    message = (
+        f"Cannot delete Integration because it is referenced by the following Routes with Ids: [{', '.join(users)}]"
+    )
+    return refusal("ConflictException", message, 409)
+
+
+def name_missing_api(original: Callable[[str, str, int], Reply]) -> Callable[[str, str, int], Reply]:
+    """Name the account in the error for an API that does not exist.
+
+    https://github.com/aws/aws-sdk-js/issues/2458
+    """
+
+    def error(code: str, message: str, status: int) -> Reply:
+        missing = re.fullmatch(r"API (\S+) not found", message)
+        return original(code, missing_api(get_account_id(), missing[1]) if missing else message, status)
+
+    return error
+
+
 def hide_function_error(original: Callable[[Record], object]) -> Callable[[Record], object]:
     """Respond with 500 without details if a function fails.
 
@@ -93,7 +123,9 @@ class Gateway:
 
     def install(self) -> None:
         """Replace MiniStack's functions."""
+        replace(apigateway, "_apigw_error", name_missing_api)
         replace(apigateway, "_delete_api", _delete)
+        replace(apigateway, "_delete_integration", _delete_integration)
         replace(apigateway, "_create_route", _create_route)
         replace(apigateway, "_create_stage", _create_stage)
         replace(apigateway, "_handle_execute_in_scope", _execute)
@@ -112,7 +144,7 @@ class Gateway:
             chosen = self._routing.route(function, qualifier)
             if refuse_deleted(name, function, chosen or None):
                 return json_reply(INTERNAL_ERROR, 502)  # as users saw it: DataBiosphere/azul#7883
-            if refuse_without_concurrency(function) or self._routing.refuse_not_active(function, chosen):
+            if refuse_without_concurrency(function, chosen) or self._routing.refuse_not_active(function, chosen):
                 return json_reply(INTERNAL_ERROR, 500)
             target = {**integration, "integrationUri": function_arn(name, chosen)}
             return await original(target, *arguments, **rest)
@@ -123,6 +155,13 @@ class Gateway:
 def _delete(original: Callable[[str], Reply]) -> Callable[[str], Reply]:
     def delete(api: str) -> Reply:
         return refuse_mapped(api) or original(api)
+
+    return delete
+
+
+def _delete_integration(original: Callable[[str, str], Reply]) -> Callable[[str, str], Reply]:
+    def delete(api: str, integration: str) -> Reply:
+        return refuse_used_integration(api, integration) or original(api, integration)
 
     return delete
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ministack.services import lambda_svc
 
 from sandbox.strict import failures
+from sandbox.strict.concurrency import has_capacity, provisioned_total
 from sandbox.strict.emulator import Record, Reply, first, function_missing, function_record, refusal, replace
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ planned_delay: ContextVar[float] = ContextVar("planned_delay", default=0.0)
 """The seconds that a fault sets for the current request, during which the version that an alias leaves serves."""
 
 
-def refuse_without_concurrency(function: Record) -> Reply | None:
-    """Refuse to invoke a function whose reserved concurrency is 0.
+def refuse_without_concurrency(function: Record, qualifier: str | None) -> Reply | None:
+    """Refuse to invoke a function whose reserved concurrency is 0, or is provisioned for other versions.
 
-    test_reserved_concurrency, validated against AWS:
+    test_reserved_concurrency, test_reserved_provisioned_overlap, validated against AWS:
     https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda.py
     """
-    if function.get("concurrency") != 0:
+    reserved = function.get("concurrency")
+    if reserved is None or reserved > provisioned_total(function) or (reserved and has_capacity(function, qualifier)):
         return None
     more = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
     return refusal("TooManyRequestsException", "Rate Exceeded.", 429, more)
@@ -102,13 +104,17 @@ class Routing:
             if function is None:
                 return function_missing(name, qualifier or "$LATEST")
             chosen = self.route(function, qualifier)
+            over = refuse_without_concurrency(function, chosen)
+            is_queued = over is not None and headers.get("x-amz-invocation-type") == "Event"
             refused = (
-                refuse_without_concurrency(function)
+                (None if is_queued else over)
                 or refuse_deleted(name, function, chosen)
                 or self.refuse_not_active(function, chosen)
             )
             if refused:
                 return refused
+            if is_queued:
+                return 202, {}, b""  # Lambda tries it again later: test_reserved_concurrency. Here, it is never run.
             reply = await original(name, event, headers, chosen, query)
             return failures.with_log(headers, failures.without_version(failures.shaped(reply)))
 

@@ -79,6 +79,19 @@ def refuse_missing_object(code: Record) -> Reply | None:
     return refusal("InvalidParameterValueException", f"Error occurred while GetObject. {message}", 400)
 
 
+def refuse_other_package(function: Record, data: Record) -> Reply | None:
+    """Refuse an image for a function from an archive, and the reverse.
+
+    test_lambda_zip_file_to_image, test_lambda_image_crud (see `sandbox.strict.updates.renew_revision`).
+    """
+    package = function["config"].get("PackageType", "Zip")
+    if (package == "Image") == bool(data.get("ImageUri")):
+        return None
+    wish = "Please provide" if package == "Image" else "Please don't provide"
+    message = f"{wish} ImageUri when updating a function with packageType {package}."
+    return refusal("InvalidParameterValueException", message, 400)
+
+
 def refuse_deleting_latest(qualifier: str | None) -> Reply | None:
     """Refuse to delete $LATEST as if it were a version.
 
@@ -136,6 +149,20 @@ def resolve_image(config: Record) -> None:
     """
     if uri := config.get("ImageUri"):
         config["CodeSha256"] = uri.partition("@sha256:")[2] or hashlib.sha256(uri.encode()).hexdigest()
+
+
+def complete_logging(config: Record, before: Record | None = None) -> None:
+    """Set what a request does not say about logs: from the configuration before it, and AWS's defaults.
+
+    test_function_advanced_logging_configuration, test_advanced_logging_configuration_format_switch (see
+    `sandbox.strict.updates.renew_revision`). Only the format JSON has levels.
+    """
+    defaults = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{config['FunctionName']}"}
+    logging = {**defaults, **(before or {}), **config["LoggingConfig"]}
+    levels = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
+    is_json = logging["LogFormat"] == "JSON"
+    others = {name: value for name, value in logging.items() if name not in levels}
+    config["LoggingConfig"] = {**levels, **logging} if is_json else others
 
 
 class Versions:
@@ -205,6 +232,7 @@ class Versions:
             if reply[0] != 201 or function is None:  # noqa: PLR2004 - botocore lambda:CreateFunction responseCode
                 return reply
             resolve_image(function["config"])
+            complete_logging(function["config"])
             self._updates.begin_creation(function)
             # The ARN in this response has no qualifier, also with Publish=true: test_publish_version_on_create.
             arn = function["config"]["FunctionArn"]
@@ -218,7 +246,8 @@ class Versions:
             if function is None:
                 return function_missing(name)
             if (
-                refused := refuse_missing_object(data)
+                refused := refuse_other_package(function, data)
+                or refuse_missing_object(data)
                 or refuse_while_updating(function)
                 or refuse_stale_revision(function, data)
             ):
@@ -242,10 +271,11 @@ class Versions:
                 return function_missing(name)
             if refused := refuse_while_updating(function) or refuse_stale_revision(function, data):
                 return refused
-            before = running(function)
+            before, logging = running(function), function["config"]["LoggingConfig"]
             reply = original(name, data)
             if reply[0] != 200:  # noqa: PLR2004 - botocore lambda:UpdateFunctionConfiguration
                 return reply
+            complete_logging(function["config"], logging)
             self._updates.begin_update(function, before)
             return json_reply(function["config"])
 

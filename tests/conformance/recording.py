@@ -69,6 +69,11 @@ class Call:
         return next((answer.error for answer in self.answers if answer.error), "")
 
     @property
+    def is_refused_by_sdk(self) -> bool:
+        """Whether botocore has not sent it, because a parameter is invalid."""
+        return any(str(answer.expected).startswith("Parameter validation failed") for answer in self.answers)
+
+    @property
     def is_in_progress(self) -> bool:
         """Whether it was made while an update was in progress."""
         return any(answer.is_in_progress for answer in self.answers) and (self.is_read or bool(self.error))

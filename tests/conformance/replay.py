@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from sandbox.client import Account
 from tests.conformance.handlers import archive, archive_of, results
@@ -57,7 +57,7 @@ class Player:
         self._results = results(recording)
         self._names = Placeholders()
         self._outcomes: list[Outcome] = []
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, bool], Any] = {}
         self._updated: set[str] = set()
         """Functions whose update may not have ended."""
         self._created: set[str] = set()
@@ -83,6 +83,8 @@ class Player:
         if self._created and call.error != "ResourceNotFoundException":
             _until(lambda: all(map(self._is_active, self._created)))
             self._created.clear()
+        if call.waits and call.operation == "GetProvisionedConcurrencyConfig":
+            _until(lambda: self._has_capacity(call))
         if call.condition:
             condition = dict(call.condition)
             self._account.inject(condition.pop("kind"), call.name, **condition)
@@ -115,12 +117,16 @@ class Player:
             state["State"] != "Pending" and state.get("LastUpdateStatus", "") != "InProgress" for state in states
         )
 
+    def _has_capacity(self, call: Call) -> bool:
+        found = self._client("lambda").get_provisioned_concurrency_config(**self._filled(call.parameters, call))
+        return bool(found["Status"] != "IN_PROGRESS")
+
     def _is_active(self, table: str) -> bool:
         described: Any = self._client("dynamodb").describe_table(TableName=table)
         return bool(described["Table"]["TableStatus"] == "ACTIVE")
 
     def _make(self, call: Call) -> Outcome:
-        client = self._client(call.service)
+        client = self._client(call.service, checks=call.is_refused_by_sdk)
         if call.operation == "CreateFunction":
             given = call.parameters
             self._handler = given.get("Handler", "handler.handler"), given.get("Runtime", "")
@@ -132,6 +138,8 @@ class Player:
             given["CodeSha256"] = latest["CodeSha256"]
         try:
             return Outcome(getattr(client, method)(**given))
+        except ParamValidationError as error:
+            return Outcome({"ResponseMetadata": {"HTTPStatusCode": 0}}, str(error))
         except ClientError as error:
             return Outcome(error.response, re.sub(r" \(reached max retries: \d+\)", "", str(error)))
 
@@ -146,11 +154,10 @@ class Player:
         return self._text(value) if isinstance(value, str) else value
 
     def _text(self, value: str) -> str:
-        if found := _VALUE_OF.fullmatch(value):
-            return self._value(int(found[1]), found[2])
         if found := _CUT.fullmatch(value):
             start, length = found["start"], int(found["length"])
             return (start * (length // len(start) + 1))[:length]
+        value = _VALUE_OF.sub(lambda found: self._value(int(found[1]), found[2]), value)
         value = re.sub(r"<(function|table|api|domain)(-\d+)?>", r"conformance-\1\2", value)
         return value.replace(_ACCOUNT, self._account.id)
 
@@ -166,19 +173,22 @@ class Player:
         members = [outcome for call, outcome in calls if not call.is_added][number - 1].members
         return str(members.get("Configuration", members)[member])
 
-    def _client(self, service: str) -> Any:
-        """Return a client that sends what the tests of AWS have sent, also if botocore knows that it is invalid."""
-        if service not in self._clients:
+    def _client(self, service: str, *, checks: bool = False) -> Any:
+        """Return a client that sends what the tests of AWS have sent, also if botocore knows that it is invalid.
+
+        If it ``checks``, it sends nothing that botocore knows to be invalid.
+        """
+        if (service, checks) not in self._clients:
             environ = self._account.environ
             session: Any = boto3.session.Session(
                 aws_access_key_id=self._account.id, aws_secret_access_key="any", region_name=environ["AWS_REGION"]
             )
-            self._clients[service] = session.client(
+            self._clients[service, checks] = session.client(
                 service,
                 endpoint_url=environ["AWS_ENDPOINT_URL"],
-                config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
+                config=Config(parameter_validation=checks, retries={"total_max_attempts": 1}),
             )
-        return self._clients[service]
+        return self._clients[service, checks]
 
     def _compare(self, answer: Answer, outcome: Outcome) -> Iterator[str]:
         expected = self._own(answer.expected)

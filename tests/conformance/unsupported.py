@@ -4,7 +4,12 @@ from collections.abc import Mapping
 
 from tests.conformance.recording import Recording
 
-UNSUPPORTED: Mapping[str, str] = {}
+UNSUPPORTED: Mapping[str, str] = {
+    "::test_lambda_provisioned_concurrency_moves_with_alias": (
+        "The response to UpdateAlias has the weight that Lambda sets while the capacity moves. In the recorded "
+        "response, of 2023, it is missing. The action reads it from the response, and would not wait without it."
+    ),
+}
 """The reason for each sequence, by the end of its source."""
 
 MOST = 5

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.simulation.errors import REGION, NotModelledError, Refusal
+from tests.simulation.errors import ACCOUNT, REGION, NotModelledError, Refusal
 from tests.simulation.functions import FRESH, Content, Functions, name_of
 from tests.simulation.pages import Pages, by_number
 from tests.simulation.scheduler import Scheduler
@@ -183,4 +183,4 @@ class Gateways:
 
 
 def _missing(api: str) -> Refusal:
-    return Refusal("NotFoundException", f"API {api} not found", 404)
+    return Refusal("NotFoundException", f"Invalid API identifier specified {ACCOUNT}:{api}", 404)

@@ -24,7 +24,7 @@ _OPEN = {"Code", "Message", *COMPARED, *NAMED, *_INNER} - {"Items"}
 _WITHOUT_EFFECT = {"Architectures", "Tags"}
 """Parameters of a creation that change no answer to what the action asks."""
 _NOT_REQUIRED = {"RequestEntityTooLargeException", "ValidationException", "InvalidParameterValueException"}
-"""Errors of requests that the action does not make: the models do not look for them in a creation."""
+"""Errors of requests that the action does not make: the models do not look for them in a creation or an update."""
 LEAST = 75
 """The recorded answers that the models give. Fewer would mean that a model knows less than before."""
 
@@ -52,7 +52,7 @@ class Client:
                 answer = self._answer(method, given)
             except Refusal as found:
                 raise refusal(self._service, method, found.code, found.message, found.status, **found.more) from None
-            except (AttributeError, KeyError, TypeError) as error:
+            except (AttributeError, IndexError, KeyError, TypeError) as error:
                 raise NotModelledError((method, given)) from error
             return {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
@@ -98,7 +98,7 @@ class ModelPlayer(Player):
 
     def _store(self, call: Call) -> None:
         code = call.parameters.get("Code", call.parameters)
-        if call.operation == "CreateFunction" and call.error in _NOT_REQUIRED:
+        if call.error in _NOT_REQUIRED:
             raise NotModelledError(call.error)
         if "S3Key" in code or "ImageUri" in code:
             raise NotModelledError(code)
@@ -111,7 +111,8 @@ class ModelPlayer(Player):
     def _is_active(self, table: str) -> NoReturn:
         raise NotModelledError(table)
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, *, checks: bool = False) -> Any:
+        del checks
         return Client(self._world, service)
 
     def _text(self, value: str) -> str:

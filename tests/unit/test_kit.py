@@ -95,14 +95,17 @@ class TestCapacity:
 
 
 class TestRevisions:
-    def test_only_a_permission_of_latest_may_change_a_revision(self) -> None:
-        nothing = dict.fromkeys(("a permission of $LATEST", "a permission of an alias", "tags"), False)
-        assert revisions.judge_revisions(revisions.Revisions(nothing, nothing)).result is HOLDS
-        permitted = {**nothing, "a permission of $LATEST": True}
+    def test_tags_and_perhaps_a_permission_of_latest_change_its_revision_and_nothing_else_does(self) -> None:
+        names = ("a permission of $LATEST", "a permission of an alias", "tags", "a function URL")
+        nothing = dict.fromkeys(names, False)
+        tags = {**nothing, "tags": True}
+        tagged = revisions.judge_revisions(revisions.Revisions(tags, nothing))
+        assert (tagged.result, tagged.seen) == (HOLDS, "$LATEST: changed by tags; alias: by nothing")
+        permitted = {**tags, "a permission of $LATEST": True}
         assert revisions.judge_revisions(revisions.Revisions(permitted, nothing)).result is HOLDS
-        tagged = revisions.judge_revisions(revisions.Revisions({**nothing, "tags": True}, nothing))
-        assert (tagged.result, tagged.seen) == (FAILS, "$LATEST: changed by tags; alias: by nothing")
-        assert revisions.judge_revisions(revisions.Revisions(nothing, {"tags": True})).result is FAILS
+        assert revisions.judge_revisions(revisions.Revisions(nothing, nothing)).result is FAILS
+        assert revisions.judge_revisions(revisions.Revisions(tags, tags)).result is FAILS
+        assert revisions.judge_revisions(revisions.Revisions({**tags, "a function URL": True}, nothing)).result is FAILS
 
     @pytest.mark.parametrize(
         ("codes", "published", "result"),
