@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from conformance.cost import Usage
 from conformance.finding import CouldNotAskError, Finding, judged
@@ -34,6 +35,8 @@ class Move:
     """The version that the alias has left. The code of each version answers with its stamp."""
     old_stamp: str
     new_stamp: str
+    weights: Mapping[str, float]
+    """The weights in the response."""
     first_revision: str
     last_revision: str
     samples: tuple[Sample, ...]
@@ -44,6 +47,7 @@ def judge(move: Move) -> Finding:
     last = move.samples[-1]
     under_way = [sample for sample in move.samples if sample.status == "IN_PROGRESS"]
     kept = all(dict(sample.weights) == {move.old: 1.0} and sample.stamp == move.old_stamp for sample in under_way)
+    kept = kept and (not under_way or dict(move.weights) == {move.old: 1.0})
     in_time = not under_way or under_way[-1].after < PATIENCE
     has_ended = last.status == "READY" and not last.weights and last.stamp == move.new_stamp
     revision = "changed" if move.first_revision != move.last_revision else "did not change"
@@ -51,6 +55,7 @@ def judge(move: Move) -> Finding:
         weights = sorted({str(dict(sample.weights)) for sample in under_way})
         stamps = sorted({sample.stamp for sample in under_way})
         seen = f"for {under_way[-1].after:.0f} s: weights {' or '.join(weights)}, traffic at {' and '.join(stamps)}"
+        seen += f"; the response has weights {dict(move.weights)}"
     else:
         seen = "the capacity had moved before the first look"
     end = f"then weights {dict(last.weights)}, traffic at {last.stamp}"
@@ -68,14 +73,14 @@ def ask(stage: Stage) -> Move:
     )
     try:
         _wait(stage, subject)
-        first = str(subject.point(_ALIAS, new)["RevisionId"])
+        moved = subject.point(_ALIAS, new)
         started = stage.clock.monotonic()
         samples: list[Sample] = []
         pause, ended = 0.02, math.inf
         while True:
             before = _status(stage, subject)
             alias = client.get_alias(FunctionName=subject.name, Name=_ALIAS)
-            weights = dict(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights") or {})
+            weights = _weights(alias)
             answer = stage.get(endpoint, started)
             after = _status(stage, subject)
             if before == after:
@@ -91,7 +96,12 @@ def ask(stage: Stage) -> Move:
             pause = min(2 * pause, _LONGEST_PAUSE)
     finally:
         client.delete_provisioned_concurrency_config(FunctionName=subject.name, Qualifier=_ALIAS)
-    return Move(old, "provisioned-old", "provisioned-new", first, str(alias["RevisionId"]), tuple(samples))
+    revisions = str(moved["RevisionId"]), str(alias["RevisionId"])
+    return Move(old, "provisioned-old", "provisioned-new", _weights(moved), *revisions, tuple(samples))
+
+
+def _weights(alias: Mapping[str, Any]) -> dict[str, float]:
+    return dict((alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {})
 
 
 def _status(stage: Stage, subject: Subject) -> str:
