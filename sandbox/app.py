@@ -145,7 +145,7 @@ class Wrapper:
         self, operation: Operation, request: Request, scope: Scope, receive: Receive, size: int
     ) -> Answer:
         """Return the emulator's response. If `size` is not 0, a list has at most as many entries per page."""
-        known = lambda_requests.plain(operation, request)
+        known = expressions.plain(operation, lambda_requests.plain(operation, request))
         asked = pages.whole(operation, known, size) if size else known
         real = await answer_of(self._inner, scope if asked is request else asked.scope(scope), asked, receive)
         shaped = dynamodb_answers.shaped(operation, lambda_answers.shaped(operation, request, real))

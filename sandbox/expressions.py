@@ -6,6 +6,7 @@ https://github.com/getmoto/moto/blob/master/tests/test_dynamodb/exceptions/test_
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,36 @@ def refuse(operation: Operation, request: Request) -> Answer | None:
     # A write of one item has its message inside the one of the validation.
     message = f"1 validation error detected: {message}" if operation.name in _WRITES else message
     return errors.answer("dynamodb", errors.Error(400, "ValidationException", message))
+
+
+def plain(operation: Operation, request: Request) -> Request:
+    """Return the request with the elements of lists that it removes from the last to the first.
+
+    MiniStack removes one before it searches the next, and DynamoDB uses the original positions:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
+    """
+    if operation.service != "dynamodb" or b"REMOVE" not in request.body.upper():
+        return request
+    data = json_object(request.body)
+    parts = [part for item in data.get("TransactItems", ()) for part in item.values()] or [data]
+    for part in parts:
+        if update := part.get("UpdateExpression"):
+            part["UpdateExpression"] = _from_the_last(update)
+    return request.with_body(json.dumps(data).encode())
+
+
+def _from_the_last(expression: str) -> str:
+    start, *sections = _SECTION.split(expression)
+    for number, kind in enumerate(sections[::2]):
+        if kind.upper() == "REMOVE":
+            paths = list(_changes("REMOVE", sections[2 * number + 1]))
+            sections[2 * number + 1] = f" {', '.join(sorted(paths, key=_positions, reverse=True))} "
+    return start + "".join(sections)
+
+
+def _positions(path: str) -> list[int]:
+    """Return the positions in a path."""
+    return [int(position) for position in re.findall(r"\[(\d+)\]", path)]
 
 
 def _wrong(part: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from ministack.services import apigateway, apigateway_v1, lambda_svc
 from sandbox.errors import missing_api
 from sandbox.strict.emulator import Record, Reply, function_arn, function_record, json_reply, refusal, replace
 from sandbox.strict.permissions import allows
-from sandbox.strict.routing import refuse_deleted, refuse_without_concurrency
+from sandbox.strict.routing import invoked_as, refuse_deleted, refuse_without_concurrency
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -147,7 +147,8 @@ class Gateway:
             if refuse_without_concurrency(function, chosen) or self._routing.refuse_not_active(function, chosen):
                 return json_reply(INTERNAL_ERROR, 500)
             target = {**integration, "integrationUri": function_arn(name, chosen)}
-            return await original(target, *arguments, **rest)
+            with invoked_as(name, qualifier, chosen):
+                return await original(target, *arguments, **rest)
 
         return invoke
 

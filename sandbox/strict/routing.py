@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,20 @@ from ministack.services import lambda_svc
 
 from sandbox.strict import failures
 from sandbox.strict.concurrency import has_capacity, provisioned_total
-from sandbox.strict.emulator import Record, Reply, first, function_missing, function_record, refusal, replace
+from sandbox.strict.emulator import (
+    Record,
+    Reply,
+    first,
+    function_arn,
+    function_missing,
+    function_record,
+    refusal,
+    replace,
+)
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from sandbox.strict.updates import Updates
 
@@ -23,6 +33,24 @@ LEFT = "left_versions"
 
 planned_delay: ContextVar[float] = ContextVar("planned_delay", default=0.0)
 """The seconds that a fault sets for the current request, during which the version that an alias leaves serves."""
+
+
+_invoked: ContextVar[str] = ContextVar("invoked", default="")
+"""The ARN of the alias that the current request invokes, if its weights have chosen the version."""
+
+
+@contextmanager
+def invoked_as(name: str, qualifier: str | None, chosen: str | None) -> Iterator[None]:
+    """Let the function see the ARN of what the request names, whatever version was chosen.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html, `invoked_function_arn`: "Indicates if the invoker
+    specified a version number or alias."
+    """
+    token = _invoked.set(function_arn(name, qualifier) if chosen != qualifier else "")
+    try:
+        yield
+    finally:
+        _invoked.reset(token)
 
 
 def refuse_without_concurrency(function: Record, qualifier: str | None) -> Reply | None:
@@ -58,6 +86,7 @@ class Routing:
     def install(self) -> None:
         """Replace MiniStack's invocation."""
         replace(lambda_svc, "_invoke", self._invoke)
+        replace(lambda_svc, "_execute_function", _execute)
         replace(lambda_svc, "_update_alias", _update)
 
     def route(self, function: Record, qualifier: str | None) -> str | None:
@@ -115,10 +144,22 @@ class Routing:
                 return refused
             if is_queued:
                 return 202, {}, b""  # Lambda tries it again later: test_reserved_concurrency. Here, it is never run.
-            reply = await original(name, event, headers, chosen, query)
+            with invoked_as(name, qualifier, chosen):
+                reply = await original(name, event, headers, chosen, query)
             return failures.with_log(headers, failures.without_version(failures.shaped(reply)))
 
         return invoke
+
+
+def _execute(original: Callable[[Record, object], Record]) -> Callable[[Record, object], Record]:
+    def execute(record: Record, event: object) -> Record:
+        if not _invoked.get():
+            return original(record, event)
+        return original(
+            {**record, "config": {**(record.get("config") or record), "FunctionArn": _invoked.get()}}, event
+        )
+
+    return execute
 
 
 def _update(original: Callable[[str, str, Record], Reply]) -> Callable[[str, str, Record], Reply]:

@@ -443,6 +443,22 @@ class TestAlias:
         assert {each["ExecutedVersion"] for each in ran} == {"1", "2"}
         assert {aws.get(api)[1]["text"] for _ in range(20)} == {"one", "two"}
 
+    def test_tells_the_function_that_it_was_invoked_whatever_version_the_weights_choose(self, aws: World) -> None:
+        aws.ready(Publish=True)
+        code = (
+            "import json\n\n\ndef handler(event, context):\n"
+            "    return {'statusCode': 200, 'body': json.dumps({'arn': context.invoked_function_arn})}\n"
+        )
+        aws.awslambda.update_function_code(FunctionName=NAME, ZipFile=archive("", code), Publish=True)
+        aws.settle()
+        weights = {"AdditionalVersionWeights": {"2": 1.0}}
+        alias = aws.awslambda.create_alias(FunctionName=NAME, Name="prod", FunctionVersion="1", RoutingConfig=weights)
+        ran = aws.invoke("prod")
+        assert ran["ExecutedVersion"] == "2"
+        assert json.loads(ran["Payload"]["body"]) == {"arn": alias["AliasArn"]}
+        aws.permit("prod", "*/*/*")
+        assert aws.get(aws.api("prod")) == (200, {"arn": alias["AliasArn"]})
+
     def test_serves_the_old_version_until_provisioned_concurrency_has_moved(self, aws: World) -> None:
         aws.ready(Publish=True)
         aws.release("two")
@@ -621,6 +637,22 @@ class TestGateway:
         aws.gateway.create_api_mapping(DomainName=domain, ApiId=api, Stage="$default", ApiMappingKey="greeter/latest")
         assert aws.request("/greeter/latest/hello", host=domain) == (200, {"text": "one"})
         assert aws.account.calls()[-1].name == "execute-api.Invoke"
+
+
+class TestItem:
+    def test_loses_the_elements_at_their_original_positions(self, aws: World) -> None:
+        aws.make_table()
+        key = {"pk": {"S": "one"}}
+        letters = {"L": [{"S": letter} for letter in "abcd"]}
+        aws.dynamodb.put_item(TableName=TABLE, Item={**key, "letters": letters, "heading": {"S": "x"}})
+        changed = aws.dynamodb.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET done = :yes REMOVE letters[0], heading, letters[2]",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+            ReturnValues="ALL_NEW",
+        )
+        assert changed["Attributes"] == {**key, "letters": {"L": [{"S": "b"}, {"S": "d"}]}, "done": {"BOOL": True}}
 
 
 class TestCalls:
