@@ -549,6 +549,7 @@ class Session:
     def __init__(self, network: Network, process: Process, caller: Caller) -> None:
         self._network, self._process, self._caller = network, process, caller
         self.adapters: dict[str, HTTPAdapter] = {}
+        self.trust_env = False
 
     def mount(self, prefix: str, adapter: HTTPAdapter) -> None:
         """Take the adapter that decides about retries."""
