@@ -134,16 +134,26 @@ def _read(part: Requested) -> Requested:
         Pending: The function is part of an unfinished release.
 
     """
-    return _recorded(replace(part, target=part.target.seeing_now()))
+    target = part.target.seeing_now()
+    moved = _unrecorded(target)
+    if moved:
+        target = target.with_served(target.ledger.record_move(target.environment, moved, target.served))
+    return replace(part, target=target)
 
 
 def _recorded(part: Requested) -> Requested:
-    target = part.target
+    """Return the part. If the alias's last move is missing in the ledger, read the alias again first.
+
+    The ledger may have been read after the alias, and a release that had moved the alias rolled back in between. The
+    errors are those of ``_read``.
+    """
+    return _read(part) if _unrecorded(part.target) else part
+
+
+def _unrecorded(target: Target) -> Promotion | None:
+    """Return the last move of the alias if the ledger does not have it."""
     moved = target.alias.promotion if target.alias else None
-    if moved and moved.sequence > target.served.sequence:
-        served = target.ledger.record_move(target.environment, moved, target.served)
-        return replace(part, target=target.with_served(served))
-    return part
+    return moved if moved and moved.sequence > target.served.sequence else None
 
 
 def _finished(part: Requested) -> Requested:

@@ -425,6 +425,19 @@ MUTANTS = (
         RELEASING,
     ),
     Mutant(
+        "a move that the ledger lacks is recorded from an alias that was read before the ledger",
+        "promote.pipeline.promote",
+        """    return _read(part) if _unrecorded(part.target) else part
+""",
+        """    target, moved = part.target, _unrecorded(part.target)
+    if moved:
+        target = target.with_served(target.ledger.record_move(target.environment, moved, target.served))
+    return replace(part, target=target)
+""",
+        ("dynamodb.UpdateItem release",),
+        (Hit.LOST_UNREADABLE,),
+    ),
+    Mutant(
         "the verdicts are not recorded when the release begins",
         "promote.pipeline.promote",
         """            further.append(ledger.versions.verdict_update(request.candidate, request.plan, request.verdict))

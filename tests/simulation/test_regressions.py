@@ -117,6 +117,21 @@ REGRESSIONS = {
         exists=False,
         has_lock=False,
     ),
+    # The next run read the alias before it was rolled back, and the ledger afterwards. So the condition of its record,
+    # that no release was rolled back since, held.
+    "a release is rolled back between another run's reads of the alias and of the ledger": Plan(
+        jobs=(
+            Job(Kind.RUN, 5, lease=8, skew=-600, fifo=True, configures=True, functions=("hello", "api")),
+            Job(Kind.RUN, 5, 1.0, lease=4, rate=0.95, configures=True, functions=("api", "hello")),
+        ),
+        faults=(
+            Fault(Hit.UNSENT_FOR_GOOD, "lambda.UpdateAlias", job=0),
+            Fault(Hit.LOST_UNREADABLE, "dynamodb.UpdateItem release"),
+        ),
+        seed=2,
+        same=((4, 0),),
+        page=1,
+    ),
     # The run had reported that all aliases had moved, and its post step rolled the release back.
     "the record of a release fails, and its writes are throttled": Plan(
         jobs=(Job(Kind.RUN, 2, functions=TWO),),
