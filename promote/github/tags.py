@@ -30,12 +30,15 @@ class Version:
             return None
         prefix = tag[: found.start("numbers")]
         numbers = tuple(int(number) for number in re.split(r"\D", found["numbers"]))
-        suffix = found.groupdict().get("suffix") or ""
-        if suffix.lower() in _FINAL or _COMMIT.fullmatch(suffix):
+        text = found.groupdict().get("suffix") or ""
+        if text.lower() in _FINAL or _COMMIT.fullmatch(text):
             return cls(prefix, numbers)
-        if suffix[:1].isdecimal() or _LATER.match(suffix) or _word(suffix) in _EARLIER:
-            return cls(prefix, numbers, suffix)
-        return cls(prefix, numbers, variant=suffix)
+        if not (text[:1].isdecimal() or _is_edition(text)):
+            return cls(prefix, numbers, *_edition_after_variant(text))
+        both = _BEFORE_VARIANT.fullmatch(text)
+        if both and not (_is_edition(both["variant"]) or _COMMIT.fullmatch(both["variant"])):
+            return cls(prefix, numbers, both["suffix"], both["variant"])
+        return cls(prefix, numbers, text)
 
     @property
     def is_prerelease(self) -> bool:
@@ -76,9 +79,16 @@ def before(tag: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(found, key=itemgetter(0))[::-1])
 
 
-def _word(suffix: str) -> str:
-    """Return the letters at the start of a suffix, in lower case: ``rc`` in ``RC1`` and in ``rc.1``."""
-    return re.split(r"[^a-z]", suffix.lower(), maxsplit=1)[0]
+def _is_edition(text: str) -> bool:
+    """Return whether ``text`` begins with the word of a pre-release or a later edition, such as ``RC1`` or ``rc.1``."""
+    return bool(_LATER.match(text)) or re.split(r"[^a-z]", text.lower(), maxsplit=1)[0] in _EARLIER
+
+
+def _edition_after_variant(text: str) -> tuple[str, str]:
+    """Return the edition at the end of ``text`` and the variant before it: ``rc.1`` and ``arm64`` in ``arm64-rc.1``."""
+    # A single letter may belong to the variant.
+    starts = [part.start() for part in re.finditer(r"(?<=[-._])[A-Za-z]{2}", text) if _is_edition(text[part.start() :])]
+    return (text[starts[0] :], text[: starts[0] - 1]) if starts else ("", text)
 
 
 def _parts(suffix: str) -> list[str]:
@@ -114,6 +124,8 @@ _FINAL = frozenset({"final", "ga", "release"})
 _EARLIER = frozenset(
     re.findall(r"\w+", "a alpha b beta c canary cr dev m milestone next nightly pre preview rc snapshot")
 )
+_BEFORE_VARIANT = re.compile(r"(?P<suffix>[A-Za-z]+[-.]?\d+)[-_](?P<variant>[A-Za-z][\w.-]*)")
+"""A pre-release of a variant: ``rc.1-arm64``."""
 _COMMIT = re.compile(r"(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{7,40}")
 """The short SHA of a commit, which says nothing about the order."""
 _LATER = re.compile(r"(?:post|patch|hotfix|sp|p)(?![a-z])", re.IGNORECASE)

@@ -28,6 +28,8 @@ from promote.github.tags import Version, before
         "python-3.12-v1.9 python-3.12-v1.10",
         "python3.12-v9 python3.12-v10",
         "v1.0.0-arm64 v1.0.1-arm64 v1.0.10-arm64",
+        "v1.0.0-arm64-rc.1 v1.0.0-arm64-rc.2 v1.0.0-arm64 v1.0.1-arm64",
+        "v1.0.0-rc.2-x86_64 v1.0.0-rc.10-x86_64 v1.0.0-x86_64 v1.0.0-x86_64-hotfix.1",
         "v2026.1.1-a1b2c3d v2026.1.2-ffffff1",
     ],
 )
@@ -63,6 +65,10 @@ def test_versions_follow_one_another(series: str) -> None:
         ("python3.12-1.10.0", False),
         ("v1.0.1-arm64", False),
         ("v1.2.4-aws", False),
+        ("v1.0.1-arm64-rc.1", True),
+        ("v1.0.1-rc.1-arm64", True),
+        ("v1.0.1-arm64-post1", False),
+        ("v1.0.1-linux-c", False),
         ("v1.2.3-a1b2c3d", False),
         ("release/2026-02-01.1", False),
         ("v1.2.0-SNAPSHOT", True),
@@ -107,6 +113,15 @@ def test_some_tags_name_no_version(tag: str) -> None:
 )
 def test_a_version_is_read_from_the_right(tag: str, prefix: str, numbers: tuple[int, ...], suffix: str) -> None:
     assert Version.of(tag) == Version(prefix, numbers, suffix)
+
+
+def test_a_variant_and_a_prerelease_are_both_read() -> None:
+    for tag in ("v1.0.0-arm64-rc.1", "v1.0.0-rc.1-arm64"):
+        assert Version.of(tag) == Version("v", (1, 0, 0), "rc.1", "arm64")
+    assert Version.of("v1.0.0-canary.5-a1b2c3d") == Version("v", (1, 0, 0), "canary.5-a1b2c3d")
+    assert before("v1.0.0-arm64-rc.2", ["v1.0.0-rc.1", "v1.0.0-arm64-rc.1", "v1.0.0-x86-rc.1"]) == (
+        "v1.0.0-arm64-rc.1",
+    )
 
 
 def test_each_variant_has_its_own_series() -> None:
