@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from promote.core.errors import ServiceError
-from promote.core.network import proxy_variable
+from promote.core.network import is_direct, proxy_variable
 
 if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
@@ -101,8 +101,8 @@ def _is_document(body: bytes) -> bool:
 def _problem(
     environ: Mapping[str, str], variable: str, operation: "OperationModel", response: Mapping[str, Any]
 ) -> ServiceError:
-    host = f"https://{operation.service_model.endpoint_prefix}.amazonaws.com"
-    proxy = proxy_variable(environ.get(variable) or host, environ)
+    url = environ.get(variable) or f"https://{operation.service_model.endpoint_prefix}.amazonaws.com"
+    proxy = "" if is_direct(url, environ) else proxy_variable(url, environ)
     if proxy:
         who = f", probably the proxy of {proxy},"
         hint = f"Let the proxy pass the requests to {variable or 'amazonaws.com'}, or add the host to NO_PROXY."

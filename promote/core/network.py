@@ -18,19 +18,24 @@ The NAT of a runner drops connections that are idle for four minutes. Linux woul
 """
 
 
-def proxy_variable(url: str, environ: Mapping[str, str], others: Sequence[str] = ()) -> str:
-    """Return the variable whose proxy is used for ``url``; empty if none is. boto3 and requests do not name it.
-
-    ``others`` are schemes that count after that of the URL: requests also reads the proxy of ``all``.
-    """
+def is_direct(url: str, environ: Mapping[str, str]) -> bool:
+    """Return whether ``NO_PROXY`` names the host of ``url``, as boto3 reads it. requests reads it differently."""
     from urllib.request import (  # type: ignore[attr-defined] # noqa: PLC0415 - loads ssl
         proxy_bypass_environment,
     )
 
-    parts = urlsplit(url)
-    if proxy_bypass_environment(parts.netloc, {"no": environ.get("no_proxy") or environ.get("NO_PROXY", "")}):
-        return ""
-    names = [name for scheme in (parts.scheme, *others) for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())]
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY", "")
+    return bool(proxy_bypass_environment(urlsplit(url).netloc, {"no": no_proxy}))
+
+
+def proxy_variable(url: str, environ: Mapping[str, str], others: Sequence[str] = ()) -> str:
+    """Return the variable with the proxy for the scheme of ``url``; empty if there is none.
+
+    Neither boto3 nor requests names it. ``others`` are schemes that count after that of the URL: requests also reads
+    the proxy of ``all``.
+    """
+    schemes = (urlsplit(url).scheme, *others)
+    names = [name for scheme in schemes for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper())]
     return next((name for name in names if environ.get(name)), "")
 
 

@@ -26,26 +26,42 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
+class Complaint:
+    """Why a response is not as expected, or why that is not known. It is false if there is no reason."""
+
+    own: str = ""
+    """The beginning, in the words of the action and of the inputs."""
+    outside: str = ""
+    """The rest, which may be text from outside."""
+
+    def __str__(self) -> str:
+        return self.own + self.outside
+
+    def __bool__(self) -> bool:
+        return bool(self.own or self.outside)
+
+
+@dataclass(frozen=True)
 class Expectation:
     """A JMESPath expression that must be true of a JSON document."""
 
     expression: str
 
-    def complaint(self, document: bytes) -> str:
-        """Return why ``document`` does not meet the expectation; empty if it does. See ``inputs.expression``.
+    def complaint(self, document: bytes) -> Complaint:
+        """Return why ``document`` does not meet the expectation; false if it does. See ``inputs.expression``.
 
         Raises:
             UnreadableError: The document has too many values to be read.
 
         """
         if not self.expression:
-            return ""
+            return Complaint()
         if sum(map(document.count, _SEPARATORS)) > _MOST_VALUES:
             raise UnreadableError(f"the body has more than {_MOST_VALUES:,} values, so it was not read as JSON")
         try:
             value = json.loads(document)
         except (ValueError, RecursionError):
-            return f"the body is not JSON: {excerpt(document)}"
+            return Complaint("the body is not JSON: ", excerpt(document))
         try:
             why = complaint(self.expression, value)
         except (
@@ -54,8 +70,8 @@ class Expectation:
             ArithmeticError,
             RecursionError,
         ) as error:  # also from Python itself, such as ceil() of NaN
-            return f"{self.expression} cannot be evaluated: {error}"
-        return f"{self.expression} {why} {excerpt(document)}" if why else ""
+            return Complaint(f"{self.expression} cannot be evaluated: ", str(error))
+        return Complaint(self.expression, f" {why} {excerpt(document)}") if why else Complaint()
 
 
 @dataclass(frozen=True)

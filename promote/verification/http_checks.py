@@ -12,6 +12,7 @@ from promote.core.clock import Clock
 from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import (
+    Complaint,
     Expectation,
     HttpCheck,
     UnreadableError,
@@ -142,8 +143,8 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
     while True:
         left = deadline - clock.monotonic()
         if left <= 0:
-            detail = "verify-timeout was reached before it could run"
-            return CheckResult(check.name, KIND, Outcome.INCONCLUSIVE, clock.monotonic() - started, detail)
+            why = "verify-timeout was reached before it could run"
+            return CheckResult(check.name, KIND, Outcome.INCONCLUSIVE, clock.monotonic() - started, why, own=why)
         limit = _limit(left)
         endpoint_ok = reach.is_seen
         response = ask(session, endpoint, check.method, check.path, limit)
@@ -158,30 +159,34 @@ def run_check(  # noqa: PLR0913, PLR0917 - what a check depends on
         pause = min(2 * pause, 2.0)
         if not reach.is_seen:
             reach.look(check, clock, deadline)
-    outcome, detail = Outcome.FAILED if complaint else Outcome.PASSED, complaint
-    if response.cached:
-        outcome, detail = (
-            Outcome.INCONCLUSIVE,
-            f"the response came from a cache, not from the function ({response.cached})",
-        )
-    elif complaint and response.is_throttled:
-        outcome, detail = Outcome.INCONCLUSIVE, "API Gateway throttled the requests until verify-timeout (status 429)"
-    elif not endpoint_ok and response.is_gateways_own:
-        outcome = Outcome.INCONCLUSIVE
-        detail = detail or f"status {response.status} may come from API Gateway: the endpoint was just created"
-    elif not is_judged or response.is_unreachable or (response.trouble and limit < _LONGEST_RESPONSE):
+    outcome = Outcome.FAILED if complaint else Outcome.PASSED
+    may_be_late = response.trouble and limit < _LONGEST_RESPONSE
+    if doubt := _doubt(response, complaint, endpoint_ok=endpoint_ok):
+        outcome, complaint = Outcome.INCONCLUSIVE, doubt
+    elif not is_judged or response.is_unreachable or may_be_late:
         outcome = Outcome.INCONCLUSIVE  # the response of the function is unknown
-    sentences = (_status_complaint(check, response), check.expectation.expression)
     return CheckResult(
         check.name,
         KIND,
         outcome,
         clock.monotonic() - started,
-        detail,
+        str(complaint),
         gateway_symptom=response.is_gateways_own,
         crash_symptom=endpoint.gateway is not None and response.is_failure,
-        own=next((text for text in sentences if text and detail.startswith(text)), ""),
+        own=complaint.own,
     )
+
+
+def _doubt(response: Response, complaint: Complaint, *, endpoint_ok: bool) -> Complaint:
+    """Return why the response may not be the function's; false if it is."""
+    if response.cached:
+        return Complaint("the response came from a cache, not from the function", f" ({response.cached})")
+    if complaint and response.is_throttled:
+        return Complaint("API Gateway throttled the requests until verify-timeout (status 429)")
+    if not endpoint_ok and response.is_gateways_own:
+        why = f"status {response.status} may come from API Gateway: the endpoint was just created"
+        return complaint or Complaint(why)
+    return Complaint()
 
 
 def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_as_expected: bool) -> float:
@@ -199,41 +204,46 @@ def _patience(response: Response, endpoint: Endpoint, *, endpoint_ok: bool, is_a
     return ERRORS_TIMEOUT if response.status >= 500 else NEW_TIMEOUT  # noqa: PLR2004
 
 
-def _crash(endpoint: Endpoint, response: Response) -> str:
-    """Return the detail if API Gateway responds because the function failed; empty if the function responded.
+def _crash(endpoint: Endpoint, response: Response) -> Complaint:
+    """Return the reason if API Gateway responds because the function failed; false if the function responded.
 
     A check that expects 500 tests how the function reports an error. A crash is not such a report.
     """
     if endpoint.gateway is None or not response.is_failure:
-        return ""
+        return Complaint()
     if response.is_bodiless:
-        return "status 500 without a body: it may come from API Gateway, after a crash. Use GET"
-    return "status 500 comes from API Gateway: the function crashed, timed out, or returned an invalid response"
+        return Complaint("status 500 without a body: it may come from API Gateway, after a crash. Use GET")
+    why = "status 500 comes from API Gateway: the function crashed, timed out, or returned an invalid response"
+    return Complaint(why)
 
 
 _reading = threading.Lock()
 """Held while a body is in memory as a whole. Python judges one at a time anyway, and each can be large."""
 
 
-def _judged(check: HttpCheck, response: Response, left: float) -> tuple[str, bool]:
-    """Return why the response is not as expected, empty if it is, and whether that is known.
-
-    Other large responses are waited for, for ``left`` seconds at most.
-    """
+def _judged(check: HttpCheck, response: Response, left: float) -> tuple[Complaint, bool]:
+    """Return why the response is not as expected, and whether that is known. It takes at most ``left`` seconds."""
     if response.trouble:
-        return response.trouble, not response.is_unknown
-    complaint = _status_complaint(check, response)
-    if complaint or check.is_probe or not check.expectation.expression:
-        return f"{complaint}: {excerpt(response.start)}" if complaint else "", True
+        return Complaint("", response.trouble), not response.is_unknown
+    if status := _status_complaint(check, response):
+        return Complaint(status, f": {excerpt(response.start)}"), True
+    if check.is_probe or not check.expectation.expression:
+        return Complaint(), True
+    return _judged_body(check.expectation, response, left)
+
+
+def _judged_body(expectation: Expectation, response: Response, left: float) -> tuple[Complaint, bool]:
+    """Return the same for the body. Other large bodies are waited for."""
     if response.coding:
-        why = f"the response has the Content-Encoding {excerpt(response.coding.encode(), 40)}"
-        return f"{why}, which the action did not accept and cannot decode", False
+        coding = excerpt(response.coding.encode(), 40)
+        why = f" {coding}, which the action did not accept and cannot decode"
+        return Complaint("the response has the Content-Encoding", why), False
     if not _reading.acquire(timeout=max(0.0, left)):
-        return "verify-timeout was reached while the other responses were judged", False
+        return Complaint("verify-timeout was reached while the other responses were judged"), False
     try:
-        return check.expectation.complaint(response.whole()), True
+        return expectation.complaint(response.whole()), True
     except UnreadableError as error:
-        return str(error), False
+        return Complaint(str(error)), False
     finally:
         _reading.release()
 

@@ -14,7 +14,7 @@ from promote.core.errors import InputError
 from promote.core.redaction import quoted
 from promote.core.verdict import CheckResult, Outcome
 from promote.core.workspace import require_inside
-from promote.inputs.checks import Invocation, UnreadableError, excerpt
+from promote.inputs.checks import Complaint, Invocation, UnreadableError, excerpt
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
 
@@ -24,7 +24,7 @@ _LARGEST_EVENT = 6 * 1024 * 1024
 _GRACE = 0.5
 """Seconds by which an invocation may exceed the time limit."""
 
-_LATE = "verify-timeout was reached before the function responded"
+_LATE = Complaint("verify-timeout was reached before the function responded")
 
 
 @dataclass(frozen=True)
@@ -101,30 +101,31 @@ def run_invocation(invocation: Invocation, event: bytes, subject: Subject) -> Ch
     left = subject.deadline - started
     outcome = Outcome.INCONCLUSIVE
     if left <= 0:
-        detail = "verify-timeout was reached before it could run"
+        complaint = Complaint("verify-timeout was reached before it could run")
     else:
         try:
             # The client's own limits come first. They are for each part of a response and each attempt.
             answer = with_timeout(left + _GRACE, lambda: subject.function.invoke(version, event, subject.deadline))
-            outcome, detail = _judged(invocation, version, *answer)
+            outcome, complaint = _judged(invocation, version, *answer)
         except TimeoutError:
-            detail = _LATE
+            complaint = _LATE
         except (BotoCoreError, ClientError) as error:
             is_late = isinstance(error, ReadTimeoutError) and clock.monotonic() >= subject.deadline
-            detail = _LATE if is_late else str(explain(error))
-    own = invocation.expectation.expression
-    own = own if detail.startswith(own) else ""
-    return CheckResult(invocation.name, "invoke", outcome, clock.monotonic() - started, detail, own=own)
+            complaint = _LATE if is_late else Complaint("", str(explain(error)))
+    seconds = clock.monotonic() - started
+    return CheckResult(invocation.name, "invoke", outcome, seconds, str(complaint), own=complaint.own)
 
 
-def _judged(invocation: Invocation, version: str, payload: bytes, trouble: str, executed: str) -> tuple[Outcome, str]:
-    """Return the outcome of a response and its detail."""
+def _judged(
+    invocation: Invocation, version: str, payload: bytes, trouble: str, executed: str
+) -> tuple[Outcome, Complaint]:
+    """Return the outcome of a response and the reason."""
     if executed and executed != version:
-        return Outcome.INCONCLUSIVE, f"version {executed} ran instead of {version}"
+        return Outcome.INCONCLUSIVE, Complaint(f"version {executed} ran instead of {version}")
     if trouble:
-        return Outcome.FAILED, f"the function raised an error ({trouble}): {excerpt(payload)}"
+        return Outcome.FAILED, Complaint(f"the function raised an error ({trouble}): ", excerpt(payload))
     try:
         complaint = invocation.expectation.complaint(payload)
     except UnreadableError as error:
-        return Outcome.INCONCLUSIVE, str(error)
+        return Outcome.INCONCLUSIVE, Complaint(str(error))
     return Outcome.FAILED if complaint else Outcome.PASSED, complaint

@@ -158,7 +158,8 @@ def test_a_field_that_is_meant_as_a_field_may_be_compared(expression: str) -> No
     ],
 )
 def test_a_comparison_of_fields_that_are_not_there_says_nothing(expression: str, document: str) -> None:
-    assert f"{expression} compares two fields, and one is null" in Expectation(expression).complaint(document.encode())
+    complaint = Expectation(expression).complaint(document.encode())
+    assert str(complaint).startswith(f"{expression} compares two fields, and one is null")
 
 
 @pytest.mark.parametrize(
@@ -173,14 +174,14 @@ def test_a_comparison_of_fields_that_are_not_there_says_nothing(expression: str,
     ],
 )
 def test_a_comparison_that_does_not_depend_on_what_is_not_there_is_true(expression: str, document: str) -> None:
-    assert Expectation(expression).complaint(document.encode()) == ""
+    assert not Expectation(expression).complaint(document.encode())
 
 
 def test_functions_may_take_references() -> None:
     (check,) = parse_checks(
         Value("GET / sort_by(items, &name)[0].name == max_by(map(&@, items), &age).name && items[::-1]")
     )
-    assert check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}') == ""
+    assert not check.expectation.complaint(b'{"items": [{"name": "a", "age": 1}, {"name": "b", "age": 0}]}')
 
 
 METHOD = st.sampled_from([method for method in METHODS if method != "HEAD"])
@@ -291,7 +292,7 @@ def test_an_invocation_that_does_not_compile_names_its_input() -> None:
 )
 def test_nothing_empty_is_true(document: str, is_true: bool) -> None:  # noqa: FBT001 - a table's column
     complaint = Expectation("@").complaint(document.encode())
-    assert complaint == ("" if is_true else f"@ is {document} of {document}")
+    assert str(complaint) == ("" if is_true else f"@ is {document} of {document}")
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def test_nothing_empty_is_true(document: str, is_true: bool) -> None:  # noqa: F
 )
 def test_a_complaint_says_what_is_wrong(expression: str, document: bytes, complaint: str) -> None:
     found = Expectation(expression).complaint(document)
-    assert found.startswith(complaint)
+    assert str(found).startswith(complaint)
     assert bool(found) == bool(complaint)
 
 
