@@ -19,7 +19,6 @@ from promote.core.promotion import Alias
 from promote.core.redaction import Redactor
 from promote.core.run import join_names
 from promote.core.version import Snapshot
-from promote.inputs.checks import values_of
 from promote.inputs.model import Configuration, Inputs, Isolation
 from promote.inputs.usage import Command
 from promote.pipeline import configuration
@@ -94,7 +93,7 @@ def _prepare_one(job: Job) -> Target:
             job.session,
             function,
             clock,
-            redact=Redactor([*_variables(latest, inputs.configuration), *_query_values(inputs)]),
+            redact=Redactor([*_variables(latest, inputs.configuration), *registry.secrets(checks)]),
         ),
         plan=registry.plan(checks, inputs.latest_url, _tested_by(job)),
         code=code,
@@ -307,11 +306,6 @@ def _variables(latest: Snapshot | None, wanted: Configuration) -> list[str]:
     """Return the values of the function's environment variables, current and new ones."""
     environment = (latest.configuration.get("Environment") if latest else None) or {}
     return [*(environment.get("Variables") or {}).values(), *(wanted.environment_variables or {}).values()]
-
-
-def _query_values(inputs: Inputs) -> list[str]:
-    """Return the values in the queries of the checks. The name of a check does not show them, but a response may."""
-    return [value for check in inputs.checks for value in values_of(check.path)]
 
 
 def require_fit(code: Code | None, current: Mapping[str, Any], wanted: Configuration) -> None:

@@ -72,6 +72,9 @@ class Check(Protocol):
     def digest(self) -> Mapping[str, object]:
         """Return what is tested, as JSON. If it changes, a version that has passed is verified again."""
 
+    def secrets(self) -> Iterable[str]:
+        """Return the values that the checks send and that may be secret. A response may repeat them."""
+
     def calls(self, subject: Subject) -> Iterable[Callable[[], Results]]:
         """Return the calls that run the checks. All calls of a verification run side by side."""
 

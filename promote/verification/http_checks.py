@@ -19,6 +19,7 @@ from promote.inputs.checks import (
     excerpt,
     first_path,
     unambiguous_path,
+    values_of,
 )
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject, no_endpoint
@@ -55,6 +56,11 @@ class HttpChecks:
     def digest(self) -> Mapping[str, object]:
         """Return the checks as they are written."""
         return {self.input: [check.written for check in self.checks]}
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the values of the queries."""
+        for check in self.checks:
+            yield from values_of(check.path)
 
     def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
         """Yield one call per check."""

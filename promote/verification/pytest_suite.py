@@ -68,6 +68,10 @@ class Suite:
         """Return the inputs as they are written."""
         return {self.input: self.written}
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return nothing: the action does not know what commands send."""
+        return ()
+
     def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
         """Yield the call that runs all tests."""
         endpoint = subject.endpoint

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promote.inputs.model import Inputs
@@ -24,6 +24,12 @@ def parse(inputs: Inputs, workspace: Path) -> tuple[Check, ...]:
 
     """
     return tuple(check for kind in KINDS if (check := kind.parse(inputs, workspace)))
+
+
+def secrets(checks: Sequence[Check]) -> Iterator[str]:
+    """Yield the values that the checks send and that may be secret."""
+    for check in checks:
+        yield from check.secrets()
 
 
 def plan(checks: Sequence[Check], latest_url: str, commit: str) -> str:

@@ -129,6 +129,10 @@ class Script:
         """Return the script."""
         return {self.input: self.text}
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return nothing: the action does not know what commands send."""
+        return ()
+
     def calls(self, subject: Subject) -> Iterator[Callable[[], Results]]:
         """Yield the call that runs the script."""
         yield lambda: [run_script(self.text, subject.context, subject.deadline)]

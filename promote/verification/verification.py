@@ -40,7 +40,7 @@ class Verification:
     function: "Function"
     clock: Clock
     redact: Redactor
-    """Removes the values of the function's variables and of the checks' queries from details of responses."""
+    """Removes the values of the function's variables, and what the checks send, from details of responses."""
 
     @property
     def has_commands(self) -> bool:

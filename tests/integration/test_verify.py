@@ -699,6 +699,24 @@ def test_values_of_a_query_are_shown_nowhere_if_the_response_repeats_them(
     assert not [text for text in known if re.search("t0k.*of.*query", text)]
 
 
+def test_texts_of_an_event_are_shown_nowhere_if_the_function_repeats_them(
+    runner: Runner, inputs: dict[str, str], world: World
+) -> None:
+    for name, path, query in (("answer", "/greeting", {"name": "t0ken-of-event"}), ("error", "/t0ken-of-event", 1)):
+        event = {"rawPath": path, "queryStringParameters": query}
+        (runner.workspace / f"{name}.json").write_text(json.dumps(event))
+    (runner.workspace / "function" / "app.py").write_text(
+        (runner.workspace / "function" / "app.py").read_text().replace("return answer(404,", "raise ValueError(")
+    )
+    ended = runner.run({**inputs, "invoke": "answer.json statusCode == `201`\nerror.json"})
+    assert_blocked(ended, world, "failed")
+    assert "Hello, ***!" in ended.log
+    assert "nothing is at ***" in ended.log
+    [report] = (runner.folder / "runner_temp").rglob("junit-*.xml")
+    known = [ended.log, ended.summary, report.read_text(), *map(str, [*world.items(), *ended.outputs.values()])]
+    assert not [text for text in known if "t0ken-of-event" in text]
+
+
 def test_variables_of_the_function_are_redacted_in_output_and_tracebacks(
     runner: Runner, inputs: dict[str, str], world: World
 ) -> None:

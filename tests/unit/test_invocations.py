@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,8 +14,10 @@ from promote.core.verdict import Outcome
 from promote.inputs.checks import Expectation, Invocation
 from promote.verification.check import Subject
 from promote.verification.crash import crash_of
-from promote.verification.invocations import run_invocation
+from promote.verification.invocations import Event, run_invocation, texts_of
 from tests.clock import Time
+
+NOTHING = Event.of(b"{}")
 
 
 class Slow:
@@ -43,7 +46,7 @@ def subject(function: Slow, seconds: float) -> Subject:
     ],
 )
 def test_an_invocation_ends_with_the_verification(seconds: float, detail: str) -> None:
-    found = run_invocation(Invocation("event.json", Expectation("")), b"{}", subject(Slow(20), seconds))
+    found = run_invocation(Invocation("event.json", Expectation("")), NOTHING, subject(Slow(20), seconds))
     assert (found.outcome, found.detail) == (Outcome.INCONCLUSIVE, detail)
     assert found.seconds < 1.3
 
@@ -63,7 +66,7 @@ class Unreachable:
 def test_the_limit_of_the_client_is_the_same_as_that_of_the_verification(limit: float, detail: str) -> None:
     clock = Time()
     facts = SimpleNamespace(function=Unreachable(clock), version="1", clock=clock, deadline=clock.monotonic() + limit)
-    found = run_invocation(Invocation("event.json", Expectation("")), b"{}", cast("Subject", facts))
+    found = run_invocation(Invocation("event.json", Expectation("")), NOTHING, cast("Subject", facts))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.detail.startswith(detail)
 
@@ -77,6 +80,34 @@ def test_the_look_for_the_reason_of_a_crash_ends_with_the_verification() -> None
 
 def test_a_payload_with_too_many_values_is_not_judged() -> None:
     payload = json.dumps([0] * 300_000).encode()
-    found = run_invocation(Invocation("event.json", Expectation("[0] == `0`")), b"{}", subject(Slow(0, payload), 60))
+    found = run_invocation(Invocation("event.json", Expectation("[0] == `0`")), NOTHING, subject(Slow(0, payload), 60))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "more than 250,000 values" in found.detail
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "t0k/en-1",
+        ["a", {"b": "t0k/en-1"}],
+        "Bearer t0k/en-1",
+        "Basic bWU6dDBrL2VuLTE=",
+        "name=a%20b&key=t0k%2Fen-1",
+        "a=b; session=t0k/en-1",
+        '{"a": ["{\\"b\\": \\"t0k/en-1\\"}"]}',
+        b64encode(b'{"key": "t0k/en-1"}').decode(),
+    ],
+)
+def test_the_texts_of_an_event_are_found_wherever_a_function_reads_them(value: object) -> None:
+    found = set(texts_of({"a": 1, "b": None, "key": value}))
+    assert found & {"t0k/en-1", "me:t0k/en-1"}
+
+
+def test_a_response_is_not_shown_if_its_event_has_too_many_texts() -> None:
+    event = Event.of(json.dumps([f"text {number}" for number in range(700_000)]).encode())
+    assert len(event.texts) <= 2000
+    found = run_invocation(Invocation("event.json", Expectation("ok")), event, subject(Slow(0, b'"text 699999"'), 60))
+    assert found.outcome is Outcome.FAILED
+    assert found.detail.endswith("the event has more than 2,000 texts")
+    passed = run_invocation(Invocation("event.json", Expectation("ok")), event, subject(Slow(0, b'{"ok": 1}'), 60))
+    assert (passed.outcome, passed.detail) == (Outcome.PASSED, "")
