@@ -7,7 +7,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-_SHORTEST_SECRET = 6
+SHORTEST_SECRET = 6
 """The fewest characters of a secret. Shorter values are not secret, and would make texts unreadable."""
 
 
@@ -18,8 +18,8 @@ class Redactor:
         wholes = {whole for secret in secrets for whole in (secret, *_passwords(secret))}
         # A key with several lines may be shown line by line, or with all lines joined.
         parts = {part for whole in wholes for part in (whole, " ".join(whole.split()), *whole.splitlines())}
-        found = {spelling for part in parts if len(part) >= _SHORTEST_SECRET for spelling in _spellings(part)}
-        found |= {spelling for whole in wholes if len(whole) >= _SHORTEST_SECRET for spelling in _in_base64(whole)}
+        found = {spelling for part in parts if len(part) >= SHORTEST_SECRET for spelling in _spellings(part)}
+        found |= {spelling for whole in wholes if len(whole) >= SHORTEST_SECRET for spelling in _in_base64(whole)}
         self._parts = sorted(found, key=len, reverse=True)
         self.longest = len(self._parts[0]) if self._parts else 0
         """The characters of the longest secret. Text that is read in chunks needs an overlap of this length."""

@@ -1,6 +1,5 @@
 """The input ``test-command``: a bash script, which records its commands while it runs."""
 
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from promote.inputs.checks import SETTINGS
 from promote.inputs.model import Inputs
 from promote.verification.check import EndpointUse, Results, Subject
 from promote.verification.process import CommandContext, run
+from promote.verification.script_words import ScriptWords
 
 NAME = "test-command"
 """The name of the check. The text of the script may have a secret."""
@@ -27,8 +27,8 @@ _BEGINNING = "the beginning"
 
 _WATCH = r"""
 command_not_found_handle() {
-  printf 'missing %s\n' "$1" >>RECORD
-  printf 'bash: %s: command not found\n' "$1" >&2
+  printf 'missing %s\n' "${1%%$'\n'*}" >>RECORD
+  printf 'bash: %s: command not found\n' "${1%%$'\n'*}" >&2
   return 127
 }
 __promote_before=BEGINNING
@@ -140,7 +140,7 @@ class Script:
 
 def run_script(script: str, context: CommandContext, deadline: float) -> CheckResult:
     """Run a bash script as a step of a workflow does. Exit code 0 passes."""
-    started = context.clock.monotonic()
+    started, words = context.clock.monotonic(), ScriptWords(script)
     with context.console.group(NAME) as group:
         options = ("--noprofile", "--norc", "-e", "-o", "pipefail")
         record = context.temporary / "test-command.record"
@@ -148,8 +148,12 @@ def run_script(script: str, context: CommandContext, deadline: float) -> CheckRe
         file = context.temporary / "test-command.bash"
         watch(file, record, context.environ.get("BASH_ENV", ""))
         watched = replace(context, environ={**context.environ, "BASH_ENV": str(file)})
-        code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, group.write)
-    seen = traces(record)
+
+        def write(line: str) -> None:
+            group.write(words.hidden(line))
+
+        code = run(["bash", *options, "-c", ended(script)], watched, deadline - started, write)
+    seen = traces(record, words)
     outcome, detail = Outcome.PASSED, ""
     if code is None:
         outcome, detail = Outcome.INCONCLUSIVE, "verify-timeout was reached, and the command was stopped"
@@ -207,8 +211,8 @@ def ended(script: str) -> str:
     return f'{script}\n\n{{ exit "$?"; }} 2>/dev/null'
 
 
-def traces(record: Path) -> Traces:
-    """Read the record of a script that has ended."""
+def traces(record: Path, words: ScriptWords) -> Traces:
+    """Read the record of a script that has ended. ``words`` are its words."""
     lines: list[str] = []
     if record.is_file():
         with record.open("rb") as file:
@@ -217,14 +221,6 @@ def traces(record: Path) -> Traces:
     def reported(word: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(line[len(word) :][:_LONGEST] for line in lines if line.startswith(word)))
 
-    near = tuple(dict.fromkeys(map(_command, reported("near "))))
-    return Traces(reported("missing "), near, "ran" in lines)
-
-
-def _command(text: str) -> str:
-    """Return the name of the command in ``text``. Its arguments and variables may have a secret."""
-    if text == _BEGINNING:
-        return text
-    words = text.split()
-    named = next((word for word in words if not re.match(r"[A-Za-z_]\w*=", word)), "a variable")
-    return named if [named] == words else f"{named} …"
+    missing = map(words.named, reported("missing "))
+    near = (_BEGINNING if text == _BEGINNING else words.command(text) for text in reported("near "))
+    return Traces(tuple(missing), tuple(dict.fromkeys(near)), "ran" in lines)

@@ -533,6 +533,31 @@ def test_the_text_of_a_command_is_shown_nowhere(place: Place) -> None:
     assert "s3cr3t" not in repr(result) + place.log
 
 
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("TOKEN= s3cr3t", "bash: …: command not found"),
+        ("TOKEN= s3cr3t || true", "'a word of the script' was not found"),
+        ('TOKEN= "s3cr3t\nof two lines" || true', "bash: …: command not found"),
+        ("TOKEN= ./s3cr3t || true", "bash: line 1: …: No such file or directory"),
+        ("TOKEN=s3cr3t timeout 5 no-such-tool || true", "near 'a word of the script …'"),
+        ("echo (s3cr3t)", "syntax error near unexpected token `…'"),
+        ("curl -H 's3cr3t", "unexpected EOF while looking for matching `''"),
+        ("cd s3cr3t || no-such-tool", "bash: line 1: cd: …: No such file or directory"),
+        ("export s3cr3t-of-mine=1", "bash: line 1: export: `…': not a valid identifier"),
+        ("echo ${TOKEN:?s3cr3t}", "bash: line 1: TOKEN: …"),
+        ("set -u; echo s3cr3t $PROMOTE_TOKEN", "bash: line 1: PROMOTE_TOKEN: unbound variable"),
+        ("bash -c 'TOKEN= s3cr3t' || true", "bash: …: command not found"),
+        ("sh -c 'TOKEN= s3cr3t' || true", ": …: not found"),
+        ("no-such-tool s3cr3t", "bash: no-such-tool: command not found"),
+    ],
+)
+def test_messages_of_bash_name_commands_and_no_other_words_of_the_script(place: Place, script: str, shown: str) -> None:
+    result = place.script(script)
+    assert shown in place.log + result.detail
+    assert "s3cr3t" not in repr(result) + place.log
+
+
 def processes(marker: str) -> list[str]:
     """Return the command lines of the processes that contain ``marker``."""
     lines = []
