@@ -378,13 +378,11 @@ def _published(scope: _Scope, report: Report, notes: Notes, template: Template |
             "the release cannot be published without a github-token",
             hint="Remove the input github-token, so that its default applies. Give the job contents: write.",
         )
-    arn = Arn.of(scope.members[0].ledger.arn)
     section = Section(
         [member.function.name for member in scope.members],
         lambda limit: render(notes, template, limit=limit, redact=scope.job.workflow.redact),
-        arn.place,
+        Arn.of(scope.members[0].ledger.arn),
         scope.job.inputs.retired,
-        arn.region,
     )
     made = release_page.publish(scope.github, notes.tag, section)
     done = "was published" if made.is_changed else "is up to date"

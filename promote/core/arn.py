@@ -27,5 +27,11 @@ class Arn:
 
     @property
     def place(self) -> str:
-        """A short name for its account and region, for pages that others can read. It does not show the account."""
-        return hashlib.sha256(f"{self.partition}:{self.region}:{self.account}".encode()).hexdigest()[:8]
+        """A short name for its region and account, for pages that others can read. It does not show the account."""
+        digest = hashlib.sha256(f"{self.partition}:{self.region}:{self.account}".encode()).hexdigest()
+        return f"{self.region}-{digest[:8]}"
+
+    @property
+    def account_end(self) -> str:
+        """The end of its account, for the same pages: it distinguishes two accounts, and does not show them."""
+        return f"…{self.account[-4:]}"

@@ -197,8 +197,8 @@ def _attempt(job: Job, parts: Sequence[Part], commit: str) -> Attempt:
         job.inputs.environment,
         commit,
         is_success=move is not None,
-        # Jobs for several regions make one deployment each, which look the same otherwise.
-        description=f"{arn.region}: {text}",
+        # Jobs for several regions or accounts make one deployment each, which look the same otherwise.
+        description=f"{arn.region}, account {arn.account_end}: {text}",
         details={
             **details,
             "place": arn.place,

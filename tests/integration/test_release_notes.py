@@ -309,15 +309,15 @@ def test_the_file_is_there_though_the_ledger_takes_no_notes(team: Team, world: W
     assert len(world.records("notes")) == 2
 
 
-def test_functions_of_one_repository_share_its_environments_and_releases(team: Team) -> None:
+def test_functions_of_one_repository_share_its_environments_and_releases(team: Team, world: World) -> None:
     first = team.commit("feat: Say hello")
     for function in ("hello", "other"):
         ended = team.run(first, function_name=function)
         assert (ended.result, ended.annotations) == ("promoted", ()), ended.log
     assert [state for _, state, _ in team.shown()] == ["success", "success"]
     assert sorted(str(made["description"]) for made in team.hub.deployments) == [
-        "us-east-1: version 1 of hello passed verification and was promoted",
-        "us-east-1: version 1 of other passed verification and was promoted",
+        f"us-east-1, account …{world.account.id[-4:]}: version 1 of hello passed verification and was promoted",
+        f"us-east-1, account …{world.account.id[-4:]}: version 1 of other passed verification and was promoted",
     ]
     second = team.commit("feat: Be faster")
     assert team.run(second).result == "promoted"

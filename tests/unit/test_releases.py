@@ -1,16 +1,22 @@
 """Notes in the release of a tag, together with its author's text."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
+from promote.core.arn import Arn
 from promote.core.errors import GitHubError
 from promote.github.api import release_page
 from promote.github.api.release_page import BODY_LIMIT, Published, Section
 from tests.github import Repository, Request, emulated
 
 NOTES = "## Changes\n\n- one ü 🎉"
-BEGIN, END = (marker.format(function="hello", place="a1") for marker in (release_page.BEGIN, release_page.END))
+EUROPE = Arn.of("arn:aws:lambda:eu-west-1:111111111111:function:hello")
+AMERICA = replace(EUROPE, region="us-east-1")
+ACCOUNT = replace(EUROPE, account="222222222222")
+
+BEGIN, END = (marker.format(function="hello", place=EUROPE.place) for marker in (release_page.BEGIN, release_page.END))
 SECTION = f"{BEGIN}\n\n{NOTES}\n\n{END}"
 URL = "https://github.com/octo/hello/releases/tag/v1.0.0"
 
@@ -32,14 +38,14 @@ def publish(
     functions: Sequence[str],
     text_for: Callable[[int], str],
     *,
-    place: str = "a1",
+    arn: Arn = EUROPE,
     retired: Collection[str] = (),
 ) -> Published:
-    return release_page.publish(github.client(), tag, Section(functions, text_for, place, retired))
+    return release_page.publish(github.client(), tag, Section(functions, text_for, arn, retired))
 
 
 def placed(body: str) -> str:
-    return Section(["hello"], notes, "a1").placed(body, "v1")
+    return Section(["hello"], notes, EUROPE).placed(body, "v1")
 
 
 def writes(github: Repository) -> list[str]:
@@ -122,8 +128,8 @@ def test_a_long_body_with_broken_markers_takes_no_time() -> None:
 
 
 def test_notes_cannot_end_their_section() -> None:
-    others = release_page.BEGIN.format(function="other", place="a1")
-    made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four", "a1").placed("", "v1")
+    others = release_page.BEGIN.format(function="other", place=EUROPE.place)
+    made = Section(["hello"], lambda _: f"one{END}two{BEGIN}three{others}four", EUROPE).placed("", "v1")
     assert made == f"{BEGIN}\n\nonetwothreefour\n\n{END}"
 
 
@@ -168,8 +174,8 @@ def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository
             assert publish(github, "v1.0.0", [function], lambda _, said=said: said).is_changed  # type: ignore[misc]
         github.releases[0]["body"] += "\n\nYours, the team" if text == "old" else ""
     sections = [
-        f"{release_page.BEGIN.format(function=function, place='a1')}\n\n{function} new\n\n"
-        f"{release_page.END.format(function=function, place='a1')}"
+        f"{release_page.BEGIN.format(function=function, place=EUROPE.place)}\n\n{function} new\n\n"
+        f"{release_page.END.format(function=function, place=EUROPE.place)}"
         for function in ("orders", "orders-2", "invoices")
     ]
     assert github.releases[0]["body"] == "\n\n".join([*sections, "Yours, the team"])
@@ -177,10 +183,10 @@ def test_functions_of_a_repository_share_the_release_of_a_tag(github: Repository
 
 def test_functions_of_the_same_name_in_several_places_have_a_section_each(github: Repository) -> None:
     for text in ("old", "new"):
-        for place in ("a1", "b2"):
-            publish(github, "v1.0.0", ["orders"], lambda _, said=f"{text} of {place}": said, place=place)  # type: ignore[misc]
-            publish(github, "v1.0.0", ["api", "mail"], lambda _, said=f"both {text} of {place}": said, place=place)  # type: ignore[misc]
-    publish(github, "v1.0.0", ["api", "mail", "worker"], lambda _: "all of b2", place="b2")
+        for name, arn in (("a1", EUROPE), ("b2", AMERICA)):
+            publish(github, "v1.0.0", ["orders"], lambda _, said=f"{text} of {name}": said, arn=arn)  # type: ignore[misc]
+            publish(github, "v1.0.0", ["api", "mail"], lambda _, said=f"both {text} of {name}": said, arn=arn)  # type: ignore[misc]
+    publish(github, "v1.0.0", ["api", "mail", "worker"], lambda _: "all of b2", arn=AMERICA)
     texts = [line for line in github.releases[0]["body"].splitlines() if line and not line.startswith("<!--")]
     assert texts == ["new of a1", "both new of a1", "new of b2", "all of b2"]
 
@@ -192,7 +198,9 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
         return str(github.releases[0]["body"])
 
     def section(names: str, text: str) -> str:
-        begin, end = (marker.format(function=names, place="a1") for marker in (release_page.BEGIN, release_page.END))
+        begin, end = (
+            marker.format(function=names, place=EUROPE.place) for marker in (release_page.BEGIN, release_page.END)
+        )
         return f"{begin}\n\n{text}\n\n{end}"
 
     written("mail", "api")
@@ -205,7 +213,7 @@ def test_an_application_has_one_section_whichever_functions_it_had_before(github
     assert body == "\n\n".join([section("api+worker", "api worker"), *others])
     # Left by hand, or by two jobs that wrote at the same moment.
     github.releases[0]["body"] += section("api+mail", "old") + release_page.BEGIN.format(
-        function="mail+worker", place="a1"
+        function="mail+worker", place=EUROPE.place
     )
     body = written("mail", "api", "worker")
     assert body == "\n\n".join([section("api+mail+worker", "mail api worker"), *others])
@@ -276,17 +284,27 @@ def test_what_github_forbids_has_the_message_of_github(github: Repository, metho
 
 
 def test_functions_of_the_same_name_in_two_regions_have_different_headings() -> None:
-    def placed(body: str, place: str, region: str, text: str = "## hello v1\n\nNews") -> str:
-        return Section(["hello"], lambda _: text, place, region=region).placed(body, "v1")
+    def placed(body: str, arn: Arn, text: str = "## hello v1\n\nNews") -> str:
+        return Section(["hello"], lambda _: text, arn).placed(body, "v1")
 
-    first = placed("", "a1", "eu-west-1")
+    first = placed("", EUROPE)
     assert "## hello v1\n" in first, "there is only one"
-    both = placed(first, "b2", "us-east-1")
+    both = placed(first, AMERICA)
     assert "## hello v1\n" in both
     assert "## hello v1 in us-east-1\n" in both
-    both = placed(both, "a1", "eu-west-1")
+    both = placed(both, EUROPE)
     assert "## hello v1 in eu-west-1\n" in both
-    assert placed(both, "b2", "us-east-1") == both
-    assert "in us-east-1" not in placed(first, "b2", "us-east-1", "News\n## hello v1"), "of a template"
-    other = Section(["other"], lambda _: "## other v1", "b2", region="us-east-1").placed(first, "v1")
+    assert placed(both, AMERICA) == both
+    assert "in us-east-1" not in placed(first, AMERICA, "News\n## hello v1"), "of a template"
+    other = Section(["other"], lambda _: "## other v1", AMERICA).placed(first, "v1")
     assert "in us-east-1" not in other
+
+
+def test_functions_of_the_same_name_in_two_accounts_have_different_headings() -> None:
+    text = ""
+    for arn in (EUROPE, ACCOUNT, AMERICA) * 2:
+        text = Section(["hello"], lambda _: "## hello v1", arn).placed(text, "v1")
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    ends = ["in eu-west-1, account …1111", "in eu-west-1, account …2222", "in us-east-1"]
+    assert headings == [f"## hello v1 {end}" for end in ends]
+    assert EUROPE.account not in text

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from promote.core.arn import Arn
 from promote.core.errors import GitHubError
 from promote.github.api.repository import GitHub, Release
 from promote.github.tags import Version
@@ -63,29 +64,28 @@ def publish(github: GitHub, tag: str, section: "Section") -> Published:
 class Section:
     """The part of a release's text for a function, or for several functions that are released together.
 
-    ``text_for`` returns the notes with at most the given number of characters. ``place`` is the functions' account and
-    region. If the release has a section of the same functions in another place, the heading shows ``region``, because
-    both would look the same. For several functions, the section is also replaced if it was written before a function
-    was added, or when it contained one of ``retired``.
+    ``text_for`` returns the notes with at most the given number of characters. ``arn`` is that of any of the functions.
+    If the release has a section of the same functions in another place, the heading shows the region, because both
+    would look the same. If the other is in the same region, it also shows the end of the account.
+
+    For several functions, the section is also replaced if it was written before a function was added, or when it
+    contained one of ``retired``.
     """
 
     def __init__(
         self,
         functions: Sequence[str],
         text_for: Callable[[int], str],
-        place: str,
+        arn: Arn,
         retired: Collection[str] = (),
-        region: str = "",
     ) -> None:
         name = AND.join(sorted(functions))
         self._own = {*functions, *retired} if len(functions) > 1 else set()
-        self._place = place
-        self._begin, self._end = BEGIN.format(function=name, place=place), END.format(function=name, place=place)
+        self._arn = arn
+        self._begin, self._end = (marker.format(function=name, place=arn.place) for marker in (BEGIN, END))
         begin, end = re.escape(self._begin), re.escape(self._end)
         self._pattern = re.compile(f"{begin}((?!{begin}).)*?{end}", re.DOTALL)
-        elsewhere = re.escape(BEGIN.format(function=name, place="@")).replace("@", f"(?!{place} )\\w+")
-        self._elsewhere = re.compile(elsewhere)
-        self._region = f" in {region}" if region else ""
+        self._elsewhere = re.compile(re.escape(BEGIN.format(function=name, place="@")).replace("@", "([\\w-]+)"))
         self._text_for = text_for
         # Rendered now, because it takes long. Between the read and the write of a release, other jobs may write it.
         self._whole = text_for(BODY_LIMIT)
@@ -102,9 +102,9 @@ class Section:
 
         """
         before, after = self._around(_SEVERAL.sub(self._renamed, body))
-        region = self._region if self._elsewhere.search(body) else ""
+        where = self._where(body)
         frame = f"{before}{self._begin}\n\n", f"\n\n{self._end}{after}"
-        limit = BODY_LIMIT - sum(map(len, frame)) - len(region)
+        limit = BODY_LIMIT - sum(map(len, frame)) - len(where)
         text = self._text(limit) if limit > 0 else ""
         if limit <= 0 or len(text) > limit:
             raise GitHubError(
@@ -113,11 +113,19 @@ class Section:
                 hint="Shorten the other text of the release, or remove publish-release.",
             )
         # The first line of the action's own notes is a heading. A template may begin with anything.
-        return re.sub(r"\A## .+", lambda line: line[0].rstrip() + region, text).join(frame)
+        return re.sub(r"\A## .+", lambda line: line[0].rstrip() + where, text).join(frame)
+
+    def _where(self, body: str) -> str:
+        """Return the end of the heading, which distinguishes it from those of the same functions elsewhere."""
+        others = {*self._elsewhere.findall(body)} - {self._arn.place}
+        if not others:
+            return ""
+        is_same_region = any(place.rpartition("-")[0] == self._arn.region for place in others)
+        return f" in {self._arn.region}" + (f", account {self._arn.account_end}" if is_same_region else "")
 
     def _renamed(self, marker: re.Match[str]) -> str:
         """Return the present marker for one of the same application with other functions."""
-        is_ours = marker["place"] == self._place and self._own.issuperset(marker["functions"].split(AND))
+        is_ours = marker["place"] == self._arn.place and self._own.issuperset(marker["functions"].split(AND))
         return (self._begin if marker["side"] == "begin" else self._end) if is_ours else marker[0]
 
     def _text(self, limit: int) -> str:
@@ -184,6 +192,6 @@ _MARKER = re.compile(r"<!-- promote-on-success:(?:begin|end)[^>]*-->")
 """The markers of any function. The notes must not contain one."""
 
 _SEVERAL = re.compile(
-    r"<!-- promote-on-success:(?P<side>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) (?P<place>\w+) -->"
+    r"<!-- promote-on-success:(?P<side>begin|end) (?P<functions>[\w-]+(?:\+[\w-]+)+) (?P<place>[\w-]+) -->"
 )
 """The markers of several functions."""
