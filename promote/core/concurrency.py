@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 AFTER_INTERRUPT = 3.0
 """Seconds for each thing that is tidied up after an interrupt, because the runner kills the process after ten."""
@@ -167,6 +167,41 @@ def with_timeout(seconds: float, call: Callable[[], _One]) -> _One:
 
     """
     return _start([call], 1)[0].result(seconds)
+
+
+class OneThread:
+    """A daemon thread that runs calls one after the other. It starts with the first call.
+
+    The C library keeps freed memory for the thread that has freed it. So large values are made in one thread, and not
+    in each of many.
+    """
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[_Pending[Any]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._has_started = False
+
+    def result(self, seconds: float, call: Callable[[], _One]) -> _One:
+        """Return the result of ``call`` if it ends within ``seconds``.
+
+        Raises:
+            TimeoutError: The call, or those before it, did not end in time. It runs nevertheless.
+
+        """
+        with using(_SYSTEM):  # the thread itself is the system's
+            pending = _Pending(call)
+        self._queue.put(pending)
+        with self._starting:
+            if not self._has_started:
+                start_daemon(self._work)
+            self._has_started = True
+        return pending.result(seconds)
+
+    def _work(self) -> None:
+        while True:
+            pending = self._queue.get()
+            pending.run()
+            del pending  # while it waits for the next
 
 
 class _Pending(Generic[_One]):

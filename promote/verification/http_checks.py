@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from promote.core.clock import Clock
+from promote.core.concurrency import OneThread
 from promote.core.endpoint import ERRORS_TIMEOUT, NEW_TIMEOUT, Endpoint
 from promote.core.verdict import CheckResult, Outcome
 from promote.inputs.checks import (
@@ -223,8 +224,8 @@ def _crash(endpoint: Endpoint, response: Response) -> Complaint:
     return Complaint(why)
 
 
-_reading = threading.Lock()
-"""Held while a body is in memory as a whole. Python judges one at a time anyway, and each can be large."""
+_reading = OneThread()
+"""Has a body in memory as a whole. Python judges one at a time anyway, and each can be large."""
 
 
 def _judged(check: HttpCheck, response: Response, left: float) -> tuple[Complaint, bool]:
@@ -244,14 +245,17 @@ def _judged_body(expectation: Expectation, response: Response, left: float) -> t
         coding = excerpt(response.coding.encode(), 40)
         why = f" {coding}, which the action did not accept and cannot decode"
         return Complaint("the response has the Content-Encoding", why), False
-    if not _reading.acquire(timeout=max(0.0, left)):
-        return Complaint("verify-timeout was reached while the other responses were judged"), False
+
+    def judged() -> tuple[Complaint, bool]:
+        try:
+            return expectation.complaint(response.whole()), True
+        except UnreadableError as error:
+            return Complaint(str(error)), False
+
     try:
-        return expectation.complaint(response.whole()), True
-    except UnreadableError as error:
-        return Complaint(str(error)), False
-    finally:
-        _reading.release()
+        return _reading.result(max(0.0, left), judged)
+    except TimeoutError:
+        return Complaint("verify-timeout was reached while the responses were judged"), False
 
 
 def _status_complaint(check: HttpCheck, response: Response) -> str:
