@@ -61,12 +61,30 @@ class BrokenError(requests.RequestException):
 
 def new_session() -> requests.Session:
     """Return a session whose responses have limits. ``raw`` of each response is a file with the decoded body."""
-    session = requests.Session()
+    session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, LimitingAdapter(pool_maxsize=_AT_ONCE))
     # A cookie that the response to one check sets must not change the response to another.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     return session
+
+
+class _Session(requests.Session):
+    """A session that does not look where a redirect leads that is not followed.
+
+    requests would read the body for it, keep it in memory, and raise a ValueError if the location is not valid.
+    """
+
+    def resolve_redirects(
+        self,
+        resp: requests.Response,
+        req: requests.PreparedRequest,
+        *args: Any,
+        yield_requests: bool = False,
+        **more: Any,
+    ) -> Any:
+        """Yield the responses after a redirect. With ``yield_requests``, requests only asks for the next request."""
+        return iter(()) if yield_requests else super().resolve_redirects(resp, req, *args, **more)
 
 
 class KeepingAdapter(HTTPAdapter):

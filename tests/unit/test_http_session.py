@@ -246,6 +246,14 @@ def test_json_with_too_many_values_is_not_read() -> None:
         assert found.detail == "the body has more than 250,000 values, so it was not read as JSON"
 
 
+@pytest.mark.parametrize("location", [b"/other", b"http://[bad", b"/\xff\xfe", b"mailto:a@b"])
+def test_a_redirect_is_a_response_wherever_it_leads(location: bytes) -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 12\r\n\r\n"
+    with serving(once(head + b'{"ok": true}')) as address:
+        assert checked(address, "GET / 302 ok").outcome is Outcome.PASSED
+        assert checked(address).detail == 'status 302 instead of 200: {"ok": true}'
+
+
 def test_a_connection_is_used_again_and_cookies_are_not_kept() -> None:
     requested: list[bytes] = []
     ports = set()
@@ -253,12 +261,13 @@ def test_a_connection_is_used_again_and_cookies_are_not_kept() -> None:
     def answer(connection: socket.socket, request: bytes) -> None:
         requested.append(request)
         ports.add(connection.getpeername()[1])
-        connection.sendall(with_length(b"{}", b"Set-Cookie: session=1; Path=/\r\n"))
+        head = b"HTTP/1.1 302 Found\r\nLocation: /\r\n" if b"/moved" in request else HEAD
+        connection.sendall(head + b"Set-Cookie: session=1; Path=/\r\nContent-Length: 2\r\n\r\n{}")
 
     with serving(answer) as address, new_session() as session:
         session.trust_env = False
-        for _ in range(3):
-            assert ask(session, Endpoint("latest", address, address), "GET", "/", 5).status == 200
+        for path, status in (("/", 200), ("/moved", 302), ("/", 200)):
+            assert ask(session, Endpoint("latest", address, address), "GET", path, 5).status == status
     assert len(requested) == 3
     assert len(ports) == 1
     assert not [request for request in requested if b"cookie" in request.lower()]
