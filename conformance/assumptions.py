@@ -121,7 +121,8 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
         "The action waits for the capacity and reports which version has the traffic. It never clears this weight. If "
         "the response did not have the weight, as one from 2023 ([LocalStack, "
         f"test_lambda_provisioned_concurrency_moves_with_alias]({_LOCALSTACK}/lambda_/test_lambda.py)), the action "
-        "would not wait.",
+        "would not wait, and would report the new version as served while the old one still has the traffic. The next "
+        "run or status that reads the alias sees the weight.",
         (
             _recorded(
                 "hashicorp/terraform-provider-aws#48116",
@@ -176,8 +177,15 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
     ),
     "throttled-without-effect": Assumption(
         "A call to a control plane that is answered with status 429 has had no effect.",
-        "The action repeats the call as if it had not been sent.",
-        _UNPROVEN,
+        "The action repeats the call as if it had not been sent. AWS calls such a request denied, and no report of the "
+        "contrary was found. If a move of an alias had had an effect, its RevisionId would refuse the repetition, and "
+        "the action would read the alias and see that it has moved.",
+        (
+            _documented(
+                "Lambda, ThrottlingException", "https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html"
+            ),
+            *_UNPROVEN,
+        ),
     ),
     "version-immutable": Assumption(
         "Code and configuration of a version never change.",
