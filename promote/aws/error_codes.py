@@ -25,6 +25,11 @@ _VPC = "Correct the VPC configuration of the function, or the permissions of its
 _FILES = "Check the file system, its mount targets and security groups, and the permissions of the function's role."
 _QUOTA = "Request a higher quota in Service Quotas, or delete what is not needed."
 _CODE = "Deploy the code again, or check the state of the function in the AWS console."
+_LARGE_EVENT = Meaning("the event is larger than Lambda accepts", "Make the event smaller.")
+_INVALID_TOKEN = Meaning(
+    "AWS does not accept the token of the web identity",
+    "Create the OIDC provider of GitHub in this AWS account, with the audience sts.amazonaws.com.",
+)
 
 MEANINGS: Mapping[str, Meaning] = {
     # Deployments
@@ -107,10 +112,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "RecursiveInvocationException": Meaning(
         "Lambda has stopped the function because it invokes itself in a loop", "Correct the code of the function."
     ),
-    "RequestTooLargeException": Meaning("the event is larger than Lambda accepts", "Make the event smaller."),
-    "SerializedRequestEntityTooLargeException": Meaning(
-        "the event is larger than Lambda accepts", "Make the event smaller."
-    ),
+    "RequestTooLargeException": _LARGE_EVENT,
+    "SerializedRequestEntityTooLargeException": _LARGE_EVENT,
     "SnapStartException": Meaning(
         "the function failed when Lambda restored its snapshot", "Look at the log of the function in CloudWatch."
     ),
@@ -125,14 +128,8 @@ MEANINGS: Mapping[str, Meaning] = {
         "the identity provider rejects the token",
         "The token has expired or was revoked. Run aws-actions/configure-aws-credentials right before this step.",
     ),
-    "InvalidIdentityToken": Meaning(
-        "AWS does not accept the token of the web identity",
-        "Create the OIDC provider of GitHub in this AWS account, with the audience sts.amazonaws.com.",
-    ),
-    "InvalidIdentityTokenException": Meaning(
-        "AWS does not accept the token of the web identity",
-        "Create the OIDC provider of GitHub in this AWS account, with the audience sts.amazonaws.com.",
-    ),
+    "InvalidIdentityToken": _INVALID_TOKEN,
+    "InvalidIdentityTokenException": _INVALID_TOKEN,
     "MalformedPolicyDocument": Meaning("the session policy is not valid", "Correct the policy of the session."),
     "PackedPolicyTooLarge": Meaning("the session policies and tags are too large", "Use fewer of them."),
     "RegionDisabledException": Meaning(
@@ -157,8 +154,10 @@ _NO_KEY = Meaning(
 )
 
 _BY_MESSAGE: Mapping[str, tuple[re.Pattern[str], Meaning]] = {
-    "InvalidIdentityToken": (re.compile("retrieve verification key", re.IGNORECASE), _NO_KEY),
-    "InvalidIdentityTokenException": (re.compile("retrieve verification key", re.IGNORECASE), _NO_KEY),
+    **dict.fromkeys(
+        ("InvalidIdentityToken", "InvalidIdentityTokenException"),
+        (re.compile("retrieve verification key", re.IGNORECASE), _NO_KEY),
+    ),
     "LimitExceededException": (
         re.compile("simultaneous|concurrent|too many operations", re.IGNORECASE),
         Meaning(

@@ -46,6 +46,8 @@ https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/l
 class _Reason:
     """Why a call is repeated."""
 
+    kind: str
+    """What the log names once."""
     text: str
     longest: float
     """The seconds for which one call is repeated."""
@@ -119,22 +121,22 @@ class Patience:
         """Return why the call may be repeated; None if ``error`` is final."""
         if lacks_reserved_concurrency(error):
             return _Reason(
-                f"No reserved concurrency of the function is left ({_named(error)})", min(self._longest, RESERVED)
+                "reserved concurrency",
+                f"No reserved concurrency of the function is left ({_named(error)})",
+                min(self._longest, RESERVED),
             )
         if is_throttled(error):
-            longest = min(self._longest, THROTTLED)
-            return _Reason(f"AWS throttles {_named(error)}", longest)
+            return _Reason("throttling", f"AWS throttles {_named(error)}", min(self._longest, THROTTLED))
         if code_of(error) == "InvalidParameterValueException":
             message = message_of(error)  # type: ignore[arg-type] # it has a code, so it is a ClientError
             if any(part in message for part in _OF_NEW_ROLES):
-                return _Reason("Lambda cannot use the function's role yet", min(self._longest, NEW_ROLE))
+                return _Reason("new role", "Lambda cannot use the function's role yet", min(self._longest, NEW_ROLE))
         return None
 
     def _log_once(self, reason: _Reason, left: float) -> None:
-        kind = reason.text.partition(" ")[0]
         with self._lock:
-            is_new = kind not in self._logged
-            self._logged.add(kind)
+            is_new = reason.kind not in self._logged
+            self._logged.add(reason.kind)
         if is_new:
             how_long = f"{left / 60:.0f} minutes" if left >= 90 else f"{left:.0f} seconds"  # noqa: PLR2004 - rounding
             self._say("wait", f"{reason.text}: repeating such calls, each for up to {how_long}")
