@@ -18,9 +18,14 @@ NUMBERS = ("integer", "long", "float", "double")
 
 
 @cache
+def _model(service: str) -> Any:
+    return Session().get_service_model(service)
+
+
+@cache
 def input_shape(service: str, operation: str) -> Any:
     """Return the shape of an operation's parameters, or None if it has none or is not known."""
-    model = Session().get_service_model(service)
+    model = _model(service)
     return model.operation_model(operation).input_shape if operation in model.operation_names else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -87,6 +88,10 @@ async def run(listener: socket.socket, url: str, settle: float, seed: int) -> No
     config.keep_alive_timeout = 300
     config.h11_pass_raw_headers = False
     server = asyncio.create_task(serve(create(settle, random.Random(seed)), config, shutdown_trigger=forever))  # noqa: S311 - traffic, not secrets
+    # Almost all objects are modules and models, which stay.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
     print(json.dumps({"url": url}), flush=True)  # noqa: T201 - the parent waits for this line
     stopped = asyncio.create_task(stopping.wait())
     tidying = asyncio.create_task(workers.end_idle_forever())

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,9 +36,18 @@ class World:
             aws_secret_access_key="secret",
             region_name=account.environ["AWS_REGION"],
         )
-        self.function: LambdaClient = self.session.client("lambda", endpoint_url=self.url)
-        self.table: DynamoDBClient = self.session.client("dynamodb", endpoint_url=self.url)
-        self.gateway: ApiGatewayV2Client = self.session.client("apigatewayv2", endpoint_url=self.url)
+
+    @cached_property
+    def function(self) -> "LambdaClient":
+        return self.session.client("lambda", endpoint_url=self.url)
+
+    @cached_property
+    def table(self) -> "DynamoDBClient":
+        return self.session.client("dynamodb", endpoint_url=self.url)
+
+    @cached_property
+    def gateway(self) -> "ApiGatewayV2Client":
+        return self.session.client("apigatewayv2", endpoint_url=self.url)
 
     def hold(self, kind: str, operation: str, nth: int = 1) -> Fault:
         """Hold the ``nth`` call of ``operation``. ``kind`` determines whether before or after its effect.
