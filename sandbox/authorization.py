@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document, validate_policy_document
-from ministack.services import apigateway, dynamodb
+from ministack.services import apigateway, dynamodb, lambda_svc
 
 from sandbox import errors
 
@@ -140,6 +140,9 @@ def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> 
     An operation on an alias needs permission on its function. One with a qualifier needs permission on exactly what
     the qualifier names: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html.
     """
+    if "/event-source-mappings" in request.path:
+        yield from _event_source(operation, body)
+        return
     name = str(body.get("FunctionName", "")) if operation.name == "CreateFunction" else operation.resource
     resource = "*"
     if name and "/functions" in request.path:
@@ -169,6 +172,24 @@ def _lambda(operation: Operation, request: Request, body: Mapping[str, Any]) -> 
             message="Your access has been denied by S3, please make sure your request credentials have permission to "
             f"GetObject for {place}. S3 Error Code: AccessDenied. S3 Error Message: {{}}",
         )
+
+
+def _event_source(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:
+    """Yield what Lambda checks for event source mappings.
+
+    To list or to create them, no resource can be named. The key ``lambda:FunctionArn`` is that of the function which
+    the mapping calls. For a change of it, nothing says whether that is the one before or after, so both are needed.
+    """
+    home = f"arn:aws:lambda:{operation.region}:{operation.account}"
+    mapping = lambda_svc._esms.get_scoped(operation.account, operation.region, operation.resource) or {}  # noqa: SLF001 - MiniStack has no other access
+    resource = f"{home}:event-source-mapping:{operation.resource}" if operation.resource else "*"
+    called = [mapping.get("FunctionArn")]
+    if name := str(body.get("FunctionName", "")):
+        called.append(f"{home}:function:{name.rpartition('function:')[2]}")
+    for function in filter(None, dict.fromkeys(called)):
+        yield Need(f"lambda:{operation.name}", resource, {"lambda:functionarn": function})
+    if not any(called):
+        yield Need(f"lambda:{operation.name}", resource)
 
 
 def _dynamodb(operation: Operation, body: Mapping[str, Any]) -> Iterator[Need]:

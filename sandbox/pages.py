@@ -34,6 +34,7 @@ _LAMBDA, _GATEWAY = ("MaxItems", "Marker", "NextMarker"), ("maxResults", "nextTo
 
 _LISTS = {
     "lambda.ListAliases": _List("Aliases", *_LAMBDA),
+    "lambda.ListEventSourceMappings": _List("EventSourceMappings", *_LAMBDA),
     "lambda.ListVersionsByFunction": _List("Versions", *_LAMBDA),
     **{
         f"apigatewayv2.{operation}": _List("items", *_GATEWAY)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.strict import (
     aliases,
     concurrency,
+    event_sources,
     gateway,
     permissions,
     previous,
@@ -30,6 +31,7 @@ def install(settle: float, chance: random.Random) -> None:
     completing = updates.Updates(settle)
     versions.Versions(completing).install()
     concurrency.Concurrency(settle).install()
+    event_sources.EventSources(settle).install()
     aliases.install()
     permissions.install()
     previous.install()
