@@ -13,8 +13,9 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from promote.aws import table_creation
 from promote.aws.calls import telling
-from promote.aws.confirmation import confirmed, mark_response_lost, may_have_taken_effect, unconfirmed
+from promote.aws.confirmation import mark_response_lost, may_have_taken_effect, unconfirmed
 from promote.aws.errors import code_of, message_of
 from promote.core.clock import Clock
 from promote.core.errors import TableError
@@ -38,8 +39,6 @@ So the write has not taken effect before the last of these calls.
 _ATTEMPTS, _PAUSE = 8, 0.1
 _IN_PROGRESS = "TransactionInProgressException"
 """The error code if an earlier call of the same transaction, whose response was lost, is still in progress."""
-_CREATION_TIMEOUT = 120.0
-"""Seconds to wait until a new table is active."""
 
 
 def _unnoted() -> None:
@@ -263,38 +262,7 @@ class Table:
             TableError: The table is not active within two minutes.
 
         """
-        client = self._client()
-
-        def create() -> str:
-            client.create_table(
-                TableName=self.name,
-                BillingMode="PAY_PER_REQUEST",
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": "sk", "AttributeType": "S"},
-                ],
-            )
-            return "CREATING"
-
-        # In use: another run created the table, or an earlier attempt of this call did.
-        with suppress(client.exceptions.ResourceInUseException):
-            confirmed(create, lambda: self._status() or None, f"the table {self.name} may have been created")
-        deadline = self._clock.monotonic() + _CREATION_TIMEOUT
-        while self._status() != "ACTIVE":
-            if self._clock.monotonic() > deadline:
-                raise TableError(
-                    f"the table {self.name} is not active {_CREATION_TIMEOUT:.0f} seconds after its creation",
-                    hint="Check the table in the AWS console. When it is active, run the job again.",
-                )
-            self._clock.sleep(0.5)
-
-    def _status(self) -> str:
-        client = self._client()
-        try:
-            return client.describe_table(TableName=self.name)["Table"].get("TableStatus", "")
-        except client.exceptions.ResourceNotFoundException:
-            return ""  # DescribeTable is eventually consistent, and may not find a new table yet
+        table_creation.ensure(self._client(), self.name, self._clock)
 
     def _write(
         self, method: str, key: Item, shown: Shown, what: str, sent: Sent, **arguments: Any

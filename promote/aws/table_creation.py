@@ -1,0 +1,54 @@
+"""Create the DynamoDB table, with its keys."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from promote.aws.confirmation import confirmed
+from promote.core.clock import Clock
+from promote.core.errors import TableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_CREATION_TIMEOUT = 120.0
+"""Seconds to wait until a new table is active."""
+
+
+def ensure(client: "DynamoDBClient", name: str, clock: Clock) -> None:
+    """Create the table if it is missing, and wait until it is active.
+
+    Raises:
+        TableError: The table is not active within two minutes.
+
+    """
+
+    def create() -> str:
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+        )
+        return "CREATING"
+
+    # In use: another run created the table, or an earlier attempt of this call did.
+    with suppress(client.exceptions.ResourceInUseException):
+        confirmed(create, lambda: _status(client, name) or None, f"the table {name} may have been created")
+    deadline = clock.monotonic() + _CREATION_TIMEOUT
+    while _status(client, name) != "ACTIVE":
+        if clock.monotonic() > deadline:
+            raise TableError(
+                f"the table {name} is not active {_CREATION_TIMEOUT:.0f} seconds after its creation",
+                hint="Check the table in the AWS console. When it is active, run the job again.",
+            )
+        clock.sleep(0.5)
+
+
+def _status(client: "DynamoDBClient", name: str) -> str:
+    try:
+        return client.describe_table(TableName=name)["Table"].get("TableStatus", "")
+    except client.exceptions.ResourceNotFoundException:
+        return ""  # DescribeTable is eventually consistent, and may not find a new table yet
