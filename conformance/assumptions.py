@@ -323,6 +323,11 @@ ASSUMPTIONS: Mapping[str, Assumption] = {
         "keep-versions deletes nothing that serves.",
         (_documented("DeleteFunction, Qualifier", f"{_API}/API_DeleteFunction.html"),),
     ),
+    "event-source-continues": Assumption(
+        "An event source mapping can call another alias of the function, and continues from the same location.",
+        "`adopt` changes the mapping and does not make another one. So no event is lost or repeated.",
+        (_documented("UpdateEventSourceMapping", f"{_API}/API_UpdateEventSourceMapping.html"),),
+    ),
 }
 """All assumptions. Those with a question in ``conformance.questions.registry`` have its id, in its order."""
 

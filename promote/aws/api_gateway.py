@@ -17,6 +17,7 @@ from promote.core.clock import Clock
 from promote.core.concurrency import run_both
 from promote.core.endpoint import LATEST_ENDPOINT, Gateway
 from promote.core.errors import EndpointError, InputError
+from promote.core.trigger import STATEMENT
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -310,7 +311,7 @@ class Gateways:
         return f"promote-on-success {self._arn} {qualifier}"
 
     def _statement(self, qualifier: str, gateway: Gateway) -> str:
-        return f"promote-on-success-{gateway.api_id}-{qualifier.replace('#', '-')}"[:100]
+        return f"{STATEMENT}{gateway.api_id}-{qualifier.replace('#', '-')}"[:100]
 
     def _source(self, api: str) -> str:
         return Arn.of(self._arn).of_api(api)

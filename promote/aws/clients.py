@@ -202,6 +202,12 @@ class Clients:
         client: LambdaClient = self._client("lambda", read_timeout=self._longest_invocation, retries=once)
         return self._watched(client)  # safe to repeat: a throttled function, or one that was not found, did not run
 
+    @cached_property
+    def informer(self) -> "LambdaClient":
+        """AWS Lambda for reads that only inform. A run does not wait long for them, also if they are throttled."""
+        client: LambdaClient = self._client("lambda", read_timeout=10, retries={"total_max_attempts": 2})
+        return client
+
     def expect_version(self, function: str, version: str) -> None:
         """Repeat calls that do not find the version, because an earlier step of this job has just published it."""
         self._recent.remember(("function", function, version))

@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from promote.aws import lambda_aliases, lambda_permissions, lambda_states
+from promote.aws import event_sources, lambda_aliases, lambda_permissions, lambda_states
 from promote.aws.artifact import Code
 from promote.aws.calls import pages
 from promote.aws.confirmation import confirmed, may_have_taken_effect, unconfirmed
@@ -21,6 +21,7 @@ from promote.aws.lambda_access import STALE, FunctionAccess, MissingError
 from promote.core.clock import Clock
 from promote.core.errors import ConflictError, FunctionError
 from promote.core.promotion import Alias, Promotion
+from promote.core.trigger import EventSource, Invoker
 from promote.core.version import LATEST, Published, Snapshot
 
 if TYPE_CHECKING:
@@ -313,6 +314,45 @@ class Function:
     def remove_permission(self, qualifier: str, statement: str) -> None:
         """Remove a permission, if it exists."""
         lambda_permissions.remove(self._access, qualifier, statement)
+
+    def invokers(self, qualifier: str) -> list[Invoker]:
+        """Return who may invoke ``qualifier`` according to its policy (an alias or a version; empty means $LATEST)."""
+        return lambda_permissions.invokers(self._access, qualifier)
+
+    def event_sources(self, arn: str) -> list[EventSource]:
+        """Return the event source mappings that call $LATEST. ``arn`` is the function's unqualified ARN."""
+        return event_sources.calling_latest(self._access, arn)
+
+    def event_source(self, uuid: str) -> EventSource | None:
+        """Wait until no change of an event source mapping is in progress, and return it; None if there is none.
+
+        Raises:
+            FunctionError: The change does not end within five minutes.
+
+        """
+        return event_sources.wait_until_settled(self._access, uuid)
+
+    def require_unchanged(self, seen: EventSource) -> EventSource:
+        """Return an event source mapping as it is now.
+
+        Raises:
+            ConflictError: It was changed or deleted externally since it was read as ``seen``.
+            FunctionError: A change of it does not end within five minutes.
+
+        """
+        return event_sources.require_unchanged(self._access, seen)
+
+    def move_event_source(self, seen: EventSource, called: str) -> EventSource:
+        """Let an event source mapping call the ARN ``called``, if it is still as in ``seen``, and return it.
+
+        Raises:
+            ConflictError: It was changed or deleted externally since it was read.
+            MappingRefusedError: Lambda refuses the change.
+            FunctionError: The change does not end within five minutes.
+            UnconfirmedError: The change may have taken effect.
+
+        """
+        return event_sources.move(self._access, seen, called)
 
     def invoke(self, version: str, event: bytes, until: float = math.inf) -> tuple[bytes, str, str]:
         """Invoke a version; return the payload, the function's error (empty if none) and the version that ran.

@@ -20,6 +20,7 @@ from promote.pipeline.part import Part, each
 from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import remove_expired
 from promote.pipeline.settling import settle
+from promote.pipeline.triggers import with_triggers
 from promote.state.candidate_records import Deployment
 from promote.state.lock_queue import Superseded
 
@@ -35,7 +36,7 @@ def deploy(job: Job) -> Report:
     """
     with job.phase("read"):
         targets = prepare(job)
-        found = orders(targets, list(map(expected_content, targets)))
+        found = with_triggers(targets, lambda: orders(targets, list(map(expected_content, targets))))
     if job.inputs.dry_run:
         return messages.planned(job, targets, "deploy a candidate for the job's own steps to test", found)
     if early := messages.refused_early(targets, found):

@@ -30,6 +30,7 @@ from promote.pipeline.prepare import prepare
 from promote.pipeline.previews import discard
 from promote.pipeline.source import Source, is_replaced, require_unused, sources
 from promote.pipeline.target import Target
+from promote.pipeline.triggers import with_triggers
 from promote.pipeline.verify import verdict_alone, verify
 
 
@@ -45,7 +46,7 @@ def promote(job: Job) -> Report:
     with job.phase("read"):
         parts = _parts(prepare(job))
         targets, candidates = [part.target for part in parts], [part.chosen.candidate for part in parts]
-        found = orders(targets, candidates)
+        found = with_triggers(targets, lambda: orders(targets, candidates))
         for part in parts:
             target, candidate = part.target, part.chosen.candidate
             if not part.chosen.commit:

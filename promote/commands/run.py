@@ -23,6 +23,7 @@ from promote.pipeline.part import Part, each, is_blocked, record_verdict
 from promote.pipeline.prepare import prepare
 from promote.pipeline.promote import PromotionOutcome, Requested, Seen, promote
 from promote.pipeline.target import Target
+from promote.pipeline.triggers import with_triggers
 from promote.pipeline.verify import OVERWRITTEN, verdict_alone, verify
 from promote.state.lock_queue import Superseded
 from promote.verification.http_checks import PROBE
@@ -33,7 +34,7 @@ def run(job: Job) -> Report:
     with job.phase("read"):
         targets = prepare(job)
         # The commits are read from the history before this run holds the locks, so other runs do not wait for it.
-        found = orders(targets, list(map(expected_content, targets)))
+        found = with_triggers(targets, lambda: orders(targets, list(map(expected_content, targets))))
     if job.inputs.dry_run:
         return messages.planned(job, targets, messages.steps(job), found)
     if early := messages.refused_early(targets, found):

@@ -121,5 +121,8 @@ def _notes(reading: Reading) -> Iterator[str]:
         elif found.alias and found.serves and found.history and found.alias.is_moved_by_others and not found.is_pinned:
             text = f"{found.name} was changed externally since its last promotion"
             yield f"{text}: it points at version {found.alias.version}."
+    if reading.triggers.names:
+        yield "Some triggers call $LATEST, which is not verified. Command: adopt shows how they call an environment."
+    yield from dict.fromkeys(f"{why[0].upper()}{why[1:]}" for why in reading.triggers.unread)
     if opened := reading.state.lock.opened:
         yield f"The lock was last released by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

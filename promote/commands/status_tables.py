@@ -91,6 +91,9 @@ def of_function(reading: Reading) -> Iterator[Table]:
         tuple(_moves(reading)),
         otherwise="None.",
     )
+    if reading.triggers.names:
+        rows = tuple((name, "$LATEST") for name in reading.triggers.names)
+        yield Table("Triggers of $LATEST", ("Trigger", "Calls"), rows, "None.")
 
 
 def _rolled_back(reading: Reading) -> Iterator[Table]:

@@ -17,6 +17,7 @@ class Result(StrEnum):
     REFUSED = "refused"
     LOCKED = "locked"
     UNLOCKED = "unlocked"
+    ADOPTED = "adopted"
     REPORTED = "reported"
     PLANNED = "planned"
     FAILED = "failed"

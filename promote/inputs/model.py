@@ -110,6 +110,10 @@ class Inputs:
     github_deployments: bool
     keep_versions: int | None
     """How many of the newest versions are kept after a promotion; None to keep all."""
+    apply: bool
+    """Whether ``adopt`` makes its changes, and not only shows them."""
+    undo: bool
+    """Whether ``adopt`` returns what it has moved."""
     dry_run: bool
     allow_pull_requests: bool
     parts: tuple["Inputs", ...] = ()

@@ -100,6 +100,8 @@ def parse(read: Reader, command: Command, region_in_use: str, *, is_part: bool =
         tag=_tag(read),
         github_deployments=not read.text("github-deployments") or read.boolean("github-deployments"),
         keep_versions=read.integer("keep-versions", KEEP_VERSIONS, empty="to delete none"),
+        apply=read.boolean("apply"),
+        undo=read.boolean("undo"),
         dry_run=read.boolean("dry-run"),
         allow_pull_requests=read.boolean("allow-pull-requests"),
     )

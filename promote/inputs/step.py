@@ -14,7 +14,16 @@ from promote.inputs.reader import Reader
 from promote.inputs.usage import Command, command_of
 from promote.inputs.value import step_values
 
-OF_APPLICATIONS = frozenset({Command.RUN, Command.PROMOTE, Command.ROLLBACK, Command.RELEASE_NOTES, Command.STATUS})
+OF_APPLICATIONS = frozenset(
+    {
+        Command.RUN,
+        Command.PROMOTE,
+        Command.ROLLBACK,
+        Command.RELEASE_NOTES,
+        Command.STATUS,
+        Command.ADOPT,
+    }
+)
 """The commands that work on several functions together."""
 
 

@@ -25,6 +25,7 @@ class Command(StrEnum):
     STATUS = "status"
     LOCK = "lock"
     UNLOCK = "unlock"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ _DEPLOYING = frozenset({_C.RUN, _C.DEPLOY})
 _VERIFYING = frozenset({_C.RUN, _C.PROMOTE})
 _ORDERING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE})
 _LOCKING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.LOCK})
+_ADAPTING = frozenset({_C.ADOPT})
 _OVERRIDING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK})
 _NOTING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK, _C.RELEASE_NOTES})
 
@@ -64,7 +66,7 @@ INPUTS: Mapping[str, Input] = {
     "command": Input(_ALL, default="run"),
     "function-name": Input(_ALL),
     "application": Input(_ALL),
-    "environment": Input(_RELEASING | {_C.RELEASE_NOTES, _C.STATUS}, required=_RELEASING),
+    "environment": Input(_RELEASING | {_C.RELEASE_NOTES, _C.STATUS, _C.ADOPT}, required=_RELEASING | {_C.ADOPT}),
     "aws-region": Input(_ALL),
     "latest-aliases": Input(_DEPLOYING | {_C.LOCK}),
     "artifact": Input(_DEPLOYING),
@@ -110,6 +112,8 @@ INPUTS: Mapping[str, Input] = {
     "github-deployments": Input(_RELEASING - {_C.DEPLOY}, default="true", off="false"),
     "github-token": Input(_ALL, default=None),
     "allow-pull-requests": Input(_ORDERING, default="false"),
+    "apply": Input(_ADAPTING, default="false", off="false"),
+    "undo": Input(_ADAPTING, default="false", off="false"),
     "dry-run": Input(_ALL, default="false"),
 }
 """Every input of action.yml, in its order."""

@@ -52,6 +52,10 @@ class Resources:
         name = name or arn.rpartition(":")[2]
         return Function(lambda: self.clients.function, name, arn, self.clock, lambda: self.clients.invoker)
 
+    def informing(self, arn: str) -> Function:
+        """Return the function for reads whose result does not matter for the run."""
+        return Function(lambda: self.clients.informer, arn.rpartition(":")[2], arn, self.clock)
+
     def gateways(self, function: Function, arn: str, domain_name: str = "", base_path: str = "") -> Gateways:
         """Return the HTTP APIs of a function. With ``domain_name``, they are mapped to that domain."""
         return Gateways(

@@ -10,8 +10,10 @@ from promote.aws.lambda_function import Function
 from promote.core.concurrency import map_and_wait, map_concurrently, run_both
 from promote.core.promotion import Alias, served_version
 from promote.core.release import Release
+from promote.core.trigger import Triggers
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
+from promote.pipeline.triggers import read_triggers
 from promote.state.drift import Drift, Member, find_drifts
 from promote.state.ledger import Ledger, State
 from promote.state.promotion_records import has_happened, is_pinned
@@ -64,6 +66,8 @@ class Reading:
     """The ledger's record of the version that $LATEST was published as; empty if there is none."""
     deleted: frozenset[str]
     """Versions in the histories that were deleted, so that a rollback cannot return to them."""
+    triggers: Triggers
+    """What calls $LATEST."""
 
     @property
     def name(self) -> str:
@@ -81,12 +85,16 @@ def read(job: Job) -> Reading:
     function, ledger = job.function, job.resources.ledger(job.arn, job.run)
     state, latest = run_both(ledger.read, function.find)
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
-    environments, versions = run_both(
-        lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], CALLS_AT_ONCE),
-        lambda: ledger.versions.newest(HISTORY),
+    (environments, versions), triggers = run_both(
+        lambda: run_both(
+            lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], CALLS_AT_ONCE),
+            lambda: ledger.versions.newest(HISTORY),
+        ),
+        lambda: read_triggers(function, job.arn) if latest else Triggers(),
     )
     recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
-    return Reading(job, job.arn, latest, state, environments, recorded, _deleted(ledger, environments))
+    deleted = _deleted(ledger, environments)
+    return Reading(job, job.arn, latest, state, environments, recorded, deleted, triggers)
 
 
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:

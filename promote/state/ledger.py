@@ -13,6 +13,7 @@ from promote.core.promotion import Alias, EnvironmentRecord, Kind, Promotion, Ro
 from promote.core.rolled_back import after_unknown
 from promote.core.run import Run
 from promote.core.version import Candidate
+from promote.state.adoption_records import AdoptionRecords
 from promote.state.candidate_records import CandidateRecords
 from promote.state.endpoint_records import PREVIEW, Preview, PreviewRecords, gateway_of, preview_of
 from promote.state.environment_records import ENVIRONMENT, environment_key, served_item, served_of
@@ -87,6 +88,7 @@ class Ledger:
         self.versions = VersionRecords(self._partition)
         self.candidates = CandidateRecords(self._partition)
         self.previews = PreviewRecords(self._partition)
+        self.adoptions = AdoptionRecords(self._partition)
 
     def of_run(self, run: Run) -> "Ledger":
         """Return the ledger of the same function with another run as the writer."""

@@ -519,6 +519,16 @@ class Table(Client):
         return {**answer, "Items": shown}
 
 
+class Informer:
+    """Lambda's answers to reads that only inform. No run depends on them, so they are not a part of the schedule."""
+
+    def list_event_source_mappings(self, **_: Any) -> Mapping[str, Any]:
+        return {"EventSourceMappings": []}
+
+    def get_policy(self, **_: Any) -> Mapping[str, Any]:
+        return {"Policy": '{"Statement": []}'}
+
+
 class Reach(Clients):
     """The clients of one process."""
 
@@ -533,6 +543,11 @@ class Reach(Clients):
 
     def require_runtime(self, runtime: str | None) -> None:
         """Accept any session token."""
+
+    @cached_property
+    def informer(self) -> Any:
+        """Answer outside of the schedule."""
+        return Informer()
 
     def _client(self, service: str, **different: Any) -> Any:
         attempts = different.get("retries", {}).get("total_max_attempts", 5)

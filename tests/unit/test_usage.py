@@ -58,6 +58,8 @@ SAMPLES: Mapping[str, str] = {
     "github-deployments": "false",
     "github-token": "ghs_token",
     "allow-pull-requests": "true",
+    "apply": "true",
+    "undo": "true",
     "dry-run": "true",
 }
 """A value of each input that differs from its default. ``command`` is tested with every other input."""
@@ -67,6 +69,7 @@ SUFFICIENT: Mapping[Command, Mapping[str, str]] = {
     Command.PROMOTE: {"environment": "preprod", "version": "7"},
     Command.ROLLBACK: {"environment": "preprod"},
     Command.UNLOCK: {"reason": "its runner is gone"},
+    Command.ADOPT: {"environment": "preprod"},
 }
 """The inputs that a command requires, in addition to the function."""
 COMPANY: Mapping[str, Mapping[str, str]] = {

@@ -30,6 +30,7 @@ _RESULTS = {
     Result.REFUSED: Markdown("⛔"),
     Result.LOCKED: Markdown("🔒"),
     Result.UNLOCKED: Markdown("🔓"),
+    Result.ADOPTED: Markdown("✅"),
     Result.REPORTED: Markdown("📋"),
     Result.PLANNED: Markdown("📋"),
     Result.FAILED: Markdown("❌"),
