@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from promote.aws.api_gateway import TAG
+from promote.aws.tags import TAG
 from sandbox.client import REGION
 from tests.runner import REPOSITORY
 from tests.world import FUNCTION, World, archive

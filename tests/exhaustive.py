@@ -25,6 +25,9 @@ EXHAUSTIVE: Mapping[str, Mapping[str, Kept]] = {
     "integration/test_adopt.py": {
         "test_a_dead_run_is_repeated": Kept(2, "Two of four moments"),
     },
+    "integration/test_uninstall.py": {
+        "test_a_run_that_dies_after_a_write_is_repeated": Kept(3, "Three of nine writes"),
+    },
     "integration/test_application.py": {
         "test_killed_after_each_call_from_the_release_on": Kept(
             0,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from promote.aws.calls import pages
 from promote.aws.confirmation import confirmed
-from promote.aws.errors import is_transient
+from promote.aws.errors import is_transient, message_of
 from promote.aws.lambda_function import Function
+from promote.aws.tags import TAG
 from promote.core.arn import Arn
 from promote.core.clock import Clock
 from promote.core.concurrency import run_both
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 STAGE = "$default"
 ROUTE = "$default"
-
-TAG = "promote-on-success"
-"""The tag that each API gets when it is created. Its value is the function's ARN. The IAM policy depends on it."""
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts at a change that may succeed later."""
@@ -95,6 +93,16 @@ class Gateways:
                 return Gateway(api["ApiId"], api["ApiEndpoint"])
         return None
 
+    def all(self) -> list[tuple[str, Gateway]]:
+        """Return all APIs that the action has made for the function, with their qualifiers, recorded or not."""
+        start = self._description("")
+        return [
+            (description.removeprefix(start), Gateway(api["ApiId"], api["ApiEndpoint"]))
+            for api in pages(self._client.get_apis)
+            if (description := str(api.get("Description", ""))).startswith(start)
+            and self._is_own(description.removeprefix(start), api)
+        ]
+
     def make(self, qualifier: str) -> Gateway:
         """Create the API without integration, route and stage.
 
@@ -145,6 +153,39 @@ class Gateways:
         # The API is deleted last. If the run dies before that, the next run finds the permission by the API.
         self.forget(qualifier, gateway)
         self.delete(gateway)
+
+    def dismantle(self, qualifier: str, gateway: Gateway) -> None:
+        """Delete an API with its recorded mapping and, after that, its permission.
+
+        Raises:
+            EndpointError: Another path of a custom domain leads to it. It reaches the function as before.
+
+        """
+        self._unmap(gateway)
+        if "#" in qualifier:  # nothing else would find the permission of a preview, which no domain leads to
+            self.remove(qualifier, gateway)
+            return
+        try:
+            self.delete(gateway)
+        except self._client.exceptions.BadRequestException as error:
+            raise EndpointError(
+                f"the HTTP API {gateway.api_id} of {qualifier} cannot be deleted: {message_of(error)}",
+                hint="Remove that mapping (aws apigatewayv2 delete-api-mapping), or let it lead to another API. Then "
+                "run the job again.",
+            ) from error
+        self.forget(qualifier, gateway)
+
+    def _unmap(self, gateway: Gateway) -> None:
+        """Delete the recorded mapping of an API on a custom domain, if it still leads to this API."""
+        domain, _, key = gateway.mapping.partition("/")
+        if not domain:
+            return
+        client = self._client
+        with suppress(client.exceptions.NotFoundException):
+            for item in pages(client.get_api_mappings, DomainName=domain):
+                if item.get("ApiMappingKey", "") == key and item["ApiId"] == gateway.api_id:
+                    wanted = {"DomainName": domain, "ApiMappingId": item["ApiMappingId"]}
+                    self._change(lambda wanted=wanted: client.delete_api_mapping(**wanted))  # type: ignore[misc]
 
     def complete(self, qualifier: str, gateway: Gateway) -> None:
         """Create the missing parts of an API.

@@ -145,10 +145,25 @@ class Table:
                 return
             start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
-    def delete(self, pk: str, sk: str) -> None:
-        """Delete an item, if it exists."""
+    def delete(self, pk: str, sk: str, condition: str = "", **values: Any) -> None:
+        """Delete an item, if it exists and ``condition`` holds; ``values`` are those of its names after ``:``.
+
+        ``condition`` refers to attributes as ``#name``.
+
+        Raises:
+            ConditionFailed: The condition does not hold.
+
+        """
         key = self.encode({"pk": pk, "sk": sk})
-        self._write("delete_item", key, lambda item: not item, "", _unnoted, Key=key)
+        conditional: dict[str, Any] = {}
+        if condition:
+            conditional = {
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": {name: name[1:] for name in re.findall(r"#\w+", condition)},
+                "ExpressionAttributeValues": self.encode({f":{name}": value for name, value in values.items()}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        self._write("delete_item", key, lambda item: not item, "", _unnoted, Key=key, **conditional)
 
     def put(self, item: Item, condition: str = "", **values: Any) -> None:
         """Write ``item`` if ``condition`` holds; ``values`` are those of its names after ``:``.
@@ -263,6 +278,10 @@ class Table:
 
         """
         table_creation.ensure(self._client(), self.name, self._clock)
+
+    def remove(self) -> str:
+        """Delete the table if the action has made it and it has no items. Return why it stays; empty if it is gone."""
+        return table_creation.remove(self._client(), self.name)
 
     def _write(
         self, method: str, key: Item, shown: Shown, what: str, sent: Sent, **arguments: Any

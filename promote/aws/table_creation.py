@@ -1,9 +1,10 @@
-"""Create the DynamoDB table, with its keys."""
+"""Create the DynamoDB table, with its keys, and delete it again."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from promote.aws.confirmation import confirmed
+from promote.aws.tags import TABLE, TAG
 from promote.core.clock import Clock
 from promote.core.errors import TableError
 
@@ -31,6 +32,7 @@ def ensure(client: "DynamoDBClient", name: str, clock: Clock) -> None:
                 {"AttributeName": "pk", "AttributeType": "S"},
                 {"AttributeName": "sk", "AttributeType": "S"},
             ],
+            Tags=[{"Key": TAG, "Value": TABLE}],
         )
         return "CREATING"
 
@@ -45,6 +47,24 @@ def ensure(client: "DynamoDBClient", name: str, clock: Clock) -> None:
                 hint="Check the table in the AWS console. When it is active, run the job again.",
             )
         clock.sleep(0.5)
+
+
+def remove(client: "DynamoDBClient", name: str) -> str:
+    """Delete the table if the action has made it and it has no items. Return why it stays; empty if it is gone."""
+    try:
+        arn = client.describe_table(TableName=name)["Table"]["TableArn"]
+        tags = {tag["Key"]: tag["Value"] for tag in client.list_tags_of_resource(ResourceArn=arn)["Tags"]}
+        if tags.get(TAG) != TABLE:
+            return f"it does not have the tag {TAG} with the value {TABLE}, so the action has not made it"
+        if client.scan(TableName=name, ConsistentRead=True, Limit=1, ProjectionExpression="pk")["Items"]:
+            return "it has records of other functions"
+        client.delete_table(TableName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return ""
+    except client.exceptions.ResourceInUseException:
+        # An earlier attempt of this call may have taken effect.
+        return "" if _status(client, name) in ("DELETING", "") else "it is being changed"
+    return ""
 
 
 def _status(client: "DynamoDBClient", name: str) -> str:

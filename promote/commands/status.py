@@ -123,6 +123,6 @@ def _notes(reading: Reading) -> Iterator[str]:
             yield f"{text}: it points at version {found.alias.version}."
     if reading.triggers.names:
         yield "Some triggers call $LATEST, which is not verified. Command: adopt shows how they call an environment."
-    yield from dict.fromkeys(f"{why[0].upper()}{why[1:]}" for why in reading.triggers.unread)
+    yield from dict.fromkeys(f"{why[0].upper()}{why[1:]}" for why in (*reading.triggers.unread, *reading.made.unread))
     if opened := reading.state.lock.opened:
         yield f"The lock was last released by force by {opened.get('by')} ({opened.get('at')}): {opened.get('reason')}"

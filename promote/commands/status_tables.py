@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from promote.commands.made_table import made_table
 from promote.core.lock_state import Claim, LockState
 from promote.core.promotion import Kind
 from promote.core.release import Stage
@@ -94,6 +95,7 @@ def of_function(reading: Reading) -> Iterator[Table]:
     if reading.triggers.names:
         rows = tuple((name, "$LATEST") for name in reading.triggers.names)
         yield Table("Triggers of $LATEST", ("Trigger", "Calls"), rows, "None.")
+    yield made_table(reading.made, reading.arn, reading.job.inputs.table)
 
 
 def _rolled_back(reading: Reading) -> Iterator[Table]:

@@ -10,6 +10,9 @@ from promote.core.endpoint import Gateway
 from promote.core.traffic import Capacity, Split, shares, split
 from promote.core.version import Candidate, same_content
 
+OURS = "promote-on-success: "
+"""The beginning of each Description that the action gives to an alias."""
+
 
 class Kind(StrEnum):
     """Why an alias was moved."""
@@ -166,6 +169,11 @@ class Alias:
     def promotion(self) -> Promotion | None:
         """The last promotion of this alias; None if the action has never moved it."""
         return Promotion.described(self.name, self.description)
+
+    @property
+    def has_our_description(self) -> bool:
+        """Whether the action has written its Description."""
+        return self.description.startswith(OURS)
 
     @property
     def is_placeholder(self) -> bool:

@@ -18,6 +18,7 @@ class Result(StrEnum):
     LOCKED = "locked"
     UNLOCKED = "unlocked"
     ADOPTED = "adopted"
+    UNINSTALLED = "uninstalled"
     REPORTED = "reported"
     PLANNED = "planned"
     FAILED = "failed"

@@ -111,7 +111,7 @@ class Inputs:
     keep_versions: int | None
     """How many of the newest versions are kept after a promotion; None to keep all."""
     apply: bool
-    """Whether ``adopt`` makes its changes, and not only shows them."""
+    """Whether ``adopt`` and ``uninstall`` make their changes, and not only show them."""
     undo: bool
     """Whether ``adopt`` returns what it has moved."""
     dry_run: bool

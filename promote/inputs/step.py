@@ -22,6 +22,7 @@ OF_APPLICATIONS = frozenset(
         Command.RELEASE_NOTES,
         Command.STATUS,
         Command.ADOPT,
+        Command.UNINSTALL,
     }
 )
 """The commands that work on several functions together."""

@@ -26,6 +26,7 @@ class Command(StrEnum):
     LOCK = "lock"
     UNLOCK = "unlock"
     ADOPT = "adopt"
+    UNINSTALL = "uninstall"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ _RELEASING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.ROLLBACK})
 _DEPLOYING = frozenset({_C.RUN, _C.DEPLOY})
 _VERIFYING = frozenset({_C.RUN, _C.PROMOTE})
 _ORDERING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE})
-_LOCKING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.LOCK})
-_ADAPTING = frozenset({_C.ADOPT})
+_LOCKING = frozenset({_C.RUN, _C.DEPLOY, _C.PROMOTE, _C.LOCK, _C.UNINSTALL})
+_ADAPTING = frozenset({_C.ADOPT, _C.UNINSTALL})
 _OVERRIDING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK})
 _NOTING = frozenset({_C.RUN, _C.PROMOTE, _C.ROLLBACK, _C.RELEASE_NOTES})
 
@@ -113,7 +114,7 @@ INPUTS: Mapping[str, Input] = {
     "github-token": Input(_ALL, default=None),
     "allow-pull-requests": Input(_ORDERING, default="false"),
     "apply": Input(_ADAPTING, default="false", off="false"),
-    "undo": Input(_ADAPTING, default="false", off="false"),
+    "undo": Input(frozenset({_C.ADOPT}), default="false", off="false"),
     "dry-run": Input(_ALL, default="false"),
 }
 """Every input of action.yml, in its order."""

@@ -13,6 +13,7 @@ from promote.core.release import Release
 from promote.core.trigger import Triggers
 from promote.core.version import Snapshot
 from promote.pipeline.job import Job
+from promote.pipeline.made import Made, read_made
 from promote.pipeline.triggers import read_triggers
 from promote.state.drift import Drift, Member, find_drifts
 from promote.state.ledger import Ledger, State
@@ -68,6 +69,8 @@ class Reading:
     """Versions in the histories that were deleted, so that a rollback cannot return to them."""
     triggers: Triggers
     """What calls $LATEST."""
+    made: Made
+    """What the action has made."""
 
     @property
     def name(self) -> str:
@@ -85,16 +88,19 @@ def read(job: Job) -> Reading:
     function, ledger = job.function, job.resources.ledger(job.arn, job.run)
     state, latest = run_both(ledger.read, function.find)
     names = [inputs.environment] if inputs.environment else sorted(state.environments)
-    (environments, versions), triggers = run_both(
+    (environments, versions), (triggers, made) = run_both(
         lambda: run_both(
             lambda: map_concurrently([partial(_environment, function, ledger, name) for name in names], CALLS_AT_ONCE),
             lambda: ledger.versions.newest(HISTORY),
         ),
-        lambda: read_triggers(function, job.arn) if latest else Triggers(),
+        lambda: run_both(
+            lambda: read_triggers(function, job.arn) if latest else Triggers(),
+            lambda: read_made(job, function, ledger, state),
+        ),
     )
     recorded = next((record for record in versions if latest and latest.candidate.is_in(record)), {})
     deleted = _deleted(ledger, environments)
-    return Reading(job, job.arn, latest, state, environments, recorded, deleted, triggers)
+    return Reading(job, job.arn, latest, state, environments, recorded, deleted, triggers, made)
 
 
 def _environment(function: Function, ledger: Ledger, name: str) -> Environment:

@@ -247,10 +247,10 @@ def test_what_cannot_be_listed_is_said_in_one_line(
     assert warnings(ended, "Triggers") == []
 
     status = {"command": "status", "function-name": FUNCTION}
-    ended = denying(runner, estate, status, "lambda:ListEventSourceMappings")
+    ended = denying(runner, estate, status, "lambda:ListEventSourceMappings", "apigateway:GET")
     assert ended.result == "reported", ended.log
-    what = "The event source mappings could not be listed: AWS denies"
-    [line] = [line for line in ended.log.splitlines() if what in line]
+    for what in ("The event source mappings", "The HTTP APIs"):
+        [line] = [line for line in ended.log.splitlines() if f"{what} could not be listed: AWS denies" in line]
 
     ended = denying(runner, estate, APPLY, "lambda:ListEventSourceMappings")
     [error] = ended.errors
@@ -274,13 +274,20 @@ def test_a_first_run_does_not_wait_for_what_only_informs(
     assert estate.called(uuid) == "hello"
 
 
-def test_status_lists_triggers(runner: Runner, uuid: str) -> None:
+def test_status_lists_triggers_and_what_the_action_has_made(runner: Runner, estate: Estate, uuid: str) -> None:
     status = {"command": "status", "function-name": FUNCTION}
     ended = runner.run(status)
     assert f"SQS orders (event source mapping {uuid})  $LATEST" in ended.log
     assert "EventBridge rule nightly  $LATEST" in ended.log
+    [latest] = [api for api in estate.world.gateway.get_apis()["Items"] if api["Name"] == "hello-latest"]
+    assert f"HTTP API of latest  {latest['ApiId']}  its tag promote-on-success has the function's ARN" in ended.log
+    assert f"Permission  promote-on-success-{latest['ApiId']}-latest" in ended.log
+    assert "Description of an alias  preprod  it begins with promote-on-success:" in ended.log
+    assert f"Lock and records  promote-on-success  the items of this table whose pk is {estate.arn}" in ended.log
     assert runner.run(APPLY).result == "adopted"
-    assert "SQS orders" not in runner.run(status).log
+    ended = runner.run(status)
+    assert "SQS orders" not in ended.log
+    assert f"Event source mapping, moved  {uuid}  adopt has let it call preprod" in ended.log
 
 
 def test_the_triggers_of_several_functions_move_together(

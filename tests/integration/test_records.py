@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from promote.aws.api_gateway import TAG
+from promote.aws.tags import TAG
 from sandbox.client import Account
 from tests.conftest import hurried
 from tests.past import Pasts

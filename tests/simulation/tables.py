@@ -28,8 +28,9 @@ class Tables:
         self._tokens: dict[str, tuple[float, Any]] = {}
 
     def create_table(
-        self, *, TableName: str, BillingMode: str, KeySchema: Any, AttributeDefinitions: Any
+        self, *, TableName: str, BillingMode: str, KeySchema: Any, AttributeDefinitions: Any, Tags: Any = ()
     ) -> dict[str, Any]:
+        del Tags  # they matter only for its deletion
         keys = [(key["AttributeName"], key["KeyType"]) for key in KeySchema]
         kinds = {definition["AttributeName"]: definition["AttributeType"] for definition in AttributeDefinitions}
         if (BillingMode, keys) != ("PAY_PER_REQUEST", [("pk", "HASH"), ("sk", "RANGE")]) or set(kinds.values()) != {

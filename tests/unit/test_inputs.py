@@ -85,7 +85,7 @@ def test_an_environment_that_is_given_is_checked_where_it_is_optional(command: s
 
 
 def test_a_command_that_is_misspelt_is_guessed() -> None:
-    known = "run, deploy, promote, rollback, release-notes, status, lock, unlock, adopt"
+    known = "run, deploy, promote, rollback, release-notes, status, lock, unlock, adopt, uninstall"
     for value, near in {"statsu": "status", "unlcok": "unlock", "Lock": "lock", "rum": "run"}.items():
         error = refused(command=value)
         assert (error.name, str(error)) == ("command", f"command: {value!r} is not known")

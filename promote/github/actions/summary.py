@@ -31,6 +31,7 @@ _RESULTS = {
     Result.LOCKED: Markdown("🔒"),
     Result.UNLOCKED: Markdown("🔓"),
     Result.ADOPTED: Markdown("✅"),
+    Result.UNINSTALLED: Markdown("🧹"),
     Result.REPORTED: Markdown("📋"),
     Result.PLANNED: Markdown("📋"),
     Result.FAILED: Markdown("❌"),
