@@ -847,6 +847,8 @@ CASES = [
     one("allow-pull-requests", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "yes", says="'yes' is neither true nor false", do="true or false"),
     one("dry-run", "1", says="'1' is neither true nor false", do="true or false"),
+    one("apply", "yes", says="'yes' is neither true nor false", do="true or false", command="adopt"),
+    one("undo", "yes", says="'yes' is neither true nor false", do="true or false", command="adopt"),
     # --- the function ---
     Case(
         "function missing",

@@ -274,10 +274,15 @@ def test_a_connection_is_used_again_and_cookies_are_not_kept() -> None:
 
 
 def keep_alive_timers(port: int) -> list[float]:
-    """Return the seconds until the next keep-alive packet of each connection to ``port``: proc_pid_net(5)."""
+    """Return the seconds until the next keep-alive packet of each connection to ``port``: proc_pid_net(5).
+
+    If other connections come and go while it is read, the file may have a connection twice.
+    """
     lines = [line.split() for line in Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-    timers = [timer for _, _, remote, state, _, timer, *_ in lines if (remote[-4:], state) == (f"{port:04X}", "01")]
-    return [int(when, 16) / 100 for kind, when in (timer.split(":") for timer in timers) if kind == "02"]
+    timers = {
+        local: timer for _, local, remote, state, _, timer, *_ in lines if (remote[-4:], state) == (f"{port:04X}", "01")
+    }
+    return [int(when, 16) / 100 for kind, when in (timer.split(":") for timer in timers.values()) if kind == "02"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="not Linux")
