@@ -34,6 +34,7 @@ of_ours = {client.meta.service_model.service_name for client in made.values()}
 made |= {service: clients._session.client(service) for service in SERVICES - of_ours}
 ask = {
     "function": lambda client: client.list_functions(),
+    "informer": lambda client: client.list_functions(),
     "invoker": lambda client: client.invoke(FunctionName="missing"),
     "table": lambda client: client.list_tables(),
     "gateway": lambda client: client.get_apis(),
@@ -301,7 +302,7 @@ def test_every_client_gets_answers_and_nothing_is_compiled_for_it(image: str, ac
     finally:
         ask_docker("rm", "--force", container)
     answered = {name for name, answer in answers.items() if answer == "answered"}
-    assert answered == {"function", "table", "gateway", "gateway_without_retries", "storage", "sts"}
+    assert answered == {"function", "informer", "table", "gateway", "gateway_without_retries", "storage", "sts"}
     assert answers["invoker"] == "ResourceNotFoundException"
     # The sandbox has no service that provides credentials, and reports it; their clients have read its response.
     assert set(answers) == answered | {"invoker", "sso", "sso-oidc", "signin"}
