@@ -169,6 +169,10 @@ class Clients:
         with self._lock:
             return str(self._session.region_name)
 
+    def make_shared(self) -> None:
+        """Make what all functions need, once, before several threads use it."""
+        _ = self.resolve_region(), self.function, self.table
+
     def require_runtime(self, runtime: str | None) -> None:
         """Check that ``runtime`` is None or in botocore's model of Lambda.
 

@@ -155,14 +155,7 @@ class Table:
 
         """
         key = self.encode({"pk": pk, "sk": sk})
-        conditional: dict[str, Any] = {}
-        if condition:
-            conditional = {
-                "ConditionExpression": condition,
-                "ExpressionAttributeNames": {name: name[1:] for name in re.findall(r"#\w+", condition)},
-                "ExpressionAttributeValues": self.encode({f":{name}": value for name, value in values.items()}),
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
+        conditional = self._conditional(condition, values)
         self._write("delete_item", key, lambda item: not item, "", _unnoted, Key=key, **conditional)
 
     def put(self, item: Item, condition: str = "", **values: Any) -> None:
@@ -172,13 +165,22 @@ class Table:
             ConditionFailed: The condition does not hold.
 
         """
-        conditional: dict[str, Any] = {}
-        if condition:
-            conditional = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        if values:
-            conditional["ExpressionAttributeValues"] = self.encode({f":{name}": it for name, it in values.items()})
+        conditional = self._conditional(condition, values)
         written = {"Item": self.encode(item)}
         self._write("put_item", written["Item"], partial(self._shows, written), "", _unnoted, **written, **conditional)
+
+    def _conditional(self, condition: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a write under ``condition``, with its names (``#name``) and values (``:name``)."""
+        if not condition:
+            return {}
+        names = {name: name[1:] for name in re.findall(r"#\w+", condition)}
+        bound = {f":{name}": value for name, value in values.items()}
+        return {
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **({"ExpressionAttributeNames": names} if names else {}),
+            **({"ExpressionAttributeValues": self.encode(bound)} if bound else {}),
+        }
 
     def update(
         self, change: Mapping[str, Any], shown: Shown | None = None, what: str = "", sent: Sent = _unnoted

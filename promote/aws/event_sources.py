@@ -5,6 +5,7 @@ caller has seen, and it is read again afterwards.
 """
 
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import Any
 
 from promote.aws.calls import pages
@@ -70,7 +71,7 @@ def wait_until_settled(function: FunctionAccess, uuid: str) -> EventSource | Non
         FunctionError: The change does not end within five minutes.
 
     """
-    deadline, pauses = function.clock.monotonic() + _TIMEOUT, list(_PAUSES)
+    deadline, pauses = function.clock.monotonic() + _TIMEOUT, chain(_PAUSES, repeat(_PAUSES[-1]))
     while True:
         found = read(function, uuid)
         if found is None or found.is_settled:
@@ -80,7 +81,7 @@ def wait_until_settled(function: FunctionAccess, uuid: str) -> EventSource | Non
                 f"the change of the event source mapping {uuid} does not end: it is {found.state}",
                 hint="Look at the mapping in the AWS console. When it is Enabled or Disabled, run the job again.",
             )
-        function.clock.sleep(pauses[0] if len(pauses) == 1 else pauses.pop(0))
+        function.clock.sleep(next(pauses))
 
 
 def require_unchanged(function: FunctionAccess, seen: EventSource) -> EventSource:

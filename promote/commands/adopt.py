@@ -6,6 +6,7 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.aws.lambda_function import Function
+from promote.commands.plan_log import log_plan
 from promote.core.concurrency import map_and_wait
 from promote.core.errors import AccessError, FunctionError, RefusedError
 from promote.core.promotion import Alias
@@ -57,14 +58,13 @@ def adopt(job: Job) -> Report:
 
     """
     if job.inputs.parts:
-        # Each client is made once, before several threads use it.
-        _ = job.clients.resolve_region(), job.clients.function, job.clients.table
-    jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
+        job.clients.make_shared()
+    jobs = job.of_parts()
     with job.phase("read"):
         plans = map_and_wait([partial(_plan, part) for part in jobs], CALLS_AT_ONCE)
     if job.inputs.undo:
         return _undo(job, plans)
-    is_plan = not job.inputs.apply or job.inputs.dry_run
+    is_plan = job.inputs.is_plan
     tables = tuple(_table(plan, several=len(plans) > 1, is_plan=is_plan) for plan in plans)
     sources = [(plan, source) for plan in plans for source in plan.triggers.sources]
     others = sum(len(plan.triggers.invokers) for plan in plans)
@@ -75,7 +75,7 @@ def adopt(job: Job) -> Report:
         return Report(Result.UNCHANGED, headline=headline, tables=tables, notes=notes)
     what = _count(len(sources), "event source mapping")
     if is_plan:
-        _log(job, tables)
+        log_plan(job, tables)
         headline = f"{what} of {job.inputs.names} would call {job.inputs.environment} in place of $LATEST.{left}"
         hint = "To do it, set apply: true. To go back later, also set undo: true."
         return Report(Result.PLANNED, headline=headline, hint=hint, tables=tables, notes=(*notes, hint))
@@ -142,8 +142,8 @@ def _undo(job: Job, plans: Sequence[_Plan]) -> Report:
         return Report(Result.UNCHANGED, headline=headline)
     rows = tuple((plan.name, adoption.uuid, returning(adoption)) for plan, adoption in adoptions)
     tables = (Table("Event source mappings", ("Function", "Mapping", "Change"), rows, "None."),)
-    if not job.inputs.apply or job.inputs.dry_run:
-        _log(job, tables)
+    if job.inputs.is_plan:
+        log_plan(job, tables)
         headline = f"{what} of {job.inputs.names} would call $LATEST again, as before."
         hint = "To do it, set apply: true."
         return Report(Result.PLANNED, headline=headline, hint=hint, tables=tables, notes=(hint,))
@@ -160,12 +160,6 @@ def _table(plan: _Plan, *, several: bool, is_plan: bool) -> Table:
     rows += [(invoker.name, latest, advice(invoker, plan.ledger.arn, plan.alias)) for invoker in plan.triggers.invokers]
     title = f"{plan.name}: triggers of {latest}" if several else f"Triggers of {latest}"
     return Table(title, ("Trigger", "Calls", "Change"), tuple(rows), "None.")
-
-
-def _log(job: Job, tables: Sequence[Table]) -> None:
-    for table in tables:
-        for row in table.rows:
-            job.say("plan", "  ".join(map(str, row)))
 
 
 def _count(number: int, what: str) -> str:

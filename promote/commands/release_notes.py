@@ -93,7 +93,7 @@ def release_notes(job: Job) -> Report:
 
 
 def _members(job: Job) -> tuple[_Member, ...]:
-    jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
+    jobs = job.of_parts()
     return tuple(map_and_wait([partial(_member, part) for part in jobs], CALLS_AT_ONCE))
 
 

@@ -23,9 +23,9 @@ def status(job: Job) -> Report:
     """
     is_whole = bool(job.inputs.parts)
     if is_whole:
-        # Each client is made once, before several threads use it.
-        _ = job.clients.resolve_region(), job.clients.function, job.clients.table
-    jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
+        job.clients.make_shared()
+        _ = job.clients.gateway
+    jobs = job.of_parts()
     with job.phase("read"):
         readings = map_and_wait([partial(read, part) for part in jobs], CALLS_AT_ONCE)
         found = release_statuses(job, readings) if is_whole else []

@@ -5,6 +5,7 @@ from functools import partial
 
 from promote.aws.clients import CALLS_AT_ONCE
 from promote.commands.made_table import made_table
+from promote.commands.plan_log import log_plan
 from promote.core.concurrency import map_and_wait
 from promote.core.report import Report
 from promote.core.run import Result
@@ -30,19 +31,17 @@ def uninstall(job: Job) -> Report:
 
     """
     if job.inputs.parts:
-        # Each client is made once, before several threads use it.
-        _ = job.clients.resolve_region(), job.clients.function, job.clients.table, job.clients.gateway
-    jobs = [job.of_part(inputs, "") for inputs in job.inputs.parts] or [job]
+        job.clients.make_shared()
+        _ = job.clients.gateway
+    jobs = job.of_parts()
     with job.phase("read"):
         found = map_and_wait([partial(read_removable, part) for part in jobs], CALLS_AT_ONCE)
-    names, is_plan = job.inputs.names, not job.inputs.apply or job.inputs.dry_run
+    names, is_plan = job.inputs.names, job.inputs.is_plan
     tables = tuple(
         made_table(made, part.arn, job.inputs.table, f"{part.inputs.function_name}: to remove")
         for part, made in zip(jobs, found, strict=True)
     )
-    for table in tables:
-        for row in table.rows:
-            job.say("plan", "  ".join(map(str, row)))
+    log_plan(job, tables)
     is_left = not all(made.is_nothing for made in found)
     report = Report(Result.UNCHANGED, headline=f"Nothing of this action is left at {names}.")
     if is_plan and is_left:

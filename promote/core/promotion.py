@@ -92,7 +92,7 @@ class Promotion:
         """The Description of the alias. It is written in the same call as the move, so the two always agree."""
         origin = "kept" if self.previous is None else f"{_ORIGINS[self.kind]} {self.previous or 'none'}"
         return (
-            f"promote-on-success: version {self.version} {origin} commit {self.commit or 'unknown'} "
+            f"{OURS}version {self.version} {origin} commit {self.commit or 'unknown'} "
             f"run {self.run_id}/{self.attempt} promotion {self.identity}"
         )
 

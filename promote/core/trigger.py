@@ -62,13 +62,12 @@ class Invoker:
     @property
     def is_ours(self) -> bool:
         """Whether the action has added it, for one of its HTTP APIs."""
-        return self.principal == "apigateway.amazonaws.com" and self.statement.startswith(STATEMENT)
+        return self.principal == _API_GATEWAY and self.statement.startswith(STATEMENT)
 
     @property
     def api(self) -> str:
         """The id of the API of API Gateway that invokes the function; empty if it is something else."""
-        is_api = self.principal == "apigateway.amazonaws.com" and bool(self.source)
-        return _resource_name(self.source) if is_api else ""
+        return _resource_name(self.source) if self.principal == _API_GATEWAY and self.source else ""
 
     @property
     def kind(self) -> str:
@@ -85,8 +84,9 @@ class Invoker:
         return f"{self.kind} {_resource_name(self.source)}"
 
 
+_API_GATEWAY = "apigateway.amazonaws.com"
 _KINDS = {
-    "apigateway.amazonaws.com": "API Gateway",
+    _API_GATEWAY: "API Gateway",
     "cognito-idp.amazonaws.com": "Cognito user pool",
     "elasticloadbalancing.amazonaws.com": "load balancer",
     "events.amazonaws.com": "EventBridge rule",
@@ -169,13 +169,17 @@ def _source_name(arn: str) -> str:
     if not arn:
         return "a self-managed source"
     services = {"sqs": "SQS", "kinesis": "Kinesis", "dynamodb": "DynamoDB", "kafka": "Kafka", "mq": "MQ"}
-    service = Arn.of(arn).service if arn.count(":") > 4 else ""  # noqa: PLR2004 - the parts of an ARN
+    service = Arn.of(arn).service if _is_arn(arn) else ""
     return f"{services.get(service, service)} {_resource_name(arn)}".strip()
+
+
+def _is_arn(text: str) -> bool:
+    return text.count(":") > 4  # noqa: PLR2004 - the parts of an ARN
 
 
 def _resource_name(arn: str) -> str:
     """Return the part of an ARN that names the resource. Of an API, this is its id."""
-    if arn.count(":") <= 4:  # noqa: PLR2004 - the parts of an ARN
+    if not _is_arn(arn):
         return arn
     found = Arn.of(arn)
     if found.service == "execute-api":

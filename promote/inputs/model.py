@@ -134,6 +134,11 @@ class Inputs:
         return join_names([inputs.function_name for inputs in self.each])
 
     @property
+    def is_plan(self) -> bool:
+        """Whether ``adopt`` and ``uninstall`` only show their changes."""
+        return self.dry_run or not self.apply
+
+    @property
     def checks_of(self) -> Mapping[str, int]:
         """The number of given checks, by the input that asks for them."""
         return {

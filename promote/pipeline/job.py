@@ -56,6 +56,10 @@ class Job:
         folder.mkdir()
         return replace(self, inputs=inputs, part=inputs.function_name, application=application, temporary=folder)
 
+    def of_parts(self, application: str = "") -> list["Job"]:
+        """Return the job of each function (see ``of_part``), or this job itself if there is only one function."""
+        return [self.of_part(inputs, application) for inputs in self.inputs.parts] or [self]
+
     @property
     def place(self) -> str:
         """The environment with the functions that this job is about, as messages show it."""

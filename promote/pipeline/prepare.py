@@ -334,8 +334,7 @@ def prepare(job: Job) -> tuple[Target, ...]:
 
     """
     if job.inputs.parts:
-        # Each client is made once, before several threads use it.
-        _ = job.clients.resolve_region(), job.clients.function, job.clients.table
+        job.clients.make_shared()
     targets = map_and_wait([partial(_prepare_one, part) for part in _parts(job)], CALLS_AT_ONCE)
     if len(targets) > 1 and any(target.is_from_storage for target in targets):
         targets = map_and_wait([partial(recheck_aliases, target) for target in targets], CALLS_AT_ONCE)
@@ -360,7 +359,7 @@ def _parts(job: Job) -> list[Job]:
         return [job]
     names = sorted(inputs.function_arn or inputs.function_name for inputs in job.inputs.parts)
     application = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
-    return [job.of_part(inputs, application) for inputs in job.inputs.parts]
+    return job.of_parts(application)
 
 
 def _require_all(job: Job, targets: Sequence[Target]) -> None:

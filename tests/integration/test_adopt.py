@@ -142,13 +142,18 @@ def test_mappings_are_moved_as_they_are(runner: Runner, promoted: Ended, estate:
     assert [estate.called(uuid) for uuid in (disabled, named, other)] == ["hello", "hello:$LATEST", "hello:live"]
 
 
-def test_a_mapping_that_is_changed_at_the_same_time_stays(runner: Runner, estate: Estate, uuid: str) -> None:
-    held = estate.world.hold("hold-before", "lambda.GetEventSourceMapping")
+def adopt_while_it_changes(runner: Runner, estate: Estate, uuid: str, operation: str) -> Ended:
+    """Adopt, and change the mapping before the first call of ``operation``."""
+    held = estate.world.hold("hold-before", operation)
     started = runner.start(APPLY)
     assert held.is_hit_within(20)
     estate.function.update_event_source_mapping(UUID=uuid, BatchSize=7)
     held.release()
-    ended = started.wait()
+    return started.wait()
+
+
+def test_a_mapping_that_is_changed_at_the_same_time_stays(runner: Runner, estate: Estate, uuid: str) -> None:
+    ended = adopt_while_it_changes(runner, estate, uuid, "lambda.GetEventSourceMapping")
     [error] = ended.errors
     assert f"event source mapping {uuid} was changed or deleted externally" in error.message
     assert (estate.called(uuid), estate.mapping(uuid)["BatchSize"]) == ("hello", 7)
@@ -167,12 +172,7 @@ def test_a_mapping_that_others_have_moved_since_is_not_returned(runner: Runner, 
 
 
 def test_a_change_between_the_record_and_the_write_is_noticed(runner: Runner, estate: Estate, uuid: str) -> None:
-    held = estate.world.hold("hold-before", "dynamodb.PutItem")
-    started = runner.start(APPLY)
-    assert held.is_hit_within(20)
-    estate.function.update_event_source_mapping(UUID=uuid, BatchSize=7)
-    held.release()
-    ended = started.wait()
+    ended = adopt_while_it_changes(runner, estate, uuid, "dynamodb.PutItem")
     assert "was changed or deleted externally while this run worked on it" in ended.errors[0].message
     assert estate.called(uuid) == "hello"
     # The record of what was about to be done does no harm.
